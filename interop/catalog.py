@@ -1,0 +1,139 @@
+"""The peers that the testbed knows, and how rows and columns are named and chosen.
+
+A row or column of the matrix is one API of one peer. Its name is
+``peer[@version]/Api``: ``python/ZapServer``, ``dart@0.5.0/ZapConsumer``.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Literal
+
+__all__ = ["PEERS_DIR", "Api", "CatalogError", "Peer", "Role", "load_peers", "select"]
+
+PEERS_DIR = Path(__file__).parent / "peers"
+
+Role = Literal["server", "client"]
+_ROLES: tuple[Role, ...] = ("server", "client")
+_RUNTIMES = ("here", "venv", "dart")
+
+
+class CatalogError(Exception):
+    """A ``peer.toml`` that cannot be used, or a selection that chooses nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """One row (role ``server``) or column (role ``client``) of the matrix."""
+
+    peer: str
+    role: Role
+    name: str
+    version: str | None = None
+
+    @property
+    def id(self) -> str:
+        version = f"@{self.version}" if self.version else ""
+        return f"{self.peer}{version}/{self.name}"
+
+    def matches(self, pattern: str) -> bool:
+        """Whether a glob names this API: by peer, with or without version, with or without API."""
+        peers = [self.peer] + ([f"{self.peer}@{self.version}"] if self.version else [])
+        names = peers + [f"{peer}/{self.name}" for peer in peers]
+        return any(fnmatchcase(name, pattern) for name in names)
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """One program under control: a folder below ``interop/peers`` with a ``peer.toml``.
+
+    Attributes:
+        runtime: what runs it: ``here`` (this interpreter, `program` is a module), ``venv``
+            (an environment made from the folder's ``requirements.txt``) or ``dart``.
+        program: the module, or the script's path below `folder`.
+    """
+
+    name: str
+    language: str
+    runtime: str
+    program: str
+    folder: Path
+    apis: tuple[Api, ...]
+
+
+def load_peers(directory: Path = PEERS_DIR) -> dict[str, Peer]:
+    """Read every ``peer.toml`` one level below `directory`; the folder's name is the peer's.
+
+    Raises:
+        CatalogError: a file is not TOML, or a key is missing, unknown or of no use.
+    """
+    return {
+        path.parent.name: _peer(path) for path in sorted(directory.glob("*/peer.toml"), key=str)
+    }
+
+
+def select(
+    apis: Iterable[Api], role: Role, patterns: Sequence[str], *, what: str = ""
+) -> list[Api]:
+    """Return the APIs of `role` that at least one of `patterns` names; all if there are none.
+
+    Raises:
+        CatalogError: a pattern names no API, so that a mistyped name cannot pass as success.
+    """
+    of_role = [api for api in apis if api.role == role]
+    for pattern in patterns:
+        if not any(api.matches(pattern) for api in of_role):
+            known = ", ".join(api.id for api in of_role)
+            option = what or f"--{role}"
+            raise CatalogError(f"{option} {pattern!r} names no {role}; there are: {known}")
+    return [api for api in of_role if not patterns or any(api.matches(p) for p in patterns)]
+
+
+def _peer(path: Path) -> Peer:
+    name = path.parent.name
+    try:
+        data = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as exc:
+        raise CatalogError(f"{path}: {exc}") from exc
+    runtime = data.pop("runtime", None)
+    if runtime not in _RUNTIMES:
+        raise CatalogError(
+            f"{path}: runtime must be one of {', '.join(_RUNTIMES)}, not {runtime!r}"
+        )
+    program_key = "module" if runtime == "here" else "script"
+    apis = data.pop("api", None)
+    if not isinstance(apis, list) or not apis:
+        raise CatalogError(f"{path}: needs at least one [[api]] table")
+    peer = Peer(
+        name=name,
+        language=_string(path, data, "language"),
+        runtime=runtime,
+        program=_string(path, data, program_key),
+        folder=path.parent,
+        apis=tuple(_api(path, name, api) for api in apis),
+    )
+    if data:
+        raise CatalogError(f"{path}: unknown key {sorted(data)[0]!r}")
+    return peer
+
+
+def _api(path: Path, peer: str, data: dict[str, Any]) -> Api:
+    role = data.pop("role", None)
+    if role not in _ROLES:
+        raise CatalogError(f"{path}: an api's role must be server or client, not {role!r}")
+    version = data.pop("version", None)
+    api = Api(peer, role, _string(path, data, "name"), version)
+    if data:
+        raise CatalogError(f"{path}: unknown key {sorted(data)[0]!r} in api {api.name!r}")
+    return api
+
+
+def _string(path: Path, data: dict[str, Any], key: str) -> str:
+    value = data.pop(key, None)
+    if not isinstance(value, str) or not value:
+        raise CatalogError(f"{path}: {key!r} must be a non-empty string")
+    return value

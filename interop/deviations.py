@@ -1,0 +1,134 @@
+"""Known deviations: which cells are expected to fail, and why. Pure: text in, verdicts out.
+
+Each entry of ``deviations.toml`` names an implementation (`peer`, a glob as for
+``--server``), its `role`, the `scenario` ids (globs), and the `cause`. An
+optional `other` narrows it to certain implementations on the other side, and
+`upstream` links the report or the source.
+
+Strict: an expected failure that passes is a failure (the entry is stale), an
+entry that can match no cell is an error of the file, and an error of the
+testbed is never excused.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from .catalog import Api, Role
+
+__all__ = ["DEVIATIONS_FILE", "Deviation", "DeviationError", "check", "find", "load", "parse"]
+
+DEVIATIONS_FILE = Path(__file__).parent / "deviations.toml"
+
+_KEYS = {"peer", "role", "scenario", "cause", "other", "upstream"}
+
+
+class DeviationError(Exception):
+    """An entry that is malformed or can match nothing; says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deviation:
+    """One entry: the implementation at fault, where it shows, and why."""
+
+    peer: str
+    role: Role
+    scenarios: tuple[str, ...]
+    cause: str
+    other: str = "*"
+    upstream: str = ""
+
+    def matches(self, server: Api, client: Api, scenario: str) -> bool:
+        one, other = (server, client) if self.role == "server" else (client, server)
+        return (
+            one.matches(self.peer)
+            and (self.other == "*" or other.matches(self.other))
+            and any(fnmatchcase(scenario, pattern) for pattern in self.scenarios)
+        )
+
+    @property
+    def reason(self) -> str:
+        return f"{self.peer} ({self.role}): {self.cause}"
+
+
+def load(path: Path = DEVIATIONS_FILE) -> list[Deviation]:
+    """Read a deviations file.
+
+    Raises:
+        DeviationError: it cannot be read, is not TOML, or an entry is malformed.
+    """
+    try:
+        text = path.read_text("utf-8")
+    except OSError as exc:
+        raise DeviationError(f"{path}: {exc.strerror}") from exc
+    try:
+        return parse(text)
+    except DeviationError as exc:
+        raise DeviationError(f"{path}: {exc}") from exc
+
+
+def parse(text: str) -> list[Deviation]:
+    """Parse the text of a deviations file.
+
+    Raises:
+        DeviationError: not TOML, or an entry lacks a key, has an unknown one or an empty cause.
+    """
+    try:
+        data = tomllib.loads(text)
+    except ValueError as exc:
+        raise DeviationError(str(exc)) from exc
+    if unknown := set(data) - {"deviation"}:
+        raise DeviationError(f"unknown table {sorted(unknown)[0]!r}; entries are [[deviation]]")
+    return [_entry(number, entry) for number, entry in enumerate(data.get("deviation", []), 1)]
+
+
+def check(entries: Iterable[Deviation], apis: Sequence[Api], scenarios: Sequence[str]) -> None:
+    """Check that every entry can match a cell of the whole catalogue.
+
+    Raises:
+        DeviationError: an entry, or one of its scenario patterns, matches nothing.
+    """
+    for entry in entries:
+        if not any(api.role == entry.role and api.matches(entry.peer) for api in apis):
+            raise DeviationError(f"{entry.peer!r} names no {entry.role} ({entry.cause})")
+        if entry.other != "*" and not any(
+            api.role != entry.role and api.matches(entry.other) for api in apis
+        ):
+            raise DeviationError(f"other = {entry.other!r} names nothing ({entry.cause})")
+        for pattern in entry.scenarios:
+            if not any(fnmatchcase(scenario, pattern) for scenario in scenarios):
+                raise DeviationError(f"{entry.peer}: {pattern!r} names no scenario")
+
+
+def find(entries: Iterable[Deviation], server: Api, client: Api, scenario: str) -> list[Deviation]:
+    """Return the entries that expect this cell to fail."""
+    return [entry for entry in entries if entry.matches(server, client, scenario)]
+
+
+def _entry(number: int, entry: dict[str, Any]) -> Deviation:
+    where = f"deviation {number} ({entry.get('peer', 'no peer')})"
+    if unknown := set(entry) - _KEYS:
+        raise DeviationError(f"{where}: unknown key {sorted(unknown)[0]!r}")
+    scenarios = entry.get("scenario")
+    scenarios = [scenarios] if isinstance(scenarios, str) else scenarios
+    if not isinstance(scenarios, list) or not scenarios:
+        raise DeviationError(f"{where}: 'scenario' must be an id or a list of ids")
+    for key in ("peer", "cause"):
+        if not isinstance(entry.get(key), str) or not entry[key].strip():
+            raise DeviationError(f"{where}: {key!r} must be a non-empty string")
+    role = entry.get("role")
+    if role != "server" and role != "client":
+        raise DeviationError(f'{where}: \'role\' must be "server" or "client"')
+    return Deviation(
+        peer=entry["peer"],
+        role=role,
+        scenarios=tuple(scenarios),
+        cause=" ".join(entry["cause"].split()),
+        other=entry.get("other", "*"),
+        upstream=entry.get("upstream", ""),
+    )

@@ -1,0 +1,120 @@
+"""Peers as processes of this machine, on loopback. Each engine has its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import deque
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ..contract import ContractError, parse_ready
+from ..errors import PeerDied
+from . import Address
+
+__all__ = ["LocalEngine"]
+
+ROOT = Path(__file__).resolve().parents[2]
+
+START_TIMEOUT = 60.0
+"""Seconds for a peer to print READY. A bare Dart VM compiling from source took 6 s."""
+
+STOP_TIMEOUT = 3.0
+
+
+class LocalEngine:
+    """Starts each peer's command once, at its first use, and again if it died."""
+
+    def __init__(self, commands: Mapping[str, Sequence[str]], logs: Path | None = None) -> None:
+        self._commands = commands
+        self._logs = logs
+        self._running: dict[str, _Process] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+
+    async def address(self, peer: str) -> Address:
+        async with self._locks.setdefault(peer, asyncio.Lock()):
+            running = self._running.get(peer)
+            if running is None or not running.alive:
+                running = self._running[peer] = await _Process.start(
+                    peer, self._commands[peer], self._logs
+                )
+            return running.address
+
+    async def tap_host(self, address: Address) -> str:
+        return "127.0.0.1"
+
+    async def close(self) -> None:
+        await asyncio.gather(*(process.stop() for process in self._running.values()))
+        self._running.clear()
+
+
+class _Process:
+    """One peer process. Closing its stdin asks it to end."""
+
+    def __init__(self, process: asyncio.subprocess.Process, address: Address) -> None:
+        self._process = process
+        self.address = address
+        self._drain = asyncio.create_task(_discard(process.stdout))
+
+    @property
+    def alive(self) -> bool:
+        return self._process.returncode is None
+
+    @classmethod
+    async def start(cls, peer: str, command: Sequence[str], logs: Path | None) -> _Process:
+        log = Path(os.devnull)
+        if logs is not None:
+            logs.mkdir(parents=True, exist_ok=True)
+            log = logs / f"{peer}.{os.getpid()}.log"
+        arguments = ["--listen", "127.0.0.1:0", "--exit-with-stdin"]
+        with log.open("ab") as stderr:
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *command,
+                    *arguments,
+                    cwd=ROOT,
+                    stdin=asyncio.subprocess.PIPE,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=stderr,
+                )
+            except OSError as exc:
+                raise PeerDied(f"cannot start {peer}: {command[0]}: {exc.strerror}") from exc
+        assert process.stdout is not None
+        try:
+            async with asyncio.timeout(START_TIMEOUT):
+                line = (await process.stdout.readline()).decode("utf-8", "replace")
+            host, port = parse_ready(line)
+        except (TimeoutError, ContractError) as exc:
+            await _end(process)
+            what = "printed no READY line" if isinstance(exc, TimeoutError) else str(exc)
+            raise PeerDied(f"{peer} did not start: {what}{_tail(log)}") from exc
+        return cls(process, Address(host, port))
+
+    async def stop(self) -> None:
+        self._drain.cancel()
+        await _end(self._process)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.stdin is not None:
+        process.stdin.close()
+    if process.returncode is None:
+        try:
+            async with asyncio.timeout(STOP_TIMEOUT):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+
+async def _discard(stream: asyncio.StreamReader | None) -> None:
+    while stream is not None and await stream.read(65536):
+        pass
+
+
+def _tail(log: Path) -> str:
+    try:
+        lines = deque(log.open(encoding="utf-8", errors="replace"), maxlen=8)
+    except OSError:
+        return ""
+    return "\n  " + "  ".join(lines).rstrip() + f"\n  (whole log: {log})" if lines else ""

@@ -1,0 +1,68 @@
+"""What one run shall do, as plain data that the runner hands to its workers."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from .catalog import Api
+from .engines import Address, Engine
+from .engines.compose import ComposeEngine
+from .engines.local import LocalEngine
+
+__all__ = ["Plan"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One run: which rows and columns, which scenarios, and where the peers are.
+
+    Attributes:
+        commands: how the local engine starts each peer.
+        addresses: where the compose engine finds each peer.
+        scenarios: globs of scenario ids; empty for all.
+        deviations: the deviations file, or None to expect no failure.
+        patience: seconds that a scenario waits for what must come.
+    """
+
+    engine: str
+    servers: tuple[Api, ...]
+    clients: tuple[Api, ...]
+    commands: dict[str, list[str]] = field(default_factory=dict)
+    addresses: dict[str, Address] = field(default_factory=dict)
+    scenarios: tuple[str, ...] = ()
+    deviations: Path | None = None
+    logs: Path | None = None
+    patience: float = 5.0
+
+    def pairs(self) -> Iterator[tuple[Api, Api]]:
+        for server in self.servers:
+            for client in self.clients:
+                yield server, client
+
+    def wants(self, scenario: str) -> bool:
+        return not self.scenarios or any(fnmatchcase(scenario, p) for p in self.scenarios)
+
+    def make_engine(self) -> Engine:
+        if self.engine == "compose":
+            return ComposeEngine(self.addresses)
+        return LocalEngine(self.commands, self.logs)
+
+    def dump(self) -> str:
+        return json.dumps(dataclasses.asdict(self), default=str)
+
+    @classmethod
+    def parse(cls, text: str) -> Plan:
+        data: dict[str, Any] = json.loads(text)
+        for role in ("servers", "clients"):
+            data[role] = tuple(Api(**api) for api in data[role])
+        data["addresses"] = {k: Address(**v) for k, v in data["addresses"].items()}
+        data["scenarios"] = tuple(data["scenarios"])
+        for path in ("deviations", "logs"):
+            data[path] = Path(data[path]) if data[path] else None
+        return cls(**data)

@@ -1,0 +1,127 @@
+"""Makes a peer runnable on this machine, or says what to install.
+
+What is made is kept below ``.cache/interop`` and made again only when what it
+was made from changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import sys
+import venv
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from . import dart
+from .catalog import Peer
+from .dart_packages import DartPackageError, write_package_config
+
+__all__ = ["CACHE_DIR", "CannotRun", "Preparer"]
+
+ROOT = Path(__file__).resolve().parents[1]
+CACHE_DIR = ROOT / ".cache" / "interop"
+
+_INSTALL_TIMEOUT = 600.0
+
+
+class CannotRun(Exception):
+    """A peer cannot run on this machine; the text says why and what to install."""
+
+
+class Preparer:
+    """Prepares peers for the local engine.
+
+    Args:
+        dart_vm: a Dart VM given by hand; by default ``$DART``, then ``PATH``.
+        packages: a folder of unpacked Dart packages; by default ``$ZAPTOOLS_DART_PACKAGES``.
+    """
+
+    def __init__(
+        self,
+        *,
+        dart_vm: str | None = None,
+        packages: Path | None = None,
+        cache: Path = CACHE_DIR,
+    ) -> None:
+        self._dart = dart_vm
+        self._packages = packages
+        self._cache = cache
+
+    def command(self, peer: Peer) -> list[str]:
+        """Return the command that starts `peer`, after making whatever it needs.
+
+        Raises:
+            CannotRun: something is missing that cannot be made here.
+        """
+        if peer.runtime == "here":
+            return [sys.executable, "-m", peer.program]
+        self._cache.mkdir(parents=True, exist_ok=True)
+        if peer.runtime == "venv":
+            with _locked(self._cache / f"{peer.name}.lock"):
+                python = make_environment(peer, self._cache)
+            return [str(python), str(peer.folder / peer.program)]
+        with _locked(self._cache / "dart.lock"):
+            return self._dart_command(peer)
+
+    def _dart_command(self, peer: Peer) -> list[str]:
+        try:
+            vm = dart.find_dart(self._dart)
+            if self._packages is not None and (peer.folder / "pubspec.yaml").exists():
+                write_package_config(self._packages, peer.folder)
+            return dart.command(vm, peer.folder, dart.snapshot(vm, peer.folder, self._cache))
+        except (dart.DartError, DartPackageError) as exc:
+            raise CannotRun(str(exc)) from exc
+
+
+def make_environment(peer: Peer, cache: Path) -> Path:
+    """Return the Python of `peer`'s own environment, made from its ``requirements.txt``.
+
+    Raises:
+        CannotRun: it cannot be made; the text ends with what pip said.
+    """
+    requirements = peer.folder / "requirements.txt"
+    key = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()[:12]
+    folder = cache / f"{peer.name}-{key}"
+    python = folder / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+    made = folder / ".made"
+    if made.exists():
+        return python
+    shutil.rmtree(folder, ignore_errors=True)
+    venv.create(folder, with_pip=True)
+    _run([python, "-m", "pip", "install", "--quiet", "--requirement", requirements], peer.name)
+    made.touch()
+    return python
+
+
+def _run(command: Sequence[str | Path], what: str) -> None:
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=_INSTALL_TIMEOUT,
+            text=True,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as exc:
+        raise CannotRun(f"{what}: {exc}") from exc
+    if done.returncode:
+        words = " ".join(str(word) for word in command)
+        raise CannotRun(f"{what}: {words} failed:\n{done.stdout[-1500:].strip()}")
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold a lock file, so that two runs at once do not make the same thing twice."""
+    with path.open("w") as file:
+        try:
+            import fcntl
+        except ImportError:  # Windows: two first runs at once are on their own there
+            yield
+            return
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

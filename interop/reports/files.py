@@ -1,0 +1,96 @@
+"""``summary.md`` and ``junit.xml``, for pull requests and for CI servers."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from ..results import Cell, Results, gates, rerun_command
+
+__all__ = ["junit", "summary", "write_reports"]
+
+# XML 1.0 section 2.2: what a document may not hold in any form.
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def write_reports(results: Results, directory: Path) -> None:
+    """Write both files below `directory`."""
+    (directory / "summary.md").write_text(summary(results), "utf-8", errors="backslashreplace")
+    junit(results).write(directory / "junit.xml", encoding="utf-8", xml_declaration=True)
+
+
+def summary(results: Results) -> str:
+    """Return the matrix, the failures and the deviations as Markdown."""
+    lines = ["# zaptools interop", ""]
+    counts = ", ".join(f"{n} {verdict}" for verdict, n in results.counts.items() if n)
+    lines += [f"{len(results.cells)} cells: {counts or 'none'}.", ""]
+    lines += ["| server ╲ client | " + " | ".join(results.clients) + " |"]
+    lines += ["|---" * (len(results.clients) + 1) + "|"]
+    pairs = results.by_pair()
+    for server in results.servers:
+        row = [_counts(pairs.get((server, client), {})) for client in results.clients]
+        lines.append(f"| {server} | " + " | ".join(row) + " |")
+    lines += [f"\nNot run: {name}: {reason}" for name, reason in results.not_run.items()]
+    failed = [cell for cell in results.cells if cell["verdict"] in ("failed", "error")]
+    if failed:
+        lines += ["", "## Unexpected", ""]
+        lines += [_failure(cell) for cell in failed]
+    lines += ["", "## Known deviations", "", *_deviations(results)]
+    return "\n".join(lines) + "\n"
+
+
+def junit(results: Results) -> ET.ElementTree[ET.Element]:
+    """Return the run as JUnit XML: a suite a pair; what is expected is no failure."""
+    root = ET.Element("testsuites", name="zaptools interop")
+    suites: dict[tuple[str, str], ET.Element] = {}
+    for cell in results.cells:
+        pair = (cell["server"], cell["client"])
+        if pair not in suites:
+            suites[pair] = ET.SubElement(root, "testsuite", name=f"{pair[0]} <-> {pair[1]}")
+        case = ET.SubElement(
+            suites[pair],
+            "testcase",
+            classname=f"{pair[0]} <-> {pair[1]}",
+            name=cell["scenario"],
+            time=f"{cell['duration_ms'] / 1000:.3f}",
+        )
+        _outcome(case, cell)
+    for suite in suites.values():
+        for key, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+            suite.set(key, str(len(suite.findall(f"*/{tag}"))))
+        suite.set("tests", str(len(suite)))
+    return ET.ElementTree(root)
+
+
+def _outcome(case: ET.Element, cell: Cell) -> None:
+    verdict, reason = cell["verdict"], _NOT_XML.sub("�", cell["reason"])
+    if gates(cell):
+        ET.SubElement(case, "failure", message=reason).text = rerun_command(cell)
+    elif verdict == "error":
+        ET.SubElement(case, "error", message=reason).text = rerun_command(cell)
+    elif verdict != "passed":
+        ET.SubElement(case, "skipped", message=f"{verdict}: {reason}")
+
+
+def _counts(counts: dict[str, int]) -> str:
+    parts = [f"{n} {verdict}" for verdict, n in counts.items() if n]
+    return "<br>".join(parts) or "–"
+
+
+def _failure(cell: Cell) -> str:
+    kind = "" if gates(cell) or cell["verdict"] == "error" else " (should)"
+    reason = " ".join(cell["reason"].split())[:400]
+    return (
+        f"- **{cell['scenario']}**{kind}, {cell['server']} ↔ {cell['client']}: {reason}\n"
+        f"  `{rerun_command(cell)}`"
+    )
+
+
+def _deviations(results: Results) -> list[str]:
+    scenarios: dict[str, set[str]] = defaultdict(set)
+    for cell in results.cells:
+        if cell["verdict"] == "deviating":
+            scenarios[cell["reason"].split(" [seen: ")[0]].add(cell["scenario"])
+    return [f"- {cause} ({', '.join(sorted(names))})" for cause, names in sorted(scenarios.items())]

@@ -1,0 +1,46 @@
+"""Progress of a run: a bar on a terminal, a line for every tenth elsewhere."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
+
+from ..results import Cell, gates
+
+__all__ = ["Progress"]
+
+
+class Progress:
+    """Callable for `interop.runner.run_plan`; a context manager around the run."""
+
+    def __init__(self, total: int, console: Console) -> None:
+        self._total = total
+        self._console = console
+        self._unexpected = 0
+        self._tenths = 0
+        columns = (
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.description}"),
+        )
+        self._bar = Bar(*columns, console=console, transient=True)
+        self._task = self._bar.add_task("", total=total)
+
+    def __enter__(self) -> Progress:
+        if self._console.is_terminal:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._bar.stop()
+
+    def __call__(self, count: int, cell: Cell) -> None:
+        self._unexpected += gates(cell) or cell["verdict"] == "error"
+        words = f"{self._unexpected} unexpected"
+        if self._console.is_terminal:
+            self._bar.update(self._task, completed=count, description=words)
+        elif count * 10 // self._total > self._tenths:
+            self._tenths = count * 10 // self._total
+            self._console.print(f"{count} of {self._total} cells, {words}", highlight=False)

@@ -1,0 +1,89 @@
+"""The matrix on the terminal, and what must be known about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from ..results import Cell, Results, gates, rerun_command
+
+__all__ = ["matrix", "print_report"]
+
+_STYLES = {
+    "passed": "green",
+    "deviating": "yellow",
+    "failed": "bold red",
+    "unsupported": "dim",
+    "error": "bold magenta",
+}
+_SHOWN_SCENARIOS = 20
+_SHOWN_PAIRS = 6
+
+
+def matrix(results: Results) -> Table:
+    """Return the table: a row a server, a column a client, the verdicts' counts in each."""
+    table = Table(title="servers down, clients across", title_style="dim", show_lines=True)
+    table.add_column("server")
+    for client in results.clients:
+        table.add_column(client.replace("/", "/\n", 1), justify="center")
+    pairs = results.by_pair()
+    for server in results.servers:
+        row = [_cell(pairs.get((server, client))) for client in results.clients]
+        table.add_row(server.replace("/", "/\n", 1), *row)
+    return table
+
+
+def print_report(results: Results, console: Console) -> None:
+    """Print the matrix, the failures with the command that repeats each, and the sum."""
+    console.print(matrix(results))
+    legend = Text("in each cell: ")
+    for verdict, style in _STYLES.items():
+        legend.append(f"{verdict} ", style=style)
+    console.print(legend)
+    for name, reason in results.not_run.items():
+        console.print(f"[yellow]not run:[/] {escape(name)}: {escape(reason)}", highlight=False)
+    bad = [cell for cell in results.cells if gates(cell) or cell["verdict"] == "error"]
+    amber = [cell for cell in results.cells if cell["verdict"] == "failed" and not gates(cell)]
+    for title, style, cells in (("unexpected", "bold red", bad), ("should", "yellow", amber)):
+        _print_cells(console, title, style, cells)
+    if results.broken:
+        console.print(f"[bold magenta]the testbed failed:[/] {escape(results.broken)}")
+    counts = ", ".join(f"{n} {verdict}" for verdict, n in results.counts.items() if n)
+    console.print(
+        f"{len(results.cells)} cells in {results.duration_s:.0f} s: {counts or 'none'}"
+        f" - exit status {results.exit_status}",
+        highlight=False,
+    )
+
+
+def _cell(counts: Mapping[str, int] | None) -> Text:
+    if counts is None:
+        return Text("-", style="dim")
+    text = Text()
+    for verdict, style in _STYLES.items():
+        if counts[verdict] or verdict == "passed":
+            text.append(f"{counts[verdict]} ", style=style)
+    text.rstrip()
+    return text
+
+
+def _print_cells(console: Console, title: str, style: str, cells: list[Cell]) -> None:
+    groups: dict[str, list[Cell]] = {}
+    for cell in sorted(cells, key=lambda c: (c["scenario"], c["server"], c["client"])):
+        groups.setdefault(cell["scenario"], []).append(cell)
+    for scenario, group in list(groups.items())[:_SHOWN_SCENARIOS]:
+        rule = escape(group[0]["rule"])
+        console.print(f"[{style}]{title}[/] {escape(scenario)}: {rule}", highlight=False)
+        for cell in group[:_SHOWN_PAIRS]:
+            pair = f"{cell['server']} <-> {cell['client']}"
+            reason = " ".join(cell["reason"].split())[:300]
+            console.print(f"   {escape(pair)}: {escape(reason)}", highlight=False, soft_wrap=True)
+        if len(group) > _SHOWN_PAIRS:
+            console.print(f"   and {len(group) - _SHOWN_PAIRS} more pairs")
+        console.print(f"   again: {rerun_command(group[0])}", highlight=False, soft_wrap=True)
+    if len(groups) > _SHOWN_SCENARIOS:
+        console.print(f"and {len(groups) - _SHOWN_SCENARIOS} more scenarios: see summary.md")

@@ -1,0 +1,85 @@
+"""What a scenario is: an async test with an id, a rule and a severity."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, ParamSpec
+
+from .errors import Violation
+from .session import Client, Server
+from .tap import Tap
+
+__all__ = ["Clients", "Scenario", "check_evidence", "scenario"]
+
+P = ParamSpec("P")
+
+Clients = Callable[[], Awaitable[Client]]
+"""The `clients` fixture: makes one more client of the cell's client API, not yet opened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A scenario's facts.
+
+    Attributes:
+        id: stable; a parametrized scenario's cells are ``id.parameter``.
+        rule: the rule that it checks, one sentence.
+        severity: ``must`` gates; ``should`` is shown and does not.
+        timeout: seconds for the whole scenario.
+        escapes: whether an exception that escapes the library is not judged here.
+        faults: authors whose frames are not held against them here.
+    """
+
+    id: str
+    rule: str
+    severity: Literal["must", "should"] = "must"
+    timeout: float = 20.0
+    escapes: bool = False
+    faults: Sequence[str] = field(default=())
+
+
+def scenario(
+    id: str, rule: str, **more: Any
+) -> Callable[[Callable[P, Awaitable[None]]], Callable[P, Awaitable[None]]]:
+    """Mark an async function as the scenario `id`; the other arguments are `Scenario`'s."""
+    facts = Scenario(id, rule, **more)
+
+    def decorate(function: Callable[P, Awaitable[None]]) -> Callable[P, Awaitable[None]]:
+        @functools.wraps(function)
+        async def run(*args: P.args, **kwargs: P.kwargs) -> None:
+            try:
+                async with asyncio.timeout(facts.timeout):
+                    await function(*args, **kwargs)
+            except TimeoutError:
+                raise Violation(f"not done within {facts.timeout:g} s") from None
+
+        run.scenario = facts  # type: ignore[attr-defined]  # read back by the plugin
+        return run
+
+    return decorate
+
+
+def check_evidence(facts: Scenario, tap: Tap, roles: Sequence[Server | Client]) -> None:
+    """Check what holds in every cell: valid messages on the wire, and nothing escaped.
+
+    Raises:
+        Violation: a frame breaks the wire's rules, or a library let an exception escape.
+    """
+    for frame in tap.frames:
+        if frame.author != "judge" and frame.author not in facts.faults:
+            for violation in frame.violations():
+                raise Violation(f"the {frame.author} wrote {violation}: {frame.data[:120]!r}")
+    for author, fault in tap.faults:
+        if author not in facts.faults:
+            raise Violation(f"the {author} wrote bytes that are no WebSocket frame: {fault}")
+    if facts.escapes:
+        return
+    for role in roles:
+        for notification in role.session.notifications:
+            if notification.on == "uncaught":
+                raise Violation(
+                    f"{role.session.who} let an exception escape: {notification.data['message']}"
+                )

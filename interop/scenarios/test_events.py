@@ -1,0 +1,137 @@
+"""Events and handlers: order, unknown and reserved names, handlers that fail or take long."""
+
+from __future__ import annotations
+
+import pytest
+
+from interop.scenario import Clients, scenario
+from interop.session import Client, Server
+
+MANY = 1000
+
+
+@scenario("order.pushed", "1,000 events that the server sends arrive all, once, in order.")
+async def test_pushed(client: Client) -> None:
+    await client.open("tick")
+    await client.send("burst", {"count": MANY})
+    await client.wait(
+        "event",
+        lambda n: n.data["name"] == "tick" and n.data["payload"] == MANY - 1,
+        what="last tick",
+    )
+    await client.settle()
+    got = [n.data["payload"] for n in client.session.notifications if n.data.get("name") == "tick"]
+    assert got == list(range(MANY))
+
+
+@scenario("order.sent", "1,000 events that the client sends arrive all, once, in order.")
+async def test_sent(server: Server, client: Client) -> None:
+    await client.open()
+    await client.send_many([("echo", number) for number in range(MANY)])
+    await client.wait("event", lambda n: n.data["payload"] == MANY - 1, what="last echo")
+    got = [n.data["payload"] for n in server.session.notifications if n.on == "event"]
+    assert got == list(range(MANY))
+
+
+@scenario("events.unknown-to-server", "An event that no handler is registered for is ignored.")
+async def test_unknown_to_server(client: Client) -> None:
+    await client.open()
+    await client.send("nobody-listens", {"a": 1})
+    await client.check_usable()
+
+
+@scenario("events.unknown-to-client", "A client ignores an event that it has no handler for.")
+async def test_unknown_to_client(server: Server, client: Client) -> None:
+    await client.open()
+    await server.push(client.conn, "nobody-listens", {"a": 1})
+    await client.check_usable()
+
+
+@pytest.mark.parametrize("name", ["connected", "disconnected"])
+@scenario(
+    "events.reserved",
+    "A client's message named like a lifecycle event fires no lifecycle handler.",
+)
+async def test_reserved(server: Server, client: Client, name: str) -> None:
+    await client.open()
+    await client.send(name, {"forged": True})
+    await client.check_usable()
+    assert server.count("connected") == 1, "the message fired the connected handler"
+    assert server.count("disconnected") == 0, "the message fired the disconnected handler"
+
+
+@scenario("events.empty-name", "An event with an empty name ends nothing.")
+async def test_empty_name(client: Client) -> None:
+    await client.open()
+    await client.send("", 1)
+    await client.check_usable()
+
+
+@scenario("events.name-text", "Event names are any text, compared exactly.")
+async def test_name_text(server: Server, client: Client) -> None:
+    names = ["émoji-🙂", "with space", "UPPER", "a" * 300, "a.b/c:d"]
+    await client.open(*names)
+    for name in names:
+        await server.push(client.conn, name, name)
+        assert (await client.event(name)).data["payload"] == name
+
+
+@scenario(
+    "handlers.raise",
+    "A handler that raises ends nothing: the connection goes on.",
+    escapes=True,
+)
+async def test_raise(client: Client) -> None:
+    await client.open()
+    await client.send("boom", {})
+    await client.check_usable()
+
+
+@scenario(
+    "handlers.raise-contained",
+    "What a handler raises stays in the library: it reaches no one as an uncaught exception.",
+)
+async def test_raise_contained(server: Server, client: Client) -> None:
+    await client.open()
+    await client.send("boom", {"a": 1})
+    await server.event("boom")
+    await client.settle()
+    await server.settle()
+
+
+@scenario(
+    "handlers.raise-reported",
+    "What a handler raises reaches the error callback.",
+    severity="should",
+)
+async def test_raise_reported(server: Server, client: Client) -> None:
+    await client.open()
+    await client.send("boom", {"a": 1})
+    error = await server.wait("error", what="error callback")
+    assert "boom" in error.data["message"]
+
+
+@scenario(
+    "handlers.one-after-the-other",
+    "Handlers of one connection run one after the other.",
+)
+async def test_one_after_the_other(client: Client) -> None:
+    await client.open("slow")
+    await client.send("slow", {"ms": 60})
+    await client.send("echo", "second")
+    await client.event("slow")
+    await client.event("echo")
+    answers = [n.data["name"] for n in client.session.notifications if n.on == "event"]
+    assert answers == ["slow", "echo"]
+
+
+@scenario("handlers.slow", "A slow handler does not delay other connections.")
+async def test_slow(server: Server, clients: Clients) -> None:
+    first, second = await clients(), await clients()
+    await first.open("slow")
+    await second.open()
+    await first.send("slow", {"ms": 300})
+    await server.event("slow", first.conn)
+    await second.check_usable()
+    assert first.count("event", name="slow") == 0, "the echo had to wait for the slow handler"
+    await first.event("slow")

@@ -1,0 +1,254 @@
+"""Connecting and disconnecting: once each, in order, whoever ends it and however."""
+
+from __future__ import annotations
+
+from interop.errors import Violation
+from interop.scenario import Clients, scenario
+from interop.session import Client, Server
+from interop.tap import Tap
+
+ENDED = ("offline", "error")
+CLEAN = (1000, 1005)
+"""Close codes of a clean end: 1000, or 1005, which stands for a close frame with no code."""
+
+
+async def gone(client: Client) -> None:
+    """Wait until the client reports that the connection ended."""
+    await client.wait("state", lambda n: n.data["state"] in ENDED, what="state offline or error")
+
+
+def last_close(tap: Tap, author: str) -> int | None:
+    """Return the code of the close frame that `author` wrote.
+
+    Raises:
+        Violation: it wrote none.
+    """
+    frames = tap.seen(author=author, kind="close")
+    if not frames:
+        raise Violation(f"the {author} ended the connection with no close frame (1006)")
+    return frames[-1].close_code
+
+
+@scenario(
+    "lifecycle.connected-once",
+    "The server's connected callback fires once, before any event of that connection.",
+)
+async def test_connected_once(server: Server, client: Client) -> None:
+    await client.open()
+    await client.echo("hello")
+    await client.settle()
+    of_conn = [n.on for n in server.session.notifications if n.data.get("conn") == client.conn]
+    assert of_conn == ["connected", "event"]
+
+
+@scenario(
+    "lifecycle.states",
+    "A client reports connecting, then online, then, once closed, offline; each once.",
+)
+async def test_states(client: Client) -> None:
+    await client.open()
+    await client.echo("hello")
+    await client.close()
+    await client.state("offline")
+    await client.settle()
+    assert client.states == ["connecting", "online", "offline"]
+
+
+@scenario(
+    "lifecycle.online-before-events",
+    "A client reports online before it delivers the first event.",
+)
+async def test_online_before_events(client: Client) -> None:
+    await client.open()
+    await client.echo("hello")
+    notes = client.session.notifications
+    kinds = [n.on for n in notes if n.on == "event" or n.data.get("state") == "online"]
+    assert kinds[:2] == ["state", "event"], "an event was delivered before the state online"
+
+
+@scenario(
+    "lifecycle.client-close",
+    "When the client closes, the server's disconnected callback fires exactly once.",
+)
+async def test_client_close(server: Server, client: Client) -> None:
+    await client.open()
+    await client.echo("hello")
+    await client.close()
+    await server.disconnected(client.conn)
+    await server.settle()
+    assert server.count("disconnected", conn=client.conn) == 1
+
+
+@scenario(
+    "lifecycle.client-close-clean",
+    "A client's close without a code ends the connection with code 1000, or with an empty frame.",
+)
+async def test_client_close_clean(server: Server, client: Client, tap: Tap) -> None:
+    await client.open()
+    await client.echo("hello")
+    await client.close()
+    await server.disconnected(client.conn)
+    assert last_close(tap, "client") in CLEAN
+
+
+@scenario(
+    "lifecycle.client-close-code",
+    "A client's close code reaches the wire and is echoed by the server.",
+)
+async def test_client_close_code(server: Server, client: Client, tap: Tap) -> None:
+    await client.open()
+    await client.echo("hello")
+    await client.close(code=4001, reason="enough")
+    await server.disconnected(client.conn)
+    assert (last_close(tap, "client"), last_close(tap, "server")) == (4001, 4001)
+
+
+@scenario(
+    "lifecycle.server-close",
+    "When the server closes, the client says so once and the disconnected callback fires once.",
+)
+async def test_server_close(server: Server, client: Client, tap: Tap) -> None:
+    await client.open()
+    await client.echo("hello")
+    await server.drop(client.conn)
+    await gone(client)
+    await server.disconnected(client.conn)
+    await server.settle()
+    assert server.count("disconnected", conn=client.conn) == 1
+    assert client.states.count("offline") + client.states.count("error") == 1
+    assert last_close(tap, "server") in CLEAN
+
+
+@scenario(
+    "lifecycle.clean-close-is-no-error",
+    "A client reports a clean close by the server as offline, not as an error.",
+)
+async def test_clean_close_is_no_error(server: Server, client: Client) -> None:
+    await client.open()
+    await client.echo("hello")
+    await server.drop(client.conn)
+    await client.state("offline")
+    await client.settle()
+    assert "error" not in client.states
+
+
+@scenario(
+    "lifecycle.server-close-code",
+    "A server's close code reaches the wire and is echoed by the client.",
+)
+async def test_server_close_code(server: Server, client: Client, tap: Tap) -> None:
+    await client.open()
+    await client.echo("hello")
+    await server.drop(client.conn, code=4002, reason="moved")
+    await server.disconnected(client.conn)
+    assert (last_close(tap, "server"), last_close(tap, "client")) == (4002, 4002)
+
+
+@scenario(
+    "lifecycle.close-in-handler",
+    "A handler can close its own connection.",
+)
+async def test_close_in_handler(server: Server, client: Client) -> None:
+    await client.open()
+    await client.send("close-me", {})
+    await server.disconnected(client.conn)
+    await gone(client)
+
+
+@scenario(
+    "lifecycle.cut",
+    "A connection that ends with no close frame is reported once by both sides.",
+)
+async def test_cut(server: Server, client: Client, tap: Tap) -> None:
+    await client.open()
+    await client.echo("hello")
+    tap.cut()
+    await server.disconnected(client.conn)
+    await gone(client)
+    await server.settle()
+    await client.settle()
+    assert server.count("disconnected", conn=client.conn) == 1
+    assert client.states.count("offline") == 1
+
+
+@scenario(
+    "lifecycle.reconnect",
+    "The same client connects again, and its handlers still get each event, once.",
+)
+async def test_reconnect(server: Server, client: Client) -> None:
+    await client.open("news")
+    await client.echo("before")
+    await server.drop(client.conn)
+    await gone(client)
+    await client.reconnect()
+    await server.push(client.conn, "news", {"after": True})
+    event = await client.event("news")
+    await client.check_usable()
+    assert event.data["payload"] == {"after": True}
+    assert client.count("event", name="news") == 1
+
+
+@scenario(
+    "lifecycle.subscribe-later",
+    "A handler registered after connecting gets events.",
+)
+async def test_subscribe_later(server: Server, client: Client) -> None:
+    await client.open()
+    await client.subscribe("late")
+    await server.push(client.conn, "late", 1)
+    assert (await client.event("late")).data["payload"] == 1
+
+
+@scenario(
+    "lifecycle.clean",
+    "clean() ends every stream of a subscriber.",
+)
+async def test_clean(client: Client) -> None:
+    await client.open("news")
+    await client.echo("hello")
+    await client.clean()
+    await client.wait("ended", lambda n: n.data["stream"] == "events")
+    await client.wait("ended", lambda n: n.data["stream"] == "states")
+
+
+@scenario(
+    "lifecycle.refused",
+    "A refused connection is an error to the caller, and the state says so.",
+)
+async def test_refused(client: Client, tap: Tap) -> None:
+    await tap.close()
+    await client.refused()
+    await client.state("error")
+
+
+@scenario(
+    "lifecycle.wrong-path",
+    "A server refuses a path that it does not serve.",
+)
+async def test_wrong_path(server: Server, client: Client, tap: Tap) -> None:
+    await client.refused(tap.url("/elsewhere"))
+    await server.settle()
+    assert server.count("connected") == 0
+
+
+@scenario(
+    "lifecycle.stop",
+    "A stopped server takes no new connections.",
+)
+async def test_stop(server: Server, clients: Clients) -> None:
+    first, second = await clients(), await clients()
+    await first.open()
+    await server.stop()
+    await second.refused()
+
+
+@scenario(
+    "lifecycle.stop-tells-clients",
+    "A server that stops ends its connections.",
+    severity="should",
+)
+async def test_stop_tells_clients(server: Server, client: Client) -> None:
+    await client.open()
+    await client.echo("hello")
+    await server.stop()
+    await gone(client)

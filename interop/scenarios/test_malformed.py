@@ -1,0 +1,108 @@
+"""Malformed messages: a bad one costs its sender at most its own connection, cleanly."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from interop.errors import Violation
+from interop.scenario import Clients, scenario
+from interop.session import Client, Server
+from interop.tap import Tap
+
+MALFORMED: dict[str, str | bytes] = {
+    "not-json": "{not json",
+    "empty": "",
+    "array": "[1,2]",
+    "string": '"echo"',
+    "null": "null",
+    "no-name": '{"payload":1,"headers":{}}',
+    "name-number": '{"eventName":5,"payload":1,"headers":{}}',
+    "name-null": '{"eventName":null,"payload":1,"headers":{}}',
+    "headers-array": '{"eventName":"echo","payload":1,"headers":[]}',
+    "headers-string": '{"eventName":"echo","payload":1,"headers":"x"}',
+    "binary": b'{"eventName":"echo","payload":1,"headers":{}}',
+    "nan": '{"eventName":"echo","payload":NaN,"headers":{}}',
+    "infinity": '{"eventName":"echo","payload":1e400,"headers":{}}',
+    "lone-surrogate": '{"eventName":"echo","payload":"\\ud800","headers":{}}',
+    "deep": '{"eventName":"echo","headers":{},"payload":' + "[" * 5000 + "]" * 5000 + "}",
+}
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+@scenario(
+    "malformed.others",
+    "A malformed message to the server never hurts other connections.",
+    escapes=True,
+    faults=["server"],
+)
+async def test_others(server: Server, clients: Clients, tap: Tap, name: str) -> None:
+    bystander, sender = await clients(), await clients()
+    await bystander.open()
+    await sender.open()
+    tap.inject("server", MALFORMED[name])
+    await bystander.check_usable()
+    assert server.count("disconnected", conn=bystander.conn) == 0
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+@scenario(
+    "malformed.sender",
+    "A malformed message leaves its connection usable, or ends it with a close frame.",
+    escapes=True,
+)
+async def test_sender(client: Client, tap: Tap, name: str) -> None:
+    await client.open()
+    tap.inject("server", MALFORMED[name])
+    await usable_or_closed(client, tap, "server")
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+@scenario(
+    "malformed.to-client",
+    "A malformed message leaves a client's connection usable, or ends it with a close frame.",
+    escapes=True,
+)
+async def test_to_client(client: Client, tap: Tap, name: str) -> None:
+    await client.open()
+    tap.inject("client", MALFORMED[name])
+    await usable_or_closed(client, tap, "client")
+
+
+@pytest.mark.parametrize("name", ["not-json", "array", "name-number", "headers-array", "binary"])
+@scenario(
+    "malformed.contained",
+    "A malformed message makes no exception escape the server's library.",
+)
+async def test_contained(server: Server, client: Client, tap: Tap, name: str) -> None:
+    await client.open()
+    tap.inject("server", MALFORMED[name])
+    await server.settle()
+
+
+@pytest.mark.parametrize("name", ["not-json", "array", "name-number", "headers-array", "binary"])
+@scenario(
+    "malformed.contained-in-client",
+    "A malformed message makes no exception escape the client's library.",
+)
+async def test_contained_in_client(client: Client, tap: Tap, name: str) -> None:
+    await client.open()
+    tap.inject("client", MALFORMED[name])
+    await client.settle()
+
+
+async def usable_or_closed(client: Client, tap: Tap, judged: str) -> None:
+    """Check that an echo still comes back, or that the `judged` side wrote a close frame."""
+    usable = asyncio.ensure_future(client.check_usable())
+    try:
+        while not usable.done():
+            if tap.seen(author=judged, kind="close"):
+                return
+            await asyncio.wait([usable], timeout=0.01)
+        if usable.exception() and not tap.seen(author=judged, kind="close"):
+            raise Violation(
+                f"the connection is not usable and the {judged} wrote no close frame"
+            ) from usable.exception()
+    finally:
+        usable.cancel()

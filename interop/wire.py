@@ -1,0 +1,154 @@
+"""The judge's own rules for what may be on the wire.
+
+Written apart from `zaptools.protocol` on purpose: the judge never shares a
+codec with the judged. The facts are those of ``docs/wire.md``: one text
+message is one JSON object with ``eventName`` (string), ``payload`` (any JSON,
+may be absent) and ``headers`` (object, may be absent or null).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+__all__ = ["Author", "Frame", "check_text", "differ", "event_text"]
+
+Author = Literal["client", "server", "judge"]
+
+OPCODES = {0: "continuation", 1: "text", 2: "binary", 8: "close", 9: "ping", 10: "pong"}
+
+_CLIP = 400
+
+
+@dataclass(slots=True)
+class Frame:
+    """One WebSocket frame that the tap saw, or, for a message in fragments, the whole message.
+
+    Attributes:
+        time: seconds since the tap opened.
+        connection: number of the connection through the tap, from 1.
+        author: who wrote it; ``judge`` for an injected one.
+        opcode: RFC 6455 section 5.2's number.
+        data: the payload, unmasked and inflated.
+    """
+
+    time: float
+    connection: int
+    author: Author
+    to: Literal["client", "server"]
+    opcode: int
+    data: bytes
+    close_code: int | None = None
+
+    @property
+    def kind(self) -> str:
+        return OPCODES.get(self.opcode, f"opcode {self.opcode}")
+
+    def violations(self) -> list[str]:
+        """What breaks the wire's rules in this frame; empty for control frames."""
+        if self.opcode == 1:
+            return check_text(self.data)
+        if self.opcode == 2:
+            return ["a binary message: events are text messages"]
+        return []
+
+    def to_json(self) -> dict[str, Any]:
+        """The frame as evidence in a result: long data are clipped, their length is kept."""
+        record: dict[str, Any] = {
+            "t_ms": round(self.time * 1000, 1),
+            "connection": self.connection,
+            "author": self.author,
+            "to": self.to,
+            "kind": self.kind,
+            "length": len(self.data),
+        }
+        if self.opcode == 8:
+            record["code"] = self.close_code
+        if self.data:
+            record["text"] = self.data[:_CLIP].decode("utf-8", "backslashreplace")
+        return record
+
+
+def check_text(data: bytes) -> list[str]:
+    """Return what breaks the wire's rules in one text message, in words; empty if nothing does."""
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as exc:
+        return [f"not UTF-8 at byte {exc.start}"]
+    found: list[str] = []
+
+    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        obj = dict(pairs)
+        if len(obj) != len(pairs):
+            keys = [key for key, _ in pairs]
+            twice = next(key for key in keys if keys.count(key) > 1)
+            found.append(f"key {twice!r} is there twice")
+        return obj
+
+    def constant(name: str) -> None:
+        found.append(f"{name} is not JSON")
+
+    try:
+        message = json.loads(text, object_pairs_hook=members, parse_constant=constant)
+    except (ValueError, RecursionError) as exc:
+        return [f"not JSON: {exc}"]
+    if not isinstance(message, dict):
+        return [*found, f"not an object but {_kind(message)}"]
+    if "eventName" not in message:
+        found.append("no eventName")
+    elif not isinstance(message["eventName"], str):
+        found.append(f"eventName is {_kind(message['eventName'])}, not a string")
+    headers = message.get("headers")
+    if headers is not None and not isinstance(headers, dict):
+        found.append(f"headers is {_kind(headers)}, not an object")
+    if _has_surrogate(message):
+        found.append("a lone surrogate in a string")
+    return found
+
+
+def differ(expected: object, actual: object, path: str = "$") -> str | None:
+    """Return where and how two JSON values differ, or None when they are the same.
+
+    Stricter than ``==``: ``1``, ``1.0`` and ``true`` are three values, ``-0.0`` is not
+    ``0.0``. The order of an object's keys does not count.
+    """
+    if type(expected) is not type(actual):
+        return f"{path}: expected {_show(expected)}, got {_show(actual)}"
+    if isinstance(expected, dict) and isinstance(actual, dict):
+        if expected.keys() != actual.keys():
+            return f"{path}: expected keys {list(expected)}, got {list(actual)}"
+        inner = ((f"{path}.{key}", expected[key], actual[key]) for key in expected)
+    elif isinstance(expected, list) and isinstance(actual, list):
+        if len(expected) != len(actual):
+            return f"{path}: expected {len(expected)} items, got {len(actual)}"
+        pairs = enumerate(zip(expected, actual, strict=True))
+        inner = ((f"{path}[{i}]", a, b) for i, (a, b) in pairs)
+    elif repr(expected) != repr(actual):
+        return f"{path}: expected {_show(expected)}, got {_show(actual)}"
+    else:
+        return None
+    return next((found for where, a, b in inner if (found := differ(a, b, where))), None)
+
+
+def event_text(**members: Any) -> str:
+    """Return a message's text as the judge writes it: just these members, compact."""
+    return json.dumps(members, separators=(",", ":"), ensure_ascii=False)
+
+
+def _kind(value: object) -> str:
+    names = {dict: "an object", list: "an array", str: "a string", bool: "a boolean"}
+    return "null" if value is None else names.get(type(value), "a number")
+
+
+def _show(value: object) -> str:
+    text = repr(value)
+    return f"{_kind(value)} {text if len(text) <= 60 else text[:60] + '…'}"
+
+
+def _has_surrogate(value: object) -> bool:
+    if isinstance(value, str):
+        return any("\ud800" <= char <= "\udfff" for char in value) if not value.isascii() else False
+    if isinstance(value, dict):
+        return any(_has_surrogate(key) or _has_surrogate(item) for key, item in value.items())
+    return isinstance(value, list) and any(_has_surrogate(item) for item in value)

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from interop.catalog import Api, load_peers
+from interop.deviations import Deviation, DeviationError, check, find, load, parse
+from interop.runner import load_catalogue
+
+SERVER = Api("dart", "server", "ZapServer", "0.3.0")
+CLIENT = Api("python", "client", "ZapConsumer")
+ENTRY = """
+[[deviation]]
+peer = "dart/ZapServer"
+role = "server"
+scenario = ["many.ids", "rooms.*"]
+cause = "gives every connection the id `id`"
+"""
+
+
+def test_an_entry_is_read() -> None:
+    (entry,) = parse(ENTRY)
+    assert entry == Deviation(
+        "dart/ZapServer", "server", ("many.ids", "rooms.*"), "gives every connection the id `id`"
+    )
+
+
+def test_one_scenario_needs_no_list() -> None:
+    (entry,) = parse(ENTRY.replace('["many.ids", "rooms.*"]', '"many.ids"'))
+    assert entry.scenarios == ("many.ids",)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "found"), [("many.ids", True), ("rooms.members", True), ("many.ten", False)]
+)
+def test_a_cell_is_matched_by_scenario(scenario: str, found: bool) -> None:
+    assert bool(find(parse(ENTRY), SERVER, CLIENT, scenario)) is found
+
+
+def test_the_role_decides_which_side_is_meant() -> None:
+    as_client = parse(ENTRY.replace('"server"', '"client"'))
+    assert not find(as_client, SERVER, CLIENT, "many.ids")
+    swapped = find(
+        as_client, Api("x", "server", "Y"), Api("dart", "client", "ZapServer"), "many.ids"
+    )
+    assert swapped == as_client
+
+
+def test_other_narrows_to_an_opposite() -> None:
+    entries = parse(ENTRY + 'other = "pypi"\n')
+    assert not find(entries, SERVER, CLIENT, "many.ids")
+    assert find(entries, SERVER, Api("pypi", "client", "ZapClient", "0.5.2"), "many.ids")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[[deviation", "Expected"),
+        ("[[deviations]]\n", "unknown table 'deviations'"),
+        (ENTRY.replace('cause = "gives every connection the id `id`"', 'cause = " "'), "'cause'"),
+        (ENTRY.replace("cause", "because"), "unknown key 'because'"),
+        (ENTRY.replace('role = "server"', 'role = "both"'), "'role' must be"),
+        (ENTRY.replace('peer = "dart/ZapServer"', ""), "'peer' must be"),
+        (ENTRY.replace('["many.ids", "rooms.*"]', "[]"), "'scenario' must be"),
+    ],
+)
+def test_a_malformed_entry_is_named(text: str, says: str) -> None:
+    with pytest.raises(DeviationError, match=says):
+        parse(text)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DeviationError, match="nothing-here"):
+        load(tmp_path / "nothing-here.toml")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (("dart/ZapServer", "drat"), "'drat' names no server"),
+        (('role = "server"', 'role = "client"'), "names no client"),
+        (("rooms.*", "roms.*"), r"'roms\.\*' names no scenario"),
+        (("cause =", 'other = "pyppi"\ncause ='), "other = 'pyppi' names nothing"),
+    ],
+)
+def test_an_entry_that_can_match_nothing_is_an_error(change: tuple[str, str], says: str) -> None:
+    entries = parse(ENTRY.replace(*change))
+    with pytest.raises(DeviationError, match=says):
+        check(entries, [SERVER, CLIENT], ["many.ids", "rooms.members"])
+
+
+def test_the_repositorys_own_file_matches_its_catalogue() -> None:
+    apis = [api for peer in load_peers().values() for api in peer.apis]
+    check(load(), apis, list(load_catalogue()))
