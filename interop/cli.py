@@ -25,6 +25,7 @@ from .reports.progress import Progress
 from .reports.terminal import print_report
 from .results import Results
 from .runner import load_catalogue, run_plan
+from .scenario import Scenario
 
 __all__ = ["main"]
 
@@ -71,9 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--engine", choices=["local", "compose"], default="local",
                      help="processes of this machine (default), or running services")  # fmt: skip
     run.add_argument("-n", "--workers", default="auto",
-                     help="cells at once: a number, 0 for no worker processes (default: auto)")  # fmt: skip
+                     help="worker processes: a number, 0 for none (default: auto)")  # fmt: skip
     run.add_argument("--results", type=Path, default=ROOT / "results", metavar="DIR",
-                     help="where to write results.json, junit.xml and summary.md (default: results)")  # fmt: skip
+                     help="where to write the reports (default: results)")  # fmt: skip
     run.add_argument("--patience", type=float, default=5.0, metavar="SECONDS",
                      help="how long a scenario waits for what must come (default: 5)")  # fmt: skip
     run.add_argument("--no-deviations", action="store_true",
@@ -183,7 +184,7 @@ def _dart_packages(arguments: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def _catalogue(patterns: Sequence[str], peers: dict[str, Peer]) -> dict[str, object]:
+def _catalogue(patterns: Sequence[str], peers: dict[str, Peer]) -> dict[str, Scenario]:
     """Return the chosen scenarios, after checking that every pattern and deviation names one."""
     whole = load_catalogue()
     for pattern in patterns:

@@ -1,4 +1,4 @@
-"""The pytest plugin: every scenario becomes one test for each server × client pair.
+"""The pytest plugin: every scenario becomes one test for each pair of server and client.
 
 `python -m interop run` calls pytest with it and with a `Plan`. It
 parametrizes the scenarios, gives them their fixtures, expects the known
@@ -116,7 +116,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
         result = yield
     except Unsupported as exc:
         pytest.skip(str(exc))
-    cell: Cell = pyfuncitem.funcargs["cell"]
+    cell = pyfuncitem.funcargs["cell"]
+    assert isinstance(cell, Cell)
     check_evidence(facts(pyfuncitem), cell.tap, [cell.server, *cell.clients])
     return result
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -61,6 +62,8 @@ class Session:
         """Close the connection, with which the peer tears down what the session opened."""
         self._task.cancel()
         self._writer.close()
+        with contextlib.suppress(OSError):  # a peer that reset it has torn down too
+            await self._writer.wait_closed()
 
     def start(self, op: str, args: Mapping[str, Any]) -> asyncio.Future[Reply]:
         """Send a request and return the future of its reply."""
@@ -101,16 +104,16 @@ class Session:
         on: str,
         where: Callable[[Notification], bool] = lambda _: True,
         *,
-        timeout: float,
+        within: float,
         what: str = "",
     ) -> Notification:
         """Return the first notification not yet taken that fits, and take it.
 
         Raises:
-            Violation: none came within `timeout` seconds; says what came instead.
+            Violation: none came within `within` seconds; says what came instead.
         """
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(within):
                 while True:
                     for index, notification in enumerate(self._unread):
                         if notification.on == on and where(notification):
@@ -122,7 +125,7 @@ class Session:
         except TimeoutError:
             seen = [_brief(n) for n in self.notifications[-6:]]
             raise Violation(
-                f"{self.who}: no {what or on} within {timeout:g} s; last it reported: "
+                f"{self.who}: no {what or on} within {within:g} s; last it reported: "
                 + ("; ".join(seen) or "nothing")
             ) from None
 
@@ -173,7 +176,7 @@ class _Role:
         self, on: str, where: Callable[[Notification], bool] = lambda _: True, *, what: str = ""
     ) -> Notification:
         """Wait for a notification; see `Session.wait`."""
-        return await self.session.wait(on, where, timeout=self.patience, what=what)
+        return await self.session.wait(on, where, within=self.patience, what=what)
 
     async def settle(self) -> None:
         """Give what should not come the time to come: two round trips and 20 ms."""

@@ -48,10 +48,10 @@ class ComposeEngine:
         """Leave the services running: they belong to the compose project."""
 
 
-async def _wait(peer: str, address: Address, timeout: float) -> None:
+async def _wait(peer: str, address: Address, within: float) -> None:
     last: OSError | None = None
     try:
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(within):
             while True:
                 try:
                     _, writer = await asyncio.open_connection(address.host, address.port)
@@ -63,5 +63,5 @@ async def _wait(peer: str, address: Address, timeout: float) -> None:
                     return
     except TimeoutError:
         raise TestbedError(
-            f"service {peer!r} did not answer at {address} within {timeout:.0f} s ({last})"
+            f"service {peer!r} did not answer at {address} within {within:.0f} s ({last})"
         ) from last

@@ -62,10 +62,7 @@ class _Process:
 
     @classmethod
     async def start(cls, peer: str, command: Sequence[str], logs: Path | None) -> _Process:
-        log = Path(os.devnull)
-        if logs is not None:
-            logs.mkdir(parents=True, exist_ok=True)
-            log = logs / f"{peer}.{os.getpid()}.log"
+        log = _log_file(peer, logs)
         arguments = ["--listen", "127.0.0.1:0", "--exit-with-stdin"]
         with log.open("ab") as stderr:
             try:
@@ -93,6 +90,13 @@ class _Process:
     async def stop(self) -> None:
         self._drain.cancel()
         await _end(self._process)
+
+
+def _log_file(peer: str, logs: Path | None) -> Path:
+    if logs is None:
+        return Path(os.devnull)
+    logs.mkdir(parents=True, exist_ok=True)
+    return logs / f"{peer}.{os.getpid()}.log"
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -76,7 +76,7 @@ def _outcome(case: ET.Element, cell: Cell) -> None:
 
 def _counts(counts: dict[str, int]) -> str:
     parts = [f"{n} {verdict}" for verdict, n in counts.items() if n]
-    return "<br>".join(parts) or "–"
+    return "<br>".join(parts) or "-"
 
 
 def _failure(cell: Cell) -> str:

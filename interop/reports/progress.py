@@ -34,7 +34,8 @@ class Progress:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._bar.stop()
+        if self._console.is_terminal:
+            self._bar.stop()
 
     def __call__(self, count: int, cell: Cell) -> None:
         self._unexpected += gates(cell) or cell["verdict"] == "error"

@@ -35,6 +35,13 @@ async def tapped(handler: Handler = echo, **options: Any) -> AsyncIterator[Tap]:
             await tap.close()
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the loop turn until `condition` holds."""
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110  # the tap has no event for it
+            await asyncio.sleep(0)
+
+
 def seen(tap: Tap) -> list[tuple[str, str, bytes]]:
     return [(frame.author, frame.kind, frame.data) for frame in tap.frames]
 
@@ -105,8 +112,7 @@ async def test_injecting_with_nobody_there_says_so() -> None:
 async def test_injecting_before_the_handshake_says_so() -> None:
     async with tapped() as tap:
         _, writer = await asyncio.open_connection(tap.host, tap.port)
-        while not tap.connections:
-            await asyncio.sleep(0)
+        await until(lambda: bool(tap.connections))
         with pytest.raises(TestbedError, match="before the WebSocket handshake"):
             tap.inject("server", "x")
         writer.close()
@@ -117,8 +123,7 @@ async def test_injecting_into_a_frame_says_so() -> None:
         await client.send("whole")
         await client.recv()
         client.transport.write(b"\x81\xfe\x01\x00\x00\x00\x00\x00half")
-        while not tap.connections[0].inside_frame("client"):
-            await asyncio.sleep(0)
+        await until(lambda: tap.connections[0].inside_frame("client"))
         with pytest.raises(TestbedError, match="middle of a frame"):
             tap.inject("server", "x")
         client.transport.abort()

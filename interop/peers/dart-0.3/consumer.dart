@@ -1,0 +1,58 @@
+/// `ZapConsumer` of `zaptools_client` 0.3.0 under the testbed's control.
+library;
+
+import 'package:zaptools_client/zaptools_client.dart';
+
+import '../dart_shared/control.dart';
+
+class ZapConsumerRole implements ClientRole {
+  ZapConsumerRole(this._session, ClientOptions options)
+    : _consumer = ZapConsumer(options.url),
+      _protocols = options.protocols {
+    if (options.headers != null) {
+      throw const Unsupported('ZapConsumer 0.3.0 takes no handshake headers');
+    }
+    _consumer
+      ..onConnected((_) => _session.notify({'on': 'connected'}))
+      ..onDisconnected((_) => _session.notify({'on': 'disconnected'}))
+      ..onConnectionStateChanged(
+        (state) => _session.notify({'on': 'state', 'state': state.name}),
+      );
+  }
+
+  final Session _session;
+  final ZapConsumer _consumer;
+  final List<String>? _protocols;
+
+  @override
+  Future<void> connect() => _consumer.connect(protocols: _protocols);
+
+  @override
+  Future<void> send(String event, Object? payload, Map<String, dynamic>? headers) =>
+      _consumer.sendEvent(event, payload, headers: headers);
+
+  @override
+  void subscribe(List<String> events, {required bool all}) {
+    if (all) throw const Unsupported('ZapConsumer 0.3.0 has no catch-all, only named events');
+    for (final name in events) {
+      _consumer.onEvent(
+        name,
+        (event) => _session.notifyEvent(event.name, event.payload, event.headers, via: 'named'),
+      );
+    }
+  }
+
+  @override
+  Future<void> close({int? code, String? reason}) {
+    if (code != null || reason != null) {
+      throw const Unsupported('ZapConsumer.disconnect() of 0.3.0 takes no code and no reason');
+    }
+    return _consumer.disconnect();
+  }
+
+  @override
+  Future<void> clean() async => throw const Unsupported('ZapConsumer 0.3.0 has no clean()');
+
+  @override
+  Future<void> tearDown() => _consumer.disconnect();
+}

@@ -1,0 +1,60 @@
+/// `ZapSubscriber` of `zaptools_client` 0.3.0 under the testbed's control.
+library;
+
+import 'package:zaptools_client/zaptools_client.dart';
+
+import '../dart_shared/control.dart';
+
+class ZapSubscriberRole implements ClientRole {
+  ZapSubscriberRole(this._session, ClientOptions options)
+    : _subscriber = ZapSubscriber(options.url),
+      _protocols = options.protocols {
+    if (options.headers != null) {
+      throw const Unsupported('ZapSubscriber 0.3.0 takes no handshake headers');
+    }
+    _subscriber.connectionState.listen(
+      (state) => _session.notify({'on': 'state', 'state': state.name}),
+      onDone: () => _session.notify({'on': 'ended', 'stream': 'states'}),
+    );
+  }
+
+  final Session _session;
+  final ZapSubscriber _subscriber;
+  final List<String>? _protocols;
+
+  @override
+  Future<void> connect() => _subscriber.connect(protocols: _protocols);
+
+  @override
+  Future<void> send(String event, Object? payload, Map<String, dynamic>? headers) =>
+      _subscriber.sendEvent(event, payload, headers: headers);
+
+  @override
+  void subscribe(List<String> events, {required bool all}) {
+    if (events.length == 1) {
+      _listen(_subscriber.subscribeToEvent(events.single), 'named');
+    } else if (events.isNotEmpty) {
+      _listen(_subscriber.subscribeToEvents(events), 'named');
+    }
+    if (all) _listen(_subscriber.subscribeToAllEvent(), 'all');
+  }
+
+  @override
+  Future<void> close({int? code, String? reason}) {
+    if (code != null || reason != null) {
+      throw const Unsupported('ZapSubscriber.disconnect() of 0.3.0 takes no code and no reason');
+    }
+    return _subscriber.disconnect();
+  }
+
+  @override
+  Future<void> clean() => _subscriber.clean();
+
+  @override
+  Future<void> tearDown() => _subscriber.disconnect();
+
+  void _listen(Stream<EventData> events, String via) => events.listen(
+    (event) => _session.notifyEvent(event.name, event.payload, event.headers, via: via),
+    onDone: () => _session.notify({'on': 'ended', 'stream': 'events'}),
+  );
+}

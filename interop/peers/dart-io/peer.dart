@@ -1,0 +1,154 @@
+/// The peer `dart-io`: Dart's own WebSocket, JSON and numbers, with no package.
+library;
+
+import '../dart_shared/control.dart';
+import 'client.dart';
+import 'server.dart';
+import 'wire.dart';
+
+Future<void> main(List<String> arguments) => runPeer(
+  const Peer('dart-io', servers: {'Server': _IoServer.new}, clients: {'Client': _IoClient.new}),
+  arguments,
+);
+
+class _IoServer implements ServerRole {
+  _IoServer(this._session, String path) : _server = Server(path: path) {
+    _server
+      ..onConnected = _connected
+      ..onDisconnected = _disconnected
+      ..onError = _error;
+    for (final name in appEvents) {
+      _server.on(
+        name,
+        (connection, event) => runHandler(
+          _session,
+          _IoConnection(this, connection),
+          name,
+          event.payload,
+          event.headers,
+        ),
+      );
+    }
+  }
+
+  final Session _session;
+  final Server _server;
+  final _names = ConnectionNames<Connection>();
+
+  @override
+  Future<int> start() => _server.start(_session.host, 0);
+
+  @override
+  void push(String conn, String event, Object? payload, Map<String, dynamic>? headers) =>
+      _names[conn].send(event, payload, headers);
+
+  @override
+  void drop(String conn, {int? code, String? reason}) => _names[conn].close(code, reason);
+
+  @override
+  Future<void> stop() => _server.stop();
+
+  @override
+  Future<void> tearDown() => _server.kill();
+
+  void _connected(Connection connection) =>
+      _session.notify({'on': 'connected', 'conn': _names.of(connection)});
+
+  void _disconnected(Connection connection) => _session.notify({
+    'on': 'disconnected',
+    'conn': _names.of(connection),
+    if (connection.closeCode case final code?) 'code': code,
+    if (connection.closeReason case final reason?) 'reason': reason,
+  });
+
+  void _error(Connection connection, Object error, String? event) => _session.notify({
+    'on': 'error',
+    'conn': _names.of(connection),
+    'message': '$error',
+    if (event != null) 'event': event,
+  });
+}
+
+class _IoConnection implements AppConnection {
+  _IoConnection(this._role, this._connection);
+
+  final _IoServer _role;
+  final Connection _connection;
+
+  @override
+  String get name => _role._names.of(_connection);
+
+  @override
+  String get id => _connection.id;
+
+  @override
+  void send(String event, Object? payload, [Map<String, dynamic>? headers]) =>
+      _connection.send(event, payload, headers);
+
+  @override
+  void close([int? code]) => _connection.close(code);
+
+  @override
+  void join(String room) => _connection.join(room);
+
+  @override
+  void leave(String room) => _connection.leave(room);
+
+  @override
+  void toRoom(String room, String event, Object? payload, {required bool excludeSelf}) =>
+      _role._server.sendToRoom(room, event, payload, exclude: excludeSelf ? _connection : null);
+}
+
+class _IoClient implements ClientRole {
+  _IoClient(this._session, ClientOptions options)
+    : _client = Client(options.url, protocols: options.protocols, headers: options.headers) {
+    _client
+      ..onConnected = (() => _session.notify({'on': 'connected'}))
+      ..onDisconnected = _disconnected
+      ..onState = ((state) => _session.notify({'on': 'state', 'state': state.name}))
+      ..onError = _error;
+  }
+
+  final Session _session;
+  final Client _client;
+
+  @override
+  Future<void> connect() => _client.connect();
+
+  @override
+  Future<void> send(String event, Object? payload, Map<String, dynamic>? headers) async =>
+      _client.send(event, payload, headers);
+
+  @override
+  void subscribe(List<String> events, {required bool all}) {
+    for (final name in events) {
+      _client.on(name, (event) => _notify(event, 'named'));
+    }
+    if (all) _client.onAny = (event) => _notify(event, 'all');
+  }
+
+  @override
+  Future<void> close({int? code, String? reason}) => _client.close(code, reason);
+
+  @override
+  Future<void> clean() async =>
+      throw const Unsupported('the client of dart-io has callbacks, no streams to clean');
+
+  @override
+  Future<void> tearDown() => _client.close();
+
+  void _notify(Event event, String via) =>
+      _session.notifyEvent(event.name, event.payload, event.headers, via: via);
+
+  void _disconnected(int? code, String? reason) => _session.notify({
+    'on': 'disconnected',
+    if (code != null) 'code': code,
+    if (reason != null) 'reason': reason,
+  });
+
+  void _error(Object error, String? event) => _session.notify({
+    'on': 'error',
+    'message': '$error',
+    if (event != null) 'event': event,
+  });
+}

@@ -1,0 +1,146 @@
+/// A zaptools server on `dart:io` alone.
+library;
+
+import 'dart:async';
+import 'dart:io';
+import 'dart:math';
+
+import 'wire.dart';
+
+typedef EventHandler = FutureOr<void> Function(Connection connection, Event event);
+
+/// One client's connection.
+class Connection {
+  Connection._(this._server, this._socket);
+
+  final Server _server;
+  final WebSocket _socket;
+  final String id = _newId();
+
+  /// The close code and reason, once the connection is over.
+  int? get closeCode => _socket.closeCode;
+  String? get closeReason => _socket.closeReason;
+
+  void send(String event, Object? payload, [Map<String, dynamic>? headers]) =>
+      _socket.add(encode(event, payload, headers));
+
+  /// Starts the closing handshake. Throws for a code that must not be sent.
+  ///
+  /// There is no waiting for its end: a handler that waited would keep its own connection from
+  /// reading the answer.
+  void close([int? code, String? reason]) => _socket.close(code, reason).ignore();
+
+  void join(String room) => _server._rooms.putIfAbsent(room, () => {}).add(this);
+
+  void leave(String room) => _server._leave(room, this);
+}
+
+/// Serves one path; handlers of one connection run one after the other.
+class Server {
+  Server({required this.path});
+
+  final String path;
+
+  void Function(Connection connection)? onConnected;
+  void Function(Connection connection)? onDisconnected;
+  void Function(Connection connection, Object error, String? event)? onError;
+
+  final _handlers = <String, EventHandler>{};
+  final _connections = <Connection>{};
+  final _rooms = <String, Set<Connection>>{};
+  HttpServer? _http;
+
+  void on(String event, EventHandler handler) => _handlers[event] = handler;
+
+  /// Binds and returns the port.
+  Future<int> start(String host, int port) async {
+    final http = _http = await HttpServer.bind(host, port);
+    http.listen(_accept);
+    return http.port;
+  }
+
+  /// Sends to each member of [room] but [exclude].
+  void sendToRoom(String room, String event, Object? payload, {Connection? exclude}) {
+    for (final member in {...?_rooms[room]}) {
+      if (!identical(member, exclude)) member.send(event, payload);
+    }
+  }
+
+  /// Stops listening and closes every connection with 1001, waiting for the handshakes.
+  Future<void> stop() async {
+    await _http?.close();
+    await Future.wait([
+      for (final connection in _connections.toList())
+        connection._socket.close(WebSocketStatus.goingAway, 'server stops'),
+    ]);
+  }
+
+  /// Stops at once, without waiting for anyone.
+  Future<void> kill() async {
+    await _http?.close(force: true);
+    for (final connection in _connections.toList()) {
+      connection.close(WebSocketStatus.goingAway);
+    }
+  }
+
+  Future<void> _accept(HttpRequest request) async {
+    if (request.uri.path != path) return _refuse(request, HttpStatus.notFound);
+    if (!WebSocketTransformer.isUpgradeRequest(request)) {
+      request.response.headers.set(HttpHeaders.upgradeHeader, 'websocket');
+      return _refuse(request, HttpStatus.upgradeRequired);
+    }
+    final WebSocket socket;
+    try {
+      socket = await WebSocketTransformer.upgrade(request);
+    } on WebSocketException {
+      return; // The transformer has answered 400.
+    }
+    await _serve(Connection._(this, socket));
+  }
+
+  Future<void> _refuse(HttpRequest request, int status) async {
+    request.response.statusCode = status;
+    await request.response.close();
+  }
+
+  Future<void> _serve(Connection connection) async {
+    _connections.add(connection);
+    onConnected?.call(connection);
+    try {
+      await for (final message in connection._socket) {
+        await _handle(connection, message);
+      }
+    } catch (error) {
+      onError?.call(connection, error, null);
+    }
+    _connections.remove(connection);
+    _rooms.keys.toList().forEach(connection.leave);
+    onDisconnected?.call(connection);
+  }
+
+  Future<void> _handle(Connection connection, Object? message) async {
+    String? name;
+    try {
+      final event = decode(message);
+      name = event.name;
+      if (lifecycleNames.contains(name)) return;
+      await _handlers[name]?.call(connection, event);
+    } catch (error) {
+      onError?.call(connection, error, name);
+    }
+  }
+
+  void _leave(String room, Connection connection) {
+    final members = _rooms[room];
+    if (members == null) return;
+    members.remove(connection);
+    if (members.isEmpty) _rooms.remove(room);
+  }
+}
+
+final _random = Random.secure();
+
+String _newId() {
+  final bytes = [for (var at = 0; at < 16; at++) _random.nextInt(256)];
+  return bytes.map((byte) => byte.toRadixString(16).padLeft(2, '0')).join();
+}

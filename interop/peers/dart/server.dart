@@ -1,0 +1,155 @@
+/// The server APIs of `zaptools_server` 0.3.0 under the testbed's control.
+library;
+
+import 'dart:io';
+
+import 'package:zaptools_server/zaptools_server.dart';
+// The library exports no name for its connections, and `EventContext` shows them.
+// ignore: implementation_imports
+import 'package:zaptools_server/src/server/websocket_connection.dart';
+
+import '../dart_shared/control.dart';
+
+/// What both APIs share: callbacks, connections, rooms.
+abstract class _LibraryServer implements ServerRole {
+  _LibraryServer(this.session);
+
+  final Session session;
+  final _names = ConnectionNames<WebSocketConnection>();
+  final _roomManager = RoomManager();
+  final _rooms = <String, Room>{};
+  HttpServer? _http;
+
+  @override
+  void push(String conn, String event, Object? payload, Map<String, dynamic>? headers) =>
+      _names[conn].send(event, payload, headers: headers);
+
+  @override
+  void drop(String conn, {int? code, String? reason}) {
+    if (code != null || reason != null) throw _noCloseCode;
+    _names[conn].close();
+  }
+
+  @override
+  Future<void> tearDown() async {
+    await _http?.close(force: true);
+    // All that ever connected: a client can fire `disconnected` by sending an event of that name.
+    for (final connection in _names.all) {
+      connection.close();
+    }
+  }
+
+  void _connected(EventContext context) =>
+      session.notify({'on': 'connected', 'conn': _names.of(context.connection)});
+
+  void _disconnected(EventContext context) =>
+      session.notify({'on': 'disconnected', 'conn': _names.of(context.connection)});
+
+  void _error(EventContext context) => session.notify({
+    'on': 'error',
+    'conn': _names.of(context.connection),
+    'message': '${context.payload}',
+  });
+
+  void Function(EventContext) _handler(String event) => (context) {
+    runHandler(
+      session,
+      _LibraryConnection(this, context.connection),
+      event,
+      context.payload,
+      context.headers,
+    );
+  };
+}
+
+/// `ZapServer` with the session's host, a free port and the path of `serve`.
+class ZapServerRole extends _LibraryServer {
+  ZapServerRole(super.session, String path)
+    : _server = ZapServer(address: session.host, port: 0, path: path) {
+    _server
+      ..onConnected(_connected)
+      ..onDisconnected(_disconnected)
+      ..onError(_error);
+    for (final event in appEvents) {
+      _server.onEvent(event, _handler(event));
+    }
+  }
+
+  final ZapServer _server;
+
+  @override
+  Future<int> start() async => (_http = await _server.start()).port;
+
+  @override
+  Future<void> stop() => _server.close();
+}
+
+/// `IOConnector`, one for each request of an `HttpServer`; it answers on any path.
+class IOConnectorRole extends _LibraryServer {
+  IOConnectorRole(super.session, String path) {
+    _register
+      ..onConnected(_connected)
+      ..onDisconnected(_disconnected)
+      ..onError(_error);
+    for (final event in appEvents) {
+      _register.onEvent(event, _handler(event));
+    }
+  }
+
+  final _register = EventRegister();
+
+  @override
+  Future<int> start() async {
+    final http = _http = await HttpServer.bind(session.host, 0);
+    http.listen((request) => IOConnector(request, _register).start());
+    return http.port;
+  }
+
+  @override
+  Future<void> stop() async => _http?.close();
+}
+
+const _noCloseCode = Unsupported(
+  'WebSocketConnection.close() of zaptools_server 0.3.0 takes no code and no reason',
+);
+
+class _LibraryConnection implements AppConnection {
+  _LibraryConnection(this._role, this._connection);
+
+  final _LibraryServer _role;
+  final WebSocketConnection _connection;
+
+  @override
+  String get name => _role._names.of(_connection);
+
+  @override
+  String get id => _connection.id;
+
+  @override
+  void send(String event, Object? payload, [Map<String, dynamic>? headers]) =>
+      _connection.send(event, payload, headers: headers);
+
+  @override
+  void close([int? code]) => code == null ? _connection.close() : throw _noCloseCode;
+
+  @override
+  void join(String room) => _room(room).add(_connection);
+
+  @override
+  void leave(String room) => _room(room).remove(_connection);
+
+  @override
+  void toRoom(String room, String event, Object? payload, {required bool excludeSelf}) =>
+      excludeSelf
+          ? _room(room).send(event, payload, exclude: _connection)
+          : _role._roomManager.sendToRoom(room, eventName: event, payload: payload);
+
+  /// `RoomManager` gives no room back, so the room that it was told of is kept beside it.
+  Room _room(String name) => _role._rooms[name] ??= _newRoom(name);
+
+  Room _newRoom(String name) {
+    final room = Room(name);
+    _role._roomManager.addRoom(room);
+    return room;
+  }
+}

@@ -1,0 +1,116 @@
+/// The interop app of the control contract, once for every Dart server API.
+library;
+
+import 'dart:async';
+
+import 'request.dart';
+import 'session.dart';
+
+/// The text that `boom` raises.
+class Boom implements Exception {
+  const Boom();
+
+  @override
+  String toString() => 'boom';
+}
+
+/// What the app needs of a server API's connection; what the API lacks throws [Unsupported].
+abstract interface class AppConnection {
+  /// The harness's name for the connection.
+  String get name;
+
+  /// The library's own id of the connection.
+  String get id;
+
+  void send(String event, Object? payload, [Map<String, dynamic>? headers]);
+  void close([int? code]);
+  void join(String room);
+  void leave(String room);
+  void toRoom(String room, String event, Object? payload, {required bool excludeSelf});
+}
+
+typedef _Handler =
+    FutureOr<void> Function(AppConnection conn, Object? payload, Map<String, dynamic> headers);
+
+/// The events that a server registers.
+Iterable<String> get appEvents => _handlers.keys;
+
+/// Runs the app's handler of [event]: notifies first, then does what the contract says.
+///
+/// Not `async`, so that what a handler throws reaches the library as it would from a user's.
+FutureOr<void> runHandler(
+  Session session,
+  AppConnection conn,
+  String event,
+  Object? payload,
+  Map<String, dynamic> headers,
+) {
+  session.notifyEvent(event, payload, headers, via: 'named', conn: conn.name);
+  try {
+    return _handlers[event]!(conn, payload, headers);
+  } on Unsupported catch (error) {
+    conn.send('unsupported', {'event': event, 'why': error.why}, headers);
+  }
+}
+
+final Map<String, _Handler> _handlers = {
+  'echo': (conn, payload, headers) => conn.send('echo', payload, headers),
+  'burst': (conn, payload, _) {
+    final count = _field<int>(payload, 'count');
+    for (var tick = 0; tick < count; tick++) {
+      conn.send('tick', tick);
+    }
+  },
+  'boom': (_, __, ___) => throw const Boom(),
+  'slow': (conn, payload, _) async {
+    await Future<void>.delayed(Duration(milliseconds: _field<int>(payload, 'ms')));
+    conn.send('slow', payload);
+  },
+  'close-me': (conn, payload, _) => conn.close(_optional<int>(payload, 'code')),
+  'whoami': (conn, _, __) => conn.send('whoami', {'id': conn.id}),
+  'join': (conn, payload, _) {
+    conn.join(_field<String>(payload, 'room'));
+    conn.send('joined', payload);
+  },
+  'leave': (conn, payload, _) {
+    conn.leave(_field<String>(payload, 'room'));
+    conn.send('left', payload);
+  },
+  'to-room':
+      (conn, payload, _) => conn.toRoom(
+        _field<String>(payload, 'room'),
+        _field<String>(payload, 'event'),
+        (payload! as Map<String, dynamic>)['payload'],
+        excludeSelf: _optional<bool>(payload, 'exclude-self') ?? false,
+      ),
+};
+
+T _field<T>(Object? payload, String key) =>
+    _optional<T>(payload, key) ?? (throw FormatException("the payload has no '$key'"));
+
+T? _optional<T>(Object? payload, String key) {
+  final value = payload is Map<String, dynamic> ? payload[key] : null;
+  if (value is T?) return value;
+  throw FormatException("'$key' of the payload must be of type $T, not ${value.runtimeType}");
+}
+
+/// Gives connection objects their names, `"1"`, `"2"`, …, by identity.
+class ConnectionNames<T extends Object> {
+  final _names = Map<T, String>.identity();
+  final _connections = <String, T>{};
+
+  /// Every connection named so far, the closed ones too.
+  Iterable<T> get all => _connections.values;
+
+  /// The name of [connection]; a new one for an object not seen before.
+  String of(T connection) => _names[connection] ??= _add(connection);
+
+  T operator [](String name) =>
+      _connections[name] ?? (throw BadRequest("no connection is named '$name'"));
+
+  String _add(T connection) {
+    final name = '${_connections.length + 1}';
+    _connections[name] = connection;
+    return name;
+  }
+}

@@ -1,0 +1,68 @@
+/// What a Dart peer puts under the control of a session.
+library;
+
+import 'session.dart';
+
+/// One server API of the library under test, running the interop app.
+abstract interface class ServerRole {
+  /// Starts on a free port of the session's host and returns the port.
+  Future<int> start();
+
+  void push(String conn, String event, Object? payload, Map<String, dynamic>? headers);
+
+  void drop(String conn, {int? code, String? reason});
+
+  /// Stops by the library's own call, and only that.
+  Future<void> stop();
+
+  /// Ends what [stop] left, by any means.
+  Future<void> tearDown();
+}
+
+/// One client API of the library under test.
+abstract interface class ClientRole {
+  /// Connects; for a client that was connected before, connects the same object again.
+  Future<void> connect();
+
+  Future<void> send(String event, Object? payload, Map<String, dynamic>? headers);
+
+  void subscribe(List<String> events, {required bool all});
+
+  Future<void> close({int? code, String? reason});
+
+  Future<void> clean();
+
+  /// Ends what the library left open.
+  Future<void> tearDown();
+}
+
+/// How to make a client: the arguments of `open` that are not subscriptions.
+class ClientOptions {
+  const ClientOptions(this.url, {this.protocols, this.headers});
+
+  final Uri url;
+  final List<String>? protocols;
+
+  /// Extra headers of the handshake.
+  final Map<String, dynamic>? headers;
+}
+
+typedef MakeServer = ServerRole Function(Session session, String path);
+typedef MakeClient = ClientRole Function(Session session, ClientOptions options);
+
+/// A peer: its name, what it runs on, and a maker for each API it offers.
+class Peer {
+  const Peer(
+    this.name, {
+    this.packages = const [],
+    this.servers = const {},
+    this.clients = const {},
+  });
+
+  final String name;
+
+  /// The packages whose versions `describe` tells.
+  final List<String> packages;
+  final Map<String, MakeServer> servers;
+  final Map<String, MakeClient> clients;
+}

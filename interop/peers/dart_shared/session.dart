@@ -1,0 +1,259 @@
+/// One control connection: an isolated session with at most one server and one client.
+library;
+
+import 'dart:async';
+import 'dart:convert';
+import 'dart:io';
+
+import 'request.dart';
+import 'roles.dart';
+import 'sockets.dart';
+import 'versions.dart';
+
+/// The version of the contract that this code speaks.
+const contractVersion = 1;
+
+/// Serves one control connection until it closes, then ends all that was opened through it.
+///
+/// Everything runs in a guarded zone of the session's own, so an exception that the library
+/// lets escape is reported as `uncaught` to the session it belongs to, and to no other.
+class Session {
+  Session(this._peer, this.host, this._control);
+
+  final Peer _peer;
+
+  /// The host that `--listen` named; servers of this session listen there.
+  final String host;
+
+  final Socket _control;
+  final _ledger = SocketLedger();
+  ServerRole? _server;
+  ClientRole? _client;
+  var _clientConnected = false;
+  var _closed = false;
+
+  void start() {
+    runZonedGuarded(
+      () => IOOverrides.runWithIOOverrides(_listen, _ledger),
+      (error, stack) {
+        stderr.writeln('uncaught in a session: $error\n$stack');
+        notify({'on': 'uncaught', 'message': '$error'});
+      },
+    );
+  }
+
+  /// Sends a notification, in the order of the calls.
+  ///
+  /// A payload or headers that JSON cannot hold are replaced by their text form.
+  void notify(Map<String, Object?> notification) {
+    String line;
+    try {
+      line = jsonEncode(notification);
+    } catch (_) {
+      line = jsonEncode({
+        for (final MapEntry(:key, :value) in notification.entries) key: _encodable(value),
+      });
+    }
+    _write(line);
+  }
+
+  /// Notifies of an event that a handler or stream got; [conn] is null on the client's side.
+  void notifyEvent(
+    String name,
+    Object? payload,
+    Object? headers, {
+    required String via,
+    String? conn,
+  }) {
+    notify({
+      'on': 'event',
+      if (conn != null) 'conn': conn,
+      'name': name,
+      'payload': payload,
+      'headers': headers,
+      'via': via,
+    });
+  }
+
+  void _listen() {
+    const Utf8Decoder(allowMalformed: true)
+        .bind(_control)
+        .transform(const LineSplitter())
+        .listen(_receive, onError: (_) => _close(), onDone: _close, cancelOnError: true);
+  }
+
+  void _receive(String line) {
+    if (line.trim().isEmpty) return;
+    final Request request;
+    try {
+      request = Request.parse(line);
+    } on FormatException catch (error) {
+      stderr.writeln('a control line that cannot be answered: ${error.message}');
+      return;
+    }
+    unawaited(_answer(request));
+  }
+
+  Future<void> _answer(Request request) async {
+    Map<String, Object?> outcome;
+    try {
+      outcome = {'ok': await _perform(request)};
+    } on Unsupported catch (error) {
+      outcome = {'unsupported': error.why};
+    } catch (error) {
+      final kind = '${error.runtimeType}'.replaceFirst('_', '');
+      outcome = {
+        'error': {'kind': kind, 'message': '$error'},
+      };
+    }
+    _write(jsonEncode({'id': request.id, ...outcome}));
+  }
+
+  Future<Map<String, Object?>> _perform(Request request) async {
+    switch (request.op) {
+      case '':
+        throw const BadRequest("a request needs a string 'op'");
+      case 'describe':
+        return _describe();
+      case 'serve':
+        return {'port': await _serve(request)};
+      case 'push':
+        _serverOf(request).push(
+          request.text('conn'),
+          request.text('event'),
+          request['payload'],
+          request.object('headers'),
+        );
+      case 'drop':
+        _serverOf(request).drop(
+          request.text('conn'),
+          code: request.optionalInteger('code'),
+          reason: request.optionalText('reason'),
+        );
+      case 'stop':
+        await _serverOf(request).stop();
+      case 'open':
+        await _open(request);
+      case 'send':
+        await _clientOf(
+          request,
+        ).send(request.text('event'), request['payload'], request.object('headers'));
+      case 'subscribe':
+        _subscribe(_clientOf(request), request);
+      case 'close':
+        await _clientOf(request).close(
+          code: request.optionalInteger('code'),
+          reason: request.optionalText('reason'),
+        );
+      case 'reconnect':
+        await _connect(_clientOf(request));
+      case 'clean':
+        await _clientOf(request).clean();
+      default:
+        throw Unsupported("the peer '${_peer.name}' knows no op '${request.op}'");
+    }
+    return const {};
+  }
+
+  Future<Map<String, Object?>> _describe() async => {
+    'contract': contractVersion,
+    'peer': _peer.name,
+    'language': 'Dart',
+    'runtime': Platform.version.split(' ').first,
+    'libraries': await packageVersions(_peer.packages),
+    'apis': {'server': _peer.servers.keys.toList(), 'client': _peer.clients.keys.toList()},
+    'limits': {'message_bytes': null},
+  };
+
+  Future<int> _serve(Request request) async {
+    if (_server != null) throw const BadRequest('this session has a server already');
+    final make = _maker(_peer.servers, request, 'server');
+    final server = _server = make(this, request.optionalText('path') ?? '/ws');
+    final int port;
+    try {
+      port = await server.start();
+    } catch (_) {
+      _server = null;
+      rethrow;
+    }
+    if (_closed) await server.tearDown();
+    return port;
+  }
+
+  Future<void> _open(Request request) async {
+    if (_clientConnected) throw const BadRequest('this session has a client already');
+    final make = _maker(_peer.clients, request, 'client');
+    final options = ClientOptions(
+      Uri.parse(request.text('url')),
+      protocols: request.texts('protocols'),
+      headers: request.object('headers'),
+    );
+    final client = make(this, options);
+    _subscribe(client, request);
+    _client = client;
+    await _connect(client);
+  }
+
+  Future<void> _connect(ClientRole client) async {
+    await client.connect();
+    _clientConnected = true;
+    if (_closed) await client.tearDown();
+  }
+
+  void _subscribe(ClientRole client, Request request) {
+    client.subscribe(request.texts('events') ?? const [], all: request.flag('all'));
+  }
+
+  T _maker<T>(Map<String, T> makers, Request request, String role) {
+    final api = request.text('api');
+    final offered = makers.isEmpty ? 'none' : makers.keys.join(', ');
+    return makers[api] ??
+        (throw Unsupported("the peer '${_peer.name}' has no $role API '$api' (it has: $offered)"));
+  }
+
+  ServerRole _serverOf(Request request) =>
+      _server ?? (throw BadRequest("'${request.op}' needs a server: 'serve' comes first"));
+
+  ClientRole _clientOf(Request request) =>
+      _client ?? (throw BadRequest("'${request.op}' needs a client: 'open' comes first"));
+
+  void _write(String line) {
+    if (!_closed) _control.add(utf8.encode('$line\n'));
+  }
+
+  Future<void> _close() async {
+    if (_closed) return;
+    _closed = true;
+    _control.destroy();
+    await Future.wait([
+      if (_client case final client?) _quietly(client.tearDown),
+      if (_server case final server?) _quietly(server.tearDown),
+    ]);
+    _ledger.close();
+  }
+
+  static Future<void> _quietly(Future<void> Function() tearDown) async {
+    try {
+      await tearDown();
+    } catch (error) {
+      stderr.writeln('while a session was torn down: $error');
+    }
+  }
+
+  static Object? _encodable(Object? value) {
+    try {
+      jsonEncode(value);
+      return value;
+    } catch (_) {
+      return {r'$unencodable': _text(value)};
+    }
+  }
+
+  static String _text(Object? value) {
+    try {
+      return '$value';
+    } catch (error) {
+      return 'a ${value.runtimeType} without a text form: ${error.runtimeType}';
+    }
+  }
+}

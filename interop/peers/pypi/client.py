@@ -1,0 +1,104 @@
+"""The client role: the published `ZapClient`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from interop.peers._control import Failure, PeerSession, Unsupported
+from zaptools.client import ZapClient
+
+
+class ClientRole(PeerSession):
+    """The operations of a client.
+
+    The library keeps the states of all its clients in one queue, an attribute of the class. A
+    program has one client as a rule, and so has a session here, so each gets a queue of its own:
+    what is reported is what that one client says, wrong or right.
+    """
+
+    _client: ZapClient | None = None
+    _url = ""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._reading: list[asyncio.Task[None]] = []
+
+    async def op_open(
+        self,
+        api: str,
+        url: str,
+        events: Sequence[str] = (),
+        all: bool = False,
+        protocols: Sequence[str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        if api != "ZapClient":
+            raise Failure(f"no client API {api!r}")
+        if self._client is not None:
+            raise Failure("this session has its client")
+        if protocols is not None or headers is not None:
+            raise Unsupported("ZapClient.connect() takes the URL alone")
+        self._client = ZapClient()
+        self._client._connection_state_queue = asyncio.Queue()
+        self._url = url
+        self._read(self._states(self._client))
+        await self._connect(self._client)
+
+    async def op_send(self, event: str, payload: Any = None, **more: Any) -> None:
+        await self._opened.send(event, payload, **more)
+
+    async def op_subscribe(self, events: Sequence[str] = (), all: bool = False) -> None:
+        # Its one stream has every event already.
+        assert self._opened
+
+    async def op_close(self, code: int | None = None, reason: str | None = None) -> None:
+        if code is not None or reason is not None:
+            raise Unsupported("ZapClient.close() takes neither code nor reason")
+        await self._opened.close()
+
+    async def op_reconnect(self) -> None:
+        await self._connect(self._opened)
+
+    async def op_clean(self) -> None:
+        raise Unsupported("ZapClient has no clean()")
+
+    async def teardown(self) -> None:
+        await super().teardown()
+        if getattr(self._client, "_conn", None) is not None:
+            await self._opened.close()
+        for task in self._reading:
+            task.cancel()
+        await asyncio.gather(*self._reading, return_exceptions=True)
+
+    @property
+    def _opened(self) -> ZapClient:
+        if self._client is None:
+            raise Failure("there is no client")
+        return self._client
+
+    async def _connect(self, client: ZapClient) -> None:
+        await client.connect(self._url)
+        self._read(self._events(client))
+
+    def _read(self, reading: Any) -> None:
+        self._reading.append(asyncio.create_task(reading))
+
+    async def _states(self, client: ZapClient) -> None:
+        async for state in client.connection_state():
+            self.notify("state", state=state.name.lower())
+
+    async def _events(self, client: ZapClient) -> None:
+        try:
+            async for event in client.event_stream():
+                self.notify(
+                    "event",
+                    name=event.event_name,
+                    payload=event.payload,
+                    headers=event.headers,
+                    via="all",
+                )
+        except Exception as exc:
+            self.uncaught(exc, "ZapClient.event_stream raised")
+        self.notify("ended", stream="events")

@@ -1,0 +1,43 @@
+"""The peer of the published package: ``zaptools`` 0.5.2 from the registry.
+
+It has the import name of this repository's library, so it runs in an environment of its own,
+as a script: the repository is put at the end of the path, for the control shell alone.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[3]
+sys.path.append(str(ROOT))
+
+import zaptools  # noqa: E402 # after the path
+
+if Path(zaptools.__file__).resolve().is_relative_to(ROOT / "zaptools"):
+    raise SystemExit(f"not the published package: {zaptools.__file__}")
+
+from client import ClientRole  # noqa: E402 # after the check
+from server import ServerRole  # noqa: E402 # after the check
+
+from interop.peers._control import describe, main  # noqa: E402 # after the path
+
+
+class Session(ServerRole, ClientRole):
+    """Both roles."""
+
+    async def op_describe(self) -> dict[str, Any]:
+        names = ("zaptools", "fastapi", "starlette", "uvicorn", "websockets")
+        return describe(
+            "pypi",
+            {name: version(name) for name in names},
+            apis={"server": ["FastApiConnector"], "client": ["ZapClient"]},
+            # What websockets' client takes; uvicorn takes 16 MiB.
+            limits={"message_bytes": 1 << 20},
+        )
+
+
+if __name__ == "__main__":
+    main(Session)

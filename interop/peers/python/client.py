@@ -1,0 +1,153 @@
+"""The client role: `zaptools.ZapConsumer` and `zaptools.ZapSubscriber`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from interop.peers._control import Failure, PeerSession, Unsupported
+from zaptools import EventData, Stream, ZapClientState, ZapConsumer, ZapSubscriber
+
+__all__ = ["ClientRole"]
+
+
+class ClientApi(Protocol):
+    """One of the library's client classes, as the control protocol drives it."""
+
+    client: ZapConsumer | ZapSubscriber
+
+    def __init__(self, session: PeerSession, url: str) -> None: ...
+
+    def register(self, events: Sequence[str], all_events: bool) -> None:
+        """Register the names, and the catch-all."""
+
+    async def clean(self) -> None:
+        """`ZapSubscriber.clean`."""
+
+
+class ConsumerApi:
+    """`ZapConsumer`: callbacks."""
+
+    def __init__(self, session: PeerSession, url: str) -> None:
+        self._session = session
+        self.client: ZapConsumer | ZapSubscriber
+        self.client = client = ZapConsumer(url)
+        client.on_connection_state_changed(self._on_state)
+        client.on_connected(lambda _: session.notify("connected"))
+        client.on_disconnected(self._on_disconnected)
+        client.on_error(lambda error: session.notify("error", message=str(error)))
+        self._consumer = client
+
+    def register(self, events: Sequence[str], all_events: bool) -> None:
+        for name in events:
+            self._consumer.on_event(name, lambda event: _report(self._session, event, "named"))
+        if all_events:
+            self._consumer.on_any_event(lambda event: _report(self._session, event, "all"))
+
+    async def clean(self) -> None:
+        raise Unsupported("ZapConsumer has no clean()")
+
+    def _on_state(self, state: ZapClientState) -> None:
+        self._session.notify("state", state=state.name.lower())
+
+    def _on_disconnected(self, _: EventData) -> None:
+        closed = self._consumer.closed
+        told = {"code": closed.code, "reason": closed.reason} if closed is not None else {}
+        self._session.notify("disconnected", **told)
+
+
+class SubscriberApi:
+    """`ZapSubscriber`: streams, each read by a task."""
+
+    def __init__(self, session: PeerSession, url: str) -> None:
+        self._session = session
+        self._tasks: list[asyncio.Task[None]] = []
+        self._events_open = 0
+        self.client: ZapConsumer | ZapSubscriber
+        self.client = self._subscriber = ZapSubscriber(url)
+        self._read(self._states(self._subscriber.connection_state))
+
+    def register(self, events: Sequence[str], all_events: bool) -> None:
+        if events:
+            self._read(self._events(self._subscriber.subscribe_to_events(events), "named"))
+        if all_events:
+            self._read(self._events(self._subscriber.subscribe_to_all_event(), "all"))
+
+    async def clean(self) -> None:
+        await self._subscriber.clean()
+
+    def _read(self, reading: Any) -> None:
+        self._tasks.append(asyncio.create_task(reading))
+
+    async def _states(self, stream: Stream[ZapClientState]) -> None:
+        async for state in stream:
+            self._session.notify("state", state=state.name.lower())
+        self._session.notify("ended", stream="states")
+
+    async def _events(self, stream: Stream[EventData], via: str) -> None:
+        self._events_open += 1
+        async for event in stream:
+            _report(self._session, event, via)
+        self._events_open -= 1
+        if not self._events_open:
+            self._session.notify("ended", stream="events")
+
+
+class ClientRole(PeerSession):
+    """The operations of a client."""
+
+    _apis: Mapping[str, type[ClientApi]] = {
+        "ZapConsumer": ConsumerApi,
+        "ZapSubscriber": SubscriberApi,
+    }
+    _api: ClientApi | None = None
+
+    async def op_open(
+        self,
+        api: str,
+        url: str,
+        events: Sequence[str] = (),
+        all: bool = False,
+        protocols: Sequence[str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        if api not in self._apis:
+            raise Failure(f"no client API {api!r}")
+        if self._api is not None:
+            raise Failure("this session has its client")
+        self._api = self._apis[api](self, url)
+        self._api.register(events, all)
+        await self._api.client.connect(protocols, headers)
+
+    async def op_send(self, event: str, **more: Any) -> None:
+        await self._opened.client.send_event(event, **more)
+
+    async def op_subscribe(self, events: Sequence[str] = (), all: bool = False) -> None:
+        self._opened.register(events, all)
+
+    async def op_close(self, **how: Any) -> None:
+        await self._opened.client.disconnect(**how)
+
+    async def op_reconnect(self) -> None:
+        await self._opened.client.connect()
+
+    async def op_clean(self) -> None:
+        await self._opened.clean()
+
+    async def teardown(self) -> None:
+        await super().teardown()
+        if self._api is not None:
+            await self._api.client.disconnect()
+
+    @property
+    def _opened(self) -> ClientApi:
+        if self._api is None:
+            raise Failure("there is no client")
+        return self._api
+
+
+def _report(session: PeerSession, event: EventData, via: str) -> None:
+    session.notify(
+        "event", name=event.event_name, payload=event.payload, headers=event.headers, via=via
+    )

@@ -1,0 +1,104 @@
+"""The server role: `zaptools.ZapServer` with the interop app."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from interop.peers._app import EVENTS, handle
+from interop.peers._control import Failure, PeerSession
+from zaptools import EventContext, WebSocketConnection, ZapServer
+
+__all__ = ["ServerRole"]
+
+
+class _AppConnection:
+    """A connection as the app uses it."""
+
+    def __init__(self, connection: WebSocketConnection) -> None:
+        self._connection = connection
+        self.id = connection.id
+        self.send = connection.send
+
+    async def close_with(self, code: int | None) -> str | None:
+        if code is None:
+            await self._connection.close()
+        else:
+            await self._connection.close(code)
+        return None
+
+
+class ServerRole(PeerSession):
+    """The operations of a server."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._server: ZapServer | None = None
+        self._names: dict[WebSocketConnection, str] = {}
+        self._connections: dict[str, WebSocketConnection] = {}
+
+    async def op_serve(self, api: str, path: str = "/ws") -> dict[str, Any]:
+        if api != "ZapServer":
+            raise Failure(f"no server API {api!r}")
+        if self._server is not None:
+            raise Failure("this session has its server")
+        server = ZapServer(self.host, 0, path)
+        server.on_connected(self._on_connected)
+        server.on_disconnected(self._on_disconnected)
+        server.on_error(self._on_error)
+        for name in EVENTS:
+            server.on_event(name, self._on_event)
+        await server.start()
+        self._server = server
+        return {"port": server.port}
+
+    async def op_push(self, conn: str, event: str, payload: Any = None, **more: Any) -> None:
+        await self._find(conn).send(event, payload, **more)
+
+    async def op_drop(self, conn: str, **how: Any) -> None:
+        await self._find(conn).close(**how)
+
+    async def op_stop(self) -> None:
+        if self._server is None:
+            raise Failure("there is no server")
+        await self._server.close()
+
+    async def teardown(self) -> None:
+        await super().teardown()
+        if self._server is not None:
+            await self._server.close()
+
+    def _find(self, conn: str) -> WebSocketConnection:
+        if conn not in self._connections:
+            raise Failure(f"no connection {conn!r}")
+        return self._connections[conn]
+
+    def _name(self, connection: WebSocketConnection) -> str:
+        """Return the connection's name: by object, since the library's ids are under test."""
+        if connection not in self._names:
+            name = self._names[connection] = str(len(self._names) + 1)
+            self._connections[name] = connection
+        return self._names[connection]
+
+    async def _on_connected(self, ctx: EventContext) -> None:
+        self.notify("connected", conn=self._name(ctx.connection))
+
+    async def _on_disconnected(self, ctx: EventContext) -> None:
+        closed = ctx.connection.closed
+        told = {"code": closed.code, "reason": closed.reason} if closed is not None else {}
+        self.notify("disconnected", conn=self._name(ctx.connection), **told)
+
+    async def _on_error(self, ctx: EventContext) -> None:
+        event = {} if ctx.source is None else {"event": ctx.source.event_name}
+        self.notify("error", conn=self._name(ctx.connection), message=str(ctx.error), **event)
+
+    async def _on_event(self, ctx: EventContext) -> None:
+        self.notify(
+            "event",
+            conn=self._name(ctx.connection),
+            name=ctx.event_name,
+            payload=ctx.payload,
+            headers=ctx.headers,
+            via="named",
+        )
+        connection = _AppConnection(ctx.connection)
+        await handle(ctx.event_name, connection, ctx.payload, ctx.headers)

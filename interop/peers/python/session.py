@@ -1,0 +1,25 @@
+"""One control connection of the `python` peer: at most one server and one client."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any
+
+from interop.peers._control import describe
+from interop.peers.python.client import ClientRole
+from interop.peers.python.server import ServerRole
+from zaptools import Limits
+
+__all__ = ["Session"]
+
+
+class Session(ServerRole, ClientRole):
+    """Both roles."""
+
+    async def op_describe(self) -> dict[str, Any]:
+        return describe(
+            "python",
+            {name: version(name) for name in ("zaptools", "websockets", "msgspec")},
+            apis={"server": ["ZapServer"], "client": ["ZapConsumer", "ZapSubscriber"]},
+            limits={"message_bytes": Limits().message_bytes},
+        )

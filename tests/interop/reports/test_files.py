@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from interop.reports.files import junit, summary, write_reports
+
+from ..test_results import cell, results
+
+RUN = results(
+    cell(),
+    cell("failed", scenario="b", reason="bad \x00 <&> \ud800"),
+    cell("deviating", scenario="c", reason="dart (server): its cause [seen: x]"),
+    cell("deviating", scenario="d", reason="dart (server): its cause [seen: y]"),
+    cell("failed", scenario="e", severity="should"),
+    cell("error", scenario="f"),
+)
+
+
+def test_the_summary_has_matrix_failures_and_causes() -> None:
+    text = summary(RUN)
+    assert "| python/ZapServer | - | 1 passed<br>2 deviating<br>2 failed<br>1 error |" in text
+    assert "- **b**, python/ZapServer" in text
+    assert "- **e** (should), " in text
+    assert "- dart (server): its cause (c, d)" in text
+    assert "Not run: pypi@0.5.2/ZapClient: no network" in text
+
+
+def test_junit_fails_only_what_gates(tmp_path: Path) -> None:
+    tree = junit(RUN)
+    (suite,) = tree.getroot()
+    assert suite.attrib["tests"] == "6"
+    kinds = {case.attrib["name"]: [child.tag for child in case] for case in suite}
+    assert kinds == {
+        "echo.null": [], "b": ["failure"], "c": ["skipped"], "d": ["skipped"], "e": ["skipped"],
+        "f": ["error"],
+    }  # fmt: skip
+
+
+def test_the_files_can_be_read_back(tmp_path: Path) -> None:
+    write_reports(RUN, tmp_path)
+    message = ET.parse(tmp_path / "junit.xml").find(".//failure")
+    assert message is not None
+    assert message.attrib["message"] == "bad � <&> �"
+    assert "\\ud800" in (tmp_path / "summary.md").read_text("utf-8")

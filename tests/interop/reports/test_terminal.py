@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from io import StringIO
+
+from rich.console import Console
+
+from interop.reports.terminal import print_report
+from interop.results import Results
+
+from ..test_results import cell, results
+
+
+def shown(run: Results) -> str:
+    out = StringIO()
+    print_report(run, Console(file=out, width=120))
+    return out.getvalue()
+
+
+def test_the_matrix_counts_each_pair() -> None:
+    text = shown(results(*[cell(scenario=str(n)) for n in range(12)], cell("deviating")))
+    assert "dart@0.5.0/" in text
+    assert "12 1" in text
+    assert "13 cells in 0 s: 12 passed, 1 deviating - exit status 0" in text
+
+
+def test_a_failure_shows_its_rule_reason_and_command() -> None:
+    text = shown(results(cell("failed", reason="got [1]\n  not [2]")))
+    assert "unexpected echo.null: A payload comes back." in text
+    assert "got [1] not [2]" in text
+    assert "again: python -m interop run --server 'python/ZapServer'" in text
+
+
+def test_one_scenario_of_many_pairs_is_shown_once() -> None:
+    pairs = [cell("failed", server=s, client=c) for s in ("a", "b", "c") for c in ("x", "y", "z")]
+    text = shown(results(*pairs))
+    assert text.count("unexpected echo.null") == 1
+    assert "and 3 more pairs" in text
+
+
+def test_many_scenarios_are_cut_and_said() -> None:
+    text = shown(results(*[cell("failed", scenario=f"s{n:02}") for n in range(25)]))
+    assert "and 5 more scenarios: see summary.md" in text
+
+
+def test_what_did_not_run_and_what_broke_are_said() -> None:
+    text = shown(results(broken="a worker [crashed]"))
+    assert "not run: pypi@0.5.2/ZapClient: no network" in text
+    assert "the testbed failed: a worker [crashed]" in text
+    assert "exit status 2" in text
+
+
+def test_a_should_is_amber() -> None:
+    text = shown(results(cell(), cell("failed", severity="should")))
+    assert "should echo.null" in text
+    assert "unexpected" not in text
