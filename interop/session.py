@@ -214,8 +214,13 @@ class Server(_Role):
             what=f"event {name!r}",
         )
 
-    async def push(self, conn: str, event: str, payload: Any = None, **more: Any) -> None:
-        await self.session.call("push", conn=conn, event=event, payload=payload, **more)
+    async def push(self, conn: str, event: str, payload: Any) -> None:
+        """Send an event from outside a handler, with empty headers; see `Client.send`."""
+        await self.session.call("push", conn=conn, event=event, payload=payload, headers={})
+
+    async def push_plain(self, conn: str, event: str, payload: Any) -> None:
+        """Send an event from outside a handler and give the library no headers at all."""
+        await self.session.call("push", conn=conn, event=event, payload=payload)
 
     async def drop(self, conn: str, **how: Any) -> None:
         await self.session.call("drop", conn=conn, **how)

@@ -45,18 +45,18 @@ async def handle(name: str, connection: AppConnection, payload: Any, headers: An
         await connection.send("echo", payload, headers)
     elif name == "burst":
         for number in range(payload["count"]):
-            await connection.send("tick", number)
+            await connection.send("tick", number, headers)
     elif name == "boom":
         raise RuntimeError("boom")
     elif name == "slow":
         await asyncio.sleep(payload["ms"] / 1000)
-        await connection.send("slow", payload)
+        await connection.send("slow", payload, headers)
     elif name == "close-me":
         refusal = await connection.close_with((payload or {}).get("code"))
         if refusal is not None:
             await _unsupported(name, refusal, connection, headers)
     elif name == "whoami":
-        await connection.send("whoami", {"id": connection.id})
+        await connection.send("whoami", {"id": connection.id}, headers)
     else:
         await _unsupported(name, "the library has no rooms", connection, headers)
 

@@ -37,7 +37,7 @@ async def test_none_given(server: Server, client: Client) -> None:
     await client.send_plain("echo", "x")
     await client.event("echo")
     assert (await server.event("echo")).data["headers"] == {}
-    await server.push(client.conn, "plain", {"a": 1})
+    await server.push_plain(client.conn, "plain", {"a": 1})
     event = await client.event("plain")
     assert (event.data["payload"], event.data["headers"]) == ({"a": 1}, {})
 
@@ -45,7 +45,7 @@ async def test_none_given(server: Server, client: Client) -> None:
 @scenario("payload.null-pushed", "An event whose payload is null arrives with payload null.")
 async def test_null_pushed(server: Server, client: Client) -> None:
     await client.open("nothing")
-    await server.push(client.conn, "nothing", None, headers={})
+    await server.push(client.conn, "nothing", None)
     assert (await client.event("nothing")).data["payload"] is None
 
 

@@ -55,26 +55,26 @@ FutureOr<void> runHandler(
 
 final Map<String, _Handler> _handlers = {
   'echo': (conn, payload, headers) => conn.send('echo', payload, headers),
-  'burst': (conn, payload, _) {
+  'burst': (conn, payload, headers) {
     final count = _field<int>(payload, 'count');
     for (var tick = 0; tick < count; tick++) {
-      conn.send('tick', tick);
+      conn.send('tick', tick, headers);
     }
   },
   'boom': (_, __, ___) => throw const Boom(),
-  'slow': (conn, payload, _) async {
+  'slow': (conn, payload, headers) async {
     await Future<void>.delayed(Duration(milliseconds: _field<int>(payload, 'ms')));
-    conn.send('slow', payload);
+    conn.send('slow', payload, headers);
   },
   'close-me': (conn, payload, _) => conn.close(_optional<int>(payload, 'code')),
-  'whoami': (conn, _, __) => conn.send('whoami', {'id': conn.id}),
-  'join': (conn, payload, _) {
+  'whoami': (conn, _, headers) => conn.send('whoami', {'id': conn.id}, headers),
+  'join': (conn, payload, headers) {
     conn.join(_field<String>(payload, 'room'));
-    conn.send('joined', payload);
+    conn.send('joined', payload, headers);
   },
-  'leave': (conn, payload, _) {
+  'leave': (conn, payload, headers) {
     conn.leave(_field<String>(payload, 'room'));
-    conn.send('left', payload);
+    conn.send('left', payload, headers);
   },
   'to-room':
       (conn, payload, _) => conn.toRoom(
