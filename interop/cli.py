@@ -71,8 +71,9 @@ def _parser() -> argparse.ArgumentParser:
                      help="a peer that must be able to run: exit 2 if it cannot")  # fmt: skip
     run.add_argument("--engine", choices=["local", "compose"], default="local",
                      help="processes of this machine (default), or running services")  # fmt: skip
-    run.add_argument("-n", "--workers", default="auto",
-                     help="worker processes: a number, 0 for none (default: auto)")  # fmt: skip
+    run.add_argument("-n", "--workers", type=int, default=(os.cpu_count() or 1) + 1,
+                     help="worker processes, 0 for none (default: one more than cores, "
+                          "since cells also wait: %(default)s)")  # fmt: skip
     run.add_argument("--results", type=Path, default=ROOT / "results", metavar="DIR",
                      help="where to write the reports (default: results)")  # fmt: skip
     run.add_argument("--patience", type=float, default=5.0, metavar="SECONDS",

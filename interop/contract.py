@@ -178,7 +178,9 @@ class LineDecoder:
                 yield line
         self._scanned = len(self._buffer)
         if self._scanned > self._max_line:
-            raise ContractError(f"line longer than {self._max_line} bytes", self._buffer[:120])
+            raise ContractError(
+                f"line longer than {self._max_line} bytes", bytes(self._buffer[:120])
+            )
 
 
 def _object(line: bytes) -> dict[str, Any]:

@@ -53,19 +53,19 @@ class Collector:
 
 
 def run_plan(
-    plan: Plan, *, workers: str, progress: Progress, verbose: bool = False
+    plan: Plan, *, workers: int, progress: Progress, verbose: bool = False
 ) -> tuple[list[Cell], float, str]:
     """Run every scenario of `plan` and return (cells, seconds, what broke or "").
 
     Args:
-        workers: as for pytest-xdist's ``-n``: a number, or ``auto``; ``0`` runs in this process.
+        workers: how many processes, each with its own peers; 0 runs in this process.
         progress: called for every finished cell with how many there are by now.
         verbose: also show pytest's own output.
     """
     collector = Collector(progress)
     began = time.monotonic()
     quiet = [] if verbose else ["-p", "no:terminal"]
-    status = _pytest(plan, collector, "-n", workers, "--dist", "worksteal", *quiet)
+    status = _pytest(plan, collector, "-n", str(workers), "--dist", "worksteal", *quiet)
     seconds = time.monotonic() - began
     problems = list(collector.problems)
     if not problems and status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):

@@ -41,6 +41,7 @@ class Tap:
         self.faults: list[tuple[Side, str]] = []
         self.connections: list[TapConnection] = []
         self._opened = time.monotonic()
+        self._news = asyncio.Event()
         self._server: asyncio.Server | None = None
         self._dials: set[asyncio.Task[None]] = set()
 
@@ -84,6 +85,19 @@ class Tap:
     def seen(self, *, author: str | None = None, kind: str | None = None) -> list[Frame]:
         """Return the frames so far, by author (client, server, judge) and kind (text, close, …)."""
         return [f for f in self.frames if author in (None, f.author) and kind in (None, f.kind)]
+
+    def add(self, frame: Frame) -> None:
+        self.frames.append(frame)
+        self._news.set()
+
+    async def wait(self, *, author: str, kind: str, within: float) -> Frame | None:
+        """Return the first such frame, waiting for it as long as `within` seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                while not self.seen(author=author, kind=kind):
+                    self._news.clear()
+                    await self._news.wait()
+        return next(iter(self.seen(author=author, kind=kind)), None)
 
     def elapsed(self) -> float:
         return time.monotonic() - self._opened
@@ -134,7 +148,7 @@ class TapConnection:
         # FrameProtocol masks what a client writes; with no extensions it writes plain frames,
         # which permessage-deflate allows at any time (RFC 7692 section 6).
         writer = FrameProtocol(client=to == "server", extensions=[])
-        self.legs[to].write(writer.send_data(data, fin=True))
+        self.legs[to].write(bytes(writer.send_data(data, fin=True)))
         is_text = isinstance(data, str)
         payload = data.encode() if isinstance(data, str) else data
         self.record("judge", to, Opcode.TEXT if is_text else Opcode.BINARY, payload)
@@ -163,7 +177,7 @@ class TapConnection:
         code: int | None = None,
     ) -> None:
         elapsed = self.tap.elapsed()
-        self.tap.frames.append(Frame(elapsed, self.number, author, to, opcode, data, code))
+        self.tap.add(Frame(elapsed, self.number, author, to, opcode, data, code))
 
     def _watch(self, author: Side, data: bytes) -> None:
         if author in self._decoders:
@@ -211,7 +225,7 @@ class _Decoder:
         found: list[tuple[int, bytes, int | None]] = []
         for frame in self._protocol.received_frames():
             payload = frame.payload
-            if frame.opcode is Opcode.CLOSE:
+            if isinstance(payload, tuple):  # a close frame's code and reason
                 code, reason = payload
                 found.append((8, (reason or "").encode(), int(code)))
                 continue

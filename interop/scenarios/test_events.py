@@ -130,7 +130,7 @@ async def test_slow(server: Server, clients: Clients) -> None:
     first, second = await clients(), await clients()
     await first.open("slow")
     await second.open()
-    await first.send("slow", {"ms": 300})
+    await first.send("slow", {"ms": 150})
     await server.event("slow", first.conn)
     await second.check_usable()
     assert first.count("event", name="slow") == 0, "the echo had to wait for the slow handler"

@@ -17,16 +17,16 @@ async def gone(client: Client) -> None:
     await client.wait("state", lambda n: n.data["state"] in ENDED, what="state offline or error")
 
 
-def last_close(tap: Tap, author: str) -> int | None:
-    """Return the code of the close frame that `author` wrote.
+async def close_code(tap: Tap, author: str, within: float) -> int | None:
+    """Return the code of the close frame that `author` wrote, or writes within that time.
 
     Raises:
         Violation: it wrote none.
     """
-    frames = tap.seen(author=author, kind="close")
-    if not frames:
+    frame = await tap.wait(author=author, kind="close", within=within)
+    if frame is None:
         raise Violation(f"the {author} ended the connection with no close frame (1006)")
-    return frames[-1].close_code
+    return frame.close_code
 
 
 @scenario(
@@ -88,7 +88,7 @@ async def test_client_close_clean(server: Server, client: Client, tap: Tap) -> N
     await client.echo("hello")
     await client.close()
     await server.disconnected(client.conn)
-    assert last_close(tap, "client") in CLEAN
+    assert await close_code(tap, "client", client.patience) in CLEAN
 
 
 @scenario(
@@ -100,7 +100,8 @@ async def test_client_close_code(server: Server, client: Client, tap: Tap) -> No
     await client.echo("hello")
     await client.close(code=4001, reason="enough")
     await server.disconnected(client.conn)
-    assert (last_close(tap, "client"), last_close(tap, "server")) == (4001, 4001)
+    assert await close_code(tap, "client", client.patience) == 4001
+    assert await close_code(tap, "server", client.patience) == 4001
 
 
 @scenario(
@@ -116,7 +117,7 @@ async def test_server_close(server: Server, client: Client, tap: Tap) -> None:
     await server.settle()
     assert server.count("disconnected", conn=client.conn) == 1
     assert client.states.count("offline") + client.states.count("error") == 1
-    assert last_close(tap, "server") in CLEAN
+    assert await close_code(tap, "server", client.patience) in CLEAN
 
 
 @scenario(
@@ -141,7 +142,8 @@ async def test_server_close_code(server: Server, client: Client, tap: Tap) -> No
     await client.echo("hello")
     await server.drop(client.conn, code=4002, reason="moved")
     await server.disconnected(client.conn)
-    assert (last_close(tap, "server"), last_close(tap, "client")) == (4002, 4002)
+    assert await close_code(tap, "server", client.patience) == 4002
+    assert await close_code(tap, "client", client.patience) == 4002
 
 
 @scenario(
