@@ -71,9 +71,8 @@ def load_peers(directory: Path = PEERS_DIR) -> dict[str, Peer]:
     Raises:
         CatalogError: a file is not TOML, or a key is missing, unknown or of no use.
     """
-    return {
-        path.parent.name: _peer(path) for path in sorted(directory.glob("*/peer.toml"), key=str)
-    }
+    files = sorted(directory.glob("*/peer.toml"), key=lambda path: path.parent.name)
+    return {path.parent.name: _peer(path) for path in files}
 
 
 def select(

@@ -45,7 +45,7 @@ class _Stop(Exception):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status: 0, 1 or 2."""
     arguments = _parser().parse_args(argv)
-    console = Console(soft_wrap=False)
+    console = Console(width=None if sys.stdout.isatty() else 140)
     try:
         status: int = arguments.command(arguments, console)
     except (_Stop, CatalogError, deviations.DeviationError, TestbedError) as exc:
@@ -168,7 +168,8 @@ def _list(arguments: argparse.Namespace, console: Console) -> int:
             console.print(f"  {api.id}", highlight=False)
     console.print("[bold]scenarios[/]")
     for name, facts in catalogue.items():
-        console.print(f"  {name} ({facts.severity}): {escape(facts.rule)}", highlight=False)
+        line = f"  {name} ({facts.severity}): {escape(facts.rule)}"
+        console.print(line, highlight=False, soft_wrap=True)
     console.print(
         f"{len(servers)} servers x {len(clients)} clients x {len(catalogue)} scenarios", style="dim"
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import AsyncIterator, Generator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ import pytest_asyncio
 from . import deviations
 from .catalog import Api
 from .contract import CONTRACT_VERSION
-from .engines import Engine
+from .engines import Address, Engine
 from .errors import TestbedError, Unsupported
 from .plan import Plan
 from .scenario import Clients, Scenario, check_evidence
@@ -48,19 +49,15 @@ class Cell:
     engine: Engine
     server: Server
     tap: Tap
+    stack: AsyncExitStack
     clients: list[Client] = field(default_factory=list)
 
     async def add_client(self, api: Api, patience: float) -> Client:
         session = await _open(self.engine, api, f"client {api.id}")
+        self.stack.push_async_callback(session.close)
         client = Client(api, session, patience, self.tap, self.server)
         self.clients.append(client)
         return client
-
-    async def close(self) -> None:
-        await self.tap.close()
-        for client in self.clients:
-            await client.session.close()
-        await self.server.session.close()
 
     def evidence(self) -> dict[str, Any]:
         """What the tap and both peers saw, as JSON data."""
@@ -146,16 +143,16 @@ async def cell(
     engine: Engine, pair: tuple[Api, Api], request: pytest.FixtureRequest
 ) -> AsyncIterator[Cell]:
     """The cell's server, serving behind its tap; clients come later."""
-    session = await _open(engine, pair[0], f"server {pair[0].id}")
-    server = Server(pair[0], session, _patience(request))
-    await server.serve()
-    address = await engine.address(pair[0].peer)
-    client_address = await engine.address(pair[1].peer)
-    host = await engine.tap_host(client_address)
-    from_address = type(address)(address.host, server.port)
-    cell = Cell(engine, server, await Tap(host, from_address).start())
-    yield cell
-    await cell.close()
+    async with AsyncExitStack() as stack:
+        session = await _open(engine, pair[0], f"server {pair[0].id}")
+        stack.push_async_callback(session.close)
+        server = Server(pair[0], session, _patience(request))
+        await server.serve()
+        upstream = Address((await engine.address(pair[0].peer)).host, server.port)
+        host = await engine.tap_host(await engine.address(pair[1].peer))
+        tap = await Tap(host, upstream).start()
+        stack.push_async_callback(tap.close)
+        yield Cell(engine, server, tap, stack)
 
 
 @pytest.fixture
@@ -212,9 +209,13 @@ _probed: set[tuple[int, str]] = set()
 
 async def _open(engine: Engine, api: Api, who: str) -> Session:
     session = await Session.connect(who, await engine.address(api.peer))
-    if (id(engine), api.peer) not in _probed:
-        await _probe(session, api)
-        _probed.add((id(engine), api.peer))
+    try:
+        if (id(engine), api.peer) not in _probed:
+            await _probe(session, api)
+            _probed.add((id(engine), api.peer))
+    except BaseException:
+        await session.close()
+        raise
     return session
 
 

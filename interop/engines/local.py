@@ -117,8 +117,6 @@ async def _discard(stream: asyncio.StreamReader | None) -> None:
 
 
 def _tail(log: Path) -> str:
-    try:
-        lines = deque(log.open(encoding="utf-8", errors="replace"), maxlen=8)
-    except OSError:
-        return ""
+    with log.open(encoding="utf-8", errors="replace") as file:
+        lines = deque(file, maxlen=8)
     return "\n  " + "  ".join(lines).rstrip() + f"\n  (whole log: {log})" if lines else ""

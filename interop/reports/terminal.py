@@ -27,9 +27,9 @@ _SHOWN_PAIRS = 6
 def matrix(results: Results) -> Table:
     """Return the table: a row a server, a column a client, the verdicts' counts in each."""
     table = Table(title="servers down, clients across", title_style="dim", show_lines=True)
-    table.add_column("server")
+    table.add_column("server", overflow="fold")
     for client in results.clients:
-        table.add_column(client.replace("/", "/\n", 1), justify="center")
+        table.add_column(client.replace("/", "/\n", 1), justify="right", overflow="fold")
     pairs = results.by_pair()
     for server in results.servers:
         row = [_cell(pairs.get((server, client))) for client in results.clients]
@@ -40,12 +40,12 @@ def matrix(results: Results) -> Table:
 def print_report(results: Results, console: Console) -> None:
     """Print the matrix, the failures with the command that repeats each, and the sum."""
     console.print(matrix(results))
-    legend = Text("in each cell: ")
-    for verdict, style in _STYLES.items():
-        legend.append(f"{verdict} ", style=style)
-    console.print(legend)
+    reasons: dict[str, list[str]] = {}
     for name, reason in results.not_run.items():
-        console.print(f"[yellow]not run:[/] {escape(name)}: {escape(reason)}", highlight=False)
+        reasons.setdefault(reason, []).append(name)
+    for reason, names in reasons.items():
+        text = f"[yellow]not run:[/] {escape(', '.join(names))}: {escape(reason)}"
+        console.print(text, highlight=False, soft_wrap=True)
     bad = [cell for cell in results.cells if gates(cell) or cell["verdict"] == "error"]
     amber = [cell for cell in results.cells if cell["verdict"] == "failed" and not gates(cell)]
     for title, style, cells in (("unexpected", "bold red", bad), ("should", "yellow", amber)):
@@ -57,18 +57,16 @@ def print_report(results: Results, console: Console) -> None:
         f"{len(results.cells)} cells in {results.duration_s:.0f} s: {counts or 'none'}"
         f" - exit status {results.exit_status}",
         highlight=False,
+        soft_wrap=True,
     )
 
 
 def _cell(counts: Mapping[str, int] | None) -> Text:
     if counts is None:
         return Text("-", style="dim")
-    text = Text()
-    for verdict, style in _STYLES.items():
-        if counts[verdict] or verdict == "passed":
-            text.append(f"{counts[verdict]} ", style=style)
-    text.rstrip()
-    return text
+    shown = [verdict for verdict in _STYLES if counts[verdict]]
+    lines = [Text(f"{counts[verdict]} {verdict}", style=_STYLES[verdict]) for verdict in shown]
+    return Text("\n").join(lines)
 
 
 def _print_cells(console: Console, title: str, style: str, cells: list[Cell]) -> None:
@@ -77,7 +75,8 @@ def _print_cells(console: Console, title: str, style: str, cells: list[Cell]) ->
         groups.setdefault(cell["scenario"], []).append(cell)
     for scenario, group in list(groups.items())[:_SHOWN_SCENARIOS]:
         rule = escape(group[0]["rule"])
-        console.print(f"[{style}]{title}[/] {escape(scenario)}: {rule}", highlight=False)
+        heading = f"[{style}]{title}[/] {escape(scenario)}: {rule}"
+        console.print(heading, highlight=False, soft_wrap=True)
         for cell in group[:_SHOWN_PAIRS]:
             pair = f"{cell['server']} <-> {cell['client']}"
             reason = " ".join(cell["reason"].split())[:300]

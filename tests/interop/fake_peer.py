@@ -1,14 +1,16 @@
 """A scripted peer: says what it is told to say. Runs as a program or inside a test.
 
 As a program: ``python -m tests.interop.fake_peer MODE``, where MODE is
-``good``, or what it does wrong: ``silent`` (no READY), ``chatty`` (another first line),
-``dies`` (ends after its first request).
+``good``, or what it does wrong: ``silent`` (ends before READY), ``mute`` (never says READY),
+``chatty`` (another first line), ``dies`` (ends at its first request), ``stubborn`` (does not
+end when its stdin does), ``deaf`` (claims this library's APIs and reports nothing).
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -77,16 +79,24 @@ async def main(mode: str) -> None:
     if mode == "silent":
         print("nothing to say", file=sys.stderr)  # noqa: T201  # a program's stderr
         return
+    if mode == "mute":
+        await asyncio.to_thread(sys.stdin.read)
+        return
     first = "HELLO" if mode == "chatty" else "READY"
 
     def script(request: dict[str, Any]) -> Answer:
         if mode == "dies":
-            sys.exit(3)
+            os._exit(3)
+        if mode == "deaf" and request["op"] == "describe":
+            apis = {"server": ["ZapServer"], "client": ["ZapConsumer"]}
+            return {"ok": {**DESCRIBE, "apis": apis}}
         return good(request)
 
     async with serve(script) as (host, port):
         print(first, host, port, flush=True)  # noqa: T201  # the contract's READY line
         await asyncio.to_thread(sys.stdin.read)
+        if mode == "stubborn":
+            await asyncio.sleep(60)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,104 @@
+"""The local engine, with a scripted peer as its process."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from interop.engines import local
+from interop.engines.local import LocalEngine
+from interop.errors import PeerDied
+from interop.session import Session
+
+
+def command(mode: str) -> list[str]:
+    return [sys.executable, "-m", "tests.interop.fake_peer", mode]
+
+
+@asynccontextmanager
+async def engine(mode: str, logs: Path | None = None) -> AsyncIterator[LocalEngine]:
+    engine = LocalEngine({"fake": command(mode)}, logs)
+    try:
+        yield engine
+    finally:
+        await engine.close()
+
+
+async def describe(engine: LocalEngine) -> object:
+    session = await Session.connect("fake", await engine.address("fake"))
+    try:
+        return (await session.call("describe"))["peer"]
+    finally:
+        await session.close()
+
+
+async def test_a_peer_starts_once_and_serves_many_sessions() -> None:
+    async with engine("good") as peers:
+        assert [await describe(peers) for _ in range(2)] == ["fake", "fake"]
+        assert await peers.address("fake") == await peers.address("fake")
+
+
+async def test_two_first_uses_start_one_process() -> None:
+    async with engine("good") as peers:
+        one, two = await asyncio.gather(peers.address("fake"), peers.address("fake"))
+        assert one == two
+
+
+async def test_closing_ends_the_process() -> None:
+    async with engine("good") as peers:
+        address = await peers.address("fake")
+    with pytest.raises(PeerDied):
+        await Session.connect("fake", address)
+
+
+async def test_a_peer_that_died_is_started_again() -> None:
+    async with engine("dies") as peers:
+        first = await peers.address("fake")
+        with pytest.raises(PeerDied):
+            await describe(peers)
+        async with asyncio.timeout(5):
+            while await peers.address("fake") == first:  # noqa: ASYNC110  # its exit is polled
+                await asyncio.sleep(0.01)
+
+
+async def test_a_peer_without_ready_shows_its_log(tmp_path: Path) -> None:
+    async with engine("silent", tmp_path) as peers:
+        with pytest.raises(PeerDied, match=r"(?s)fake did not start.*nothing to say.*whole log"):
+            await peers.address("fake")
+
+
+async def test_another_first_line_is_shown() -> None:
+    async with engine("chatty") as peers:
+        with pytest.raises(PeerDied, match=r"READY HOST PORT.*HELLO"):
+            await peers.address("fake")
+
+
+async def test_a_peer_that_says_nothing_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "START_TIMEOUT", 0.05)
+    async with engine("mute") as peers:
+        with pytest.raises(PeerDied, match="printed no READY line"):
+            await peers.address("fake")
+
+
+async def test_a_peer_that_ignores_its_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "STOP_TIMEOUT", 0.05)
+    async with engine("stubborn") as peers:
+        address = await peers.address("fake")
+    with pytest.raises(PeerDied):
+        await Session.connect("fake", address)
+
+
+async def test_a_command_that_is_no_program_is_named() -> None:
+    engine = LocalEngine({"fake": ["/no/such/program"]})
+    with pytest.raises(PeerDied, match="cannot start fake: /no/such/program: No such file"):
+        await engine.address("fake")
+
+
+async def test_the_tap_is_on_loopback() -> None:
+    async with engine("good") as peers:
+        assert await peers.tap_host(await peers.address("fake")) == "127.0.0.1"

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from interop.catalog import Api
+from interop.engines import Address
+from interop.engines.compose import ComposeEngine
+from interop.engines.local import LocalEngine
+from interop.plan import Plan
+
+SERVERS = (Api("a", "server", "S"), Api("b", "server", "S", "1.0"))
+CLIENTS = (Api("a", "client", "C"),)
+
+
+def test_a_plan_survives_the_way_to_a_worker() -> None:
+    plan = Plan(
+        engine="compose",
+        servers=SERVERS,
+        clients=CLIENTS,
+        commands={"a": ["python", "-m", "a"]},
+        addresses={"b": Address("b", 7000)},
+        scenarios=("echo.*",),
+        deviations=Path("deviations.toml"),
+        patience=0.5,
+    )
+    assert Plan.parse(plan.dump()) == plan
+
+
+def test_pairs_are_rows_times_columns() -> None:
+    pairs = [(s.id, c.id) for s, c in Plan("local", SERVERS, CLIENTS).pairs()]
+    assert pairs == [("a/S", "a/C"), ("b@1.0/S", "a/C")]
+
+
+@pytest.mark.parametrize(
+    ("patterns", "wanted"), [((), True), (("echo.*",), True), (("many.*", "echo.null"), True),
+                             (("echo",), False)]
+)  # fmt: skip
+def test_scenarios_are_chosen_by_globs(patterns: tuple[str, ...], wanted: bool) -> None:
+    assert Plan("local", SERVERS, CLIENTS, scenarios=patterns).wants("echo.null") is wanted
+
+
+def test_the_engine_is_the_one_named() -> None:
+    assert isinstance(Plan("local", SERVERS, CLIENTS).make_engine(), LocalEngine)
+    assert isinstance(Plan("compose", SERVERS, CLIENTS).make_engine(), ComposeEngine)
