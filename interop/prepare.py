@@ -62,7 +62,8 @@ class Preparer:
         if peer.runtime == "venv":
             with _locked(self._cache / f"{peer.name}.lock"):
                 python = make_environment(peer, self._cache)
-            return [str(python), str(peer.folder / peer.program)]
+            # -E: a PYTHONPATH that leads to this repository must not hide the published package.
+            return [str(python), "-E", str(peer.folder / peer.program)]
         with _locked(self._cache / "dart.lock"):
             return self._dart_command(peer)
 
