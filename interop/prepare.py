@@ -77,6 +77,13 @@ class Preparer:
             raise CannotRun(str(exc)) from exc
 
 
+def environment_folder(peer: Peer, cache: Path) -> Path:
+    """Return where `peer`'s environment is kept: another one for other requirements."""
+    requirements = (peer.folder / "requirements.txt").read_bytes()
+    key = hashlib.sha256(requirements + sys.version.encode()).hexdigest()[:12]
+    return cache / f"{peer.name}-{key}"
+
+
 def make_environment(peer: Peer, cache: Path) -> Path:
     """Return the Python of `peer`'s own environment, made from its ``requirements.txt``.
 
@@ -84,8 +91,7 @@ def make_environment(peer: Peer, cache: Path) -> Path:
         CannotRun: it cannot be made; the text ends with what pip said.
     """
     requirements = peer.folder / "requirements.txt"
-    key = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()[:12]
-    folder = cache / f"{peer.name}-{key}"
+    folder = environment_folder(peer, cache)
     python = folder / ("Scripts" if sys.platform == "win32" else "bin") / "python"
     made = folder / ".made"
     if made.exists():

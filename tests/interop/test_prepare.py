@@ -7,7 +7,7 @@ import pytest
 
 from interop import prepare
 from interop.catalog import Api, Peer
-from interop.prepare import CannotRun, Preparer, make_environment
+from interop.prepare import CannotRun, Preparer, environment_folder, make_environment
 
 
 def peer(folder: Path, runtime: str, program: str = "peer.py") -> Peer:
@@ -19,42 +19,41 @@ def test_a_peer_of_this_repository_runs_here(tmp_path: Path) -> None:
     assert command == [sys.executable, "-m", "interop.peers.python"]
 
 
-def test_an_environment_is_made_once_and_again_for_other_requirements(tmp_path: Path) -> None:
-    requirements = tmp_path / "requirements.txt"
-    requirements.write_text("", "utf-8")
+def test_an_environment_is_made_once_and_finished_if_it_was_not(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text("", "utf-8")
     made = make_environment(peer(tmp_path, "venv"), tmp_path / "cache")
-    assert made.exists()
-    marker = made.parent / "kept"
+    folder = environment_folder(peer(tmp_path, "venv"), tmp_path / "cache")
+    marker = folder / "kept"
     marker.touch()
     assert make_environment(peer(tmp_path, "venv"), tmp_path / "cache") == made
     assert marker.exists()
-    requirements.write_text("# another\n", "utf-8")
-    assert make_environment(peer(tmp_path, "venv"), tmp_path / "cache") != made
-
-
-def test_an_environment_that_was_not_finished_is_made_anew(tmp_path: Path) -> None:
-    (tmp_path / "requirements.txt").write_text("", "utf-8")
-    made = make_environment(peer(tmp_path, "venv"), tmp_path)
-    (made.parent.parent / ".made").unlink()
-    made.unlink()
-    assert make_environment(peer(tmp_path, "venv"), tmp_path) == made
+    (folder / ".made").unlink()
+    assert make_environment(peer(tmp_path, "venv"), tmp_path / "cache") == made
     assert made.exists()
+    assert not marker.exists()
 
 
-def test_what_pip_says_is_passed_on(tmp_path: Path) -> None:
+def test_other_requirements_have_another_environment(tmp_path: Path) -> None:
+    folders = []
+    for text in ("zaptools==0.5.2\n", "zaptools==0.5.1\n"):
+        (tmp_path / "requirements.txt").write_text(text, "utf-8")
+        folders.append(environment_folder(peer(tmp_path, "venv"), tmp_path))
+    assert folders[0] != folders[1]
+
+
+def test_what_pip_says_is_passed_on_and_nothing_is_kept(tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_text("./no-such-folder\n", "utf-8")
+    preparer = Preparer(cache=tmp_path / "cache")
     with pytest.raises(CannotRun, match=r"(?s)mine: .*pip install.* failed:.*no-such-folder"):
-        Preparer(cache=tmp_path / "cache").command(peer(tmp_path, "venv"))
-    # Nothing half-made is taken for the environment the next time.
-    with pytest.raises(CannotRun):
-        Preparer(cache=tmp_path / "cache").command(peer(tmp_path, "venv"))
+        preparer.command(peer(tmp_path, "venv"))
+    folder = environment_folder(peer(tmp_path, "venv"), tmp_path / "cache")
+    assert not (folder / ".made").exists()
 
 
-def test_a_hung_install_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prepare, "_INSTALL_TIMEOUT", 0.0)
-    (tmp_path / "requirements.txt").write_text("", "utf-8")
-    with pytest.raises(CannotRun, match="timed out"):
-        make_environment(peer(tmp_path, "venv"), tmp_path / "cache")
+def test_a_hung_install_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prepare, "_INSTALL_TIMEOUT", 0.05)
+    with pytest.raises(CannotRun, match="mine: .*timed out"):
+        prepare._run([sys.executable, "-c", "import time; time.sleep(60)"], "mine")
 
 
 def test_a_dart_peer_without_dart_says_what_to_install(tmp_path: Path) -> None:

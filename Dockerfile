@@ -1,0 +1,79 @@
+# One image for each peer and one for the testbed: see docker-compose.yml.
+# Both base images can be any Debian with, for the one, python3 and its venv module, and for the
+# other, a Dart SDK or a bare Dart VM. One that must know a private certificate authority or package
+# index has that in itself, as files and PIP_… variables.
+ARG PYTHON_IMAGE=python:3.13-slim
+ARG DART_IMAGE=dart:stable
+
+
+FROM ${PYTHON_IMAGE} AS python-base
+ENV PATH=/venv/bin:$PATH \
+    PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PIP_NO_CACHE_DIR=1 \
+    PYTHONUNBUFFERED=1
+# 25.1 is the first pip that installs dependency groups.
+RUN python3 -m venv /venv && pip install --quiet --upgrade 'pip>=25.1'
+WORKDIR /app
+
+
+FROM python-base AS matrix
+ENV COLUMNS=120
+COPY pyproject.toml ./
+RUN pip install --quiet --group interop
+COPY interop interop
+# results/ lies on the host, where it belongs to whoever started this. A container can tell who that
+# is by the owner of a file of theirs, so the compose file is mounted too. This starts as root, since
+# Docker makes a missing results/ as root, hands it to that user, and goes on as that user; as 1000
+# where it is root's. The tests never run as root.
+ENTRYPOINT ["sh", "-euc", "\
+    uid=$(stat -c %u docker-compose.yml); gid=$(stat -c %g docker-compose.yml); \
+    if [ $uid -eq 0 ]; then uid=1000 gid=1000; fi; \
+    chown -hR $uid:$gid results; \
+    HOME=/tmp exec setpriv --reuid=$uid --regid=$gid --clear-groups \"$@\"", "matrix"]
+CMD ["python", "-m", "interop", "run", "--engine", "compose"]
+
+
+FROM python-base AS python-peer
+COPY pyproject.toml README.md LICENSE ./
+# What zaptools depends on changes less often than zaptools: a layer of its own.
+RUN python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" \
+    > /tmp/requirements.txt && pip install --quiet --requirement /tmp/requirements.txt
+COPY zaptools zaptools
+RUN pip install --quiet --no-deps . && rm -r zaptools
+COPY interop/__init__.py interop/contract.py interop/
+COPY interop/peers/*.py interop/peers/
+COPY interop/peers/python interop/peers/python
+USER 1000:1000
+EXPOSE 7000
+CMD ["python", "-m", "interop.peers.python", "--listen", "0.0.0.0:7000"]
+
+
+FROM python-base AS pypi-peer
+COPY interop/peers/pypi/requirements.txt ./
+RUN pip install --quiet --requirement requirements.txt
+COPY interop/__init__.py interop/contract.py interop/
+COPY interop/peers/*.py interop/peers/
+COPY interop/peers/pypi interop/peers/pypi
+USER 1000:1000
+EXPOSE 7000
+CMD ["python", "interop/peers/pypi/peer.py", "--listen", "0.0.0.0:7000"]
+
+
+FROM ${DART_IMAGE} AS dart-peer
+ARG PEER=dart-io
+ENV HOME=/tmp PUB_CACHE=/app/pub-cache
+WORKDIR /app/${PEER}
+COPY interop/peers/dart_shared ../dart_shared
+COPY interop/peers/${PEER} ./
+# Where no package registry is reached, `python -m interop dart-packages DIR` has put the packages
+# here. A peer without packages gets an empty list, so that all are started in one way.
+RUN if grep -qs zaptools-interop .dart_tool/package_config.json; then echo "packages: copied"; \
+    elif [ -f pubspec.yaml ]; then dart pub get; \
+    else mkdir -p .dart_tool && echo '{"configVersion": 2, "packages": []}' > .dart_tool/package_config.json; fi
+# A bare VM has no `compile`, and with some SDKs `dart` no longer writes snapshots.
+RUN if dart compile kernel --help >/dev/null 2>&1; \
+    then dart compile kernel --output=peer.dill peer.dart; \
+    else dart --snapshot=peer.dill --snapshot-kind=kernel peer.dart; fi
+USER 1000:1000
+EXPOSE 7000
+CMD ["dart", "--packages=.dart_tool/package_config.json", "peer.dill", "--listen", "0.0.0.0:7000"]

@@ -1,0 +1,65 @@
+"""A server for tests, which writes down what happens in it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from zaptools import EventContext, WebSocketConnection, ZapServer
+
+__all__ = ["App"]
+
+
+class App(ZapServer):
+    """A server on loopback with a few handlers.
+
+    ``echo`` sends back; ``gate`` waits until `gate` is set, then sends back; ``boom`` raises;
+    ``close`` closes with the payload's code.
+
+    Attributes:
+        log: names of lifecycle events and events, in order, with what belongs to them.
+        gate: see above.
+        errors: what the error handler got.
+        ends: how each connection ended.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(port=0, **options)
+        self.log: list[Any] = []
+        self.errors: list[Any] = []
+        self.ends: list[Any] = []
+        self.gate = asyncio.Event()
+        self.seen: list[WebSocketConnection] = []
+        self.on_connected(self._connected)
+        self.on_disconnected(self._disconnected)
+        self.on_error(lambda ctx: self.errors.append(ctx.error))
+        self.on_event("echo", self._echo)
+        self.on_event("gate", self._gate)
+        self.on_event("boom", lambda ctx: 1 / 0)
+        self.on_event("close", lambda ctx: ctx.connection.close(ctx.payload))
+
+    @property
+    def shell(self) -> Any:
+        """The shell of the one connection there is."""
+        (shell,) = self._shells
+        return shell
+
+    def url(self, path: str | None = None) -> str:
+        return f"ws://127.0.0.1:{self.port}{path or self.path}"
+
+    def _connected(self, ctx: EventContext) -> None:
+        self.seen.append(ctx.connection)
+        self.log.append("connected")
+
+    def _disconnected(self, ctx: EventContext) -> None:
+        self.log.append("disconnected")
+        self.ends.append(ctx.connection.closed)
+
+    async def _echo(self, ctx: EventContext) -> None:
+        self.log.append(ctx.payload)
+        await ctx.connection.send("echo", ctx.payload, ctx.headers)
+
+    async def _gate(self, ctx: EventContext) -> None:
+        await self.gate.wait()
+        self.log.append(ctx.payload)
+        await ctx.connection.send("gate", ctx.payload)

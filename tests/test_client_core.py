@@ -1,0 +1,291 @@
+"""What both clients share: states, connecting, ending, sending."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from websockets.frames import Opcode
+
+from tests.support import MS, until, within
+from tests.support.app import App
+from tests.support.raw import RawPeer, raw_server
+from zaptools import (
+    AlreadyConnectedError,
+    CloseInfo,
+    CodecError,
+    ConnectError,
+    Limits,
+    NotConnectedError,
+    ZapClientState,
+    ZapConsumer,
+    ZapSubscriber,
+)
+from zaptools._client_core import ClientCore
+
+
+class Client(ClientCore):
+    """Writes down what it is told."""
+
+    def __init__(self, url: str, **options: Any) -> None:
+        super().__init__(url, **options)
+        self.log: list[str] = []
+
+    async def _tell_state(self, state: ZapClientState) -> None:
+        self.log.append(state.name)
+
+    async def _tell_connected(self, context: Any) -> None:
+        self.log.append("connected")
+
+    async def _tell_disconnected(self, context: Any) -> None:
+        self.log.append("disconnected")
+
+
+LIFE = ["CONNECTING", "ONLINE", "connected", "OFFLINE", "disconnected"]
+
+
+def test_states_have_the_published_values() -> None:
+    assert {state.name: state.value for state in ZapClientState} == {
+        "ONLINE": 1,
+        "OFFLINE": 2,
+        "CONNECTING": 3,
+        "ERROR": 4,
+    }
+
+
+async def test_a_life() -> None:
+    async with App() as app:
+        client = Client(app.url())
+        assert client.current_connection_state is ZapClientState.OFFLINE
+        assert not client.is_connected and client.closed is None
+        await client.connect()
+        assert client.current_connection_state is ZapClientState.ONLINE
+        assert client.is_connected and client.closed is None
+        await client.disconnect(4001, "bye")
+        assert client.current_connection_state is ZapClientState.OFFLINE
+        assert not client.is_connected
+        assert client.closed == CloseInfo(4001, "bye", "local")
+        assert client.log == LIFE
+        await until(lambda: app.ends == [CloseInfo(4001, "bye", "remote")])
+
+
+async def test_reconnecting() -> None:
+    async with App() as app:
+        client = Client(app.url())
+        for _ in range(3):
+            await client.connect()
+            await client.send_event("echo", 1)
+            await client.disconnect()
+        assert client.log == LIFE * 3
+        await until(lambda: len(app.ends) == 3)
+
+
+async def test_the_server_ends_it() -> None:
+    app = App()
+    await app.start()
+    client = Client(app.url())
+    await client.connect()
+    await app.close()
+    await until(lambda: client.log == LIFE)
+    assert client.closed == CloseInfo(1001, "", "remote")
+    with pytest.raises(NotConnectedError):
+        await client.send_event("echo")
+    await client.disconnect()
+    assert client.log == LIFE
+
+
+async def test_the_connection_is_lost() -> None:
+    async def script(peer: RawPeer) -> None:
+        peer.drop()
+
+    async with raw_server(script) as port:
+        client = Client(f"ws://127.0.0.1:{port}/")
+        await client.connect()
+        await until(lambda: client.log == LIFE)
+        assert client.closed == CloseInfo(1006, "", None)
+
+
+async def test_connecting_while_connected() -> None:
+    async with App() as app:
+        client = Client(app.url())
+        first = asyncio.create_task(client.connect())
+        await asyncio.sleep(0)
+        with pytest.raises(AlreadyConnectedError):
+            await client.connect()
+        await within(first)
+        with pytest.raises(AlreadyConnectedError) as info:
+            await client.connect()
+        assert info.value.url == app.url()
+        assert client.is_connected and len(app.seen) <= 1
+        await client.disconnect()
+        await until(lambda: len(app.ends) == 1)
+
+
+async def test_a_refused_connect() -> None:
+    app = App(path="/ws")
+    await app.start()
+    wrong = Client(app.url("/nope"))
+    right = Client(app.url())
+    with pytest.raises(ConnectError):
+        await wrong.connect()
+    assert wrong.log == ["CONNECTING", "ERROR"]
+    assert wrong.current_connection_state is ZapClientState.ERROR and not wrong.is_connected
+    await app.close()
+    with pytest.raises(ConnectError):
+        await right.connect()
+    assert right.log == ["CONNECTING", "ERROR"]
+
+
+async def test_sending_while_not_connected() -> None:
+    client = Client("ws://127.0.0.1:1/")
+    with pytest.raises(NotConnectedError):
+        await client.send_event("x")
+    await client.disconnect()
+
+
+async def test_unsendable() -> None:
+    async with App() as app:
+        client = Client(app.url())
+        await client.connect()
+        with pytest.raises(CodecError):
+            await client.send_event("x", float("inf"))
+        assert client.is_connected
+        await client.disconnect()
+
+
+async def test_sending_while_the_connection_ends() -> None:
+    async def script(peer: RawPeer) -> None:
+        await peer.next()
+        peer.drop()
+
+    async with raw_server(script) as port:
+        client = Client(f"ws://127.0.0.1:{port}/", limits=Limits(write_bytes=1))
+        await client.connect()
+        with pytest.raises(NotConnectedError):
+            while True:
+                await within(client.send_event("x", "y" * 1_000_000))
+
+
+async def test_omitting_empty_headers() -> None:
+    texts: list[bytes] = []
+
+    async def script(peer: RawPeer) -> None:
+        texts.append(bytes((await peer.frame(Opcode.TEXT)).data))
+        await peer.next()
+
+    async with raw_server(script) as port:
+        for count, omit in ((1, False), (2, True)):
+            client = Client(f"ws://127.0.0.1:{port}/", omit_empty_headers=omit)
+            await client.connect()
+            await client.send_event("x")
+            await until(lambda count=count: len(texts) == count)
+            await client.disconnect()
+    assert texts == [
+        b'{"eventName":"x","payload":null,"headers":{}}',
+        b'{"eventName":"x","payload":null}',
+    ]
+
+
+@pytest.mark.parametrize("period", [0.001, timedelta(milliseconds=1)])
+async def test_try_reconnect(period: float | timedelta) -> None:
+    app = App(path="/ws", subprotocols=["zap"])
+    await app.start()
+    client = Client(app.url())
+    await client.connect(["zap"], {"x": "y"})
+    await client.disconnect()
+    assert await client.try_reconnect(period)
+    assert client.is_connected
+    transport: Any = client._transport
+    assert transport._protocol.subprotocol == "zap"
+    with pytest.raises(AlreadyConnectedError):
+        await client.try_reconnect(period)
+    await client.disconnect()
+    await app.close()
+    assert not await client.try_reconnect(period)
+    assert client.log[-2:] == ["CONNECTING", "ERROR"]
+
+
+async def test_disconnect_ends_a_connect_under_way() -> None:
+    async def never(peer: RawPeer) -> None:
+        await asyncio.Event().wait()
+
+    async with raw_server(never, accept=False) as port:
+        client = Client(f"ws://127.0.0.1:{port}/")
+        task = asyncio.create_task(client.connect())
+        await asyncio.sleep(10 * MS)
+        await client.disconnect()
+        with pytest.raises(ConnectError, match="disconnect was called"):
+            await within(task)
+        assert client.log == ["CONNECTING", "OFFLINE"]
+
+
+async def test_a_cancelled_connect() -> None:
+    async def never(peer: RawPeer) -> None:
+        await asyncio.Event().wait()
+
+    async with raw_server(never, accept=False) as port:
+        client = Client(f"ws://127.0.0.1:{port}/")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(10 * MS):
+                await client.connect()
+        assert client.log == ["CONNECTING", "OFFLINE"]
+
+
+async def test_a_connect_cancelled_when_it_is_open() -> None:
+    """Cancelled after the handshake, before the application knows: the socket is not leaked."""
+
+    class Slow(Client):
+        async def _tell_state(self, state: ZapClientState) -> None:
+            await super()._tell_state(state)
+            if state is ZapClientState.ONLINE:
+                await asyncio.sleep(30 * MS)
+
+    async with App() as app:
+        client = Slow(app.url())
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(15 * MS):
+                await client.connect()
+        await until(lambda: not app.connections)
+        await until(lambda: client.log[-1] == "disconnected")
+        assert client.current_connection_state is ZapClientState.OFFLINE
+        assert client.log == ["CONNECTING", "ONLINE", "connected", "OFFLINE", "disconnected"]
+
+
+@pytest.mark.parametrize("code", [1005, 999, 2000])
+async def test_codes_that_no_frame_may_carry(code: int) -> None:
+    async with App() as app:
+        client = Client(app.url())
+        await client.connect()
+        with pytest.raises(ValueError, match=str(code)):
+            await client.disconnect(code)
+        assert client.is_connected
+        await client.disconnect()
+
+
+async def test_pings_reach_a_server_that_is_gone() -> None:
+    async def silent(peer: RawPeer) -> None:
+        peer.answers = False
+        while await peer.next() is not None:
+            pass
+
+    async with raw_server(silent) as port:
+        limits = Limits(ping_interval=5 * MS, ping_timeout=10 * MS)
+        client = Client(f"ws://127.0.0.1:{port}/", limits=limits)
+        await client.connect()
+        await until(lambda: client.log == LIFE)
+        assert client.closed is not None and client.closed.code == 1011
+
+
+@pytest.mark.parametrize("kind", [ZapConsumer, ZapSubscriber])
+async def test_options_reach_the_core(kind: type[ZapConsumer] | type[ZapSubscriber]) -> None:
+    limits = Limits(close_timeout=1)
+    async with App(compression="deflate") as app:
+        client = kind(app.url(), limits=limits, compression="deflate", omit_empty_headers=True)
+        async with client:
+            transport: Any = client._transport
+            assert client.limits is limits and transport._limits is limits
+            assert transport._protocol.extensions
+            assert transport.connection._omit_empty_headers
+        assert not client.is_connected

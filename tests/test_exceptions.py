@@ -1,0 +1,93 @@
+"""The error tree: facts as attributes, words on demand, and copies that keep both."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import pickle
+
+import pytest
+
+from zaptools import exceptions
+from zaptools.exceptions import (
+    AlreadyConnectedError,
+    BufferOverflowError,
+    CodecError,
+    ConnectError,
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    HandshakeError,
+    InvalidUrlError,
+    NotConnectedError,
+    RegistrationError,
+    ReservedEventError,
+    SendTimeoutError,
+    ServerStateError,
+    ZapError,
+)
+
+URL = "ws://127.0.0.1/"
+
+WORDS = [
+    (CodecError("not-json", where=7, text="{", detail="no"), "not-json at byte 7: no (in '{')"),
+    (CodecError("number", where="$.payload"), "number at $.payload"),
+    (RegistrationError("handler", 3), "handler must be a callable, not 3"),
+    (RegistrationError("event name", None), "event name must be a string, not None"),
+    (ReservedEventError("error"), "the peer sent an event with the reserved name 'error'"),
+    (ConnectionClosedError(4000, "x", "local"), "connection closed by this side, code 4000: x"),
+    (ConnectionClosedError(1000, "", "remote"), "connection closed by the peer, code 1000"),
+    (ConnectionClosedError(1006), "connection lost, code 1006"),
+    (SendTimeoutError(1.5), "the peer read nothing for 1.5 s"),
+    (NotConnectedError(), "the client is not connected"),
+    (AlreadyConnectedError(URL), f"the client is already connected, or connecting, to {URL}"),
+    (ConnectError(URL, "no"), f"cannot connect to {URL}: no"),
+    (InvalidUrlError(URL, "no"), f"cannot connect to {URL}: no"),
+    (ConnectTimeoutError(URL, "no"), f"cannot connect to {URL}: no"),
+    (HandshakeError(URL, "no", status=403, headers={"a": "b"}, body=b"c"), "cannot connect"),
+    (BufferOverflowError(4), "the stream's reader is more than 4 events behind"),
+    (ServerStateError("no"), "no"),
+]
+
+
+@pytest.mark.parametrize(("error", "words"), WORDS, ids=lambda value: type(value).__name__)
+def test_words(error: ZapError, words: str) -> None:
+    assert str(error).startswith(words)
+
+
+@pytest.mark.parametrize("error", [error for error, _ in WORDS], ids=lambda e: type(e).__name__)
+@pytest.mark.parametrize("how", [lambda e: pickle.loads(pickle.dumps(e)), copy.copy])
+def test_copies_are_equal(error: ZapError, how: object) -> None:
+    again = how(error)  # type: ignore[operator]  # both are functions
+    assert type(again) is type(error)
+    assert again.__dict__ == error.__dict__
+    assert again.args == error.args
+    assert str(again) == str(error)
+
+
+def test_one_tree() -> None:
+    classes = [
+        value
+        for name, value in vars(exceptions).items()
+        if inspect.isclass(value) and issubclass(value, BaseException)
+    ]
+    assert len(classes) == 14
+    assert all(issubclass(each, ZapError) for each in classes)
+    assert {type(error) for error, _ in WORDS} == set(classes) - {ZapError}
+
+
+def test_every_class_is_in_the_drawing() -> None:
+    drawing = exceptions.__doc__ or ""
+    for error, _ in WORDS:
+        assert type(error).__name__ in drawing
+
+
+def test_builtin_parents() -> None:
+    assert isinstance(CodecError("x"), ValueError)
+    assert isinstance(SendTimeoutError(1), TimeoutError)
+    assert isinstance(ConnectTimeoutError(URL, ""), TimeoutError)
+    assert isinstance(InvalidUrlError(URL, ""), ValueError)
+
+
+def test_long_text_is_clipped() -> None:
+    assert len(CodecError("not-json", text="x" * 1000).text) == 81
+    assert len(HandshakeError(URL, "", body=b"x" * 5000).body) == 1024

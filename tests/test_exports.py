@@ -1,0 +1,82 @@
+"""What the package offers is what its modules export, and nothing by accident."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import zaptools
+
+MODULES = sorted(
+    path.stem for path in Path(zaptools.__file__).parent.glob("*.py") if path.stem != "__init__"
+)
+PUBLIC = [name for name in MODULES if not name.startswith("_")]
+
+PARTS = {
+    "connection": {"Dispatcher", "new_id"},
+    "exceptions": {"CloseSide"},
+    "protocol": {"MAX_DEPTH"},
+    "registry": {"HandlerBook"},
+    "transport": {"WebSocketTransport"},
+}
+"""What a public module exports for those who build a shell: not for the package's front."""
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_all_exists(name: str) -> None:
+    module = importlib.import_module(f"zaptools.{name}")
+    assert module.__all__ == sorted(module.__all__, key=_isort)
+    for exported in module.__all__:
+        assert hasattr(module, exported)
+
+
+def test_the_front_is_what_public_modules_export() -> None:
+    offered = set()
+    for name in PUBLIC:
+        offered |= set(importlib.import_module(f"zaptools.{name}").__all__) - PARTS.get(name, set())
+    assert set(zaptools.__all__) == offered
+    assert len(zaptools.__all__) == len(set(zaptools.__all__))
+    for exported in zaptools.__all__:
+        assert hasattr(zaptools, exported)
+
+
+def test_parts_exist() -> None:
+    for name, parts in PARTS.items():
+        assert parts <= set(importlib.import_module(f"zaptools.{name}").__all__)
+
+
+@pytest.mark.parametrize("name", [*MODULES, "__init__"])
+def test_every_module_says_what_it_is(name: str) -> None:
+    source = Path(zaptools.__file__).with_name(f"{name}.py").read_text("utf-8")
+    tree = ast.parse(source)
+    assert ast.get_docstring(tree)
+    assert "from __future__ import annotations" in source
+    assert len(source.splitlines()) <= 400
+
+
+def test_dependencies() -> None:
+    """Importing the library imports no more than it says."""
+    program = (
+        "import sys; before = set(sys.modules); import zaptools\n"
+        "new = {name.partition('.')[0] for name in set(sys.modules) - before}\n"
+        "print(' '.join(sorted(new - set(sys.stdlib_module_names))))\n"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout.split()
+    # msgspec imports typing_extensions where it is installed.
+    assert set(found) - {"typing_extensions"} == {"msgspec", "websockets", "zaptools"}
+
+
+def test_typed() -> None:
+    assert Path(zaptools.__file__).with_name("py.typed").exists()
+
+
+def _isort(name: str) -> tuple[int, str]:
+    kind = 0 if name.isupper() else 1 if name[0].isupper() else 2
+    return kind, name

@@ -1,0 +1,220 @@
+"""A client's opening: what it sends, and every way in which it can fail."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from websockets.datastructures import Headers
+from websockets.http11 import Request, Response
+
+from tests.support import MS, within
+from tests.support.app import App
+from tests.support.raw import RawPeer, raw_client, raw_server
+from tests.support.tls import client_context, server_context
+from zaptools import Limits, WebSocketConnection, ZapConsumer
+from zaptools._opening import open_transport, parse_url
+from zaptools.exceptions import (
+    ConnectError,
+    ConnectTimeoutError,
+    HandshakeError,
+    InvalidUrlError,
+)
+from zaptools.registry import HandlerBook
+
+
+def url(port: int) -> str:
+    return f"ws://127.0.0.1:{port}/"
+
+
+async def refuse(peer: RawPeer) -> None:
+    await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize(
+    "bad", ["", "127.0.0.1", "http://x/", "ws://", "ws:///x", "ws://x/#y", "ws://u@x/", "ws://x:y/"]
+)
+def test_urls(bad: str) -> None:
+    with pytest.raises(InvalidUrlError) as info:
+        parse_url(bad)
+    assert info.value.url == bad
+    with pytest.raises(InvalidUrlError):
+        ZapConsumer(bad)
+
+
+def test_no_url() -> None:
+    with pytest.raises(InvalidUrlError):
+        parse_url(None)  # type: ignore[arg-type]  # that is the point
+
+
+async def test_request() -> None:
+    requests: asyncio.Queue[Any] = asyncio.Queue()
+
+    async def take(peer: RawPeer) -> None:
+        requests.put_nowait(peer.protocol)
+        await peer.next()
+
+    async with raw_server(take, subprotocols=["b"]) as port:
+        client = ZapConsumer(f"ws://ada:secret@127.0.0.1:{port}/a/b?c=d")
+        await client.connect(["a", "b"], {"X-Token": "t", "Host": "zap.example"})
+        protocol = await within(requests.get())
+        assert protocol.subprotocol == "b" and not protocol.extensions
+        await client.disconnect()
+
+
+async def test_headers() -> None:
+    requests: list[Request] = []
+
+    async def script(peer: RawPeer) -> None:
+        assert peer.request is not None
+        requests.append(peer.request)
+        peer.writer.write(b"HTTP/1.1 403 Forbidden\r\nX-Why: no\r\nContent-Length: 2\r\n\r\nno")
+        await peer.next()
+
+    async with raw_server(script, accept=False) as port:
+        client = ZapConsumer(f"ws://127.0.0.1:{port}/a?b", compression="deflate")
+        with pytest.raises(HandshakeError) as info:
+            await client.connect(["p"], {"host": "zap.example", "X-Token": "t"})
+    (request,) = requests
+    assert request.path == "/a?b"
+    assert request.headers.get_all("Host") == ["zap.example"]
+    assert request.headers["X-Token"] == "t" and request.headers["Sec-WebSocket-Protocol"] == "p"
+    offer = request.headers["Sec-WebSocket-Extensions"]
+    assert offer == "permessage-deflate; client_max_window_bits"
+    error = info.value
+    assert (error.status, error.headers["x-why"], error.body) == (403, "no", b"no")
+    assert "the server answered 403 Forbidden" in str(error)
+
+
+async def test_refused() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with pytest.raises(ConnectError) as info:
+        await ZapConsumer(url(port)).connect()
+    assert type(info.value) is ConnectError and isinstance(info.value.__cause__, OSError)
+
+
+async def test_unknown_host() -> None:
+    with pytest.raises(ConnectError):
+        await ZapConsumer("ws://nowhere.invalid/").connect()
+
+
+async def test_no_answer() -> None:
+    async with raw_server(refuse, accept=False) as port:
+        client = ZapConsumer(url(port), limits=Limits(open_timeout=20 * MS))
+        with pytest.raises(ConnectTimeoutError):
+            await within(client.connect())
+
+
+def answer(text: bytes) -> Callable[[RawPeer], Any]:
+    async def script(peer: RawPeer) -> None:
+        peer.writer.write(text)
+        await peer.writer.drain()
+
+    return script
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        (b"", None),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 200),
+        (b"HTTP/1.1 503 Busy\r\n\r\nlater", 503),
+        (b"HTTP/1.1 101 Switching Protocols\r\n\r\n", None),
+        (b"SSH-2.0-OpenSSH\r\n", None),
+        (b"HTTP/1.1 101 Switch", None),
+        (b"x" * 20_000, None),
+    ],
+)
+async def test_wrong_answers(text: bytes, status: int | None) -> None:
+    async with raw_server(answer(text), accept=False) as port:
+        with pytest.raises(ConnectError) as info:
+            await within(ZapConsumer(url(port)).connect())
+        if isinstance(info.value, HandshakeError):
+            assert info.value.status == status
+        else:
+            assert "during the handshake" in str(info.value)
+
+
+async def test_a_wrong_proof_of_the_handshake() -> None:
+    async def script(peer: RawPeer) -> None:
+        headers = Headers(Upgrade="websocket", Connection="Upgrade")
+        headers["Sec-WebSocket-Accept"] = "wrong"
+        peer.writer.write(Response(101, "Switching Protocols", headers).serialize())
+        await peer.next()
+
+    async with raw_server(script, accept=False) as port:
+        with pytest.raises(HandshakeError) as info:
+            await within(ZapConsumer(url(port)).connect())
+        assert info.value.status is None
+
+
+async def test_cancelled() -> None:
+    async with raw_server(refuse, accept=False) as port:
+        client = ZapConsumer(url(port))
+        task = asyncio.create_task(client.connect())
+        await asyncio.sleep(20 * MS)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await within(task)
+
+
+async def test_tls_that_cannot_be_trusted() -> None:
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda loop, context: None)  # the server's side reports it too
+    async with App(ssl=server_context()) as app:
+        with pytest.raises(ConnectError, match=r"(?i)certificate"):
+            await within(ZapConsumer(f"wss://localhost:{app.port}/").connect())
+
+
+async def test_a_tls_context_is_for_wss() -> None:
+    async with App() as app:
+        async with ZapConsumer(app.url(), ssl=client_context()) as client:
+            assert client.is_connected
+
+
+async def test_events_in_the_same_read_as_the_answer() -> None:
+    """They are delivered, and after ``online``."""
+
+    async def script(peer: RawPeer) -> None:
+        peer.accept()
+        peer.protocol.send_text(b'{"eventName":"early","payload":1}')
+        peer.flush()
+        await peer.next()
+
+    log: list[Any] = []
+    async with raw_server(script, accept=False) as port:
+        client = ZapConsumer(url(port))
+        done = asyncio.Event()
+        client.on_connection_state_changed(lambda state: log.append(state.name))
+        client.on_connected(lambda event: log.append("connected"))
+
+        @client.on_event("early")
+        def early(event: Any) -> None:
+            log.append(event.payload)
+            done.set()
+
+        async with client:
+            await within(done.wait())
+        assert log[:4] == ["CONNECTING", "ONLINE", "connected", 1]
+
+
+async def test_open_transport_alone() -> None:
+    async with App() as app:
+        transport = await open_transport(
+            app.url(),
+            lambda made: made.begin(WebSocketConnection("x", made), HandlerBook()),
+            protocols=(),
+            headers={},
+            limits=Limits(),
+            compression=None,
+            ssl=None,
+        )
+        assert transport.is_open and transport.connection is not None
+        await within(transport.connection.close())
+        await within(transport.over)
+    async with App() as app, raw_client(app.port):
+        pass

@@ -1,0 +1,182 @@
+"""The `python` peer end to end: the process, its control protocol, and both roles."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from interop.contract import (
+    LineDecoder,
+    Notification,
+    Reply,
+    Request,
+    encode,
+    parse_message,
+    parse_ready,
+)
+from tests.support import until, within
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class Session:
+    """The testbed's end of a control connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.notes: list[Notification] = []
+        self._replies: dict[int, asyncio.Future[Reply]] = {}
+        self._ids = itertools.count(1)
+        self._writer = writer
+        self._task = asyncio.create_task(self._read(reader))
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        decoder = LineDecoder()
+        while data := await reader.read(1 << 16):
+            for message in map(parse_message, decoder.feed(data)):
+                if isinstance(message, Reply):
+                    self._replies.pop(message.id).set_result(message)
+                else:
+                    self.notes.append(message)
+
+    async def ask(self, op: str, **args: Any) -> Reply:
+        number = next(self._ids)
+        reply = self._replies[number] = asyncio.get_running_loop().create_future()
+        self._writer.write(encode(Request(number, op, args)))
+        return await within(reply)
+
+    async def do(self, op: str, **args: Any) -> Any:
+        reply = await self.ask(op, **args)
+        assert reply.ok is not None, reply
+        return reply.ok
+
+    def of(self, on: str) -> list[dict[str, Any]]:
+        return [dict(note.data) for note in self.notes if note.on == on]
+
+    async def note(self, on: str, count: int = 1) -> dict[str, Any]:
+        """Wait for the `count`-th notification of a kind."""
+        await until(lambda: len(self.of(on)) >= count)
+        return self.of(on)[count - 1]
+
+    async def close(self) -> None:
+        self._writer.close()
+        await asyncio.wait([self._task])
+
+
+@asynccontextmanager
+async def peer() -> AsyncIterator[tuple[str, int]]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-W", "error", "-m", "interop.peers.python"),
+        *("--listen", "127.0.0.1:0", "--exit-with-stdin"),
+        cwd=ROOT,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None and process.stdin is not None
+    try:
+        yield parse_ready((await within(process.stdout.readline())).decode())
+        process.stdin.close()
+        _, err = await within(process.communicate())
+        assert process.returncode == 0, err.decode()
+        assert b"never retrieved" not in err, err.decode()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+@asynccontextmanager
+async def sessions(count: int) -> AsyncIterator[list[Session]]:
+    async with peer() as address:
+        opened = [Session(*await asyncio.open_connection(*address)) for _ in range(count)]
+        try:
+            yield opened
+        finally:
+            for session in opened:
+                await session.close()
+
+
+async def test_describe() -> None:
+    async with sessions(1) as (session,):
+        description = await session.do("describe")
+        assert (description["contract"], description["peer"]) == (1, "python")
+        assert description["apis"] == {
+            "server": ["ZapServer"],
+            "client": ["ZapConsumer", "ZapSubscriber"],
+        }
+        assert description["limits"] == {"message_bytes": 1 << 20}
+        assert set(description["libraries"]) == {"zaptools", "websockets", "msgspec"}
+        assert (await session.ask("nonesuch")).unsupported is not None
+        assert (await session.ask("send", event="x")).error is not None
+
+
+@pytest.mark.parametrize("api", ["ZapConsumer", "ZapSubscriber"])
+async def test_both_roles(api: str) -> None:
+    async with sessions(2) as (server, client):
+        port = (await server.do("serve", api="ZapServer", path="/zap"))["port"]
+        url = f"ws://127.0.0.1:{port}/zap"
+        await client.do("open", api=api, url=url, events=["echo"], all=True)
+        assert (await server.note("connected"))["conn"] == "1"
+        await client.do("send", event="echo", payload={"a": [1, None]}, headers={"h": 1})
+        got = await server.note("event")
+        assert (got["conn"], got["name"], got["via"]) == ("1", "echo", "named")
+        assert (got["payload"], got["headers"]) == ({"a": [1, None]}, {"h": 1})
+        await client.note("event", 2)
+        assert {event.pop("via") for event in client.of("event")} == {"named", "all"}
+        await client.do("send", event="burst", payload={"count": 3})
+        await client.do("send", event="boom", payload=None)
+        assert (await server.note("error"))["event"] == "boom"
+        await client.do("send", event="join", payload={"room": "r"})
+        await client.note("event", 6)
+        assert client.of("event")[-1]["name"] == "unsupported"
+        await server.do("push", conn="1", event="echo", payload=7)
+        await client.do("send", event="close-me", payload={"code": 4000})
+        ended = await server.note("disconnected")
+        assert (ended["conn"], ended["code"], ended["reason"]) == ("1", 4000, "")
+        await client.note("state", 3)
+        await client.do("reconnect")
+        assert (await server.note("connected", 2))["conn"] == "2"
+        await client.do("close", code=4002, reason="bye")
+        assert (await server.note("disconnected", 2))["code"] == 4002
+        life = ["connecting", "online", "offline"]
+        await client.note("state", 6)
+        assert [note["state"] for note in client.of("state")] == life * 2
+        await server.do("stop")
+        assert (await client.ask("reconnect")).error is not None
+        reply = await client.ask("clean")
+        if api == "ZapSubscriber":
+            await client.note("ended", 2)
+        else:
+            assert reply.unsupported is not None
+
+
+async def test_a_session_takes_with_it_what_it_opened() -> None:
+    async with sessions(3) as (server, client, other):
+        port = (await server.do("serve", api="ZapServer"))["port"]
+        url = f"ws://127.0.0.1:{port}/ws"
+        await client.do("open", api="ZapConsumer", url=url, events=[])
+        await other.do("open", api="ZapSubscriber", url=url, events=["x"])
+        await server.note("connected", 2)
+        await client.close()
+        assert (await server.note("disconnected"))["conn"] == "1"
+        await server.close()
+        await other.note("state", 3)
+        assert (await other.ask("reconnect")).error is not None
+
+
+async def test_what_escapes_is_reported_to_its_session() -> None:
+    """A payload that has no JSON form is reported too, in place of what cannot be written."""
+    async with sessions(2) as (server, client):
+        port = (await server.do("serve", api="ZapServer"))["port"]
+        await client.do("open", api="ZapConsumer", url=f"ws://127.0.0.1:{port}/ws", events=[])
+        reply = await client.ask("send", event="slow", payload={})
+        assert reply.ok is not None
+        assert "ms" in (await server.note("error"))["message"]
+        assert server.of("uncaught") == client.of("uncaught") == []

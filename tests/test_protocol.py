@@ -1,0 +1,434 @@
+"""The wire: what is written, what is accepted, what is refused and how that is said."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import datetime
+import enum
+import json
+import math
+import sys
+from collections import defaultdict
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from zaptools import protocol
+from zaptools.exceptions import CodecError
+from zaptools.protocol import MAX_DEPTH, EventData, decode_event, encode_event
+
+
+def same(a: Any, b: Any) -> bool:
+    """Equality that tells 1 from 1.0 and True, and -0.0 from 0.0."""
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, dict):
+        return list(a) == list(b) and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, list):
+        return len(a) == len(b) and all(map(same, a, b))
+    if isinstance(a, float):
+        return a == b and math.copysign(1, a) == math.copysign(1, b)
+    return bool(a == b)
+
+
+text = st.text(st.characters(exclude_categories=["Cs"]))
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.integers(min_value=-(2**70), max_value=2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | text
+    | st.sampled_from(["null", '":', ":", "\\u003a", "{", '"eventName":'])
+)
+values = st.recursive(
+    scalars, lambda inner: st.lists(inner) | st.dictionaries(text, inner), max_leaves=20
+)
+objects = st.dictionaries(text, values, max_size=3)
+
+
+class TestRoundTrip:
+    @given(name=text, payload=values, headers=objects)
+    def test_everything_json(self, name: str, payload: Any, headers: dict[str, Any]) -> None:
+        event = decode_event(encode_event(name, payload, headers))
+        assert event.event_name == name
+        assert same(event.payload, payload)
+        assert same(event.headers, headers)
+
+    @given(name=text, payload=values, headers=objects)
+    def test_omitting_headers(self, name: str, payload: Any, headers: dict[str, Any]) -> None:
+        data = encode_event(name, payload, headers, omit_empty_headers=True)
+        assert (b'"headers":' in data.replace(b'\\"headers', b"")) or not headers
+        assert same(decode_event(data).to_dict(), EventData(name, payload, headers).to_dict())
+
+    @given(name=text, payload=values, headers=objects, indent=st.none() | st.just(1))
+    def test_texts_of_other_writers(
+        self, name: str, payload: Any, headers: dict[str, Any], indent: int | None
+    ) -> None:
+        event = {"headers": headers, "eventName": name, "payload": payload, "extra": [payload]}
+        for ascii_only in (True, False):
+            written = json.dumps(event, indent=indent, ensure_ascii=ascii_only)
+            decoded = decode_event(written)
+            assert same(decoded.to_dict(), EventData(name, payload, headers).to_dict())
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            *(2**53 + 1, 2**63 - 1, 2**63, -(2**63) - 1, 2**64, 10**20, 10**30, 10**4000),
+            *(1, 1.0, True, -0.0, 5e-324, 1e20, 1e-5, 0.1, 1.7976931348623157e308),
+            *("\x00\u2028", "👩\u200d🚀"),
+        ],
+    )
+    def test_exactly(self, value: Any) -> None:
+        for payload in (value, [value], {"a": {"b": value}}):
+            assert same(decode_event(encode_event("x", payload)).payload, payload)
+
+    def test_headers_may_be_any_mapping(self) -> None:
+        headers = MappingProxyType({"a": 1})
+        assert decode_event(encode_event("x", None, headers)).headers == {"a": 1}
+
+    def test_what_msgspec_knows(self) -> None:
+        class Colour(enum.Enum):
+            RED = "red"
+
+        @dataclasses.dataclass
+        class Point:
+            x: int
+            when: datetime.date
+
+        payload = {"point": Point(1, datetime.date(2024, 2, 29)), "colour": Colour.RED}
+        decoded = decode_event(encode_event("x", payload)).payload
+        assert decoded == {"point": {"x": 1, "when": "2024-02-29"}, "colour": "red"}
+
+
+class Text(str):
+    pass
+
+
+class Number(float):
+    pass
+
+
+class TestEncode:
+    def test_subclasses_of_json_types(self) -> None:
+        class Count(int):
+            pass
+
+        payload = {
+            "t": Text("a"),
+            "n": Number(0.5),
+            "i": Count(7),
+            "d": defaultdict(list, {"x": []}),
+        }
+        payload["m"] = MappingProxyType({"y": Text("b")})
+        again = decode_event(encode_event(Text("x"), payload))
+        assert same(again.event_name, "x")
+        expected = {"t": "a", "n": 0.5, "i": 7, "d": {"x": []}, "m": {"y": "b"}}
+        assert same(again.payload, expected)
+        for bad in (Number("nan"), MappingProxyType({"a": math.inf}), [Number("inf")]):
+            with pytest.raises(CodecError, match="number"):
+                encode_event("x", bad)
+
+    def test_text(self) -> None:
+        data = encode_event("größe", {"a": [1, 2.5, None]}, {"h": "€"})
+        assert (
+            data.decode()
+            == '{"eventName":"größe","payload":{"a":[1,2.5,null]},"headers":{"h":"€"}}'
+        )
+
+    def test_null_and_empty_are_written(self) -> None:
+        assert encode_event("x") == b'{"eventName":"x","payload":null,"headers":{}}'
+
+    def test_empty_headers_can_be_left_out(self) -> None:
+        assert encode_event("x", omit_empty_headers=True) == b'{"eventName":"x","payload":null}'
+        assert b"headers" in encode_event("x", 1, {"a": 1}, omit_empty_headers=True)
+
+    @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+    @pytest.mark.parametrize(
+        ("wrap", "where"),
+        [
+            (lambda v: v, "$.payload"),
+            (lambda v: {"a": [1, 2, v]}, "$.payload.a[2]"),
+            (lambda v: {"a b": v}, '$.payload["a b"]'),
+            (lambda v: (None, {"x": v}), "$.payload[1].x"),
+            (lambda v: {v}, "$.payload[0]"),
+        ],
+    )
+    def test_not_finite(self, bad: float, wrap: Any, where: str) -> None:
+        with pytest.raises(CodecError) as info:
+            encode_event("x", wrap(bad))
+        assert (info.value.reason, info.value.where) == ("number", where)
+
+    def test_not_finite_in_headers_and_dataclasses(self) -> None:
+        @dataclasses.dataclass
+        class Point:
+            x: float
+
+        with pytest.raises(CodecError, match=r"\$\.headers\.h"):
+            encode_event("x", None, {"h": math.nan})
+        with pytest.raises(CodecError, match=r"\$\.payload\.x"):
+            encode_event("x", Point(math.inf))
+
+    def test_nulls_that_are_nulls(self) -> None:
+        payload = {"a": None, "text": "null", "set": [1.5, True, 2], "enum": datetime.date.min}
+        assert decode_event(encode_event("x", payload)).payload["a"] is None
+
+    @pytest.mark.parametrize(
+        ("payload", "reason", "where"),
+        [
+            ("\ud800", "surrogate", "$.payload"),
+            ({"\udc00": 1}, "surrogate", "$.payload"),
+            ({"a": ["\ud83d\ude00"]}, "surrogate", "$.payload.a[0]"),
+            (object(), "type", "$.payload"),
+            ({"a": {"b": object}}, "type", "$.payload.a.b"),
+            ({None: 1}, "type", "$.payload"),
+            ([1j], "type", "$.payload[0]"),
+        ],
+    )
+    def test_refused(self, payload: Any, reason: str, where: str) -> None:
+        with pytest.raises(CodecError) as info:
+            encode_event("x", payload)
+        assert (info.value.reason, info.value.where) == (reason, where)
+
+    def test_more_digits_than_python_writes(self) -> None:
+        with pytest.raises(CodecError, match=r"number at \$\.payload: an integer of 16610 bits"):
+            encode_event("x", 10**5000)
+
+    def test_names_and_headers(self) -> None:
+        for name in (None, 1, b"x"):
+            with pytest.raises(CodecError) as info:
+                encode_event(name)  # type: ignore[arg-type]  # that is the point
+            assert (info.value.reason, info.value.where) == ("event-name", "$.eventName")
+        with pytest.raises(CodecError, match=r"surrogate at \$\.eventName"):
+            encode_event("\ud800")
+        for headers in ([], "x", 1):
+            with pytest.raises(CodecError) as info:
+                encode_event("x", None, headers)  # type: ignore[arg-type]  # that is the point
+            assert (info.value.reason, info.value.where) == ("headers", "$.headers")
+
+    def test_nesting(self) -> None:
+        fine: Any = 1
+        for _ in range(MAX_DEPTH - 1):
+            fine = [fine]
+        assert same(decode_event(encode_event("x", fine)).payload, fine)
+        for payload in ([fine], {"a": fine}, circle(), nested(100_000)):
+            with pytest.raises(CodecError, match="nesting"):
+                encode_event("x", payload)
+
+    def test_what_no_walk_finds(self) -> None:
+        class Odd(msgspec.Struct):
+            value: object
+
+        with pytest.raises(CodecError) as info:
+            encode_event("x", Odd(object()))
+        assert info.value.reason == "type"
+
+
+def circle() -> list[Any]:
+    loop: list[Any] = []
+    loop.append(loop)
+    return loop
+
+
+def nested(levels: int) -> list[Any]:
+    value: list[Any] = []
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+class TestDecode:
+    @pytest.mark.parametrize(
+        ("text", "payload", "headers"),
+        [
+            ('{"eventName":"x"}', None, {}),
+            ('{"eventName":"x","payload":null}', None, {}),
+            ('{"eventName":"x","payload":1,"headers":null}', 1, {}),
+            ('{"eventName":"x","payload":0,"headers":{}}', 0, {}),
+            (
+                '{"headers":{"a":{"b":1}},"eventName":"x","payload":{"a":1}}',
+                {"a": 1},
+                {"a": {"b": 1}},
+            ),
+            ('{"id":[{"a":1}],"eventName":"x","payload":":"}', ":", {}),
+            ('{"event\\u004eame":"x"}', None, {}),
+            (' {\t"eventName"\n:\r"x" } ', None, {}),
+            ('{"eventName":"x","payload":"\\ud83d\\ude00"}', "😀", {}),
+            ('{"eventName":"x","payload":{"a:b":"c\\u003ad"}}', {"a:b": "c:d"}, {}),
+        ],
+    )
+    def test_accepted(self, text: str, payload: Any, headers: dict[str, Any]) -> None:
+        for data in (text, text.encode(), bytearray(text.encode())):
+            assert decode_event(data) == EventData("x", payload, headers)
+
+    def test_headers_are_not_shared(self) -> None:
+        first, second = (decode_event('{"eventName":"x"}') for _ in range(2))
+        assert first.headers is not second.headers
+
+    @pytest.mark.parametrize(
+        ("text", "reason", "where"),
+        [
+            ("", "not-json", 0),
+            ("nonsense", "not-json", 0),
+            ('{"eventName":"x"', "not-json", 16),
+            ('{"eventName":"ü"} x', "not-json", 19),
+            ('\ufeff{"eventName":"x"}', "not-json", 0),
+            ('{"eventName":"x","payload":01}', "not-json", 28),
+            ('{"eventName":"x","payload":"\x01"}', "not-json", 28),
+            ("{'eventName':'x'}", "not-json", 1),
+            ('{"eventName":"x",}', "not-json", None),
+            ("[]", "not-object", "$"),
+            ("null", "not-object", "$"),
+            ("1", "not-object", "$"),
+            ("true", "not-object", "$"),
+            ('"x"', "not-object", "$"),
+            ("{}", "event-name", "$.eventName"),
+            ('{"eventName":1}', "event-name", "$.eventName"),
+            ('{"eventName":null}', "event-name", "$.eventName"),
+            ('{"eventName":"x","headers":[]}', "headers", "$.headers"),
+            ('{"eventName":"x","headers":"a"}', "headers", "$.headers"),
+            ('{"eventName":"x","headers":0}', "headers", "$.headers"),
+            ('{"eventName":"x","eventName":"y"}', "duplicate-key", "$.eventName"),
+            ('{"eventName":"x","eventName":"y","payload":1}', "duplicate-key", "$.eventName"),
+            ('{"eventName":"x","payload":1,"payload":1}', "duplicate-key", "$.payload"),
+            (
+                '{"eventName":"x","payload":1,"headers":{},"headers":{}}',
+                "duplicate-key",
+                "$.headers",
+            ),
+            (
+                '{"eventName":"x","payload":1,"headers":null,"headers":{}}',
+                "duplicate-key",
+                "$.headers",
+            ),
+            ('{"eventName":"x","payload":{"a":1,"a":1}}', "duplicate-key", "$.payload.a"),
+            ('{"eventName":"x","payload":{"a":1,"\\u0061":1}}', "duplicate-key", "$.payload.a"),
+            (
+                '{"eventName":"x","payload":[{"a":{"b":0,"b":0}}]}',
+                "duplicate-key",
+                "$.payload[0].a.b",
+            ),
+            ('{"eventName":"x","payload":{"a":1,"a":"\\u003a"}}', "duplicate-key", "$.payload.a"),
+            ('{"eventName":"x","o":{"a":1,"a":1}}', "duplicate-key", "$.o.a"),
+            (
+                '{"eventName":"x","eventName":"y","payload":{"a,\\"headers":{}}}',
+                "duplicate-key",
+                "$.eventName",
+            ),
+            ('{"eventName":"x","payload":NaN}', "number", "$.payload"),
+            ('{"eventName":"x","payload":[1,Infinity]}', "number", "$.payload[1]"),
+            ('{"eventName":"x","payload":-Infinity}', "number", "$.payload"),
+            ('{"eventName":"x","payload":1e400}', "number", "$.payload"),
+            ('{"eventName":"x","payload":{"a":[1,2,-1e400]}}', "number", "$.payload.a[2]"),
+            ('{"eventName":"x","o":1e400}', "number", "$.o"),
+            ('{"eventName":"x","payload":%s}' % ("1" * 5000), "number", "$.payload"),
+            ('{"eventName":"x","payload":"\\ud800"}', "surrogate", "$.payload"),
+            ('{"eventName":"x","payload":"\\udc00\\ud800"}', "surrogate", "$.payload"),
+            ('{"eventName":"x","payload":{"\\ud800":1}}', "surrogate", '$.payload["\\ud800"]'),
+            ('{"eventName":"x","payload":"\ud800"}', "surrogate", "$.payload"),
+            ('{"eventName":"\\ud800"}', "surrogate", "$.eventName"),
+            ('{"eventName":"x","payload":%s}' % ("[" * 300 + "]" * 300), "nesting", None),
+            ('{"eventName":"x","payload":%s}' % ("[" * 90_000 + "]" * 90_000), "nesting", "$"),
+        ],
+    )
+    def test_refused(self, text: str, reason: str, where: str | int | None) -> None:
+        with pytest.raises(CodecError) as info:
+            decode_event(text)
+        assert info.value.reason == reason
+        if where is not None:
+            assert info.value.where == where
+        assert info.value.text[:80] == text[:80]
+
+    def test_bytes_that_are_no_utf8(self) -> None:
+        for data in (b'{"eventName":"\xff"}', b'{"eventName":"\xed\xa0\x80"}'):
+            with pytest.raises(CodecError) as info:
+                decode_event(data)
+            assert (info.value.reason, info.value.where) == ("not-utf8", 14)
+
+    def test_nesting_is_a_parameter(self) -> None:
+        text = '{"eventName":"x","payload":[[{"a":[]}]],"headers":{}}'
+        assert decode_event(text, max_depth=5)
+        with pytest.raises(CodecError, match=r"nesting at \$\.payload\[0\]\[0\]\.a"):
+            decode_event(text, max_depth=4)
+        wide = encode_event("x", [[1]] * 1000)
+        assert len(decode_event(wide).payload) == 1000
+
+    def test_long_texts_are_not_searched(self) -> None:
+        text = '{"eventName":"x","payload":{"a":1,"a":"%s"}}' % ("x" * (1 << 16))
+        with pytest.raises(CodecError) as info:
+            decode_event(text)
+        assert info.value.where == "$"
+
+    def test_subclasses_of_str(self) -> None:
+        assert decode_event(Text('{"eventName":"x"}')).event_name == "x"
+
+    @given(st.text() | st.binary())
+    def test_nothing_but_codec_errors(self, data: str | bytes) -> None:
+        decode_or_refuse(data)
+
+    @settings(max_examples=300)
+    @given(
+        st.lists(
+            st.sampled_from(
+                [
+                    *('{"eventName":"x"', ',"payload":', ',"headers":', '"a"', '"\\ud800"'),
+                    *("{", "}", "[", "]", ",", ":", " ", "[" * 400, '{"a":' * 400, "\ud800"),
+                    *("1", "-0.0", "1e999", "NaN", "9" * 4500, "null", "\x00", "\ufeff"),
+                ]
+            ),
+            max_size=12,
+        )
+    )
+    def test_nothing_but_codec_errors_for_near_misses(self, parts: list[str]) -> None:
+        decode_or_refuse("".join(parts))
+        decode_or_refuse('{"eventName":"x","payload":' + "".join(parts) + "}")
+
+    @given(values, objects)
+    def test_both_ways_agree(self, payload: Any, headers: dict[str, Any]) -> None:
+        text = encode_event("x", payload, headers).decode()
+        fast = decode_event(text)
+        assert same(fast.to_dict(), protocol._decode_slowly(text, MAX_DEPTH).to_dict())
+
+
+def decode_or_refuse(data: str | bytes) -> None:
+    try:
+        event = decode_event(data)
+    except CodecError as error:
+        assert str(error)
+    else:
+        assert isinstance(event.event_name, str)
+        encode_event(event.event_name, event.payload, event.headers)
+
+
+def test_sans_io() -> None:
+    """The wire's module imports no way to do I/O, directly or through its own imports."""
+    allowed = {"__future__", "collections.abc", "json", "math", "re", "sys", "typing", "msgspec"}
+    seen, waiting = set(), ["protocol"]
+    while waiting:
+        name = waiting.pop()
+        seen.add(name)
+        tree = ast.parse(Path(protocol.__file__).with_name(f"{name}.py").read_text("utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                assert {alias.name for alias in node.names} <= allowed
+            elif isinstance(node, ast.ImportFrom) and node.level:
+                names = [node.module] if node.module else [alias.name for alias in node.names]
+                waiting.extend(each for each in names if each and each not in seen)
+            elif isinstance(node, ast.ImportFrom):
+                assert node.module in allowed
+    assert seen == {"protocol", "_jsonpath", "exceptions"}
+
+
+def test_digit_limit_is_the_interpreters() -> None:
+    before = sys.get_int_max_str_digits()
+    sys.set_int_max_str_digits(10_000)
+    try:
+        assert decode_event(encode_event("x", 10**5000)).payload == 10**5000
+    finally:
+        sys.set_int_max_str_digits(before)

@@ -1,0 +1,324 @@
+"""`ZapServer`: its life, HTTP, the handshake's choices, and closing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from tests.support import MS, until, within
+from tests.support.app import App
+from tests.support.raw import http, raw_client
+from tests.support.tls import client_context, server_context
+from zaptools import CloseInfo, EventContext, EventRegister, Limits, ZapConsumer, ZapServer
+from zaptools.exceptions import ServerStateError
+
+UPGRADE = (
+    b"GET %b HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n%b\r\n"
+)
+
+
+def status(answer: bytes) -> int:
+    return int(answer.split(b" ", 2)[1])
+
+
+class TestLife:
+    async def test_port(self) -> None:
+        server = ZapServer(port=0)
+        assert server.port == 0
+        await server.start()
+        port = server.port
+        assert port > 0
+        await server.close()
+        assert server.port == 0
+        with pytest.raises(OSError):
+            await asyncio.open_connection("127.0.0.1", port)
+
+    def test_defaults(self) -> None:
+        server = ZapServer()
+        assert (server.host, server.port, server.path) == ("127.0.0.1", 8000, "/")
+        assert server.limits == Limits() and not server.connections
+
+    async def test_starting_twice(self) -> None:
+        async with ZapServer(port=0) as server:
+            with pytest.raises(ServerStateError, match="has been started"):
+                await server.start()
+
+    async def test_closing_twice_and_starting_again(self) -> None:
+        app = App()
+        await app.close()
+        for _ in range(2):
+            async with app, raw_client(app.port) as peer:
+                peer.event("echo", 1)
+                await peer.text()
+            await app.close()
+
+    async def test_a_port_that_is_taken(self) -> None:
+        async with ZapServer(port=0) as server:
+            with pytest.raises(OSError):
+                await ZapServer(port=server.port).start()
+
+    def test_arguments(self) -> None:
+        with pytest.raises(ValueError, match="path"):
+            ZapServer(path="ws")
+        with pytest.raises(ValueError, match="compression"):
+            ZapServer(compression="gzip")  # type: ignore[arg-type]  # that is the point
+
+    async def test_a_register_of_its_own_or_given(self) -> None:
+        register = EventRegister()
+        register.on_event("echo", lambda ctx: ctx.connection.send("echo", "from the register"))
+        async with ZapServer(port=0, register=register) as server:
+            server.on_event("more", lambda ctx: ctx.connection.send("more"))
+            assert set(register._book.events) == {"echo", "more"}
+            async with raw_client(server.port) as peer:
+                peer.event("echo")
+                assert (await peer.text())["payload"] == "from the register"
+                peer.event("more")
+                assert (await peer.text())["eventName"] == "more"
+        assert not ZapServer()._book.events
+
+    async def test_connections(self) -> None:
+        async with App() as app, raw_client(app.port), raw_client(app.port) as second:
+            await until(lambda: len(app.connections) == 2)
+            assert list(app.connections.values()) == app.seen
+            assert all(key == connection.id for key, connection in app.connections.items())
+            second.drop()
+            await until(lambda: len(app.connections) == 1)
+            with pytest.raises(TypeError):
+                app.connections["x"] = app.seen[0]  # type: ignore[index]  # that is the point
+
+    async def test_omitting_empty_headers(self) -> None:
+        async with App(omit_empty_headers=True) as app, raw_client(app.port) as peer:
+            peer.event("echo", 1)
+            assert await peer.text() == {"eventName": "echo", "payload": 1}
+
+
+class TestHttp:
+    @pytest.mark.parametrize(
+        ("request_", "expected"),
+        [
+            (b"GET /nope HTTP/1.1\r\nHost: x\r\n\r\n", 404),
+            (UPGRADE % (b"/nope", b""), 404),
+            (UPGRADE % (b"/ws/", b""), 404),
+            (UPGRADE % (b"/?/ws", b""), 404),
+            (b"POST /nope HTTP/1.1\r\nHost: x\r\n\r\n", 404),
+            (b"GET /ws HTTP/1.1\r\nHost: x\r\n\r\n", 426),
+            (b"HEAD /ws HTTP/1.1\r\nHost: x\r\n\r\n", 405),
+            (b"POST /ws HTTP/1.1\r\nHost: x\r\n\r\n", 405),
+            (b"POST /ws HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}", 400),
+            (b"GET /ws HTTP/1.0\r\nHost: x\r\n\r\n", 505),
+            (UPGRADE.replace(b"13", b"8") % (b"/ws", b""), 400),
+            (UPGRADE.replace(b"dGhl", b"####") % (b"/ws", b""), 400),
+            (b"nonsense\r\n\r\n", 400),
+            (b"\x16\x03\x01\x02\x00\r\n\r\n", 400),
+            (b"GET /ws HTTP/1.1\r\nno header\r\n\r\n", 400),
+            (b"GET /" + b"x" * 10_000 + b" HTTP/1.1\r\n\r\n", 414),
+            (b"GET /ws HTTP/1.1\r\n" + b"a: b\r\n" * 200 + b"\r\n", 431),
+        ],
+    )
+    async def test_refused(self, request_: bytes, expected: int) -> None:
+        async with App(path="/ws") as app:
+            answer = await http(app.port, request_)
+            assert status(answer) == expected
+            if expected == 426:
+                assert b"\r\nUpgrade: websocket\r\n" in answer
+            assert app.log == []
+            async with raw_client(app.port, "/ws"):  # the server lives
+                await until(lambda: app.log == ["connected"])
+
+    async def test_a_query_is_no_part_of_the_path(self) -> None:
+        async with App(path="/ws") as app, raw_client(app.port, "/ws?token=1&x=/y") as peer:
+            peer.event("echo")
+            await peer.text()
+
+    async def test_origins(self) -> None:
+        async with App(origins=["https://good.example", None]) as app:
+            for origin, expected in ((b"https://good.example", 101), (b"https://bad.example", 403)):
+                async with asyncio.timeout(5000 * MS):
+                    reader, writer = await asyncio.open_connection("127.0.0.1", app.port)
+                    writer.write(UPGRADE % (b"/", b"Origin: " + origin + b"\r\n"))
+                    assert status(await reader.readline()) == expected
+                    writer.transport.abort()
+            async with raw_client(app.port):
+                pass
+
+    @pytest.mark.parametrize(
+        ("ours", "offered", "chosen"),
+        [
+            ((), ["a"], None),
+            (("b", "a"), ["a", "b"], "b"),
+            (("c",), ["a", "b"], None),
+            (("a",), None, None),
+        ],
+    )
+    async def test_subprotocols(self, ours: Any, offered: Any, chosen: str | None) -> None:
+        async with App(subprotocols=ours) as app:
+            async with raw_client(app.port, subprotocols=offered) as peer:
+                assert peer.protocol.subprotocol == chosen
+
+    async def test_a_client_that_says_nothing(self) -> None:
+        async with App(limits=Limits(open_timeout=20 * MS)) as app:
+            assert await http(app.port, b"GET / HTT") == b""
+            await until(lambda: not app._shells)
+
+    async def test_a_client_that_leaves_during_the_handshake(self) -> None:
+        async with App() as app:
+            _, writer = await asyncio.open_connection("127.0.0.1", app.port)
+            await until(lambda: app._shells)
+            writer.transport.abort()
+            await until(lambda: not app._shells)
+            assert app.log == []
+
+    async def test_events_behind_the_request(self) -> None:
+        """Not allowed to a client (RFC 6455, section 4.1), but no reason to break."""
+        async with App() as app, raw_client(app.port) as peer:
+            peer.protocol.send_text(b'{"eventName":"echo","payload":1}')
+            frame = b"".join(peer.protocol.data_to_send())
+            reader, writer = await asyncio.open_connection("127.0.0.1", app.port)
+            writer.write(UPGRADE % (b"/", b"") + frame)
+            await within(reader.readuntil(b"\r\n\r\n"))
+            assert await within(reader.readuntil(b"}}"))
+            writer.transport.abort()
+
+
+class TestClosing:
+    async def test_connections_are_told(self) -> None:
+        app = App()
+        await app.start()
+        async with raw_client(app.port) as peer, raw_client(app.port) as other:
+            closing = asyncio.create_task(app.close())
+            for each in (peer, other):
+                assert (await each.closed()).code == 1001
+                each.drop()
+            await within(closing)
+            assert app.ends == [CloseInfo(1001, "", "local")] * 2
+            assert not app.connections and not app._shells
+
+    async def test_waits_for_the_last_handlers(self) -> None:
+        app = App()
+        done: list[str] = []
+
+        @app.on_disconnected
+        async def disconnected(ctx: EventContext) -> None:
+            await asyncio.sleep(10 * MS)
+            done.append(ctx.connection.id)
+
+        await app.start()
+        async with raw_client(app.port) as peer:
+            peer.drop()
+            await until(lambda: app.seen and not app.seen[0].is_open)
+            await within(app.close())
+            assert done == [app.seen[0].id]
+
+    async def test_but_not_for_ever(self) -> None:
+        app = App(limits=Limits(close_timeout=20 * MS))
+        await app.start()
+        async with raw_client(app.port) as peer:
+            peer.event("gate")
+            await until(lambda: app.seen and app.shell.task is not None)
+            await within(app.close())
+            assert app.log == ["connected", "disconnected"]
+            assert app.ends == [CloseInfo(1001, "", "local")]
+            assert not app._shells
+
+    async def test_clients_that_never_finished_the_handshake(self) -> None:
+        app = App()
+        await app.start()
+        reader, writer = await asyncio.open_connection("127.0.0.1", app.port)
+        await until(lambda: app._shells)
+        await within(app.close())
+        assert await within(reader.read()) == b""
+        writer.close()
+
+    async def test_from_a_handler(self) -> None:
+        app = App()
+        closed = asyncio.Event()
+
+        @app.on_event("shutdown")
+        async def shutdown(ctx: EventContext) -> None:
+            await app.close()
+            closed.set()
+
+        await app.start()
+        async with raw_client(app.port) as peer:
+            peer.event("shutdown")
+            await within(closed.wait())
+            assert (await peer.closed()).code == 1001
+            await until(lambda: app.ends == [CloseInfo(1001, "", "local")])
+
+
+class TestTls:
+    async def test_echo_and_close(self) -> None:
+        async with App(ssl=server_context()) as app:
+            client = ZapConsumer(f"wss://localhost:{app.port}/", ssl=client_context())
+            echoed: asyncio.Queue[Any] = asyncio.Queue()
+            client.on_event("echo", echoed.put_nowait)
+            async with client:
+                await client.send_event("echo", "x" * 100_000)
+                assert (await within(echoed.get())).payload == "x" * 100_000
+            await until(lambda: app.ends == [CloseInfo(1000, "", "remote")])
+            await client.connect()
+            await app.close()
+            await until(lambda: client.closed == CloseInfo(1001, "", "remote"))
+
+    async def test_plain_text_to_a_tls_port(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda loop, context: None)  # asyncio reports bad handshakes
+        async with App(ssl=server_context()) as app:
+            assert await http(app.port, UPGRADE % (b"/", b"")) == b""
+            assert app.log == []
+
+
+PROGRAM = """
+import sys
+from zaptools import ZapServer
+
+class Server(ZapServer):
+    async def start(self):
+        await super().start()
+        print(self.port, flush=True)
+
+server = Server(port=0)
+server.on_connected(lambda ctx: print("connected", flush=True))
+server.on_disconnected(lambda ctx: print("disconnected", ctx.connection.closed.code, flush=True))
+server.run()
+print("clean", flush=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no way to send Ctrl-C to one process")
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+async def test_run_ends_cleanly(signal_number: int) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-W", "error", "-c", PROGRAM, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    port = int(await within(process.stdout.readline()))
+    async with raw_client(port) as peer:
+        assert await within(process.stdout.readline()) == b"connected\n"
+        os.kill(process.pid, signal_number)
+        assert (await peer.closed()).code == 1001
+        peer.drop()
+    out, err = await within(process.communicate())
+    assert out == b"disconnected 1001\nclean\n"
+    assert err == b"" and process.returncode == 0
+
+
+async def test_ipv6() -> None:
+    if not socket.has_ipv6:
+        pytest.skip("no IPv6")
+    try:
+        async with App(host="::1") as app:
+            reader, writer = await asyncio.open_connection("::1", app.port)
+            writer.write(b"GET /nope HTTP/1.1\r\n\r\n")
+            assert status(await within(reader.read())) == 404
+            writer.close()
+    except OSError as exc:
+        pytest.skip(f"no IPv6: {exc}")

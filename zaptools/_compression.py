@@ -1,0 +1,46 @@
+"""permessage-deflate (RFC 7692), where it is asked for."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from websockets.extensions.permessage_deflate import (
+    ClientPerMessageDeflateFactory,
+    ServerPerMessageDeflateFactory,
+)
+
+__all__ = ["Compression", "client_extensions", "server_extensions"]
+
+Compression: TypeAlias = Literal["deflate"] | None
+
+# Windows of 4 KiB and memory level 5, as websockets chooses for its own server: 316 KiB of zlib
+# state a connection fall to 64 KiB, and small messages compress as well.
+_SETTINGS = {"memLevel": 5}
+
+
+def server_extensions(
+    compression: Compression,
+) -> list[ServerPerMessageDeflateFactory] | None:
+    """Return what a server agrees to, as `websockets.server.ServerProtocol` takes it."""
+    if not _wanted(compression):
+        return None
+    return [
+        ServerPerMessageDeflateFactory(
+            server_max_window_bits=12, client_max_window_bits=12, compress_settings=_SETTINGS
+        )
+    ]
+
+
+def client_extensions(
+    compression: Compression,
+) -> list[ClientPerMessageDeflateFactory] | None:
+    """Return what a client offers, as `websockets.client.ClientProtocol` takes it."""
+    if not _wanted(compression):
+        return None
+    return [ClientPerMessageDeflateFactory(compress_settings=_SETTINGS)]
+
+
+def _wanted(compression: Compression) -> bool:
+    if compression not in (None, "deflate"):
+        raise ValueError(f"compression must be 'deflate' or None, not {compression!r}")
+    return compression is not None

@@ -1,0 +1,280 @@
+"""The clients: `ZapConsumer` calls handlers, `ZapSubscriber` hands out streams."""
+
+from __future__ import annotations
+
+import logging
+import ssl as ssl_module
+from collections.abc import Awaitable, Callable, Iterable
+from types import TracebackType
+from typing import Any, Self, TypeAlias, TypeVar, overload
+
+from ._client_core import ClientCore, ZapClientState, call
+from ._compression import Compression
+from ._streams import Overflow, Stream, Streams
+from .connection import EventContext
+from .limits import Limits
+from .protocol import EventData
+from .registry import check_callable, check_name
+
+__all__ = ["EventCallback", "Stream", "ZapClientState", "ZapConsumer", "ZapSubscriber"]
+
+logger = logging.getLogger(__name__)
+logger.addHandler(logging.NullHandler())
+
+EventCallback: TypeAlias = Callable[[EventData], Awaitable[Any] | Any]
+"""A function of an `EventData`, sync or async. What it returns is not used."""
+
+H = TypeVar("H", bound=Callable[..., Any])
+
+
+class ZapConsumer(ClientCore):
+    """A client that calls handlers.
+
+    Each ``on_`` method is a decorator, which returns the function, and a call that takes it.
+    Handlers of events take an `EventData`; they run one after the other. They may be set at any
+    time and stay through reconnects::
+
+        client = ZapConsumer("ws://127.0.0.1:8000/ws")
+
+        @client.on_event("welcome")
+        async def welcome(event: EventData) -> None:
+            print(event.payload)
+
+        async with client:
+            await client.send_event("greet", {"name": "Ada"})
+
+    The arguments are those of `ClientCore`.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        limits: Limits | None = None,
+        compression: Compression = None,
+        omit_empty_headers: bool = False,
+        ssl: ssl_module.SSLContext | None = None,
+    ) -> None:
+        super().__init__(
+            url,
+            limits=limits,
+            compression=compression,
+            omit_empty_headers=omit_empty_headers,
+            ssl=ssl,
+        )
+        self._lifecycle: dict[str, EventCallback] = {}
+        self._state_callback: Callable[[ZapClientState], Any] | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.connect()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.disconnect()
+
+    @overload
+    def on_event(self, name: str) -> Callable[[H], H]: ...
+    @overload
+    def on_event(self, name: str, callback: H) -> H: ...
+    def on_event(self, name: str, callback: H | None = None) -> H | Callable[[H], H]:
+        """Register the handler of the event `name`, in place of an earlier one.
+
+        The names ``connected`` and ``disconnected`` register what `on_connected` and
+        `on_disconnected` do; a server cannot fire those.
+
+        Raises:
+            RegistrationError: `name` is no string, or the handler cannot be called.
+        """
+        check_name(name)
+        if callback is None:
+            return lambda function: self.on_event(name, function)
+        check_callable(callback)
+        handler: EventCallback = callback
+        if name in ("connected", "disconnected"):
+            self._lifecycle[name] = handler
+        else:
+            self._book.events[name] = lambda context: handler(context.event_data)
+        return callback
+
+    @overload
+    def on_connected(self) -> Callable[[H], H]: ...
+    @overload
+    def on_connected(self, callback: H) -> H: ...
+    def on_connected(self, callback: H | None = None) -> H | Callable[[H], H]:
+        """Register what runs when there is a connection, before its first event."""
+        if callback is None:
+            return self.on_event("connected")
+        return self.on_event("connected", callback)
+
+    @overload
+    def on_disconnected(self) -> Callable[[H], H]: ...
+    @overload
+    def on_disconnected(self, callback: H) -> H: ...
+    def on_disconnected(self, callback: H | None = None) -> H | Callable[[H], H]:
+        """Register what runs once when a connection has ended; `closed` says how it did."""
+        if callback is None:
+            return self.on_event("disconnected")
+        return self.on_event("disconnected", callback)
+
+    @overload
+    def on_any_event(self) -> Callable[[H], H]: ...
+    @overload
+    def on_any_event(self, callback: H) -> H: ...
+    def on_any_event(self, callback: H | None = None) -> H | Callable[[H], H]:
+        """Register what runs for every event, after the handler of its name."""
+        if callback is None:
+            return lambda function: self.on_any_event(function)
+        check_callable(callback)
+        handler: EventCallback = callback
+        self._book.any_event = lambda context: handler(context.event_data)
+        return callback
+
+    @overload
+    def on_error(self) -> Callable[[H], H]: ...
+    @overload
+    def on_error(self, callback: H) -> H: ...
+    def on_error(self, callback: H | None = None) -> H | Callable[[H], H]:
+        """Register what gets the exception when a handler raised or a message was no event.
+
+        Without this handler errors are logged.
+        """
+        if callback is None:
+            return lambda function: self.on_error(function)
+        check_callable(callback)
+        handler: Callable[[Any], Any] = callback
+        self._book.lifecycle["error"] = lambda context: handler(context.error)
+        return callback
+
+    @overload
+    def on_connection_state_changed(self) -> Callable[[H], H]: ...
+    @overload
+    def on_connection_state_changed(self, callback: H) -> H: ...
+    def on_connection_state_changed(self, callback: H | None = None) -> H | Callable[[H], H]:
+        """Register what gets each `ZapClientState`, in order, before the events it allows."""
+        if callback is None:
+            return lambda function: self.on_connection_state_changed(function)
+        check_callable(callback)
+        self._state_callback = callback
+        return callback
+
+    async def _tell_state(self, state: ZapClientState) -> None:
+        if self._state_callback is None:
+            return
+        try:
+            await call(self._state_callback, state)
+        except Exception:
+            logger.exception("the handler of the state %s failed", state.name)
+
+    async def _tell_connected(self, context: EventContext) -> None:
+        await self._tell("connected", context)
+
+    async def _tell_disconnected(self, context: EventContext) -> None:
+        await self._tell("disconnected", context)
+
+    async def _tell(self, name: str, context: EventContext) -> None:
+        callback = self._lifecycle.get(name)
+        if callback is not None:
+            await call(callback, context.event_data)
+
+
+class ZapSubscriber(ClientCore):
+    """A client that hands out streams.
+
+    A stream gets each event from the moment it is made, survives reconnects, and ends with
+    `clean`; each stream sees every event::
+
+        async with ZapSubscriber("ws://127.0.0.1:8000/ws") as client:
+            welcomes = client.subscribe_to_event("welcome")
+            await client.send_event("greet", {"name": "Ada"})
+            async for event in welcomes:
+                print(event.payload)
+
+    Args:
+        url: as for `ClientCore`, as are the arguments that are not listed here.
+        buffer_size: how many events a stream holds for its reader. Default 4096.
+        overflow: what a stream does when one more comes: ``"raise"`` (the default) ends it with
+            `BufferOverflowError` after what it holds; ``"drop-oldest"`` or ``"drop-newest"``
+            loses an event and counts it in `Stream.dropped`.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        buffer_size: int = 4096,
+        overflow: Overflow = "raise",
+        limits: Limits | None = None,
+        compression: Compression = None,
+        omit_empty_headers: bool = False,
+        ssl: ssl_module.SSLContext | None = None,
+    ) -> None:
+        super().__init__(
+            url,
+            limits=limits,
+            compression=compression,
+            omit_empty_headers=omit_empty_headers,
+            ssl=ssl,
+        )
+        self._buffer_size = buffer_size
+        self._overflow: Overflow = overflow
+        self._events: Streams[EventData] = Streams()
+        self._states: Streams[ZapClientState] = Streams()
+        self._book.any_event = self._on_any_event
+
+    async def __aenter__(self) -> Self:
+        await self.connect()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.clean()
+
+    @property
+    def connection_state(self) -> Stream[ZapClientState]:
+        """A new stream of the states from now on, in order."""
+        return self._states.add(Stream(None, self._buffer_size, self._overflow))
+
+    def subscribe_to_event(self, name: str) -> Stream[EventData]:
+        """Return a new stream of the events with this name.
+
+        Raises:
+            RegistrationError: `name` is no string.
+        """
+        return self.subscribe_to_events([name])
+
+    def subscribe_to_events(self, names: Iterable[str]) -> Stream[EventData]:
+        """Return a new stream of the events with one of these names.
+
+        Raises:
+            RegistrationError: one of them is no string.
+        """
+        wanted = list(names)
+        for name in wanted:
+            check_name(name)
+        return self._events.add(Stream(frozenset(wanted), self._buffer_size, self._overflow))
+
+    def subscribe_to_all_event(self) -> Stream[EventData]:
+        """Return a new stream of all events."""
+        return self._events.add(Stream(None, self._buffer_size, self._overflow))
+
+    async def clean(self) -> None:
+        """Disconnect, and end every stream once its reader has had what it holds."""
+        await self.disconnect()
+        self._events.close()
+        self._states.close()
+
+    async def _tell_state(self, state: ZapClientState) -> None:
+        self._states.push(state)
+
+    def _on_any_event(self, context: EventContext) -> None:
+        event = context.event_data
+        self._events.push(event, event.event_name)

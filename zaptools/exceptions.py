@@ -1,0 +1,266 @@
+"""Every error that zaptools raises, in one tree.
+
+::
+
+    Exception
+    └── ZapError
+        ├── CodecError (ValueError)            text that is no event, or an event with no text
+        ├── RegistrationError (TypeError)      a handler or an event name that cannot be registered
+        ├── ReservedEventError                 a client sent an event with a lifecycle name
+        ├── ConnectionClosedError              send or close after the connection's end
+        ├── SendTimeoutError (TimeoutError)    the peer did not read for too long
+        ├── NotConnectedError                  a client was asked to send while not connected
+        ├── AlreadyConnectedError              a client was asked to connect twice
+        ├── ConnectError                       no connection came about
+        │   ├── InvalidUrlError (ValueError)   the URL is not a WebSocket URL
+        │   ├── ConnectTimeoutError (TimeoutError)
+        │   └── HandshakeError                 the server answered, but not with a WebSocket
+        ├── BufferOverflowError                a stream's reader fell too far behind
+        └── ServerStateError                   a server was started twice
+
+Facts are attributes; the words are made from them when an error is shown. Every
+error can be pickled and copied.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+__all__ = [
+    "AlreadyConnectedError",
+    "BufferOverflowError",
+    "CloseSide",
+    "CodecError",
+    "ConnectError",
+    "ConnectTimeoutError",
+    "ConnectionClosedError",
+    "HandshakeError",
+    "InvalidUrlError",
+    "NotConnectedError",
+    "RegistrationError",
+    "ReservedEventError",
+    "SendTimeoutError",
+    "ServerStateError",
+    "ZapError",
+]
+
+CloseSide: TypeAlias = Literal["local", "remote"] | None
+"""Which side began the closing; None when the connection was lost without one."""
+
+_CLIP = 80
+
+
+def _restore(cls: type[ZapError], args: tuple[Any, ...], state: dict[str, Any]) -> ZapError:
+    error = cls.__new__(cls, *args)
+    error.args = args  # OSError.__new__, which TimeoutError has, does not set them
+    error.__dict__.update(state)
+    return error
+
+
+class ZapError(Exception):
+    """The root: ``except ZapError`` catches whatever this library raises on its own account."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (type(self), self.args, self.__dict__.copy())
+
+
+class CodecError(ZapError, ValueError):
+    """A message that is no event, or a value that has no place in one.
+
+    Attributes:
+        reason: what is wrong, for programs: ``"not-json"``, ``"not-utf8"``, ``"not-object"``,
+            ``"event-name"``, ``"headers"``, ``"duplicate-key"``, ``"binary"``, ``"number"``,
+            ``"surrogate"``, ``"nesting"`` or ``"type"``.
+        where: a path like ``$.payload.a[2]``, or the offset in bytes where the text stops being
+            JSON.
+        text: the start of what was to be decoded; empty when encoding.
+        detail: what is wrong, in words.
+    """
+
+    def __init__(
+        self, reason: str, *, where: str | int = "$", text: str = "", detail: str = ""
+    ) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.where = where
+        self.text = text if len(text) <= _CLIP else text[:_CLIP] + "…"
+        self.detail = detail
+
+    def __str__(self) -> str:
+        where = f"byte {self.where}" if isinstance(self.where, int) else self.where
+        words = f"{self.reason} at {where}"
+        if self.detail:
+            words += f": {self.detail}"
+        return f"{words} (in {self.text!r})" if self.text else words
+
+
+class RegistrationError(ZapError, TypeError):
+    """A handler that cannot be called, or an event name that is no string.
+
+    Attributes:
+        what: ``"handler"`` or ``"event name"``.
+        value: what was given instead.
+    """
+
+    def __init__(self, what: str, value: object) -> None:
+        super().__init__(what, value)
+        self.what = what
+        self.value = value
+
+    def __str__(self) -> str:
+        need = "a callable" if self.what == "handler" else "a string"
+        return f"{self.what} must be {need}, not {self.value!r}"
+
+
+class ReservedEventError(ZapError):
+    """A client sent ``connected``, ``disconnected`` or ``error``; no handler was called for it.
+
+    Attributes:
+        event_name: the reserved name that came.
+    """
+
+    def __init__(self, event_name: str) -> None:
+        super().__init__(event_name)
+        self.event_name = event_name
+
+    def __str__(self) -> str:
+        return f"the peer sent an event with the reserved name {self.event_name!r}"
+
+
+class ConnectionClosedError(ZapError):
+    """The connection has ended, or its closing has begun.
+
+    Attributes:
+        code: the close code (RFC 6455, section 7.4): of the side that began the closing; 1005
+            when its close frame had none, 1006 when the connection was lost without one.
+        reason: the close reason; may be empty.
+        by: ``"local"`` or ``"remote"``, whoever began the closing; None when the connection
+            was lost.
+    """
+
+    def __init__(self, code: int, reason: str = "", by: CloseSide = None) -> None:
+        super().__init__(code, reason, by)
+        self.code = code
+        self.reason = reason
+        self.by = by
+
+    def __str__(self) -> str:
+        who = {"local": "closed by this side", "remote": "closed by the peer", None: "lost"}
+        words = f"connection {who[self.by]}, code {self.code}"
+        return f"{words}: {self.reason}" if self.reason else words
+
+
+class SendTimeoutError(ZapError, TimeoutError):
+    """The peer did not read, and the send gave up waiting. Nothing of the event was written.
+
+    Attributes:
+        seconds: how long the send waited.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+    def __str__(self) -> str:
+        return f"the peer read nothing for {self.seconds:g} s"
+
+
+class NotConnectedError(ZapError):
+    """A client that is not connected was asked to send."""
+
+    def __str__(self) -> str:
+        return "the client is not connected"
+
+
+class AlreadyConnectedError(ZapError):
+    """A client that is connected, or connecting, was asked to connect.
+
+    Attributes:
+        url: what it is connected to.
+    """
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.url = url
+
+    def __str__(self) -> str:
+        return f"the client is already connected, or connecting, to {self.url}"
+
+
+class ConnectError(ZapError):
+    """No connection came about.
+
+    Attributes:
+        url: where the client wanted to connect.
+        detail: why not, in words; the cause, if there is one, is ``__cause__``.
+    """
+
+    def __init__(self, url: str, detail: str) -> None:
+        super().__init__(url, detail)
+        self.url = url
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"cannot connect to {self.url}: {self.detail}"
+
+
+class InvalidUrlError(ConnectError, ValueError):
+    """The URL is not a WebSocket URL (``ws://`` or ``wss://``)."""
+
+
+class ConnectTimeoutError(ConnectError, TimeoutError):
+    """The connection or its handshake took longer than the open timeout."""
+
+
+class HandshakeError(ConnectError):
+    """The server answered, but not with a WebSocket handshake that holds.
+
+    Attributes:
+        status: the HTTP status; None when the answer was no HTTP, or a wrong 101.
+        headers: the answer's headers, names in lower case.
+        body: the start of the answer's body, at most 1 KiB.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        detail: str,
+        *,
+        status: int | None = None,
+        headers: dict[str, str] | None = None,
+        body: bytes = b"",
+    ) -> None:
+        super().__init__(url, detail)
+        self.status = status
+        self.headers = headers or {}
+        self.body = body[:1024]
+
+
+class BufferOverflowError(ZapError):
+    """A stream whose policy is ``"raise"`` held as many events as it may, and one more came.
+
+    Attributes:
+        size: how many it may hold.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.size = size
+
+    def __str__(self) -> str:
+        return f"the stream's reader is more than {self.size} events behind"
+
+
+class ServerStateError(ZapError):
+    """A server was asked for something that its state does not allow.
+
+    Attributes:
+        detail: what, in words.
+    """
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return self.detail

@@ -1,0 +1,298 @@
+"""The wire: one WebSocket text message is one event. Text in, `EventData` out, and back.
+
+A message is a JSON object (RFC 8259) with three keys::
+
+    {"eventName":"greet","payload":{"name":"Ada"},"headers":{}}
+
+``eventName`` is a string and required. ``payload`` is any JSON value; absent means null.
+``headers`` is an object; absent and null mean empty. Other keys are ignored.
+
+This module does no I/O. What it refuses, it refuses with `CodecError`, in both directions:
+NaN and Infinity, integers with more digits than Python converts (4300, see
+`sys.set_int_max_str_digits`), numbers that overflow a double, lone surrogates, duplicate
+keys, nesting past the limit.
+
+msgspec does the work. It differs from these rules in three points (measured with 0.19 to
+0.22): it writes NaN and Infinity as null, it lets the last of two equal keys win, and its
+nesting limit is the interpreter's. Cheap checks on its result decide whether the slow way,
+which is the definition, has to be asked.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+import msgspec
+
+from . import _jsonpath
+from .exceptions import CodecError
+
+__all__ = ["LIFECYCLE_EVENTS", "MAX_DEPTH", "EventData", "decode_event", "encode_event"]
+
+LIFECYCLE_EVENTS = frozenset({"connected", "disconnected", "error"})
+"""Names that belong to a connection's life. A server never lets a client's message fire them."""
+
+MAX_DEPTH = 256
+"""How deep arrays and objects may lie in each other, the event's own object counted.
+
+Below the interpreter's recursion limit (1000 by default), so that the answer to deep nesting
+does not depend on how deep the caller's stack happens to be.
+"""
+
+_LOCATE_LIMIT = 1 << 16
+"""Longest text searched for the path of a problem: the search is pure Python, and a peer
+must not be able to buy much of it with one message."""
+
+
+class EventData(msgspec.Struct, rename={"event_name": "eventName"}):
+    """One event.
+
+    Attributes:
+        event_name: its name.
+        payload: any JSON value; default None.
+        headers: an object; default empty, never None after decoding.
+    """
+
+    event_name: str
+    payload: Any = None
+    headers: dict[str, Any] = msgspec.field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the event under the names it has on the wire."""
+        return {"eventName": self.event_name, "payload": self.payload, "headers": self.headers}
+
+
+class _NoHeaders(msgspec.Struct, rename={"event_name": "eventName"}):
+    event_name: str
+    payload: Any
+
+
+_EMPTY: dict[str, Any] = {}  # written, never handed out
+_encode = msgspec.json.Encoder(enc_hook=_jsonpath.to_plain).encode
+_decode = msgspec.json.Decoder(EventData).decode
+_decode_any = msgspec.json.Decoder().decode
+_EMPTY_HEADERS_LAST = ',"headers":{}}'
+_find_null = re.compile(b"null").search
+_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+def encode_event(
+    event_name: str,
+    payload: Any = None,
+    headers: Mapping[str, Any] | None = None,
+    *,
+    omit_empty_headers: bool = False,
+) -> bytes:
+    """Return an event as compact UTF-8 JSON, its keys in the order name, payload, headers.
+
+    Args:
+        event_name: the event's name.
+        payload: any JSON value; also what msgspec can write as one (dataclasses, structs,
+            enums, dates, UUIDs, …). Default None, written as ``null``.
+        headers: an object; None (the default) is written as ``{}``.
+        omit_empty_headers: leave empty headers out. Default False: zaptools_client 0.2 and
+            0.3 and zaptools_server 0.3.0 (Dart) fail on a message without ``headers``.
+
+    Raises:
+        CodecError: a part of the event cannot be written; `reason` and `where` say which.
+    """
+    if type(event_name) is not str:
+        event_name = _as_str(event_name)
+    if headers is None:
+        headers = _EMPTY
+    elif type(headers) is not dict:
+        headers = _as_dict(headers)
+    try:
+        if omit_empty_headers and not headers:
+            data = _encode(_NoHeaders(event_name, payload))
+        else:
+            data = _encode(EventData(event_name, payload, headers))
+    except (TypeError, ValueError, OverflowError, RecursionError) as exc:
+        _refuse_value(event_name, payload, headers, exc)
+    # msgspec writes NaN and Infinity as null, so they can only hide where a null stands.
+    if (
+        (payload is not None or headers)
+        and _find_null(data) is not None
+        and (_jsonpath.has_nonfinite(payload) or _jsonpath.has_nonfinite(headers))
+    ):
+        _refuse_value(event_name, payload, headers, None)
+    # Each level takes two characters, its brackets.
+    if (
+        len(data) > 2 * MAX_DEPTH
+        and data.count(b"[") + data.count(b"{") > MAX_DEPTH
+        and _jsonpath.depth(_decode_any(data)) > MAX_DEPTH
+    ):
+        _refuse_value(event_name, payload, headers, None)
+    return data
+
+
+def decode_event(data: bytes | bytearray | str, *, max_depth: int = MAX_DEPTH) -> EventData:
+    """Return the event that a message's text holds.
+
+    Args:
+        data: the text, or its UTF-8 bytes.
+        max_depth: how deep arrays and objects may lie in each other. Default `MAX_DEPTH`.
+
+    Raises:
+        CodecError: the text is no event; `reason` and `where` say why. Nothing else is raised,
+            whatever the text.
+    """
+    text = data if type(data) is str else _from_utf8(data)
+    try:
+        event = _decode(text)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return _decode_slowly(text, max_depth)
+    # Every key has a colon: with no more colons than distinct keys, no key came twice. A null
+    # payload or empty headers may have been absent, which would hide one.
+    payload = event.payload
+    headers = event.headers
+    keys = 3 + len(payload) if type(payload) is dict else 3
+    if headers:
+        keys += len(headers)
+    colons = text.count(":")
+    if (
+        payload is None
+        or not (
+            (colons == keys and (headers or text.endswith(_EMPTY_HEADERS_LAST)))
+            or (colons == keys - 1 and not headers)
+        )
+    ) and not _keys_are_distinct(text):
+        return _decode_slowly(text, max_depth)
+    if len(text) > 2 * max_depth and text.count("[") + text.count("{") > max_depth:
+        if 1 + max(_jsonpath.depth(payload), _jsonpath.depth(headers)) > max_depth:
+            return _decode_slowly(text, max_depth)
+    return event
+
+
+def _keys_are_distinct(text: str) -> bool:
+    """Tell whether no key in `text` comes twice in its object; may err on the side of False.
+
+    Of two equal keys the decoder keeps one, which loses at least one colon; nothing adds a
+    colon but an escaped one in a string.
+    """
+    if "\\u003" in text:
+        return False
+    try:
+        again = _encode(_decode_any(text))
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return False
+    return again.count(b":") == text.count(":")
+
+
+def _from_utf8(data: bytes | bytearray | str) -> str:
+    if isinstance(data, str):
+        return str(data)
+    try:
+        return data.decode()
+    except UnicodeDecodeError as exc:
+        text = data.decode(errors="replace")
+        raise CodecError("not-utf8", where=exc.start, text=text, detail=exc.reason) from None
+
+
+def _decode_slowly(text: str, max_depth: int) -> EventData:
+    """Decode with every rule checked one by one: the definition of what `decode_event` does."""
+    strange = False
+
+    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal strange
+        result = dict(items)
+        strange = strange or len(result) != len(items)
+        return result
+
+    def number(token: str) -> float | int:
+        nonlocal strange
+        try:
+            return int(token)
+        except ValueError:
+            strange = True
+            return 0
+
+    def fraction(token: str) -> float:
+        nonlocal strange
+        value = float(token)
+        strange = strange or not math.isfinite(value)
+        return value
+
+    try:
+        value = json.loads(
+            text,
+            object_pairs_hook=pairs,
+            parse_int=number,
+            parse_float=fraction,
+            parse_constant=fraction,
+        )
+    except RecursionError:
+        raise CodecError("nesting", text=text, detail=f"deeper than {max_depth} levels") from None
+    except json.JSONDecodeError as exc:
+        where = len(text[: exc.pos].encode(errors="surrogatepass"))
+        raise CodecError("not-json", where=where, text=text, detail=exc.msg) from None
+    if strange or _has_surrogate(text, value) or _jsonpath.depth(value) > max_depth:
+        _refuse_text(text, max_depth)
+    return _from_object(text, value)
+
+
+def _has_surrogate(text: str, value: Any) -> bool:
+    try:
+        text.encode()
+        if _SURROGATE_ESCAPE.search(text):
+            _encode(value)
+    except UnicodeEncodeError:
+        return True
+    except RecursionError:
+        return False  # then it is nested too deep, which is found next
+    return False
+
+
+def _from_object(text: str, value: Any) -> EventData:
+    if not isinstance(value, dict):
+        kind = {list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
+        detail = f"{kind.get(type(value), 'a number')} where an object must be"
+        raise CodecError("not-object", text=text, detail=detail)
+    if "eventName" not in value:
+        raise CodecError("event-name", where="$.eventName", text=text, detail="missing")
+    name = value["eventName"]
+    if not isinstance(name, str):
+        raise CodecError("event-name", where="$.eventName", text=text, detail="not a string")
+    headers = value.get("headers")
+    if headers is None:
+        headers = {}
+    elif not isinstance(headers, dict):
+        raise CodecError("headers", where="$.headers", text=text, detail="not an object")
+    return EventData(name, value.get("payload"), headers)
+
+
+def _refuse_text(text: str, max_depth: int) -> NoReturn:
+    if len(text) <= _LOCATE_LIMIT:
+        problem = _jsonpath.find_in_text(text, max_depth)
+        if problem is not None:
+            raise CodecError(problem.reason, where=problem.where, text=text, detail=problem.detail)
+    detail = "a duplicate key, a number out of range, a lone surrogate or too deep a nesting"
+    raise CodecError("not-json", text=text, detail=detail)
+
+
+def _as_str(name: Any) -> str:
+    if isinstance(name, str):
+        return str.__str__(name)
+    kind = type(name).__name__
+    raise CodecError("event-name", where="$.eventName", detail=f"a name of type {kind}")
+
+
+def _as_dict(headers: Any) -> dict[str, Any]:
+    if isinstance(headers, Mapping):
+        return dict(headers)
+    kind = type(headers).__name__
+    raise CodecError("headers", where="$.headers", detail=f"headers of type {kind}")
+
+
+def _refuse_value(
+    name: str, payload: Any, headers: Mapping[str, Any], cause: BaseException | None
+) -> NoReturn:
+    event = {"eventName": name, "payload": payload, "headers": headers}
+    problem = _jsonpath.find_in_value(event, MAX_DEPTH)
+    if problem is None:
+        raise CodecError("type", detail=str(cause) or "cannot be written as JSON") from cause
+    raise CodecError(problem.reason, where=problem.where, detail=problem.detail) from cause

@@ -1,0 +1,148 @@
+"""Which handler belongs to which event."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
+
+from .exceptions import RegistrationError
+from .protocol import LIFECYCLE_EVENTS
+
+if TYPE_CHECKING:
+    from .connection import EventContext
+
+__all__ = ["EventRegister", "Handler", "HandlerBook"]
+
+Handler: TypeAlias = "Callable[[EventContext], Awaitable[Any] | Any]"
+"""A function of an `EventContext`, sync or async. What it returns is not used."""
+
+H = TypeVar("H", bound=Callable[..., Any])
+
+
+class HandlerBook:
+    """What a register has recorded: the dispatcher reads it at every event.
+
+    Attributes:
+        events: handlers by event name.
+        lifecycle: handlers by lifecycle name: ``connected``, ``disconnected``, ``error``.
+        any_event: the handler of every event, called after the event's own.
+    """
+
+    __slots__ = ("any_event", "events", "lifecycle")
+
+    def __init__(self) -> None:
+        self.events: dict[str, Handler] = {}
+        self.lifecycle: dict[str, Handler] = {}
+        self.any_event: Handler | None = None
+
+    def record(self, name: str, handler: Handler) -> None:
+        """Make `handler` that of `name`, in place of an earlier one.
+
+        Raises:
+            RegistrationError: `name` is no string, or `handler` cannot be called.
+        """
+        check_name(name)
+        check_callable(handler)
+        (self.lifecycle if name in LIFECYCLE_EVENTS else self.events)[name] = handler
+
+
+def check_name(name: object) -> None:
+    """Raise `RegistrationError` unless `name` is a string."""
+    if not isinstance(name, str):
+        raise RegistrationError("event name", name)
+
+
+def check_callable(handler: object) -> None:
+    """Raise `RegistrationError` unless `handler` can be called."""
+    if not callable(handler):
+        raise RegistrationError("handler", handler)
+
+
+class EventRegister:
+    """Handlers for the events of a server's connections.
+
+    Each method is a decorator, which returns the function, and a call that takes it::
+
+        register = EventRegister()
+
+        @register.on_event("greet")
+        async def greet(ctx: EventContext) -> None:
+            await ctx.connection.send("welcome", ctx.payload)
+
+        register.on_event("greet", greet)  # the same
+
+    A handler takes an `EventContext` and may be a plain function, run in place, or a coroutine
+    function, awaited. The second handler for a name replaces the first, as in the Dart and the
+    earlier Python packages. No two registers share handlers.
+    """
+
+    def __init__(self) -> None:
+        self._book = HandlerBook()
+
+    @overload
+    def on_event(self, name: str) -> Callable[[H], H]: ...
+    @overload
+    def on_event(self, name: str, callback: H) -> H: ...
+    def on_event(self, name: str, callback: H | None = None) -> H | Callable[[H], H]:
+        """Register the handler of the event `name`.
+
+        The names ``connected``, ``disconnected`` and ``error`` register what `on_connected`,
+        `on_disconnected` and `on_error` do.
+
+        Raises:
+            RegistrationError: `name` is no string, or the handler cannot be called.
+        """
+        check_name(name)
+        if callback is None:
+            return lambda function: self.on_event(name, function)
+        self._book.record(name, callback)
+        return callback
+
+    @overload
+    def on_connected(self) -> Callable[[H], H]: ...
+    @overload
+    def on_connected(self, callback: H) -> H: ...
+    def on_connected(self, callback: H | None = None) -> H | Callable[[H], H]:
+        """Register what runs once when a connection is there, before its first event."""
+        return self.on_event("connected") if callback is None else self._set("connected", callback)
+
+    @overload
+    def on_disconnected(self) -> Callable[[H], H]: ...
+    @overload
+    def on_disconnected(self, callback: H) -> H: ...
+    def on_disconnected(self, callback: H | None = None) -> H | Callable[[H], H]:
+        """Register what runs once when a connection has ended, whatever ended it.
+
+        `WebSocketConnection.closed` says how it ended.
+        """
+        if callback is None:
+            return self.on_event("disconnected")
+        return self._set("disconnected", callback)
+
+    @overload
+    def on_error(self) -> Callable[[H], H]: ...
+    @overload
+    def on_error(self, callback: H) -> H: ...
+    def on_error(self, callback: H | None = None) -> H | Callable[[H], H]:
+        """Register what runs when a handler raised or a message was no event.
+
+        `EventContext.error` holds the exception, `EventContext.source` the event whose handler
+        raised (None when the message was no event). Without this handler errors are logged.
+        """
+        return self.on_event("error") if callback is None else self._set("error", callback)
+
+    @overload
+    def on_any_event(self) -> Callable[[H], H]: ...
+    @overload
+    def on_any_event(self, callback: H) -> H: ...
+    def on_any_event(self, callback: H | None = None) -> H | Callable[[H], H]:
+        """Register what runs for every event, after the handler of its name."""
+        if callback is None:
+            return lambda function: self.on_any_event(function)
+        check_callable(callback)
+        self._book.any_event = callback
+        return callback
+
+    def _set(self, name: str, callback: H) -> H:
+        self._book.record(name, callback)
+        return callback

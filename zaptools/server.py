@@ -1,0 +1,265 @@
+"""The server: `ZapServer` listens, and gives each connection its handlers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import ssl as ssl_module
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
+from types import MappingProxyType, TracebackType
+from typing import Self, cast
+
+from websockets.http11 import Request, Response
+from websockets.protocol import SEND_EOF, Event
+from websockets.server import ServerProtocol
+from websockets.typing import Origin, Subprotocol
+
+from ._compression import Compression, server_extensions
+from .connection import Dispatcher, WebSocketConnection, new_id
+from .exceptions import ServerStateError
+from .limits import Limits
+from .registry import EventRegister
+from .transport import WebSocketTransport
+
+__all__ = ["ZapServer"]
+
+logger = logging.getLogger(__name__)
+logger.addHandler(logging.NullHandler())
+
+_GOING_AWAY = 1001
+
+
+class ZapServer(EventRegister):
+    """A WebSocket server for zaptools events.
+
+    It is an `EventRegister` too: `on_event` and its kin register handlers. Use it as an async
+    context manager, by `start` and `close`, or by `run`::
+
+        server = ZapServer(port=8000, path="/ws")
+
+        @server.on_event("greet")
+        async def greet(ctx: EventContext) -> None:
+            await ctx.connection.send("welcome", ctx.payload)
+
+        server.run()
+
+    Args:
+        host: address to listen on. Default ``"127.0.0.1"``: this machine alone (the Dart server
+            listens on ``"0.0.0.0"``, all of IPv4).
+        port: TCP port; 0 takes a free one. Default 8000.
+        path: the path of the WebSocket; a query may follow it. Other paths answer 404. Default
+            ``"/"``.
+        register: an `EventRegister` whose handlers to use, and to add to. Default a new one.
+        limits: the bounds of each connection.
+        compression: ``"deflate"`` agrees to compress when a client offers it. Default None:
+            compressing costs more than half of an echo's throughput, and 64 KiB a connection.
+        omit_empty_headers: see `zaptools.protocol.encode_event`. Default False.
+        origins: values of the ``Origin`` header to accept, None among them for no header; others
+            answer 403. Default None: any.
+        subprotocols: subprotocols in order of preference; the first that a client offers too is
+            chosen. Default none.
+        ssl: a server's TLS context. Default None: no TLS.
+    """
+
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 8000,
+        path: str = "/",
+        *,
+        register: EventRegister | None = None,
+        limits: Limits | None = None,
+        compression: Compression = None,
+        omit_empty_headers: bool = False,
+        origins: Sequence[str | None] | None = None,
+        subprotocols: Sequence[str] = (),
+        ssl: ssl_module.SSLContext | None = None,
+    ) -> None:
+        super().__init__()
+        if register is not None:
+            self._book = register._book
+        if not path.startswith("/"):
+            raise ValueError(f"a path begins with '/', unlike {path!r}")
+        self.host = host
+        self.path = path
+        self.limits = limits or Limits()
+        self.omit_empty_headers = omit_empty_headers
+        self._port = port
+        self._extensions = server_extensions(compression)
+        self._origins = cast("Sequence[Origin | None] | None", origins)
+        self._subprotocols = [Subprotocol(name) for name in subprotocols] or None
+        self._ssl = ssl
+        self._listener: asyncio.Server | None = None
+        self._shells: set[_ServerTransport] = set()
+        self._connections: dict[str, WebSocketConnection] = {}
+
+    @property
+    def port(self) -> int:
+        """The TCP port: while listening, the one that is bound."""
+        if self._listener is not None and self._listener.sockets:
+            return int(self._listener.sockets[0].getsockname()[1])
+        return self._port
+
+    @property
+    def connections(self) -> Mapping[str, WebSocketConnection]:
+        """The connections there are, by id: a live view."""
+        return MappingProxyType(self._connections)
+
+    async def start(self) -> None:
+        """Begin to listen.
+
+        Raises:
+            ServerStateError: the server has been started.
+            OSError: the address cannot be bound.
+        """
+        if self._listener is not None:
+            raise ServerStateError("the server has been started")
+        loop = asyncio.get_running_loop()
+        self._listener = await loop.create_server(
+            lambda: _ServerTransport(self), self.host, self._port, ssl=self._ssl
+        )
+        logger.info("listening on %s:%d%s", self.host, self.port, self.path)
+
+    async def close(self) -> None:
+        """Stop listening, close each connection with 1001, and wait for their handlers.
+
+        Waits for the ``disconnected`` handlers too, but no longer than the close timeout;
+        handlers that still run then are cancelled. Does nothing if the server is not started.
+        """
+        if self._listener is None:
+            return
+        listener, self._listener = self._listener, None
+        listener.close()
+        shells = list(self._shells)
+        for shell in shells:
+            shell.start_close(_GOING_AWAY, "")
+        here = asyncio.current_task()
+        waits = [shell.over for shell in shells if shell.task is not here]
+        late = await self._wait(waits)
+        if late:
+            for shell in shells:
+                if shell.over in late:
+                    shell.cancel()
+            await self._wait(late)
+        logger.info("closed")
+
+    def _forget(self, shell: _ServerTransport) -> None:
+        self._shells.discard(shell)
+        if shell.connection is not None:
+            self._connections.pop(shell.connection.id, None)
+
+    async def _wait(self, waits: Sequence[asyncio.Future[None]]) -> Sequence[asyncio.Future[None]]:
+        if not waits:
+            return ()
+        _, late = await asyncio.wait(waits, timeout=self.limits.close_timeout)
+        return list(late)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def run(self, *, loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None) -> None:
+        """Serve until Ctrl-C or SIGTERM, then close and return. Blocks.
+
+        Args:
+            loop_factory: makes the event loop, ``uvloop.new_event_loop`` for one. Default None:
+                asyncio's own.
+        """
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            # The first Ctrl-C cancels what runs, which closes the server on its way out.
+            with contextlib.suppress(KeyboardInterrupt):
+                runner.run(self._serve())
+
+    async def _serve(self) -> None:
+        stop = asyncio.Event()
+        with contextlib.suppress(NotImplementedError):  # no signal handlers on Windows
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+        async with self:
+            await stop.wait()
+
+
+class _ServerTransport(WebSocketTransport):
+    """A connection's shell on the server's side: checks the request, answers 101 or an error."""
+
+    __slots__ = ("_server",)
+
+    def __init__(self, server: ZapServer) -> None:
+        self._server = server
+        protocol = ServerProtocol(
+            origins=server._origins,
+            extensions=server._extensions,
+            subprotocols=server._subprotocols,
+            select_subprotocol=_select_subprotocol,
+            max_size=server.limits.message_bytes,
+            logger=logger,
+        )
+        super().__init__(protocol, server.limits)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._server._shells.add(self)
+
+    def _end_of_all(self) -> None:
+        self._server._forget(self)
+        super()._end_of_all()
+
+    def cancel(self) -> None:
+        """End the connection and its handlers without waiting for anything."""
+        self._tcp.abort()
+        if self.task is not None:
+            self.task.cancel()
+
+    def _handshake(self, events: list[Event], writes: list[bytes]) -> list[Event]:
+        protocol = cast(ServerProtocol, self._protocol)
+        if not events:
+            if protocol.handshake_exc is not None:
+                logger.info("no HTTP request: %s", protocol.handshake_exc)
+                if writes == [SEND_EOF]:  # websockets answers nothing to what is no HTTP
+                    refusal = protocol.reject(HTTPStatus.BAD_REQUEST, "This is no HTTP request.\n")
+                    writes.insert(0, refusal.serialize())
+            self._outbox.write(writes)
+            return []
+        request = cast(Request, events[0])
+        response = self._respond(protocol, request)
+        protocol.send_response(response)
+        self._outbox.write(protocol.data_to_send())
+        if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+            self._begin()
+        else:
+            logger.info("%s %s: %d", request.method, request.path, response.status_code)
+        return events[1:]
+
+    def _respond(self, protocol: ServerProtocol, request: Request) -> Response:
+        if request.path.partition("?")[0] != self._server.path:
+            return protocol.reject(HTTPStatus.NOT_FOUND, "There is nothing here.\n")
+        return protocol.accept(request)
+
+    def _begin(self) -> None:
+        server = self._server
+        connection = WebSocketConnection(
+            new_id(), self, omit_empty_headers=server.omit_empty_headers
+        )
+        server._connections[connection.id] = connection
+        dispatcher = Dispatcher(
+            connection, server._book, on_idle=self._idle, on_finish=self._finished
+        )
+        self._open(connection, dispatcher)
+
+
+def _select_subprotocol(
+    protocol: ServerProtocol, offered: Sequence[Subprotocol]
+) -> Subprotocol | None:
+    # Unlike websockets' own choice, none in common is no error: RFC 6455, section 4.2.2.
+    ours = protocol.available_subprotocols or ()
+    return next((name for name in ours if name in offered), None)
