@@ -97,7 +97,10 @@ def make_environment(peer: Peer, cache: Path) -> Path:
     if made.exists():
         return python
     shutil.rmtree(folder, ignore_errors=True)
-    venv.create(folder, with_pip=True)
+    try:
+        venv.create(folder, with_pip=True)
+    except (OSError, subprocess.CalledProcessError) as exc:
+        raise CannotRun(f"{peer.name}: no environment below {cache}: {exc}") from exc
     _run([python, "-m", "pip", "install", "--quiet", "--requirement", requirements], peer.name)
     made.touch()
     return python

@@ -52,7 +52,7 @@ def test_what_pip_says_is_passed_on_and_nothing_is_kept(tmp_path: Path) -> None:
 
 def test_a_hung_install_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prepare, "_INSTALL_TIMEOUT", 0.05)
-    with pytest.raises(CannotRun, match="mine: .*timed out"):
+    with pytest.raises(CannotRun, match=r"mine: .*timed out"):
         prepare._run([sys.executable, "-c", "import time; time.sleep(60)"], "mine")
 
 
