@@ -13,8 +13,8 @@ __all__ = ["Compression", "client_extensions", "server_extensions"]
 
 Compression: TypeAlias = Literal["deflate"] | None
 
-# Windows of 4 KiB and memory level 5, as websockets chooses for its own server: 316 KiB of zlib
-# state a connection fall to 64 KiB, and small messages compress as well.
+# Windows of 4 KiB and memory level 5, as websockets chooses for its own server: 34 KiB of zlib
+# state a connection (measured).
 _SETTINGS = {"memLevel": 5}
 
 

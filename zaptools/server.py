@@ -55,7 +55,8 @@ class ZapServer(EventRegister):
         register: an `EventRegister` whose handlers to use, and to add to. Default a new one.
         limits: the bounds of each connection.
         compression: ``"deflate"`` agrees to compress when a client offers it. Default None:
-            compressing costs more than half of an echo's throughput, and 64 KiB a connection.
+            compressing adds half to the time of an echo of 110 bytes (3 µs to 6 µs) and 34 KiB
+            to a connection (measured).
         omit_empty_headers: see `zaptools.protocol.encode_event`. Default False.
         origins: values of the ``Origin`` header to accept, None among them for no header; others
             answer 403. Default None: any.
@@ -209,6 +210,8 @@ class _ServerTransport(WebSocketTransport):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._server._shells.add(self)
+        if self._server._listener is None:  # accepted in the moment of closing
+            self._tcp.abort()
 
     def _end_of_all(self) -> None:
         self._server._forget(self)

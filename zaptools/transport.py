@@ -194,9 +194,9 @@ class WebSocketTransport(asyncio.Protocol):
         if paused == self._read_paused:
             return
         self._read_paused = paused
-        if self._keepalive is not None:
-            self._keepalive.deaf = paused
-            self._keepalive.heard = True
+        assert self._keepalive is not None
+        self._keepalive.deaf = paused
+        self._keepalive.heard = True
         if not self._tcp.is_closing():
             (self._tcp.pause_reading if paused else self._tcp.resume_reading)()
 
@@ -350,8 +350,7 @@ class WebSocketTransport(asyncio.Protocol):
             self._end_of_all()
 
     def _end_of_all(self) -> None:
-        if not self.over.done():
-            self.over.set_result(None)
+        self.over.set_result(None)
 
     def _mark_closed(self, info: CloseInfo) -> None:
         if self.connection is not None and self.connection.closed is None:
