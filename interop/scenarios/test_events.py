@@ -28,7 +28,7 @@ async def test_pushed(client: Client) -> None:
 async def test_sent(server: Server, client: Client) -> None:
     await client.open()
     await client.send_many([("echo", number) for number in range(MANY)])
-    await client.wait("event", lambda n: n.data["payload"] == MANY - 1, what="last echo")
+    await server.wait("event", lambda n: n.data["payload"] == MANY - 1, what="last echo")
     got = [n.data["payload"] for n in server.session.notifications if n.on == "event"]
     assert got == list(range(MANY))
 
@@ -56,6 +56,7 @@ async def test_reserved(server: Server, client: Client, name: str) -> None:
     await client.open()
     await client.send(name, {"forged": True})
     await client.check_usable()
+    await server.settle()
     assert server.count("connected") == 1, "the message fired the connected handler"
     assert server.count("disconnected") == 0, "the message fired the disconnected handler"
 

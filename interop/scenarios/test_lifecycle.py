@@ -36,7 +36,7 @@ async def close_code(tap: Tap, author: str, within: float) -> int | None:
 async def test_connected_once(server: Server, client: Client) -> None:
     await client.open()
     await client.echo("hello")
-    await client.settle()
+    await server.settle()
     of_conn = [n.on for n in server.session.notifications if n.data.get("conn") == client.conn]
     assert of_conn == ["connected", "event"]
 

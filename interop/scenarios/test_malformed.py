@@ -44,6 +44,7 @@ async def test_others(server: Server, clients: Clients, tap: Tap, name: str) -> 
     await sender.open()
     tap.inject("server", MALFORMED[name])
     await bystander.check_usable()
+    await server.settle()
     assert server.count("disconnected", conn=bystander.conn) == 0
 
 

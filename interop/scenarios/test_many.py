@@ -25,6 +25,7 @@ async def test_one_leaves(server: Server, clients: Clients, leaver: str) -> None
     await leaves.close()
     await server.disconnected(leaves.conn)
     await stays.check_usable()
+    await server.settle()
     assert server.count("disconnected", conn=stays.conn) == 0
 
 
