@@ -16,10 +16,11 @@ interop: $(STAMP)  ## run the compatibility matrix on local processes (ARGS="--s
 test: $(STAMP)  ## run the tests (ARGS="-k name …")
 	$(BIN)/python -m pytest -n auto $(ARGS)
 
-lint: $(STAMP)  ## check style, and the compose file against the Compose specification
+lint: $(STAMP)  ## check style, and compose file and workflow against their schemas
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/ci.yml
 
 types: $(STAMP)  ## check types
 	$(BIN)/mypy

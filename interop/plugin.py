@@ -32,7 +32,7 @@ __all__ = ["CELL_PROPERTY", "Cell"]
 
 CELL_PROPERTY = "interop-cell"
 
-EXPECTED_PATIENCE = 0.3
+EXPECTED_PATIENCE = 0.2
 """Seconds to wait where a failure is expected: what works has long come by then, and what
 does not come shall not cost the full patience in every run."""
 
