@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -195,8 +196,13 @@ class Server(_Role):
     port: int
     path: str
 
-    async def serve(self, path: str = "/ws") -> None:
-        self.path = path
+    async def serve(self) -> None:
+        """Start the interop app, on a path of its own.
+
+        A port that a cell gave back may be another cell's a moment later; a client that still
+        tries it shall not be taken for one of that cell's.
+        """
+        self.path = path = f"/ws-{secrets.token_hex(4)}"
         self.port = (await self.session.call("serve", api=self.api.name, path=path))["port"]
 
     async def connected(self) -> str:
@@ -244,15 +250,17 @@ class Client(_Role):
         self, *events: str, all: bool = False, url: str | None = None, **more: Any
     ) -> None:
         """Register `events` (``echo`` always), connect, and wait for both sides to say so."""
+        await self._open(events, url, all=all, **more)
+        self.conn = await self.server.connected()
+
+    async def _open(self, events: Sequence[str], url: str | None, **more: Any) -> None:
         await self.session.call(
             "open",
             api=self.api.name,
             url=url or self.tap.url(self.server.path),
             events=["echo", *events],
-            all=all,
             **more,
         )
-        self.conn = await self.server.connected()
 
     async def refused(self, url: str | None = None) -> PeerFailure:
         """Check that connecting fails, and return how.
@@ -261,10 +269,23 @@ class Client(_Role):
             Violation: a connection was made.
         """
         try:
-            await self.open(url=url)
+            await self._open((), url)
         except PeerFailure as failure:
             return failure
         raise Violation(f"{self.session.who} connected where it should have been refused")
+
+    async def refused_by_server(self) -> None:
+        """Check that the server under test takes no connection, whoever has its port by now.
+
+        Raises:
+            Violation: its connected callback fired.
+        """
+        try:
+            await self._open((), None)
+            conn = await self.server.connected()
+        except Violation:
+            return
+        raise Violation(f"{self.server.session.who} took another connection, {conn}")
 
     async def send(self, event: str, payload: Any, headers: dict[str, Any] | None = None) -> None:
         """Send an event with these headers, none meaning empty ones.

@@ -162,6 +162,16 @@ async def test_a_connection_that_should_be_refused_and_is_not() -> None:
             await client.refused()
 
 
+async def test_a_stopped_server_is_judged_by_its_own_word() -> None:
+    async with roles(saying({"on": "connected", "conn": "2"})) as (_, client):
+        with pytest.raises(Violation, match="server fake/Fake took another connection, 2"):
+            await client.refused_by_server()
+    async with roles(saying()) as (_, client):  # somebody else has the port: it connected there
+        await client.refused_by_server()
+    async with roles(lambda _: {"error": {"kind": "Refused", "message": ""}}) as (_, client):
+        await client.refused_by_server()
+
+
 async def test_usable_means_the_same_probe_comes_back() -> None:
     other = {"on": "event", "name": "echo", "payload": "another", "headers": {}}
     async with roles(saying(other)) as (_, client):
