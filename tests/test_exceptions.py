@@ -18,6 +18,7 @@ from zaptools.exceptions import (
     ConnectTimeoutError,
     HandshakeError,
     InvalidUrlError,
+    NameTakenError,
     NotConnectedError,
     RegistrationError,
     ReservedEventError,
@@ -44,6 +45,7 @@ WORDS = [
     (InvalidUrlError(URL, "no"), f"cannot connect to {URL}: no"),
     (ConnectTimeoutError(URL, "no"), f"cannot connect to {URL}: no"),
     (HandshakeError(URL, "no", status=403, headers={"a": "b"}, body=b"c"), "cannot connect"),
+    (NameTakenError("room name", "a"), "the room name 'a' is taken"),
     (BufferOverflowError(4), "the stream's reader is more than 4 events behind"),
     (ServerStateError("no"), "no"),
 ]
@@ -70,7 +72,7 @@ def test_one_tree() -> None:
         for name, value in vars(exceptions).items()
         if inspect.isclass(value) and issubclass(value, BaseException)
     ]
-    assert len(classes) == 14
+    assert len(classes) == 15
     assert all(issubclass(each, ZapError) for each in classes)
     assert {type(error) for error, _ in WORDS} == set(classes) - {ZapError}
 

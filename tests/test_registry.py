@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from zaptools import EventContext, EventRegister, RegistrationError
+from tests.support.fakes import Wired, event
+from zaptools import EventContext, EventRegister, NameTakenError, RegistrationError
 from zaptools.protocol import LIFECYCLE_EVENTS
 
 
@@ -100,3 +101,101 @@ def test_names_must_be_strings(bad: Any) -> None:
         EventRegister().on_event(bad)
     with pytest.raises(RegistrationError):
         EventRegister().on_event(bad, handler)
+
+
+class TestInclude:
+    def test_prefix(self) -> None:
+        register, part = EventRegister(), EventRegister()
+        register.on_event("say", plain)
+        part.on_event("say", handler)
+        part.on_event("", plain)
+        register.include(part, prefix="chat.")
+        assert register._book.events == {"say": plain, "chat.say": handler, "chat.": plain}
+        assert part._book.events == {"say": handler, "": plain}
+
+    def test_no_prefix(self) -> None:
+        register, part = EventRegister(), EventRegister()
+        part.on_event("say", handler)
+        register.include(part)
+        part.on_event("later", handler)
+        assert register._book.events == {"say": handler}
+        register.on_event("say", plain)  # which replaces, as ever
+        assert part._book.events["say"] is handler
+
+    def test_parts_of_parts(self) -> None:
+        inner, middle, outer = EventRegister(), EventRegister(), EventRegister()
+        inner.on_event("c", handler)
+        middle.include(inner, prefix="b.")
+        outer.include(middle, prefix="a.")
+        outer.include(middle, prefix="x.")
+        assert outer._book.events == {"a.b.c": handler, "x.b.c": handler}
+
+    def test_handlers_without_a_name_come_along(self) -> None:
+        register, part = EventRegister(), EventRegister()
+        part.on_connected(handler)
+        part.on_any_event(plain)
+        register.on_error(plain)
+        register.include(part, prefix="chat.")
+        assert register._book.lifecycle == {"connected": handler, "error": plain}
+        assert register._book.any_event is plain
+        register.include(EventRegister())
+        assert register._book.any_event is plain
+
+    @pytest.mark.parametrize(
+        ("fill", "what", "name"),
+        [
+            (lambda r, h: r.on_event("b", h), "event name", "b"),
+            (lambda r, h: r.on_connected(h), "handler", "connected"),
+            (lambda r, h: r.on_error(h), "handler", "error"),
+            (lambda r, h: r.on_any_event(h), "handler", "any event"),
+        ],
+    )
+    def test_conflicts_change_nothing(self, fill: Any, what: str, name: str) -> None:
+        register, part = EventRegister(), EventRegister()
+        fill(register, plain)
+        part.on_event("a", handler)
+        part.on_disconnected(handler)
+        fill(part, handler)
+        before = dict(register._book.events), dict(register._book.lifecycle)
+        with pytest.raises(NameTakenError) as info:
+            register.include(part)
+        assert (info.value.what, info.value.name) == (what, name)
+        assert (register._book.events, register._book.lifecycle) == before
+        assert register._book.any_event in (None, plain)
+
+    def test_the_same_function_is_no_conflict(self) -> None:
+        class Part:
+            def method(self, ctx: EventContext) -> None: ...
+
+        register, part, owner = EventRegister(), EventRegister(), Part()
+        part.on_event("a", owner.method)
+        part.on_connected(owner.method)
+        part.on_any_event(owner.method)
+        for target in (register, register, part):
+            target.include(part)
+        register.on_event("a", owner.method)
+        register.include(part)
+        assert register._book.events == {"a": owner.method}
+
+    def test_a_prefix_makes_no_lifecycle_name(self) -> None:
+        register, part = EventRegister(), EventRegister()
+        part.on_event("nected", handler)
+        with pytest.raises(NameTakenError, match="'connected' is taken"):
+            register.include(part, prefix="con")
+        assert not register._book.events and not register._book.lifecycle
+
+    @pytest.mark.parametrize("bad", [3, None, b"x"])
+    def test_a_prefix_is_a_string(self, bad: Any) -> None:
+        with pytest.raises(RegistrationError):
+            EventRegister().include(EventRegister(), prefix=bad)
+
+    async def test_on_a_connection_that_is_open(self) -> None:
+        names: list[str] = []
+        register, part = EventRegister(), EventRegister()
+        part.on_event("say", lambda ctx: names.append(ctx.event_name))
+        part.on_any_event(lambda ctx: names.append(f"any {ctx.event_name}"))
+        wired = Wired(register)
+        await wired.run(event("chat.say"))
+        register.include(part, prefix="chat.")
+        await wired.run(event("chat.say"), event("say"))
+        assert names == ["chat.say", "any chat.say", "any say"]

@@ -5,7 +5,7 @@
     Exception
     └── ZapError
         ├── CodecError (ValueError)            text that is no event, or an event with no text
-        ├── RegistrationError (TypeError)      a handler or an event name that cannot be registered
+        ├── RegistrationError (TypeError)      a handler or a name that cannot be registered
         ├── ReservedEventError                 a client sent an event with a lifecycle name
         ├── ConnectionClosedError              send or close after the connection's end
         ├── SendTimeoutError (TimeoutError)    the peer did not read for too long
@@ -15,6 +15,7 @@
         │   ├── InvalidUrlError (ValueError)   the URL is not a WebSocket URL
         │   ├── ConnectTimeoutError (TimeoutError)
         │   └── HandshakeError                 the server answered, but not with a WebSocket
+        ├── NameTakenError (ValueError)        a name or an id that must be unique is not
         ├── BufferOverflowError                a stream's reader fell too far behind
         └── ServerStateError                   a server was started twice
 
@@ -36,6 +37,7 @@ __all__ = [
     "ConnectionClosedError",
     "HandshakeError",
     "InvalidUrlError",
+    "NameTakenError",
     "NotConnectedError",
     "RegistrationError",
     "ReservedEventError",
@@ -95,10 +97,10 @@ class CodecError(ZapError, ValueError):
 
 
 class RegistrationError(ZapError, TypeError):
-    """A handler that cannot be called, or an event name that is no string.
+    """A handler that cannot be called, or a name that is no string.
 
     Attributes:
-        what: ``"handler"`` or ``"event name"``.
+        what: ``"handler"``, ``"event name"`` or ``"room name"``.
         value: what was given instead.
     """
 
@@ -234,6 +236,23 @@ class HandshakeError(ConnectError):
         self.status = status
         self.headers = headers or {}
         self.body = body[:1024]
+
+
+class NameTakenError(ZapError, ValueError):
+    """A name or an id that must be unique is in use; nothing was replaced.
+
+    Attributes:
+        what: ``"room name"``, ``"connection id"``, ``"event name"`` or ``"handler"``.
+        name: which.
+    """
+
+    def __init__(self, what: str, name: str) -> None:
+        super().__init__(what, name)
+        self.what = what
+        self.name = name
+
+    def __str__(self) -> str:
+        return f"the {self.what} {self.name!r} is taken"
 
 
 class BufferOverflowError(ZapError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 
-from .exceptions import RegistrationError
+from .exceptions import NameTakenError, RegistrationError
 from .protocol import LIFECYCLE_EVENTS
 
 if TYPE_CHECKING:
@@ -26,14 +26,16 @@ class HandlerBook:
         events: handlers by event name.
         lifecycle: handlers by lifecycle name: ``connected``, ``disconnected``, ``error``.
         any_event: the handler of every event, called after the event's own.
+        ids: the ids of the connections that use these handlers now.
     """
 
-    __slots__ = ("any_event", "events", "lifecycle")
+    __slots__ = ("any_event", "events", "ids", "lifecycle")
 
     def __init__(self) -> None:
         self.events: dict[str, Handler] = {}
         self.lifecycle: dict[str, Handler] = {}
         self.any_event: Handler | None = None
+        self.ids: set[str] = set()
 
     def record(self, name: str, handler: Handler) -> None:
         """Make `handler` that of `name`, in place of an earlier one.
@@ -44,6 +46,27 @@ class HandlerBook:
         check_name(name)
         check_callable(handler)
         (self.lifecycle if name in LIFECYCLE_EVENTS else self.events)[name] = handler
+
+    def include(self, other: HandlerBook, prefix: str) -> None:
+        """Add the handlers of `other`; see `EventRegister.include`."""
+        check_name(prefix)
+        events = {prefix + name: handler for name, handler in other.events.items()}
+        for name in events:
+            if name in LIFECYCLE_EVENTS:
+                raise NameTakenError("event name", name)
+        for there, here, what in (
+            (events, self.events, "event name"),
+            (other.lifecycle, self.lifecycle, "handler"),
+        ):
+            for name, handler in there.items():
+                if here.get(name, handler) != handler:
+                    raise NameTakenError(what, name)
+        any_event = other.any_event or self.any_event
+        if self.any_event not in (None, any_event):
+            raise NameTakenError("handler", "any event")
+        self.events.update(events)
+        self.lifecycle.update(other.lifecycle)
+        self.any_event = any_event
 
 
 def check_name(name: object) -> None:
@@ -142,6 +165,34 @@ class EventRegister:
         check_callable(callback)
         self._book.any_event = callback
         return callback
+
+    def include(self, other: EventRegister, *, prefix: str = "") -> None:
+        """Add the handlers that another register has now.
+
+        So an application is put together from parts::
+
+            chat = EventRegister()
+            chat.on_event("say", say)
+
+            server.include(chat, prefix="chat.")  # handles "chat.say"
+
+        Handlers that `other` gets later are not added. All of them are, or none: where this
+        register has another handler in a place that `other` fills too, nothing is replaced.
+        That the same function is in both is no conflict.
+
+        Args:
+            other: where the handlers are.
+            prefix: comes before each event's name; an `EventContext` has the name as it was sent,
+                the prefix included. The handlers of ``connected``, ``disconnected``, ``error``
+                and of any event have no name of their own: they come along as they are, for every
+                connection and every event of this register. Default empty.
+
+        Raises:
+            NameTakenError: this register has a handler in the place of one of `other`, or a name
+                with its prefix is a lifecycle name.
+            RegistrationError: `prefix` is no string.
+        """
+        self._book.include(other._book, prefix)
 
     def _set(self, name: str, callback: H) -> H:
         self._book.record(name, callback)
