@@ -20,6 +20,7 @@ def test_defaults() -> None:
         "queue_bytes": 256 * 1024,
         "write_bytes": 64 * 1024,
         "send_timeout": 20,
+        "backlog_bytes": 256 * 1024,
     }
 
 

@@ -6,42 +6,15 @@ import asyncio
 from typing import Any
 
 import pytest
-from websockets.protocol import SEND_EOF
+from websockets.frames import Frame, Opcode
+from websockets.protocol import SEND_EOF, Side
 from websockets.server import ServerProtocol
 
 from tests.support import MS, within
+from tests.support.tcp import FakeTcp
 from zaptools import Limits
-from zaptools._outbox import Outbox
+from zaptools._outbox import Outbox, text_frame
 from zaptools.exceptions import SendTimeoutError
-
-
-class FakeTcp(asyncio.Transport):
-    """Records each write."""
-
-    def __init__(self, eof: bool = True) -> None:
-        super().__init__()
-        self.writes: list[bytes | str] = []
-        self.closing = False
-        self._eof = eof
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        self.high = high
-
-    def write(self, data: Any) -> None:
-        self.writes.append(data)
-
-    def can_write_eof(self) -> bool:
-        return self._eof
-
-    def write_eof(self) -> None:
-        self.writes.append("eof")
-
-    def close(self) -> None:
-        self.writes.append("close")
-        self.closing = True
-
-    def is_closing(self) -> bool:
-        return self.closing
 
 
 def outbox(tcp: FakeTcp, **limits: Any) -> Outbox:
@@ -127,3 +100,54 @@ async def test_giving_up(patience: float) -> None:
         await within(waiting)
     box.resume()
     assert box.send(b"b") is None
+
+
+@pytest.mark.parametrize("size", [0, 125, 126, 65535, 65536, 70000])
+def test_the_frame_of_a_text(size: int) -> None:
+    text = b"x" * size
+    assert text_frame(text) == Frame(Opcode.TEXT, text).serialize(mask=False, extensions=[])
+
+
+async def test_a_broadcasts_frame_is_written_as_it_is() -> None:
+    tcp = FakeTcp()
+    frame = text_frame(b"a")
+    assert outbox(tcp).offer(b"a", frame) is False
+    await asyncio.sleep(0)
+    assert tcp.writes[0] is frame
+
+
+async def test_a_connection_that_masks_frames_a_broadcast_itself() -> None:
+    tcp = FakeTcp()
+    box = outbox(tcp)
+    box._plain = False
+    box._protocol.side = Side.CLIENT
+    box.offer(b"a", text_frame(b"a"))
+    box.flush()
+    (write,) = tcp.writes
+    assert len(write) == 7 and write != text_frame(b"a")
+
+
+async def test_a_broadcast_fills_the_buffer() -> None:
+    tcp = FakeTcp()
+    assert outbox(tcp, write_bytes=10).offer(b"x" * 11, text_frame(b"x" * 11)) is True
+    assert len(tcp.writes) == 1
+
+
+async def test_a_broadcast_does_not_wait_for_a_peer_that_does_not_read() -> None:
+    tcp = FakeTcp()
+    box = outbox(tcp, backlog_bytes=10)
+    tcp.unsent = 5
+    box.pause()
+    text = b"12345"
+    box.offer(text, text_frame(text))
+    box.offer(text, text_frame(text))
+    with pytest.raises(SendTimeoutError):
+        box.offer(text, text_frame(text))
+    tcp.unsent = 11
+    box.flush()
+    with pytest.raises(SendTimeoutError):
+        box.offer(text, text_frame(text))
+    box.resume()
+    box.offer(text, text_frame(text))  # what is unsent counts only while the peer does not read
+    box.flush()
+    assert b"".join(tcp.writes) == text_frame(text) * 3  # type: ignore[arg-type]  # all bytes

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
+from itertools import count
 from typing import Any
 
 import pytest
@@ -17,7 +20,7 @@ from tests.support.app import App
 from tests.support.raw import http, raw_client
 from tests.support.tls import client_context, server_context
 from zaptools import CloseInfo, EventContext, EventRegister, Limits, ZapConsumer, ZapServer
-from zaptools.exceptions import ServerStateError
+from zaptools.exceptions import CodecError, ServerStateError
 
 UPGRADE = (
     b"GET %b HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -322,3 +325,99 @@ async def test_ipv6() -> None:
             writer.close()
     except OSError as exc:
         pytest.skip(f"no IPv6: {exc}")
+
+
+class TestIds:
+    async def test_the_default(self) -> None:
+        async with App() as app, raw_client(app.port), raw_client(app.port):
+            await until(lambda: len(app.seen) == 2)
+            ids = [connection.id for connection in app.seen]
+            assert all(
+                re.fullmatch(r"zpt-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", i) for i in ids
+            )
+            assert len(set(ids)) == 2
+
+    async def test_a_strategy(self) -> None:
+        numbers = count()
+        async with App(id_strategy=lambda: f"c{next(numbers)}") as app:
+            async with raw_client(app.port), raw_client(app.port):
+                await until(lambda: len(app.seen) == 2)
+                assert list(app.connections) == ["c0", "c1"]
+            await http(app.port, UPGRADE % (b"/nope", b""))  # needs no id
+            await http(app.port, UPGRADE.replace(b"13", b"8") % (b"/", b""))
+            async with raw_client(app.port):
+                await until(lambda: len(app.seen) == 3)
+                assert app.seen[2].id == "c2"
+
+    async def test_a_duplicate_is_refused(self, caplog: pytest.LogCaptureFixture) -> None:
+        async with App(id_strategy=lambda: "same") as app:
+            async with raw_client(app.port) as first:
+                answer = await http(app.port, UPGRADE % (b"/", b""))
+                assert status(answer) == 409 and b"id is taken" in answer
+                assert b"same" not in answer
+                first.event("echo", 1)
+                assert (await first.text())["payload"] == 1
+                assert app.log == ["connected", 1]
+            refusals = [r for r in caplog.records if r.levelno == logging.WARNING]
+            (refusal,) = refusals
+            assert refusal.getMessage() == ("connection refused: the connection id 'same' is taken")
+            await until(lambda: app.log[-1] == "disconnected" and not app.connections)
+            async with raw_client(app.port):  # the id is free again
+                await until(lambda: len(app.seen) == 2)
+
+    async def test_an_id_is_in_use_until_the_last_handler_is_done(self) -> None:
+        gate = asyncio.Event()
+        app = App(id_strategy=lambda: "same")
+        app.on_disconnected(lambda ctx: gate.wait())
+        async with app:
+            async with raw_client(app.port) as first:
+                await until(lambda: app.seen)
+                first.drop()
+                await until(lambda: not app.seen[0].is_open)
+                assert status(await http(app.port, UPGRADE % (b"/", b""))) == 409
+                gate.set()
+                await until(lambda: not app.connections)
+            async with raw_client(app.port):
+                await until(lambda: len(app.seen) == 2)
+
+    async def test_servers_with_one_register_share_ids(self) -> None:
+        register = EventRegister()
+        options: dict[str, Any] = {"register": register, "id_strategy": lambda: "same"}
+        async with (
+            ZapServer(port=0, **options) as one,
+            ZapServer(port=0, **options) as other,
+            ZapServer(port=0, id_strategy=lambda: "same") as apart,
+            raw_client(one.port),
+            raw_client(apart.port),
+        ):
+            assert status(await http(other.port, UPGRADE % (b"/", b""))) == 409
+            assert not other.connections
+
+    @pytest.mark.parametrize("strategy", [lambda: 7, lambda: None, lambda: str(1 / 0)])
+    async def test_no_id(self, strategy: Any, caplog: pytest.LogCaptureFixture) -> None:
+        async with App(id_strategy=strategy) as app:
+            answer = await http(app.port, UPGRADE % (b"/", b""))
+            assert status(answer) == 500
+            assert not app.connections and app.log == []
+            (failure,) = [r for r in caplog.records if r.levelno == logging.ERROR]
+            assert failure.getMessage() == "connection refused: the id strategy failed"
+            assert failure.exc_info is not None
+            app._id_strategy = lambda: "x"
+            async with raw_client(app.port):  # the server lives
+                await until(lambda: app.log == ["connected"])
+
+    def test_a_strategy_is_a_callable(self) -> None:
+        with pytest.raises(TypeError, match="id strategy"):
+            ZapServer(id_strategy="uuid")  # type: ignore[arg-type]  # that is the point
+
+
+async def test_broadcast() -> None:
+    async with App() as app, raw_client(app.port) as first, raw_client(app.port) as second:
+        await until(lambda: len(app.seen) == 2)
+        result = await app.broadcast("a", 1, {"h": 1}, exclude=app.seen[0])
+        assert result.sent == [app.seen[1]]
+        await app.broadcast("a", 2)
+        assert [(await second.text())["payload"] for _ in range(2)] == [1, 2]
+        assert (await first.text())["payload"] == 2
+        with pytest.raises(CodecError):
+            await app.broadcast("a", object())

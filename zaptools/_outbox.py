@@ -12,7 +12,21 @@ from .connection import WebSocketConnection
 from .exceptions import ConnectionClosedError, SendTimeoutError
 from .limits import Limits
 
-__all__ = ["Outbox"]
+__all__ = ["Outbox", "text_frame"]
+
+
+def text_frame(data: bytes) -> bytes:
+    """Return the frame of a text message as a server sends it without an extension.
+
+    A header of a few bytes and the text itself (RFC 6455, section 5.2): built here in 0.2 µs
+    instead of 2 µs by `websockets.frames.Frame.serialize`. It is the same for every receiver.
+    """
+    size = len(data)
+    if size < 126:
+        return bytes((0x81, size)) + data
+    if size < 65536:
+        return b"\x81\x7e" + size.to_bytes(2) + data
+    return b"\x81\x7f" + size.to_bytes(8) + data
 
 
 class Outbox:
@@ -24,7 +38,7 @@ class Outbox:
     Args:
         tcp: the socket's transport.
         protocol: the WebSocket's protocol, whose side and extensions the frames depend on.
-        limits: `Limits.write_bytes` and `Limits.send_timeout` are used.
+        limits: `Limits.write_bytes`, `Limits.send_timeout` and `Limits.backlog_bytes` are used.
 
     Attributes:
         connection: whose end makes waiting sends fail; None during the opening handshake.
@@ -57,8 +71,6 @@ class Outbox:
     def open(self, connection: WebSocketConnection) -> None:
         """Begin: the handshake is done, and with it the choice of extensions."""
         self.connection = connection
-        # Without an extension, a server's frame is a header of a few bytes and the text itself
-        # (RFC 6455, section 5.2): built here in 0.2 µs instead of 2 µs by `Frame.serialize`.
         self._plain = self._protocol.side is Side.SERVER and not self._protocol.extensions
 
     def send(self, data: bytes) -> Awaitable[None] | None:
@@ -68,6 +80,22 @@ class Outbox:
         # Who sends without end gives the loop its turn with each buffer full of data. It must:
         # a socket that has failed takes what is written, and only the loop tells of its end.
         return asyncio.sleep(0) if self._add(data) else None
+
+    def offer(self, data: bytes, frame: bytes) -> bool:
+        """Send one text message of a broadcast without waiting; True when that filled the buffer.
+
+        Args:
+            data: the text.
+            frame: its `text_frame`, used where this connection's would be the same.
+
+        Raises:
+            SendTimeoutError: the peer does not read, and `Limits.backlog_bytes` wait for it.
+        """
+        if self._waiter is not None:
+            unsent = self._size + self._tcp.get_write_buffer_size()
+            if unsent > self._limits.backlog_bytes:
+                raise SendTimeoutError(0)
+        return self._append(frame, len(data)) if self._plain else self._add(data)
 
     async def _send_later(self, data: bytes) -> None:
         timeout = self._limits.send_timeout
@@ -84,15 +112,14 @@ class Outbox:
 
     def _add(self, data: bytes) -> bool:
         """Frame a text; True when that filled the buffer, which is then written."""
-        size = len(data)
-        if self._plain and size < 126:
-            frame = bytes((0x81, size)) + data
-        elif self._plain and size < 65536:
-            frame = b"\x81\x7e" + size.to_bytes(2) + data
-        else:
-            frame = Frame(Opcode.TEXT, data).serialize(
-                mask=self._protocol.side is Side.CLIENT, extensions=self._protocol.extensions
-            )
+        if self._plain:
+            return self._append(text_frame(data), len(data))
+        frame = Frame(Opcode.TEXT, data).serialize(
+            mask=self._protocol.side is Side.CLIENT, extensions=self._protocol.extensions
+        )
+        return self._append(frame, len(data))
+
+    def _append(self, frame: bytes, size: int) -> bool:
         if not self._frames:
             self._loop.call_soon(self.flush)
         self._frames.append(frame)

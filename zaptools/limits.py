@@ -27,6 +27,8 @@ class Limits:
         write_bytes: a send waits while more than this is unsent. Default 64 KiB.
         send_timeout: time that a send waits before it fails with `SendTimeoutError`; 0 fails at
             once. Default 20.
+        backlog_bytes: a broadcast misses a peer that does not read while more than this is unsent
+            to it. Default 256 KiB.
     """
 
     message_bytes: int | None = 1 << 20
@@ -38,6 +40,7 @@ class Limits:
     queue_bytes: int = 1 << 18
     write_bytes: int = 1 << 16
     send_timeout: float | None = 20.0
+    backlog_bytes: int = 1 << 18
 
     def __post_init__(self) -> None:
         for name in self.__slots__:

@@ -10,16 +10,18 @@ import ssl as ssl_module
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from types import MappingProxyType, TracebackType
-from typing import Self, cast
+from typing import Any, Self, cast
 
 from websockets.http11 import Request, Response
 from websockets.protocol import SEND_EOF, Event
 from websockets.server import ServerProtocol
 from websockets.typing import Origin, Subprotocol
 
+from ._broadcast import BroadcastResult, Exclude, broadcast
 from ._compression import Compression, server_extensions
+from ._ids import IdStrategy, claim_id
 from .connection import Dispatcher, WebSocketConnection, new_id
-from .exceptions import ServerStateError
+from .exceptions import NameTakenError, ServerStateError
 from .limits import Limits
 from .registry import EventRegister
 from .transport import WebSocketTransport
@@ -58,6 +60,9 @@ class ZapServer(EventRegister):
             compressing adds half to the time of an echo of 110 bytes (3 µs to 6 µs) and 34 KiB
             to a connection (measured).
         omit_empty_headers: see `zaptools.protocol.encode_event`. Default False.
+        id_strategy: called for each connection, returns its id, which no connection of the same
+            register may have at that time: a second one is refused with 409, and with 500 when
+            there is no id; the log says why. Default: ``zpt-<uuid4>``.
         origins: values of the ``Origin`` header to accept, None among them for no header; others
             answer 403. Default None: any.
         subprotocols: subprotocols in order of preference; the first that a client offers too is
@@ -75,6 +80,7 @@ class ZapServer(EventRegister):
         limits: Limits | None = None,
         compression: Compression = None,
         omit_empty_headers: bool = False,
+        id_strategy: IdStrategy = new_id,
         origins: Sequence[str | None] | None = None,
         subprotocols: Sequence[str] = (),
         ssl: ssl_module.SSLContext | None = None,
@@ -84,11 +90,14 @@ class ZapServer(EventRegister):
             self._book = register._book
         if not path.startswith("/"):
             raise ValueError(f"a path begins with '/', unlike {path!r}")
+        if not callable(id_strategy):
+            raise TypeError(f"an id strategy is a callable, unlike {id_strategy!r}")
         self.host = host
         self.path = path
         self.limits = limits or Limits()
         self.omit_empty_headers = omit_empty_headers
         self._port = port
+        self._id_strategy = id_strategy
         self._extensions = server_extensions(compression)
         self._origins = cast("Sequence[Origin | None] | None", origins)
         self._subprotocols = [Subprotocol(name) for name in subprotocols] or None
@@ -147,10 +156,28 @@ class ZapServer(EventRegister):
             await self._wait(late)
         logger.info("closed")
 
+    async def broadcast(
+        self,
+        event_name: str,
+        payload: Any = None,
+        headers: Mapping[str, Any] | None = None,
+        *,
+        exclude: Exclude = None,
+    ) -> BroadcastResult:
+        """Send an event to every connection; see `zaptools.rooms.Room.send`.
+
+        Raises:
+            CodecError: the event cannot be written as JSON; nothing is sent to anybody.
+        """
+        return await broadcast(
+            self._connections.values(), event_name, payload, headers, exclude=exclude
+        )
+
     def _forget(self, shell: _ServerTransport) -> None:
         self._shells.discard(shell)
         if shell.connection is not None:
-            self._connections.pop(shell.connection.id, None)
+            self._connections.pop(shell._id, None)
+            self._book.ids.discard(shell._id)
 
     async def _wait(self, waits: Sequence[asyncio.Future[None]]) -> Sequence[asyncio.Future[None]]:
         if not waits:
@@ -193,10 +220,11 @@ class ZapServer(EventRegister):
 class _ServerTransport(WebSocketTransport):
     """A connection's shell on the server's side: checks the request, answers 101 or an error."""
 
-    __slots__ = ("_server",)
+    __slots__ = ("_id", "_server")
 
     def __init__(self, server: ZapServer) -> None:
         self._server = server
+        self._id = ""
         protocol = ServerProtocol(
             origins=server._origins,
             extensions=server._extensions,
@@ -246,14 +274,25 @@ class _ServerTransport(WebSocketTransport):
     def _respond(self, protocol: ServerProtocol, request: Request) -> Response:
         if request.path.partition("?")[0] != self._server.path:
             return protocol.reject(HTTPStatus.NOT_FOUND, "There is nothing here.\n")
-        return protocol.accept(request)
+        response = protocol.accept(request)
+        if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+            return response
+        try:
+            self._id = claim_id(self._server._book.ids, self._server._id_strategy)
+        except NameTakenError as exc:
+            logger.warning("connection refused: %s", exc)
+            return protocol.reject(HTTPStatus.CONFLICT, "The connection's id is taken.\n")
+        except Exception as exc:
+            logger.error("connection refused: the id strategy failed", exc_info=exc)
+            return protocol.reject(HTTPStatus.INTERNAL_SERVER_ERROR, "There is no id.\n")
+        return response
 
     def _begin(self) -> None:
         server = self._server
         connection = WebSocketConnection(
-            new_id(), self, omit_empty_headers=server.omit_empty_headers
+            self._id, self, omit_empty_headers=server.omit_empty_headers
         )
-        server._connections[connection.id] = connection
+        server._connections[self._id] = connection
         dispatcher = Dispatcher(
             connection, server._book, on_idle=self._idle, on_finish=self._finished
         )

@@ -1,0 +1,111 @@
+"""One event to many connections: encoded once, framed once, and nobody waits for anybody."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from ._outbox import text_frame
+from .connection import WebSocketConnection
+from .protocol import encode_event
+from .transport import WebSocketTransport
+
+__all__ = ["BroadcastResult", "Exclude", "broadcast"]
+
+Exclude: TypeAlias = WebSocketConnection | Iterable[WebSocketConnection] | None
+"""Who is left out of a broadcast: one, many or none."""
+
+
+@dataclass(frozen=True, slots=True)
+class BroadcastResult:
+    """Who got an event that was sent to many, and who did not.
+
+    Attributes:
+        sent: the connections in whose send buffers the event is.
+        failed: the connections that did not get it, each with the error that
+            `WebSocketConnection.send` would have raised: `SendTimeoutError` for one that is too
+            far behind in reading, `ConnectionClosedError` for one that ended meanwhile.
+    """
+
+    sent: list[WebSocketConnection] = field(default_factory=list)
+    failed: dict[WebSocketConnection, BaseException] = field(default_factory=dict)
+
+
+async def broadcast(
+    connections: Iterable[WebSocketConnection],
+    event_name: str,
+    payload: Any = None,
+    headers: Mapping[str, Any] | None = None,
+    *,
+    exclude: Exclude = None,
+) -> BroadcastResult:
+    """Send an event to each of `connections` that is open.
+
+    The event is encoded once, and for server connections that do not compress its frame is the
+    same bytes. A connection whose peer does not read delays nobody: the event is kept for it up
+    to `Limits.backlog_bytes`, then it misses what is sent. A framework's transport keeps its own
+    queue; what such a one waits for is awaited, for all connections at once.
+
+    Args:
+        connections: the receivers; each at most once.
+        event_name: the event's name.
+        payload: any JSON value. Default None.
+        headers: an object. Default None, written as ``{}``.
+        exclude: a connection, or some, to leave out. Default None.
+
+    Raises:
+        CodecError: the event cannot be written as JSON; nothing is sent to anybody.
+    """
+    left_out = _excluded(exclude)
+    receivers = [c for c in connections if c.closed is None and c not in left_out]
+    # Connections with different options for empty headers need two texts; encoded before
+    # anything is sent, and also when there is nobody to send to.
+    texts: dict[bool, tuple[bytes, bytes]] = {}
+    for omit in {connection._omit_empty_headers for connection in receivers} or {False}:
+        data = encode_event(event_name, payload, headers, omit_empty_headers=omit)
+        texts[omit] = data, text_frame(data)
+    result = BroadcastResult()
+    waiting: dict[WebSocketConnection, Awaitable[None]] = {}
+    turn = False
+    for connection in receivers:
+        data, frame = texts[connection._omit_empty_headers]
+        transport = connection._transport
+        try:
+            if isinstance(transport, WebSocketTransport):
+                turn = transport.offer(data, frame) or turn
+            else:
+                later = transport.send(data)
+                if later is not None:
+                    waiting[connection] = later
+                    continue
+        except Exception as exc:
+            result.failed[connection] = exc
+        else:
+            result.sent.append(connection)
+    if waiting:
+        await _wait(waiting, result)
+    elif turn or result.failed:
+        # Who broadcasts without end must let the loop write, and learn who has ended.
+        await asyncio.sleep(0)
+    return result
+
+
+async def _wait(
+    waiting: Mapping[WebSocketConnection, Awaitable[None]], result: BroadcastResult
+) -> None:
+    outcomes = await asyncio.gather(*waiting.values(), return_exceptions=True)
+    for connection, outcome in zip(waiting, outcomes, strict=True):
+        if isinstance(outcome, BaseException):
+            result.failed[connection] = outcome
+        else:
+            result.sent.append(connection)
+
+
+def _excluded(exclude: Exclude) -> frozenset[WebSocketConnection]:
+    if exclude is None:
+        return frozenset()
+    if isinstance(exclude, WebSocketConnection):
+        return frozenset((exclude,))
+    return frozenset(exclude)
