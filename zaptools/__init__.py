@@ -24,17 +24,20 @@ from .exceptions import (
 from .limits import Limits
 from .protocol import LIFECYCLE_EVENTS, EventData, decode_event, encode_event
 from .registry import EventRegister, Handler
+from .rooms import BroadcastResult, ConnectionRouter, MetaTag, Room, RoomManager
 from .server import ZapServer
 
 __all__ = [
     "LIFECYCLE_EVENTS",
     "AlreadyConnectedError",
+    "BroadcastResult",
     "BufferOverflowError",
     "CloseInfo",
     "CodecError",
     "ConnectError",
     "ConnectTimeoutError",
     "ConnectionClosedError",
+    "ConnectionRouter",
     "EventCallback",
     "EventContext",
     "EventData",
@@ -43,10 +46,13 @@ __all__ = [
     "HandshakeError",
     "InvalidUrlError",
     "Limits",
+    "MetaTag",
     "NameTakenError",
     "NotConnectedError",
     "RegistrationError",
     "ReservedEventError",
+    "Room",
+    "RoomManager",
     "SendTimeoutError",
     "ServerStateError",
     "Stream",

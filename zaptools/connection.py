@@ -18,6 +18,7 @@ from uuid import uuid4
 
 import msgspec
 
+from ._groups import Member
 from .exceptions import CloseSide, CodecError, ConnectionClosedError, ReservedEventError
 from .protocol import LIFECYCLE_EVENTS, EventData, decode_event, encode_event
 from .registry import Handler, HandlerBook
@@ -74,7 +75,7 @@ def check_close(code: int, reason: str) -> None:
         raise ValueError("a close reason has at most 123 bytes in UTF-8")
 
 
-class WebSocketConnection:
+class WebSocketConnection(Member):
     """One connection of a server.
 
     Attributes:
@@ -85,6 +86,7 @@ class WebSocketConnection:
     __slots__ = ("__weakref__", "_omit_empty_headers", "_state", "_transport", "closed", "id")
 
     def __init__(self, id: str, transport: Transport, *, omit_empty_headers: bool = False) -> None:
+        super().__init__()
         self.id = id
         self.closed: CloseInfo | None = None
         self._transport = transport
@@ -295,6 +297,7 @@ class Dispatcher:
                 await self._call_lifecycle("disconnected")
             finally:
                 self._finished = _DONE
+                self._connection._leave_groups()
                 self._on_finish()
 
     async def _drain(self) -> None:
