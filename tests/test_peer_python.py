@@ -135,7 +135,7 @@ async def test_both_roles(api: str) -> None:
         assert (await server.note("error"))["event"] == "boom"
         await client.do("send", event="join", payload={"room": "r"})
         await client.note("event", 6)
-        assert client.of("event")[-1]["name"] == "unsupported"
+        assert client.of("event")[-1]["name"] == "joined"
         await server.do("push", conn="1", event="echo", payload=7)
         await client.do("send", event="close-me", payload={"code": 4000})
         ended = await server.note("disconnected")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Protocol
 
-__all__ = ["EVENTS", "AppConnection", "handle"]
+__all__ = ["EVENTS", "AppConnection", "AppRooms", "handle"]
 
 EVENTS = (
     "echo",
@@ -39,8 +39,29 @@ class AppConnection(Protocol):
         """Close; return why not, if the library cannot close with that code."""
 
 
-async def handle(name: str, connection: AppConnection, payload: Any, headers: Any) -> None:
-    """Do what the app does for the event `name`."""
+class AppRooms(Protocol):
+    """What the app needs of a library's rooms, for one connection."""
+
+    def join(self, room: str) -> None:
+        """Join a room."""
+
+    def leave(self, room: str) -> None:
+        """Leave a room."""
+
+    async def send(
+        self, room: str, event: str, payload: Any, headers: Any, *, exclude_self: bool
+    ) -> None:
+        """Send an event to a room's members."""
+
+
+async def handle(
+    name: str,
+    connection: AppConnection,
+    payload: Any,
+    headers: Any,
+    rooms: AppRooms | None = None,
+) -> None:
+    """Do what the app does for the event `name`; `rooms` is None where the library has none."""
     if name == "echo":
         await connection.send("echo", payload, headers)
     elif name == "burst":
@@ -57,8 +78,18 @@ async def handle(name: str, connection: AppConnection, payload: Any, headers: An
             await _unsupported(name, refusal, connection, headers)
     elif name == "whoami":
         await connection.send("whoami", {"id": connection.id}, headers)
-    else:
+    elif rooms is None:
         await _unsupported(name, "the library has no rooms", connection, headers)
+    elif name == "join":
+        rooms.join(payload["room"])
+        await connection.send("joined", payload, headers)
+    elif name == "leave":
+        rooms.leave(payload["room"])
+        await connection.send("left", payload, headers)
+    else:
+        exclude_self = payload.get("exclude-self", False)
+        event, content = payload["event"], payload["payload"]
+        await rooms.send(payload["room"], event, content, headers, exclude_self=exclude_self)
 
 
 async def _unsupported(name: str, why: str, connection: AppConnection, headers: Any) -> None:

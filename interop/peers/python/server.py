@@ -6,7 +6,7 @@ from typing import Any
 
 from interop.peers._app import EVENTS, handle
 from interop.peers._control import Failure, PeerSession
-from zaptools import EventContext, WebSocketConnection, ZapServer
+from zaptools import EventContext, RoomManager, WebSocketConnection, ZapServer
 
 __all__ = ["ServerRole"]
 
@@ -27,12 +27,35 @@ class _AppConnection:
         return None
 
 
+class _AppRooms:
+    """The library's rooms as the app uses them."""
+
+    def __init__(self, rooms: RoomManager, connection: WebSocketConnection) -> None:
+        self._rooms = rooms
+        self._connection = connection
+
+    def join(self, room: str) -> None:
+        self._rooms.add_to_room(room, self._connection)
+
+    def leave(self, room: str) -> None:
+        self._rooms.remove_from_room(room, self._connection)
+
+    async def send(
+        self, room: str, event: str, payload: Any, headers: Any, *, exclude_self: bool
+    ) -> None:
+        exclude = self._connection if exclude_self else None
+        result = await self._rooms.send_to_room(room, event, payload, headers, exclude=exclude)
+        for error in result.failed.values():
+            raise error
+
+
 class ServerRole(PeerSession):
     """The operations of a server."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._server: ZapServer | None = None
+        self._rooms = RoomManager()
         self._names: dict[WebSocketConnection, str] = {}
         self._connections: dict[str, WebSocketConnection] = {}
 
@@ -101,4 +124,5 @@ class ServerRole(PeerSession):
             via="named",
         )
         connection = _AppConnection(ctx.connection)
-        await handle(ctx.event_name, connection, ctx.payload, ctx.headers)
+        rooms = _AppRooms(self._rooms, ctx.connection)
+        await handle(ctx.event_name, connection, ctx.payload, ctx.headers, rooms)
