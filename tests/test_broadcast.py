@@ -95,6 +95,13 @@ class TestWho:
         assert result.sent == left
         assert [member for member in members if sent(member)] == left
 
+    @pytest.mark.parametrize("exclude", ["x", ["x"], {1}, 7])
+    async def test_exclude_takes_connections(self, exclude: Any) -> None:
+        member = connection()
+        with pytest.raises(TypeError):
+            await broadcast([member], "a", exclude=exclude)
+        assert sent(member) == []
+
     async def test_equal_ids_are_different_connections(self) -> None:
         first, second = connection(), connection()
         assert first.id == second.id
@@ -187,14 +194,21 @@ class TestOnce:
         first, second, third = (tcp.writes[0] for tcp in sockets)
         assert first is second is third
 
-    async def test_a_full_buffer_gives_the_loop_its_turn(self) -> None:
-        tcp = FakeTcp()
-        member = shell(tcp, write_bytes=10).connection
+    @pytest.mark.parametrize("sizes", [[10], [10, 1000], [1000, 10]])
+    async def test_a_full_buffer_gives_the_loop_its_turn(self, sizes: list[int]) -> None:
+        members = [shell(FakeTcp(), write_bytes=size).connection for size in sizes]
+        turns: list[int] = []
+        asyncio.get_running_loop().call_soon(turns.append, 1)
+        await broadcast([m for m in members if m is not None], "a", "x" * 20)
+        assert turns == [1]
+
+    async def test_what_fits_takes_no_turn(self) -> None:
+        member = shell(FakeTcp()).connection
         assert member is not None
         turns: list[int] = []
         asyncio.get_running_loop().call_soon(turns.append, 1)
-        await broadcast([member], "a", "x" * 20)
-        assert turns == [1]
+        await broadcast([member], "a")
+        assert turns == []
 
     async def test_each_form_of_empty_headers(self) -> None:
         plain, bare = connection(), connection(omit_empty_headers=True)

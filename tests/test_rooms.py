@@ -317,6 +317,12 @@ class TestManager:
         ConnectionRouter().add_connection(member)
         manager.add_to_room("d", connection())
         assert manager.rooms_of(member) == rooms
+        stays = manager.create_room("stays")
+        stays.add(member)
+        assert manager.rooms_of(member) == [*rooms, stays]
+        stays.remove(member)
+        assert manager.rooms_of(member) == rooms
+        manager.remove_room(stays)
         rooms[1].remove(member)
         assert manager.rooms_of(member) == [rooms[0], rooms[2]]
         manager.leave(member)

@@ -57,6 +57,7 @@ async def broadcast(
 
     Raises:
         CodecError: the event cannot be written as JSON; nothing is sent to anybody.
+        TypeError: `exclude` has something else than connections, an id for one.
     """
     left_out = _excluded(exclude)
     receivers = [c for c in connections if c.closed is None and c not in left_out]
@@ -108,4 +109,8 @@ def _excluded(exclude: Exclude) -> frozenset[WebSocketConnection]:
         return frozenset()
     if isinstance(exclude, WebSocketConnection):
         return frozenset((exclude,))
-    return frozenset(exclude)
+    left_out = frozenset(exclude)
+    for each in left_out:
+        if not isinstance(each, WebSocketConnection):
+            raise TypeError(f"exclude takes connections, not {each!r}")
+    return left_out

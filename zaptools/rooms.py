@@ -137,6 +137,7 @@ class Room:
 
         Raises:
             CodecError: the event cannot be written as JSON; nothing is sent to anybody.
+            TypeError: `exclude` has something else than connections, an id for one.
         """
         return await broadcast(self._members, event_name, payload, headers, exclude=exclude)
 
@@ -196,7 +197,6 @@ class RoomManager:
         found = self._rooms.get(name)
         if found is not None and (room is found or isinstance(room, str)):
             del self._rooms[name]
-            found._when_empty = None
 
     def add_to_room(
         self, name: str, connection: WebSocketConnection, meta_tag: MetaTag | None = None
@@ -296,9 +296,6 @@ class ConnectionRouter:
             ConnectionClosedError: the connection has ended, and its handlers are done.
         """
         connection._join(self)
-        earlier = self._connections.get(connection.id)
-        if earlier is not None and earlier is not connection:
-            earlier._quit(self)
         self._connections[connection.id] = connection
 
     def remove_connection(self, connection: WebSocketConnection) -> None:
