@@ -13,7 +13,7 @@ from websockets.server import ServerProtocol
 from tests.support import MS, within
 from tests.support.tcp import FakeTcp
 from zaptools import Limits
-from zaptools._outbox import Outbox, text_frame
+from zaptools._outbox import Outbox, flush_all, text_frame
 from zaptools.exceptions import SendTimeoutError
 
 
@@ -110,10 +110,42 @@ def test_the_frame_of_a_text(size: int) -> None:
 
 async def test_a_broadcasts_frame_is_written_as_it_is() -> None:
     tcp = FakeTcp()
-    frame = text_frame(b"a")
-    assert outbox(tcp).offer(b"a", frame) is False
+    box, frame = outbox(tcp), text_frame(b"a")
+    unflushed: list[Outbox] = []
+    assert box.offer(b"a", frame, unflushed) is False
+    assert box.offer(b"b", text_frame(b"b"), unflushed) is False
+    assert unflushed == [box]
+    flush_all([box])
+    assert tcp.writes == [b"\x81\x01a\x81\x01b"]
+    box.offer(b"a", frame, [])
+    box.flush()
+    assert tcp.writes[1] is frame
+
+
+async def test_behind_what_was_sent() -> None:
+    tcp = FakeTcp()
+    box = outbox(tcp)
+    unflushed: list[Outbox] = []
+    box.send(b"a")
+    box.offer(b"b", text_frame(b"b"), unflushed)
+    assert unflushed == []  # its flush is scheduled
     await asyncio.sleep(0)
-    assert tcp.writes[0] is frame
+    assert tcp.writes == [b"\x81\x01a\x81\x01b"]
+
+
+async def test_one_that_cannot_be_flushed_stops_no_other() -> None:
+    class Broken(FakeTcp):
+        def write(self, data: Any) -> None:
+            raise RuntimeError("no")
+
+    tcps = [FakeTcp(), Broken(), FakeTcp()]
+    boxes = [outbox(tcp) for tcp in tcps]
+    for box in boxes:
+        box.offer(b"a", text_frame(b"a"), [])
+    with pytest.raises(RuntimeError):
+        flush_all(boxes)
+    await asyncio.sleep(0)
+    assert [len(tcp.writes) for tcp in tcps] == [1, 0, 1]
 
 
 async def test_a_connection_that_masks_frames_a_broadcast_itself() -> None:
@@ -121,15 +153,17 @@ async def test_a_connection_that_masks_frames_a_broadcast_itself() -> None:
     box = outbox(tcp)
     box._plain = False
     box._protocol.side = Side.CLIENT
-    box.offer(b"a", text_frame(b"a"))
-    box.flush()
+    unflushed: list[Outbox] = []
+    box.offer(b"a", text_frame(b"a"), unflushed)
+    assert unflushed == []
+    await asyncio.sleep(0)
     (write,) = tcp.writes
     assert len(write) == 7 and write != text_frame(b"a")
 
 
 async def test_a_broadcast_fills_the_buffer() -> None:
     tcp = FakeTcp()
-    assert outbox(tcp, write_bytes=10).offer(b"x" * 11, text_frame(b"x" * 11)) is True
+    assert outbox(tcp, write_bytes=10).offer(b"x" * 11, text_frame(b"x" * 11), []) is True
     assert len(tcp.writes) == 1
 
 
@@ -139,15 +173,19 @@ async def test_a_broadcast_does_not_wait_for_a_peer_that_does_not_read() -> None
     tcp.unsent = 5
     box.pause()
     text = b"12345"
-    box.offer(text, text_frame(text))
-    box.offer(text, text_frame(text))
+
+    def offer() -> None:
+        box.offer(text, text_frame(text), [])
+
+    offer()
+    offer()
     with pytest.raises(SendTimeoutError):
-        box.offer(text, text_frame(text))
+        offer()
     tcp.unsent = 11
     box.flush()
     with pytest.raises(SendTimeoutError):
-        box.offer(text, text_frame(text))
+        offer()
     box.resume()
-    box.offer(text, text_frame(text))  # what is unsent counts only while the peer does not read
+    offer()  # what is unsent counts only while the peer does not read
     box.flush()
     assert b"".join(tcp.writes) == text_frame(text) * 3  # type: ignore[arg-type]  # all bytes

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from ._outbox import text_frame
+from ._outbox import Outbox, flush_all, text_frame
 from .connection import WebSocketConnection
 from .protocol import encode_event
 from .transport import WebSocketTransport
@@ -69,13 +69,15 @@ async def broadcast(
         texts[omit] = data, text_frame(data)
     result = BroadcastResult()
     waiting: dict[WebSocketConnection, Awaitable[None]] = {}
+    unflushed: list[Outbox] = []
+    asyncio.get_running_loop().call_soon(flush_all, unflushed)
     turn = False
     for connection in receivers:
         data, frame = texts[connection._omit_empty_headers]
         transport = connection._transport
         try:
             if isinstance(transport, WebSocketTransport):
-                turn = transport.offer(data, frame) or turn
+                turn = transport.outbox.offer(data, frame, unflushed) or turn
             else:
                 later = transport.send(data)
                 if later is not None:

@@ -12,7 +12,7 @@ from .connection import WebSocketConnection
 from .exceptions import ConnectionClosedError, SendTimeoutError
 from .limits import Limits
 
-__all__ = ["Outbox", "text_frame"]
+__all__ = ["Outbox", "flush_all", "text_frame"]
 
 
 def text_frame(data: bytes) -> bytes:
@@ -81,12 +81,14 @@ class Outbox:
         # a socket that has failed takes what is written, and only the loop tells of its end.
         return asyncio.sleep(0) if self._add(data) else None
 
-    def offer(self, data: bytes, frame: bytes) -> bool:
+    def offer(self, data: bytes, frame: bytes, unflushed: list[Outbox]) -> bool:
         """Send one text message of a broadcast without waiting; True when that filled the buffer.
 
         Args:
             data: the text.
             frame: its `text_frame`, used where this connection's would be the same.
+            unflushed: takes this outbox if its flush is not scheduled yet, for `flush_all`: one
+                call of the loop's for all receivers instead of one each, of 0.4 µs (measured).
 
         Raises:
             SendTimeoutError: the peer does not read, and `Limits.backlog_bytes` wait for it.
@@ -95,7 +97,12 @@ class Outbox:
             unsent = self._size + self._tcp.get_write_buffer_size()
             if unsent > self._limits.backlog_bytes:
                 raise SendTimeoutError(0)
-        return self._append(frame, len(data)) if self._plain else self._add(data)
+        if not self._plain:
+            return self._add(data)
+        if not self._frames:
+            unflushed.append(self)
+        self._frames.append(frame)
+        return self._is_full(len(data))
 
     async def _send_later(self, data: bytes) -> None:
         timeout = self._limits.send_timeout
@@ -123,7 +130,11 @@ class Outbox:
         if not self._frames:
             self._loop.call_soon(self.flush)
         self._frames.append(frame)
-        self._size += size
+        return self._is_full(size)
+
+    def _is_full(self, more: int) -> bool:
+        """Count what was added, and write all if that is enough."""
+        self._size += more
         if self._size <= self._limits.write_bytes:
             return False
         self.flush()
@@ -168,3 +179,13 @@ class Outbox:
         waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
+
+
+def flush_all(outboxes: list[Outbox]) -> None:
+    """Flush each of `outboxes`. If one raises, which is for the loop to report, the rest follow."""
+    try:
+        while outboxes:
+            outboxes.pop().flush()
+    finally:
+        if outboxes:
+            asyncio.get_running_loop().call_soon(flush_all, outboxes)

@@ -212,9 +212,10 @@ class WebSocketTransport(asyncio.Protocol):
         """Send one text message; see `zaptools.connection.Transport`."""
         return self._outbox.send(data)
 
-    def offer(self, data: bytes, frame: bytes) -> bool:
-        """Send one text message of a broadcast; see `zaptools._outbox.Outbox.offer`."""
-        return self._outbox.offer(data, frame)
+    @property
+    def outbox(self) -> Outbox:
+        """Where its frames go: a broadcast puts them there itself."""
+        return self._outbox
 
     def pause_writing(self) -> None:
         self._outbox.pause()
