@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -71,12 +72,12 @@ def _parser() -> argparse.ArgumentParser:
                      help="a peer that must be able to run: exit 2 if it cannot")  # fmt: skip
     run.add_argument("--engine", choices=["local", "compose"], default="local",
                      help="processes of this machine (default), or running services")  # fmt: skip
-    run.add_argument("-n", "--workers", type=int, default=(os.cpu_count() or 1) + 1,
+    run.add_argument("-n", "--workers", type=_count, default=(os.cpu_count() or 1) + 1,
                      help="worker processes, 0 for none (default: one more than cores, "
                           "since cells also wait: %(default)s)")  # fmt: skip
     run.add_argument("--results", type=Path, default=ROOT / "results", metavar="DIR",
                      help="where to write the reports (default: results)")  # fmt: skip
-    run.add_argument("--patience", type=float, default=5.0, metavar="SECONDS",
+    run.add_argument("--patience", type=_seconds, default=5.0, metavar="SECONDS",
                      help="how long a scenario waits for what must come (default: 5)")  # fmt: skip
     run.add_argument("--no-deviations", action="store_true",
                      help="expect no failure: show every deviation as what it is")  # fmt: skip
@@ -96,6 +97,20 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} is negative")
+    return value
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 3600:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 3600")
+    return value
+
+
 def _selection(parser: argparse.ArgumentParser) -> None:
     for option, what in (("server", "rows"), ("client", "columns"), ("scenario", "scenarios")):
         parser.add_argument(f"--{option}", action="append", default=[], metavar="GLOB",
@@ -111,6 +126,7 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
     peers = load_peers()
     catalogue = _catalogue(arguments.scenario, peers)
     servers, clients = _select(arguments, peers)
+    _check_writable(arguments.results)
     commands: dict[str, list[str]] = {}
     addresses: dict[str, Address] = {}
     not_run: dict[str, str] = {}
@@ -214,6 +230,16 @@ def _by_name(arguments: argparse.Namespace, api: Api) -> bool:
     patterns = arguments.server if api.role == "server" else arguments.client
     named = [p for p in [*patterns, *arguments.require] if not set(p) & set("*?[")]
     return any(api.matches(pattern) for pattern in named)
+
+
+def _check_writable(directory: Path) -> None:
+    """Check before the run, not after it, that its results can be written."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            pass
+    except OSError as exc:
+        raise _Stop(f"--results {directory}: {exc.strerror}") from exc
 
 
 def _check_required(arguments: argparse.Namespace, peers: Sequence[str]) -> None:

@@ -103,7 +103,6 @@ async def test_raise_contained(server: Server, client: Client) -> None:
 @scenario(
     "handlers.raise-reported",
     "What a handler raises reaches the error callback.",
-    severity="should",
 )
 async def test_raise_reported(server: Server, client: Client) -> None:
     await client.open()

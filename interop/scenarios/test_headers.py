@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -40,6 +41,22 @@ async def test_none_given(server: Server, client: Client) -> None:
     await server.push_plain(client.conn, "plain", {"a": 1})
     event = await client.event("plain")
     assert (event.data["payload"], event.data["headers"]) == ({"a": 1}, {})
+
+
+@scenario(
+    "headers.always-written",
+    "Both sides write all three keys, the form that every version of every peer reads.",
+    escapes=True,
+)
+async def test_always_written(server: Server, client: Client, tap: Tap) -> None:
+    await client.open()
+    await client.send_plain("nobody-listens", {"a": 1})
+    await server.push_plain(client.conn, "nobody-listens", {"a": 1})
+    for author in ("client", "server"):
+        frame = await tap.wait(author=author, kind="text", within=client.patience)
+        assert frame is not None, f"the {author} wrote nothing"
+        keys = set(json.loads(frame.data))
+        assert keys == {"eventName", "payload", "headers"}, f"the {author} wrote {sorted(keys)}"
 
 
 @scenario("payload.null-pushed", "An event whose payload is null arrives with payload null.")

@@ -30,11 +30,14 @@ MALFORMED: dict[str, str | bytes] = {
     "deep": '{"eventName":"nobody","headers":{},"payload":' + "[" * 5000 + "]" * 5000 + "}",
 }
 
+CLASSES = ["not-json", "array", "name-number", "headers-array", "binary"]
+"""One of each kind, for what need not be tried with all."""
+
 
 @pytest.mark.parametrize("name", MALFORMED)
 @scenario(
     "malformed.others",
-    "A malformed message to the server never hurts other connections.",
+    "A malformed message is no event to any handler, and other connections go on.",
     escapes=True,
     faults=["server"],
 )
@@ -46,6 +49,7 @@ async def test_others(server: Server, clients: Clients, tap: Tap, name: str) -> 
     await bystander.check_usable()
     await server.settle()
     assert server.count("disconnected", conn=bystander.conn) == 0
+    assert server.count("event", conn=sender.conn) == 0, "a handler got the malformed message"
 
 
 @pytest.mark.parametrize("name", MALFORMED)
@@ -60,6 +64,18 @@ async def test_sender(client: Client, tap: Tap, name: str) -> None:
     await usable_or_closed(client, tap, "server")
 
 
+@scenario(
+    "malformed.reported",
+    "Every malformed message reaches the server's error callback.",
+    escapes=True,
+)
+async def test_reported(server: Server, client: Client, tap: Tap) -> None:
+    await client.open()
+    for name in CLASSES:
+        tap.inject("server", MALFORMED[name])
+        await server.wait("error", what=f"error callback for the class {name}")
+
+
 @pytest.mark.parametrize("name", MALFORMED)
 @scenario(
     "malformed.to-client",
@@ -72,7 +88,7 @@ async def test_to_client(client: Client, tap: Tap, name: str) -> None:
     await usable_or_closed(client, tap, "client")
 
 
-@pytest.mark.parametrize("name", ["not-json", "array", "name-number", "headers-array", "binary"])
+@pytest.mark.parametrize("name", CLASSES)
 @scenario(
     "malformed.contained",
     "A malformed message makes no exception escape the server's library.",
@@ -83,7 +99,7 @@ async def test_contained(server: Server, client: Client, tap: Tap, name: str) ->
     await server.settle()
 
 
-@pytest.mark.parametrize("name", ["not-json", "array", "name-number", "headers-array", "binary"])
+@pytest.mark.parametrize("name", CLASSES)
 @scenario(
     "malformed.contained-in-client",
     "A malformed message makes no exception escape the client's library.",

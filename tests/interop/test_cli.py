@@ -41,7 +41,35 @@ def test_a_mistake_is_named_and_is_status_2(
 ) -> None:
     assert main(["run", *arguments, "--results", str(tmp_path / "none")]) == 2
     assert says in capsys.readouterr().err
-    assert not (tmp_path / "none").exists()
+    assert not list(tmp_path.glob("none/*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["-n", "-1"], "-1 is negative"),
+        (["-n", "many"], "invalid _count value: 'many'"),
+        (["--patience", "0"], "0 is not between 0 and 3600"),
+        (["--patience", "nan"], "nan is not between 0 and 3600"),
+    ],
+)
+def test_an_impossible_number_is_refused(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["run", *arguments])
+    assert caught.value.code == 2
+    assert says in capsys.readouterr().err
+
+
+def test_results_that_cannot_be_written_stop_the_run_before_it_begins(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert main(["run", *QUICK, "--results", str(tmp_path / "file")]) == 2
+    said = capsys.readouterr()
+    assert "file: File exists" in said.err
+    assert "cells" not in said.out
 
 
 def test_a_peer_that_nobody_asked_for_by_name_is_shown_as_not_run(

@@ -21,7 +21,7 @@ def test_workers_bring_the_same_cells_home() -> None:
         return {(cell["scenario"], cell["verdict"]) for cell in cells}
 
     assert verdicts(shared) == verdicts(alone)
-    assert len(shared) == len(alone) == 7
+    assert len(shared) == len(alone) > 5
 
 
 def test_the_catalogue_has_ids_rules_and_both_severities() -> None:
