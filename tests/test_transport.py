@@ -382,6 +382,32 @@ class TestEnding:
             assert await gone(app) == CloseInfo(4001, "", "local")
             assert app.log == ["connected", "disconnected"]
 
+    async def test_events_that_cross_a_close(self) -> None:
+        """They are dropped, and the closing still waits for the peer's close frame."""
+        async with served() as (app, peer):
+            peer.answers = False
+            closing = asyncio.create_task(app.seen[0].close(4001, "bye"))
+            assert (await peer.closed()).code == 4001
+            for payload in ("{", '{"eventName":"echo","payload":1}'):
+                peer.writer.write(Frame(Opcode.TEXT, payload.encode()).serialize(mask=True))
+                peer.writer.write(Frame(Opcode.PING, b"there?").serialize(mask=True))
+                assert await within(peer.reader.readexactly(8)) == b"\x8a\x06there?"
+            assert not closing.done() and app.log == ["connected"]
+            answer = Frame(Opcode.CLOSE, b"\x0f\xa1bye").serialize(mask=True)
+            peer.writer.write(answer)
+            await within(closing)
+            await peer.eof()
+            assert app.log == ["connected", "disconnected"] and not app.errors
+
+    async def test_a_fault_that_crosses_a_close(self) -> None:
+        async with served() as (app, peer):
+            peer.answers = False
+            closing = asyncio.create_task(app.seen[0].close(4001))
+            assert (await peer.closed()).code == 4001
+            peer.writer.write(b"\x83\x80\0\0\0\0")  # no such opcode
+            await within(closing)
+            assert await gone(app) == CloseInfo(4001, "", "local")
+
     async def test_this_side_closes_what_the_peer_is_closing(self) -> None:
         async with served() as (app, peer):
             peer.send('{"eventName":"gate"}', '{"eventName":"echo","payload":1}', close=4000)

@@ -143,14 +143,27 @@ class WebSocketTransport(asyncio.Protocol):
         messages = self._messages(cast("list[Frame]", events))
         if self._info is not None:  # nothing that comes counts any more
             self._outbox.write(writes)
-        elif protocol.state is not State.OPEN:
+        elif self._is_at_end():
             self._end(messages, [*writes, *protocol.data_to_send()])
+        elif protocol.state is not State.OPEN:  # this side is closing: data comes too late
+            self._outbox.write(writes)
         else:
             self._outbox.write(writes)
             if messages:
                 self._read_since_idle += len(data)
                 dispatcher.feed(messages)
                 self._pause_if_behind(dispatcher)
+
+    def _is_at_end(self) -> bool:
+        """Whether nothing more can come: the peer said so, or the protocol has failed.
+
+        Until the peer has answered a close frame, what it sent before it read that still comes.
+        """
+        protocol = self._protocol
+        if protocol.state is State.OPEN:
+            return False
+        closing = self.connection is not None and self.connection.closed is not None
+        return not closing or protocol.close_rcvd is not None or protocol.parser_exc is not None
 
     def _messages(self, frames: list[Frame]) -> list[str | bytes]:
         """Return the messages that `frames` complete; text that is not UTF-8 ends them."""
