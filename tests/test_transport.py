@@ -300,6 +300,25 @@ class TestBackpressure:
             assert isinstance(error, ConnectionClosedError)
             assert (error.code, error.by) == (1006, None)
 
+    async def test_pings_of_a_peer_that_does_not_read(self) -> None:
+        """Their answers take no memory without bound, and the last is given in the end."""
+        async with served() as (app, peer):
+            narrow(app)
+            shell, most = app.shell, 0
+            for _ in range(400):
+                ping = Frame(Opcode.PING, b"x" * 125).serialize(mask=True)
+                peer.writer.write(ping * 500)
+                await within(peer.writer.drain())
+                most = max(most, shell._tcp.get_write_buffer_size())
+            assert 1 << 16 < most < 1 << 20  # of 25 MB
+            peer.writer.write(Frame(Opcode.PING, b"last").serialize(mask=True))
+            peer.answers = False
+            while (await peer.frame(Opcode.PONG)).data != b"last":
+                pass
+            assert shell._outbox._pong is None
+            peer.event("echo", 1)
+            assert (await peer.text())["payload"] == 1
+
 
 def narrow(app: App) -> None:
     """Make the kernel's buffer small, so that a peer which does not read is soon felt."""

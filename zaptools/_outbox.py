@@ -49,6 +49,7 @@ class Outbox:
         "_limits",
         "_loop",
         "_plain",
+        "_pong",
         "_protocol",
         "_size",
         "_tcp",
@@ -63,6 +64,7 @@ class Outbox:
         self._limits = limits
         self._loop = asyncio.get_running_loop()
         self._plain = False
+        self._pong: bytes | None = None
         self._frames: list[bytes] = []
         self._size = 0
         self._waiter: asyncio.Future[None] | None = None
@@ -151,7 +153,11 @@ class Outbox:
             self._tcp.write(frames[0] if len(frames) == 1 else b"".join(frames))
 
     def write(self, writes: list[bytes]) -> None:
-        """Write what the protocol wants written, at once, behind all that was sent."""
+        """Write what the protocol wants written, at once, behind all that was sent.
+
+        While the peer does not read, of its pongs only the last is kept, for when it reads
+        again: that one answers for all (RFC 6455, section 5.5.3), and takes no more memory.
+        """
         if not writes:
             return
         self.flush()
@@ -159,14 +165,23 @@ class Outbox:
             if self._tcp.is_closing():
                 return
             if data != SEND_EOF:
-                self._tcp.write(data)
-            elif self._tcp.can_write_eof():
+                if data[0] & 0x0F == Opcode.PONG and self._is_unread():
+                    self._pong = data
+                else:
+                    self._tcp.write(data)
+                continue
+            self._pong = None
+            if self._tcp.can_write_eof():
                 self._tcp.write_eof()
             else:
                 self._tcp.close()
 
+    def _is_unread(self) -> bool:
+        return self._tcp.get_write_buffer_size() > self._limits.write_bytes
+
     def drop(self) -> None:
         """Forget what is not written."""
+        self._pong = None
         self._frames = []
         self._size = 0
 
@@ -176,6 +191,9 @@ class Outbox:
 
     def resume(self) -> None:
         """Let the sends that wait go on, or find that the connection has ended."""
+        pong, self._pong = self._pong, None
+        if pong is not None and not self._tcp.is_closing():
+            self._tcp.write(pong)
         waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
