@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from websockets.frames import Opcode
 
-from tests.support import MS, until, within
+from tests.support import MS, PATIENCE, until, within
 from tests.support.app import App
 from tests.support.raw import RawPeer, raw_server
 from zaptools import (
@@ -251,6 +251,61 @@ async def test_a_connect_cancelled_when_it_is_open() -> None:
         await until(lambda: client.log[-1] == "disconnected")
         assert client.current_connection_state is ZapClientState.OFFLINE
         assert client.log == ["CONNECTING", "ONLINE", "connected", "OFFLINE", "disconnected"]
+
+
+@pytest.mark.parametrize("how", ["disconnect", "async with", "clean"])
+async def test_a_handler_that_does_not_end(how: str) -> None:
+    async with App() as app:
+        kind = ZapSubscriber if how == "clean" else ZapConsumer
+        client = kind(app.url(), limits=Limits(close_timeout=20 * MS))
+        running, ends = asyncio.Event(), []
+
+        async def stuck(context: Any) -> None:
+            running.set()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                ends.append("cancelled")
+                raise
+
+        client._book.events["echo"] = stuck
+        async with asyncio.timeout(PATIENCE):
+            if how == "async with":
+                async with client:
+                    await client.send_event("echo")
+                    await running.wait()
+            else:
+                await client.connect()
+                await client.send_event("echo")
+                await running.wait()
+                await (client.clean() if isinstance(client, ZapSubscriber) else client.disconnect())
+        assert ends == ["cancelled"]
+        assert client.current_connection_state is ZapClientState.OFFLINE
+        await client.connect()
+        await client.disconnect()
+
+
+async def test_a_handler_that_is_not_to_be_cancelled(caplog: pytest.LogCaptureFixture) -> None:
+    async with App() as app:
+        client = Client(app.url(), limits=Limits(close_timeout=20 * MS))
+        running, gate = asyncio.Event(), asyncio.Event()
+
+        async def stubborn(context: Any) -> None:
+            running.set()
+            while not gate.is_set():
+                try:
+                    await gate.wait()
+                except asyncio.CancelledError:
+                    continue
+
+        client._book.events["echo"] = stubborn
+        await client.connect()
+        await client.send_event("echo")
+        await within(running.wait())
+        await within(client.disconnect())
+        assert "does not end" in caplog.text
+        gate.set()
+        await until(lambda: client.log == LIFE)
 
 
 @pytest.mark.parametrize("code", [1005, 999, 2000])

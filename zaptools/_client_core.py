@@ -168,7 +168,8 @@ class ClientCore:
     async def disconnect(self, code: int = 1000, reason: str = "") -> None:
         """Disconnect, and return when the connection has ended. No-op when there is none.
 
-        Called while `connect` is under way, it makes that raise `ConnectError`.
+        Called while `connect` is under way, it makes that raise `ConnectError`. A handler that
+        still runs a close timeout after the end is cancelled, and waited for that long once more.
 
         Args:
             code: the close code. Default 1000, normal closure (RFC 6455, section 7.4.1).
@@ -186,7 +187,16 @@ class ClientCore:
         await transport.close(code, reason)
         await asyncio.shield(transport.lost)
         if transport.task is not asyncio.current_task():
-            await asyncio.shield(transport.over)
+            await self._wait_for_handlers(transport)
+
+    async def _wait_for_handlers(self, transport: ClientTransport) -> None:
+        timeout = self.limits.close_timeout
+        await asyncio.wait([transport.over], timeout=timeout)
+        if not transport.over.done() and transport.task is not None:
+            transport.task.cancel()
+            await asyncio.wait([transport.over], timeout=timeout)
+            if not transport.over.done():
+                logger.warning("a handler does not end, though it was cancelled")
 
     async def try_reconnect(self, period: float | timedelta) -> bool:
         """Wait, then connect once more, offering what the last `connect` offered.
