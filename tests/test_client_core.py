@@ -308,6 +308,23 @@ async def test_a_handler_that_is_not_to_be_cancelled(caplog: pytest.LogCaptureFi
         await until(lambda: client.log == LIFE)
 
 
+async def test_disconnecting_when_told_of_connecting() -> None:
+    class Doubtful(Client):
+        async def _tell_state(self, state: ZapClientState) -> None:
+            await super()._tell_state(state)
+            if state is ZapClientState.CONNECTING and self.log.count("CONNECTING") == 1:
+                await self.disconnect()
+
+    async with App() as app:
+        client = Doubtful(app.url())
+        with pytest.raises(ConnectError, match="disconnect was called"):
+            await within(client.connect())
+        assert client.log == ["CONNECTING", "OFFLINE"] and not app.log
+        await client.connect()
+        assert client.is_connected
+        await client.disconnect()
+
+
 @pytest.mark.parametrize("code", [1005, 999, 2000])
 async def test_codes_that_no_frame_may_carry(code: int) -> None:
     async with App() as app:

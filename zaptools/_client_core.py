@@ -71,6 +71,7 @@ class ClientCore:
         self._transport: ClientTransport | None = None
         self._opening: asyncio.Task[None] | None = None
         self._online: asyncio.Future[None] | None = None
+        self._given_up = False
         self._protocols: Sequence[str] = ()
         self._headers: Mapping[str, str] = {}
         self._book = HandlerBook()
@@ -121,8 +122,11 @@ class ClientCore:
         self._headers = dict(headers or {})
         self._state = ZapClientState.CONNECTING
         self._transport = None
+        self._given_up = False
         try:
             await self._tell_state(ZapClientState.CONNECTING)
+            if self._given_up:
+                raise asyncio.CancelledError
             self._online = asyncio.get_running_loop().create_future()
             self._opening = asyncio.ensure_future(self._open())
             await self._opening
@@ -183,6 +187,8 @@ class ClientCore:
         if transport is None:
             if self._opening is not None:
                 self._opening.cancel()
+            elif self._state is ZapClientState.CONNECTING:
+                self._given_up = True
             return
         await transport.close(code, reason)
         await asyncio.shield(transport.lost)
