@@ -374,6 +374,45 @@ class TestLife:
         assert log == ["connected", "disconnected"] and wired.finished == 1
 
 
+class Fatal(BaseException):
+    pass
+
+
+def fatal(ctx: EventContext) -> None:
+    raise Fatal("oh no")
+
+
+class TestWhatIsNoException:
+    @pytest.mark.parametrize("where", ["connected", "a", "any", "disconnected"])
+    async def test_it_is_reported_and_ends_the_connection(self, where: str) -> None:
+        log = Log("a")
+        if where == "any":
+            log.register.on_any_event(fatal)
+        else:
+            log.register.on_event(where, fatal)
+        wired = Wired(log.register)
+        wired.dispatcher.feed([event("a", 1), event("a", 2)])
+        if where == "disconnected":
+            wired.dispatcher.end()
+        task = wired.dispatcher.task
+        if task is not None:
+            with pytest.raises(Fatal):
+                await task
+        assert [entry[1] for entry in log if entry[0] == "error"] == ["Fatal"]
+        assert wired.transport.aborted and wired.finished == 1 and not wired.dispatcher.busy
+        assert (("a", 2) in log) is (where == "disconnected")
+        assert log.count("disconnected") == (where != "disconnected")
+
+    async def test_without_an_error_handler(self, caplog: pytest.LogCaptureFixture) -> None:
+        register = EventRegister()
+        register.on_event("a", fatal)
+        wired = Wired(register)
+        wired.dispatcher.feed([event("a")])
+        await wired.settle()
+        assert "the handler of 'a' failed" in caplog.text and "oh no" in caplog.text
+        assert wired.transport.aborted and wired.finished == 1
+
+
 class TestConnection:
     async def test_identity(self) -> None:
         one, other = Wired(EventRegister()).connection, Wired(EventRegister()).connection

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import SimpleNamespace
@@ -19,6 +18,7 @@ from uuid import uuid4
 import msgspec
 
 from ._groups import Member
+from ._tasks import ends_task, spawn
 from .exceptions import CloseSide, CodecError, ConnectionClosedError, ReservedEventError
 from .protocol import LIFECYCLE_EVENTS, EventData, decode_event, encode_event
 from .registry import Handler, HandlerBook
@@ -265,7 +265,7 @@ class Dispatcher:
         if self._running:
             return
         self._running = True
-        task = _spawn(self.run())
+        task = spawn(self.run())
         if not task.done():
             self.task = task
 
@@ -281,10 +281,13 @@ class Dispatcher:
             self._on_idle()
             if self._ended:
                 await self._finish()
-        except asyncio.CancelledError:
+        except GeneratorExit:
+            raise
+        except BaseException as exc:
             self._connection._transport.abort()
             self._queue.clear()
-            await self._finish()
+            if not isinstance(exc, (KeyboardInterrupt, SystemExit)):  # these are in a hurry
+                await self._finish()
             raise
         finally:
             self._running = False
@@ -330,7 +333,7 @@ class Dispatcher:
                     result = handler(context)
                     if result is not None and inspect.isawaitable(result):
                         await result
-                except (Exception, asyncio.CancelledError) as exc:
+                except BaseException as exc:
                     await self._report(exc, event)
             elif any_event is None:
                 logger.debug("no handler for the event %r", name)
@@ -347,17 +350,22 @@ class Dispatcher:
             result = handler(context)
             if result is not None and inspect.isawaitable(result):
                 await result
-        except (Exception, asyncio.CancelledError) as exc:
+        except BaseException as exc:
             await self._report(exc, context.event_data)
 
     async def _report(self, error: BaseException, source: EventData | None) -> None:
         """Bring `error` to the error handler, or to the log if there is none.
 
-        A CancelledError is raised again when it is this task that is cancelled; it is a
-        handler's own failure when the handler awaited something that somebody cancelled.
+        What is no Exception is raised again after that, and ends the connection; at once if it
+        is no failure. A CancelledError is one unless it is this task that is cancelled.
         """
-        if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+        if ends_task(error):
             raise error
+        await self._tell(error, source)
+        if not isinstance(error, (Exception, asyncio.CancelledError)):
+            raise error
+
+    async def _tell(self, error: BaseException, source: EventData | None) -> None:
         handler = self._book.lifecycle.get("error")
         if handler is None:
             _log(self._connection, error, source)
@@ -370,7 +378,7 @@ class Dispatcher:
             if result is not None and inspect.isawaitable(result):
                 await result
         except (Exception, asyncio.CancelledError) as exc:
-            if isinstance(exc, asyncio.CancelledError) and _is_cancelled():
+            if ends_task(exc):
                 raise
             logger.error("the error handler failed", exc_info=exc)
 
@@ -386,15 +394,3 @@ def _log(connection: WebSocketConnection, error: BaseException, source: EventDat
     else:
         name = source.event_name
         logger.error("%s: the handler of %r failed", connection.id, name, exc_info=error)
-
-
-def _is_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
-
-
-def _spawn(coroutine: Any) -> asyncio.Task[None]:
-    """Start a task; from Python 3.12 on it runs at once, up to where it first has to wait."""
-    if sys.version_info >= (3, 12):
-        return asyncio.Task(coroutine, loop=asyncio.get_running_loop(), eager_start=True)
-    return asyncio.get_running_loop().create_task(coroutine)
