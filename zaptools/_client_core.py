@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from ._compression import Compression
+from ._offers import check_headers, check_subprotocols
 from ._opening import ClientTransport, open_transport, parse_url
 from .connection import CloseInfo, EventContext, WebSocketConnection, check_close, new_id
 from .exceptions import (
@@ -115,11 +116,12 @@ class ClientCore:
         Raises:
             AlreadyConnectedError: the client is connected, or about to be.
             ConnectError: no connection came about; the state is `ZapClientState.ERROR` then.
+            TypeError: `protocols` or `headers` are not of strings.
+            ValueError: no request may carry one of them.
         """
         if self._state in (ZapClientState.CONNECTING, ZapClientState.ONLINE):
             raise AlreadyConnectedError(self.url)
-        self._protocols = list(protocols or ())
-        self._headers = dict(headers or {})
+        self._protocols, self._headers = check_subprotocols(protocols), check_headers(headers)
         self._state = ZapClientState.CONNECTING
         self._transport = None
         self._given_up = False

@@ -20,6 +20,7 @@ from websockets.typing import Origin, Subprotocol
 from ._broadcast import BroadcastResult, Exclude, broadcast
 from ._compression import Compression, server_extensions
 from ._ids import IdStrategy, claim_id
+from ._offers import check_origins, check_subprotocols
 from .connection import Dispatcher, WebSocketConnection, new_id
 from .exceptions import NameTakenError, ServerStateError
 from .limits import Limits
@@ -99,8 +100,10 @@ class ZapServer(EventRegister):
         self._port = port
         self._id_strategy = id_strategy
         self._extensions = server_extensions(compression)
-        self._origins = cast("Sequence[Origin | None] | None", origins)
-        self._subprotocols = [Subprotocol(name) for name in subprotocols] or None
+        self._origins = cast("Sequence[Origin | None] | None", check_origins(origins))
+        self._subprotocols = [
+            Subprotocol(name) for name in check_subprotocols(subprotocols)
+        ] or None
         self._ssl = ssl
         self._listener: asyncio.Server | None = None
         self._shells: set[_ServerTransport] = set()

@@ -1,0 +1,76 @@
+"""What is refused before an opening handshake, and who refuses it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support import within
+from tests.support.app import App
+from zaptools import ZapClientState, ZapConsumer, ZapServer
+from zaptools._offers import check_headers, check_origins, check_subprotocols
+
+HEADERS: list[tuple[Any, type[Exception]]] = [
+    ({"x": 1}, TypeError),
+    ({1: "x"}, TypeError),
+    ({"x": b"y"}, TypeError),
+    ({"x": "a\r\nY: b"}, ValueError),
+    ({"x": "a\0"}, ValueError),
+    ({"x y": "1"}, ValueError),
+    ({"": "1"}, ValueError),
+    ({"x": "\ud800"}, ValueError),
+]
+
+SUBPROTOCOLS: list[tuple[Any, type[Exception]]] = [
+    ("chat", TypeError),
+    (b"chat", TypeError),
+    ([1], TypeError),
+    ([""], ValueError),
+    (["a b"], ValueError),
+    (["a\n"], ValueError),
+    (["a", "a"], ValueError),
+]
+
+
+def test_what_is_good() -> None:
+    assert check_headers(None) == {}
+    assert check_headers({"X-a": "é\t 1", "B": ""}) == {"X-a": "é\t 1", "B": ""}
+    assert check_subprotocols(None) == []
+    assert check_subprotocols(("v1.chat", "v2")) == ["v1.chat", "v2"]
+    assert check_origins(None) is None
+    assert check_origins(("http://a", None)) == ["http://a", None]
+
+
+@pytest.mark.parametrize(("headers", "error"), HEADERS)
+async def test_a_clients_headers(headers: Any, error: type[Exception]) -> None:
+    await refused({"headers": headers}, error)
+
+
+@pytest.mark.parametrize(("names", "error"), SUBPROTOCOLS)
+async def test_a_clients_subprotocols(names: Any, error: type[Exception]) -> None:
+    await refused({"protocols": names}, error)
+
+
+async def refused(options: Any, error: type[Exception]) -> None:
+    """`connect` raises at once, and the client is as it was."""
+    async with App() as app:
+        client = ZapConsumer(app.url())
+        with pytest.raises(error):
+            await within(client.connect(**options))
+        assert client.current_connection_state is ZapClientState.OFFLINE
+        await within(client.connect())
+        await within(client.disconnect())
+        assert len(app.seen) == 1
+
+
+@pytest.mark.parametrize(("names", "error"), SUBPROTOCOLS)
+def test_a_servers_subprotocols(names: Any, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        ZapServer(subprotocols=names)
+
+
+@pytest.mark.parametrize("origins", ["http://a", b"http://a", [1]])
+def test_a_servers_origins(origins: Any) -> None:
+    with pytest.raises(TypeError):
+        ZapServer(origins=origins)
