@@ -54,6 +54,61 @@ class TestLife:
             with pytest.raises(ServerStateError, match="has been started"):
                 await server.start()
 
+    async def test_starting_twice_at_once(self) -> None:
+        server = ZapServer(port=0)
+        first, second = await asyncio.gather(server.start(), server.start(), return_exceptions=True)
+        assert first is None and isinstance(second, ServerStateError)
+        await server.close()
+        await server.start()
+        await server.close()
+
+    async def test_closing_twice_at_once(self) -> None:
+        """Each waits for the handlers, also when the first does not wait any more."""
+        async with App() as app, raw_client(app.port) as peer:
+            peer.event("gate", 1)
+            await until(lambda: app.shell._dispatcher.busy)
+            first, second = (asyncio.create_task(app.close()) for _ in range(2))
+            await peer.closed()
+            first.cancel()
+            await asyncio.sleep(5 * MS)
+            assert first.cancelled() and not second.done()
+            with pytest.raises(ServerStateError, match="is closing"):
+                await app.start()
+            app.gate.set()
+            await within(second)
+            assert app.log == ["connected", 1, "disconnected"] and not app._shells
+
+    async def test_two_handlers_close(self) -> None:
+        async with App() as app, raw_client(app.port) as one, raw_client(app.port) as other:
+            app.on_event("stop", lambda ctx: app.close())
+            one.event("stop")
+            other.event("stop")
+            await within(asyncio.gather(one.closed(), other.closed()))
+            await within(app.close())
+
+    async def test_closing_has_one_deadline(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("zaptools.server._GRACE", 10 * MS)
+        app, gate = App(limits=Limits(close_timeout=100 * MS)), asyncio.Event()
+
+        @app.on_event("stubborn")
+        async def stubborn(ctx: EventContext) -> None:
+            while not gate.is_set():
+                try:
+                    await gate.wait()
+                except asyncio.CancelledError:
+                    continue
+
+        await app.start()
+        async with raw_client(app.port) as peer:
+            peer.event("stubborn")
+            await until(lambda: app.shell._dispatcher.busy)
+            loop = asyncio.get_running_loop()
+            began = loop.time()
+            await within(app.close())
+            assert loop.time() - began < 190 * MS
+            gate.set()
+            await until(lambda: not app._shells)
+
     async def test_closing_twice_and_starting_again(self) -> None:
         app = App()
         await app.close()

@@ -34,6 +34,9 @@ logger.addHandler(logging.NullHandler())
 
 _GOING_AWAY = 1001
 
+_GRACE = 1.0
+"""Seconds that handlers have to end once a closing server has cancelled them."""
+
 
 class ZapServer(EventRegister):
     """A WebSocket server for zaptools events.
@@ -106,6 +109,8 @@ class ZapServer(EventRegister):
         ] or None
         self._ssl = ssl
         self._listener: asyncio.Server | None = None
+        self._starting = False
+        self._closing: asyncio.Task[None] | None = None
         self._shells: set[_ServerTransport] = set()
         self._connections: dict[str, WebSocketConnection] = {}
 
@@ -125,38 +130,52 @@ class ZapServer(EventRegister):
         """Begin to listen.
 
         Raises:
-            ServerStateError: the server has been started.
+            ServerStateError: the server has been started, or is closing.
             OSError: the address cannot be bound.
         """
-        if self._listener is not None:
+        if self._starting or self._listener is not None:
             raise ServerStateError("the server has been started")
+        if self._closing is not None and not self._closing.done():
+            raise ServerStateError("the server is closing")
         loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(
-            lambda: _ServerTransport(self), self.host, self._port, ssl=self._ssl
-        )
+        self._starting = True
+        try:
+            self._listener = await loop.create_server(
+                lambda: _ServerTransport(self), self.host, self._port, ssl=self._ssl
+            )
+        finally:
+            self._starting = False
         logger.info("listening on %s:%d%s", self.host, self.port, self.path)
 
     async def close(self) -> None:
         """Stop listening, close each connection with 1001, and wait for their handlers.
 
         Waits for the ``disconnected`` handlers too, but no longer than the close timeout;
-        handlers that still run then are cancelled. Does nothing if the server is not started.
+        handlers that still run then are cancelled, and have a second to end. Waits for a closing
+        that is under way; a handler that calls this waits for the other connections' handlers
+        if it is the first, else for nothing. Does nothing if the server is not started.
         """
-        if self._listener is None:
+        here = asyncio.current_task()
+        if self._listener is not None:
+            listener, self._listener = self._listener, None
+            listener.close()
+            self._closing = asyncio.create_task(self._close(here))
+        elif self._closing is None or any(shell.task is here for shell in self._shells):
             return
-        listener, self._listener = self._listener, None
-        listener.close()
+        await asyncio.shield(self._closing)
+
+    async def _close(self, closer: asyncio.Task[Any] | None) -> None:
         shells = list(self._shells)
         for shell in shells:
             shell.start_close(_GOING_AWAY, "")
-        here = asyncio.current_task()
-        waits = [shell.over for shell in shells if shell.task is not here]
-        late = await self._wait(waits)
+        waits = [shell.over for shell in shells if shell.task is not closer]
+        late = await self._wait(waits, self.limits.close_timeout)
         if late:
             for shell in shells:
                 if shell.over in late:
                     shell.cancel()
-            await self._wait(late)
+            await self._wait(late, _GRACE)
+        self._closing = None
         logger.info("closed")
 
     async def broadcast(
@@ -182,10 +201,13 @@ class ZapServer(EventRegister):
             self._connections.pop(shell._id, None)
             self._book.ids.discard(shell._id)
 
-    async def _wait(self, waits: Sequence[asyncio.Future[None]]) -> Sequence[asyncio.Future[None]]:
+    @staticmethod
+    async def _wait(
+        waits: Sequence[asyncio.Future[None]], seconds: float | None
+    ) -> Sequence[asyncio.Future[None]]:
         if not waits:
             return ()
-        _, late = await asyncio.wait(waits, timeout=self.limits.close_timeout)
+        _, late = await asyncio.wait(waits, timeout=seconds)
         return list(late)
 
     async def __aenter__(self) -> Self:
