@@ -267,6 +267,11 @@ class TestDecode:
         for data in (text, text.encode(), bytearray(text.encode())):
             assert decode_event(data) == EventData("x", payload, headers)
 
+    def test_escapes_of_other_characters_are_no_reason_to_doubt(self) -> None:
+        assert protocol._keys_are_distinct('{"a":"\\u003cb\\u003e"}')
+        assert not protocol._keys_are_distinct('{"a":"\\u003a"}')
+        assert not protocol._keys_are_distinct('{"a":"\\u003A"}')
+
     def test_headers_are_not_shared(self) -> None:
         first, second = (decode_event('{"eventName":"x"}') for _ in range(2))
         assert first.headers is not second.headers

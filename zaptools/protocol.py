@@ -174,7 +174,7 @@ def _keys_are_distinct(text: str) -> bool:
     Of two equal keys the decoder keeps one, which loses at least one colon; nothing adds a
     colon but an escaped one in a string.
     """
-    if "\\u003" in text:
+    if "\\u003a" in text or "\\u003A" in text:
         return False
     try:
         again = _encode(_decode_any(text))
