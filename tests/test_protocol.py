@@ -264,7 +264,7 @@ class TestDecode:
         ],
     )
     def test_accepted(self, text: str, payload: Any, headers: dict[str, Any]) -> None:
-        for data in (text, text.encode(), bytearray(text.encode())):
+        for data in (text, text.encode(), bytearray(text.encode()), memoryview(text.encode())):
             assert decode_event(data) == EventData("x", payload, headers)
 
     def test_escapes_of_other_characters_are_no_reason_to_doubt(self) -> None:
@@ -355,6 +355,11 @@ class TestDecode:
             with pytest.raises(CodecError) as info:
                 decode_event(data)
             assert (info.value.reason, info.value.where) == ("not-utf8", 14)
+
+    def test_what_is_neither_text_nor_bytes(self) -> None:
+        for data in (None, 1, {"eventName": "x"}):
+            with pytest.raises(TypeError, match="a message must be str or bytes, not "):
+                decode_event(data)  # type: ignore[arg-type]  # that is the point
 
     def test_nesting_is_a_parameter(self) -> None:
         text = '{"eventName":"x","payload":[[{"a":[]}]],"headers":{}}'

@@ -130,7 +130,9 @@ def encode_event(
     return data
 
 
-def decode_event(data: bytes | bytearray | str, *, max_depth: int = MAX_DEPTH) -> EventData:
+def decode_event(
+    data: bytes | bytearray | memoryview | str, *, max_depth: int = MAX_DEPTH
+) -> EventData:
     """Return the event that a message's text holds.
 
     Args:
@@ -140,6 +142,7 @@ def decode_event(data: bytes | bytearray | str, *, max_depth: int = MAX_DEPTH) -
     Raises:
         CodecError: the text is no event; `reason` and `where` say why. Nothing else is raised,
             whatever the text.
+        TypeError: `data` is neither text nor bytes.
     """
     text = data if type(data) is str else _from_utf8(data)
     try:
@@ -183,9 +186,13 @@ def _keys_are_distinct(text: str) -> bool:
     return again.count(b":") == text.count(":")
 
 
-def _from_utf8(data: bytes | bytearray | str) -> str:
+def _from_utf8(data: bytes | bytearray | memoryview | str) -> str:
     if isinstance(data, str):
         return str(data)
+    if isinstance(data, memoryview):
+        data = bytes(data)
+    elif not isinstance(data, (bytes, bytearray)):
+        raise TypeError(f"a message must be str or bytes, not {type(data).__name__}")
     try:
         return data.decode()
     except UnicodeDecodeError as exc:
