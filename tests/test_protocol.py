@@ -370,10 +370,19 @@ class TestDecode:
         assert len(decode_event(wide).payload) == 1000
 
     def test_long_texts_are_not_searched(self) -> None:
-        text = '{"eventName":"x","payload":{"a":1,"a":"%s"}}' % ("x" * (1 << 16))
-        with pytest.raises(CodecError) as info:
-            decode_event(text)
-        assert info.value.where == "$"
+        deep = "[" * 300 + "]" * 300
+        for part, reason in (
+            ('"b":1,"b":1', "duplicate-key"),
+            ('"b":NaN', "number"),
+            ('"b":1e400', "number"),
+            ('"b":%s' % ("9" * 5000), "number"),
+            ('"b":"\\ud800"', "surrogate"),
+            ('"b":%s' % deep, "nesting"),
+        ):
+            text = '{"eventName":"x","payload":{%s,"a":"%s"}}' % (part, "x" * (1 << 16))
+            with pytest.raises(CodecError) as info:
+                decode_event(text)
+            assert (info.value.reason, info.value.where) == (reason, "$")
 
     def test_subclasses_of_str(self) -> None:
         assert decode_event(Text('{"eventName":"x"}')).event_name == "x"

@@ -202,12 +202,13 @@ def _from_utf8(data: bytes | bytearray | memoryview | str) -> str:
 
 def _decode_slowly(text: str, max_depth: int) -> EventData:
     """Decode with every rule checked one by one: the definition of what `decode_event` does."""
-    strange = False
+    strange = ""
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         nonlocal strange
         result = dict(items)
-        strange = strange or len(result) != len(items)
+        if len(result) != len(items):
+            strange = strange or "duplicate-key"
         return result
 
     def number(token: str) -> float | int:
@@ -215,13 +216,14 @@ def _decode_slowly(text: str, max_depth: int) -> EventData:
         try:
             return int(token)
         except ValueError:
-            strange = True
+            strange = strange or "number"
             return 0
 
     def fraction(token: str) -> float:
         nonlocal strange
         value = float(token)
-        strange = strange or not math.isfinite(value)
+        if not math.isfinite(value):
+            strange = strange or "number"
         return value
 
     try:
@@ -237,8 +239,12 @@ def _decode_slowly(text: str, max_depth: int) -> EventData:
     except json.JSONDecodeError as exc:
         where = len(text[: exc.pos].encode(errors="surrogatepass"))
         raise CodecError("not-json", where=where, text=text, detail=exc.msg) from None
-    if strange or _has_surrogate(text, value) or _jsonpath.depth(value) > max_depth:
-        _refuse_text(text, max_depth)
+    if not strange and _has_surrogate(text, value):
+        strange = "surrogate"
+    if not strange and _jsonpath.depth(value) > max_depth:
+        strange = "nesting"
+    if strange:
+        _refuse_text(text, max_depth, strange)
     return _from_object(text, value)
 
 
@@ -272,13 +278,12 @@ def _from_object(text: str, value: Any) -> EventData:
     return EventData(name, value.get("payload"), headers)
 
 
-def _refuse_text(text: str, max_depth: int) -> NoReturn:
+def _refuse_text(text: str, max_depth: int, reason: str) -> NoReturn:
     if len(text) <= _LOCATE_LIMIT:
         problem = _jsonpath.find_in_text(text, max_depth)
         if problem is not None:
             raise CodecError(problem.reason, where=problem.where, text=text, detail=problem.detail)
-    detail = "a duplicate key, a number out of range, a lone surrogate or too deep a nesting"
-    raise CodecError("not-json", text=text, detail=detail)
+    raise CodecError(reason, text=text, detail="somewhere in a text too long to search")
 
 
 def _as_str(name: Any) -> str:
