@@ -339,6 +339,11 @@ class TestDecode:
             ('{"eventName":"x","payload":"\ud800"}', "surrogate", "$.payload"),
             ('{"eventName":"\\ud800"}', "surrogate", "$.eventName"),
             ('{"eventName":"x","payload":%s}' % ("[" * 300 + "]" * 300), "nesting", None),
+            (
+                '{"eventName":"x","payload":1,"headers":{},"o":%s}' % ("[" * 300 + "]" * 300),
+                "nesting",
+                None,
+            ),
             ('{"eventName":"x","payload":%s}' % ("[" * 90_000 + "]" * 90_000), "nesting", "$"),
         ],
     )
@@ -366,6 +371,10 @@ class TestDecode:
         assert decode_event(text, max_depth=5)
         with pytest.raises(CodecError, match=r"nesting at \$\.payload\[0\]\[0\]\.a"):
             decode_event(text, max_depth=4)
+        ignored = '{"eventName":"x","payload":1,"o":%s}'
+        assert decode_event(ignored % ("[" * (MAX_DEPTH - 1) + "]" * (MAX_DEPTH - 1)))
+        with pytest.raises(CodecError, match="nesting"):
+            decode_event(ignored % ("[" * MAX_DEPTH + "]" * MAX_DEPTH))
         wide = encode_event("x", [[1]] * 1000)
         assert len(decode_event(wide).payload) == 1000
 

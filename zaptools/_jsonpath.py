@@ -14,7 +14,15 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-__all__ = ["Problem", "depth", "find_in_text", "find_in_value", "has_nonfinite", "to_plain"]
+__all__ = [
+    "Problem",
+    "depth",
+    "find_in_text",
+    "find_in_value",
+    "has_nonfinite",
+    "measure",
+    "to_plain",
+]
 
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],:]|[^\s{}\[\],:"]+', re.DOTALL)
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -124,12 +132,18 @@ def _children(value: Any) -> Iterable[Any]:
 
 def depth(value: Any) -> int:
     """Return how deep arrays and objects lie in each other: 0 for a scalar, 1 for ``[]``."""
-    levels = 0
+    return measure(value)[0]
+
+
+def measure(value: Any) -> tuple[int, int]:
+    """Return how deep arrays and objects lie in each other, and how many there are."""
+    levels = count = 0
     level = [value] if isinstance(value, _CONTAINERS) else []
     while level:
         levels += 1
+        count += len(level)
         level = [c for v in level for c in _children(v) if isinstance(c, _CONTAINERS)]
-    return levels
+    return levels, count
 
 
 def has_nonfinite(value: Any) -> bool:

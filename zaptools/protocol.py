@@ -165,9 +165,14 @@ def decode_event(
         )
     ) and not _keys_are_distinct(text):
         return _decode_slowly(text, max_depth)
-    if len(text) > 2 * max_depth and text.count("[") + text.count("{") > max_depth:
-        if 1 + max(_jsonpath.depth(payload), _jsonpath.depth(headers)) > max_depth:
-            return _decode_slowly(text, max_depth)
+    if len(text) > 2 * max_depth:
+        brackets = text.count("[") + text.count("{")
+        if brackets > max_depth:
+            in_payload, seen = _jsonpath.measure(payload)
+            in_headers, more = _jsonpath.measure(headers)
+            # What was not seen is in strings, or in keys that are ignored.
+            if 1 + max(in_payload, in_headers) > max_depth or brackets - seen - more >= max_depth:
+                return _decode_slowly(text, max_depth)
     return event
 
 
