@@ -200,6 +200,12 @@ class TestEncode:
         with pytest.raises(CodecError, match=r"number at \$\.payload: an integer of 16610 bits"):
             encode_event("x", 10**5000)
 
+    def test_a_key_with_more_digits_than_python_writes(self) -> None:
+        for payload, where in (({10**5000: 1}, "$.payload"), ([{10**5000: 1}], "$.payload[0]")):
+            with pytest.raises(CodecError) as info:
+                encode_event("x", payload)
+            assert (info.value.reason, info.value.where) == ("number", where)
+
     def test_names_and_headers(self) -> None:
         for name in (None, 1, b"x"):
             with pytest.raises(CodecError) as info:

@@ -28,6 +28,7 @@ _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],:]|[^\s{}\[\],:"]+', re.D
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _INTEGER = re.compile(r"-?[0-9]+\Z")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_NAN = re.compile(r"[+-]?(?:s?nan[0-9]*|inf(?:inity)?)\Z", re.IGNORECASE)
 _CONTAINERS = (dict, list, tuple, set, frozenset)
 _EXACT = (str, int, float, bool, *_CONTAINERS)
 
@@ -228,10 +229,16 @@ def _items(value: Any) -> Iterator[tuple[Any, Any]]:
 
 def _bad_key(path: str, value: dict[Any, Any]) -> Problem | None:
     for key in value:
-        if not isinstance(key, (str, int, float)) or isinstance(key, bool):
+        plain = _builtin(key)
+        if not isinstance(plain, (str, int, float)) or isinstance(plain, bool):
             return Problem("type", path, f"a key of type {type(key).__name__}")
-        if isinstance(key, str) and _SURROGATE.search(key):
-            return Problem("surrogate", path, "a key with a lone surrogate")
+        if isinstance(plain, str):
+            if _SURROGATE.search(plain):
+                return Problem("surrogate", path, "a key with a lone surrogate")
+            if type(plain) is not type(key) and _NAN.match(plain) and not isinstance(key, str):
+                return Problem("number", path, f"the key {plain} is not JSON")
+        elif (problem := _bad_leaf(path, plain)) is not None:
+            return problem._replace(detail=f"as a key, {problem.detail}")
     return None
 
 
