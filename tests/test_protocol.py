@@ -392,9 +392,10 @@ class TestDecode:
             ('"b":1e400', "number"),
             ('"b":%s' % ("9" * 5000), "number"),
             ('"b":"\\ud800"', "surrogate"),
-            ('"b":%s' % deep, "nesting"),
+            ('"b":' + deep, "nesting"),
         ):
-            text = '{"eventName":"x","payload":{%s,"a":"%s"}}' % (part, "x" * (1 << 16))
+            long = '"a":"' + "x" * (1 << 16) + '"'
+            text = '{"eventName":"x","payload":{' + part + "," + long + "}}"
             with pytest.raises(CodecError) as info:
                 decode_event(text)
             assert (info.value.reason, info.value.where) == (reason, "$")
