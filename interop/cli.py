@@ -72,8 +72,8 @@ def _parser() -> argparse.ArgumentParser:
                      help="a peer that must be able to run: exit 2 if it cannot")  # fmt: skip
     run.add_argument("--engine", choices=["local", "compose"], default="local",
                      help="processes of this machine (default), or running services")  # fmt: skip
-    run.add_argument("-n", "--workers", type=_count, default=(os.cpu_count() or 1) + 1,
-                     help="worker processes, 0 for none (default: one more than cores, "
+    run.add_argument("-n", "--workers", type=_count, default=2 * (os.cpu_count() or 1),
+                     help="worker processes, 0 for none (default: two a core, "
                           "since cells also wait: %(default)s)")  # fmt: skip
     run.add_argument("--results", type=Path, default=ROOT / "results", metavar="DIR",
                      help="where to write the reports (default: results)")  # fmt: skip
