@@ -213,7 +213,7 @@ async def _open(engine: Engine, api: Api, who: str) -> Session:
         if (id(engine), api.peer) not in _probed:
             await _probe(session, api)
             _probed.add((id(engine), api.peer))
-    except BaseException:
+    except BaseException:  # cancellation too: whoever does not get the session cannot close it
         await session.close()
         raise
     return session

@@ -283,7 +283,7 @@ class Dispatcher:
                 await self._finish()
         except GeneratorExit:
             raise
-        except BaseException as exc:
+        except BaseException as exc:  # whatever it is, the end is told and it goes on
             self._connection._transport.abort()
             self._queue.clear()
             if not isinstance(exc, (KeyboardInterrupt, SystemExit)):  # these are in a hurry
@@ -333,7 +333,7 @@ class Dispatcher:
                     result = handler(context)
                     if result is not None and inspect.isawaitable(result):
                         await result
-                except BaseException as exc:
+                except BaseException as exc:  # _report raises again what is no failure
                     await self._report(exc, event)
             elif any_event is None:
                 logger.debug("no handler for the event %r", name)
@@ -350,7 +350,7 @@ class Dispatcher:
             result = handler(context)
             if result is not None and inspect.isawaitable(result):
                 await result
-        except BaseException as exc:
+        except BaseException as exc:  # as in _drain
             await self._report(exc, context.event_data)
 
     async def _report(self, error: BaseException, source: EventData | None) -> None:
