@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .client import EventCallback, Stream, ZapClientState, ZapConsumer, ZapSubscriber
+from .client import EventCallback, Stream, ZapClient, ZapClientState, ZapConsumer, ZapSubscriber
 from .connection import CloseInfo, EventContext, Transport, WebSocketConnection
 from .exceptions import (
     AlreadyConnectedError,
@@ -23,6 +23,7 @@ from .exceptions import (
 from .limits import Limits
 from .protocol import LIFECYCLE_EVENTS, EventData, decode_event, encode_event
 from .registry import EventRegister, Handler
+from .request import ConnectionRequest, Headers
 from .server import ZapServer
 
 __all__ = [
@@ -34,12 +35,14 @@ __all__ = [
     "ConnectError",
     "ConnectTimeoutError",
     "ConnectionClosedError",
+    "ConnectionRequest",
     "EventCallback",
     "EventContext",
     "EventData",
     "EventRegister",
     "Handler",
     "HandshakeError",
+    "Headers",
     "InvalidUrlError",
     "Limits",
     "NotConnectedError",
@@ -50,6 +53,7 @@ __all__ = [
     "Stream",
     "Transport",
     "WebSocketConnection",
+    "ZapClient",
     "ZapClientState",
     "ZapConsumer",
     "ZapError",

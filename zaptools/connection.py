@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import SimpleNamespace
@@ -18,9 +17,11 @@ from uuid import uuid4
 
 import msgspec
 
+from ._tasks import is_cancelled, spawn
 from .exceptions import CloseSide, CodecError, ConnectionClosedError, ReservedEventError
 from .protocol import LIFECYCLE_EVENTS, EventData, decode_event, encode_event
 from .registry import Handler, HandlerBook
+from .request import NO_REQUEST, ConnectionRequest
 
 __all__ = ["CloseInfo", "Dispatcher", "EventContext", "Transport", "WebSocketConnection", "new_id"]
 
@@ -79,13 +80,30 @@ class WebSocketConnection:
 
     Attributes:
         id: ``zpt-<uuid4>``.
+        request: the request of its opening handshake; an empty one on a client's side.
         closed: how the connection ended; None while it is open.
     """
 
-    __slots__ = ("__weakref__", "_omit_empty_headers", "_state", "_transport", "closed", "id")
+    __slots__ = (
+        "__weakref__",
+        "_omit_empty_headers",
+        "_state",
+        "_transport",
+        "closed",
+        "id",
+        "request",
+    )
 
-    def __init__(self, id: str, transport: Transport, *, omit_empty_headers: bool = False) -> None:
+    def __init__(
+        self,
+        id: str,
+        transport: Transport,
+        *,
+        request: ConnectionRequest = NO_REQUEST,
+        omit_empty_headers: bool = False,
+    ) -> None:
         self.id = id
+        self.request = request
         self.closed: CloseInfo | None = None
         self._transport = transport
         self._omit_empty_headers = omit_empty_headers
@@ -263,7 +281,7 @@ class Dispatcher:
         if self._running:
             return
         self._running = True
-        task = _spawn(self.run())
+        task = spawn(self.run())
         if not task.done():
             self.task = task
 
@@ -287,6 +305,20 @@ class Dispatcher:
         finally:
             self._running = False
             self.task = None
+
+    def hold(self, message: str | bytes) -> None:
+        """Take a message for later."""
+        self._queue.append(message)
+
+    async def handle(self, message: str | bytes) -> None:
+        """Take a message and handle it here: for a shell that has a task of its own."""
+        self._queue.append(message)
+        await self.run()
+
+    async def finish(self) -> None:
+        """Handle what waits, and then the end, here."""
+        self._ended = True
+        await self.run()
 
     async def _finish(self) -> None:
         if self._finished == _NOT:
@@ -353,7 +385,7 @@ class Dispatcher:
         A CancelledError is raised again when it is this task that is cancelled; it is a
         handler's own failure when the handler awaited something that somebody cancelled.
         """
-        if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+        if isinstance(error, asyncio.CancelledError) and is_cancelled():
             raise error
         handler = self._book.lifecycle.get("error")
         if handler is None:
@@ -367,7 +399,7 @@ class Dispatcher:
             if result is not None and inspect.isawaitable(result):
                 await result
         except (Exception, asyncio.CancelledError) as exc:
-            if isinstance(exc, asyncio.CancelledError) and _is_cancelled():
+            if isinstance(exc, asyncio.CancelledError) and is_cancelled():
                 raise
             logger.error("the error handler failed", exc_info=exc)
 
@@ -383,15 +415,3 @@ def _log(connection: WebSocketConnection, error: BaseException, source: EventDat
     else:
         name = source.event_name
         logger.error("%s: the handler of %r failed", connection.id, name, exc_info=error)
-
-
-def _is_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
-
-
-def _spawn(coroutine: Any) -> asyncio.Task[None]:
-    """Start a task; from Python 3.12 on it runs at once, up to where it first has to wait."""
-    if sys.version_info >= (3, 12):
-        return asyncio.Task(coroutine, loop=asyncio.get_running_loop(), eager_start=True)
-    return asyncio.get_running_loop().create_task(coroutine)

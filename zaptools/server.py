@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from types import MappingProxyType, TracebackType
 from typing import Self, cast
+from urllib.parse import unquote
 
 from websockets.http11 import Request, Response
 from websockets.protocol import SEND_EOF, Event
@@ -22,6 +23,7 @@ from .connection import Dispatcher, WebSocketConnection, new_id
 from .exceptions import ServerStateError
 from .limits import Limits
 from .registry import EventRegister
+from .request import ConnectionRequest, choose_subprotocol
 from .transport import WebSocketTransport
 
 __all__ = ["ZapServer"]
@@ -238,7 +240,7 @@ class _ServerTransport(WebSocketTransport):
         protocol.send_response(response)
         self._outbox.write(protocol.data_to_send())
         if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
-            self._begin()
+            self._begin(request)
         else:
             logger.info("%s %s: %d", request.method, request.path, response.status_code)
         return events[1:]
@@ -248,10 +250,21 @@ class _ServerTransport(WebSocketTransport):
             return protocol.reject(HTTPStatus.NOT_FOUND, "There is nothing here.\n")
         return protocol.accept(request)
 
-    def _begin(self) -> None:
+    def _begin(self, request: Request) -> None:
         server = self._server
+        path, _, query_string = request.path.partition("?")
+        peer = self._tcp.get_extra_info("peername")
         connection = WebSocketConnection(
-            new_id(), self, omit_empty_headers=server.omit_empty_headers
+            new_id(),
+            self,
+            request=ConnectionRequest(
+                path=unquote(path),
+                query_string=query_string,
+                client=peer[:2] if isinstance(peer, tuple) else None,
+                subprotocol=self._protocol.subprotocol,
+                header_block=request.headers.serialize(),
+            ),
+            omit_empty_headers=server.omit_empty_headers,
         )
         server._connections[connection.id] = connection
         dispatcher = Dispatcher(
@@ -265,4 +278,4 @@ def _select_subprotocol(
 ) -> Subprotocol | None:
     # Unlike websockets' own choice, none in common is no error: RFC 6455, section 4.2.2.
     ours = protocol.available_subprotocols or ()
-    return next((name for name in ours if name in offered), None)
+    return cast("Subprotocol | None", choose_subprotocol(ours, offered))

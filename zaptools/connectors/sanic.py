@@ -1,0 +1,150 @@
+"""The connector for Sanic."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any, Protocol
+from urllib.parse import unquote
+
+from .._carrier import LOST, Carrier
+from .._tasks import is_cancelled
+from ..connection import CloseInfo, WebSocketConnection, new_id
+from ..limits import Limits
+from ..registry import EventRegister
+from ..request import NO_REQUEST, ConnectionRequest, header_block
+
+__all__ = ["SanicConnector", "SanicWebSocket"]
+
+
+class SanicWebSocket(Protocol):
+    """What the connector needs of ``sanic.Websocket``."""
+
+    ws_proto: Any
+    io_proto: Any
+    recv_cancel: asyncio.Future[None] | None
+    connection_lost_waiter: asyncio.Future[None] | None
+
+    def recv(self) -> Awaitable[str | bytes | None]:
+        """Return the next message."""
+
+    def send(self, message: str) -> Awaitable[None]:
+        """Send a text message."""
+
+    def close(self, code: int = 1000, reason: str = "") -> Awaitable[None]:
+        """Send a close frame."""
+
+
+class SanicConnector:
+    """Serves one WebSocket of a Sanic application, on Sanic's own server::
+
+        @app.websocket("/ws")
+        async def endpoint(request: Request, websocket: Websocket) -> None:
+            await SanicConnector.plug_and_start(register, websocket)
+
+    Sanic chooses the subprotocol: give ``subprotocols`` to its ``websocket`` decorator.
+
+    Args:
+        register: whose handlers to use.
+        websocket: Sanic's WebSocket.
+        connection_id: the connection's id. Default None: a new one, ``zpt-<uuid4>``.
+        limits: `Limits.message_bytes`, `Limits.send_timeout` and `Limits.close_timeout` are used;
+            the rest is set on Sanic, by its ``WEBSOCKET_…`` settings.
+        omit_empty_headers: see `zaptools.protocol.encode_event`. Default False.
+    """
+
+    def __init__(
+        self,
+        register: EventRegister,
+        websocket: SanicWebSocket,
+        connection_id: str | None = None,
+        *,
+        limits: Limits | None = None,
+        omit_empty_headers: bool = False,
+    ) -> None:
+        self.register = register
+        self.websocket = websocket
+        self.connection_id = connection_id
+        self._limits = limits or Limits()
+        self._omit_empty_headers = omit_empty_headers
+
+    async def start(self) -> None:
+        """Serve the connection; returns when it has ended and its last handler is done."""
+        await _SanicCarrier(self).run()
+
+    @classmethod
+    async def plug_and_start(
+        cls,
+        register: EventRegister,
+        websocket: SanicWebSocket,
+        connection_id: str | None = None,
+        **options: Any,
+    ) -> None:
+        """Make a connector and start it, in one call; the arguments are those of the class."""
+        await cls(register, websocket, connection_id, **options).start()
+
+
+class _SanicCarrier(Carrier):
+    def __init__(self, connector: SanicConnector) -> None:
+        socket = connector.websocket
+        connection = WebSocketConnection(
+            connector.connection_id or new_id(),
+            self,
+            request=_request_of(socket),
+            omit_empty_headers=connector._omit_empty_headers,
+        )
+        super().__init__(connection, connector.register._book, connector._limits)
+        self._socket = socket
+        if socket.connection_lost_waiter is not None:
+            socket.connection_lost_waiter.add_done_callback(self._stop_reading)
+
+    def _stop_reading(self, _: object) -> None:
+        # Sanic 25.12 wakes whoever waits in recv() after a close frame and at the end of the
+        # stream, but not when TCP is reset (sanic/server/websockets/impl.py, connection_lost).
+        waiting = self._socket.recv_cancel
+        if waiting is not None:
+            waiting.cancel()
+
+    async def _receive(self) -> str | bytes | CloseInfo:
+        try:
+            message = await self._socket.recv()
+        except asyncio.CancelledError:
+            # Sanic's recv() raises this when the connection ends, though nobody cancelled.
+            if is_cancelled():
+                raise
+            return self._ending()
+        except Exception:
+            return self._ending()
+        return self._ending() if message is None else message
+
+    def _ending(self) -> CloseInfo:
+        protocol = self._socket.ws_proto
+        received, sent = protocol.close_rcvd, protocol.close_sent
+        if received is not None and (sent is None or protocol.close_rcvd_then_sent):
+            return CloseInfo(int(received.code), received.reason, "remote")
+        if sent is not None:
+            return CloseInfo(int(sent.code), sent.reason, "local")
+        return LOST
+
+    async def _write(self, text: str) -> None:
+        await self._socket.send(text)
+
+    async def _shut(self, code: int, reason: str) -> None:
+        await self._socket.close(code, reason)
+
+
+def _request_of(socket: SanicWebSocket) -> ConnectionRequest:
+    # The endpoint's `request` is this one; a program for the published connector gives us only
+    # the socket.
+    http = getattr(socket.io_proto, "_http", None)
+    request = getattr(http, "request", None)
+    if request is None:
+        return NO_REQUEST
+    client = request.socket
+    return ConnectionRequest(
+        path=unquote(request.path),
+        query_string=request.query_string,
+        client=client[:2] if client[0] else None,
+        subprotocol=socket.ws_proto.subprotocol,
+        header_block=header_block((n.encode(), v.encode()) for n, v in request.headers.items()),
+    )
