@@ -115,8 +115,8 @@ def _ending(message: Message) -> CloseInfo:
 class AsgiApp:
     """An ASGI application that serves a register's events.
 
-    HTTP requests are answered with 426 on the path and 404 elsewhere, and WebSockets on other
-    paths are refused, with 404 where the server can say that, else with 403. Starting and stopping
+    HTTP requests are answered with 426 on the path and 404 elsewhere; WebSockets on other paths
+    are refused before they are accepted, which servers make 403. Starting and stopping
     (``lifespan``) needs nothing.
 
     Args:
@@ -153,7 +153,7 @@ class AsgiApp:
         if kind == "websocket":
             await self._websocket(scope, receive, send)
         elif kind == "http":
-            await _answer(send, "http", *((426, _UPGRADE) if self._serves(scope) else (404, [])))
+            await _answer(send, *((426, _UPGRADE) if self._serves(scope) else (404, [])))
         elif kind == "lifespan":
             await _lifespan(receive, send)
         else:
@@ -166,10 +166,9 @@ class AsgiApp:
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()  # websocket.connect
         if not self._serves(scope):
-            if "websocket.http.response" in scope.get("extensions", {}):
-                await _answer(send, "websocket.http", 404, [])
-            else:
-                await send({"type": "websocket.close", "code": 1000, "reason": ""})
+            # The server makes this 403. uvicorn 0.54 logs an error for each refusal with a status
+            # of the application's own (extension "websocket.http.response").
+            await send({"type": "websocket.close", "code": 1000, "reason": ""})
             return
         chosen = choose_subprotocol(self._subprotocols, scope.get("subprotocols", ()))
         await send({"type": "websocket.accept", "subprotocol": chosen, "headers": []})
@@ -186,14 +185,12 @@ class AsgiApp:
 _UPGRADE = [(b"upgrade", b"websocket"), (b"connection", b"Upgrade")]
 
 
-async def _answer(
-    send: Send, kind: str, status: int, headers: Sequence[tuple[bytes, bytes]]
-) -> None:
+async def _answer(send: Send, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
     body = b"This is a WebSocket.\n" if status == 426 else b"There is nothing here.\n"
     facts = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(body))]
-    start = {"type": f"{kind}.response.start", "status": status, "headers": [*facts, *headers]}
+    start = {"type": "http.response.start", "status": status, "headers": [*facts, *headers]}
     await send(start)
-    await send({"type": f"{kind}.response.body", "body": body})
+    await send({"type": "http.response.body", "body": body})
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

@@ -75,6 +75,7 @@ class AioHttpConnector:
         limits = self._limits
         socket = web.WebSocketResponse(
             timeout=limits.close_timeout or 0,
+            autoclose=False,
             heartbeat=limits.ping_interval,
             protocols=self._subprotocols,
             compress=self._compress,
@@ -117,8 +118,11 @@ class _AioHttpCarrier(Carrier):
             data: str | bytes = message.data
             return data
         if message.type is WSMsgType.CLOSE:
-            # aiohttp 3.14 has 0 for a close frame with no code.
-            return CloseInfo(int(message.data or 1005), message.extra or "", "remote")
+            # aiohttp 3.14 has 0 for a close frame with no code. By itself it would answer 1000,
+            # whatever the code; RFC 6455, section 5.5.1: typically the code is echoed.
+            code, reason = int(message.data), message.extra or ""
+            await self._shut(code or 1000, reason)
+            return CloseInfo(code or 1005, reason, "remote")
         if message.type is WSMsgType.ERROR and isinstance(message.data, WebSocketError):
             return CloseInfo(int(message.data.code), str(message.data), "local")
         return LOST
