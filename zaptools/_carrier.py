@@ -66,6 +66,10 @@ class Carrier(ABC):
     async def _shut(self, code: int, reason: str) -> None:
         """Begin the closing, or do all of it."""
 
+    def _known_end(self) -> CloseInfo | None:
+        """Return how the connection ended, where a framework cancels because of that."""
+        return None
+
     # The loop
 
     async def run(self) -> None:
@@ -210,7 +214,7 @@ class Carrier(ABC):
     def abort(self) -> None:
         """Take the connection for ended, waiting for nothing."""
         if self.connection.closed is None:
-            self.connection.closed = _GOING_AWAY
+            self.connection.closed = self._known_end() or _GOING_AWAY
 
     async def _say(self, info: CloseInfo) -> None:
         """Tell the peer why, if that can still be done."""

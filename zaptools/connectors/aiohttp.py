@@ -107,6 +107,7 @@ class _AioHttpCarrier(Carrier):
             omit_empty_headers=connector._omit_empty_headers,
         )
         super().__init__(connection, connector.register._book, connector._limits)
+        self._request = connector.request
         self._socket = socket
         self._draining: asyncio.Task[None] | None = None
 
@@ -136,6 +137,10 @@ class _AioHttpCarrier(Carrier):
         rest = begin(self._socket.send_str(text))
         if rest is not None:
             self._draining = asyncio.create_task(_drain(rest))
+
+    def _known_end(self) -> CloseInfo | None:
+        # With `handler_cancellation`, aiohttp cancels an endpoint whose client has gone.
+        return LOST if self._request.transport is None else None
 
     async def _shut(self, code: int, reason: str) -> None:
         await self._socket.close(code=code, message=reason.encode())

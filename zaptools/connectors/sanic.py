@@ -117,12 +117,17 @@ class _SanicCarrier(Carrier):
             return self._ending()
         return self._ending() if message is None else message
 
+    def _known_end(self) -> CloseInfo | None:
+        # Sanic cancels an endpoint whose client has gone.
+        lost = self._socket.connection_lost_waiter
+        return self._ending() if lost is not None and lost.done() else None
+
     def _ending(self) -> CloseInfo:
         protocol = self._socket.ws_proto
         received, sent = protocol.close_rcvd, protocol.close_sent
         if received is not None and (sent is None or protocol.close_rcvd_then_sent):
             return CloseInfo(int(received.code), received.reason, "remote")
-        if sent is not None:
+        if sent is not None and sent.code != LOST.code:  # which is what Sanic says of a lost one
             return CloseInfo(int(sent.code), sent.reason, "local")
         return LOST
 
