@@ -13,19 +13,17 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable
 
+from ._closing import LOST, CloseInfo
 from ._tasks import begin, is_cancelled
-from .connection import CloseInfo, Dispatcher, WebSocketConnection
+from .connection import Dispatcher, WebSocketConnection
 from .exceptions import ConnectionClosedError, SendTimeoutError
 from .limits import Limits
 from .registry import HandlerBook
 
-__all__ = ["LOST", "Carrier"]
+__all__ = ["Carrier"]
 
 logger = logging.getLogger(__name__)
 logger.addHandler(logging.NullHandler())
-
-LOST = CloseInfo(1006)
-"""How a connection ended that was lost with no close frame (RFC 6455, section 7.1.5)."""
 
 _GOING_AWAY = CloseInfo(1001, "", "local")
 _TOO_BIG = 1009
@@ -86,7 +84,8 @@ class Carrier(ABC):
                 if self._too_big(message):
                     await self.close(_TOO_BIG, "the message is too long")
                     continue
-                await dispatcher.handle(message)
+                dispatcher.hold(message)
+                await dispatcher.run()
         except BaseException:
             self.abort()
             await self._say(_GOING_AWAY)

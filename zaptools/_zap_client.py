@@ -9,9 +9,10 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from ._client_core import ClientCore, ZapClientState
+from ._closing import CloseInfo
 from ._compression import Compression
 from ._opening import parse_url
-from .connection import CloseInfo, EventContext
+from .connection import EventContext
 from .exceptions import AlreadyConnectedError, NotConnectedError
 from .limits import Limits
 from .protocol import EventData

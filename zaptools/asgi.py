@@ -14,8 +14,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, TypeAlias
 
-from ._carrier import LOST, Carrier
-from .connection import CloseInfo, WebSocketConnection, new_id
+from ._carrier import Carrier
+from ._closing import LOST, CloseInfo
+from .connection import WebSocketConnection, new_id
 from .limits import Limits
 from .registry import EventRegister
 from .request import ConnectionRequest, choose_subprotocol, header_block

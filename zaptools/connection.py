@@ -12,13 +12,14 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import SimpleNamespace
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 from uuid import uuid4
 
 import msgspec
 
+from ._closing import CloseInfo, check_close
 from ._tasks import is_cancelled, spawn
-from .exceptions import CloseSide, CodecError, ConnectionClosedError, ReservedEventError
+from .exceptions import CodecError, ConnectionClosedError, ReservedEventError
 from .protocol import LIFECYCLE_EVENTS, EventData, decode_event, encode_event
 from .registry import Handler, HandlerBook
 from .request import NO_REQUEST, ConnectionRequest
@@ -34,14 +35,6 @@ _TURN = 100
 
 _NOT, _RUNNING, _DONE = range(3)
 """Where the ``disconnected`` handler stands."""
-
-
-class CloseInfo(NamedTuple):
-    """How a connection ended; the fields are those of `ConnectionClosedError`."""
-
-    code: int
-    reason: str = ""
-    by: CloseSide = None
 
 
 class Transport(Protocol):
@@ -65,14 +58,6 @@ class Transport(Protocol):
 def new_id() -> str:
     """Return a new connection id, ``zpt-<uuid4>``: the form that all implementations use."""
     return f"zpt-{uuid4()}"
-
-
-def check_close(code: int, reason: str) -> None:
-    """Raise ValueError unless a close frame may carry these (RFC 6455, sections 5.5.1, 7.4)."""
-    if not (code in (1000, 1001, 1002, 1003) or 1007 <= code <= 1014 or 3000 <= code <= 4999):
-        raise ValueError(f"{code} is no code for a close frame; 1000 or 3000 to 4999 are")
-    if len(reason.encode()) > 123:
-        raise ValueError("a close reason has at most 123 bytes in UTF-8")
 
 
 class WebSocketConnection:
@@ -307,13 +292,8 @@ class Dispatcher:
             self.task = None
 
     def hold(self, message: str | bytes) -> None:
-        """Take a message for later."""
+        """Take a message, for `run` to handle."""
         self._queue.append(message)
-
-    async def handle(self, message: str | bytes) -> None:
-        """Take a message and handle it here: for a shell that has a task of its own."""
-        self._queue.append(message)
-        await self.run()
 
     async def finish(self) -> None:
         """Handle what waits, and then the end, here."""

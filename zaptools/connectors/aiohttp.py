@@ -7,9 +7,10 @@ import contextlib
 from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .._carrier import LOST, Carrier
+from .._carrier import Carrier
+from .._closing import LOST, CloseInfo
 from .._tasks import begin
-from ..connection import CloseInfo, WebSocketConnection, new_id
+from ..connection import WebSocketConnection, new_id
 from ..limits import Limits
 from ..registry import EventRegister
 from ..request import ConnectionRequest, header_block

@@ -7,9 +7,10 @@ from collections.abc import Awaitable
 from typing import Any, Protocol
 from urllib.parse import unquote
 
-from .._carrier import LOST, Carrier
+from .._carrier import Carrier
+from .._closing import LOST, CloseInfo
 from .._tasks import is_cancelled
-from ..connection import CloseInfo, WebSocketConnection, new_id
+from ..connection import WebSocketConnection, new_id
 from ..limits import Limits
 from ..registry import EventRegister
 from ..request import NO_REQUEST, ConnectionRequest, header_block
