@@ -15,7 +15,10 @@ import zaptools
 MODULES = sorted(
     path.stem for path in Path(zaptools.__file__).parent.glob("*.py") if path.stem != "__init__"
 )
-PUBLIC = [name for name in MODULES if not name.startswith("_")]
+OLD = {"adapters", "protocols", "tools", "zap_logger"}
+"""Modules that are there for programs of zaptools 0.5: imported from where they are."""
+
+PUBLIC = [name for name in MODULES if not name.startswith("_") and name not in OLD]
 
 PARTS = {
     "asgi": {"AsgiApp", "AsgiCarrier", "request_of"},
