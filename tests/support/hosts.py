@@ -15,7 +15,15 @@ from sanic import Sanic
 
 from . import until
 
-__all__ = ["AioHttpServer", "SanicServer", "Uvicorn", "aiohttp_server", "sanic_server", "uvicorned"]
+__all__ = [
+    "AioHttpServer",
+    "SanicServer",
+    "Uvicorn",
+    "aiohttp_server",
+    "sanic_server",
+    "sanic_serving",
+    "uvicorned",
+]
 
 _numbers = itertools.count()
 
@@ -108,8 +116,15 @@ async def sanic_server(
 ) -> AsyncIterator[SanicServer]:
     """Run a Sanic application whose ``/ws`` is `endpoint`; `options` are its route's."""
     app: Any = Sanic(f"test{next(_numbers)}", configure_logging=False)
-    app.config.TOUCHUP = False  # it rewrites Sanic's own code, once a process
     app.add_websocket_route(endpoint, "/ws", **options)
+    async with sanic_serving(app) as running:
+        yield running
+
+
+@asynccontextmanager
+async def sanic_serving(app: Any) -> AsyncIterator[SanicServer]:
+    """Run a Sanic application."""
+    app.config.TOUCHUP = False  # it rewrites Sanic's own code, once a process
     listener = socket.create_server(("127.0.0.1", 0))
     server = await app.create_server(sock=listener, return_asyncio_server=True)
     await server.startup()

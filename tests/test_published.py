@@ -1,0 +1,106 @@
+"""Programs of the README of zaptools 0.5.2 run unchanged.
+
+Three of them use the name ``reg``, which the README forgets to define (it has ``register``), and
+one ``FastApiConnector``, which it forgets to import: a NameError with any library, so those names
+are given to them. The client's is a fragment with
+``await`` at its top, as in a notebook, and is run as one; its port is replaced.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import re
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import zaptools
+from tests.support import until, within
+from tests.support.app import App
+from tests.support.hosts import sanic_serving, uvicorned
+from tests.support.raw import RawPeer, raw_client
+from zaptools.connectors import FastApiConnector
+
+README = Path(__file__).parent / "support" / "readme-0.5.2.md"
+PROGRAMS = dict(
+    re.findall(r"^## (\S+)\n\n```python\n(.*?)```", README.read_text("utf-8"), re.M | re.S)
+)
+
+
+def load(*names: str) -> dict[str, Any]:
+    """Run programs one after the other in one module, and return its names."""
+    module = types.ModuleType("program")
+    for name in names:
+        exec(compile(PROGRAMS[name], f"{name}.py", "exec"), module.__dict__)
+    module.__dict__.setdefault("reg", module.__dict__.get("register"))
+    module.__dict__.setdefault("FastApiConnector", FastApiConnector)
+    return module.__dict__
+
+
+async def says_hello(peer: RawPeer) -> None:
+    peer.event("hello", {"any": "thing"})
+    answer = await peer.text()
+    assert (answer["eventName"], answer["payload"]) == ("hello", "HELLO FROM SERVER !!!")
+
+
+async def test_fastapi() -> None:
+    async with uvicorned(load("fastapi")["app"]) as running:
+        async with raw_client(running.port, "/ws") as peer:
+            await says_hello(peer)
+
+
+async def test_the_tutorial(capsys: pytest.CaptureFixture[str]) -> None:
+    names = load("tutorial-imports", "tutorial-event", "tutorial-endpoint", "events")
+    names["register"].on_event("boom", lambda ctx: 1 / 0)
+    async with uvicorned(names["app"]) as running:
+        async with raw_client(running.port, "/ws") as peer:
+            await says_hello(peer)
+            peer.event("boom")
+            await says_hello(peer)
+    out = capsys.readouterr().out.splitlines()
+    assert out[:2] == ["Connection started", "An error ocurred in a event"]
+    assert "division by zero" in out[2] and out[3:] == ["Connection closed"]
+
+
+async def test_sanic() -> None:
+    async with sanic_serving(load("sanic")["app"]) as running:
+        async with raw_client(running.port, "/") as peer:
+            await says_hello(peer)
+
+
+async def test_the_client(capsys: pytest.CaptureFixture[str]) -> None:
+    async with App() as app:
+        app.on_event("event1", lambda ctx: ctx.connection.send("event2", ctx.payload))
+        source = PROGRAMS["client"].replace("8000", str(app.port))
+        code = compile(source, "client.py", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        program = types.FunctionType(code, {"__name__": "client"})()
+        task = asyncio.ensure_future(program)
+        out = ""
+        await until(lambda: app.seen and "event1" in app._book.events)
+        while "from client" not in out:
+            await asyncio.sleep(0)
+            out += capsys.readouterr().out
+        await within(app.seen[0].close())
+        while "OFFLINE" not in out:
+            await asyncio.sleep(0)
+            out += capsys.readouterr().out
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    states = [f"ZapClientState.{name}" for name in ("CONNECTING", "ONLINE", "OFFLINE")]
+    assert out.splitlines() == ["{'hello': 'from client'}", *states]
+
+
+@pytest.mark.skipif(
+    not hasattr(zaptools, "ConnectionRouter"), reason="ConnectionRouter is not merged yet"
+)
+async def test_the_router() -> None:
+    async with uvicorned(load("router")["app"]) as running:
+        async with raw_client(running.port, "/") as first:
+            async with raw_client(running.port, "/") as second:
+                assert (await first.text())["eventName"] == "new-user"
+                second.drop()
+            assert (await first.text())["eventName"] == "user-disconnected"
