@@ -212,6 +212,26 @@ class TestSending:
         socket.put(BYE)
         await within(task)
 
+    async def test_failing_outside_while_a_handler_runs(self) -> None:
+        """Two tasks must not read at once; what the one has read, the other handles."""
+        register = Log()
+        socket = Socket(register)
+        task = asyncio.create_task(socket.run())
+        socket.put(event("gate", 1))
+        await until(lambda: socket.reads and socket.incoming.empty())
+        socket.failure = RuntimeError("closed")
+        sending = asyncio.create_task(socket.connection.send("x"))
+        await until(lambda: socket.reads == 2)
+        register.gate.set()
+        await until(lambda: 1 in register.log)
+        socket.failure = None
+        socket.put(event("echo", 2), BYE)
+        with pytest.raises(ConnectionClosedError) as caught:
+            await within(sending)
+        assert caught.value.code == 4000
+        await within(task)
+        assert register.log == ["connected", 1, 2, "disconnected"]
+
     async def test_being_cancelled(self) -> None:
         register = Log()
         socket = Socket(register)

@@ -49,6 +49,7 @@ class Carrier(ABC):
         self._reading = self._over = self._gave_up = False
         self._timer: asyncio.TimerHandle | None = None
         self._end: asyncio.Future[None] | None = None
+        self._peek: asyncio.Future[None] | None = None
 
     # What a framework's socket does
 
@@ -78,6 +79,10 @@ class Carrier(ABC):
         try:
             await dispatcher.run()  # calls the connected handler
             while not self._over:
+                if self._peek is not None:  # a send has failed, and reads what is left
+                    await asyncio.shield(self._peek)
+                    await dispatcher.run()
+                    continue
                 message = await self._next()
                 if message is None or connection.closed is not None:
                     continue
@@ -177,10 +182,15 @@ class Carrier(ABC):
                 self._end = asyncio.get_running_loop().create_future()
             await asyncio.shield(self._end)
             return
-        while not self._over:
-            message = await self._next()
-            if message is not None:
-                self._dispatcher.hold(message)
+        self._peek = asyncio.get_running_loop().create_future()
+        try:
+            while not self._over:
+                message = await self._next()
+                if message is not None:
+                    self._dispatcher.hold(message)
+        finally:
+            self._peek.set_result(None)
+            self._peek = None
 
     # The ending
 
@@ -206,7 +216,7 @@ class Carrier(ABC):
     def _give_up(self) -> None:
         self._timer = None
         self._over = True
-        if self._reading and self._task is not None:
+        if self._reading and self._peek is None and self._task is not None:
             self._gave_up = True
             self._task.cancel()
 

@@ -15,11 +15,20 @@ from zaptools.connectors import AioHttpConnector
 
 
 class TestAioHttp(ConnectorContract):
+    answered = 5
+
     def serve(self, register: EventRegister, **options: Any) -> AbstractAsyncContextManager[Any]:
         async def endpoint(request: web.Request) -> web.WebSocketResponse:
             return await AioHttpConnector.plug_and_start(register, request, **options)
 
         return aiohttp_server(endpoint, handler_cancellation=self.cancels)
+
+    async def test_a_fault(self) -> None:
+        async with self.peer() as (register, peer, _):
+            peer.writer.write(b"\x83\x80\0\0\0\0")  # no such kind of frame
+            assert (await peer.closed()).code == 1002
+            end = await register.ended()
+            assert (end.code, end.by) == (1002, "local")
 
     async def test_a_request_for_no_websocket(self) -> None:
         register = Log()

@@ -84,9 +84,13 @@ class ConnectorContract:
 
     Attributes:
         cancels: whether the framework cancels an endpoint whose client has gone.
+        handled, answered: how many of five events are handled and answered that come in one
+            piece with a close frame.
     """
 
     cancels = False
+    handled = 5
+    answered = 0
 
     def serve(
         self, register: EventRegister, **options: Any
@@ -200,6 +204,17 @@ class ConnectorContract:
             peer.flush()
             assert (await peer.closed()).code == code
             assert tuple(await register.ended()) == (code, reason, "remote")
+
+    async def test_events_in_front_of_a_close(self) -> None:
+        """All in one piece: they are handled, and answered where the framework lets them be."""
+        async with self.peer() as (register, peer, _):
+            peer.send(*(f'{{"eventName":"echo","payload":{n}}}' for n in range(5)), close=4000)
+            answers = []
+            while (frame := await peer.next()) is not None:
+                answers.append(frame.opcode.name)
+            assert tuple(await register.ended()) == (4000, "", "remote")
+            assert register.log[1 : 1 + self.handled] == list(range(self.handled))
+            assert answers == ["TEXT"] * self.answered + ["CLOSE"]
 
     async def test_the_client_closes_with_no_code(self) -> None:
         async with self.peer() as (register, peer, _):
