@@ -140,27 +140,30 @@ class Carrier(ABC):
 
     # Sending
 
-    def send(self, data: bytes) -> Awaitable[None]:
+    def send(self, data: bytes) -> Awaitable[None] | None:
         """Send one text message; see `zaptools.connection.Transport`."""
-        return self._send(data.decode())
-
-    async def _send(self, text: str) -> None:
-        limit = self._limits.send_timeout
-        timeout: asyncio.Timeout | None = None
         try:
-            rest = begin(self._write(text))
-            if rest is None:
-                return
-            async with asyncio.timeout(limit) as timeout:
+            rest = begin(self._write(data.decode()))
+        except (Exception, asyncio.CancelledError) as exc:
+            return self._fail(exc)
+        return None if rest is None else self._finish_sending(rest)
+
+    async def _finish_sending(self, rest: Awaitable[None]) -> None:
+        limit = self._limits.send_timeout
+        timeout = asyncio.timeout(limit)
+        try:
+            async with timeout:
                 await rest
-        except asyncio.CancelledError:
-            if is_cancelled():
-                raise
-            raise ConnectionClosedError(*await self._how_it_ended()) from None
-        except Exception as exc:
-            if timeout is not None and timeout.expired():
+        except (Exception, asyncio.CancelledError) as exc:
+            if timeout.expired():
                 raise SendTimeoutError(limit or 0) from exc
-            raise ConnectionClosedError(*await self._how_it_ended()) from exc
+            await self._fail(exc)
+
+    async def _fail(self, error: BaseException) -> None:
+        """Raise what a send raises when the framework raised `error`."""
+        if isinstance(error, asyncio.CancelledError) and is_cancelled():
+            raise error
+        raise ConnectionClosedError(*await self._how_it_ended()) from error
 
     async def _how_it_ended(self) -> CloseInfo:
         """Sending has failed: find out how the connection ended, which only reading tells.
