@@ -57,7 +57,6 @@ class Socket:
         facts = {"close_rcvd": None, "close_sent": None, "close_rcvd_then_sent": None}
         self.ws_proto = SimpleNamespace(**{**facts, **protocol})
         self.io_proto = None
-        self.recv_cancel: asyncio.Future[None] | None = None
         self.connection_lost_waiter: asyncio.Future[None] | None = None
         self._received = list(received)
 

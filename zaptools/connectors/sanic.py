@@ -23,7 +23,6 @@ class SanicWebSocket(Protocol):
 
     ws_proto: Any
     io_proto: Any
-    recv_cancel: asyncio.Future[None] | None
     connection_lost_waiter: asyncio.Future[None] | None
 
     def recv(self) -> Awaitable[str | bytes | None]:
@@ -96,15 +95,6 @@ class _SanicCarrier(Carrier):
         )
         super().__init__(connection, connector.register._book, connector._limits)
         self._socket = socket
-        if socket.connection_lost_waiter is not None:
-            socket.connection_lost_waiter.add_done_callback(self._stop_reading)
-
-    def _stop_reading(self, _: object) -> None:
-        # Sanic 25.12 wakes whoever waits in recv() after a close frame and at the end of the
-        # stream, but not when TCP is reset (sanic/server/websockets/impl.py, connection_lost).
-        waiting = self._socket.recv_cancel
-        if waiting is not None:
-            waiting.cancel()
 
     async def _receive(self) -> str | bytes | CloseInfo:
         try:
