@@ -37,7 +37,7 @@ FROM python-base AS python-peer
 COPY pyproject.toml README.md LICENSE ./
 # What zaptools depends on changes less often than zaptools: a layer of its own.
 RUN python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" \
-    > /tmp/requirements.txt && pip install --quiet --requirement /tmp/requirements.txt
+    > /tmp/requirements.txt && pip install --quiet --requirement /tmp/requirements.txt --group peer
 COPY zaptools zaptools
 RUN pip install --quiet --no-deps . && rm -r zaptools
 COPY interop/__init__.py interop/contract.py interop/

@@ -19,7 +19,7 @@ from . import dart
 from .catalog import Peer
 from .dart_packages import DartPackageError, write_package_config
 
-__all__ = ["CACHE_DIR", "CannotRun", "Preparer"]
+__all__ = ["CACHE_DIR", "CannotRun", "Preparer", "locked"]
 
 ROOT = Path(__file__).resolve().parents[1]
 CACHE_DIR = ROOT / ".cache" / "interop"
@@ -60,11 +60,11 @@ class Preparer:
             return [sys.executable, "-m", peer.program]
         self._cache.mkdir(parents=True, exist_ok=True)
         if peer.runtime == "venv":
-            with _locked(self._cache / f"{peer.name}.lock"):
+            with locked(self._cache / f"{peer.name}.lock"):
                 python = make_environment(peer, self._cache)
             # -E: a PYTHONPATH that leads to this repository must not hide the published package.
             return [str(python), "-E", str(peer.folder / peer.program)]
-        with _locked(self._cache / "dart.lock"):
+        with locked(self._cache / "dart.lock"):
             return self._dart_command(peer)
 
     def _dart_command(self, peer: Peer) -> list[str]:
@@ -125,7 +125,7 @@ def _run(command: Sequence[str | Path], what: str) -> None:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
     """Hold a lock file, so that two runs at once do not make the same thing twice."""
     with path.open("w") as file:
         try:

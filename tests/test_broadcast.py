@@ -25,7 +25,7 @@ from zaptools import (
     WebSocketConnection,
 )
 from zaptools._broadcast import broadcast
-from zaptools.connection import Dispatcher
+from zaptools._dispatcher import Dispatcher
 from zaptools.registry import HandlerBook
 from zaptools.transport import WebSocketTransport
 

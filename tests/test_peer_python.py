@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from interop.catalog import load_peers
 from interop.contract import (
     LineDecoder,
     Notification,
@@ -107,20 +108,31 @@ async def test_describe() -> None:
     async with sessions(1) as (session,):
         description = await session.do("describe")
         assert (description["contract"], description["peer"]) == (1, "python")
+        peer = load_peers()["python"]
         assert description["apis"] == {
-            "server": ["ZapServer"],
-            "client": ["ZapConsumer", "ZapSubscriber"],
+            role: [api.name for api in peer.apis if api.role == role]
+            for role in ("server", "client")
         }
         assert description["limits"] == {"message_bytes": 1 << 20}
-        assert set(description["libraries"]) == {"zaptools", "websockets", "msgspec"}
+        assert {"zaptools", "websockets", "sanic"} <= set(description["libraries"])
         assert (await session.ask("nonesuch")).unsupported is not None
         assert (await session.ask("send", event="x")).error is not None
 
 
-@pytest.mark.parametrize("api", ["ZapConsumer", "ZapSubscriber"])
-async def test_both_roles(api: str) -> None:
+@pytest.mark.parametrize(
+    ("api", "on"),
+    [
+        ("ZapConsumer", "ZapServer"),
+        ("ZapSubscriber", "ZapServer"),
+        ("ZapConsumer", "FastApiConnector"),
+        ("ZapConsumer", "AsgiApp"),
+        ("ZapSubscriber", "AioHttpConnector"),
+        ("ZapConsumer", "SanicConnector"),
+    ],
+)
+async def test_both_roles(api: str, on: str) -> None:
     async with sessions(2) as (server, client):
-        port = (await server.do("serve", api="ZapServer", path="/zap"))["port"]
+        port = (await server.do("serve", api=on, path="/zap"))["port"]
         url = f"ws://127.0.0.1:{port}/zap"
         await client.do("open", api=api, url=url, events=["echo"], all=True)
         assert (await server.note("connected"))["conn"] == "1"

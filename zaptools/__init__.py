@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .client import EventCallback, Stream, ZapClientState, ZapConsumer, ZapSubscriber
+from .client import EventCallback, Stream, ZapClient, ZapClientState, ZapConsumer, ZapSubscriber
 from .connection import CloseInfo, EventContext, Transport, WebSocketConnection
 from .exceptions import (
     AlreadyConnectedError,
@@ -21,6 +21,7 @@ from .exceptions import (
     ServerStateError,
     ZapError,
 )
+from .handshake import Handshake, Headers
 from .limits import Limits
 from .protocol import LIFECYCLE_EVENTS, EventData, decode_event, encode_event
 from .registry import EventRegister, Handler
@@ -43,7 +44,9 @@ __all__ = [
     "EventData",
     "EventRegister",
     "Handler",
+    "Handshake",
     "HandshakeError",
+    "Headers",
     "InvalidUrlError",
     "Limits",
     "MetaTag",
@@ -58,6 +61,7 @@ __all__ = [
     "Stream",
     "Transport",
     "WebSocketConnection",
+    "ZapClient",
     "ZapClientState",
     "ZapConsumer",
     "ZapError",

@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from ._closing import CloseInfo, check_close
 from ._compression import Compression
 from ._offers import check_headers, check_subprotocols
 from ._opening import ClientTransport, open_transport, parse_url
-from .connection import CloseInfo, EventContext, WebSocketConnection, check_close, new_id
+from .connection import EventContext, WebSocketConnection, new_id
 from .exceptions import (
     AlreadyConnectedError,
     ConnectError,

@@ -16,7 +16,8 @@ from websockets.typing import Subprotocol
 from websockets.uri import WebSocketURI, parse_uri
 
 from ._compression import Compression, client_extensions
-from .connection import Dispatcher, WebSocketConnection
+from ._dispatcher import Dispatcher
+from .connection import WebSocketConnection
 from .exceptions import ConnectError, ConnectTimeoutError, HandshakeError, InvalidUrlError
 from .limits import Limits
 from .registry import HandlerBook

@@ -1,4 +1,7 @@
-"""The clients: `ZapConsumer` calls handlers, `ZapSubscriber` hands out streams."""
+"""The clients: `ZapConsumer` calls handlers, `ZapSubscriber` hands out streams.
+
+`ZapClient`, the published Python package's, is here too; it is defined in a module of its own.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,20 @@ from typing import Any, Self, TypeAlias, TypeVar, overload
 from ._client_core import ClientCore, ZapClientState, call
 from ._compression import Compression
 from ._streams import Overflow, Stream, Streams
+from ._zap_client import ZapClient
 from .connection import EventContext
 from .limits import Limits
 from .protocol import EventData
 from .registry import check_callable, check_name
 
-__all__ = ["EventCallback", "Stream", "ZapClientState", "ZapConsumer", "ZapSubscriber"]
+__all__ = [
+    "EventCallback",
+    "Stream",
+    "ZapClient",
+    "ZapClientState",
+    "ZapConsumer",
+    "ZapSubscriber",
+]
 
 logger = logging.getLogger(__name__)
 logger.addHandler(logging.NullHandler())

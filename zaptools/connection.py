@@ -1,47 +1,25 @@
-"""One connection as the application sees it, and the loop that brings its events to handlers.
+"""One connection as the application sees it, and what its handlers get.
 
 Nothing here knows how bytes travel: a shell (the server's, a client's, a framework's) gives a
-`Transport` and feeds a `Dispatcher`.
+`Transport`, and feeds a `zaptools._dispatcher.Dispatcher`.
 """
 
 from __future__ import annotations
 
-import asyncio
-import inspect
-import logging
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Mapping
 from types import SimpleNamespace
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 from uuid import uuid4
 
 import msgspec
 
+from ._closing import CloseInfo, check_close
 from ._groups import Member
-from ._tasks import ends_task, spawn
-from .exceptions import CloseSide, CodecError, ConnectionClosedError, ReservedEventError
-from .protocol import LIFECYCLE_EVENTS, EventData, decode_event, encode_event
-from .registry import Handler, HandlerBook
+from .exceptions import ConnectionClosedError
+from .handshake import NO_HANDSHAKE, Handshake
+from .protocol import EventData, encode_event
 
-__all__ = ["CloseInfo", "Dispatcher", "EventContext", "Transport", "WebSocketConnection", "new_id"]
-
-logger = logging.getLogger(__name__)
-logger.addHandler(logging.NullHandler())
-
-_TURN = 100
-"""Messages handled in a row before other connections get their turn: about 2 ms of echoes."""
-
-
-_NOT, _RUNNING, _DONE = range(3)
-"""Where the ``disconnected`` handler stands."""
-
-
-class CloseInfo(NamedTuple):
-    """How a connection ended; the fields are those of `ConnectionClosedError`."""
-
-    code: int
-    reason: str = ""
-    by: CloseSide = None
+__all__ = ["CloseInfo", "EventContext", "Transport", "WebSocketConnection", "new_id"]
 
 
 class Transport(Protocol):
@@ -67,27 +45,36 @@ def new_id() -> str:
     return f"zpt-{uuid4()}"
 
 
-def check_close(code: int, reason: str) -> None:
-    """Raise ValueError unless a close frame may carry these (RFC 6455, sections 5.5.1, 7.4)."""
-    if not (code in (1000, 1001, 1002, 1003) or 1007 <= code <= 1014 or 3000 <= code <= 4999):
-        raise ValueError(f"{code} is no code for a close frame; 1000 or 3000 to 4999 are")
-    if len(reason.encode()) > 123:
-        raise ValueError("a close reason has at most 123 bytes in UTF-8")
-
-
 class WebSocketConnection(Member):
     """One connection of a server.
 
     Attributes:
         id: ``zpt-<uuid4>``.
+        handshake: the request that opened it; an empty one on a client's side.
         closed: how the connection ended; None while it is open.
     """
 
-    __slots__ = ("__weakref__", "_omit_empty_headers", "_state", "_transport", "closed", "id")
+    __slots__ = (
+        "__weakref__",
+        "_omit_empty_headers",
+        "_state",
+        "_transport",
+        "closed",
+        "handshake",
+        "id",
+    )
 
-    def __init__(self, id: str, transport: Transport, *, omit_empty_headers: bool = False) -> None:
+    def __init__(
+        self,
+        id: str,
+        transport: Transport,
+        *,
+        handshake: Handshake = NO_HANDSHAKE,
+        omit_empty_headers: bool = False,
+    ) -> None:
         super().__init__()
         self.id = id
+        self.handshake = handshake
         self.closed: CloseInfo | None = None
         self._transport = transport
         self._omit_empty_headers = omit_empty_headers
@@ -180,217 +167,3 @@ class EventContext(msgspec.Struct, eq=False):
     def headers(self) -> dict[str, Any]:
         """The event's headers; empty when it had none."""
         return self.event_data.headers
-
-
-class Dispatcher:
-    """The loop of one connection: decodes what came and calls handlers, one after the other.
-
-    A task runs only while there is something to do. ``connected`` is called before the first
-    event and ``disconnected`` once after the last, whatever ended the connection.
-
-    Args:
-        connection: the connection that the events belong to.
-        book: the handlers.
-        on_idle: called when all that came is handled.
-        on_finish: called once, after the ``disconnected`` handler.
-        reserved: event names that are reported as errors instead of being handled.
-
-    Attributes:
-        task: the task that runs it; None while there is nothing to do.
-    """
-
-    __slots__ = (
-        "_book",
-        "_connection",
-        "_ended",
-        "_finished",
-        "_greeted",
-        "_on_finish",
-        "_on_idle",
-        "_queue",
-        "_reserved",
-        "_running",
-        "task",
-    )
-
-    def __init__(
-        self,
-        connection: WebSocketConnection,
-        book: HandlerBook,
-        *,
-        on_idle: Callable[[], None],
-        on_finish: Callable[[], None],
-        reserved: frozenset[str] = LIFECYCLE_EVENTS,
-    ) -> None:
-        self._connection = connection
-        self._book = book
-        self._on_idle = on_idle
-        self._on_finish = on_finish
-        self._reserved = reserved
-        self._queue: deque[str | bytes] = deque()
-        self._running = self._greeted = self._ended = False
-        self._finished = _NOT
-        self.task: asyncio.Task[Any] | None = None
-
-    @property
-    def busy(self) -> bool:
-        """Whether a handler is running or a message waits for one."""
-        return self._running
-
-    @property
-    def finished(self) -> bool:
-        """Whether the last handler is done."""
-        return self._finished == _DONE
-
-    def __len__(self) -> int:
-        return len(self._queue)
-
-    def feed(self, messages: Iterable[str | bytes]) -> None:
-        """Take messages: text as str; bytes stand for a binary message, which is an error."""
-        self._queue.extend(messages)
-        self.wake()
-
-    def discard(self) -> None:
-        """Drop what waits to be handled."""
-        self._queue.clear()
-
-    def end(self) -> None:
-        """Say that no message will come any more. What waits is handled first."""
-        self._ended = True
-        if self._finished == _NOT:
-            self.wake()
-
-    def wake(self) -> None:
-        """Run in a task, unless it runs already."""
-        if self._running:
-            return
-        self._running = True
-        task = spawn(self.run())
-        if not task.done():
-            self.task = task
-
-    async def run(self) -> None:
-        """Handle all that waits; then, if the connection has ended, the end."""
-        self._running = True
-        self.task = asyncio.current_task()
-        try:
-            if not self._greeted:
-                self._greeted = True
-                await self._call_lifecycle("connected")
-            await self._drain()
-            self._on_idle()
-            if self._ended:
-                await self._finish()
-        except GeneratorExit:
-            raise
-        except BaseException as exc:  # whatever it is, the end is told and it goes on
-            self._connection._transport.abort()
-            self._queue.clear()
-            if not isinstance(exc, (KeyboardInterrupt, SystemExit)):  # these are in a hurry
-                await self._finish()
-            raise
-        finally:
-            self._running = False
-            self.task = None
-
-    async def _finish(self) -> None:
-        if self._finished == _NOT:
-            self._finished = _RUNNING
-            try:
-                await self._call_lifecycle("disconnected")
-            finally:
-                self._finished = _DONE
-                self._connection._leave_groups()
-                self._on_finish()
-
-    async def _drain(self) -> None:
-        queue = self._queue
-        book = self._book
-        events = book.events
-        handled = 0
-        while queue:
-            handled += 1
-            if handled % _TURN == 0:
-                await asyncio.sleep(0)
-                if not queue:  # a close dropped it meanwhile
-                    break
-            message = queue.popleft()
-            try:
-                if type(message) is not str:
-                    raise CodecError("binary", text=repr(message[:40]), detail="a binary message")
-                event = decode_event(message)
-                name = event.event_name
-                if name in self._reserved:
-                    raise ReservedEventError(name)
-            except (CodecError, ReservedEventError) as exc:
-                await self._report(exc, None)
-                continue
-            handler = events.get(name)
-            any_event = book.any_event
-            if handler is not None:
-                context = EventContext(event, self._connection)
-                try:
-                    result = handler(context)
-                    if result is not None and inspect.isawaitable(result):
-                        await result
-                except BaseException as exc:  # _report raises again what is no failure
-                    await self._report(exc, event)
-            elif any_event is None:
-                logger.debug("no handler for the event %r", name)
-            if any_event is not None:
-                await self._call(any_event, EventContext(event, self._connection))
-
-    async def _call_lifecycle(self, name: str) -> None:
-        handler = self._book.lifecycle.get(name)
-        if handler is not None:
-            await self._call(handler, EventContext(EventData(name, {}), self._connection))
-
-    async def _call(self, handler: Handler, context: EventContext) -> None:
-        try:
-            result = handler(context)
-            if result is not None and inspect.isawaitable(result):
-                await result
-        except BaseException as exc:  # as in _drain
-            await self._report(exc, context.event_data)
-
-    async def _report(self, error: BaseException, source: EventData | None) -> None:
-        """Bring `error` to the error handler, or to the log if there is none.
-
-        What is no Exception is raised again after that, and ends the connection; at once if it
-        is no failure. A CancelledError is one unless it is this task that is cancelled.
-        """
-        if ends_task(error):
-            raise error
-        await self._tell(error, source)
-        if not isinstance(error, (Exception, asyncio.CancelledError)):
-            raise error
-
-    async def _tell(self, error: BaseException, source: EventData | None) -> None:
-        handler = self._book.lifecycle.get("error")
-        if handler is None:
-            _log(self._connection, error, source)
-            return
-        where = "a message" if source is None else f"the event {source.event_name!r}"
-        text = f"An error occurred in {where}: {type(error).__name__}: {error}"
-        context = EventContext(EventData("error", text), self._connection, error, source)
-        try:
-            result = handler(context)
-            if result is not None and inspect.isawaitable(result):
-                await result
-        except (Exception, asyncio.CancelledError) as exc:
-            if ends_task(exc):
-                raise
-            logger.error("the error handler failed", exc_info=exc)
-
-
-def _log(connection: WebSocketConnection, error: BaseException, source: EventData | None) -> None:
-    if isinstance(error, CodecError):  # its text is a payload's: not for this level
-        logger.warning(
-            "%s: message is no event: %s at %s", connection.id, error.reason, error.where
-        )
-        logger.debug("%s: %s", connection.id, error)
-    elif source is None:
-        logger.warning("%s: %s", connection.id, error)
-    else:
-        name = source.event_name
-        logger.error("%s: the handler of %r failed", connection.id, name, exc_info=error)

@@ -97,10 +97,13 @@ class EventRegister:
     A handler takes an `EventContext` and may be a plain function, run in place, or a coroutine
     function, awaited. The second handler for a name replaces the first, as in the Dart and the
     earlier Python packages. No two registers share handlers.
+
+    Args:
+        event_book: where to record them. Default None: a book of its own.
     """
 
-    def __init__(self) -> None:
-        self._book = HandlerBook()
+    def __init__(self, event_book: HandlerBook | None = None) -> None:
+        self._book = event_book if event_book is not None else HandlerBook()
 
     @overload
     def on_event(self, name: str) -> Callable[[H], H]: ...

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from types import MappingProxyType, TracebackType
 from typing import Any, Self, cast
+from urllib.parse import unquote
 
 from websockets.http11 import Request, Response
 from websockets.protocol import SEND_EOF, Event
@@ -19,10 +20,12 @@ from websockets.typing import Origin, Subprotocol
 
 from ._broadcast import BroadcastResult, Exclude, broadcast
 from ._compression import Compression, server_extensions
+from ._dispatcher import Dispatcher
 from ._ids import IdStrategy, claim_id
 from ._offers import check_origins, check_subprotocols
-from .connection import Dispatcher, WebSocketConnection, new_id
+from .connection import WebSocketConnection, new_id
 from .exceptions import NameTakenError, ServerStateError
+from .handshake import Handshake, choose_subprotocol
 from .limits import Limits
 from .registry import EventRegister
 from .transport import WebSocketTransport
@@ -291,7 +294,7 @@ class _ServerTransport(WebSocketTransport):
         protocol.send_response(response)
         self._outbox.write(protocol.data_to_send())
         if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
-            self._begin()
+            self._begin(request)
         else:
             logger.info("%s %s: %d", request.method, request.path, response.status_code)
         return events[1:]
@@ -312,10 +315,21 @@ class _ServerTransport(WebSocketTransport):
             return protocol.reject(HTTPStatus.INTERNAL_SERVER_ERROR, "There is no id.\n")
         return response
 
-    def _begin(self) -> None:
+    def _begin(self, request: Request) -> None:
         server = self._server
+        path, _, query_string = request.path.partition("?")
+        peer = self._tcp.get_extra_info("peername")
         connection = WebSocketConnection(
-            self._id, self, omit_empty_headers=server.omit_empty_headers
+            self._id,
+            self,
+            handshake=Handshake(
+                path=unquote(path),
+                query_string=query_string,
+                client=peer[:2] if isinstance(peer, tuple) else None,
+                subprotocol=self._protocol.subprotocol,
+                header_block=request.headers.serialize(),
+            ),
+            omit_empty_headers=server.omit_empty_headers,
         )
         server._connections[self._id] = connection
         dispatcher = Dispatcher(
@@ -329,4 +343,4 @@ def _select_subprotocol(
 ) -> Subprotocol | None:
     # Unlike websockets' own choice, none in common is no error: RFC 6455, section 4.2.2.
     ours = protocol.available_subprotocols or ()
-    return next((name for name in ours if name in offered), None)
+    return cast("Subprotocol | None", choose_subprotocol(ours, offered))

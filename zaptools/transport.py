@@ -20,9 +20,10 @@ from typing import Any, cast
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import SEND_EOF, Event, Protocol, State
 
+from ._dispatcher import Dispatcher
 from ._keepalive import Keepalive
 from ._outbox import Outbox
-from .connection import CloseInfo, Dispatcher, WebSocketConnection
+from .connection import CloseInfo, WebSocketConnection
 from .limits import Limits
 
 __all__ = ["WebSocketTransport"]

@@ -10,7 +10,7 @@ from interop import cli
 from interop.cli import main
 from interop.results import SCHEMA_FILE
 
-QUICK = ["--server", "python", "--client", "python/ZapConsumer", "-n", "0"]
+QUICK = ["--server", "python/ZapServer", "--client", "python/ZapConsumer", "-n", "0"]
 
 
 def test_run_writes_every_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -75,7 +75,14 @@ def test_results_that_cannot_be_written_stop_the_run_before_it_begins(
 def test_a_peer_that_nobody_asked_for_by_name_is_shown_as_not_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    chosen = ["--server", "python", "--client", "*io/Client", "--client", "python/ZapConsumer"]
+    chosen = [
+        "--server",
+        "python/ZapServer",
+        "--client",
+        "*io/Client",
+        "--client",
+        "python/ZapConsumer",
+    ]
     rest = ["--scenario", "echo.null", "-n", "0", "--dart", "/no/dart", "--results", str(tmp_path)]
     assert main(["run", *chosen, *rest]) == 0
     assert "not run: dart-io/Client: no Dart" in capsys.readouterr().out
@@ -85,7 +92,7 @@ def test_a_peer_that_nobody_asked_for_by_name_is_shown_as_not_run(
 
 def test_nothing_that_can_run_is_status_2(tmp_path: Path) -> None:
     arguments = ["run", "--client", "*-io/Client", "--dart", "/no/dart", "-n", "0"]
-    rest = ["--server", "python", "--scenario", "echo.null", "--results", str(tmp_path)]
+    rest = ["--server", "python/ZapServer", "--scenario", "echo.null", "--results", str(tmp_path)]
     assert main([*arguments, *rest]) == 2
 
 

@@ -7,7 +7,8 @@ import json
 from collections.abc import Awaitable
 from typing import Any
 
-from zaptools.connection import CloseInfo, Dispatcher, WebSocketConnection, new_id
+from zaptools._dispatcher import Dispatcher
+from zaptools.connection import CloseInfo, WebSocketConnection, new_id
 from zaptools.registry import EventRegister
 
 __all__ = ["FakeTransport", "Wired", "event"]

@@ -10,13 +10,13 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI, WebSocket
-from zaptools.connectors import FastApiConnector
-from zaptools.core import WebSocketConnection
-from zaptools.core.events import EventBook
 
 from interop.peers._app import EVENTS, handle
 from interop.peers._control import Failure, PeerSession, Unsupported
 from zaptools import EventContext, EventRegister
+from zaptools.connectors import FastApiConnector
+from zaptools.core import WebSocketConnection
+from zaptools.core.events import EventBook
 
 _NO_CODE = "WebSocketConnection.close() takes neither code nor reason"
 

@@ -1,4 +1,4 @@
-"""The client role: `zaptools.ZapConsumer` and `zaptools.ZapSubscriber`."""
+"""The client role: `zaptools.ZapConsumer`, `zaptools.ZapSubscriber` and `zaptools.ZapClient`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from interop.peers._control import Failure, PeerSession, Unsupported
-from zaptools import EventData, Stream, ZapClientState, ZapConsumer, ZapSubscriber
+from zaptools import EventData, Stream, ZapClient, ZapClientState, ZapConsumer, ZapSubscriber
 
 __all__ = ["ClientRole"]
 
@@ -15,9 +15,12 @@ __all__ = ["ClientRole"]
 class ClientApi(Protocol):
     """One of the library's client classes, as the control protocol drives it."""
 
-    client: ZapConsumer | ZapSubscriber
+    client: ZapConsumer | ZapSubscriber | ZapClient
 
     def __init__(self, session: PeerSession, url: str) -> None: ...
+
+    async def connect(self, *offer: Any) -> None:
+        """Connect, with these protocols and headers."""
 
     def register(self, events: Sequence[str], all_events: bool) -> None:
         """Register the names, and the catch-all."""
@@ -31,13 +34,16 @@ class ConsumerApi:
 
     def __init__(self, session: PeerSession, url: str) -> None:
         self._session = session
-        self.client: ZapConsumer | ZapSubscriber
+        self.client: ZapConsumer | ZapSubscriber | ZapClient
         self.client = client = ZapConsumer(url)
         client.on_connection_state_changed(self._on_state)
         client.on_connected(lambda _: session.notify("connected"))
         client.on_disconnected(self._on_disconnected)
         client.on_error(lambda error: session.notify("error", message=str(error)))
         self._consumer = client
+
+    async def connect(self, *offer: Any) -> None:
+        await self._consumer.connect(*offer)
 
     def register(self, events: Sequence[str], all_events: bool) -> None:
         for name in events:
@@ -64,9 +70,12 @@ class SubscriberApi:
         self._session = session
         self._tasks: list[asyncio.Task[None]] = []
         self._events_open = 0
-        self.client: ZapConsumer | ZapSubscriber
+        self.client: ZapConsumer | ZapSubscriber | ZapClient
         self.client = self._subscriber = ZapSubscriber(url)
         self._read(self._states(self._subscriber.connection_state))
+
+    async def connect(self, *offer: Any) -> None:
+        await self._subscriber.connect(*offer)
 
     def register(self, events: Sequence[str], all_events: bool) -> None:
         if events:
@@ -94,12 +103,47 @@ class SubscriberApi:
             self._session.notify("ended", stream="events")
 
 
+class ZapClientApi:
+    """`ZapClient`: one stream of all events a connection, one of all states."""
+
+    def __init__(self, session: PeerSession, url: str) -> None:
+        self._session = session
+        self._url = url
+        self._tasks: list[asyncio.Task[None]] = []
+        self.client: ZapConsumer | ZapSubscriber | ZapClient
+        self.client = self._client = ZapClient()
+        self._read(self._states())
+
+    async def connect(self, *offer: Any) -> None:
+        await self._client.connect(self._url, *offer)
+        self._read(self._events())
+
+    def register(self, events: Sequence[str], all_events: bool) -> None:
+        """Its one stream has every event already."""
+
+    async def clean(self) -> None:
+        raise Unsupported("ZapClient has no clean()")
+
+    def _read(self, reading: Any) -> None:
+        self._tasks.append(asyncio.create_task(reading))
+
+    async def _states(self) -> None:
+        async for state in self._client.connection_state():
+            self._session.notify("state", state=state.name.lower())
+
+    async def _events(self) -> None:
+        async for event in self._client.event_stream():
+            _report(self._session, event, "all")
+        self._session.notify("ended", stream="events")
+
+
 class ClientRole(PeerSession):
     """The operations of a client."""
 
-    _apis: Mapping[str, type[ClientApi]] = {
+    APIS: Mapping[str, type[ClientApi]] = {
         "ZapConsumer": ConsumerApi,
         "ZapSubscriber": SubscriberApi,
+        "ZapClient": ZapClientApi,
     }
     _api: ClientApi | None = None
 
@@ -112,13 +156,13 @@ class ClientRole(PeerSession):
         protocols: Sequence[str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        if api not in self._apis:
+        if api not in self.APIS:
             raise Failure(f"no client API {api!r}")
         if self._api is not None:
             raise Failure("this session has its client")
-        self._api = self._apis[api](self, url)
+        self._api = self.APIS[api](self, url)
         self._api.register(events, all)
-        await self._api.client.connect(protocols, headers)
+        await self._api.connect(protocols, headers)
 
     async def op_send(self, event: str, **more: Any) -> None:
         await self._opened.client.send_event(event, **more)
@@ -130,7 +174,7 @@ class ClientRole(PeerSession):
         await self._opened.client.disconnect(**how)
 
     async def op_reconnect(self) -> None:
-        await self._opened.client.connect()
+        await self._opened.connect()
 
     async def op_clean(self) -> None:
         await self._opened.clean()

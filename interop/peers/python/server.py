@@ -1,4 +1,4 @@
-"""The server role: `zaptools.ZapServer` with the interop app."""
+"""The server role: the interop app on `zaptools.ZapServer` and on each connector."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import Any
 
 from interop.peers._app import EVENTS, handle
 from interop.peers._control import Failure, PeerSession
-from zaptools import EventContext, RoomManager, WebSocketConnection, ZapServer
+from interop.peers.python.hosts import HOSTS, Host
+from zaptools import EventContext, EventRegister, RoomManager, WebSocketConnection
 
 __all__ = ["ServerRole"]
 
@@ -54,25 +55,24 @@ class ServerRole(PeerSession):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self._server: ZapServer | None = None
+        self._server: Host | None = None
         self._rooms = RoomManager()
         self._names: dict[WebSocketConnection, str] = {}
         self._connections: dict[str, WebSocketConnection] = {}
 
     async def op_serve(self, api: str, path: str = "/ws") -> dict[str, Any]:
-        if api != "ZapServer":
+        if api not in HOSTS:
             raise Failure(f"no server API {api!r}")
         if self._server is not None:
             raise Failure("this session has its server")
-        server = ZapServer(self.host, 0, path)
-        server.on_connected(self._on_connected)
-        server.on_disconnected(self._on_disconnected)
-        server.on_error(self._on_error)
+        register = EventRegister()
+        register.on_connected(self._on_connected)
+        register.on_disconnected(self._on_disconnected)
+        register.on_error(self._on_error)
         for name in EVENTS:
-            server.on_event(name, self._on_event)
-        await server.start()
-        self._server = server
-        return {"port": server.port}
+            register.on_event(name, self._on_event)
+        self._server = HOSTS[api](register, self.host, path, self.uncaught)
+        return {"port": await self._server.start()}
 
     async def op_push(self, conn: str, event: str, payload: Any = None, **more: Any) -> None:
         await self._find(conn).send(event, payload, **more)
@@ -83,12 +83,12 @@ class ServerRole(PeerSession):
     async def op_stop(self) -> None:
         if self._server is None:
             raise Failure("there is no server")
-        await self._server.close()
+        await self._server.stop()
 
     async def teardown(self) -> None:
         await super().teardown()
         if self._server is not None:
-            await self._server.close()
+            await self._server.kill()
 
     def _find(self, conn: str) -> WebSocketConnection:
         if conn not in self._connections:

@@ -7,10 +7,22 @@ from typing import Any
 
 from interop.peers._control import describe
 from interop.peers.python.client import ClientRole
+from interop.peers.python.hosts import HOSTS
 from interop.peers.python.server import ServerRole
 from zaptools import Limits
 
 __all__ = ["Session"]
+
+_LIBRARIES = (
+    "zaptools",
+    "websockets",
+    "msgspec",
+    "fastapi",
+    "starlette",
+    "uvicorn",
+    "sanic",
+    "aiohttp",
+)
 
 
 class Session(ServerRole, ClientRole):
@@ -19,7 +31,7 @@ class Session(ServerRole, ClientRole):
     async def op_describe(self) -> dict[str, Any]:
         return describe(
             "python",
-            {name: version(name) for name in ("zaptools", "websockets", "msgspec")},
-            apis={"server": ["ZapServer"], "client": ["ZapConsumer", "ZapSubscriber"]},
+            {name: version(name) for name in _LIBRARIES},
+            apis={"server": list(HOSTS), "client": list(ClientRole.APIS)},
             limits={"message_bytes": Limits().message_bytes},
         )

@@ -1,0 +1,202 @@
+"""What can serve a register: `ZapServer`, and each framework with its connector."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol
+
+import uvicorn
+from aiohttp import web
+from fastapi import FastAPI, WebSocket
+from sanic import Request, Sanic, Websocket
+
+from interop.peers._control import Failure
+from zaptools import EventRegister, ZapServer
+from zaptools.asgi import AsgiApp
+from zaptools.connectors import AioHttpConnector, FastApiConnector, SanicConnector
+
+__all__ = ["HOSTS", "Host"]
+
+Uncaught = Callable[[BaseException, str], None]
+
+_GRACE = 5
+
+
+class Host(Protocol):
+    """A server, as the control protocol drives it."""
+
+    def __init__(
+        self, register: EventRegister, host: str, path: str, uncaught: Uncaught
+    ) -> None: ...
+
+    async def start(self) -> int:
+        """Listen on a free port, and return it."""
+
+    async def stop(self) -> None:
+        """Stop as a user would."""
+
+    async def kill(self) -> None:
+        """Stop at once; it may have been stopped."""
+
+
+class ZapServerHost:
+    """`ZapServer` itself."""
+
+    def __init__(self, register: EventRegister, host: str, path: str, uncaught: Uncaught) -> None:
+        self._server = ZapServer(host, 0, path, register=register)
+
+    async def start(self) -> int:
+        await self._server.start()
+        return self._server.port
+
+    async def stop(self) -> None:
+        await self._server.close()
+
+    kill = stop
+
+
+class _Uvicorn(uvicorn.Server):
+    """One of several servers in a process: signals are the process's own business."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class AsgiHost:
+    """`AsgiApp` under uvicorn."""
+
+    def __init__(self, register: EventRegister, host: str, path: str, uncaught: Uncaught) -> None:
+        self._listener = socket.create_server((host, 0))
+        config = uvicorn.Config(
+            self._app(register, path, uncaught),
+            log_level="warning",
+            timeout_graceful_shutdown=_GRACE,
+        )
+        self._server = _Uvicorn(config)
+        self._serving: asyncio.Task[None] | None = None
+
+    def _app(self, register: EventRegister, path: str, uncaught: Uncaught) -> Any:
+        return AsgiApp(register, path=path)
+
+    async def start(self) -> int:
+        self._serving = asyncio.create_task(self._server.serve(sockets=[self._listener]))
+        while not self._server.started:
+            if self._serving.done():
+                raise Failure("uvicorn did not start")
+            await asyncio.sleep(0.005)  # it tells nobody
+        return int(self._listener.getsockname()[1])
+
+    async def stop(self) -> None:
+        self._server.should_exit = True
+        if self._serving is not None:
+            await asyncio.shield(self._serving)
+
+    async def kill(self) -> None:
+        self._server.force_exit = True
+        await self.stop()
+
+
+class FastApiHost(AsgiHost):
+    """`FastApiConnector` under uvicorn."""
+
+    def _app(self, register: EventRegister, path: str, uncaught: Uncaught) -> Any:
+        app = FastAPI()
+
+        @app.websocket(path)
+        async def endpoint(websocket: WebSocket) -> None:
+            try:
+                await FastApiConnector.plug_and_start(register, websocket)
+            except Exception as exc:
+                uncaught(exc, "FastApiConnector raised")
+                raise
+
+        return app
+
+
+class AioHttpHost:
+    """`AioHttpConnector` on aiohttp's own server."""
+
+    def __init__(self, register: EventRegister, host: str, path: str, uncaught: Uncaught) -> None:
+        async def endpoint(request: web.Request) -> web.WebSocketResponse:
+            try:
+                return await AioHttpConnector.plug_and_start(register, request)
+            except Exception as exc:
+                uncaught(exc, "AioHttpConnector raised")
+                raise
+
+        app = web.Application()
+        app.router.add_get(path, endpoint)
+        self._runner = web.AppRunner(app, shutdown_timeout=_GRACE, handler_cancellation=True)
+        self._host = host
+
+    async def start(self) -> int:
+        await self._runner.setup()
+        listener = socket.create_server((self._host, 0))
+        await web.SockSite(self._runner, listener).start()
+        return int(listener.getsockname()[1])
+
+    async def stop(self) -> None:
+        await self._runner.cleanup()
+
+    kill = stop
+
+
+class SanicHost:
+    """`SanicConnector` on Sanic's own server."""
+
+    _made = 0
+
+    def __init__(self, register: EventRegister, host: str, path: str, uncaught: Uncaught) -> None:
+        SanicHost._made += 1  # Sanic keeps its applications by name
+        self._app = app = Sanic(f"interop{SanicHost._made}", configure_logging=False)
+        app.config.GRACEFUL_SHUTDOWN_TIMEOUT = _GRACE
+        app.config.TOUCHUP = False  # it rewrites Sanic's own code, once a process
+        self._listener = socket.create_server((host, 0))
+        self._server: Any = None  # Sanic's methods have no types
+
+        async def endpoint(request: Request, websocket: Websocket) -> None:
+            try:
+                await SanicConnector.plug_and_start(register, websocket)
+            except Exception as exc:
+                uncaught(exc, "SanicConnector raised")
+                raise
+
+        app.add_websocket_route(endpoint, path)
+
+    async def start(self) -> int:
+        self._server = await self._app.create_server(
+            sock=self._listener, return_asyncio_server=True
+        )
+        if self._server is None:
+            raise Failure("Sanic did not start")
+        await self._server.startup()
+        await self._server.start_serving()
+        return int(self._listener.getsockname()[1])
+
+    async def stop(self) -> None:
+        server, self._server = self._server, None
+        if server is None:
+            return
+        await server.close()
+        self._app.shutdown_tasks(_GRACE)
+        for connection in list(server.connections):
+            connection.close_if_idle()
+        for task in list(self._app.websocket_tasks):
+            task.cancel()
+        await asyncio.gather(*self._app.websocket_tasks, return_exceptions=True)
+        Sanic.unregister_app(self._app)
+
+    kill = stop
+
+
+HOSTS: Mapping[str, type[Host]] = {
+    "ZapServer": ZapServerHost,
+    "FastApiConnector": FastApiHost,
+    "AsgiApp": AsgiHost,
+    "AioHttpConnector": AioHttpHost,
+    "SanicConnector": SanicHost,
+}

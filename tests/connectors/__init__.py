@@ -1,0 +1,1 @@
+"""Tests of the connectors, each on its framework's real server."""

@@ -1,0 +1,46 @@
+"""`AioHttpConnector` on aiohttp's own server."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from aiohttp import web
+
+from tests.support.contract import ConnectorContract, Log
+from tests.support.hosts import aiohttp_server
+from tests.support.raw import http
+from zaptools import EventRegister
+from zaptools.connectors import AioHttpConnector
+
+
+class TestAioHttp(ConnectorContract):
+    answered = 5
+
+    def serve(self, register: EventRegister, **options: Any) -> AbstractAsyncContextManager[Any]:
+        async def endpoint(request: web.Request) -> web.WebSocketResponse:
+            return await AioHttpConnector.plug_and_start(register, request, **options)
+
+        return aiohttp_server(endpoint, handler_cancellation=self.cancels)
+
+    async def test_a_fault(self) -> None:
+        async with self.peer() as (register, peer, _):
+            peer.writer.write(b"\x83\x80\0\0\0\0")  # no such kind of frame
+            assert (await peer.closed()).code == 1002
+            end = await register.ended()
+            assert (end.code, end.by) == (1002, "local")
+
+    async def test_a_request_for_no_websocket(self) -> None:
+        register = Log()
+        async with self.serve(register) as running:
+            answer = await http(
+                running.port, b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+            )
+        assert answer.startswith(b"HTTP/1.1 400")
+        assert not register.log
+
+
+class TestCancellation(TestAioHttp):
+    """The same where aiohttp cancels an endpoint whose client has gone."""
+
+    cancels = True

@@ -1,0 +1,1 @@
+"""Tests of the names of zaptools 0.5."""

@@ -1,0 +1,383 @@
+"""What every connector owes, whatever the framework: run for each on its real server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Protocol
+
+import pytest
+
+from tests.support import MS, until, within
+from tests.support.raw import RawPeer, raw_client
+from zaptools import (
+    CodecError,
+    ConnectionClosedError,
+    EventContext,
+    EventRegister,
+    Limits,
+    ReservedEventError,
+    WebSocketConnection,
+)
+
+__all__ = ["ConnectorContract", "Log"]
+
+
+class Running(Protocol):
+    """A framework's server."""
+
+    port: int
+
+    async def stop(self) -> None: ...
+
+
+class Log(EventRegister):
+    """A register that writes down what happens, with the handlers of `tests.support.app.App`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log: list[Any] = []
+        self.errors: list[Any] = []
+        self.ends: list[Any] = []
+        self.seen: list[WebSocketConnection] = []
+        self.gate = asyncio.Event()
+        self.on_connected(self._connected)
+        self.on_disconnected(self._disconnected)
+        self.on_error(lambda ctx: self.errors.append(ctx.error))
+        self.on_event("echo", self._echo)
+        self.on_event("gate", self._gate)
+        self.on_event("boom", lambda ctx: 1 / 0)
+        self.on_event("close", lambda ctx: ctx.connection.close(*ctx.payload))
+
+    @property
+    def connection(self) -> WebSocketConnection:
+        (connection,) = self.seen
+        return connection
+
+    async def ended(self) -> Any:
+        """Wait for the one ``disconnected``, and return how the connection ended."""
+        await until(lambda: self.ends)
+        (end,) = self.ends
+        return end
+
+    def _connected(self, ctx: EventContext) -> None:
+        self.seen.append(ctx.connection)
+        self.log.append("connected")
+
+    def _disconnected(self, ctx: EventContext) -> None:
+        self.log.append("disconnected")
+        self.ends.append(ctx.connection.closed)
+
+    async def _echo(self, ctx: EventContext) -> None:
+        self.log.append(ctx.payload)
+        await ctx.connection.send("echo", ctx.payload, ctx.headers)
+
+    async def _gate(self, ctx: EventContext) -> None:
+        await self.gate.wait()
+        self.log.append(ctx.payload)
+        await ctx.connection.send("gate", ctx.payload)
+
+
+class ConnectorContract:
+    """Derive from it, and say how to serve a register at ``/ws``.
+
+    Attributes:
+        cancels: whether the framework cancels an endpoint whose client has gone.
+        handled, answered: how many of five events are handled and answered that come in one
+            piece with a close frame.
+    """
+
+    cancels = False
+    handled = 5
+    answered = 0
+
+    def serve(
+        self, register: EventRegister, **options: Any
+    ) -> AbstractAsyncContextManager[Running]:
+        raise NotImplementedError
+
+    @asynccontextmanager
+    async def peer(self, **options: Any) -> AsyncIterator[tuple[Log, RawPeer, Running]]:
+        register = Log()
+        async with self.serve(register, **options) as running:
+            async with raw_client(running.port, "/ws") as peer:
+                await until(lambda: register.seen)
+                yield register, peer, running
+            await until(lambda: register.ends)
+        assert register.log.count("disconnected") == 1
+
+    async def test_events(self) -> None:
+        async with self.peer() as (register, peer, _):
+            peer.send('{"eventName":"echo","payload":{"a":[1,1.0,"\\u00fc"]},"headers":{"h":1}}')
+            assert await peer.text() == {
+                "eventName": "echo",
+                "payload": {"a": [1, 1.0, "ü"]},
+                "headers": {"h": 1},
+            }
+            await register.connection.send("pushed")
+            assert (await peer.text())["eventName"] == "pushed"
+            assert register.connection.id.startswith("zpt-")
+
+    async def test_order(self) -> None:
+        async with self.peer() as (register, peer, _):
+            for number in range(300):
+                peer.event("echo", number)
+            answers = [(await peer.text())["payload"] for _ in range(300)]
+            assert answers == list(range(300)) == register.log[1:]
+
+    async def test_the_request(self) -> None:
+        register = Log()
+        async with self.serve(register) as running:
+            async with raw_client(running.port, "/ws?token=a%20b&x=1&x=2") as peer:
+                await until(lambda: register.seen)
+                request = register.connection.handshake
+                assert request.path == "/ws"
+                assert request.query == {"token": "a b", "x": "2"}
+                assert request.headers["Sec-WebSocket-Version"] == "13"
+                assert request.client == peer.writer.get_extra_info("sockname")
+                assert request.subprotocol is None
+                with pytest.raises(AttributeError):
+                    request.path = "/other"  # type: ignore[misc]  # that is the point
+
+    async def test_an_id_of_ones_own(self) -> None:
+        async with self.peer(connection_id="mine") as (register, _, _):
+            assert register.connection.id == "mine"
+
+    async def test_an_id_that_is_taken(self, caplog: pytest.LogCaptureFixture) -> None:
+        register = Log()
+        async with self.serve(register, connection_id="mine") as running:
+            async with raw_client(running.port, "/ws") as first:
+                await until(lambda: register.seen)
+                async with raw_client(running.port, "/ws") as second:
+                    close = await second.closed()
+                    assert (close.code, close.reason) == (1008, "the connection's id is taken")
+                first.event("echo", 1)
+                assert (await first.text())["payload"] == 1
+            await register.ended()
+            async with raw_client(running.port, "/ws") as third:
+                third.event("echo", 2)
+                assert (await third.text())["payload"] == 2
+        assert register.log == ["connected", 1, "disconnected", "connected", 2, "disconnected"]
+        assert "the connection id 'mine' is taken" in caplog.text
+
+    @pytest.mark.parametrize(("offered", "chosen"), [(["b", "a"], "a"), (["c"], None)])
+    async def test_subprotocols(self, offered: list[str], chosen: str | None) -> None:
+        register = Log()
+        async with self.serve(register, subprotocols=["a"]) as running:
+            async with raw_client(running.port, "/ws", subprotocols=offered) as peer:
+                await until(lambda: register.seen)
+                assert peer.protocol.subprotocol == chosen
+                assert register.connection.handshake.subprotocol == chosen
+
+    async def test_omitting_empty_headers(self) -> None:
+        async with self.peer(omit_empty_headers=True) as (_, peer, _):
+            peer.event("echo", 1)
+            assert await peer.text() == {"eventName": "echo", "payload": 1}
+
+    @pytest.mark.parametrize(
+        ("message", "expected"),
+        [
+            ("{not json", CodecError),
+            ("", CodecError),
+            ("[1]", CodecError),
+            ('{"eventName":1}', CodecError),
+            ('{"eventName":"connected"}', ReservedEventError),
+            ('{"eventName":"disconnected"}', ReservedEventError),
+            ('{"eventName":"boom"}', ZeroDivisionError),
+        ],
+    )
+    async def test_bad_messages(self, message: str, expected: type[Exception]) -> None:
+        async with self.peer() as (register, peer, _):
+            peer.send(message)
+            peer.event("echo", 1)
+            await peer.text()
+            assert [type(error) for error in register.errors] == [expected]
+            assert register.log == ["connected", 1]
+
+    async def test_a_binary_message(self) -> None:
+        async with self.peer() as (register, peer, _):
+            peer.protocol.send_binary(b'{"eventName":"echo"}')
+            peer.event("echo", 1)
+            await peer.text()
+            assert [error.reason for error in register.errors] == ["binary"]
+
+    async def test_too_long_a_message(self) -> None:
+        async with self.peer(limits=Limits(message_bytes=1000)) as (register, peer, _):
+            peer.event("echo", "x" * 900)
+            await peer.text()
+            peer.event("echo", "x" * 1000)
+            assert (await peer.closed()).code == 1009
+            peer.drop()
+            end = await register.ended()
+            assert (end.code, end.by) == (1009, "local")
+
+    @pytest.mark.parametrize(("code", "reason"), [(4001, "enough"), (1000, ""), (1001, "bye")])
+    async def test_the_client_closes(self, code: int, reason: str) -> None:
+        async with self.peer() as (register, peer, _):
+            peer.event("echo", 1)
+            await peer.text()
+            peer.protocol.send_close(code, reason)
+            peer.flush()
+            assert (await peer.closed()).code == code
+            assert tuple(await register.ended()) == (code, reason, "remote")
+
+    async def test_events_in_front_of_a_close(self) -> None:
+        """All in one piece: they are handled, and answered where the framework lets them be."""
+        async with self.peer() as (register, peer, _):
+            peer.send(*(f'{{"eventName":"echo","payload":{n}}}' for n in range(5)), close=4000)
+            answers = []
+            while (frame := await peer.next()) is not None:
+                answers.append(frame.opcode.name)
+            assert tuple(await register.ended()) == (4000, "", "remote")
+            assert register.log[1 : 1 + self.handled] == list(range(self.handled))
+            assert answers == ["TEXT"] * self.answered + ["CLOSE"]
+
+    async def test_the_client_closes_with_no_code(self) -> None:
+        async with self.peer() as (register, peer, _):
+            peer.protocol.send_close()
+            peer.flush()
+            await peer.closed()
+            assert tuple(await register.ended()) == (1005, "", "remote")
+
+    async def test_a_handler_closes(self) -> None:
+        async with self.peer() as (register, peer, _):
+            peer.event("close", [4002, "moved"])
+            closed = await peer.closed()
+            assert (closed.code, closed.reason) == (4002, "moved")
+            peer.drop()
+            assert tuple(await register.ended()) == (4002, "moved", "local")
+
+    async def test_a_close_from_outside(self) -> None:
+        async with self.peer() as (register, peer, _):
+            closing = asyncio.create_task(register.connection.close(4003, "out"))
+            assert (await peer.closed()).code == 4003
+            peer.drop()
+            await within(closing)
+            assert tuple(await register.ended()) == (4003, "out", "local")
+
+    async def test_a_peer_that_does_not_close(self) -> None:
+        """It neither answers the close frame nor ends TCP."""
+        async with self.peer(limits=Limits(close_timeout=30 * MS)) as (register, peer, _):
+            peer.answers = False
+            await within(register.connection.close(4003))
+            assert (await register.ended()).code == 4003
+
+    async def test_tcp_is_cut(self) -> None:
+        async with self.peer() as (register, peer, _):
+            peer.event("echo", 1)
+            await peer.text()
+            peer.drop()
+            assert tuple(await register.ended()) == (1006, "", None)
+
+    async def test_tcp_ends(self) -> None:
+        async with self.peer() as (register, peer, _):
+            peer.writer.write_eof()
+            assert tuple(await register.ended()) == (1006, "", None)
+
+    async def test_after_the_end(self) -> None:
+        errors: list[ConnectionClosedError] = []
+        register = Log()
+
+        @register.on_disconnected
+        async def disconnected(ctx: EventContext) -> None:
+            for use in (ctx.connection.send("late"), ctx.connection.close()):
+                try:
+                    await use
+                except ConnectionClosedError as exc:
+                    errors.append(exc)
+
+        async with self.serve(register) as running:
+            async with raw_client(running.port, "/ws") as peer:
+                peer.send(close=4004)
+                await until(lambda: len(errors) == 2)
+        assert [(e.code, e.by) for e in errors] == [(4004, "remote")] * 2
+
+    async def test_the_client_leaves_while_a_handler_runs(self) -> None:
+        async with self.peer() as (register, peer, _):
+            peer.event("gate", 1)
+            await until(lambda: register.seen)
+            peer.event("never", 2)
+            peer.drop()
+            await self.gone(register)
+            register.gate.set()
+            await register.ended()
+            if self.cancels:
+                assert register.log == ["connected", "disconnected"]
+                assert register.ends == [(1006, "", None)]
+                return
+            assert register.log == ["connected", 1, "disconnected"]
+            (error,) = register.errors
+            assert isinstance(error, ConnectionClosedError)
+            assert (error.code, error.by) == (1006, None)
+
+    async def gone(self, register: Log) -> None:
+        """Wait until sending fails, which is all that a running handler can see."""
+        while True:
+            try:
+                await within(register.connection.send("there?", "x" * 1000))
+            except ConnectionClosedError:
+                return
+            await asyncio.sleep(MS)
+
+    async def test_the_connected_handler_raises(self) -> None:
+        register = Log()
+        register.on_connected(lambda ctx: 1 / 0)
+        async with self.serve(register) as running:
+            async with raw_client(running.port, "/ws") as peer:
+                peer.event("echo", 1)
+                await peer.text()
+            await register.ended()
+        assert [type(error) for error in register.errors] == [ZeroDivisionError]
+
+    async def test_a_peer_that_does_not_read(self) -> None:
+        limits = Limits(send_timeout=50 * MS)
+        async with self.peer(limits=limits) as (register, peer, _):
+            peer.writer.transport.pause_reading()
+            sent = 0
+            with pytest.raises(TimeoutError) as caught:
+                for _ in range(2000):
+                    await within(register.connection.send("big", "x" * 65536))
+                    sent += 1
+            assert type(caught.value).__name__ == "SendTimeoutError"
+            peer.writer.transport.resume_reading()
+            for _ in range(sent):
+                assert len((await peer.text())["payload"]) == 65536
+            await within(register.connection.send("after"))
+            assert (await peer.text())["eventName"] == "after"
+
+    async def test_reading_waits_for_the_handlers(self) -> None:
+        """What a client can send while nothing is handled is bounded."""
+        async with self.peer() as (register, peer, _):
+            peer.event("gate", 0)
+            text = b'{"eventName":"echo","payload":"' + b"x" * 100_000 + b'"}'
+            sent = 0
+            while peer.writer.transport.get_write_buffer_size() < 200_000:
+                peer.send(text)
+                sent += 1
+                assert sent < 500, "50 MB were taken"
+                await asyncio.sleep(MS)
+            register.gate.set()
+            assert (await peer.text())["eventName"] == "gate"
+            for _ in range(sent):
+                assert len((await peer.text())["payload"]) == 100_000
+
+    async def test_the_server_stops(self) -> None:
+        async with self.peer() as (register, peer, running):
+            peer.event("echo", 1)
+            await peer.text()
+            stopping = asyncio.create_task(running.stop())
+            await register.ended()
+            peer.drop()
+            await within(stopping)
+
+    async def test_the_server_stops_while_a_handler_hangs(self) -> None:
+        async with self.peer() as (register, peer, running):
+            peer.event("gate", 1)
+            peer.event("never", 1)
+            await until(lambda: register.seen)
+            stopping = asyncio.create_task(running.stop())
+            await register.ended()
+            peer.drop()
+            await within(stopping)
+            assert register.log == ["connected", "disconnected"]

@@ -1,0 +1,115 @@
+"""`AsgiApp` under uvicorn, and message by message."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from tests.support import until, within
+from tests.support.contract import ConnectorContract, Log
+from tests.support.hosts import uvicorned
+from tests.support.raw import http, raw_client
+from zaptools import EventRegister
+from zaptools.asgi import AsgiApp
+
+
+class TestUnderUvicorn(ConnectorContract):
+    def serve(self, register: EventRegister, **options: Any) -> AbstractAsyncContextManager[Any]:
+        connection_id = options.pop("connection_id", None)
+        if connection_id is not None:
+            options["id_strategy"] = lambda: connection_id
+        return uvicorned(AsgiApp(register, path="/ws", **options))
+
+    @pytest.mark.parametrize(("path", "status"), [(b"/ws", 426), (b"/", 404), (b"/ws/", 404)])
+    async def test_http(self, path: bytes, status: int) -> None:
+        async with self.serve(Log()) as running:
+            request = b"GET %b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % path
+            answer = await http(running.port, request)
+            assert int(answer.split(b" ", 2)[1]) == status
+
+    async def test_another_path(self) -> None:
+        register = Log()
+        async with self.serve(register) as running:
+            with pytest.raises(AssertionError, match="403"):
+                async with raw_client(running.port, "/other"):
+                    pass
+        assert not register.log
+
+    async def test_mounted(self) -> None:
+        register = Log()
+        app = Starlette(routes=[Mount("/zap", AsgiApp(register, path="/ws"))])
+        async with uvicorned(app) as running:
+            async with raw_client(running.port, "/zap/ws") as peer:
+                peer.event("echo", 1)
+                await peer.text()
+                assert register.connection.handshake.path == "/zap/ws"
+
+
+class Asgi:
+    """A server for one connection, by hand."""
+
+    def __init__(self, app: AsgiApp, kind: str = "websocket", **more: Any) -> None:
+        self.incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.sent: list[Any] = []
+        scope = {"type": kind, "path": "/", **more}
+        self.task = asyncio.ensure_future(app(scope, self.incoming.get, self._send))  # type: ignore[arg-type]  # dicts are mappings
+
+    async def _send(self, message: Any) -> None:
+        self.sent.append(message)
+
+
+class TestMessages:
+    @pytest.mark.parametrize(
+        ("message", "expected"),
+        [
+            ({"code": 1000, "reason": ""}, (1000, "", "remote")),
+            ({"code": 4000, "reason": "x"}, (4000, "x", "remote")),
+            ({"code": 4000}, (4000, "", "remote")),
+            ({"code": 1005, "reason": ""}, (1005, "", "remote")),
+            ({"code": 1005}, (1006, "", None)),
+            ({"code": 1006, "reason": "lost"}, (1006, "", None)),
+            ({}, (1006, "", None)),
+            ({"code": 1012}, (1012, "", "local")),
+        ],
+    )
+    async def test_endings(self, message: Any, expected: Any) -> None:
+        register = Log()
+        asgi = Asgi(AsgiApp(register))
+        asgi.incoming.put_nowait({"type": "websocket.connect"})
+        asgi.incoming.put_nowait({"type": "websocket.disconnect", **message})
+        await within(asgi.task)
+        assert tuple(await register.ended()) == expected
+        assert asgi.sent == [{"type": "websocket.accept", "subprotocol": None, "headers": []}]
+        assert register.connection.handshake.client is None
+
+    async def test_cancelling(self) -> None:
+        register = Log()
+        asgi = Asgi(AsgiApp(register))
+        asgi.incoming.put_nowait({"type": "websocket.connect"})
+        await until(lambda: register.seen)
+        asgi.task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await within(asgi.task)
+        assert tuple(await register.ended()) == (1001, "", "local")
+        assert asgi.sent[-1] == {"type": "websocket.close", "code": 1001, "reason": ""}
+
+    async def test_lifespan(self) -> None:
+        asgi = Asgi(AsgiApp(Log()), "lifespan")
+        for kind in ("lifespan.startup", "lifespan.shutdown"):
+            asgi.incoming.put_nowait({"type": kind})
+        await within(asgi.task)
+        assert [message["type"] for message in asgi.sent] == [
+            "lifespan.startup.complete",
+            "lifespan.shutdown.complete",
+        ]
+
+    async def test_arguments(self) -> None:
+        with pytest.raises(ValueError, match="path"):
+            AsgiApp(Log(), path="ws")
+        with pytest.raises(ValueError, match="'mail'"):
+            await Asgi(AsgiApp(Log()), "mail").task

@@ -1,0 +1,338 @@
+"""The loop that all connectors share, over a socket made by hand."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.support import MS, until, within
+from tests.support.contract import Log
+from tests.support.fakes import event
+from zaptools import ConnectionClosedError, EventContext, Limits, SendTimeoutError
+from zaptools._carrier import Carrier
+from zaptools._closing import CloseInfo
+from zaptools.connection import WebSocketConnection
+
+
+class Socket(Carrier):
+    """What comes is put into `incoming`; an exception there is raised."""
+
+    def __init__(self, register: Log, **limits: Any) -> None:
+        connection = WebSocketConnection("id", self)
+        super().__init__(connection, register._book, Limits(**limits))
+        self.incoming: asyncio.Queue[str | bytes | CloseInfo | Exception] = asyncio.Queue()
+        self.sent: list[str] = []
+        self.shut: list[tuple[int, str]] = []
+        self.failure: BaseException | None = None
+        self.gate: asyncio.Event | None = None
+        self.reads = 0
+
+    async def _receive(self) -> str | bytes | CloseInfo:
+        self.reads += 1
+        message = await self.incoming.get()
+        if isinstance(message, Exception):
+            raise message
+        return message
+
+    async def _write(self, text: str) -> None:
+        if self.failure is not None:
+            raise self.failure
+        if self.gate is not None:
+            await self.gate.wait()
+        self.sent.append(text)
+
+    async def _shut(self, code: int, reason: str) -> None:
+        self.shut.append((code, reason))
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.failure is not None:
+            raise self.failure
+
+    def put(self, *messages: str | bytes | CloseInfo | Exception) -> None:
+        for message in messages:
+            self.incoming.put_nowait(message)
+
+
+BYE = CloseInfo(4000, "bye", "remote")
+
+
+async def run(register: Log, *messages: Any, **limits: Any) -> Socket:
+    socket = Socket(register, **limits)
+    socket.put(*messages)
+    await within(socket.run())
+    return socket
+
+
+async def test_a_life() -> None:
+    register = Log()
+    socket = await run(register, event("echo", 1), event("boom"), b"x", event("echo", 2), BYE)
+    assert register.log == ["connected", 1, 2, "disconnected"]
+    assert register.ends == [BYE]
+    assert [type(error).__name__ for error in register.errors] == [
+        "ZeroDivisionError",
+        "CodecError",
+    ]
+    assert len(socket.sent) == 2 and not socket.shut
+
+
+async def test_reading_that_fails() -> None:
+    register = Log()
+    await run(register, event("echo", 1), OSError("reset"))
+    assert register.ends == [CloseInfo(1006)]
+
+
+async def test_one_message_is_read_at_a_time() -> None:
+    register = Log()
+    socket = Socket(register)
+    task = asyncio.create_task(socket.run())
+    socket.put(event("gate", 1), event("gate", 2), BYE)
+    await until(lambda: socket.incoming.qsize() == 2)
+    await asyncio.sleep(0)
+    assert socket.reads == 1
+    register.gate.set()
+    await within(task)
+    assert register.log == ["connected", 1, 2, "disconnected"]
+
+
+class TestCancelling:
+    async def test_while_reading(self) -> None:
+        register = Log()
+        socket = Socket(register)
+        task = asyncio.create_task(socket.run())
+        await until(lambda: socket.reads)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await within(task)
+        assert register.log == ["connected", "disconnected"]
+        assert register.ends == [CloseInfo(1001, "", "local")]
+        assert socket.shut == [(1001, "")]
+
+    async def test_in_a_handler(self) -> None:
+        register = Log()
+        socket = Socket(register)
+        task = asyncio.create_task(socket.run())
+        socket.put(event("gate", 1), event("echo", 2))
+        await until(lambda: socket.incoming.qsize() == 1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await within(task)
+        assert register.log == ["connected", "disconnected"]
+        assert socket.shut == [(1001, "")]
+
+    async def test_in_the_connected_handler(self) -> None:
+        register = Log()
+        begun = asyncio.Event()
+
+        @register.on_connected
+        async def connected(ctx: EventContext) -> None:
+            begun.set()
+            await asyncio.Event().wait()
+
+        task = asyncio.create_task(Socket(register).run())
+        await within(begun.wait())
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await within(task)
+        assert register.log == ["disconnected"]
+
+    async def test_a_peer_that_takes_no_close_frame(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("zaptools._carrier._LAST_WORDS", 10 * MS)
+        register = Log()
+        socket = Socket(register)
+        socket.gate = asyncio.Event()
+        task = asyncio.create_task(socket.run())
+        await until(lambda: socket.reads)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await within(task)
+        assert register.log == ["connected", "disconnected"]
+
+    async def test_after_the_end(self) -> None:
+        """The last handler is cancelled; there is nothing to say any more."""
+        register = Log()
+        begun = asyncio.Event()
+
+        @register.on_disconnected
+        async def disconnected(ctx: EventContext) -> None:
+            begun.set()
+            await asyncio.Event().wait()
+
+        socket = Socket(register)
+        socket.put(BYE)
+        task = asyncio.create_task(socket.run())
+        await within(begun.wait())
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await within(task)
+        assert not socket.shut and socket.connection.closed == BYE
+
+
+class TestSending:
+    async def test_failing_because_the_connection_has_ended(self) -> None:
+        """What came before the end is handled; the error says how it ended."""
+        register = Log()
+        socket = Socket(register)
+        socket.failure = RuntimeError("closed")
+        socket.put(event("echo", 1), event("boom"), BYE)
+        await within(socket.run())
+        assert register.log == ["connected", 1, "disconnected"]
+        closed, boom = register.errors
+        assert isinstance(closed, ConnectionClosedError)
+        assert (closed.code, closed.reason, closed.by) == BYE
+        assert isinstance(closed.__cause__, RuntimeError)
+        assert isinstance(boom, ZeroDivisionError)
+
+    async def test_failing_outside_of_a_handler(self) -> None:
+        register = Log()
+        socket = Socket(register)
+        task = asyncio.create_task(socket.run())
+        await until(lambda: socket.reads)
+        socket.failure = asyncio.CancelledError()  # Sanic raises this, though nobody cancelled
+        sending = [asyncio.create_task(socket.connection.send("x")) for _ in range(2)]
+        await asyncio.sleep(0)
+        socket.put(BYE)
+        for each in sending:
+            with pytest.raises(ConnectionClosedError) as caught:
+                await within(each)
+            assert (caught.value.code, caught.value.by) == (4000, "remote")
+        await within(task)
+
+    async def test_failing_with_nobody_to_say_why(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("zaptools._carrier._LAST_WORDS", 10 * MS)
+        register = Log()
+        socket = Socket(register)
+        task = asyncio.create_task(socket.run())
+        await until(lambda: socket.reads)
+        socket.failure = RuntimeError("closed")
+        with pytest.raises(ConnectionClosedError) as caught:
+            await within(socket.connection.send("x"))
+        assert (caught.value.code, caught.value.by) == (1006, None)
+        socket.put(BYE)
+        await within(task)
+
+    async def test_failing_outside_while_a_handler_runs(self) -> None:
+        """Two tasks must not read at once; what the one has read, the other handles."""
+        register = Log()
+        socket = Socket(register)
+        task = asyncio.create_task(socket.run())
+        socket.put(event("gate", 1))
+        await until(lambda: socket.reads and socket.incoming.empty())
+        socket.failure = RuntimeError("closed")
+        sending = asyncio.create_task(socket.connection.send("x"))
+        await until(lambda: socket.reads == 2)
+        register.gate.set()
+        await until(lambda: 1 in register.log)
+        socket.failure = None
+        socket.put(event("echo", 2), BYE)
+        with pytest.raises(ConnectionClosedError) as caught:
+            await within(sending)
+        assert caught.value.code == 4000
+        await within(task)
+        assert register.log == ["connected", 1, 2, "disconnected"]
+
+    async def test_being_cancelled(self) -> None:
+        register = Log()
+        socket = Socket(register)
+        socket.gate = asyncio.Event()
+        sending = asyncio.create_task(socket.connection.send("x"))
+        await asyncio.sleep(0)
+        sending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await within(sending)
+        assert not socket.sent
+
+    @pytest.mark.parametrize("seconds", [0, 10 * MS])
+    async def test_a_peer_that_does_not_read(self, seconds: float) -> None:
+        register = Log()
+        socket = Socket(register, send_timeout=seconds)
+        socket.gate = asyncio.Event()
+        with pytest.raises(SendTimeoutError):
+            await within(socket.connection.send("x"))
+        socket.gate.set()
+        await within(socket.connection.send("y"))
+        assert len(socket.sent) == 1
+
+    async def test_a_peer_that_reads_late(self) -> None:
+        socket = Socket(Log())
+        socket.gate = asyncio.Event()
+        sending = asyncio.create_task(socket.connection.send("x"))
+        await asyncio.sleep(0)
+        assert not socket.sent
+        socket.gate.set()
+        await within(sending)
+        assert len(socket.sent) == 1
+
+
+class TestClosing:
+    async def test_what_comes_afterwards_is_dropped(self) -> None:
+        register = Log()
+        messages = (event("close", [4001, "x"]), event("echo", 1), CloseInfo(4001, "x", "remote"))
+        socket = await run(register, *messages)
+        assert register.log == ["connected", "disconnected"]
+        assert register.ends == [CloseInfo(4001, "x", "local")]
+        assert socket.shut == [(4001, "x")] and not socket.sent
+
+    async def test_a_framework_that_never_says_it_has_ended(self) -> None:
+        register = Log()
+        await run(register, event("close", [4001, "x"]), close_timeout=10 * MS)
+        assert register.ends == [CloseInfo(4001, "x", "local")]
+
+    async def test_giving_up_in_a_handler(self) -> None:
+        """A handler that goes on after its close is not cut short."""
+        register = Log()
+        socket = Socket(register, close_timeout=10 * MS)
+
+        @register.on_event("leave")
+        async def leave(ctx: EventContext) -> None:
+            await ctx.connection.close()
+            await until(lambda: socket._over)
+            register.log.append("left")
+
+        socket.put(event("leave"))
+        await within(socket.run())
+        assert register.log == ["connected", "left", "disconnected"]
+
+    async def test_no_bound(self) -> None:
+        register = Log()
+        socket = await run(register, event("close", [4001, "x"]), BYE, close_timeout=None)
+        assert socket.shut == [(4001, "x")]
+
+    async def test_a_close_that_fails(self) -> None:
+        register = Log()
+        socket = Socket(register)
+        socket.failure = RuntimeError("closed")
+        socket.put(event("close", [4001, ""]), BYE)
+        await within(socket.run())
+        assert not register.errors and register.ends == [CloseInfo(4001, "", "local")]
+
+    async def test_cancelled_while_giving_up(self) -> None:
+        """Two cancels at once: the one from outside counts."""
+        register = Log()
+        socket = Socket(register, close_timeout=0)
+        task = asyncio.create_task(socket.run())
+        await until(lambda: socket.reads)
+        await socket.connection.close()
+        socket._give_up()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await within(task)
+        assert register.log == ["connected", "disconnected"]
+
+
+@pytest.mark.parametrize(
+    ("message", "limit", "taken"),
+    [
+        (event("echo", "x" * 60), 100, True),
+        (event("echo", "x" * 100), 100, False),
+        ('{"eventName":"echo","payload":"' + "ü" * 40 + '"}', 100, False),
+        (b"x" * 100, 100, True),
+        (b"x" * 101, 100, False),
+        (event("echo", "x" * 1000), None, True),
+    ],
+)
+async def test_long_messages(message: Any, limit: int | None, taken: bool) -> None:
+    register = Log()
+    socket = await run(register, message, BYE, message_bytes=limit)
+    assert socket.shut == ([] if taken else [(1009, "the message is too long")])

@@ -1,0 +1,411 @@
+"""The loop that brings events to handlers: order, errors, endings."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+
+from tests.support import until
+from tests.support.fakes import Wired, event
+from zaptools import CloseInfo, CodecError, EventContext, EventRegister
+from zaptools.exceptions import ReservedEventError
+
+LIFE = ("connected", "disconnected", "error")
+
+
+class Log(list[Any]):
+    """A register whose handlers write down what they get."""
+
+    def __init__(self, *names: str, any_event: bool = False) -> None:
+        self.register = EventRegister()
+        for name in (*LIFE, *names):
+            self.register.on_event(name, self._write)
+        if any_event:
+            self.register.on_any_event(lambda ctx: self.append(("any", ctx.event_name)))
+
+    def _write(self, ctx: EventContext) -> None:
+        if ctx.event_name == "error":
+            self.append(("error", type(ctx.error).__name__, str(ctx.payload)))
+        else:
+            self.append(ctx.event_name if ctx.event_name in LIFE else (ctx.event_name, ctx.payload))
+
+
+class TestDispatch:
+    async def test_order(self) -> None:
+        log = Log("a", "b")
+        wired = Wired(log.register)
+        await wired.run(event("a", 1), event("b", 2), event("a", 3))
+        await wired.end()
+        assert log == ["connected", ("a", 1), ("b", 2), ("a", 3), "disconnected"]
+        assert (wired.finished, wired.dispatcher.finished, wired.dispatcher.busy) == (
+            1,
+            True,
+            False,
+        )
+
+    async def test_context(self) -> None:
+        got: list[EventContext] = []
+        register = EventRegister()
+        register.on_event("a", got.append)
+        wired = Wired(register)
+        await wired.run('{"eventName":"a","payload":[1],"headers":{"h":2}}')
+        (ctx,) = got
+        assert ctx.connection is wired.connection
+        assert (ctx.event_name, ctx.payload, ctx.headers) == ("a", [1], {"h": 2})
+        assert (ctx.event_data.payload, ctx.error, ctx.source) == ([1], None, None)
+
+    async def test_one_after_the_other(self) -> None:
+        log: list[str] = []
+        gate = asyncio.Event()
+        register = EventRegister()
+
+        @register.on_event("slow")
+        async def slow(ctx: EventContext) -> None:
+            log.append("slow begins")
+            await gate.wait()
+            log.append("slow ends")
+
+        @register.on_event("quick")
+        def quick(ctx: EventContext) -> None:
+            log.append("quick")
+
+        one, other = Wired(register), Wired(register)
+        one.dispatcher.feed([event("slow"), event("quick")])
+        await other.run(event("quick"))
+        assert log.count("quick") == 1  # another connection's slow handler delays nobody
+        assert one.dispatcher.busy and len(one.dispatcher) == 1
+        gate.set()
+        await one.settle()
+        assert log[-2:] == ["slow ends", "quick"]
+        assert one.idle == other.idle == 1
+
+    async def test_events_fed_while_running(self) -> None:
+        log = Log("a")
+        wired = Wired(log.register)
+
+        @log.register.on_event("feed")
+        async def feed(ctx: EventContext) -> None:
+            wired.dispatcher.feed([event("a", "fed")])
+            await asyncio.sleep(0)
+
+        await wired.run(event("feed"), event("a", "first"))
+        assert log == ["connected", ("a", "first"), ("a", "fed")]
+
+    async def test_any_event_comes_after_its_own(self) -> None:
+        log = Log("a", any_event=True)
+        await Wired(log.register).run(event("a"), event("unknown"), event("error"))
+        assert log[:4] == ["connected", ("a", None), ("any", "a"), ("any", "unknown")]
+        assert log[4][:2] == ("error", "ReservedEventError")
+        assert len(log) == 5
+
+    async def test_unknown_events_are_ignored(self) -> None:
+        log = Log()
+        await Wired(log.register).run(event("unknown"), event(""))
+        assert log == ["connected"]
+
+    async def test_long_batches_let_others_run(self) -> None:
+        log = Log("a")
+        wired = Wired(log.register)
+        seen: list[int] = []
+        wired.dispatcher.feed([event("a")] * 1000)
+        while len(log) < 1001:
+            seen.append(len(log))
+            await asyncio.sleep(0)
+        assert len(seen) >= 5
+
+    async def test_discarded_during_a_turn(self) -> None:
+        log = Log("a")
+        wired = Wired(log.register)
+        wired.dispatcher.feed([event("a")] * 150)
+        if not log:  # before Python 3.12 a task starts in the loop's next turn
+            await asyncio.sleep(0)
+        wired.dispatcher.discard()
+        await wired.settle()
+        assert len(log) == 100  # "connected", and the 99 before the turn
+
+    async def test_callables_of_every_kind(self) -> None:
+        log: list[str] = []
+
+        class Callable:
+            async def __call__(self, ctx: EventContext) -> None:
+                log.append("object")
+
+            async def method(self, ctx: EventContext) -> None:
+                log.append("method")
+
+        register = EventRegister()
+        register.on_event("object", Callable())
+        register.on_event("method", Callable().method)
+        register.on_event("lambda", lambda ctx: log.append("lambda") or 3)
+        register.on_event("future", lambda ctx: asyncio.ensure_future(asyncio.sleep(0)))
+        await Wired(register).run(*map(event, ("object", "method", "lambda", "future")))
+        assert log == ["object", "method", "lambda"]
+
+
+class TestErrors:
+    @pytest.mark.parametrize(
+        ("message", "reason"),
+        [
+            ("{", "not-json"),
+            (b"\x00\x01", "binary"),
+            ("[]", "not-object"),
+            ('{"eventName":1}', "event-name"),
+            ('{"eventName":"a","headers":[]}', "headers"),
+        ],
+    )
+    async def test_malformed(self, message: str | bytes, reason: str) -> None:
+        errors: list[EventContext] = []
+        log = Log("a")
+        log.register.on_error(errors.append)
+        wired = Wired(log.register)
+        await wired.run(message, event("a", 1))
+        (ctx,) = errors
+        assert isinstance(ctx.error, CodecError) and ctx.error.reason == reason
+        assert (ctx.event_name, ctx.source, ctx.connection) == ("error", None, wired.connection)
+        assert log == ["connected", ("a", 1)]
+        assert wired.connection.is_open
+
+    @pytest.mark.parametrize("name", LIFE)
+    async def test_lifecycle_names_from_the_wire(self, name: str) -> None:
+        errors: list[EventContext] = []
+        log = Log(any_event=True)
+        log.register.on_error(errors.append)
+        await Wired(log.register).run(event(name, "forged"))
+        assert log == ["connected"]
+        (ctx,) = errors
+        assert isinstance(ctx.error, ReservedEventError) and ctx.error.event_name == name
+
+    async def test_no_name_is_reserved_for_a_client(self) -> None:
+        log = Log(any_event=True)
+        await Wired(log.register, reserved=frozenset()).run(event("error", 1))
+        assert log == ["connected", ("any", "error")]
+
+    @pytest.mark.parametrize("handler", ["sync", "async"])
+    async def test_raising_handlers(self, handler: str) -> None:
+        errors: list[EventContext] = []
+        log = Log("a")
+        log.register.on_error(errors.append)
+
+        @log.register.on_event("sync")
+        def sync(ctx: EventContext) -> None:
+            raise ValueError("boom")
+
+        @log.register.on_event("async")
+        async def asynchronous(ctx: EventContext) -> None:
+            await asyncio.sleep(0)
+            raise ValueError("boom")
+
+        wired = Wired(log.register)
+        await wired.run(event(handler, [1]), event("a", 2))
+        (ctx,) = errors
+        assert isinstance(ctx.error, ValueError)
+        assert ctx.source is not None
+        assert (ctx.source.event_name, ctx.source.payload) == (handler, [1])
+        assert ctx.payload == f"An error occurred in the event '{handler}': ValueError: boom"
+        assert log == ["connected", ("a", 2)]
+
+    async def test_raising_any_event_handler(self) -> None:
+        log = Log("a")
+        log.register.on_any_event(lambda ctx: 1 / 0)
+        await Wired(log.register).run(event("a", 1), event("a", 2))
+        assert [entry for entry in log if entry[0] == "a"] == [("a", 1), ("a", 2)]
+        assert [entry[1] for entry in log if entry[0] == "error"] == ["ZeroDivisionError"] * 2
+
+    async def test_raising_lifecycle_handlers(self) -> None:
+        log = Log("a")
+        log.register.on_connected(lambda ctx: 1 / 0)
+        log.register.on_disconnected(lambda ctx: 1 / 0)
+        wired = Wired(log.register)
+        await wired.run(event("a", 1))
+        await wired.end()
+        assert [entry[:2] for entry in log] == [
+            ("error", "ZeroDivisionError"),
+            ("a", 1),
+            ("error", "ZeroDivisionError"),
+        ]
+        assert wired.finished == 1
+
+    async def test_raising_error_handler(self, caplog: pytest.LogCaptureFixture) -> None:
+        log = Log("a")
+        log.register.on_error(lambda ctx: 1 / 0)
+        await Wired(log.register).run("{", event("a", 1))
+        assert log == ["connected", ("a", 1)]
+        assert [record.getMessage() for record in caplog.records] == ["the error handler failed"]
+
+    async def test_logged_without_an_error_handler(self, caplog: pytest.LogCaptureFixture) -> None:
+        register = EventRegister()
+        register.on_event("a", lambda ctx: 1 / 0)
+        wired = Wired(register)
+        with caplog.at_level(logging.INFO, "zaptools"):
+            await wired.run(event("a", "secret"), '{"secret"', event("error", "secret"))
+        failed, malformed, reserved = caplog.records
+        assert failed.levelno == logging.ERROR and failed.exc_info is not None
+        assert failed.getMessage() == f"{wired.connection.id}: the handler of 'a' failed"
+        assert malformed.getMessage().endswith("message is no event: not-json at 9")
+        assert "reserved name 'error'" in reserved.getMessage()
+        assert "secret" not in caplog.text  # payloads are for DEBUG
+
+    async def test_payloads_are_logged_at_debug(self, caplog: pytest.LogCaptureFixture) -> None:
+        with caplog.at_level(logging.DEBUG, "zaptools"):
+            await Wired(EventRegister()).run('{"secret"', event("unknown"))
+        assert "secret" in caplog.text and "no handler for the event 'unknown'" in caplog.text
+
+    async def test_what_others_cancelled_is_an_error(self) -> None:
+        log = Log("a")
+
+        @log.register.on_event("wait")
+        async def wait(ctx: EventContext) -> None:
+            future = asyncio.get_running_loop().create_future()
+            future.cancel()
+            await future
+
+        wired = Wired(log.register)
+        await wired.run(event("wait"), event("a", 1))
+        assert log[1][:2] == ("error", "CancelledError") and log[2] == ("a", 1)
+        log.register.on_error(wait)
+        await wired.run("{", event("a", 2))
+        assert log[-1] == ("a", 2)
+
+
+class TestLife:
+    async def test_connected_comes_first_and_once(self) -> None:
+        log = Log("a")
+
+        @log.register.on_connected
+        async def connected(ctx: EventContext) -> None:
+            await asyncio.sleep(0)
+            log.append("connected")
+
+        wired = Wired(log.register)
+        wired.dispatcher.wake()
+        await wired.run(event("a", 1))
+        await wired.run(event("a", 2))
+        assert log == ["connected", ("a", 1), ("a", 2)]
+
+    async def test_disconnected_once(self) -> None:
+        log = Log()
+        wired = Wired(log.register)
+        await wired.end()
+        await wired.end()
+        assert log == ["connected", "disconnected"]
+        assert wired.finished == 1
+
+    async def test_what_waits_is_handled_before_the_end(self) -> None:
+        log = Log("a")
+        wired = Wired(log.register)
+        wired.dispatcher.feed([event("a", 1), event("a", 2)])
+        wired.dispatcher.end()
+        await wired.settle()
+        assert log == ["connected", ("a", 1), ("a", 2), "disconnected"]
+
+    async def test_nothing_waits_for_the_end_twice(self) -> None:
+        """`end` while the ``disconnected`` handler runs starts no second one."""
+        log = Log()
+        gate = asyncio.Event()
+
+        @log.register.on_disconnected
+        async def disconnected(ctx: EventContext) -> None:
+            log.append("disconnected")
+            await gate.wait()
+
+        wired = Wired(log.register)
+        wired.dispatcher.end()
+        await until(lambda: "disconnected" in log)
+        assert not wired.dispatcher.finished
+        wired.dispatcher.end()
+        gate.set()
+        await wired.settle()
+        assert log == ["connected", "disconnected"] and wired.finished == 1
+
+    @pytest.mark.parametrize("where", ["connected", "event", "error", "any"])
+    async def test_cancellation(self, where: str) -> None:
+        log = Log()
+        forever = asyncio.Event()
+
+        async def wait(ctx: EventContext) -> None:
+            await forever.wait()
+
+        register = log.register
+        if where == "connected":
+            register.on_connected(wait)
+        elif where == "any":
+            register.on_any_event(wait)
+        elif where == "error":
+            register.on_error(wait)
+        register.on_event("event", wait if where == "event" else lambda ctx: 1 / 0)
+        wired = Wired(register)
+        wired.dispatcher.feed([event("event"), event("event")])
+        await asyncio.sleep(0)
+        task = wired.dispatcher.task
+        assert task is not None
+        await asyncio.sleep(0)
+        task.cancel()
+        if where == "any":  # the first error goes to the log's own handler
+            await asyncio.sleep(0)
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert [entry for entry in log if entry == "disconnected"] == ["disconnected"]
+        assert wired.transport.aborted and wired.finished == 1
+        assert wired.connection.closed == CloseInfo(1001, "", "local")
+        await wired.end()
+        assert log.count("disconnected") == 1
+
+    async def test_cancelled_in_the_last_handler(self) -> None:
+        log = Log()
+
+        @log.register.on_disconnected
+        async def disconnected(ctx: EventContext) -> None:
+            log.append("disconnected")
+            await asyncio.Event().wait()
+
+        wired = Wired(log.register)
+        wired.dispatcher.end()
+        await until(lambda: "disconnected" in log)
+        task = wired.dispatcher.task
+        assert task is not None
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert log == ["connected", "disconnected"] and wired.finished == 1
+
+
+class Fatal(BaseException):
+    pass
+
+
+def fatal(ctx: EventContext) -> None:
+    raise Fatal("oh no")
+
+
+class TestWhatIsNoException:
+    @pytest.mark.parametrize("where", ["connected", "a", "any", "disconnected"])
+    async def test_it_is_reported_and_ends_the_connection(self, where: str) -> None:
+        log = Log("a")
+        if where == "any":
+            log.register.on_any_event(fatal)
+        else:
+            log.register.on_event(where, fatal)
+        wired = Wired(log.register)
+        wired.dispatcher.feed([event("a", 1), event("a", 2)])
+        if where == "disconnected":
+            wired.dispatcher.end()
+        task = wired.dispatcher.task
+        if task is not None:
+            with pytest.raises(Fatal):
+                await task
+        assert [entry[1] for entry in log if entry[0] == "error"] == ["Fatal"]
+        assert wired.transport.aborted and wired.finished == 1 and not wired.dispatcher.busy
+        assert (("a", 2) in log) is (where == "disconnected")
+        assert log.count("disconnected") == (where != "disconnected")
+
+    async def test_without_an_error_handler(self, caplog: pytest.LogCaptureFixture) -> None:
+        register = EventRegister()
+        register.on_event("a", fatal)
+        wired = Wired(register)
+        wired.dispatcher.feed([event("a")])
+        await wired.settle()
+        assert "the handler of 'a' failed" in caplog.text and "oh no" in caplog.text
+        assert wired.transport.aborted and wired.finished == 1

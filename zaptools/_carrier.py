@@ -1,0 +1,265 @@
+"""One connection over a socket that belongs to a framework: what all connectors share.
+
+A framework calls the connector in a task of its own, with a socket that hands out one message at
+a time. That task reads, and handles each message before it reads the next: so nothing is read
+ahead, and no other task is needed. (What the framework itself reads ahead is its own bound:
+uvicorn and aiohttp stop reading TCP, Sanic holds one message.)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable
+
+from ._closing import LOST, CloseInfo
+from ._dispatcher import Dispatcher
+from ._ids import claim_id
+from ._tasks import begin, ends_task
+from .connection import WebSocketConnection
+from .exceptions import ConnectionClosedError, NameTakenError, SendTimeoutError
+from .limits import Limits
+from .registry import HandlerBook
+
+__all__ = ["Carrier"]
+
+logger = logging.getLogger(__name__)
+logger.addHandler(logging.NullHandler())
+
+_GOING_AWAY = CloseInfo(1001, "", "local")
+_TOO_BIG = 1009
+_ID_TAKEN = CloseInfo(1008, "the connection's id is taken", "local")
+_LAST_WORDS = 1.0
+"""Seconds that the close frame of a cancelled connection may take."""
+
+
+class Carrier(ABC):
+    """A connection's `Transport`, and the loop that reads it.
+
+    Args:
+        connection: the connection; its transport is this object.
+        book: its handlers.
+        limits: `Limits.message_bytes`, `Limits.send_timeout` and `Limits.close_timeout` are used;
+            the rest is the framework's business.
+    """
+
+    def __init__(self, connection: WebSocketConnection, book: HandlerBook, limits: Limits) -> None:
+        self.connection = connection
+        self._ids = book.ids
+        self._limits = limits
+        self._dispatcher = Dispatcher(connection, book, on_idle=_nothing, on_finish=_nothing)
+        self._task: asyncio.Task[None] | None = None
+        self._reading = self._over = self._gave_up = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._end: asyncio.Future[None] | None = None
+        self._peek: asyncio.Future[None] | None = None
+
+    # What a framework's socket does
+
+    @abstractmethod
+    async def _receive(self) -> str | bytes | CloseInfo:
+        """Return the next message, or how the connection ended."""
+
+    @abstractmethod
+    async def _write(self, text: str) -> None:
+        """Send one text message. Whatever it raises means that the connection has ended."""
+
+    @abstractmethod
+    async def _shut(self, code: int, reason: str) -> None:
+        """Begin the closing, or do all of it."""
+
+    def _known_end(self) -> CloseInfo | None:
+        """Return how the connection ended, where a framework cancels because of that."""
+        return None
+
+    # The loop
+
+    async def run(self) -> None:
+        """Serve the connection until it has ended and its last handler is done.
+
+        One whose id another connection of the same register has is closed with 1008; no handler
+        is called for it.
+        """
+        connection = self.connection
+        try:
+            claim_id(self._ids, lambda: connection.id)
+        except NameTakenError as exc:
+            logger.warning("connection refused: %s", exc)
+            connection.closed = _ID_TAKEN
+            await self._say(_ID_TAKEN)
+            return
+        try:
+            await self._serve()
+        finally:
+            self._ids.discard(connection.id)
+
+    async def _serve(self) -> None:
+        self._task = asyncio.current_task()
+        dispatcher = self._dispatcher
+        connection = self.connection
+        try:
+            await dispatcher.run()  # calls the connected handler
+            while not self._over:
+                if self._peek is not None:  # a send has failed, and reads what is left
+                    await asyncio.shield(self._peek)
+                    await dispatcher.run()
+                    continue
+                message = await self._next()
+                if message is None or connection.closed is not None:
+                    continue
+                if self._too_big(message):
+                    await self.close(_TOO_BIG, "the message is too long")
+                    continue
+                dispatcher.hold(message)
+                await dispatcher.run()
+        except BaseException:
+            self.abort()
+            await self._say(_GOING_AWAY)
+            raise
+        finally:
+            self._note_end(LOST)
+            await dispatcher.finish()
+
+    async def _next(self) -> str | bytes | None:
+        """Return the next message; None when the connection has ended."""
+        self._reading = True
+        try:
+            message = await self._receive()
+        except asyncio.CancelledError:
+            assert self._task is not None
+            if self._gave_up and self._task.uncancel() == 0:
+                message = LOST
+            else:
+                raise
+        except Exception as exc:
+            logger.info("%s: reading failed: %r", self.connection.id, exc)
+            message = LOST
+        finally:
+            self._reading = False
+        if isinstance(message, CloseInfo):
+            self._note_end(message)
+            return None
+        return message
+
+    def _too_big(self, message: str | bytes) -> bool:
+        limit = self._limits.message_bytes
+        if limit is None or len(message) * 4 <= limit:  # no character has more than 4 bytes
+            return False
+        size = len(message) if isinstance(message, bytes) else len(message.encode(errors="replace"))
+        return size > limit
+
+    def _note_end(self, info: CloseInfo) -> None:
+        """The connection has ended; `info` says how, unless that is known already."""
+        self._over = True
+        if self.connection.closed is None:
+            self.connection.closed = info
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._end is not None and not self._end.done():
+            self._end.set_result(None)
+
+    # Sending
+
+    def send(self, data: bytes) -> Awaitable[None] | None:
+        """Send one text message; see `zaptools.connection.Transport`."""
+        try:
+            rest = begin(self._write(data.decode()))
+        except (Exception, asyncio.CancelledError) as exc:
+            return self._fail(exc)
+        return None if rest is None else self._finish_sending(rest)
+
+    async def _finish_sending(self, rest: Awaitable[None]) -> None:
+        limit = self._limits.send_timeout
+        timeout = asyncio.timeout(limit)
+        try:
+            async with timeout:
+                await rest
+        except (Exception, asyncio.CancelledError) as exc:
+            if timeout.expired():
+                raise SendTimeoutError(limit or 0) from exc
+            await self._fail(exc)
+
+    async def _fail(self, error: BaseException) -> None:
+        """Raise what a send raises when the framework raised `error`."""
+        if ends_task(error):
+            raise error
+        raise ConnectionClosedError(*await self._how_it_ended()) from error
+
+    async def _how_it_ended(self) -> CloseInfo:
+        """Sending has failed: find out how the connection ended, which only reading tells.
+
+        Messages that came before the end are handled in their turn.
+        """
+        connection = self.connection
+        if connection.closed is None and not self._over:
+            try:
+                async with asyncio.timeout(_LAST_WORDS):
+                    await self._read_to_the_end()
+            except TimeoutError:
+                return LOST
+        return connection.closed or LOST
+
+    async def _read_to_the_end(self) -> None:
+        if self._reading:  # in the task of `run`, which will tell
+            if self._end is None:
+                self._end = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._end)
+            return
+        self._peek = asyncio.get_running_loop().create_future()
+        try:
+            while not self._over:
+                message = await self._next()
+                if message is not None:
+                    self._dispatcher.hold(message)
+        finally:
+            self._peek.set_result(None)
+            self._peek = None
+
+    # The ending
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close the connection; see `zaptools.connection.Transport`.
+
+        Returns when the framework's own call does. If it then never says that the connection
+        has ended, that is taken for granted after the close timeout.
+        """
+        self.connection.closed = CloseInfo(code, reason, "local")
+        self._dispatcher.discard()
+        if self._limits.close_timeout is not None and self._timer is None and not self._over:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(self._limits.close_timeout, self._give_up)
+        await self._shut_quietly(code, reason)
+
+    async def _shut_quietly(self, code: int, reason: str) -> None:
+        try:
+            await self._shut(code, reason)
+        except Exception as exc:  # it has ended meanwhile
+            logger.debug("%s: closing failed: %r", self.connection.id, exc)
+
+    def _give_up(self) -> None:
+        self._timer = None
+        self._over = True
+        if self._reading and self._peek is None and self._task is not None:
+            self._gave_up = True
+            self._task.cancel()
+
+    def abort(self) -> None:
+        """Take the connection for ended, waiting for nothing."""
+        if self.connection.closed is None:
+            self.connection.closed = self._known_end() or _GOING_AWAY
+
+    async def _say(self, info: CloseInfo) -> None:
+        """Tell the peer why, if that can still be done."""
+        if self._over or self.connection.closed is not info:
+            return
+        try:
+            async with asyncio.timeout(_LAST_WORDS):
+                await self._shut_quietly(info.code, info.reason)
+        except TimeoutError:
+            logger.debug("%s: the peer takes no close frame", self.connection.id)
+
+
+def _nothing() -> None:
+    """There is nothing to be done."""

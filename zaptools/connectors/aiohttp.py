@@ -1,0 +1,163 @@
+"""The connector for aiohttp."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .._carrier import Carrier
+from .._closing import LOST, CloseInfo
+from .._tasks import begin
+from ..connection import WebSocketConnection, new_id
+from ..handshake import Handshake, header_block
+from ..limits import Limits
+from ..registry import EventRegister
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+__all__ = ["AioHttpConnector"]
+
+
+class AioHttpConnector:
+    """Serves one WebSocket of an aiohttp application::
+
+        async def endpoint(request: web.Request) -> web.WebSocketResponse:
+            return await AioHttpConnector.plug_and_start(register, request)
+
+        app.router.add_get("/ws", endpoint)
+
+    Args:
+        register: whose handlers to use.
+        request: the request. One that asks for no WebSocket is answered by aiohttp with 400.
+        connection_id: the connection's id. Default None: a new one, ``zpt-<uuid4>``.
+        subprotocols: subprotocols; aiohttp chooses the first of the client's that is among them.
+            Default none.
+        limits: of these `Limits.ping_timeout` and the others that are about pings, opening and
+            queues are not used: aiohttp sends a ping each `Limits.ping_interval` and waits half
+            of that for the answer.
+        omit_empty_headers: see `zaptools.protocol.encode_event`. Default False.
+        compress: whether to agree to compress when a client offers it. Default False, as for
+            `zaptools.ZapServer`.
+    """
+
+    def __init__(
+        self,
+        register: EventRegister,
+        request: web.Request,
+        connection_id: str | None = None,
+        *,
+        subprotocols: Sequence[str] = (),
+        limits: Limits | None = None,
+        omit_empty_headers: bool = False,
+        compress: bool = False,
+    ) -> None:
+        self.register = register
+        self.request = request
+        self.connection_id = connection_id
+        self._subprotocols = tuple(subprotocols)
+        self._limits = limits or Limits()
+        self._omit_empty_headers = omit_empty_headers
+        self._compress = compress
+
+    async def start(self) -> web.WebSocketResponse:
+        """Serve the connection; returns when it has ended and its last handler is done.
+
+        Returns:
+            What the endpoint has to return.
+
+        Raises:
+            aiohttp.web.HTTPBadRequest: the request asks for no WebSocket.
+        """
+        from aiohttp import web
+
+        limits = self._limits
+        socket = web.WebSocketResponse(
+            timeout=limits.close_timeout or 0,
+            autoclose=False,
+            heartbeat=limits.ping_interval,
+            protocols=self._subprotocols,
+            compress=self._compress,
+            max_msg_size=limits.message_bytes or 0,
+        )
+        await socket.prepare(self.request)
+        carrier = _AioHttpCarrier(self, socket)
+        await carrier.run()
+        return socket
+
+    @classmethod
+    async def plug_and_start(
+        cls,
+        register: EventRegister,
+        request: web.Request,
+        connection_id: str | None = None,
+        **options: Any,
+    ) -> web.WebSocketResponse:
+        """Make a connector and start it, in one call; the arguments are those of the class."""
+        return await cls(register, request, connection_id, **options).start()
+
+
+class _AioHttpCarrier(Carrier):
+    def __init__(self, connector: AioHttpConnector, socket: web.WebSocketResponse) -> None:
+        connection = WebSocketConnection(
+            connector.connection_id or new_id(),
+            self,
+            handshake=_handshake_of(connector.request, socket.ws_protocol),
+            omit_empty_headers=connector._omit_empty_headers,
+        )
+        super().__init__(connection, connector.register._book, connector._limits)
+        self._request = connector.request
+        self._socket = socket
+        self._draining: asyncio.Task[None] | None = None
+
+    async def _receive(self) -> str | bytes | CloseInfo:
+        from aiohttp import WebSocketError, WSMsgType
+
+        message = await self._socket.receive()
+        if message.type is WSMsgType.TEXT or message.type is WSMsgType.BINARY:
+            data: str | bytes = message.data
+            return data
+        if message.type is WSMsgType.CLOSE:
+            # aiohttp 3.14 has 0 for a close frame with no code. By itself it would answer 1000,
+            # whatever the code; RFC 6455, section 5.5.1: typically the code is echoed.
+            code, reason = int(message.data), message.extra or ""
+            await self._shut(code or 1000, reason)
+            return CloseInfo(code or 1005, reason, "remote")
+        if message.type is WSMsgType.ERROR and isinstance(message.data, WebSocketError):
+            return CloseInfo(int(message.data.code), str(message.data), "local")
+        return LOST
+
+    async def _write(self, text: str) -> None:
+        # aiohttp writes first and waits for room afterwards. A send that gives up waiting has
+        # written nothing only if it waits before: for the room that the send before it needs.
+        if self._draining is not None:
+            await asyncio.shield(self._draining)
+            self._draining = None
+        rest = begin(self._socket.send_str(text))
+        if rest is not None:
+            self._draining = asyncio.create_task(_drain(rest))
+
+    def _known_end(self) -> CloseInfo | None:
+        # With `handler_cancellation`, aiohttp cancels an endpoint whose client has gone.
+        return LOST if self._request.transport is None else None
+
+    async def _shut(self, code: int, reason: str) -> None:
+        await self._socket.close(code=code, message=reason.encode())
+
+
+async def _drain(rest: Coroutine[Any, Any, None]) -> None:
+    with contextlib.suppress(Exception):  # the connection has ended: the next send says so
+        await rest
+
+
+def _handshake_of(request: web.Request, subprotocol: str | None) -> Handshake:
+    peer = request.transport.get_extra_info("peername") if request.transport is not None else None
+    return Handshake(
+        path=request.path,
+        query_string=request.query_string,
+        client=peer[:2] if isinstance(peer, tuple) else None,
+        subprotocol=subprotocol,
+        header_block=header_block(request.raw_headers),
+    )

@@ -1,0 +1,146 @@
+"""The connector for Sanic."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any, Protocol
+from urllib.parse import unquote
+
+from .._carrier import Carrier
+from .._closing import LOST, CloseInfo
+from .._tasks import ends_task
+from ..connection import WebSocketConnection, new_id
+from ..handshake import NO_HANDSHAKE, Handshake, header_block
+from ..limits import Limits
+from ..registry import EventRegister
+
+__all__ = ["SanicConnector", "SanicWebSocket"]
+
+
+class SanicWebSocket(Protocol):
+    """What the connector needs of ``sanic.Websocket``."""
+
+    ws_proto: Any
+    io_proto: Any
+    connection_lost_waiter: asyncio.Future[None] | None
+
+    def recv(self) -> Awaitable[str | bytes | None]:
+        """Return the next message."""
+
+    def send(self, message: str) -> Awaitable[None]:
+        """Send a text message."""
+
+    def close(self, code: int = 1000, reason: str = "") -> Awaitable[None]:
+        """Send a close frame."""
+
+
+class SanicConnector:
+    """Serves one WebSocket of a Sanic application, on Sanic's own server::
+
+        @app.websocket("/ws")
+        async def endpoint(request: Request, websocket: Websocket) -> None:
+            await SanicConnector.plug_and_start(register, websocket)
+
+    Sanic chooses the subprotocol: give ``subprotocols`` to its ``websocket`` decorator.
+
+    Args:
+        register: whose handlers to use.
+        websocket: Sanic's WebSocket.
+        connection_id: the connection's id. Default None: a new one, ``zpt-<uuid4>``.
+        limits: `Limits.message_bytes`, `Limits.send_timeout` and `Limits.close_timeout` are used;
+            the rest is set on Sanic, by its ``WEBSOCKET_…`` settings.
+        omit_empty_headers: see `zaptools.protocol.encode_event`. Default False.
+    """
+
+    def __init__(
+        self,
+        register: EventRegister,
+        websocket: SanicWebSocket,
+        connection_id: str | None = None,
+        *,
+        limits: Limits | None = None,
+        omit_empty_headers: bool = False,
+    ) -> None:
+        self.register = register
+        self.websocket = websocket
+        self.connection_id = connection_id
+        self._limits = limits or Limits()
+        self._omit_empty_headers = omit_empty_headers
+
+    async def start(self) -> None:
+        """Serve the connection; returns when it has ended and its last handler is done."""
+        await _SanicCarrier(self).run()
+
+    @classmethod
+    async def plug_and_start(
+        cls,
+        register: EventRegister,
+        websocket: SanicWebSocket,
+        connection_id: str | None = None,
+        **options: Any,
+    ) -> None:
+        """Make a connector and start it, in one call; the arguments are those of the class."""
+        await cls(register, websocket, connection_id, **options).start()
+
+
+class _SanicCarrier(Carrier):
+    def __init__(self, connector: SanicConnector) -> None:
+        socket = connector.websocket
+        connection = WebSocketConnection(
+            connector.connection_id or new_id(),
+            self,
+            handshake=_handshake_of(socket),
+            omit_empty_headers=connector._omit_empty_headers,
+        )
+        super().__init__(connection, connector.register._book, connector._limits)
+        self._socket = socket
+
+    async def _receive(self) -> str | bytes | CloseInfo:
+        try:
+            message = await self._socket.recv()
+        except asyncio.CancelledError as exc:
+            # Sanic's recv() raises this when the connection ends, though nobody cancelled.
+            if ends_task(exc):
+                raise
+            return self._ending()
+        except Exception:
+            return self._ending()
+        return self._ending() if message is None else message
+
+    def _known_end(self) -> CloseInfo | None:
+        # Sanic cancels an endpoint whose client has gone.
+        lost = self._socket.connection_lost_waiter
+        return self._ending() if lost is not None and lost.done() else None
+
+    def _ending(self) -> CloseInfo:
+        protocol = self._socket.ws_proto
+        received, sent = protocol.close_rcvd, protocol.close_sent
+        if received is not None and (sent is None or protocol.close_rcvd_then_sent):
+            return CloseInfo(int(received.code), received.reason, "remote")
+        if sent is not None and sent.code != LOST.code:  # which is what Sanic says of a lost one
+            return CloseInfo(int(sent.code), sent.reason, "local")
+        return LOST
+
+    async def _write(self, text: str) -> None:
+        await self._socket.send(text)
+
+    async def _shut(self, code: int, reason: str) -> None:
+        await self._socket.close(code, reason)
+
+
+def _handshake_of(socket: SanicWebSocket) -> Handshake:
+    # The endpoint's `request` is this one; a program for the published connector gives us only
+    # the socket.
+    http = getattr(socket.io_proto, "_http", None)
+    request = getattr(http, "request", None)
+    if request is None:
+        return NO_HANDSHAKE
+    client = request.socket
+    return Handshake(
+        path=unquote(request.path),
+        query_string=request.query_string,
+        client=client[:2] if client[0] else None,
+        subprotocol=socket.ws_proto.subprotocol,
+        header_block=header_block((n.encode(), v.encode()) for n, v in request.headers.items()),
+    )

@@ -1,0 +1,18 @@
+"""The names of ``zaptools.core`` in zaptools 0.5; the package itself has the ones to use."""
+
+from __future__ import annotations
+
+from .event_processor import EventProcessor
+from .events import EventCaller, EventContext, EventData, EventRegister
+from .id_controller import IDController
+from .websocket_connection import WebSocketConnection
+
+__all__ = [
+    "EventCaller",
+    "EventContext",
+    "EventData",
+    "EventProcessor",
+    "EventRegister",
+    "IDController",
+    "WebSocketConnection",
+]

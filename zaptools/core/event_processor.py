@@ -1,0 +1,101 @@
+"""Where zaptools 0.5 had the loop of a connection, over an adapter to a framework's socket.
+
+For a framework that has a connector, use that: it keeps close codes and exact messages, which an
+adapter of zaptools 0.5 does not carry.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+from .._carrier import Carrier
+from .._closing import LOST, CloseInfo
+from ..connection import EventContext, WebSocketConnection
+from ..limits import Limits
+from ..protocol import EventData
+from ..protocols import ConnectionAdapter
+from .events import EventCaller
+
+__all__ = ["EventProcessor"]
+
+
+class EventProcessor:
+    """Reads a connection's adapter and calls handlers.
+
+    Args:
+        connection: ``WebSocketConnection(id, adapter)``, with a
+            `zaptools.protocols.ConnectionAdapter`.
+        event_caller: has the handlers.
+    """
+
+    def __init__(self, connection: WebSocketConnection, event_caller: EventCaller) -> None:
+        self._connection = connection
+        self._event_caller = event_caller
+        self._carrier = _AdapterCarrier(connection, event_caller)
+
+    async def notify_connected(self) -> None:
+        """Call the ``connected`` handler."""
+        await self._notify("connected", {})
+
+    async def notify_disconnected(self) -> None:
+        """Call the ``disconnected`` handler."""
+        await self._notify("disconnected", {})
+
+    async def notify_error(self, event_name: str, error: str) -> None:
+        """Call the ``error`` handler with a text that names the event."""
+        await self._notify("error", f"An error occurred in the event {event_name!r}: {error}")
+
+    async def intercept_data(self, data: dict[str, Any]) -> None:
+        """Handle one message as it came, parsed. Nothing is raised: see the ``error`` handler."""
+        await self._carrier.handle(json.dumps(data))
+
+    async def receive_events(self) -> bool:
+        """Handle the next message; return whether there was one."""
+        return await self._carrier.step()
+
+    async def start_event_stream(self) -> None:
+        """Serve the connection; returns when it has ended and its last handler is done."""
+        await self._carrier.run()
+
+    async def _notify(self, name: str, payload: Any) -> None:
+        context = EventContext(EventData(name, payload), self._connection)
+        await self._event_caller.trigger_event(context)
+
+
+class _AdapterCarrier(Carrier):
+    def __init__(self, connection: WebSocketConnection, event_caller: EventCaller) -> None:
+        self._adapter = cast(ConnectionAdapter, connection._transport)
+        connection._transport = self
+        super().__init__(connection, event_caller.book, Limits())
+
+    async def handle(self, message: str | bytes) -> None:
+        self._dispatcher._greeted = True  # that is the caller's business here
+        self._dispatcher.hold(message)
+        await self._dispatcher.run()
+
+    async def step(self) -> bool:
+        message = await self._receive()
+        if isinstance(message, CloseInfo):
+            return False
+        await self.handle(message)
+        return True
+
+    async def _receive(self) -> str | bytes | CloseInfo:
+        try:
+            return json.dumps(await self._adapter.recv_json())
+        except json.JSONDecodeError as exc:
+            return exc.doc  # it is reported as what it is
+        except Exception as exc:
+            code = getattr(exc, "code", None)  # Starlette's WebSocketDisconnect has these
+            reason = str(getattr(exc, "reason", "") or "")
+            known = isinstance(code, int) and code != LOST.code
+            return CloseInfo(cast(int, code), reason, "remote") if known else LOST
+
+    async def _write(self, text: str) -> None:
+        event = json.loads(text)
+        headers = event.get("headers", {})
+        await self._adapter.send_event(event["eventName"], event["payload"], headers)
+
+    async def _shut(self, code: int, reason: str) -> None:
+        await self._adapter.close()

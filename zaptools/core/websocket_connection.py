@@ -1,0 +1,7 @@
+"""Where zaptools 0.5 had `WebSocketConnection`."""
+
+from __future__ import annotations
+
+from ..connection import WebSocketConnection
+
+__all__ = ["WebSocketConnection"]
