@@ -15,7 +15,7 @@ import zaptools
 MODULES = sorted(
     path.stem for path in Path(zaptools.__file__).parent.glob("*.py") if path.stem != "__init__"
 )
-OLD = {"adapters", "protocols", "tools", "zap_logger"}
+OLD = {"adapters", "connection_router", "protocols", "tools", "zap_logger"}
 """Modules that are there for programs of zaptools 0.5: imported from where they are."""
 
 PUBLIC = [name for name in MODULES if not name.startswith("_") and name not in OLD]

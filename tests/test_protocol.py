@@ -53,6 +53,12 @@ values = st.recursive(
 objects = st.dictionaries(text, values, max_size=3)
 
 
+def test_an_event_of_a_name_alone() -> None:
+    event = EventData("greet")
+    assert (event.event_name, event.payload, event.headers) == ("greet", None, {})
+    assert EventData("greet").headers is not event.headers
+
+
 class TestRoundTrip:
     @given(name=text, payload=values, headers=objects)
     def test_everything_json(self, name: str, payload: Any, headers: dict[str, Any]) -> None:

@@ -11,24 +11,19 @@ from __future__ import annotations
 import ast
 import asyncio
 import re
-import subprocess
-import sys
 import types
 import zipfile
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from interop.prepare import locked
 from tests.support import until, within
 from tests.support.app import App
 from tests.support.hosts import sanic_serving, uvicorned
+from tests.support.published import wheel
 from tests.support.raw import RawPeer, raw_client
 from zaptools.connectors import FastApiConnector
-
-DOWNLOADS = Path(__file__).parents[1] / ".cache" / "published"
 
 FASTAPI, IMPORTS, EVENT, ENDPOINT, SANIC, *_, LIFECYCLE, CLIENT, _, ROUTER = range(1, 13)
 """Which program of the README is which; the rest are lists of names."""
@@ -37,13 +32,7 @@ FASTAPI, IMPORTS, EVENT, ENDPOINT, SANIC, *_, LIFECYCLE, CLIENT, _, ROUTER = ran
 @cache
 def programs() -> dict[int, str]:
     """Return the programs of the README that the published wheel carries, numbered from 1."""
-    DOWNLOADS.mkdir(parents=True, exist_ok=True)
-    command = ["download", "--quiet", "--no-deps", "--dest", str(DOWNLOADS), "zaptools==0.5.2"]
-    with locked(DOWNLOADS / "lock"):
-        if not list(DOWNLOADS.glob("*.whl")):
-            subprocess.run([sys.executable, "-m", "pip", *command], check=True, timeout=300)
-    (wheel,) = DOWNLOADS.glob("*.whl")
-    readme = zipfile.ZipFile(wheel).read("zaptools-0.5.2.dist-info/METADATA").decode()
+    readme = zipfile.ZipFile(wheel()).read("zaptools-0.5.2.dist-info/METADATA").decode()
     return dict(enumerate(re.findall(r"^```python\s*\n(.*?)```", readme, re.M | re.S), 1))
 
 

@@ -5,11 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import re
-import subprocess
-import sys
 import weakref
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,8 +27,6 @@ from zaptools import (
     RoomManager,
     WebSocketConnection,
 )
-
-GUIDE = (Path(__file__).parents[1] / "docs" / "rooms.md").read_text("utf-8")
 
 
 def connection(id: str = "x") -> WebSocketConnection:
@@ -418,18 +412,3 @@ class TestRouter:
         assert [r.getMessage() for r in caplog.records] == ["b: sending 'e' failed: no"]
         with pytest.raises(CodecError):
             await router.send_to_connection("a", "e", float("inf"))
-
-
-def test_the_guides_program_prints_what_is_said(tmp_path: Path) -> None:
-    (program,) = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
-    (output,) = re.findall(r"```text\n(.*?)```", GUIDE, re.DOTALL)
-    (tmp_path / "program.py").write_text(program, "utf-8")
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "program.py"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
-    assert (done.stdout, done.stderr) == (output, "")

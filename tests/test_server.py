@@ -123,6 +123,11 @@ class TestLife:
             with pytest.raises(OSError):
                 await ZapServer(port=server.port).start()
 
+    async def test_sharing_a_port(self) -> None:
+        async with ZapServer(port=0, reuse_port=True, backlog=1) as one:
+            async with ZapServer(port=one.port, reuse_port=True) as other:
+                assert other.port == one.port
+
     def test_arguments(self) -> None:
         with pytest.raises(ValueError, match="path"):
             ZapServer(path="ws")

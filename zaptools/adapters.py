@@ -9,7 +9,10 @@ from typing import Any
 from .exceptions import ConnectionClosedError
 from .protocol import encode_event
 
-__all__ = ["FastApiAdapter", "SanicAdapter"]
+__all__ = ["EVENT_KEY", "HEADERS_KEY", "PAYLOAD_KEY", "FastApiAdapter", "SanicAdapter"]
+
+EVENT_KEY, PAYLOAD_KEY, HEADERS_KEY = "eventName", "payload", "headers"
+"""A message's keys."""
 
 
 class FastApiAdapter:

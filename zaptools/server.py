@@ -75,6 +75,9 @@ class ZapServer(EventRegister):
         subprotocols: subprotocols in order of preference; the first that a client offers too is
             chosen. Default none.
         ssl: a server's TLS context. Default None: no TLS.
+        backlog: how many connections the system holds that are not yet accepted. Default 100.
+        reuse_port: whether other processes may listen on the same port and take their share of
+            the connections. Default False. Not on Windows.
     """
 
     def __init__(
@@ -91,6 +94,8 @@ class ZapServer(EventRegister):
         origins: Sequence[str | None] | None = None,
         subprotocols: Sequence[str] = (),
         ssl: ssl_module.SSLContext | None = None,
+        backlog: int = 100,
+        reuse_port: bool = False,
     ) -> None:
         super().__init__()
         if register is not None:
@@ -110,7 +115,11 @@ class ZapServer(EventRegister):
         self._subprotocols = [
             Subprotocol(name) for name in check_subprotocols(subprotocols)
         ] or None
-        self._ssl = ssl
+        self._listening: dict[str, Any] = {
+            "ssl": ssl,
+            "backlog": backlog,
+            "reuse_port": reuse_port or None,
+        }
         self._listener: asyncio.Server | None = None
         self._starting = False
         self._closing: asyncio.Task[None] | None = None
@@ -144,7 +153,7 @@ class ZapServer(EventRegister):
         self._starting = True
         try:
             self._listener = await loop.create_server(
-                lambda: _ServerTransport(self), self.host, self._port, ssl=self._ssl
+                lambda: _ServerTransport(self), self.host, self._port, **self._listening
             )
         finally:
             self._starting = False

@@ -12,9 +12,22 @@ class ZapLogger:
 
     def __init__(self) -> None:
         self.logger = logging.getLogger("zaptools")
-        self.info = self.info_green = self.logger.info
-        self.warning = self.logger.warning
-        self.error = self.logger.error
+
+    def info(self, message: str) -> None:
+        """Log at the level INFO."""
+        self.logger.info(message, stacklevel=2)
+
+    def info_green(self, message: str) -> None:
+        """Log at the level INFO; the green is gone."""
+        self.logger.info(message, stacklevel=2)
+
+    def warning(self, message: str) -> None:
+        """Log at the level WARNING."""
+        self.logger.warning(message, stacklevel=2)
+
+    def error(self, message: str) -> None:
+        """Log at the level ERROR."""
+        self.logger.error(message, stacklevel=2)
 
 
 zap_logger = ZapLogger()

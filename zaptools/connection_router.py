@@ -1,0 +1,7 @@
+"""Where zaptools 0.5 had `ConnectionRouter`."""
+
+from __future__ import annotations
+
+from .rooms import ConnectionRouter
+
+__all__ = ["ConnectionRouter"]
