@@ -8,6 +8,7 @@ A program that ends with a server's running is a server at ``/ws`` that answers 
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import socket
 import subprocess
@@ -19,7 +20,8 @@ import pytest
 from tests.support import within
 from zaptools import ConnectError, ZapClient
 
-DOCS = Path(__file__).parents[1] / "docs"
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
 BLOCK = re.compile(
     r"^## (?P<title>[^\n]*)$|^```python\n(?P<program>.*?)^```$"
     r"(?:\n\n(?:[^\n`#]+\n\n)?```text\n(?P<output>.*?)^```$)?",
@@ -77,6 +79,7 @@ def test_a_program(program: str, output: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-W", "error", "program.py"],
         cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},  # the testbed is not installed
         capture_output=True,
         text=True,
         timeout=30,
