@@ -27,6 +27,7 @@ PARTS = {
     "protocol": {"MAX_DEPTH"},
     "registry": {"HandlerBook"},
     "handshake": {"NO_HANDSHAKE", "choose_subprotocol", "header_block"},
+    "testing": {"TestClient"},
     "transport": {"WebSocketTransport"},
 }
 """What a public module exports for those who build a shell: not for the package's front. A
