@@ -5,11 +5,13 @@ from __future__ import annotations
 import ast
 import dataclasses
 import datetime
+import decimal
 import enum
 import json
 import math
 import sys
 from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -51,6 +53,14 @@ values = st.recursive(
     scalars, lambda inner: st.lists(inner) | st.dictionaries(text, inner), max_leaves=20
 )
 objects = st.dictionaries(text, values, max_size=3)
+surrogates = st.characters(categories=["Cs"]) | st.sampled_from('{}[]:,"\\ue')
+mutations = st.tuples(
+    st.floats(0, 1),
+    st.integers(0, 3),
+    st.text(surrogates | st.characters(), max_size=2)
+    | st.sampled_from(['"', "\\u003a", "\\ud800", '"payload":', "NaN", "-", "1e999", "\x00"]),
+)
+"""Where a text is changed, how many characters go, and what comes in their place."""
 
 
 def test_an_event_of_a_name_alone() -> None:
@@ -119,6 +129,19 @@ class Text(str):
 
 class Number(float):
     pass
+
+
+class Broken(Mapping[str, Any]):
+    """A mapping whose items cannot be got."""
+
+    def __getitem__(self, key: str) -> Any:
+        raise KeyError(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(["a"])
+
+    def __len__(self) -> int:
+        return 1
 
 
 class TestEncode:
@@ -211,6 +234,54 @@ class TestEncode:
             with pytest.raises(CodecError) as info:
                 encode_event("x", payload)
             assert (info.value.reason, info.value.where) == ("number", where)
+
+    @pytest.mark.parametrize("key", [math.nan, math.inf, -math.inf, Number("nan")])
+    @pytest.mark.parametrize(
+        ("wrap", "where"),
+        [
+            (lambda v: v, ""),
+            (lambda v: {"n": [1, v]}, ".n[1]"),
+            (lambda v: {"a": {"b": ({2: "n"}, v)}}, ".a.b[1]"),
+            (lambda v: MappingProxyType({"a": v}), ".a"),
+        ],
+    )
+    def test_keys_that_are_not_finite(self, key: float, wrap: Any, where: str) -> None:
+        value = wrap({"first": 1, key: 1})
+        for place, arguments in (("payload", (value,)), ("headers", (None, value))):
+            with pytest.raises(CodecError) as info:
+                encode_event("", *arguments)
+            assert (info.value.reason, info.value.where) == ("number", f"$.{place}{where}")
+            assert "as a key" in str(info.value)
+
+    def test_keys_that_only_look_not_finite(self) -> None:
+        payload = {"nan": 1, "inf": {2: 1, 1.5: 1}, "-inf": 'nan":', "banan": [{"nan": 1}]}
+        expected = {**payload, "inf": {"2": 1, "1.5": 1}}
+        assert decode_event(encode_event('nan":', payload, payload)).payload == expected
+        # A decimal, as a value too, is a text in JSON.
+        assert encode_event("x", {decimal.Decimal("nan"): decimal.Decimal("nan"), "n": None})
+
+    def test_what_has_no_form_in_json(self) -> None:
+        for payload, where in (
+            (msgspec.UNSET, "$.payload"),
+            ([msgspec.UNSET], "$.payload[0]"),
+            ({"a": msgspec.UNSET}, "$.payload.a"),
+        ):
+            for omit in (True, False):
+                with pytest.raises(CodecError) as info:
+                    encode_event("x", payload, omit_empty_headers=omit)
+                assert (info.value.reason, info.value.where) == ("type", where)
+
+    def test_values_whose_own_code_fails(self) -> None:
+        with pytest.raises(CodecError, match=r"headers at \$\.headers: .* KeyError\('a'\)"):
+            encode_event("x", None, Broken())
+        with pytest.raises(CodecError, match=r"type at \$\.payload\.a") as info:
+            encode_event("x", {"a": Broken()})
+        assert isinstance(info.value.__cause__, KeyError)
+
+    def test_many_brackets_that_are_no_json(self) -> None:
+        """A `msgspec.Raw` is the caller's to vouch for; a bad one is no other error than this."""
+        with pytest.raises(CodecError):
+            encode_event("x", [msgspec.Raw(b"[" * 5000)])
 
     def test_names_and_headers(self) -> None:
         for name in (None, 1, b"x"):
@@ -409,9 +480,40 @@ class TestDecode:
     def test_subclasses_of_str(self) -> None:
         assert decode_event(Text('{"eventName":"x"}')).event_name == "x"
 
-    @given(st.text() | st.binary())
+    @given(st.text() | st.text(st.characters()) | st.text(surrogates) | st.binary())
     def test_nothing_but_codec_errors(self, data: str | bytes) -> None:
         decode_or_refuse(data)
+
+    @settings(max_examples=300)
+    @given(name=text, payload=values, headers=objects, changes=st.lists(mutations, max_size=4))
+    def test_nothing_but_codec_errors_for_changed_events(
+        self,
+        name: str,
+        payload: Any,
+        headers: dict[str, Any],
+        changes: list[tuple[float, int, str]],
+    ) -> None:
+        message = encode_event(name, payload, headers).decode()
+        for place, removed, added in changes:
+            at = int(place * len(message))
+            message = message[:at] + added + message[at + removed :]
+        decode_or_refuse(message)
+        decode_or_refuse(message.encode(errors="surrogatepass"))
+
+    @given(
+        levels=st.integers(0, 2 * MAX_DEPTH) | st.sampled_from([5_000, 200_000]),
+        kind=st.sampled_from([("[", "]"), ('{"a":', "}"), ('[{"a":', "}]")]),
+        cut=st.booleans(),
+        key=st.sampled_from(["payload", "headers", "other"]),
+    )
+    def test_nothing_but_codec_errors_for_nesting(
+        self, levels: int, kind: tuple[str, str], cut: bool, key: str
+    ) -> None:
+        opening, closing = kind
+        message = f'{{"eventName":"x","{key}":' + opening * levels + "1"
+        if not cut:
+            message += closing * levels + "}"
+        decode_or_refuse(message)
 
     @settings(max_examples=300)
     @given(

@@ -13,9 +13,9 @@ NaN and Infinity, integers with more digits than Python converts (4300, see
 keys, nesting past the limit.
 
 msgspec does the work. It differs from these rules in three points (measured with 0.19 to
-0.22): it writes NaN and Infinity as null, it lets the last of two equal keys win, and its
-nesting limit is the interpreter's. Cheap checks on its result decide whether the slow way,
-which is the definition, has to be asked.
+0.22): it writes NaN and Infinity as null (as keys, as ``"nan"`` and ``"inf"``), it lets the
+last of two equal keys win, and its nesting limit is the interpreter's. Cheap checks on its
+result decide whether the slow way, which is the definition, has to be asked.
 """
 
 from __future__ import annotations
@@ -43,6 +43,9 @@ Below the interpreter's recursion limit (1000 by default), so that the answer to
 does not depend on how deep the caller's stack happens to be.
 """
 
+_SHALLOW = 2 * MAX_DEPTH
+"""Longest text that cannot be nested too deep: each level takes two characters, its brackets."""
+
 _LOCATE_LIMIT = 1 << 16
 """Longest text searched for the path of a problem: the search is pure Python, and a peer
 must not be able to buy much of it with one message."""
@@ -66,9 +69,15 @@ class EventData(msgspec.Struct, rename={"event_name": "eventName"}):
         return {"eventName": self.event_name, "payload": self.payload, "headers": self.headers}
 
 
-class _NoHeaders(msgspec.Struct, rename={"event_name": "eventName"}):
+class _NoHeaders(msgspec.Struct, rename={"event_name": "eventName"}, gc=False):
     event_name: str
     payload: Any
+
+
+class _Whole(_NoHeaders, gc=False):
+    """What is written. To make one takes 15 ns less than an `EventData`."""
+
+    headers: dict[str, Any]
 
 
 _EMPTY: dict[str, Any] = {}  # written, never handed out
@@ -76,7 +85,9 @@ _encode = msgspec.json.Encoder(enc_hook=_jsonpath.to_plain).encode
 _decode = msgspec.json.Decoder(EventData).decode
 _decode_any = msgspec.json.Decoder().decode
 _EMPTY_HEADERS_LAST = ',"headers":{}}'
-_find_null = re.compile(b"null").search
+_UNSET = msgspec.UNSET
+_NAME_AT = len('{"eventName":"')
+_may_be_nonfinite = re.compile(b'n(?:ull|an":|f":)').search
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -92,7 +103,10 @@ def encode_event(
     Args:
         event_name: the event's name.
         payload: any JSON value; also what msgspec can write as one (dataclasses, structs,
-            enums, dates, UUIDs, …). Default None, written as ``null``.
+            enums, dates, UUIDs, …). Default None, written as ``null``. Two things are the
+            caller's to see to, because to check them costs as much as all the rest: keys that
+            are no strings are written as strings, of which two must not be the same (``1`` and
+            ``"1"``), and a `msgspec.Raw` is written as it stands.
         headers: an object; None (the default) is written as ``{}``.
         omit_empty_headers: leave empty headers out. Default False: zaptools_client 0.2 and
             0.3 and zaptools_server 0.3.0 (Dart) fail on a message without ``headers``.
@@ -102,6 +116,8 @@ def encode_event(
     """
     if type(event_name) is not str:
         event_name = _as_str(event_name)
+    if payload is _UNSET:  # which msgspec leaves out
+        _refuse_value(event_name, payload, headers or _EMPTY, None)
     if headers is None:
         headers = _EMPTY
     elif type(headers) is not dict:
@@ -110,21 +126,21 @@ def encode_event(
         if omit_empty_headers and not headers:
             data = _encode(_NoHeaders(event_name, payload))
         else:
-            data = _encode(EventData(event_name, payload, headers))
-    except (TypeError, ValueError, OverflowError, RecursionError) as exc:
+            data = _encode(_Whole(event_name, payload, headers))
+    except Exception as exc:  # the value's own code may raise anything
         _refuse_value(event_name, payload, headers, exc)
-    # msgspec writes NaN and Infinity as null, so they can only hide where a null stands.
+    # NaN and Infinity can only hide where a null stands, or a key that ends like them. One
+    # search for both, because a second one takes 100 ns; each "n" that it meets takes 15.
     if (
         (payload is not None or headers)
-        and _find_null(data) is not None
+        and _may_be_nonfinite(data, _NAME_AT)
         and (_jsonpath.has_nonfinite(payload) or _jsonpath.has_nonfinite(headers))
     ):
         _refuse_value(event_name, payload, headers, None)
-    # Each level takes two characters, its brackets.
     if (
-        len(data) > 2 * MAX_DEPTH
+        len(data) > _SHALLOW
         and data.count(b"[") + data.count(b"{") > MAX_DEPTH
-        and _jsonpath.depth(_decode_any(data)) > MAX_DEPTH
+        and _is_too_deep(data)
     ):
         _refuse_value(event_name, payload, headers, None)
     return data
@@ -300,9 +316,20 @@ def _as_str(name: Any) -> str:
 
 def _as_dict(headers: Any) -> dict[str, Any]:
     if isinstance(headers, Mapping):
-        return dict(headers)
+        try:
+            return dict(headers)
+        except Exception as exc:  # the mapping's own code may raise anything
+            detail = f"a mapping that cannot be read: {exc!r}"
+            raise CodecError("headers", where="$.headers", detail=detail) from exc
     kind = type(headers).__name__
     raise CodecError("headers", where="$.headers", detail=f"headers of type {kind}")
+
+
+def _is_too_deep(data: bytes) -> bool:
+    try:
+        return _jsonpath.depth(_decode_any(data)) > MAX_DEPTH
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return True  # too deep to be read even, or a msgspec.Raw that is no JSON
 
 
 def _refuse_value(
