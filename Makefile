@@ -24,6 +24,8 @@ lint: $(STAMP)  ## check style, and compose file and workflow against their sche
 
 types: $(STAMP)  ## check types
 	$(BIN)/mypy
+	$(BIN)/mypy tests/typing
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
 
 bench: $(STAMP)  ## measure speed
 	$(BIN)/python -m bench $(ARGS)

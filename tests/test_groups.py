@@ -102,3 +102,10 @@ class TestEnd:
         with pytest.raises(ConnectionClosedError) as info:
             wired.connection._join(Log([], ""))
         assert (info.value.code, info.value.reason, info.value.by) == (4000, "over", "remote")
+
+    async def test_joining_when_nobody_noted_how_it_ended(self) -> None:
+        connection = Wired(EventRegister()).connection
+        connection._leave_groups()
+        with pytest.raises(ConnectionClosedError) as info:
+            connection._join(Log([], ""))
+        assert (info.value.code, info.value.by) == (1006, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakKeyDictionary
 
+from ._closing import LOST
 from .exceptions import ConnectionClosedError
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Member:
             ConnectionClosedError: the connection is over, and would never leave.
         """
         if self._over:
-            raise ConnectionClosedError(*(self.closed or ()))
+            raise ConnectionClosedError(*(self.closed or LOST))
         if self._groups is None:
             self._groups = WeakKeyDictionary()
         self._groups[group] = None

@@ -99,6 +99,7 @@ async def open_transport(
     finally:
         if transport is not None and not transport.is_open:
             transport.abort()
+    assert transport is not None  # a type checker takes it that asyncio.timeout ends exceptions
     return transport
 
 

@@ -21,6 +21,7 @@ class ConnectionAdapter(Protocol):
 
     def json_event_stream(self) -> AsyncIterator[Any]:
         """Yield the messages, parsed, until the connection has ended."""
+        ...
 
     async def send_event(
         self, event_name: str, payload: Any, headers: dict[str, Any] | None = None
@@ -44,6 +45,7 @@ class EventBook(Protocol):
     @property
     def event_records(self) -> dict[str, Any]:
         """What is recorded, by name."""
+        ...
 
     def save_event(self, event: Any) -> None:
         """Record a handler."""
@@ -57,3 +59,4 @@ class IDController(Protocol):
 
     def eval(self, id: str | None = None) -> str:
         """Return `id`, or a new one."""
+        ...

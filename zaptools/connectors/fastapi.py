@@ -21,17 +21,21 @@ class StarletteWebSocket(Protocol):
     @property
     def scope(self) -> MutableMapping[str, Any]:
         """The ASGI scope."""
+        ...
 
     def receive(self) -> Awaitable[MutableMapping[str, Any]]:
         """Return the next ASGI message."""
+        ...
 
     def send(self, message: MutableMapping[str, Any]) -> Awaitable[None]:
         """Send an ASGI message."""
+        ...
 
     def accept(
         self, subprotocol: str | None = None, headers: Iterable[tuple[bytes, bytes]] | None = None
     ) -> Awaitable[None]:
         """Do the opening handshake."""
+        ...
 
 
 class FastApiConnector:

@@ -27,12 +27,15 @@ class SanicWebSocket(Protocol):
 
     def recv(self) -> Awaitable[str | bytes | None]:
         """Return the next message."""
+        ...
 
     def send(self, message: str) -> Awaitable[None]:
         """Send a text message."""
+        ...
 
     def close(self, code: int = 1000, reason: str = "") -> Awaitable[None]:
         """Send a close frame."""
+        ...
 
 
 class SanicConnector:
