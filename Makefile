@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.made
 
 .DEFAULT_GOAL := help
-.PHONY: help interop test lint types bench tox clean
+.PHONY: help interop test coverage lint types bench tox clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -15,6 +15,9 @@ interop: $(STAMP)  ## run the compatibility matrix on local processes (ARGS="--s
 
 test: $(STAMP)  ## run the tests (ARGS="-k name …")
 	$(BIN)/python -m pytest -n auto $(ARGS)
+
+coverage: $(STAMP)  ## run the library's tests and fail unless they reach every branch of it
+	$(BIN)/python -m pytest -n auto --ignore tests/interop --cov $(ARGS)
 
 lint: $(STAMP)  ## check style, and compose file and workflow against their schemas
 	$(BIN)/ruff check .

@@ -232,6 +232,38 @@ class TestSending:
         await within(task)
         assert register.log == ["connected", 1, 2, "disconnected"]
 
+    async def test_failing_outside_until_a_handler_is_done(self) -> None:
+        """The loop waits for the task that reads in its place."""
+        register = Log()
+        register.on_event("wait", lambda ctx: register.gate.wait())
+        socket = Socket(register)
+        task = asyncio.create_task(socket.run())
+        socket.put(event("wait"))
+        await until(lambda: socket.reads and socket.incoming.empty())
+        socket.failure = RuntimeError("closed")
+        sending = asyncio.create_task(socket.connection.send("x"))
+        await until(lambda: socket.reads == 2)
+        register.gate.set()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert socket.reads == 2
+        socket.failure = None
+        socket.put(event("echo", 2), BYE)
+        with pytest.raises(ConnectionClosedError) as caught:
+            await within(sending)
+        assert caught.value.code == 4000
+        await within(task)
+        assert register.log == ["connected", 2, "disconnected"]
+
+    async def test_failing_after_the_end(self) -> None:
+        socket = await run(Log(), BYE)
+        socket.failure = RuntimeError("closed")
+        waiting = socket.send(b"x")
+        assert waiting is not None
+        with pytest.raises(ConnectionClosedError) as caught:
+            await within(waiting)
+        assert (caught.value.code, caught.value.by) == (4000, "remote")
+
     async def test_being_cancelled(self) -> None:
         register = Log()
         socket = Socket(register)

@@ -8,15 +8,18 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from websockets.client import ClientProtocol
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
+from websockets.utils import accept_key
 
 from tests.support import MS, within
 from tests.support.app import App
 from tests.support.raw import RawPeer, raw_client, raw_server
+from tests.support.tcp import FakeTcp
 from tests.support.tls import client_context, server_context
 from zaptools import Limits, WebSocketConnection, ZapConsumer
-from zaptools._opening import open_transport, parse_url
+from zaptools._opening import ClientTransport, open_transport, parse_url
 from zaptools.exceptions import (
     ConnectError,
     ConnectTimeoutError,
@@ -218,3 +221,46 @@ async def test_open_transport_alone() -> None:
         await within(transport.over)
     async with App() as app, raw_client(app.port):
         pass
+
+
+async def test_the_network_gives_up_where_there_is_no_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def create_connection(*_: Any, **__: Any) -> None:
+        raise TimeoutError  # as for ETIMEDOUT
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", create_connection)
+    with pytest.raises(ConnectError, match="the network timed out") as info:
+        await ZapConsumer(url(1), limits=Limits(open_timeout=None)).connect()
+    assert not isinstance(info.value, ConnectTimeoutError)
+
+
+class TestNobodyWaits:
+    """Whoever opened the connection was cancelled meanwhile."""
+
+    def transport(self) -> ClientTransport:
+        protocol = ClientProtocol(parse_url(url(1)))
+        transport = ClientTransport(protocol, Limits(), url(1), {}, self.begun.append)
+        transport.connection_made(FakeTcp())
+        transport.opened.cancel()
+        self.key = protocol.key
+        return transport
+
+    def setup_method(self) -> None:
+        self.begun: list[ClientTransport] = []
+
+    async def test_for_a_refusal(self) -> None:
+        transport = self.transport()
+        transport.data_received(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+        assert transport.opened.cancelled() and not self.begun
+        transport.connection_lost(None)
+
+    async def test_for_the_opening(self) -> None:
+        transport = self.transport()
+        accept = accept_key(self.key).encode()
+        transport.data_received(
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+            b"Connection: Upgrade\r\nSec-WebSocket-Accept: " + accept + b"\r\n\r\n"
+        )
+        assert transport.opened.cancelled() and self.begun == [transport]
+        transport.connection_lost(None)

@@ -278,6 +278,20 @@ class TestEncode:
             encode_event("x", {"a": Broken()})
         assert isinstance(info.value.__cause__, KeyError)
 
+    def test_values_that_fail_once(self) -> None:
+        """The search for the place finds nothing, and the error says what was raised."""
+
+        class Flaky(Broken):
+            reads = 0
+
+            def __getitem__(self, key: str) -> Any:
+                self.reads += 1
+                return 1 if self.reads > 1 else super().__getitem__(key)
+
+        with pytest.raises(CodecError, match=r"^type at \$: 'a'$") as info:
+            encode_event("x", Flaky())
+        assert isinstance(info.value.__cause__, KeyError)
+
     def test_many_brackets_that_are_no_json(self) -> None:
         """A `msgspec.Raw` is the caller's to vouch for; a bad one is no other error than this."""
         with pytest.raises(CodecError):
@@ -448,6 +462,9 @@ class TestDecode:
         for data in (None, 1, {"eventName": "x"}):
             with pytest.raises(TypeError, match="a message must be str or bytes, not "):
                 decode_event(data)  # type: ignore[arg-type]  # that is the point
+
+    def test_the_search_for_surrogates_does_not_mind_nesting(self) -> None:
+        assert not protocol._has_surrogate("\\ud800", nested(100_000))
 
     def test_nesting_is_a_parameter(self) -> None:
         text = '{"eventName":"x","payload":[[{"a":[]}]],"headers":{}}'

@@ -18,9 +18,11 @@ import pytest
 from tests.support import MS, until, within
 from tests.support.app import App
 from tests.support.raw import http, raw_client
+from tests.support.tcp import FakeTcp
 from tests.support.tls import client_context, server_context
 from zaptools import CloseInfo, EventContext, EventRegister, Limits, ZapConsumer, ZapServer
 from zaptools.exceptions import CodecError, ServerStateError
+from zaptools.server import _ServerTransport
 
 UPGRADE = (
     b"GET %b HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -291,6 +293,31 @@ class TestClosing:
             assert app.ends == [CloseInfo(1001, "", "local")]
             assert not app._shells
 
+    async def test_only_those_are_cancelled_that_do_not_end(self) -> None:
+        app = App(limits=Limits(close_timeout=50 * MS))
+        await app.start()
+        async with raw_client(app.port) as stuck, raw_client(app.port) as idle:
+            await until(lambda: len(app.seen) == 2 and all(s.task is None for s in app._shells))
+            stuck.event("gate")
+            await until(lambda: any(shell.task for shell in app._shells))
+            await asyncio.sleep(0)  # before Python 3.12 a task begins a turn later
+            closing = asyncio.create_task(app.close())
+            assert (await idle.closed()).code == 1001
+            idle.drop()
+            await within(closing)
+            assert app.log.count("disconnected") == 2
+            assert not app._shells
+
+    async def test_accepted_in_the_moment_of_closing(self) -> None:
+        server = ZapServer(port=0)
+        tcp = FakeTcp()
+        shell = _ServerTransport(server)
+        shell.connection_made(tcp)
+        assert tcp.closing
+        shell.cancel()
+        shell.connection_lost(None)
+        assert not server._shells
+
     async def test_clients_that_never_finished_the_handshake(self) -> None:
         app = App()
         await app.start()
@@ -372,6 +399,26 @@ async def test_run_ends_cleanly(signal_number: int) -> None:
     out, err = await within(process.communicate())
     assert out == b"disconnected 1001\nclean\n"
     assert err == b"" and process.returncode == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no way to send Ctrl-C to one process")
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+def test_run_in_this_process(signal_number: int) -> None:
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    class Server(ZapServer):
+        async def start(self) -> None:
+            await super().start()
+            os.kill(os.getpid(), signal_number)
+
+    def factory() -> asyncio.AbstractEventLoop:
+        loops.append(asyncio.new_event_loop())
+        return loops[0]
+
+    server = Server(port=0)
+    server.run(loop_factory=factory)
+    assert server.port == 0
+    assert loops[0].is_closed()
 
 
 async def test_ipv6() -> None:

@@ -62,10 +62,7 @@ class _Frame:
 def _path(stack: list[_Frame]) -> str:
     path = "$"
     for frame in stack:
-        if not frame.is_object:
-            path = _step(path, frame.index)
-        elif frame.key is not None:
-            path = _step(path, frame.key)
+        path = _step(path, frame.key if frame.is_object else frame.index)
     return path
 
 

@@ -15,7 +15,8 @@ def spawn(coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
     """Start a task; from Python 3.12 on it runs at once, up to where it first has to wait."""
     if sys.version_info >= (3, 12):
         return asyncio.Task(coroutine, loop=asyncio.get_running_loop(), eager_start=True)
-    return asyncio.get_running_loop().create_task(coroutine)
+    else:  # before Python 3.12
+        return asyncio.get_running_loop().create_task(coroutine)
 
 
 def ends_task(error: BaseException) -> bool:

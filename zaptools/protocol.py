@@ -300,11 +300,10 @@ def _from_object(text: str, value: Any) -> EventData:
 
 
 def _refuse_text(text: str, max_depth: int, reason: str) -> NoReturn:
-    if len(text) <= _LOCATE_LIMIT:
-        problem = _jsonpath.find_in_text(text, max_depth)
-        if problem is not None:
-            raise CodecError(problem.reason, where=problem.where, text=text, detail=problem.detail)
-    raise CodecError(reason, text=text, detail="somewhere in a text too long to search")
+    problem = _jsonpath.find_in_text(text, max_depth) if len(text) <= _LOCATE_LIMIT else None
+    if problem is None:
+        raise CodecError(reason, text=text, detail="somewhere in a text too long to search")
+    raise CodecError(problem.reason, where=problem.where, text=text, detail=problem.detail)
 
 
 def _as_str(name: Any) -> str:
