@@ -20,6 +20,7 @@ from zaptools.exceptions import (
     InvalidUrlError,
     NameTakenError,
     NotConnectedError,
+    PayloadError,
     RegistrationError,
     ReservedEventError,
     SendTimeoutError,
@@ -34,6 +35,9 @@ WORDS = [
     (CodecError("number", where="$.payload"), "number at $.payload"),
     (RegistrationError("handler", 3), "handler must be a callable, not 3"),
     (RegistrationError("event name", None), "event name must be a string, not None"),
+    (RegistrationError("handler", print, "no"), "handler print: no"),
+    (RegistrationError("handler", ..., "no"), "handler Ellipsis: no"),
+    (PayloadError("a", "$.b", "no"), "the payload of 'a': no at $.b"),
     (ReservedEventError("error"), "the peer sent an event with the reserved name 'error'"),
     (ConnectionClosedError(4000, "x", "local"), "connection closed by this side, code 4000: x"),
     (ConnectionClosedError(1000, "", "remote"), "connection closed by the peer, code 1000"),
@@ -72,7 +76,7 @@ def test_one_tree() -> None:
         for name, value in vars(exceptions).items()
         if inspect.isclass(value) and issubclass(value, BaseException)
     ]
-    assert len(classes) == 15
+    assert len(classes) == 16
     assert all(issubclass(each, ZapError) for each in classes)
     assert {type(error) for error, _ in WORDS} == set(classes) - {ZapError}
 
@@ -85,6 +89,7 @@ def test_every_class_is_in_the_drawing() -> None:
 
 def test_builtin_parents() -> None:
     assert isinstance(CodecError("x"), ValueError)
+    assert isinstance(PayloadError("a", "$", "no"), ValueError)
     assert isinstance(SendTimeoutError(1), TimeoutError)
     assert isinstance(ConnectTimeoutError(URL, ""), TimeoutError)
     assert isinstance(InvalidUrlError(URL, ""), ValueError)
@@ -92,4 +97,5 @@ def test_builtin_parents() -> None:
 
 def test_long_text_is_clipped() -> None:
     assert len(CodecError("not-json", text="x" * 1000).text) == 81
+    assert len(PayloadError("a", "$", "x" * 1000).reason) == 201
     assert len(HandshakeError(URL, "", body=b"x" * 5000).body) == 1024

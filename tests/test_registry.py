@@ -79,13 +79,14 @@ def test_registers_share_nothing() -> None:
     assert not second._book.events and not second._book.lifecycle
 
 
-@pytest.mark.parametrize("bad", [3, "x", [], object()])
+@pytest.mark.parametrize("bad", [3, "x", [], object(), None])
 def test_handlers_must_be_callable(bad: Any) -> None:
     register = EventRegister()
     for refuse in (
         lambda: register.on_event("a", bad),
         lambda: register.on_event("a")(bad),
         lambda: register.on_connected(bad),
+        lambda: register.on_connected()(bad),
         lambda: register.on_disconnected(bad),
         lambda: register.on_error(bad),
         lambda: register.on_any_event(bad),
@@ -93,6 +94,25 @@ def test_handlers_must_be_callable(bad: Any) -> None:
         with pytest.raises(RegistrationError) as info:
             refuse()
         assert (info.value.what, info.value.value) == ("handler", bad)
+
+
+def test_handlers_must_fit() -> None:
+    """What a handler may look like is for tests/test_signatures.py."""
+
+    def two(ctx: EventContext, payload: Any) -> None: ...
+    def three(a: Any, b: Any, c: Any) -> None: ...
+
+    register: Any = EventRegister()
+    for refuse in (
+        lambda: register.on_event("a", three),
+        lambda: register.on_any_event(three),
+        lambda: register.on_connected(two),
+        lambda: register.on_event("disconnected")(two),
+        lambda: register.on_error(two),
+    ):
+        with pytest.raises(RegistrationError, match="one "):
+            refuse()
+    assert not register._book.events and not register._book.lifecycle
 
 
 @pytest.mark.parametrize("bad", [3, None, b"x", handler])
@@ -188,6 +208,19 @@ class TestInclude:
     def test_a_prefix_is_a_string(self, bad: Any) -> None:
         with pytest.raises(RegistrationError):
             EventRegister().include(EventRegister(), prefix=bad)
+
+    def test_the_same_function_with_a_payload_is_no_conflict(self) -> None:
+        def typed(ctx: EventContext, payload: int) -> None: ...
+        def other(ctx: EventContext, payload: int) -> None: ...
+
+        register, part = EventRegister(), EventRegister()
+        for target in (register, part):
+            target.on_event("a", typed)
+            target.on_any_event(typed)
+        register.include(part)
+        part.on_event("a", other)
+        with pytest.raises(NameTakenError, match="'a' is taken"):
+            register.include(part)
 
     async def test_on_a_connection_that_is_open(self) -> None:
         names: list[str] = []

@@ -11,7 +11,7 @@ from typing import Any
 
 from ._tasks import ends_task, spawn
 from .connection import EventContext, WebSocketConnection
-from .exceptions import CodecError, ReservedEventError
+from .exceptions import CodecError, PayloadError, ReservedEventError
 from .protocol import LIFECYCLE_EVENTS, EventData, decode_event
 from .registry import Handler, HandlerBook
 
@@ -244,7 +244,7 @@ def _log(connection: WebSocketConnection, error: BaseException, source: EventDat
             "%s: message is no event: %s at %s", connection.id, error.reason, error.where
         )
         logger.debug("%s: %s", connection.id, error)
-    elif source is None:
+    elif source is None or isinstance(error, PayloadError):
         logger.warning("%s: %s", connection.id, error)
     else:
         name = source.event_name

@@ -13,12 +13,13 @@ from typing import Any, Self, TypeAlias, TypeVar, overload
 
 from ._client_core import ClientCore, ZapClientState, call
 from ._compression import Compression
+from ._signatures import adapt, check_lifecycle
 from ._streams import Overflow, Stream, Streams
 from ._zap_client import ZapClient
 from .connection import EventContext
 from .limits import Limits
 from .protocol import EventData
-from .registry import check_callable, check_name
+from .registry import check_name
 
 __all__ = [
     "EventCallback",
@@ -42,8 +43,9 @@ class ZapConsumer(ClientCore):
     """A client that calls handlers.
 
     Each ``on_`` method is a decorator, which returns the function, and a call that takes it.
-    Handlers of events take an `EventData`; they run one after the other. They may be set at any
-    time and stay through reconnects::
+    Handlers of events take an `EventData`, and the payload too, or the payload alone, where a
+    parameter is there for it: see `zaptools.EventRegister`. They run one after the other. They
+    may be set at any time and stay through reconnects::
 
         client = ZapConsumer("ws://127.0.0.1:8000/ws")
 
@@ -104,12 +106,11 @@ class ZapConsumer(ClientCore):
         check_name(name)
         if callback is None:
             return lambda function: self.on_event(name, function)
-        check_callable(callback)
-        handler: EventCallback = callback
         if name in ("connected", "disconnected"):
-            self._lifecycle[name] = handler
+            check_lifecycle(callback, "EventData")
+            self._lifecycle[name] = callback
         else:
-            self._book.events[name] = lambda context: handler(context.event_data)
+            self._book.events[name] = adapt(callback, EventData)
         return callback
 
     @overload
@@ -140,9 +141,7 @@ class ZapConsumer(ClientCore):
         """Register what runs for every event, after the handler of its name."""
         if callback is None:
             return lambda function: self.on_any_event(function)
-        check_callable(callback)
-        handler: EventCallback = callback
-        self._book.any_event = lambda context: handler(context.event_data)
+        self._book.any_event = adapt(callback, EventData)
         return callback
 
     @overload
@@ -156,7 +155,7 @@ class ZapConsumer(ClientCore):
         """
         if callback is None:
             return lambda function: self.on_error(function)
-        check_callable(callback)
+        check_lifecycle(callback, "exception")
         handler: Callable[[Any], Any] = callback
         self._book.lifecycle["error"] = lambda context: handler(context.error)
         return callback
@@ -169,7 +168,7 @@ class ZapConsumer(ClientCore):
         """Register what gets each `ZapClientState`, in order, before the events it allows."""
         if callback is None:
             return lambda function: self.on_connection_state_changed(function)
-        check_callable(callback)
+        check_lifecycle(callback, "ZapClientState")
         self._state_callback = callback
         return callback
 

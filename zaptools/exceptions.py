@@ -6,6 +6,7 @@
     └── ZapError
         ├── CodecError (ValueError)            text that is no event, or an event with no text
         ├── RegistrationError (TypeError)      a handler or a name that cannot be registered
+        ├── PayloadError (ValueError)          a payload that is not what a handler declares
         ├── ReservedEventError                 a client sent an event with a lifecycle name
         ├── ConnectionClosedError              send or close after the connection's end
         ├── SendTimeoutError (TimeoutError)    the peer did not read for too long
@@ -39,6 +40,7 @@ __all__ = [
     "InvalidUrlError",
     "NameTakenError",
     "NotConnectedError",
+    "PayloadError",
     "RegistrationError",
     "ReservedEventError",
     "SendTimeoutError",
@@ -100,18 +102,43 @@ class RegistrationError(ZapError, TypeError):
     """A handler that cannot be called, or a name that is no string.
 
     Attributes:
-        what: ``"handler"``, ``"event name"`` or ``"room name"``.
+        what: ``"handler"``, ``"middleware"``, ``"event name"`` or ``"room name"``.
         value: what was given instead.
+        detail: what is wrong with it, in words; empty where its type says it all.
     """
 
-    def __init__(self, what: str, value: object) -> None:
-        super().__init__(what, value)
+    def __init__(self, what: str, value: object, detail: str = "") -> None:
+        super().__init__(what, value, detail)
         self.what = what
         self.value = value
+        self.detail = detail
 
     def __str__(self) -> str:
-        need = "a callable" if self.what == "handler" else "a string"
+        if self.detail:
+            name = getattr(self.value, "__qualname__", None) or repr(self.value)
+            return f"{self.what} {name}: {self.detail}"
+        need = "a string" if self.what.endswith(" name") else "a callable"
         return f"{self.what} must be {need}, not {self.value!r}"
+
+
+class PayloadError(ZapError, ValueError):
+    """An event's payload is not what the event's handler declares; the handler was not called.
+
+    Attributes:
+        event_name: the event's name.
+        path: where in the payload, like ``$.address.zip``; ``$`` is the payload itself.
+        reason: what is wrong there, in words; at most 200 characters.
+    """
+
+    def __init__(self, event_name: str, path: str, reason: str) -> None:
+        reason = reason if len(reason) <= 200 else reason[:200] + "…"
+        super().__init__(event_name, path, reason)
+        self.event_name = event_name
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"the payload of {self.event_name!r}: {self.reason} at {self.path}"
 
 
 class ReservedEventError(ZapError):

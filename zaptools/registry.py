@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
+from typing import Any, Final, Literal, TypeAlias, TypeVar, overload
 
+from ._signatures import adapt, check_lifecycle, source
+from .connection import EventContext
 from .exceptions import NameTakenError, RegistrationError
 from .protocol import LIFECYCLE_EVENTS
 
-if TYPE_CHECKING:
-    from .connection import EventContext
-
 __all__ = ["EventRegister", "Handler", "HandlerBook"]
 
-Handler: TypeAlias = "Callable[[EventContext], Awaitable[Any] | Any]"
+Handler: TypeAlias = Callable[[EventContext], Awaitable[Any] | Any]
 """A function of an `EventContext`, sync or async. What it returns is not used."""
 
-H = TypeVar("H", bound=Callable[..., Any])
+H = TypeVar("H", bound=Callable[[EventContext, Any], Any] | Callable[[Any], Any])
+"""A handler of events: of the context, of the context and the payload, or of the payload."""
+
+L = TypeVar("L", bound=Handler)
+"""A handler of the connection's life."""
+
+
+class _Given(enum.Enum):
+    NOTHING = 0
+
+
+_NOTHING: Final = _Given.NOTHING
+"""In place of a handler in a decorator's call: None there is somebody's mistake."""
+
+_Nothing: TypeAlias = Literal[_Given.NOTHING]
 
 
 class HandlerBook:
@@ -37,15 +51,18 @@ class HandlerBook:
         self.any_event: Handler | None = None
         self.ids: set[str] = set()
 
-    def record(self, name: str, handler: Handler) -> None:
+    def record(self, name: str, handler: Callable[..., Any]) -> None:
         """Make `handler` that of `name`, in place of an earlier one.
 
         Raises:
             RegistrationError: `name` is no string, or `handler` cannot be called.
         """
         check_name(name)
-        check_callable(handler)
-        (self.lifecycle if name in LIFECYCLE_EVENTS else self.events)[name] = handler
+        if name in LIFECYCLE_EVENTS:
+            check_lifecycle(handler)
+            self.lifecycle[name] = handler
+        else:
+            self.events[name] = adapt(handler)
 
     def include(self, other: HandlerBook, prefix: str) -> None:
         """Add the handlers of `other`; see `EventRegister.include`."""
@@ -59,10 +76,10 @@ class HandlerBook:
             (other.lifecycle, self.lifecycle, "handler"),
         ):
             for name, handler in there.items():
-                if here.get(name, handler) != handler:
+                if source(here.get(name, handler)) != source(handler):
                     raise NameTakenError(what, name)
         any_event = other.any_event or self.any_event
-        if self.any_event not in (None, any_event):
+        if None not in (self.any_event, any_event) and source(self.any_event) != source(any_event):
             raise NameTakenError("handler", "any event")
         self.events.update(events)
         self.lifecycle.update(other.lifecycle)
@@ -73,12 +90,6 @@ def check_name(name: object) -> None:
     """Raise `RegistrationError` unless `name` is a string."""
     if not isinstance(name, str):
         raise RegistrationError("event name", name)
-
-
-def check_callable(handler: object) -> None:
-    """Raise `RegistrationError` unless `handler` can be called."""
-    if not callable(handler):
-        raise RegistrationError("handler", handler)
 
 
 class EventRegister:
@@ -95,7 +106,11 @@ class EventRegister:
         register.on_event("greet", greet)  # the same
 
     A handler takes an `EventContext` and may be a plain function, run in place, or a coroutine
-    function, awaited. The second handler for a name replaces the first, as in the Dart and the
+    function, awaited. A second parameter is for the payload, and one with a type annotation gets
+    it as that type: a msgspec Struct, a dataclass, a TypedDict, a NamedTuple, a pydantic model or
+    what else msgspec decodes. A handler of events whose only parameter is annotated so takes the
+    payload alone. A payload that does not fit is reported as `PayloadError` in place of the
+    handler's call. The second handler for a name replaces the first, as in the Dart and the
     earlier Python packages. No two registers share handlers.
 
     Args:
@@ -109,64 +124,62 @@ class EventRegister:
     def on_event(self, name: str) -> Callable[[H], H]: ...
     @overload
     def on_event(self, name: str, callback: H) -> H: ...
-    def on_event(self, name: str, callback: H | None = None) -> H | Callable[[H], H]:
+    def on_event(self, name: str, callback: H | _Nothing = _NOTHING) -> H | Callable[[H], H]:
         """Register the handler of the event `name`.
 
         The names ``connected``, ``disconnected`` and ``error`` register what `on_connected`,
         `on_disconnected` and `on_error` do.
 
         Raises:
-            RegistrationError: `name` is no string, or the handler cannot be called.
+            RegistrationError: `name` is no string, or the handler cannot be called as above; for
+                a lifecycle name, with the context alone.
         """
         check_name(name)
-        if callback is None:
+        if callback is _NOTHING:
             return lambda function: self.on_event(name, function)
         self._book.record(name, callback)
         return callback
 
     @overload
-    def on_connected(self) -> Callable[[H], H]: ...
+    def on_connected(self) -> Callable[[L], L]: ...
     @overload
-    def on_connected(self, callback: H) -> H: ...
-    def on_connected(self, callback: H | None = None) -> H | Callable[[H], H]:
+    def on_connected(self, callback: L) -> L: ...
+    def on_connected(self, callback: L | _Nothing = _NOTHING) -> L | Callable[[L], L]:
         """Register what runs once when a connection is there, before its first event."""
-        return self.on_event("connected") if callback is None else self._set("connected", callback)
+        return self._life("connected", callback)
 
     @overload
-    def on_disconnected(self) -> Callable[[H], H]: ...
+    def on_disconnected(self) -> Callable[[L], L]: ...
     @overload
-    def on_disconnected(self, callback: H) -> H: ...
-    def on_disconnected(self, callback: H | None = None) -> H | Callable[[H], H]:
+    def on_disconnected(self, callback: L) -> L: ...
+    def on_disconnected(self, callback: L | _Nothing = _NOTHING) -> L | Callable[[L], L]:
         """Register what runs once when a connection has ended, whatever ended it.
 
         `WebSocketConnection.closed` says how it ended.
         """
-        if callback is None:
-            return self.on_event("disconnected")
-        return self._set("disconnected", callback)
+        return self._life("disconnected", callback)
 
     @overload
-    def on_error(self) -> Callable[[H], H]: ...
+    def on_error(self) -> Callable[[L], L]: ...
     @overload
-    def on_error(self, callback: H) -> H: ...
-    def on_error(self, callback: H | None = None) -> H | Callable[[H], H]:
+    def on_error(self, callback: L) -> L: ...
+    def on_error(self, callback: L | _Nothing = _NOTHING) -> L | Callable[[L], L]:
         """Register what runs when a handler raised or a message was no event.
 
         `EventContext.error` holds the exception, `EventContext.source` the event whose handler
         raised (None when the message was no event). Without this handler errors are logged.
         """
-        return self.on_event("error") if callback is None else self._set("error", callback)
+        return self._life("error", callback)
 
     @overload
     def on_any_event(self) -> Callable[[H], H]: ...
     @overload
     def on_any_event(self, callback: H) -> H: ...
-    def on_any_event(self, callback: H | None = None) -> H | Callable[[H], H]:
+    def on_any_event(self, callback: H | _Nothing = _NOTHING) -> H | Callable[[H], H]:
         """Register what runs for every event, after the handler of its name."""
-        if callback is None:
+        if callback is _NOTHING:
             return lambda function: self.on_any_event(function)
-        check_callable(callback)
-        self._book.any_event = callback
+        self._book.any_event = adapt(callback)
         return callback
 
     def include(self, other: EventRegister, *, prefix: str = "") -> None:
@@ -197,6 +210,11 @@ class EventRegister:
         """
         self._book.include(other._book, prefix)
 
-    def _set(self, name: str, callback: H) -> H:
+    def _life(self, name: str, callback: L | _Nothing) -> L | Callable[[L], L]:
+        if callback is _NOTHING:
+            return lambda function: self._life_handler(name, function)
+        return self._life_handler(name, callback)
+
+    def _life_handler(self, name: str, callback: L) -> L:
         self._book.record(name, callback)
         return callback

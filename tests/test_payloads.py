@@ -1,0 +1,149 @@
+"""Payloads of a declared type: what they become, and what is said of those that do not fit."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import logging
+import subprocess
+import sys
+from typing import Annotated, Any, Literal, NamedTuple, TypedDict
+
+import msgspec
+import pydantic
+import pytest
+
+from zaptools import PayloadError
+from zaptools._payloads import converter, is_payload_type
+
+
+class Address(msgspec.Struct):
+    zip: int
+    tags: list[int] = []
+
+
+class User(msgspec.Struct):
+    name: str
+    address: Address | None = None
+
+
+@dataclasses.dataclass
+class Point:
+    x: int
+    y: int = 0
+
+    def __post_init__(self) -> None:
+        if self.x < 0:
+            raise ValueError("x is below zero")
+
+
+class Movie(TypedDict):
+    title: str
+
+
+class Pair(NamedTuple):
+    left: int
+    right: str
+
+
+class Model(pydantic.BaseModel):
+    zip: int
+    parts: list[Part] = []
+
+
+class Part(pydantic.BaseModel):
+    size: int
+
+
+class Holder(msgspec.Struct):
+    models: list[Model]
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload", "value"),
+    [
+        (User, {"name": "Ada", "extra": 1}, User("Ada")),
+        (User, {"name": "Ada", "address": {"zip": 1}}, User("Ada", Address(1))),
+        (Point, {"x": 1}, Point(1)),
+        (Movie, {"title": "M"}, {"title": "M"}),
+        (Pair, [1, "a"], Pair(1, "a")),
+        (Model, {"zip": "7", "parts": [{"size": 1}]}, Model(zip=7, parts=[Part(size=1)])),
+        (Model | None, None, None),
+        (Holder, {"models": [{"zip": 1}]}, Holder([Model(zip=1)])),
+        (list[int], [1], [1]),
+        (dict[int, str], {"1": "a"}, {1: "a"}),
+        (int | None, None, None),
+        (Literal["a"], "a", "a"),
+        (Annotated[int, msgspec.Meta(ge=1)], 1, 1),
+        (datetime.date, "2024-02-29", datetime.date(2024, 2, 29)),
+    ],
+)
+def test_what_fits(kind: Any, payload: Any, value: Any) -> None:
+    assert is_payload_type(kind)
+    assert converter(kind)(payload, "a") == value
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload", "path", "reason"),
+    [
+        (int, "1", "$", "Expected `int`, got `str`"),
+        (User, {}, "$", "Object missing required field `name`"),
+        (User, {"name": 1}, "$.name", "Expected `str`, got `int`"),
+        (User, {"name": "", "address": {"zip": "x"}}, "$.address.zip", "Expected `int`, got `str`"),
+        (Address, {"zip": 1, "tags": [1, None]}, "$.tags[1]", "Expected `int`, got `null`"),
+        (Point, {"x": -1}, "$", "x is below zero"),
+        (list[Point], [{"x": 1}, {"x": -1}], "$[1]", "x is below zero"),
+        (Movie, {"title": 1}, "$.title", "Expected `str`, got `int`"),
+        (Pair, [1], "$", "Expected `array` of length 2, got 1"),
+        (
+            dict[str, dict[int, str]],
+            {"a": {"b": ""}},
+            "$[...]",
+            "Expected `int`, got `str` in a key",
+        ),
+        (Annotated[int, msgspec.Meta(ge=1)], 0, "$", "Expected `int` >= 1"),
+        (Model, {}, "$.zip", "Field required"),
+        (Model, 5, "$", "Input should be a valid dictionary or instance of Model"),
+        (
+            Model,
+            {"zip": "secret", "parts": [{"size": 1}, {"size": "secret"}]},
+            "$.zip",
+            "Input should be a valid integer, unable to parse string as an integer (and 1 more)",
+        ),
+        (
+            Holder,
+            {"models": [{"zip": 1, "parts": [{"size": 1}, {"size": "secret"}]}]},
+            "$.models[0].parts[1].size",
+            "Input should be a valid integer, unable to parse string as an integer",
+        ),
+    ],
+)
+def test_what_does_not(kind: Any, payload: Any, path: str, reason: str) -> None:
+    with pytest.raises(PayloadError) as info:
+        converter(kind)(payload, "greet")
+    error = info.value
+    assert (error.event_name, error.path, error.reason) == ("greet", path, reason)
+    assert error.__cause__ is None and error.__context__ is None  # whose text is the payload's
+    assert "secret" not in str(error)
+
+
+@pytest.mark.parametrize("kind", [logging.Logger, object])
+def test_what_no_payload_can_be(kind: Any) -> None:
+    assert not is_payload_type(kind)
+
+
+@pytest.mark.parametrize("kind", [3, list["Nowhere"], User | Point])  # noqa: F821 # on purpose
+def test_what_msgspec_refuses(kind: Any) -> None:
+    with pytest.raises(TypeError):
+        is_payload_type(kind)
+
+
+def test_pydantic_is_not_imported() -> None:
+    program = (
+        "import sys, zaptools\n"
+        "register = zaptools.EventRegister()\n"
+        "def handler(ctx, payload: list[int]): ...\n"
+        "register.on_event('a', handler)\n"
+        "assert 'pydantic' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

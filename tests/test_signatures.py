@@ -1,0 +1,368 @@
+"""What handlers are called with, and which functions are none."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import typing
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+import pytest
+
+from tests.support.fakes import Wired, event
+from zaptools import EventContext, EventData, EventRegister, PayloadError, RegistrationError
+from zaptools._signatures import adapt, check_lifecycle, source
+
+if TYPE_CHECKING:
+    from nowhere import Missing  # type: ignore[import-not-found] # on purpose
+
+
+class User(msgspec.Struct):
+    name: str
+
+
+ADA = {"name": "Ada"}
+
+calls: list[Any] = []
+
+
+@pytest.fixture(autouse=True)
+def _no_calls() -> None:
+    calls.clear()
+
+
+def context(payload: Any = ADA) -> EventContext:
+    return EventContext(EventData("a", payload), Wired(EventRegister()).connection)
+
+
+def note(*args: Any) -> None:
+    calls.append(args)
+
+
+def both(ctx: EventContext, user: User) -> None:
+    note(ctx, user)
+
+
+def alone(user: User) -> None:
+    note(user)
+
+
+def raw(ctx: EventContext, payload: Any) -> None:
+    note(ctx, payload)
+
+
+def bare(ctx, payload):  # type: ignore[no-untyped-def] # that is the point
+    note(ctx, payload)
+
+
+def hidden(ctx: Missing, user: User) -> None:
+    note(ctx, user)
+
+
+def wide(ctx: object, user: User, more: int = 3) -> None:
+    note(ctx, user)
+
+
+class Things:
+    def method(self, ctx: EventContext, user: User) -> None:
+        note(ctx, user)
+
+    @staticmethod
+    def static(ctx: EventContext, user: User) -> None:
+        note(ctx, user)
+
+    def __call__(self, ctx: EventContext, user: User) -> None:
+        note(ctx, user)
+
+
+@functools.wraps(both)
+def wrapped(*args: Any, **options: Any) -> None:
+    both(*args, **options)
+
+
+class Both:
+    """A class is a callable too."""
+
+    def __init__(self, ctx: EventContext, user: User) -> None:
+        note(ctx, user)
+
+
+def three(extra: int, ctx: EventContext, user: User) -> None:
+    assert extra == 1
+    note(ctx, user)
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        both,
+        hidden,
+        wide,
+        wrapped,
+        Both,
+        Things().method,
+        Things.static,
+        Things(),
+        functools.partial(three, 1),
+        functools.partial(functools.partial(wrapped)),
+    ],
+)
+async def test_the_context_and_a_typed_payload(handler: Callable[..., Any]) -> None:
+    ctx = context()
+    adapt(handler)(ctx)
+    assert calls == [(ctx, User("Ada"))]
+    with pytest.raises(PayloadError) as info:
+        adapt(handler)(context({"name": 1}))
+    assert (info.value.event_name, info.value.path) == ("a", "$.name")
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("handler", [raw, bare, lambda ctx, payload: note(ctx, payload)])
+async def test_the_context_and_the_payload_as_it_came(handler: Callable[..., Any]) -> None:
+    ctx = context([1])
+    adapt(handler)(ctx)
+    assert calls == [(ctx, [1])]
+
+
+async def test_the_payload_alone() -> None:
+    adapt(alone)(context())
+    adapt(alone, EventData)(context())
+    assert calls == [(User("Ada"),)] * 2
+
+
+async def test_a_clients_handlers() -> None:
+    def typed(event: EventData, user: User) -> None:
+        note(event, user)
+
+    ctx = context()
+    for handler in (typed, lambda event: note(event), lambda event, payload: note(event, payload)):
+        adapt(handler, EventData)(ctx)
+    event = ctx.event_data
+    assert calls == [(event, User("Ada")), (event,), (event, ADA)]
+
+
+class Subclass(EventContext): ...
+
+
+class Like(typing.Protocol):
+    event_name: str
+
+
+def only_any(ctx: Any) -> None: ...
+def only_typing_any(ctx: typing.Any) -> None: ...
+def only_object(ctx: object) -> None: ...
+def only_subclass(ctx: Subclass) -> None: ...
+def only_like(ctx: Like) -> None: ...
+def only_union(ctx: EventContext | int) -> None: ...
+def only_annotated(ctx: Annotated[EventContext, "x"]) -> None: ...
+def only_rest(*args: Any) -> None: ...
+def and_rest(ctx: EventContext, *args: Any, **more: Any) -> None: ...
+def own(ctx: EventContext, number=3) -> None: ...  # type: ignore[no-untyped-def] # on purpose
+def own_any(ctx: EventContext, number: Any = 3) -> None: ...
+def own_type(ctx: EventContext, like: Wired | None = None, *, key: int = 1) -> None: ...
+
+
+def foreign(ctx: zaptools_of_nobody.EventContext) -> None: ...  # type: ignore[name-defined] # noqa: F821
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        only_any,
+        only_typing_any,
+        only_object,
+        only_subclass,
+        only_like,
+        only_union,
+        only_annotated,
+        only_rest,
+        and_rest,
+        own,
+        own_any,
+        own_type,
+        foreign,
+        print,
+        dict.fromkeys,
+        calls.append,
+        lambda ctx: None,
+        lambda ctx, log=calls: None,
+    ],
+)
+def test_the_context_alone_costs_nothing(handler: Callable[..., Any]) -> None:
+    assert adapt(handler) is handler
+
+
+async def test_a_null_payload_leaves_a_default() -> None:
+    default = User("nobody")
+
+    def handler(ctx: EventContext, user: User = default) -> None:
+        note(user)
+
+    def only(user: User | None = None) -> None:
+        note(user)
+
+    for payload in (None, ADA):
+        adapt(handler)(context(payload))
+        adapt(only)(context(payload))
+    assert calls == [(default,), (None,), (User("Ada"),), (User("Ada"),)]
+
+
+async def test_types_of_a_function_that_runs() -> None:
+    class Inner(msgspec.Struct):
+        name: str
+
+    def decorate() -> Callable[..., Any]:
+        class Innermost(msgspec.Struct):
+            name: str
+
+        def handler(ctx: EventContext, it: Innermost, more: Inner | None = None) -> None:
+            note(Inner(it.name))
+
+        return adapt(handler)
+
+    def handler(ctx: EventContext, it: Inner) -> None:
+        note(it)
+
+    adapt(handler)(context())
+    decorate()(context())
+    assert calls == [(Inner("Ada"),)] * 2
+
+
+def evaluated_now(ctx: EventContext, user: User) -> None: ...
+
+
+evaluated_now.__annotations__ = {"ctx": EventContext, "user": list[int]}
+
+
+def test_annotations_that_are_no_text() -> None:
+    adapt(evaluated_now)(context([1]))
+    with pytest.raises(PayloadError):
+        adapt(evaluated_now)(context(ADA))
+
+
+def none_at_all() -> None: ...
+def too_many(ctx: EventContext, user: User, more: int) -> None: ...
+def keyword(ctx: EventContext, *, key: int) -> None: ...
+def swapped(user: User, ctx: EventContext) -> None: ...
+def clients(event: EventData) -> None: ...
+def clients_two(event: EventData, user: User) -> None: ...
+def unresolved(ctx: EventContext, user: Nobody) -> None: ...  # type: ignore[name-defined] # noqa: F821
+def unresolved_only(user: list[Nobody]) -> None: ...  # type: ignore[name-defined] # noqa: F821
+def no_expression(ctx: EventContext, user: User) -> None: ...
+def no_type(ctx: EventContext, user: note) -> None: ...  # type: ignore[valid-type] # on purpose
+
+
+no_expression.__annotations__["user"] = "3 +"
+
+
+def no_payload(ctx: EventContext, user: Wired) -> None: ...
+def no_payload_union(it: Wired | None) -> None: ...
+def no_payload_only(connection: Wired) -> None: ...
+
+
+class Cyclic(msgspec.Struct):
+    other: Nobody  # type: ignore[name-defined] # noqa: F821
+
+
+def deep(ctx: EventContext, it: Cyclic) -> None: ...
+def default_of_no_type(ctx: EventContext, it: Cyclic = 3) -> None: ...  # type: ignore[assignment]
+
+
+async def generator(ctx: EventContext) -> AsyncIterator[int]:
+    yield 1
+
+
+class Generator:
+    async def __call__(self, ctx: EventContext) -> AsyncIterator[int]:
+        yield 1
+
+
+@pytest.mark.parametrize(
+    ("handler", "words"),
+    [
+        (none_at_all, "none_at_all: it takes no argument"),
+        (too_many, "too_many: it takes the EventContext and the payload; 'more' is one argument"),
+        (keyword, "keyword: nobody gives it 'key'"),
+        (swapped, "swapped: its first parameter, 'user', is no EventContext"),
+        (clients, "clients: the parameter 'event' is no EventData; it gets the EventContext first"),
+        (clients_two, "clients_two: its first parameter, 'event', is no EventContext"),
+        (unresolved, "unresolved: the type of its parameter 'user' cannot be resolved: .*Nobody"),
+        (unresolved_only, "parameter 'user' cannot be resolved: .*Nobody"),
+        (no_expression, "parameter 'user' cannot be resolved"),
+        (no_type, "the parameter 'user' has a type of no use"),
+        (no_payload, "the parameter 'user' has a type that no payload has: .*Wired"),
+        (no_payload_union, "the parameter 'it' has a type that no payload has"),
+        (no_payload_only, "the parameter 'connection' has a type that no payload has"),
+        (deep, "the parameter 'it' has a type of no use: .*Nobody"),
+        (default_of_no_type, "the parameter 'it' has a type of no use: .*Nobody"),
+        (generator, "generator: an async generator"),
+        (Generator(), "Generator object.*: an async generator"),
+        (functools.partial(generator), "an async generator"),
+        (3, "handler must be a callable, not 3"),
+        (None, "handler must be a callable, not None"),
+    ],
+)
+def test_refused(handler: Any, words: str) -> None:
+    with pytest.raises(RegistrationError, match=words) as info:
+        adapt(handler)
+    assert info.value.value is handler
+
+
+def test_refused_for_a_client() -> None:
+    for handler in (both, lambda a, b, c: None):
+        with pytest.raises(RegistrationError, match="EventData"):
+            adapt(handler, EventData)
+
+
+def test_an_annotation_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On Python 3.14 annotations are evaluated when they are asked for."""
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise NameError("Nobody")
+
+    monkeypatch.setattr(inspect, "signature", fail)
+    with pytest.raises(RegistrationError, match="both: an annotation cannot be read: Nobody"):
+        adapt(both)
+
+
+@pytest.mark.parametrize("handler", [both, raw])
+def test_lifecycle_handlers_take_one(handler: Callable[..., Any]) -> None:
+    with pytest.raises(RegistrationError, match=r"the EventContext; '(user|payload)' is one too"):
+        check_lifecycle(handler)
+
+
+@pytest.mark.parametrize("handler", [generator, none_at_all, keyword, 3])
+def test_lifecycle_handlers_that_are_none(handler: Any) -> None:
+    with pytest.raises(RegistrationError):
+        check_lifecycle(handler)
+
+
+@pytest.mark.parametrize("handler", [alone, own, dict.fromkeys, lambda ctx, log=calls: None])
+def test_lifecycle_handlers(handler: Callable[..., Any]) -> None:
+    check_lifecycle(handler)
+
+
+def test_sources() -> None:
+    assert source(adapt(both)) == source(adapt(both)) != source(adapt(alone))
+    assert source(adapt(own)) == source(own)
+
+
+async def test_an_error_is_reported_and_the_handler_not_called(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    register = EventRegister()
+    register.on_event("a", both)
+    register.on_any_event(alone)
+    wired = Wired(register)
+    await wired.run(event("a", {"name": ["secret"]}))
+    assert not calls and "secret" not in caplog.text
+    assert [(r.levelname, r.exc_info) for r in caplog.records] == [("WARNING", None)] * 2
+    assert "the payload of 'a': Expected `str`, got `array` at $.name" in caplog.text
+    errors: list[EventContext] = []
+    register.on_error(errors.append)
+    await wired.run(event("a", {}), event("a", ADA))
+    assert [type(ctx.error) for ctx in errors] == [PayloadError, PayloadError]
+    assert errors[0].source is not None and errors[0].source.payload == {}
+    assert [args[-1] for args in calls] == [User("Ada"), User("Ada")]
