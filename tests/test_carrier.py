@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -368,3 +369,131 @@ async def test_long_messages(message: Any, limit: int | None, taken: bool) -> No
     register = Log()
     socket = await run(register, message, BYE, message_bytes=limit)
     assert socket.shut == ([] if taken else [(1009, "the message is too long")])
+
+
+def reply_to(socket: Socket, payload: Any = "yes", number: int = -1) -> str:
+    """Return the reply to a request that was sent."""
+    headers = {"replyTo": json.loads(socket.sent[number])["headers"]["requestId"]}
+    return event("question", payload, headers=headers)
+
+
+class TestReadingAhead:
+    """While a handler waits for what comes behind its own event."""
+
+    async def test_a_reply_in_the_connected_handler(self) -> None:
+        register = Log()
+        replies: list[Any] = []
+
+        @register.on_connected
+        async def connected(ctx: EventContext) -> None:
+            replies.append(await ctx.connection.request("question"))
+
+        socket = Socket(register)
+        task = asyncio.create_task(socket.run())
+        await until(lambda: socket.sent)
+        socket.put(event("echo", 1), reply_to(socket), BYE)
+        await within(task)
+        assert [reply.payload for reply in replies] == ["yes"]
+        assert register.log == [1, "disconnected"] and register.ends == [BYE]
+
+    @pytest.mark.parametrize("limits", [{"queue_events": 2}, {"queue_bytes": 200}])
+    async def test_is_bounded(self, limits: dict[str, int]) -> None:
+        register = Log()
+        socket = Socket(register, **limits)
+        task = asyncio.create_task(socket.run())
+        socket.put(event("ask", 1), *[event("echo", "x" * 60)] * 10)
+        await until(lambda: socket.incoming.qsize() == 7)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert socket.reads == 4 and socket.incoming.qsize() == 7
+        asking = asyncio.create_task(socket.connection.request("question", timeout=5 * MS))
+        with pytest.raises(TimeoutError):
+            await asking
+        assert socket.reads == 4  # who waits besides does not move the bound
+        await socket.connection.close()
+        socket.put(BYE)
+        await within(task)
+
+    async def test_nobody_waits_any_more(self) -> None:
+        """The call for the next message goes on, and the first task waits for that."""
+        register = Log()
+        socket = Socket(register)
+        task = asyncio.create_task(socket.run())
+        await until(lambda: socket.reads)
+        socket.put(event("gate", 1))
+        await until(lambda: socket.incoming.empty())
+        with pytest.raises(TimeoutError):
+            await socket.connection.wait_for("never", timeout=5 * MS)
+        assert socket.reads == 2
+        register.gate.set()
+        await until(lambda: len(register.log) == 2)
+        socket.put(event("echo", 2), event("echo", 3), BYE)
+        await within(task)
+        assert register.log == ["connected", 1, 2, 3, "disconnected"]
+        assert socket.reads == 4
+
+    async def test_somebody_waits_before_the_handler_runs(self) -> None:
+        register = Log()
+        socket = Socket(register)
+        task = asyncio.create_task(socket.run())
+        await until(lambda: socket.reads)
+        waiting = asyncio.create_task(socket.connection.wait_for("echo"))
+        await asyncio.sleep(0)
+        socket.put(event("gate", 1), event("echo", 2))
+        assert (await within(waiting)).payload == 2
+        register.gate.set()
+        socket.put(BYE)
+        await within(task)
+        assert register.log == ["connected", 1, 2, "disconnected"]
+
+    async def test_cancelling(self) -> None:
+        register = Log()
+        socket = Socket(register)
+        task = asyncio.create_task(socket.run())
+        socket.put(event("ask", 1))
+        await until(lambda: socket.reads == 2)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await within(task)
+        assert register.log == ["connected", "disconnected"]
+        assert register.ends == [CloseInfo(1001, "", "local")] and socket.shut == [(1001, "")]
+
+    async def test_a_framework_that_never_says_it_has_ended(self) -> None:
+        register = Log()
+        socket = Socket(register, close_timeout=5 * MS)
+        task = asyncio.create_task(socket.run())
+        socket.put(event("ask", 1))
+        await until(lambda: socket.reads == 2)
+        await socket.connection.close(4000)
+        await within(task)
+        assert register.log == ["connected", "disconnected"]
+        assert [type(error) for error in register.errors] == [ConnectionClosedError]
+
+    async def test_too_long_a_message(self) -> None:
+        register = Log()
+        socket = Socket(register, message_bytes=100)
+        task = asyncio.create_task(socket.run())
+        socket.put(event("ask", 1), event("echo", "x" * 100), BYE)
+        await within(task)
+        assert socket.shut == [(1009, "the message is too long")]
+        assert register.log == ["connected", "disconnected"]
+
+    async def test_a_send_fails_meanwhile(self) -> None:
+        """Whoever reads goes on to the end, which says how the connection ended."""
+        register = Log()
+        socket = Socket(register)
+        task = asyncio.create_task(socket.run())
+        socket.put(event("gate", 1))
+        await until(lambda: socket.reads == 1 and socket.incoming.empty())
+        waiting = asyncio.create_task(socket.connection.wait_for("echo"))
+        await until(lambda: socket.reads == 2)
+        socket.failure = OSError("gone")
+        sending = asyncio.create_task(socket.connection.send("a"))
+        await asyncio.sleep(0)
+        socket.put(event("echo", 1), event("echo", 2), BYE)
+        with pytest.raises(ConnectionClosedError, match="4000: bye"):
+            await within(sending)
+        assert (await within(waiting)).payload == 1
+        register.gate.set()
+        await within(task)
+        assert register.ends == [BYE]

@@ -17,7 +17,11 @@ from zaptools import (
     CloseInfo,
     CodecError,
     ConnectError,
+    ConnectionClosedError,
+    EventContext,
+    EventData,
     Limits,
+    NoRequestError,
     NotConnectedError,
     ZapClientState,
     ZapConsumer,
@@ -361,3 +365,96 @@ async def test_options_reach_the_core(kind: type[ZapConsumer] | type[ZapSubscrib
             assert transport._protocol.extensions
             assert transport.connection._omit_empty_headers
         assert not client.is_connected
+
+
+class TestRequests:
+    async def test_in_handlers_of_both_sides(self) -> None:
+        """A server asks back in the handler of a request, and the client answers in its own."""
+        async with App() as app:
+            client = ZapConsumer(app.url())
+
+            @app.on_event("sum")
+            async def total(ctx: EventContext) -> None:
+                more = await ctx.connection.request("more", ctx.payload)
+                await ctx.reply(sum(ctx.payload) + more.payload, {"of": more.headers["of"]})
+
+            @client.on_event("more")
+            async def more(event: EventData) -> None:
+                await client.reply(event, 7, {"of": len(event.payload)})
+
+            @client.on_event("start")
+            async def start(event: EventData) -> None:
+                await client.send_event("echo", (await client.request("echoed", 1)).payload)
+
+            app.on_event("echoed", lambda ctx: ctx.reply(ctx.payload + 1))
+            async with client:
+                reply = await within(client.request("sum", [1, 2, 3]))
+                assert (reply.payload, reply.headers["of"]) == (13, 3)
+                await app.seen[0].send("start")
+                assert (await within(client.wait_for("echo"))).payload == 2
+
+    async def test_a_server_asks(self) -> None:
+        async with App() as app:
+            consumer = ZapConsumer(app.url())
+            consumer.on_event("question", lambda event: consumer.reply(event, event.payload + 1))
+            async with consumer:
+                await until(lambda: app.seen)
+                (connection,) = app.seen
+                reply = await within(connection.request("question", 1, {"h": 1}))
+                assert (reply.event_name, reply.payload) == ("question", 2)
+                assert list(reply.headers) == ["replyTo"]
+
+    async def test_a_client_asks(self) -> None:
+        async with App() as app:
+            app.on_event("upper", lambda ctx: ctx.reply(ctx.payload.upper(), {"h": 1}))
+            async with ZapSubscriber(app.url()) as client:
+                stream = client.subscribe_to_all_event()
+                replies = await within(
+                    asyncio.gather(*(client.request("upper", text) for text in "abc"))
+                )
+                assert [reply.payload for reply in replies] == ["A", "B", "C"]
+                assert replies[0].headers["h"] == 1
+                await client.send_event("echo", 1)
+                assert (await within(anext(stream))).event_name == "echo"  # replies are for none
+
+    async def test_waiting_for_an_event(self) -> None:
+        async with App() as app, ZapConsumer(app.url()) as client:
+            waiting = asyncio.create_task(
+                client.wait_for("echo", predicate=lambda event: event.payload == 2)
+            )
+            await asyncio.sleep(0)
+            for number in (1, 2):
+                await client.send_event("echo", number)
+            assert (await within(waiting)).payload == 2
+            with pytest.raises(TimeoutError, match="no event 'never'"):
+                await client.wait_for("never", timeout=MS)
+
+    async def test_the_end(self) -> None:
+        async with App() as app, ZapConsumer(app.url()) as client:
+            waits = [
+                asyncio.create_task(client.request("gone", timeout=None)),
+                asyncio.create_task(client.wait_for("gone", timeout=None)),
+            ]
+            await until(lambda: app.seen)
+            await app.seen[0].close(4000, "bye")
+            for wait in waits:
+                with pytest.raises(ConnectionClosedError, match="4000: bye"):
+                    await within(wait)
+            assert not client.is_connected
+
+    async def test_a_lost_connection(self) -> None:
+        async with App() as app, ZapConsumer(app.url()) as client:
+            waiting = asyncio.create_task(client.request("gone", timeout=None))
+            await until(lambda: app.seen)
+            app.shell.abort()
+            with pytest.raises(ConnectionClosedError):
+                await within(waiting)
+
+    async def test_while_not_connected(self) -> None:
+        client = Client("ws://127.0.0.1:1/")
+        request = EventData("a", None, {"requestId": "1"})
+        for use in (client.request("a"), client.wait_for("a"), client.reply(request)):
+            with pytest.raises(NotConnectedError):
+                await use
+        with pytest.raises(NoRequestError):
+            await client.reply(EventData("a"))

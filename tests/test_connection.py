@@ -10,7 +10,15 @@ import pytest
 
 from tests.support import within
 from tests.support.fakes import Wired, event
-from zaptools import CloseInfo, CodecError, ConnectionClosedError, EventContext, EventRegister
+from zaptools import (
+    CloseInfo,
+    CodecError,
+    ConnectionClosedError,
+    EventContext,
+    EventData,
+    EventRegister,
+    NoRequestError,
+)
 
 
 class TestConnection:
@@ -90,3 +98,40 @@ class TestConnection:
         await wired.end(CloseInfo(4002, "gone", "remote"))
         assert [(e.code, e.reason, e.by) for e in errors] == [(4002, "gone", "remote")] * 2
         assert not wired.transport.sent and not wired.transport.closes
+
+
+class TestReply:
+    """Requests, and waiting for events, are in tests/test_dispatcher.py."""
+
+    async def test_to_a_request(self) -> None:
+        register = EventRegister()
+        register.on_event("ask", lambda ctx: ctx.reply("yes", {**ctx.headers, "h": 1}))
+        wired = Wired(register)
+        await wired.run(event("ask", headers={"requestId": "7"}))
+        assert wired.transport.sent == [
+            {"eventName": "ask", "payload": "yes", "headers": {"h": 1, "replyTo": "7"}}
+        ]
+
+    async def test_by_the_error_handler(self) -> None:
+        register = EventRegister()
+        register.on_event("ask", lambda ctx: 1 / 0)
+        register.on_error(lambda ctx: ctx.reply({"error": str(ctx.error)}))
+        wired = Wired(register)
+        await wired.run(event("ask", headers={"requestId": "7"}))
+        assert wired.transport.sent == [
+            {"eventName": "ask", "payload": {"error": "division by zero"},
+             "headers": {"replyTo": "7"}}
+        ]  # fmt: skip
+
+    async def test_to_no_request(self) -> None:
+        wired = Wired(EventRegister())
+        ctx = EventContext(EventData("ask", None, {"a": 1}), wired.connection)
+        with pytest.raises(NoRequestError, match="'ask' is no request"):
+            await ctx.reply()
+        assert not wired.transport.sent
+
+    async def test_a_request_that_cannot_be_sent(self) -> None:
+        wired = Wired(EventRegister())
+        with pytest.raises(CodecError):
+            await wired.connection.request("a", float("nan"))
+        assert not wired.dispatcher.waiting

@@ -8,9 +8,16 @@ from typing import Any
 
 import pytest
 
-from tests.support import until
+from tests.support import until, within
 from tests.support.fakes import Wired, event
-from zaptools import CloseInfo, CodecError, EventContext, EventRegister
+from zaptools import (
+    CloseInfo,
+    CodecError,
+    ConnectionClosedError,
+    EventContext,
+    EventData,
+    EventRegister,
+)
 from zaptools.exceptions import ReservedEventError
 
 LIFE = ("connected", "disconnected", "error")
@@ -143,6 +150,176 @@ class TestDispatch:
         register.on_event("future", lambda ctx: asyncio.ensure_future(asyncio.sleep(0)))
         await Wired(register).run(*map(event, ("object", "method", "lambda", "future")))
         assert log == ["object", "method", "lambda"]
+
+
+class TestWaiting:
+    """A handler may wait for what comes behind its own event."""
+
+    async def test_a_reply_overtakes(self) -> None:
+        log = Log("a")
+        got: list[EventData] = []
+
+        @log.register.on_event("ask")
+        async def ask(ctx: EventContext) -> None:
+            got.append(await ctx.connection.request("question", 1, {"h": 1}))
+            log.append("asked")
+
+        wired = Wired(log.register)
+        wired.dispatcher.feed([event("ask"), event("a", 1)])
+        await until(lambda: wired.transport.sent)
+        (sent,) = wired.transport.sent
+        request_id = sent["headers"].pop("requestId")
+        assert sent == {"eventName": "question", "payload": 1, "headers": {"h": 1}}
+        headers = {"replyTo": request_id, "x": 2}
+        wired.dispatcher.feed(
+            [
+                "{",
+                b"binary",
+                event("connected"),
+                event("a", 2, headers={"replyTo": "another"}),
+                event("other", 3, headers=headers),
+                event("question", "yes", headers=headers),
+                event("a", 4),
+            ]
+        )
+        await wired.settle()
+        assert got == [EventData("question", "yes", headers)]
+        kinds = [entry[1] if entry[0] == "error" else entry for entry in log]
+        assert kinds == [
+            "connected", "asked", ("a", 1),
+            "CodecError", "CodecError", "ReservedEventError", ("a", 2), ("a", 4),
+        ]  # fmt: skip
+        assert not wired.dispatcher.waiting
+
+    async def test_a_second_reply_is_an_event(self) -> None:
+        log = Log("question")
+
+        @log.register.on_event("ask")
+        async def ask(ctx: EventContext) -> None:
+            await ctx.connection.request("question")
+
+        wired = Wired(log.register)
+        wired.dispatcher.feed([event("ask")])
+        await until(lambda: wired.transport.sent)
+        headers = {"replyTo": wired.transport.sent[0]["headers"]["requestId"]}
+        await wired.run(*[event("question", n, headers=headers) for n in (1, 2)])
+        assert log == ["connected", ("question", 2)]
+
+    async def test_the_next_events(self) -> None:
+        """Those that came before the call, while it waits, and in one piece with others."""
+        log = Log("n")
+        got: list[Any] = []
+
+        @log.register.on_event("collect")
+        async def collect(ctx: EventContext) -> None:
+            for _ in range(4):
+                got.append((await ctx.connection.wait_for("n")).payload)
+            wait = ctx.connection.wait_for("n", predicate=lambda event: event.payload == 9)
+            got.append((await wait).payload)
+
+        wired = Wired(log.register)
+        wired.dispatcher.feed(
+            [event("collect"), "{", b"x", event("error"), event("n", 1), event("n", 2)]
+        )
+        await until(lambda: len(got) == 2)
+        wired.dispatcher.feed([event("other"), event("n", 3), event("n", 4), event("n", 5)])
+        await until(lambda: len(got) == 4)
+        await wired.run(event("n", 9), event("n", 10))
+        assert got == [1, 2, 3, 4, 9]
+        handled = [entry[1] for entry in log if entry[0] == "n"]
+        assert handled == [1, 2, 3, 4, 5, 9, 10]
+        assert [entry[1] for entry in log if entry[0] == "error"] == [
+            "CodecError",
+            "CodecError",
+            "ReservedEventError",
+        ]
+
+    async def test_two_wait_for_the_same(self) -> None:
+        log = Log("n")
+        wired = Wired(log.register)
+        waits = [asyncio.create_task(wired.connection.wait_for("n")) for _ in range(2)]
+        await asyncio.sleep(0)
+        await wired.run(event("n", 1))
+        assert [(await within(each)).payload for each in waits] == [1, 1]
+        assert log == ["connected", ("n", 1)]
+
+    async def test_a_predicate_that_fails(self) -> None:
+        log = Log("n")
+
+        @log.register.on_event("wait")
+        async def wait(ctx: EventContext) -> None:
+            await ctx.connection.wait_for("n", predicate=lambda event: 1 / event.payload)
+
+        await Wired(log.register).run(event("wait"), event("n", 0))
+        assert [log[0], log[1][:2], log[2]] == ["connected", ("error", "ZeroDivisionError"),
+                                                ("n", 0)]  # fmt: skip
+
+    async def test_a_timeout(self) -> None:
+        connection = Wired(EventRegister()).connection
+        with pytest.raises(TimeoutError, match="no reply to the event 'a' within 0 s"):
+            await connection.request("a", timeout=0)
+        with pytest.raises(TimeoutError, match="no event 'a' within 0 s"):
+            await connection.wait_for("a", timeout=0)
+
+    async def test_the_end(self) -> None:
+        """It is told at once, to those who wait in a handler and to others."""
+        log = Log()
+
+        @log.register.on_event("ask")
+        async def ask(ctx: EventContext) -> None:
+            await ctx.connection.request("question", timeout=None)
+
+        wired = Wired(log.register)
+        wired.dispatcher.feed([event("ask")])
+        outside = asyncio.create_task(wired.connection.wait_for("n", timeout=None))
+        await until(lambda: wired.transport.sent)
+        await wired.end(CloseInfo(4000, "bye", "remote"))
+        assert log[1][:2] == ("error", "ConnectionClosedError") and log[2] == "disconnected"
+        with pytest.raises(ConnectionClosedError, match="4000: bye"):
+            await within(outside)
+        for late in (wired.connection.request("a"), wired.connection.wait_for("a")):
+            with pytest.raises(ConnectionClosedError, match="4000: bye"):
+                await within(late)
+
+    async def test_an_end_that_is_not_told_yet(self) -> None:
+        """The peer's close is answered once the handlers are done: no reply will come."""
+        log = Log("n")
+        info = CloseInfo(4000, "bye", "remote")
+
+        @log.register.on_event("ask")
+        async def ask(ctx: EventContext) -> None:
+            for _ in range(2):
+                try:
+                    await ctx.connection.request("question", timeout=None)
+                except ConnectionClosedError as exc:
+                    log.append(exc.code)
+            log.append((await ctx.connection.wait_for("n")).payload)
+            await ctx.connection.wait_for("n")
+
+        wired = Wired(log.register)
+        wired.dispatcher.feed([event("ask")])
+        await until(lambda: wired.transport.sent)
+        wired.dispatcher.feed([event("n", 1)])
+        wired.dispatcher.end(info)
+        await wired.settle()
+        assert log[1:4] == [4000, 4000, 1]
+        assert log[4][:2] == ("error", "ConnectionClosedError") and log[5] == ("n", 1)
+
+    async def test_a_close_of_ones_own(self) -> None:
+        wired = Wired(EventRegister())
+        waiting = asyncio.create_task(wired.connection.request("a", timeout=None))
+        await until(lambda: wired.transport.sent)
+        await wired.connection.close(4001)
+        with pytest.raises(ConnectionClosedError, match="closed by this side, code 4001"):
+            await within(waiting)
+
+    async def test_discarding_what_is_open(self) -> None:
+        wired = Wired(EventRegister())
+        waiting = asyncio.create_task(wired.connection.wait_for("a"))
+        await asyncio.sleep(0)
+        wired.dispatcher.discard()
+        await wired.run(event("a"))
+        assert (await within(waiting)).event_name == "a"
 
 
 class TestErrors:

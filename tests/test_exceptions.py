@@ -19,6 +19,7 @@ from zaptools.exceptions import (
     HandshakeError,
     InvalidUrlError,
     NameTakenError,
+    NoRequestError,
     NotConnectedError,
     PayloadError,
     RegistrationError,
@@ -38,6 +39,7 @@ WORDS = [
     (RegistrationError("handler", print, "no"), "handler print: no"),
     (RegistrationError("handler", ..., "no"), "handler Ellipsis: no"),
     (PayloadError("a", "$.b", "no"), "the payload of 'a': no at $.b"),
+    (NoRequestError("a"), "the event 'a' is no request: its headers have no requestId"),
     (ReservedEventError("error"), "the peer sent an event with the reserved name 'error'"),
     (ConnectionClosedError(4000, "x", "local"), "connection closed by this side, code 4000: x"),
     (ConnectionClosedError(1000, "", "remote"), "connection closed by the peer, code 1000"),
@@ -76,7 +78,7 @@ def test_one_tree() -> None:
         for name, value in vars(exceptions).items()
         if inspect.isclass(value) and issubclass(value, BaseException)
     ]
-    assert len(classes) == 16
+    assert len(classes) == 17
     assert all(issubclass(each, ZapError) for each in classes)
     assert {type(error) for error, _ in WORDS} == set(classes) - {ZapError}
 

@@ -4,6 +4,11 @@ A framework calls the connector in a task of its own, with a socket that hands o
 a time. That task reads, and handles each message before it reads the next: so nothing is read
 ahead, and no other task is needed. (What the framework itself reads ahead is its own bound:
 uvicorn and aiohttp stop reading TCP, Sanic holds one message.)
+
+The one exception: while a handler runs and somebody waits for an event, a reply for one, another
+task reads on, up to `Limits.queue_events` and `Limits.queue_bytes`. A framework's call for the
+next message is never given up in the middle: when nobody waits any more, that task still gets one
+message, for which the first task then waits.
 """
 
 from __future__ import annotations
@@ -40,17 +45,22 @@ class Carrier(ABC):
     Args:
         connection: the connection; its transport is this object.
         book: its handlers.
-        limits: `Limits.message_bytes`, `Limits.send_timeout` and `Limits.close_timeout` are used;
-            the rest is the framework's business.
+        limits: `Limits.message_bytes`, `Limits.send_timeout`, `Limits.close_timeout`, and as above
+            `Limits.queue_events` and `Limits.queue_bytes` are used; the rest is the framework's
+            business.
     """
 
     def __init__(self, connection: WebSocketConnection, book: HandlerBook, limits: Limits) -> None:
         self.connection = connection
         self._ids = book.ids
         self._limits = limits
-        self._dispatcher = Dispatcher(connection, book, on_idle=_nothing, on_finish=_nothing)
+        self._dispatcher = Dispatcher(
+            connection, book, on_idle=_nothing, on_finish=_nothing, on_wait=self._read_ahead
+        )
         self._task: asyncio.Task[None] | None = None
-        self._reading = self._over = self._gave_up = False
+        self._reading = self._handling = self._over = self._gave_up = False
+        self._ahead = 0
+        self._reader: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._end: asyncio.Future[None] | None = None
         self._peek: asyncio.Future[None] | None = None
@@ -97,29 +107,77 @@ class Carrier(ABC):
     async def _serve(self) -> None:
         self._task = asyncio.current_task()
         dispatcher = self._dispatcher
-        connection = self.connection
         try:
-            await dispatcher.run()  # calls the connected handler
+            await self._handle()  # calls the connected handler
             while not self._over:
-                if self._peek is not None:  # a send has failed, and reads what is left
+                if self._peek is not None:  # somebody else reads
                     await asyncio.shield(self._peek)
-                    await dispatcher.run()
-                    continue
-                message = await self._next()
-                if message is None or connection.closed is not None:
-                    continue
-                if self._too_big(message):
-                    await self.close(_TOO_BIG, "the message is too long")
-                    continue
-                dispatcher.hold(message)
-                await dispatcher.run()
+                else:
+                    await self._take(await self._next())
+                await self._handle()
         except BaseException:
+            await self._stop_reader()
             self.abort()
             await self._say(_GOING_AWAY)
             raise
         finally:
             self._note_end(LOST)
+            await self._stop_reader()
             await dispatcher.finish()
+
+    async def _handle(self) -> None:
+        """Handle what there is."""
+        self._handling = True
+        self._ahead = 0
+        self._read_ahead()
+        try:
+            await self._dispatcher.run()
+        finally:
+            self._handling = False
+
+    async def _take(self, message: str | bytes | None) -> None:
+        """Put a message where `_handle` finds it."""
+        if message is None or self.connection.closed is not None:
+            return
+        if self._too_big(message):
+            await self.close(_TOO_BIG, "the message is too long")
+        else:
+            self._dispatcher.hold(message)
+
+    # Reading while a handler runs
+
+    def _read_ahead(self) -> None:
+        """Read in another task, if a handler runs and somebody waits for what is to come."""
+        idle = not self._reading and self._peek is None and not self._over
+        if idle and self._dispatcher.waiting and self._may_read_ahead():
+            self._peek = asyncio.get_running_loop().create_future()
+            self._reader = asyncio.create_task(self._read_while_handling(self._peek))
+
+    def _may_read_ahead(self) -> bool:
+        limits = self._limits
+        return (
+            self._handling
+            and len(self._dispatcher) <= limits.queue_events
+            and self._ahead <= limits.queue_bytes
+        )
+
+    async def _read_while_handling(self, done: asyncio.Future[None]) -> None:
+        wanted = True
+        try:
+            while wanted and not self._over:
+                message = await self._next()
+                self._ahead += len(message or ())
+                await self._take(message)
+                wanted = self._dispatcher.waiting or self._end is not None
+                wanted = wanted and self._may_read_ahead()
+        finally:
+            self._reader = self._peek = None
+            done.set_result(None)
+
+    async def _stop_reader(self) -> None:
+        if self._reader is not None:
+            self._reader.cancel()
+            await asyncio.wait([self._reader])
 
     async def _next(self) -> str | bytes | None:
         """Return the next message; None when the connection has ended."""
@@ -127,8 +185,8 @@ class Carrier(ABC):
         try:
             message = await self._receive()
         except asyncio.CancelledError:
-            assert self._task is not None
-            if self._gave_up and self._task.uncancel() == 0:
+            task = asyncio.current_task()
+            if self._gave_up and task is self._task and task is not None and task.uncancel() == 0:
                 message = LOST
             else:
                 raise
@@ -154,6 +212,7 @@ class Carrier(ABC):
         self._over = True
         if self.connection.closed is None:
             self.connection.closed = info
+        self._dispatcher.cut(self.connection.closed)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -202,7 +261,7 @@ class Carrier(ABC):
         return connection.closed or LOST
 
     async def _read_to_the_end(self) -> None:
-        if self._reading:  # in the task of `run`, which will tell
+        if self._reading or self._peek is not None:  # in another task, which will tell
             if self._end is None:
                 self._end = asyncio.get_running_loop().create_future()
             await asyncio.shield(self._end)
@@ -241,7 +300,9 @@ class Carrier(ABC):
     def _give_up(self) -> None:
         self._timer = None
         self._over = True
-        if self._reading and self._peek is None and self._task is not None:
+        if self._reader is not None:
+            self._reader.cancel()
+        elif self._reading and self._peek is None and self._task is not None:
             self._gave_up = True
             self._task.cancel()
 
@@ -249,6 +310,7 @@ class Carrier(ABC):
         """Take the connection for ended, waiting for nothing."""
         if self.connection.closed is None:
             self.connection.closed = self._known_end() or _GOING_AWAY
+        self._dispatcher.cut(self.connection.closed)
 
     async def _say(self, info: CloseInfo) -> None:
         """Tell the peer why, if that can still be done."""

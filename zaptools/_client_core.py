@@ -13,6 +13,7 @@ from typing import Any
 
 from ._closing import CloseInfo, check_close
 from ._compression import Compression
+from ._exchange import Predicate, reply_headers
 from ._offers import check_headers, check_subprotocols
 from ._opening import ClientTransport, open_transport, parse_url
 from .connection import EventContext, WebSocketConnection, new_id
@@ -23,6 +24,7 @@ from .exceptions import (
     NotConnectedError,
 )
 from .limits import Limits
+from .protocol import EventData
 from .registry import HandlerBook
 
 __all__ = ["ClientCore", "ZapClientState"]
@@ -242,6 +244,56 @@ class ClientCore:
             await connection.send(event_name, payload, headers)
         except ConnectionClosedError as exc:
             raise NotConnectedError from exc
+
+    async def request(
+        self,
+        event_name: str,
+        payload: Any = None,
+        headers: Mapping[str, Any] | None = None,
+        *,
+        timeout: float | None = 10.0,  # noqa: ASYNC109 # as asyncio.wait_for has one
+    ) -> EventData:
+        """Send an event and return its reply; see `zaptools.WebSocketConnection.request`.
+
+        Raises:
+            NotConnectedError: the client is not connected.
+            TimeoutError, ConnectionClosedError, CodecError, SendTimeoutError: as there.
+        """
+        connection = self._require_connection()
+        return await connection.request(event_name, payload, headers, timeout=timeout)
+
+    async def reply(
+        self, event: EventData, payload: Any = None, headers: Mapping[str, Any] | None = None
+    ) -> None:
+        """Send the reply to a request of the server's; see `zaptools.EventContext.reply`.
+
+        Raises:
+            NoRequestError: `event` asks for no reply.
+            NotConnectedError, CodecError, SendTimeoutError: as for `send_event`.
+        """
+        await self.send_event(event.event_name, payload, reply_headers(event, headers))
+
+    async def wait_for(
+        self,
+        event_name: str,
+        *,
+        timeout: float | None = 10.0,  # noqa: ASYNC109 # as asyncio.wait_for has one
+        predicate: Predicate | None = None,
+    ) -> EventData:
+        """Return the next event of a name; see `zaptools.WebSocketConnection.wait_for`.
+
+        Raises:
+            NotConnectedError: the client is not connected.
+            TimeoutError, ConnectionClosedError, TypeError: as there.
+        """
+        connection = self._require_connection()
+        return await connection.wait_for(event_name, timeout=timeout, predicate=predicate)
+
+    def _require_connection(self) -> WebSocketConnection:
+        connection = self._connection
+        if connection is None:
+            raise NotConnectedError
+        return connection
 
     # The connection's life, in its dispatcher's task
 

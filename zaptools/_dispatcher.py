@@ -9,9 +9,11 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from ._closing import LOST, CloseInfo
+from ._exchange import Exchange, Waiter
 from ._tasks import ends_task, spawn
 from .connection import EventContext, WebSocketConnection
-from .exceptions import CodecError, PayloadError, ReservedEventError
+from .exceptions import CodecError, ConnectionClosedError, PayloadError, ReservedEventError
 from .protocol import LIFECYCLE_EVENTS, EventData, decode_event
 from .registry import Handler, HandlerBook
 
@@ -28,11 +30,23 @@ _NOT, _RUNNING, _DONE = range(3)
 """Where the ``disconnected`` handler stands."""
 
 
+class _Taken:
+    """An event that somebody waited for, and that waits for its handlers itself now."""
+
+    __slots__ = ("event",)
+
+    def __init__(self, event: EventData) -> None:
+        self.event = event
+
+
 class Dispatcher:
     """The loop of one connection: decodes what came and calls handlers, one after the other.
 
     A task runs only while there is something to do. ``connected`` is called before the first
     event and ``disconnected`` once after the last, whatever ended the connection.
+
+    While somebody waits for an event, messages are decoded and shown to them when they come, in
+    front of the queue: so a handler may wait for one that comes behind its own.
 
     Args:
         connection: the connection that the events belong to.
@@ -40,6 +54,7 @@ class Dispatcher:
         on_idle: called when all that came is handled.
         on_finish: called once, after the ``disconnected`` handler.
         reserved: event names that are reported as errors instead of being handled.
+        on_wait: called when somebody begins to wait for an event. Default None.
 
     Attributes:
         task: the task that runs it; None while there is nothing to do.
@@ -48,11 +63,14 @@ class Dispatcher:
     __slots__ = (
         "_book",
         "_connection",
+        "_end_info",
         "_ended",
+        "_exchange",
         "_finished",
         "_greeted",
         "_on_finish",
         "_on_idle",
+        "_on_wait",
         "_queue",
         "_reserved",
         "_running",
@@ -67,16 +85,21 @@ class Dispatcher:
         on_idle: Callable[[], None],
         on_finish: Callable[[], None],
         reserved: frozenset[str] = LIFECYCLE_EVENTS,
+        on_wait: Callable[[], None] | None = None,
     ) -> None:
         self._connection = connection
         self._book = book
         self._on_idle = on_idle
         self._on_finish = on_finish
+        self._on_wait = on_wait
         self._reserved = reserved
-        self._queue: deque[str | bytes] = deque()
+        self._queue: deque[str | bytes | EventData | _Taken] = deque()
+        self._exchange: Exchange | None = None
+        self._end_info: CloseInfo | None = None
         self._running = self._greeted = self._ended = False
         self._finished = _NOT
         self.task: asyncio.Task[Any] | None = None
+        connection._inbox = self
 
     @property
     def busy(self) -> bool:
@@ -91,20 +114,103 @@ class Dispatcher:
     def __len__(self) -> int:
         return len(self._queue)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether somebody waits for an event."""
+        return self._exchange is not None
+
     def feed(self, messages: Iterable[str | bytes]) -> None:
         """Take messages: text as str; bytes stand for a binary message, which is an error."""
-        self._queue.extend(messages)
+        if self._exchange is None:
+            self._queue.extend(messages)
+        else:
+            for message in messages:
+                self.hold(message)
         self.wake()
 
     def discard(self) -> None:
         """Drop what waits to be handled."""
         self._queue.clear()
+        if self._connection.closed is not None:
+            self.cut(self._connection.closed)
 
-    def end(self) -> None:
-        """Say that no message will come any more. What waits is handled first."""
+    def end(self, info: CloseInfo | None = None) -> None:
+        """Say that no message will come any more. What waits is handled first.
+
+        Args:
+            info: how the connection has ended. Default None: as it says itself.
+        """
         self._ended = True
+        self.cut(info or self._connection.closed or LOST)
         if self._finished == _NOT:
             self.wake()
+
+    # Those who wait for an event
+
+    def expect(self, waiter: Waiter) -> None:
+        """Show events to `waiter`: those that have no handler yet, and those that will come.
+
+        Raises:
+            ConnectionClosedError: there are none, and none will come.
+        """
+        if waiter.reply_to is None and self._find(waiter):
+            return
+        info = self._connection.closed or self._end_info
+        if info is not None:
+            raise ConnectionClosedError(*info)
+        if self._exchange is None:
+            self._exchange = Exchange()
+        self._exchange.add(waiter)
+        if self._on_wait is not None:
+            self._on_wait()
+
+    def forget(self, waiter: Waiter) -> None:
+        """Show no more events to `waiter`."""
+        if self._exchange is not None:
+            self._exchange.discard(waiter)
+            self._exchange = self._exchange or None
+
+    def cut(self, info: CloseInfo) -> None:
+        """Tell those who wait that nothing will come: the connection has ended."""
+        self._end_info = self._end_info or info
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.fail(info)
+
+    def _find(self, waiter: Waiter) -> bool:
+        """Show `waiter` what waits for handlers and was not waited for before."""
+        for index, message in enumerate(self._queue):
+            event = self._decode(message) if type(message) is str else message
+            if isinstance(event, EventData):
+                if event is not message:
+                    self._queue[index] = event
+                if event.event_name not in self._reserved and waiter.look(event):
+                    self._queue[index] = _Taken(event)
+                if waiter.done:
+                    return True
+        return False
+
+    def _show(self, message: str | bytes, exchange: Exchange) -> str | bytes | EventData | _Taken:
+        """Show a message to those who wait; return what is left to be handled."""
+        event = self._decode(message)
+        if event is None:
+            return message
+        if event.event_name in self._reserved:
+            return event
+        taken: EventData | _Taken = event
+        if exchange.is_reply(event):
+            taken = _REPLY
+        elif exchange.show(event):
+            taken = _Taken(event)
+        self._exchange = self._exchange or None
+        return taken
+
+    def _decode(self, message: str | bytes) -> EventData | None:
+        """Return a message's event; None if it is none, which is reported in its turn."""
+        try:
+            return decode_event(message) if type(message) is str else None
+        except CodecError:
+            return None
 
     def wake(self) -> None:
         """Run in a task, unless it runs already."""
@@ -141,7 +247,12 @@ class Dispatcher:
 
     def hold(self, message: str | bytes) -> None:
         """Take a message, for `run` to handle."""
-        self._queue.append(message)
+        if self._exchange is None:
+            self._queue.append(message)
+            return
+        left = self._show(message, self._exchange)
+        if left is not _REPLY:
+            self._queue.append(left)
 
     async def finish(self) -> None:
         """Handle what waits, and then the end, here."""
@@ -171,9 +282,7 @@ class Dispatcher:
                     break
             message = queue.popleft()
             try:
-                if type(message) is not str:
-                    raise CodecError("binary", text=repr(message[:40]), detail="a binary message")
-                event = decode_event(message)
+                event = decode_event(message) if type(message) is str else _event_of(message)
                 name = event.event_name
                 if name in self._reserved:
                     raise ReservedEventError(name)
@@ -236,6 +345,19 @@ class Dispatcher:
             if ends_task(exc):
                 raise
             logger.error("the error handler failed", exc_info=exc)
+
+
+_REPLY = _Taken(EventData(""))
+"""In place of a reply: nothing of it is left to be handled."""
+
+
+def _event_of(message: str | bytes | EventData | _Taken) -> EventData:
+    """Return the event of what stands in the queue in place of a text."""
+    if isinstance(message, EventData):
+        return message
+    if isinstance(message, _Taken):
+        return message.event
+    raise CodecError("binary", text=repr(message[:40]), detail="a binary message")
 
 
 def _log(connection: WebSocketConnection, error: BaseException, source: EventData | None) -> None:

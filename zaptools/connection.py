@@ -14,6 +14,15 @@ from uuid import uuid4
 import msgspec
 
 from ._closing import CloseInfo, check_close
+from ._exchange import (
+    Inbox,
+    Predicate,
+    Waiter,
+    new_request_id,
+    reply_headers,
+    request_headers,
+    waiting,
+)
 from ._groups import Member
 from .exceptions import ConnectionClosedError
 from .handshake import NO_HANDSHAKE, Handshake
@@ -56,6 +65,7 @@ class WebSocketConnection(Member):
 
     __slots__ = (
         "__weakref__",
+        "_inbox",
         "_omit_empty_headers",
         "_state",
         "_transport",
@@ -76,6 +86,7 @@ class WebSocketConnection(Member):
         self.id = id
         self.handshake = handshake
         self.closed: CloseInfo | None = None
+        self._inbox: Inbox | None = None  # its dispatcher, which sets this
         self._transport = transport
         self._omit_empty_headers = omit_empty_headers
         self._state: SimpleNamespace | None = None
@@ -116,6 +127,67 @@ class WebSocketConnection(Member):
         waiting = self._transport.send(data)
         if waiting is not None:
             await waiting
+
+    async def request(
+        self,
+        event_name: str,
+        payload: Any = None,
+        headers: Mapping[str, Any] | None = None,
+        *,
+        timeout: float | None = 10.0,  # noqa: ASYNC109 # as asyncio.wait_for has one
+    ) -> EventData:
+        """Send an event, and return the event that the peer replies with.
+
+        The reply has the same name; no handler is called for it. A handler may await this: the
+        reply does not wait for the handler's end, as events do.
+
+        Args:
+            event_name: the event's name.
+            payload: as for `send`.
+            headers: as for `send`; ``requestId`` and ``replyTo`` among them are replaced.
+            timeout: seconds that it may take, the sending included; None for no bound. Default
+                10.
+
+        Raises:
+            TimeoutError: there was no reply in time.
+            ConnectionClosedError: the connection has ended, or did so meanwhile.
+            CodecError, SendTimeoutError: as for `send`.
+        """
+        waiter = Waiter(event_name, reply_to=new_request_id())
+        assert self._inbox is not None and waiter.reply_to is not None
+        send_headers = request_headers(headers, waiter.reply_to)
+        failure = f"no reply to the event {event_name!r}"
+        async with waiting(self._inbox, waiter, timeout, failure):
+            await self.send(event_name, payload, send_headers)
+            return await waiter.event()
+
+    async def wait_for(
+        self,
+        event_name: str,
+        *,
+        timeout: float | None = 10.0,  # noqa: ASYNC109 # as asyncio.wait_for has one
+        predicate: Predicate | None = None,
+    ) -> EventData:
+        """Return the next event of a name: the first that no handler has had by now.
+
+        Its handlers are called too. A handler may await this: it gets an event that comes, or
+        has come, behind its own. An event that one such call has returned is for no later one.
+
+        Args:
+            event_name: the event's name.
+            timeout: seconds to wait; None for no bound. Default 10.
+            predicate: a plain function of an `EventData` that says whether it is the one.
+
+        Raises:
+            TimeoutError: there was none in time.
+            ConnectionClosedError: the connection has ended, or did so meanwhile.
+            TypeError: `predicate` is a coroutine function.
+            Exception: whatever `predicate` raised.
+        """
+        waiter = Waiter(event_name, predicate=predicate)
+        assert self._inbox is not None
+        async with waiting(self._inbox, waiter, timeout, f"no event {event_name!r}"):
+            return await waiter.event()
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Close the connection. Events that are not yet handled are dropped.
@@ -167,3 +239,19 @@ class EventContext(msgspec.Struct, eq=False):
     def headers(self) -> dict[str, Any]:
         """The event's headers; empty when it had none."""
         return self.event_data.headers
+
+    async def reply(self, payload: Any = None, headers: Mapping[str, Any] | None = None) -> None:
+        """Send the reply to a request: an event of the same name that says which it answers.
+
+        In an error handler this replies to the event whose handler raised.
+
+        Args:
+            payload: as for `WebSocketConnection.send`.
+            headers: as there; ``requestId`` and ``replyTo`` among them are replaced.
+
+        Raises:
+            NoRequestError: the event asks for no reply.
+            CodecError, ConnectionClosedError, SendTimeoutError: as there.
+        """
+        event = self.event_data if self.source is None else self.source
+        await self.connection.send(event.event_name, payload, reply_headers(event, headers))

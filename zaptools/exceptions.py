@@ -8,6 +8,7 @@
         ├── RegistrationError (TypeError)      a handler or a name that cannot be registered
         ├── PayloadError (ValueError)          a payload that is not what a handler declares
         ├── ReservedEventError                 a client sent an event with a lifecycle name
+        ├── NoRequestError                     a reply to an event that asks for none
         ├── ConnectionClosedError              send or close after the connection's end
         ├── SendTimeoutError (TimeoutError)    the peer did not read for too long
         ├── NotConnectedError                  a client was asked to send while not connected
@@ -39,6 +40,7 @@ __all__ = [
     "HandshakeError",
     "InvalidUrlError",
     "NameTakenError",
+    "NoRequestError",
     "NotConnectedError",
     "PayloadError",
     "RegistrationError",
@@ -154,6 +156,21 @@ class ReservedEventError(ZapError):
 
     def __str__(self) -> str:
         return f"the peer sent an event with the reserved name {self.event_name!r}"
+
+
+class NoRequestError(ZapError):
+    """Somebody wanted to reply to an event that is no request: it has no ``requestId`` header.
+
+    Attributes:
+        event_name: the event's name.
+    """
+
+    def __init__(self, event_name: str) -> None:
+        super().__init__(event_name)
+        self.event_name = event_name
+
+    def __str__(self) -> str:
+        return f"the event {self.event_name!r} is no request: its headers have no requestId"
 
 
 class ConnectionClosedError(ZapError):

@@ -310,7 +310,7 @@ class WebSocketTransport(asyncio.Protocol):
                 dispatcher.feed(messages)
             elif not dispatcher.busy:
                 self._release()
-        dispatcher.end()
+        dispatcher.end(self._info)
 
     def _how_it_ended(self, connection: WebSocketConnection) -> CloseInfo:
         protocol = self._protocol
@@ -345,7 +345,7 @@ class WebSocketTransport(asyncio.Protocol):
         self._held = self._protocol.data_to_send()
         self._dispatcher.discard()
         self._release()
-        self._dispatcher.end()
+        self._dispatcher.end(self._info)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._protocol.receive_eof()
@@ -361,7 +361,7 @@ class WebSocketTransport(asyncio.Protocol):
         if self._dispatcher is None or self._dispatcher.finished:
             self._end_of_all()
         else:
-            self._dispatcher.end()
+            self._dispatcher.end(self._info)
 
     def _finished(self) -> None:
         """The dispatcher has called the last handler."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol
@@ -48,6 +49,7 @@ class Log(EventRegister):
         self.on_event("echo", self._echo)
         self.on_event("gate", self._gate)
         self.on_event("boom", lambda ctx: 1 / 0)
+        self.on_event("ask", self._ask)
         self.on_event("close", lambda ctx: ctx.connection.close(*ctx.payload))
 
     @property
@@ -77,6 +79,13 @@ class Log(EventRegister):
         await self.gate.wait()
         self.log.append(ctx.payload)
         await ctx.connection.send("gate", ctx.payload)
+
+    async def _ask(self, ctx: EventContext) -> None:
+        """Ask back as often as the payload says, and say what the peer replied."""
+        for number in range(ctx.payload):
+            reply = await ctx.connection.request("question", number)
+            self.log.append(["reply", reply.payload])
+        await ctx.connection.send("asked")
 
 
 class ConnectorContract:
@@ -211,6 +220,113 @@ class ConnectorContract:
             peer.drop()
             end = await register.ended()
             assert (end.code, end.by) == (1009, "local")
+
+    async def answer(self, peer: RawPeer, *first: tuple[str, Any]) -> None:
+        """Read a request, and answer it behind the events `first`."""
+        question = await peer.text()
+        assert question["eventName"] == "question"
+        headers = {"replyTo": question["headers"]["requestId"]}
+        texts = [{"eventName": name, "payload": payload} for name, payload in first]
+        texts.append({"eventName": "question", "payload": "yes", "headers": headers})
+        peer.send(*(json.dumps(text) for text in texts))
+
+    async def test_a_request_in_a_handler(self) -> None:
+        """The reply overtakes what waits for handlers, and nothing is lost or reordered."""
+        async with self.peer() as (register, peer, _):
+            peer.event("ask", 3)
+            await self.answer(peer, ("echo", 1), ("echo", 2))
+            await self.answer(peer)
+            await self.answer(peer, ("echo", 3))
+            peer.event("echo", 4)
+            assert (await peer.text())["eventName"] == "asked"
+            assert [(await peer.text())["payload"] for _ in range(4)] == [1, 2, 3, 4]
+            assert register.log == ["connected", *[["reply", "yes"]] * 3, 1, 2, 3, 4]
+            assert not register.errors
+
+    async def test_a_request_from_outside(self) -> None:
+        async with self.peer() as (register, peer, _):
+            asking = asyncio.create_task(register.connection.request("question"))
+            await self.answer(peer, ("echo", 1))
+            assert (await within(asking)).payload == "yes"
+            assert (await peer.text())["payload"] == 1
+
+    async def test_a_request_from_outside_while_a_handler_runs(self) -> None:
+        async with self.peer() as (register, peer, _):
+            peer.event("gate", 1)
+            asking = asyncio.create_task(register.connection.request("question"))
+            await self.answer(peer, ("echo", 2))
+            assert (await within(asking)).payload == "yes"
+            register.gate.set()
+            assert [(await peer.text())["payload"] for _ in range(2)] == [1, 2]
+
+    async def test_a_request_that_nobody_answers(self) -> None:
+        """The events that came meanwhile are handled, and the next are read as ever."""
+        register = Log()
+
+        @register.on_event("hopeless")
+        async def hopeless(ctx: EventContext) -> None:
+            with pytest.raises(TimeoutError, match="no reply to the event 'question' within"):
+                await ctx.connection.request("question", timeout=20 * MS)
+            register.log.append("hopeless")
+
+        async with self.serve(register) as running:
+            async with raw_client(running.port, "/ws") as peer:
+                for number in range(3):
+                    peer.event("hopeless")
+                    peer.event("echo", number)
+                    for name in ("question", "echo"):
+                        assert (await peer.text())["eventName"] == name
+            await register.ended()
+        events = [entry for number in range(3) for entry in ("hopeless", number)]
+        assert register.log == ["connected", *events, "disconnected"]
+
+    async def test_the_client_leaves_in_a_request(self) -> None:
+        async with self.peer() as (register, peer, _):
+            peer.event("ask", 1)
+            await peer.text()
+            peer.drop()
+            await register.ended()
+            assert register.log == ["connected", "disconnected"]
+            if not self.cancels:
+                (error,) = register.errors
+                assert isinstance(error, ConnectionClosedError)
+                assert (error.code, error.by) == (1006, None)
+
+    async def test_the_client_closes_in_a_request(self) -> None:
+        async with self.peer() as (register, peer, _):
+            peer.event("ask", 1)
+            await peer.text()
+            peer.protocol.send_close(4001, "enough")
+            peer.flush()
+            assert (await peer.closed()).code == 4001
+            assert tuple(await register.ended()) == (4001, "enough", "remote")
+
+    async def test_waiting_for_an_event(self) -> None:
+        register = Log()
+
+        @register.on_event("collect")
+        async def collect(ctx: EventContext) -> None:
+            for _ in range(3):
+                register.log.append((await ctx.connection.wait_for("echo")).payload * 10)
+
+        async with self.serve(register) as running:
+            async with raw_client(running.port, "/ws") as peer:
+                peer.send('{"eventName":"collect"}', '{"eventName":"echo","payload":1}')
+                await until(lambda: 10 in register.log)
+                peer.send(*(f'{{"eventName":"echo","payload":{n}}}' for n in (2, 3, 4)))
+                assert [(await peer.text())["payload"] for _ in range(4)] == [1, 2, 3, 4]
+            await register.ended()
+        assert register.log == ["connected", 10, 20, 30, 1, 2, 3, 4, "disconnected"]
+
+    async def test_the_server_stops_in_a_request(self) -> None:
+        async with self.peer() as (register, peer, running):
+            peer.event("ask", 1)
+            await peer.text()
+            stopping = asyncio.create_task(running.stop())
+            await register.ended()
+            peer.drop()
+            await within(stopping)
+            assert register.log == ["connected", "disconnected"]
 
     @pytest.mark.parametrize(("code", "reason"), [(4001, "enough"), (1000, ""), (1001, "bye")])
     async def test_the_client_closes(self, code: int, reason: str) -> None:

@@ -1,0 +1,215 @@
+"""Those who wait for an event of a connection: for a reply, or for the next of a name.
+
+A request is an event with ``requestId`` in its headers; its reply is an event of the same name
+with that id as ``replyTo``. To a peer that does not know this they are events as any other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import itertools
+import secrets
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Protocol, TypeAlias
+
+from ._closing import CloseInfo
+from .exceptions import CodecError, ConnectionClosedError, NoRequestError
+from .protocol import EventData
+
+__all__ = [
+    "Exchange",
+    "Inbox",
+    "Predicate",
+    "Waiter",
+    "new_request_id",
+    "reply_headers",
+    "request_headers",
+    "waiting",
+]
+
+Predicate: TypeAlias = Callable[[EventData], object]
+"""A plain function that says whether an event is the one."""
+
+_REQUEST_ID = "requestId"
+_REPLY_TO = "replyTo"
+
+_prefix = secrets.token_hex(4)
+_numbers = itertools.count(1)
+
+
+def new_request_id() -> str:
+    """Return an id that no other request of this process has."""
+    return f"{_prefix}-{next(_numbers)}"
+
+
+def request_headers(headers: Mapping[str, Any] | None, request_id: str) -> dict[str, Any]:
+    """Return the headers of a request: `headers`, which may be those of another event, and its id.
+
+    Raises:
+        CodecError: `headers` are no mapping.
+    """
+    return _with(headers, _REQUEST_ID, request_id)
+
+
+def reply_headers(event: EventData, headers: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the headers of a reply to `event`.
+
+    Raises:
+        NoRequestError: the event asks for no reply.
+        CodecError: `headers` are no mapping.
+    """
+    request_id = event.headers.get(_REQUEST_ID)
+    if request_id is None:
+        raise NoRequestError(event.event_name)
+    return _with(headers, _REPLY_TO, request_id)
+
+
+def _with(headers: Mapping[str, Any] | None, name: str, value: Any) -> dict[str, Any]:
+    if headers is None:
+        return {name: value}
+    if not isinstance(headers, Mapping):
+        kind = type(headers).__name__
+        raise CodecError("headers", where="$.headers", detail=f"headers of type {kind}")
+    kept = {key: headers[key] for key in headers if key not in (_REQUEST_ID, _REPLY_TO)}
+    return {**kept, name: value}
+
+
+class Waiter:
+    """One who waits for an event.
+
+    Args:
+        name: the event's name.
+        reply_to: the id of the request whose reply it is; None for any event with that name.
+        predicate: tells whether the event is the one. Default None: it is.
+    """
+
+    __slots__ = ("_future", "_predicate", "name", "reply_to")
+
+    def __init__(
+        self, name: str, *, reply_to: str | None = None, predicate: Predicate | None = None
+    ) -> None:
+        if inspect.iscoroutinefunction(predicate):
+            raise TypeError("a predicate is a plain function, no coroutine function")
+        self.name = name
+        self.reply_to = reply_to
+        self._predicate = predicate
+        self._future: asyncio.Future[EventData | Exception]
+        self._future = asyncio.get_running_loop().create_future()
+
+    @property
+    def done(self) -> bool:
+        """Whether there is nothing to wait for any more."""
+        return self._future.done()
+
+    def look(self, event: EventData) -> bool:
+        """Take an event, if it is the one."""
+        if event.event_name != self.name or self.done:
+            return False
+        try:
+            if self._predicate is not None and not self._predicate(event):
+                return False
+        except Exception as exc:  # for whoever gave the predicate
+            self.fail(exc)
+            return False
+        self._future.set_result(event)
+        return True
+
+    def fail(self, error: Exception) -> None:
+        """Make `event` raise `error`."""
+        if not self.done:  # its task may have been cancelled in this turn of the loop
+            self._future.set_result(error)
+
+    async def event(self) -> EventData:
+        """Wait for the event."""
+        found = await self._future
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
+class Inbox(Protocol):
+    """Where a connection's events are: its dispatcher."""
+
+    def expect(self, waiter: Waiter) -> None:
+        """Show events to `waiter` from now on.
+
+        Raises:
+            ConnectionClosedError: none will come.
+        """
+
+    def forget(self, waiter: Waiter) -> None:
+        """Show it no more."""
+
+
+@asynccontextmanager
+async def waiting(
+    inbox: Inbox, waiter: Waiter, seconds: float | None, failure: str
+) -> AsyncIterator[None]:
+    """Let `waiter` see what comes, and bound the time for all that is done here.
+
+    Raises:
+        TimeoutError: the time is over; `failure` says in words what did not happen.
+    """
+    inbox.expect(waiter)
+    scope = asyncio.timeout(seconds)
+    try:
+        async with scope:
+            yield
+    except TimeoutError:
+        if not scope.expired():
+            raise
+        raise TimeoutError(f"{failure} within {seconds:g} s") from None
+    finally:
+        inbox.forget(waiter)
+
+
+class Exchange:
+    """Those who wait for events of one connection. It is false when there are none."""
+
+    __slots__ = ("_events", "_replies")
+
+    def __init__(self) -> None:
+        self._replies: dict[str, Waiter] = {}
+        self._events: list[Waiter] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._replies or self._events)
+
+    def add(self, waiter: Waiter) -> None:
+        """Show events to `waiter` too."""
+        if waiter.reply_to is not None:
+            self._replies[waiter.reply_to] = waiter
+        else:
+            self._events.append(waiter)
+
+    def discard(self, waiter: Waiter) -> None:
+        """Show it no more; it may be gone already."""
+        if waiter.reply_to is not None:
+            self._replies.pop(waiter.reply_to, None)
+        elif waiter in self._events:
+            self._events.remove(waiter)
+
+    def is_reply(self, event: EventData) -> bool:
+        """Whether `event` is a reply that was waited for; whoever did has it now."""
+        reply_to = event.headers.get(_REPLY_TO)
+        waiter = self._replies.get(reply_to) if type(reply_to) is str else None
+        if waiter is None or not waiter.look(event):
+            return False
+        self.discard(waiter)
+        return True
+
+    def show(self, event: EventData) -> bool:
+        """Show an event to all who wait for one of its name; whether anybody took it."""
+        taken = False
+        for waiter in [each for each in self._events if each.name == event.event_name]:
+            taken |= waiter.look(event)
+            if waiter.done:
+                self.discard(waiter)
+        return taken
+
+    def fail(self, info: CloseInfo) -> None:
+        """The connection has ended: nobody needs to wait any longer."""
+        for waiter in [*self._replies.values(), *self._events]:
+            waiter.fail(ConnectionClosedError(*info))
