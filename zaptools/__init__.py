@@ -26,7 +26,7 @@ from .exceptions import (
 from .handshake import Handshake, Headers
 from .limits import Limits
 from .protocol import LIFECYCLE_EVENTS, EventData, decode_event, encode_event
-from .registry import EventRegister, Handler
+from .registry import CallNext, EventRegister, Handler, Middleware
 from .rooms import BroadcastResult, ConnectionRouter, MetaTag, Room, RoomManager
 from .server import ZapServer
 
@@ -35,6 +35,7 @@ __all__ = [
     "AlreadyConnectedError",
     "BroadcastResult",
     "BufferOverflowError",
+    "CallNext",
     "CloseInfo",
     "CodecError",
     "ConnectError",
@@ -52,6 +53,7 @@ __all__ = [
     "InvalidUrlError",
     "Limits",
     "MetaTag",
+    "Middleware",
     "NameTakenError",
     "NoRequestError",
     "NotConnectedError",

@@ -14,7 +14,7 @@ from .connection import EventContext
 from .exceptions import RegistrationError
 from .protocol import EventData
 
-__all__ = ["adapt", "check_callable", "check_lifecycle", "source"]
+__all__ = ["adapt", "check_callable", "check_lifecycle", "check_middleware", "source"]
 
 _CONTEXTS = (EventContext, EventData)
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -44,6 +44,20 @@ def check_lifecycle(handler: Callable[..., Any], first: str = "EventContext") ->
         name = positional[1].name
         raise RegistrationError(
             "handler", handler, f"it takes one argument, the {first}; {name!r} is one too many"
+        )
+
+
+def check_middleware(middleware: object) -> None:
+    """Raise `RegistrationError` unless it can be called as a middleware is."""
+    if not callable(middleware):
+        raise RegistrationError("middleware", middleware)
+    function = inspect.unwrap(middleware)
+    if not _is(inspect.iscoroutinefunction, function):
+        raise RegistrationError("middleware", middleware, "it is no coroutine function")
+    positional = _positional(middleware)
+    if positional and (len(positional) < 2 or _required(positional) > 2):
+        raise RegistrationError(
+            "middleware", middleware, "it takes two arguments, the EventContext and call_next"
         )
 
 

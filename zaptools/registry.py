@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, Literal, TypeAlias, TypeVar, overload
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar, overload
 
+from ._middleware import CallNext, Middleware, check_middleware, compose
 from ._signatures import adapt, check_lifecycle, source
 from .connection import EventContext
 from .exceptions import NameTakenError, RegistrationError
 from .protocol import LIFECYCLE_EVENTS
 
-__all__ = ["EventRegister", "Handler", "HandlerBook"]
+__all__ = ["CallNext", "EventRegister", "Handler", "HandlerBook", "Middleware"]
 
 Handler: TypeAlias = Callable[[EventContext], Awaitable[Any] | Any]
 """A function of an `EventContext`, sync or async. What it returns is not used."""
@@ -21,6 +22,8 @@ H = TypeVar("H", bound=Callable[[EventContext, Any], Any] | Callable[[Any], Any]
 
 L = TypeVar("L", bound=Handler)
 """A handler of the connection's life."""
+
+M = TypeVar("M", bound=Middleware)
 
 
 class _Given(enum.Enum):
@@ -33,23 +36,35 @@ _NOTHING: Final = _Given.NOTHING
 _Nothing: TypeAlias = Literal[_Given.NOTHING]
 
 
+class _Route(NamedTuple):
+    """An event's handler, and the middleware around it that came along from other registers."""
+
+    handler: Handler
+    inner: tuple[Middleware, ...]
+
+    def is_like(self, other: _Route) -> bool:
+        return source(self.handler) == source(other.handler) and self.inner == other.inner
+
+
 class HandlerBook:
     """What a register has recorded: the dispatcher reads it at every event.
 
     Attributes:
-        events: handlers by event name.
+        events: handlers by event name, the middleware around them included.
         lifecycle: handlers by lifecycle name: ``connected``, ``disconnected``, ``error``.
-        any_event: the handler of every event, called after the event's own.
+        any_event: the handler of every event, called after the event's own; as `events`.
         ids: the ids of the connections that use these handlers now.
     """
 
-    __slots__ = ("any_event", "events", "ids", "lifecycle")
+    __slots__ = ("_middleware", "_routes", "any_event", "events", "ids", "lifecycle")
 
     def __init__(self) -> None:
         self.events: dict[str, Handler] = {}
         self.lifecycle: dict[str, Handler] = {}
         self.any_event: Handler | None = None
         self.ids: set[str] = set()
+        self._routes: dict[str | None, _Route] = {}  # None: any event
+        self._middleware: tuple[Middleware, ...] = ()
 
     def record(self, name: str, handler: Callable[..., Any]) -> None:
         """Make `handler` that of `name`, in place of an earlier one.
@@ -62,28 +77,54 @@ class HandlerBook:
             check_lifecycle(handler)
             self.lifecycle[name] = handler
         else:
-            self.events[name] = adapt(handler)
+            self._set(name, _Route(adapt(handler), ()))
+
+    def record_any(self, handler: Callable[..., Any]) -> None:
+        """Make `handler` that of any event, in place of an earlier one.
+
+        Raises:
+            RegistrationError: `handler` cannot be called.
+        """
+        self._set(None, _Route(adapt(handler), ()))
+
+    def add_middleware(self, middleware: Middleware) -> None:
+        """Put `middleware` around every event's handler, inside of what is there already.
+
+        Raises:
+            RegistrationError: it is no middleware.
+        """
+        check_middleware(middleware)
+        self._middleware += (middleware,)
+        for name, route in self._routes.items():
+            self._set(name, route)
 
     def include(self, other: HandlerBook, prefix: str) -> None:
         """Add the handlers of `other`; see `EventRegister.include`."""
         check_name(prefix)
-        events = {prefix + name: handler for name, handler in other.events.items()}
-        for name in events:
-            if name in LIFECYCLE_EVENTS:
+        carried = () if other is self else other._middleware
+        routes = {
+            name if name is None else prefix + name: _Route(route.handler, carried + route.inner)
+            for name, route in other._routes.items()
+        }
+        for name, route in routes.items():
+            if name in LIFECYCLE_EVENTS or not self._routes.get(name, route).is_like(route):
+                if name is None:
+                    raise NameTakenError("handler", "any event")
                 raise NameTakenError("event name", name)
-        for there, here, what in (
-            (events, self.events, "event name"),
-            (other.lifecycle, self.lifecycle, "handler"),
-        ):
-            for name, handler in there.items():
-                if source(here.get(name, handler)) != source(handler):
-                    raise NameTakenError(what, name)
-        any_event = other.any_event or self.any_event
-        if None not in (self.any_event, any_event) and source(self.any_event) != source(any_event):
-            raise NameTakenError("handler", "any event")
-        self.events.update(events)
+        for name, handler in other.lifecycle.items():
+            if self.lifecycle.get(name, handler) != handler:
+                raise NameTakenError("handler", name)
+        for key, route in routes.items():
+            self._set(key, route)
         self.lifecycle.update(other.lifecycle)
-        self.any_event = any_event
+
+    def _set(self, name: str | None, route: _Route) -> None:
+        self._routes[name] = route
+        handler = compose(self._middleware + route.inner, route.handler)
+        if name is None:
+            self.any_event = handler
+        else:
+            self.events[name] = handler
 
 
 def check_name(name: object) -> None:
@@ -179,8 +220,28 @@ class EventRegister:
         """Register what runs for every event, after the handler of its name."""
         if callback is _NOTHING:
             return lambda function: self.on_any_event(function)
-        self._book.any_event = adapt(callback)
+        self._book.record_any(callback)
         return callback
+
+    def middleware(self, function: M) -> M:
+        """Put a coroutine function around the handlers of events, as a decorator or a call::
+
+            @register.middleware
+            async def timed(ctx: EventContext, call_next: CallNext) -> None:
+                began = time.perf_counter()
+                await call_next(ctx)
+                print(ctx.event_name, time.perf_counter() - began)
+
+        It runs around each handler, of a name or of any event: twice for an event that has both.
+        Of several the first is outermost. One that does not call `call_next` stops the event. What
+        it raises goes to the error handler, as what a handler raises. Handlers that are registered
+        later have it around them too; those of the connection's life never.
+
+        Raises:
+            RegistrationError: it is no coroutine function of two arguments.
+        """
+        self._book.add_middleware(function)
+        return function
 
     def include(self, other: EventRegister, *, prefix: str = "") -> None:
         """Add the handlers that another register has now.
@@ -192,9 +253,10 @@ class EventRegister:
 
             server.include(chat, prefix="chat.")  # handles "chat.say"
 
-        Handlers that `other` gets later are not added. All of them are, or none: where this
+        Its middleware comes along, around its own handlers alone, inside of this register's.
+        What `other` gets later is not added. All of them are, or none: where this
         register has another handler in a place that `other` fills too, nothing is replaced.
-        That the same function is in both is no conflict.
+        That the same function is in both, with the same middleware, is no conflict.
 
         Args:
             other: where the handlers are.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any, assert_type
 
-from zaptools import EventContext, EventData, EventRegister, ZapConsumer, ZapServer
+from zaptools import CallNext, EventContext, EventData, EventRegister, ZapConsumer, ZapServer
 
 
 class User: ...
@@ -60,14 +60,24 @@ register.on_connected(lambda ctx: str(ctx.connection.id))
 register.on_error(contexts.append)
 
 
+@register.middleware
+async def around(ctx: EventContext, call_next: CallNext) -> int:
+    await call_next(ctx)
+    return 1
+
+
 @client.on_event("a")
 async def of_client(event: EventData, user: User) -> None: ...
+
+
+async def typed_next(ctx: EventContext) -> None: ...
 
 
 async def uses(ctx: EventContext, event: EventData) -> None:
     """A decorated function is what it was, its parameters' names included."""
     assert_type(await typed(ctx, user=User()), int)
     assert_type(plain(ctx=ctx), None)
+    assert_type(await around(ctx, call_next=typed_next), int)
     assert_type(payload_alone(user=User()), None)
     assert_type(await life(ctx=ctx), None)
     assert_type(await of_client(event=event, user=User()), None)
@@ -94,3 +104,7 @@ def life_with_payload(ctx: EventContext, user: User) -> None: ...
 
 @register.on_error  # type: ignore[type-var]
 def life_of_a_client(event: EventData) -> None: ...
+
+
+@register.middleware  # type: ignore[type-var]
+def no_coroutine(ctx: EventContext, call_next: CallNext) -> None: ...
