@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.support import within
-from tests.support.fakes import Wired, event
+from tests.support.fakes import FakeTransport, Wired, event
 from zaptools import (
     CloseInfo,
     CodecError,
@@ -18,6 +18,9 @@ from zaptools import (
     EventData,
     EventRegister,
     NoRequestError,
+    SendTimeoutError,
+    WebSocketConnection,
+    WrongThreadError,
 )
 
 
@@ -135,3 +138,68 @@ class TestReply:
         with pytest.raises(CodecError):
             await wired.connection.request("a", float("nan"))
         assert not wired.dispatcher.waiting
+
+
+class TestSendingFromAThread:
+    async def test_send(self) -> None:
+        connection = (wired := Wired(EventRegister())).connection
+        await within(asyncio.to_thread(connection.send_from_thread, "a", 1, {"h": 2}))
+        assert wired.transport.sent == [{"eventName": "a", "payload": 1, "headers": {"h": 2}}]
+
+    async def test_it_waits_for_the_transport(self) -> None:
+        wired = Wired(EventRegister())
+        wired.transport.gate = asyncio.Event()
+        sending = asyncio.create_task(
+            asyncio.to_thread(wired.connection.send_from_thread, "a", timeout=30)
+        )
+        await asyncio.sleep(0)
+        assert not wired.transport.sent
+        wired.transport.gate.set()
+        await within(sending)
+        assert len(wired.transport.sent) == 1
+
+    async def test_a_timeout(self) -> None:
+        wired = Wired(EventRegister())
+        wired.transport.gate = asyncio.Event()
+        with pytest.raises(TimeoutError, match="'a' was not sent within 0"):
+            await asyncio.to_thread(wired.connection.send_from_thread, "a", timeout=0.01)
+        await asyncio.sleep(0)
+        wired.transport.gate.set()
+        await asyncio.sleep(0)
+        assert not wired.transport.sent
+
+    async def test_what_send_raises(self) -> None:
+        wired = Wired(EventRegister())
+        send = wired.connection.send_from_thread
+        with pytest.raises(CodecError):
+            await asyncio.to_thread(send, "a", float("nan"))
+        await wired.end(CloseInfo(4000, "bye", "remote"))
+        with pytest.raises(ConnectionClosedError, match="4000"):
+            await asyncio.to_thread(send, "a")
+
+    async def test_a_peer_that_does_not_read(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        wired = Wired(EventRegister())
+
+        def fail(data: bytes) -> None:
+            raise SendTimeoutError(3)
+
+        monkeypatch.setattr(wired.transport, "send", fail)
+        with pytest.raises(SendTimeoutError, match="3 s"):
+            await asyncio.to_thread(wired.connection.send_from_thread, "a")
+
+    async def test_in_the_loops_own_thread(self) -> None:
+        connection = Wired(EventRegister()).connection
+        with pytest.raises(WrongThreadError, match=r"await send\(\)"):
+            connection.send_from_thread("a")
+
+    def test_when_the_loop_is_gone(self) -> None:
+        async def connect() -> WebSocketConnection:
+            return Wired(EventRegister()).connection
+
+        connection = asyncio.run(connect())
+        with pytest.raises(ConnectionClosedError, match="lost"):
+            connection.send_from_thread("a")
+
+    def test_a_connection_of_no_loop(self) -> None:
+        with pytest.raises(WrongThreadError):
+            WebSocketConnection("id", FakeTransport()).send_from_thread("a")

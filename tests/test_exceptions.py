@@ -26,6 +26,7 @@ from zaptools.exceptions import (
     ReservedEventError,
     SendTimeoutError,
     ServerStateError,
+    WrongThreadError,
     ZapError,
 )
 
@@ -54,6 +55,7 @@ WORDS = [
     (NameTakenError("room name", "a"), "the room name 'a' is taken"),
     (BufferOverflowError(4), "the stream's reader is more than 4 events behind"),
     (ServerStateError("no"), "no"),
+    (WrongThreadError(), "this blocks the event loop that it waits for"),
 ]
 
 
@@ -78,7 +80,7 @@ def test_one_tree() -> None:
         for name, value in vars(exceptions).items()
         if inspect.isclass(value) and issubclass(value, BaseException)
     ]
-    assert len(classes) == 17
+    assert len(classes) == 18
     assert all(issubclass(each, ZapError) for each in classes)
     assert {type(error) for error, _ in WORDS} == set(classes) - {ZapError}
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextvars
 import functools
 import inspect
+import threading
 import typing
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,8 +13,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 import pytest
 
+from tests.support import within
 from tests.support.fakes import Wired, event
-from zaptools import EventContext, EventData, EventRegister, PayloadError, RegistrationError
+from zaptools import (
+    EventContext,
+    EventData,
+    EventRegister,
+    NameTakenError,
+    PayloadError,
+    RegistrationError,
+)
 from zaptools._signatures import adapt, check_lifecycle, source
 
 if TYPE_CHECKING:
@@ -366,3 +376,74 @@ async def test_an_error_is_reported_and_the_handler_not_called(
     assert [type(ctx.error) for ctx in errors] == [PayloadError, PayloadError]
     assert errors[0].source is not None and errors[0].source.payload == {}
     assert [args[-1] for args in calls] == [User("Ada"), User("Ada")]
+
+
+class TestThreads:
+    """`WebSocketConnection.send_from_thread` is tested in tests/test_connection.py."""
+
+    async def test_a_handler_in_a_thread(self) -> None:
+        """In order, in the context that called it, with its payload, and able to send."""
+        place: contextvars.ContextVar[str] = contextvars.ContextVar("place")
+        log: list[Any] = []
+        register = EventRegister()
+
+        @register.on_event("typed", run_in_thread=True)
+        def typed(ctx: EventContext, user: User) -> None:
+            log.append((user.name, place.get(), threading.current_thread() is here))
+            ctx.connection.send_from_thread("seen", user.name)
+
+        @register.on_any_event(run_in_thread=True)
+        def every(ctx: EventContext) -> None:
+            log.append(ctx.event_name)
+
+        register.on_event("plain", lambda ctx: log.append(threading.current_thread() is here))
+        here = threading.current_thread()
+        place.set("here")
+        wired = Wired(register)
+        await within(wired.run(event("typed", ADA), event("plain"), event("typed", ADA)))
+        assert log == [("Ada", "here", False), "typed", True, "plain",
+                       ("Ada", "here", False), "typed"]  # fmt: skip
+        assert [sent["payload"] for sent in wired.transport.sent] == ["Ada", "Ada"]
+
+    async def test_errors(self) -> None:
+        errors: list[EventContext] = []
+        register = EventRegister()
+        register.on_error(errors.append)
+        register.on_event("boom", lambda ctx: 1 / 0, run_in_thread=True)
+        register.on_event("typed", alone, run_in_thread=True)
+        await within(Wired(register).run(event("boom"), event("typed", 3)))
+        assert [type(ctx.error) for ctx in errors] == [ZeroDivisionError, PayloadError]
+
+    async def test_a_function_that_returns_a_coroutine(self) -> None:
+        register = EventRegister()
+        register.on_event("a", lambda ctx: ctx.connection.send("b"), run_in_thread=True)
+        wired = Wired(register)
+        await within(wired.run(event("a")))
+        assert wired.transport.sent
+
+    async def test_coroutine_functions_are_refused(self) -> None:
+        async def handler(ctx: EventContext) -> None: ...
+
+        class Callable:
+            async def __call__(self, ctx: EventContext) -> None: ...
+
+        register = EventRegister()
+        for each in (handler, functools.partial(handler), Callable(), Callable().__call__):
+            for refuse in (
+                lambda each=each: register.on_event("a", each, run_in_thread=True),
+                lambda each=each: register.on_any_event(run_in_thread=True)(each),
+            ):
+                with pytest.raises(RegistrationError, match="a coroutine function runs in no thr"):
+                    refuse()
+
+    def test_handlers_of_the_life_are_refused(self) -> None:
+        with pytest.raises(RegistrationError, match="that of 'connected' runs in no thread"):
+            EventRegister().on_event("connected", own, run_in_thread=True)
+
+    def test_the_same_in_and_out_of_a_thread_is_a_conflict(self) -> None:
+        register, part = EventRegister(), EventRegister()
+        register.on_event("a", own)
+        part.on_event("a", own, run_in_thread=True)
+        with pytest.raises(NameTakenError):
+            register.include(part)
+        part.include(part)

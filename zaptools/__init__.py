@@ -21,6 +21,7 @@ from .exceptions import (
     ReservedEventError,
     SendTimeoutError,
     ServerStateError,
+    WrongThreadError,
     ZapError,
 )
 from .handshake import Handshake, Headers
@@ -67,6 +68,7 @@ __all__ = [
     "Stream",
     "Transport",
     "WebSocketConnection",
+    "WrongThreadError",
     "ZapClient",
     "ZapClientState",
     "ZapConsumer",

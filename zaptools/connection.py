@@ -6,6 +6,7 @@ Nothing here knows how bytes travel: a shell (the server's, a client's, a framew
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Mapping
 from types import SimpleNamespace
 from typing import Any, Protocol
@@ -13,7 +14,7 @@ from uuid import uuid4
 
 import msgspec
 
-from ._closing import CloseInfo, check_close
+from ._closing import LOST, CloseInfo, check_close
 from ._exchange import (
     Inbox,
     Predicate,
@@ -24,7 +25,7 @@ from ._exchange import (
     waiting,
 )
 from ._groups import Member
-from .exceptions import ConnectionClosedError
+from .exceptions import ConnectionClosedError, WrongThreadError
 from .handshake import NO_HANDSHAKE, Handshake
 from .protocol import EventData, encode_event
 
@@ -66,6 +67,7 @@ class WebSocketConnection(Member):
     __slots__ = (
         "__weakref__",
         "_inbox",
+        "_loop",
         "_omit_empty_headers",
         "_state",
         "_transport",
@@ -87,6 +89,7 @@ class WebSocketConnection(Member):
         self.handshake = handshake
         self.closed: CloseInfo | None = None
         self._inbox: Inbox | None = None  # its dispatcher, which sets this
+        self._loop = _running_loop()
         self._transport = transport
         self._omit_empty_headers = omit_empty_headers
         self._state: SimpleNamespace | None = None
@@ -127,6 +130,41 @@ class WebSocketConnection(Member):
         waiting = self._transport.send(data)
         if waiting is not None:
             await waiting
+
+    def send_from_thread(
+        self,
+        event_name: str,
+        payload: Any = None,
+        headers: Mapping[str, Any] | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> None:
+        """Send an event from another thread than the event loop's; blocks until `send` is done.
+
+        Args:
+            event_name: the event's name.
+            payload: as for `send`.
+            headers: as for `send`.
+            timeout: seconds to wait for the event loop; None for no bound, which is the default.
+
+        Raises:
+            WrongThreadError: called in the event loop's own thread, where it would wait for
+                itself: await `send` there.
+            TimeoutError: the time is over; the event may still be sent, if the loop had begun to.
+            CodecError, ConnectionClosedError, SendTimeoutError: as for `send`.
+        """
+        loop = self._loop
+        if loop is None or _running_loop() is loop:
+            raise WrongThreadError
+        if loop.is_closed():
+            raise ConnectionClosedError(*(self.closed or LOST))
+        sending = asyncio.run_coroutine_threadsafe(self.send(event_name, payload, headers), loop)
+        try:
+            sending.result(timeout)
+        except TimeoutError:
+            if sending.cancel():
+                raise TimeoutError(f"{event_name!r} was not sent within {timeout:g} s") from None
+            raise
 
     async def request(
         self,
@@ -206,6 +244,13 @@ class WebSocketConnection(Member):
         if self.closed is not None:
             raise ConnectionClosedError(*self.closed)
         await self._transport.close(code, reason)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 class EventContext(msgspec.Struct, eq=False):

@@ -19,7 +19,8 @@
         │   └── HandshakeError                 the server answered, but not with a WebSocket
         ├── NameTakenError (ValueError)        a name or an id that must be unique is not
         ├── BufferOverflowError                a stream's reader fell too far behind
-        └── ServerStateError                   a server was started twice
+        ├── ServerStateError                   a server was started twice
+        └── WrongThreadError (RuntimeError)    what blocks was called in the event loop's thread
 
 Facts are attributes; the words are made from them when an error is shown. Every
 error can be pickled and copied.
@@ -47,6 +48,7 @@ __all__ = [
     "ReservedEventError",
     "SendTimeoutError",
     "ServerStateError",
+    "WrongThreadError",
     "ZapError",
 ]
 
@@ -327,3 +329,10 @@ class ServerStateError(ZapError):
 
     def __str__(self) -> str:
         return self.detail
+
+
+class WrongThreadError(ZapError, RuntimeError):
+    """A call that blocks until the event loop is done with it came from the loop's own thread."""
+
+    def __str__(self) -> str:
+        return "this blocks the event loop that it waits for: await send() there"

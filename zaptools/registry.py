@@ -66,26 +66,30 @@ class HandlerBook:
         self._routes: dict[str | None, _Route] = {}  # None: any event
         self._middleware: tuple[Middleware, ...] = ()
 
-    def record(self, name: str, handler: Callable[..., Any]) -> None:
+    def record(
+        self, name: str, handler: Callable[..., Any], *, run_in_thread: bool = False
+    ) -> None:
         """Make `handler` that of `name`, in place of an earlier one.
 
         Raises:
-            RegistrationError: `name` is no string, or `handler` cannot be called.
+            RegistrationError: `name` is no string, or `handler` cannot be called, or in no thread.
         """
         check_name(name)
-        if name in LIFECYCLE_EVENTS:
-            check_lifecycle(handler)
-            self.lifecycle[name] = handler
-        else:
-            self._set(name, _Route(adapt(handler), ()))
+        if name not in LIFECYCLE_EVENTS:
+            self._set(name, _Route(adapt(handler, run_in_thread=run_in_thread), ()))
+            return
+        check_lifecycle(handler)
+        if run_in_thread:
+            raise RegistrationError("handler", handler, f"that of {name!r} runs in no thread")
+        self.lifecycle[name] = handler
 
-    def record_any(self, handler: Callable[..., Any]) -> None:
+    def record_any(self, handler: Callable[..., Any], *, run_in_thread: bool = False) -> None:
         """Make `handler` that of any event, in place of an earlier one.
 
         Raises:
-            RegistrationError: `handler` cannot be called.
+            RegistrationError: `handler` cannot be called, or in no thread.
         """
-        self._set(None, _Route(adapt(handler), ()))
+        self._set(None, _Route(adapt(handler, run_in_thread=run_in_thread), ()))
 
     def add_middleware(self, middleware: Middleware) -> None:
         """Put `middleware` around every event's handler, inside of what is there already.
@@ -162,23 +166,33 @@ class EventRegister:
         self._book = event_book if event_book is not None else HandlerBook()
 
     @overload
-    def on_event(self, name: str) -> Callable[[H], H]: ...
+    def on_event(self, name: str, *, run_in_thread: bool = False) -> Callable[[H], H]: ...
     @overload
-    def on_event(self, name: str, callback: H) -> H: ...
-    def on_event(self, name: str, callback: H | _Nothing = _NOTHING) -> H | Callable[[H], H]:
+    def on_event(self, name: str, callback: H, *, run_in_thread: bool = False) -> H: ...
+    def on_event(
+        self, name: str, callback: H | _Nothing = _NOTHING, *, run_in_thread: bool = False
+    ) -> H | Callable[[H], H]:
         """Register the handler of the event `name`.
 
         The names ``connected``, ``disconnected`` and ``error`` register what `on_connected`,
         `on_disconnected` and `on_error` do.
 
+        Args:
+            name: the event's name.
+            callback: the handler; absent in a decorator's call.
+            run_in_thread: run a plain function that blocks in another thread. The connection's
+                next event waits for it as for any handler. It sends by
+                `WebSocketConnection.send_from_thread`. Default False.
+
         Raises:
             RegistrationError: `name` is no string, or the handler cannot be called as above; for
-                a lifecycle name, with the context alone.
+                a lifecycle name, with the context alone. Or a coroutine function, or the handler
+                of a lifecycle name, is to run in a thread.
         """
         check_name(name)
         if callback is _NOTHING:
-            return lambda function: self.on_event(name, function)
-        self._book.record(name, callback)
+            return lambda function: self.on_event(name, function, run_in_thread=run_in_thread)
+        self._book.record(name, callback, run_in_thread=run_in_thread)
         return callback
 
     @overload
@@ -213,14 +227,19 @@ class EventRegister:
         return self._life("error", callback)
 
     @overload
-    def on_any_event(self) -> Callable[[H], H]: ...
+    def on_any_event(self, *, run_in_thread: bool = False) -> Callable[[H], H]: ...
     @overload
-    def on_any_event(self, callback: H) -> H: ...
-    def on_any_event(self, callback: H | _Nothing = _NOTHING) -> H | Callable[[H], H]:
-        """Register what runs for every event, after the handler of its name."""
+    def on_any_event(self, callback: H, *, run_in_thread: bool = False) -> H: ...
+    def on_any_event(
+        self, callback: H | _Nothing = _NOTHING, *, run_in_thread: bool = False
+    ) -> H | Callable[[H], H]:
+        """Register what runs for every event, after the handler of its name.
+
+        The arguments are those of `on_event`.
+        """
         if callback is _NOTHING:
-            return lambda function: self.on_any_event(function)
-        self._book.record_any(callback)
+            return lambda function: self.on_any_event(function, run_in_thread=run_in_thread)
+        self._book.record_any(callback, run_in_thread=run_in_thread)
         return callback
 
     def middleware(self, function: M) -> M:
