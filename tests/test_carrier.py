@@ -497,3 +497,79 @@ class TestReadingAhead:
         register.gate.set()
         await within(task)
         assert register.ends == [BYE]
+
+
+class TestConcurrency:
+    async def test_reading_goes_on_while_there_is_room(self) -> None:
+        register = Log(concurrency=2)
+        socket = Socket(register)
+        task = asyncio.create_task(socket.run())
+        socket.put(event("gate", 1), event("gate", 2), event("gate", 3), BYE)
+        await until(lambda: socket.incoming.qsize() == 2)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert socket.reads == 2
+        register.gate.set()
+        await within(task)
+        assert register.log == ["connected", 1, 2, 3, "disconnected"]
+
+    async def test_the_end_waits_for_all(self) -> None:
+        register = Log(concurrency=3)
+        socket = Socket(register)
+        task = asyncio.create_task(socket.run())
+        socket.put(event("gate", 1), event("gate", 2), BYE)
+        await until(lambda: not socket.connection.is_open)
+        assert register.log == ["connected"]
+        register.gate.set()
+        await within(task)
+        assert register.log == ["connected", 1, 2, "disconnected"]
+
+    @pytest.mark.parametrize("reading", [True, False])
+    async def test_cancelling(self, reading: bool) -> None:
+        register = Log(concurrency=3 if reading else 2)
+        socket = Socket(register)
+        task = asyncio.create_task(socket.run())
+        socket.put(event("gate", 1), event("gate", 2))
+        await until(lambda: socket.reads == (3 if reading else 2) and socket.incoming.empty())
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await within(task)
+        assert register.log == ["connected", "disconnected"]
+        assert register.ends == [CloseInfo(1001, "", "local")]
+
+    @pytest.mark.parametrize("reading", ["run", "ahead", "nobody"])
+    async def test_a_handler_that_ends_the_connection(self, reading: str) -> None:
+        """It is raised by `run`, whoever reads at that moment."""
+
+        class Fatal(BaseException):
+            pass
+
+        register = Log(concurrency=3 if reading == "run" else 2)
+        gate = asyncio.Event()
+
+        @register.on_event("fatal")
+        async def fatal(ctx: EventContext) -> None:
+            await gate.wait()
+            raise Fatal("oh no")
+
+        socket = Socket(register)
+        task = asyncio.create_task(socket.run())
+        socket.put(event("fatal"), event("ask" if reading == "ahead" else "gate", 1))
+        await until(lambda: socket.reads == (2 if reading == "nobody" else 3))
+        gate.set()
+        with pytest.raises(Fatal):
+            await within(task)
+        assert register.log == ["connected", "disconnected"]
+        assert register.ends == [CloseInfo(1001, "", "local")]
+        assert [type(error) for error in register.errors][:1] == [Fatal]
+
+    async def test_sends_that_fail_at_the_same_time(self) -> None:
+        register = Log(concurrency=2)
+        socket = Socket(register)
+        socket.failure = OSError("gone")
+        task = asyncio.create_task(socket.run())
+        socket.put(event("echo", 1), event("echo", 2), BYE)
+        await within(task)
+        assert register.ends == [BYE]
+        assert [error.code for error in register.errors] == [4000, 4000]

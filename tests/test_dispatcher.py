@@ -530,6 +530,18 @@ class TestLife:
         await wired.end()
         assert log.count("disconnected") == 1
 
+    async def test_cancelled_before_it_began(self) -> None:
+        """Which is possible where tasks do not begin at once, before Python 3.12."""
+        log = Log("a")
+        wired = Wired(log.register)
+        await wired.run(event("a", 1))
+        wired.dispatcher.feed([event("a", 2)])
+        if wired.dispatcher.task is not None:
+            wired.dispatcher.task.cancel()
+            await until(lambda: wired.finished)
+            assert log == ["connected", ("a", 1), "disconnected"]
+            assert wired.transport.aborted and not wired.dispatcher.busy
+
     async def test_cancelled_in_the_last_handler(self) -> None:
         log = Log()
 
@@ -586,3 +598,167 @@ class TestWhatIsNoException:
         await wired.settle()
         assert "the handler of 'a' failed" in caplog.text and "oh no" in caplog.text
         assert wired.transport.aborted and wired.finished == 1
+
+
+class Gates:
+    """A register whose handler ``wait`` notes that it began and waits to be let go."""
+
+    def __init__(self, concurrency: int) -> None:
+        self.log: list[Any] = []
+        self.gates: dict[Any, asyncio.Event] = {}
+        self.register = EventRegister(concurrency=concurrency)
+        self.register.on_connected(lambda ctx: self.log.append("connected"))
+        self.register.on_disconnected(lambda ctx: self.log.append("disconnected"))
+        self.register.on_error(lambda ctx: self.log.append(type(ctx.error).__name__))
+        self.register.on_event("wait", self._wait)
+        self.register.on_event("boom", lambda ctx: 1 / 0)
+        self.wired = Wired(self.register)
+
+    async def _wait(self, ctx: EventContext) -> None:
+        gate = self.gates[ctx.payload] = asyncio.Event()
+        self.log.append(f"{ctx.payload}>")
+        await gate.wait()
+        self.log.append(f"<{ctx.payload}")
+
+    def feed(self, *payloads: Any) -> None:
+        self.wired.dispatcher.feed([event("wait", payload) for payload in payloads])
+
+    async def reach(self, *entries: Any) -> None:
+        """Wait for what is new in the log, and for nothing more to come."""
+        await until(lambda: len(self.log) >= len(entries))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert self.log == list(entries)
+        self.log.clear()
+
+    def open(self, *payloads: Any) -> None:
+        for payload in payloads:
+            self.gates[payload].set()
+
+
+class TestConcurrency:
+    async def test_as_many_as_there_may_be(self) -> None:
+        gates = Gates(2)
+        gates.feed(1, 2, 3, 4)
+        await gates.reach("connected", "1>", "2>")
+        assert len(gates.wired.dispatcher) == 2 and gates.wired.dispatcher.busy
+        gates.open(2)
+        await gates.reach("<2", "3>")
+        gates.open(1, 3)
+        await gates.reach("<1", "<3", "4>")
+        gates.feed(5)
+        await gates.reach("5>")
+        assert gates.wired.idle == 0
+        gates.open(4, 5)
+        await within(gates.wired.settle())
+        assert gates.wired.idle == 1 and not gates.wired.dispatcher.busy
+
+    async def test_an_end_waits_for_all(self) -> None:
+        gates = Gates(2)
+        gates.feed(1, 2)
+        gates.wired.dispatcher.end()
+        await gates.reach("connected", "1>", "2>")
+        gates.open(2)
+        await gates.reach("<2")
+        gates.open(1)
+        await within(gates.wired.settle())
+        assert gates.log == ["<1", "disconnected"] and gates.wired.finished == 1
+
+    async def test_a_close_drops_what_waits(self) -> None:
+        gates = Gates(2)
+        gates.feed(1, 2, 3)
+        await gates.reach("connected", "1>", "2>")
+        await gates.wired.connection.close()
+        gates.open(1, 2)
+        await within(gates.wired.settle())
+        assert gates.log == ["<1", "<2", "disconnected"]
+
+    async def test_errors(self, caplog: pytest.LogCaptureFixture) -> None:
+        gates = Gates(3)
+        with caplog.at_level(logging.DEBUG, "zaptools"):
+            gates.wired.dispatcher.feed(
+                [event("wait", 1), "{", b"x", event("boom"), event("error"), event("what"), "[]"]
+            )
+            await until(lambda: len(gates.log) == 7)
+        assert sorted(gates.log) == sorted(
+            ["connected", "1>", *["CodecError"] * 3, "ReservedEventError", "ZeroDivisionError"]
+        )
+        assert "no handler for the event 'what'" in caplog.text
+        gates.open(1)
+        await within(gates.wired.settle())
+        assert gates.wired.connection.is_open
+
+    async def test_any_event_comes_after_the_named(self) -> None:
+        gates = Gates(2)
+        gates.register.on_any_event(lambda ctx: gates.log.append(ctx.payload))
+        gates.feed(1, 2)
+        await gates.reach("connected", "1>", "2>")
+        gates.open(2)
+        await gates.reach("<2", 2)
+        gates.open(1)
+        await within(gates.wired.settle())
+        assert gates.log == ["<1", 1]
+
+    async def test_other_connections_get_their_turn(self) -> None:
+        gates = Gates(2)
+        gates.register.on_event("wait", lambda ctx: gates.log.append(ctx.payload))
+        gates.feed(*range(250))
+        gates.wired.dispatcher.end()
+        await within(gates.wired.settle())
+        assert gates.log == ["connected", *range(250), "disconnected"]
+
+    async def test_cancellation(self) -> None:
+        gates = Gates(2)
+        gates.feed(1, 2, 3)
+        await gates.reach("connected", "1>", "2>")
+        task = gates.wired.dispatcher.task
+        assert task is not None
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await within(task)
+        assert gates.log == ["disconnected"]
+        assert gates.wired.transport.aborted and gates.wired.finished == 1
+
+    async def test_what_is_no_exception(self) -> None:
+        """It is reported, ends the other handlers and the connection."""
+        gates = Gates(2)
+        gates.register.on_event("fatal", fatal)
+        gates.wired.dispatcher.feed([event("wait", 1), event("fatal"), event("wait", 2)])
+        task = gates.wired.dispatcher.task
+        assert task is not None
+        with pytest.raises(Fatal):
+            await within(task)
+        assert gates.log == ["connected", "1>", "Fatal", "disconnected"]
+        assert gates.wired.transport.aborted and gates.wired.finished == 1
+
+    async def test_whose_handlers_run_where(self) -> None:
+        found: list[bool] = []
+        for concurrency in (1, 2):
+            register = EventRegister(concurrency=concurrency)
+            wired = Wired(register)
+
+            @register.on_event("a")
+            async def handler(ctx: EventContext, wired: Wired = wired) -> None:
+                await asyncio.sleep(0)
+                found.append(wired.dispatcher.runs(asyncio.current_task()))
+
+            await within(wired.run(event("a")))
+            found.append(wired.dispatcher.runs(asyncio.current_task()))
+        assert found == [True, False] * 2
+
+    async def test_replies(self) -> None:
+        """All that may run wait for one, and the replies come in another order."""
+        gates = Gates(2)
+
+        @gates.register.on_event("ask")
+        async def ask(ctx: EventContext) -> None:
+            gates.log.append((ctx.payload, (await ctx.connection.request("question")).payload))
+
+        wired = gates.wired
+        wired.dispatcher.feed([event("ask", n) for n in (1, 2)])
+        await until(lambda: len(wired.transport.sent) == 2)
+        for number in (1, 0):
+            headers = {"replyTo": wired.transport.sent[number]["headers"]["requestId"]}
+            wired.dispatcher.feed([event("question", number, headers=headers)])
+        await within(wired.settle())
+        assert gates.log == ["connected", (2, 1), (1, 0)]

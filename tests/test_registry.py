@@ -232,3 +232,29 @@ class TestInclude:
         register.include(part, prefix="chat.")
         await wired.run(event("chat.say"), event("say"))
         assert names == ["chat.say", "any chat.say", "any say"]
+
+
+class TestConcurrency:
+    """What it does is in tests/test_dispatcher.py."""
+
+    def test_where_it_is(self) -> None:
+        register = EventRegister(concurrency=3)
+        assert register._book.concurrency == 3
+        assert EventRegister(register._book)._book.concurrency == 3
+        assert EventRegister(register._book, concurrency=2)._book.concurrency == 2
+        assert EventRegister()._book.concurrency == 1
+
+    def test_it_does_not_come_along(self) -> None:
+        register = EventRegister()
+        register.include(EventRegister(concurrency=3))
+        assert register._book.concurrency == 1
+
+    @pytest.mark.parametrize("bad", [0, -1])
+    def test_too_few(self, bad: int) -> None:
+        with pytest.raises(ValueError, match=f"at least one .* unlike {bad}"):
+            EventRegister(concurrency=bad)
+
+    @pytest.mark.parametrize("bad", ["2", 1.5, True])
+    def test_no_number(self, bad: Any) -> None:
+        with pytest.raises(TypeError, match="number of handlers, unlike"):
+            EventRegister(concurrency=bad)

@@ -528,3 +528,59 @@ async def test_broadcast() -> None:
         assert (await first.text())["payload"] == 2
         with pytest.raises(CodecError):
             await app.broadcast("a", object())
+
+
+class TestConcurrency:
+    async def test_a_slow_handler(self) -> None:
+        async with App(concurrency=2) as app, ZapConsumer(app.url()) as client:
+            await client.send_event("gate", 1)
+            await client.send_event("echo", 2)
+            assert (await within(client.wait_for("echo"))).payload == 2
+            assert app.log == ["connected", 2]
+            app.gate.set()
+            assert (await within(client.wait_for("gate"))).payload == 1
+
+    async def test_it_is_that_of_the_register(self) -> None:
+        register = EventRegister(concurrency=3)
+        assert ZapServer(register=register)._book.concurrency == 3
+        assert ZapServer(register=register, concurrency=2)._book.concurrency == 2
+        assert register._book.concurrency == 2
+
+    async def test_a_close_frame_is_answered_after_all_handlers(self) -> None:
+        async with App(concurrency=2) as app:
+            async with raw_client(app.port) as peer:
+                peer.event("gate", 1)
+                peer.event("echo", 2)
+                assert (await peer.text())["payload"] == 2
+                peer.protocol.send_close(4000)
+                peer.flush()
+                await until(lambda: app.shell._held is not None)
+                app.gate.set()
+                assert (await peer.text())["payload"] == 1
+                assert (await peer.closed()).code == 4000
+            await until(lambda: app.ends)
+
+    async def test_a_handler_closes_the_server(self) -> None:
+        """It does not wait for its own end, but for another's of the same kind."""
+        app = App(concurrency=2, limits=Limits(close_timeout=3600))
+        closed: list[bool] = []
+
+        @app.on_event("stop")
+        async def stop(ctx: EventContext) -> None:
+            await app.close()
+            closed.append(True)
+
+        async with app:
+            async with raw_client(app.port) as peer:
+                peer.event("stop")
+                assert (await peer.closed()).code == 1001
+                await until(lambda: closed)
+
+    async def test_handlers_that_hang_when_the_server_closes(self) -> None:
+        async with App(concurrency=2, limits=Limits(close_timeout=10 * MS)) as app:
+            async with raw_client(app.port) as peer:
+                for number in range(3):
+                    peer.event("gate", number)
+                await until(lambda: app.seen)
+                await within(app.close())
+                assert app.log == ["connected", "disconnected"]

@@ -194,6 +194,7 @@ def foreign(ctx: zaptools_of_nobody.EventContext) -> None: ...  # type: ignore[n
         own_type,
         foreign,
         print,
+        dict,
         dict.fromkeys,
         calls.append,
         lambda ctx: None,

@@ -5,6 +5,8 @@ a time. That task reads, and handles each message before it reads the next: so n
 ahead, and no other task is needed. (What the framework itself reads ahead is its own bound:
 uvicorn and aiohttp stop reading TCP, Sanic holds one message.)
 
+Where several handlers may run at the same time, it reads the next message as soon as one more may.
+
 The one exception: while a handler runs and somebody waits for an event, a reply for one, another
 task reads on, up to `Limits.queue_events` and `Limits.queue_bytes`. A framework's call for the
 next message is never given up in the middle: when nobody waits any more, that task still gets one
@@ -118,7 +120,10 @@ class Carrier(ABC):
         except BaseException:
             await self._stop_reader()
             self.abort()
-            await self._say(_GOING_AWAY)
+            try:
+                await self._say(_GOING_AWAY)
+            finally:
+                await dispatcher.stop()
             raise
         finally:
             self._note_end(LOST)
@@ -131,7 +136,7 @@ class Carrier(ABC):
         self._ahead = 0
         self._read_ahead()
         try:
-            await self._dispatcher.run()
+            await self._dispatcher.run(until_room=True)
         finally:
             self._handling = False
 
@@ -299,6 +304,10 @@ class Carrier(ABC):
 
     def _give_up(self) -> None:
         self._timer = None
+        self._stop_reading()
+
+    def _stop_reading(self) -> None:
+        """Take the connection for ended, also in a call for the next message."""
         self._over = True
         if self._reader is not None:
             self._reader.cancel()
@@ -311,6 +320,8 @@ class Carrier(ABC):
         if self.connection.closed is None:
             self.connection.closed = self._known_end() or _GOING_AWAY
         self._dispatcher.cut(self.connection.closed)
+        if asyncio.current_task() is not self._task:  # a handler beside it has failed
+            self._stop_reading()
 
     async def _say(self, info: CloseInfo) -> None:
         """Tell the peer why, if that can still be done."""

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from ._closing import LOST, CloseInfo
-from ._exchange import Exchange, Waiter
+from ._crew import Crew
+from ._exchange import REPLY, Exchange, Taken, Waiter, event_of
+from ._reports import tell_error
 from ._tasks import ends_task, spawn
 from .connection import EventContext, WebSocketConnection
-from .exceptions import CodecError, ConnectionClosedError, PayloadError, ReservedEventError
+from .exceptions import CodecError, ConnectionClosedError, ReservedEventError
 from .protocol import LIFECYCLE_EVENTS, EventData, decode_event
 from .registry import Handler, HandlerBook
 
@@ -25,22 +28,14 @@ logger.addHandler(logging.NullHandler())
 _TURN = 100
 """Messages handled in a row before other connections get their turn: about 2 ms of echoes."""
 
-
 _NOT, _RUNNING, _DONE = range(3)
 """Where the ``disconnected`` handler stands."""
 
 
-class _Taken:
-    """An event that somebody waited for, and that waits for its handlers itself now."""
-
-    __slots__ = ("event",)
-
-    def __init__(self, event: EventData) -> None:
-        self.event = event
-
-
 class Dispatcher:
     """The loop of one connection: decodes what came and calls handlers, one after the other.
+
+    Up to `HandlerBook.concurrency` of them run at the same time, if that is not 1.
 
     A task runs only while there is something to do. ``connected`` is called before the first
     event and ``disconnected`` once after the last, whatever ended the connection.
@@ -63,6 +58,7 @@ class Dispatcher:
     __slots__ = (
         "_book",
         "_connection",
+        "_crew",
         "_end_info",
         "_ended",
         "_exchange",
@@ -93,7 +89,9 @@ class Dispatcher:
         self._on_finish = on_finish
         self._on_wait = on_wait
         self._reserved = reserved
-        self._queue: deque[str | bytes | EventData | _Taken] = deque()
+        many = book.concurrency > 1
+        self._crew = Crew(book.concurrency, connection._transport.abort) if many else None
+        self._queue: deque[str | bytes | EventData | Taken] = deque()
         self._exchange: Exchange | None = None
         self._end_info: CloseInfo | None = None
         self._running = self._greeted = self._ended = False
@@ -185,23 +183,23 @@ class Dispatcher:
                 if event is not message:
                     self._queue[index] = event
                 if event.event_name not in self._reserved and waiter.look(event):
-                    self._queue[index] = _Taken(event)
+                    self._queue[index] = Taken(event)
                 if waiter.done:
                     return True
         return False
 
-    def _show(self, message: str | bytes, exchange: Exchange) -> str | bytes | EventData | _Taken:
+    def _show(self, message: str | bytes, exchange: Exchange) -> str | bytes | EventData | Taken:
         """Show a message to those who wait; return what is left to be handled."""
         event = self._decode(message)
         if event is None:
             return message
         if event.event_name in self._reserved:
             return event
-        taken: EventData | _Taken = event
+        taken: EventData | Taken = event
         if exchange.is_reply(event):
-            taken = _REPLY
+            taken = REPLY
         elif exchange.show(event):
-            taken = _Taken(event)
+            taken = Taken(event)
         self._exchange = self._exchange or None
         return taken
 
@@ -215,21 +213,44 @@ class Dispatcher:
     def wake(self) -> None:
         """Run in a task, unless it runs already."""
         if self._running:
+            if self._crew is not None:
+                self._crew.wake()
             return
         self._running = True
         task = spawn(self.run())
         if not task.done():
             self.task = task
+            if sys.version_info < (3, 12):
+                task.add_done_callback(self._begin_again)
 
-    async def run(self) -> None:
-        """Handle all that waits; then, if the connection has ended, the end."""
+    def _begin_again(self, task: asyncio.Task[None]) -> None:
+        """A task that was cancelled before it began has told nobody of the end."""
+        if task is self.task:
+            self._running, self._ended = False, True
+            self._connection._transport.abort()
+            self._queue.clear()
+            self.wake()
+
+    def runs(self, task: asyncio.Task[Any] | None) -> bool:
+        """Whether `task` is one that a handler of this connection runs in."""
+        return task is self.task or (self._crew is not None and task in self._crew)
+
+    async def run(self, *, until_room: bool = False) -> None:
+        """Handle all that waits; then, if the connection has ended, the end.
+
+        Args:
+            until_room: return when one more handler may run, though others do. Default False.
+        """
         self._running = True
         self.task = asyncio.current_task()
         try:
             if not self._greeted:
                 self._greeted = True
                 await self._call_lifecycle("connected")
-            await self._drain()
+            if self._crew is None:
+                await self._drain()
+            else:
+                await self._drain_with(self._crew, until_room)
             self._on_idle()
             if self._ended:
                 await self._finish()
@@ -239,7 +260,10 @@ class Dispatcher:
             self._connection._transport.abort()
             self._queue.clear()
             if not isinstance(exc, (KeyboardInterrupt, SystemExit)):  # these are in a hurry
-                await self._finish()
+                try:
+                    await self.stop()
+                finally:
+                    await self._finish()
             raise
         finally:
             self._running = False
@@ -251,13 +275,18 @@ class Dispatcher:
             self._queue.append(message)
             return
         left = self._show(message, self._exchange)
-        if left is not _REPLY:
+        if left is not REPLY:
             self._queue.append(left)
 
     async def finish(self) -> None:
         """Handle what waits, and then the end, here."""
         self._ended = True
         await self.run()
+
+    async def stop(self) -> None:
+        """Cancel the handlers that run beside each other, and wait for their ends."""
+        if self._crew is not None:
+            await self._crew.stop()
 
     async def _finish(self) -> None:
         if self._finished == _NOT:
@@ -282,7 +311,7 @@ class Dispatcher:
                     break
             message = queue.popleft()
             try:
-                event = decode_event(message) if type(message) is str else _event_of(message)
+                event = decode_event(message) if type(message) is str else event_of(message)
                 name = event.event_name
                 if name in self._reserved:
                     raise ReservedEventError(name)
@@ -303,6 +332,44 @@ class Dispatcher:
                 logger.debug("no handler for the event %r", name)
             if any_event is not None:
                 await self._call(any_event, EventContext(event, self._connection))
+
+    async def _drain_with(self, crew: Crew, until_room: bool) -> None:
+        """Do what `_drain` does with several handlers at the same time."""
+        handled = 0
+        while True:
+            while self._queue and crew.has_room:
+                handled += 1
+                if handled % _TURN == 0:
+                    await asyncio.sleep(0)
+                    continue  # a close may have dropped it meanwhile
+                event = await self._take()
+                if event is not None:
+                    crew.start(self._handle, event)
+            crew.check()
+            if not crew or (until_room and crew.has_room):
+                return
+            await crew.change()
+
+    async def _take(self) -> EventData | None:
+        """Return the next event; None if the next message is none, which is reported."""
+        message = self._queue.popleft()
+        try:
+            event = decode_event(message) if type(message) is str else event_of(message)
+            if event.event_name in self._reserved:
+                raise ReservedEventError(event.event_name)
+        except (CodecError, ReservedEventError) as exc:
+            await self._report(exc, None)
+            return None
+        return event
+
+    async def _handle(self, event: EventData) -> None:
+        """Call an event's handlers: its own, then that of any event."""
+        handler, any_event = self._book.events.get(event.event_name), self._book.any_event
+        if handler is None and any_event is None:
+            logger.debug("no handler for the event %r", event.event_name)
+        for each in (handler, any_event):
+            if each is not None:
+                await self._call(each, EventContext(event, self._connection))
 
     async def _call_lifecycle(self, name: str) -> None:
         handler = self._book.lifecycle.get(name)
@@ -330,44 +397,4 @@ class Dispatcher:
             raise error
 
     async def _tell(self, error: BaseException, source: EventData | None) -> None:
-        handler = self._book.lifecycle.get("error")
-        if handler is None:
-            _log(self._connection, error, source)
-            return
-        where = "a message" if source is None else f"the event {source.event_name!r}"
-        text = f"An error occurred in {where}: {type(error).__name__}: {error}"
-        context = EventContext(EventData("error", text), self._connection, error, source)
-        try:
-            result = handler(context)
-            if result is not None and inspect.isawaitable(result):
-                await result
-        except (Exception, asyncio.CancelledError) as exc:
-            if ends_task(exc):
-                raise
-            logger.error("the error handler failed", exc_info=exc)
-
-
-_REPLY = _Taken(EventData(""))
-"""In place of a reply: nothing of it is left to be handled."""
-
-
-def _event_of(message: str | bytes | EventData | _Taken) -> EventData:
-    """Return the event of what stands in the queue in place of a text."""
-    if isinstance(message, EventData):
-        return message
-    if isinstance(message, _Taken):
-        return message.event
-    raise CodecError("binary", text=repr(message[:40]), detail="a binary message")
-
-
-def _log(connection: WebSocketConnection, error: BaseException, source: EventData | None) -> None:
-    if isinstance(error, CodecError):  # its text is a payload's: not for this level
-        logger.warning(
-            "%s: message is no event: %s at %s", connection.id, error.reason, error.where
-        )
-        logger.debug("%s: %s", connection.id, error)
-    elif source is None or isinstance(error, PayloadError):
-        logger.warning("%s: %s", connection.id, error)
-    else:
-        name = source.event_name
-        logger.error("%s: the handler of %r failed", connection.id, name, exc_info=error)
+        await tell_error(self._connection, self._book, error, source)

@@ -19,10 +19,13 @@ from .exceptions import CodecError, ConnectionClosedError, NoRequestError
 from .protocol import EventData
 
 __all__ = [
+    "REPLY",
     "Exchange",
     "Inbox",
     "Predicate",
+    "Taken",
     "Waiter",
+    "event_of",
     "new_request_id",
     "reply_headers",
     "request_headers",
@@ -127,6 +130,32 @@ class Waiter:
         if isinstance(found, Exception):
             raise found
         return found
+
+
+class Taken:
+    """An event that somebody waited for, and that waits for its handlers itself now."""
+
+    __slots__ = ("event",)
+
+    def __init__(self, event: EventData) -> None:
+        self.event = event
+
+
+REPLY = Taken(EventData(""))
+"""In place of a reply: nothing of it is left to be handled."""
+
+
+def event_of(message: str | bytes | EventData | Taken) -> EventData:
+    """Return the event of what stands in a queue in place of a text.
+
+    Raises:
+        CodecError: it is a binary message.
+    """
+    if isinstance(message, EventData):
+        return message
+    if isinstance(message, Taken):
+        return message.event
+    raise CodecError("binary", text=repr(message[:40]), detail="a binary message")
 
 
 class Inbox(Protocol):

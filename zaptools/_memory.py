@@ -106,7 +106,7 @@ class ServerSide:
         """Take a close frame."""
         if self.leaving is None and not self.is_over:
             self.leaving = info
-            self.dispatcher.end()
+            self.dispatcher.end(info)
 
     def lose(self, info: CloseInfo) -> None:
         """Be cut off."""

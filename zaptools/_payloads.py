@@ -61,8 +61,8 @@ def _decode_other(kind: Any, value: Any) -> Any:
 def _explain(error: msgspec.ValidationError, event_name: str) -> PayloadError:
     found = _PLACE.fullmatch(str(error))
     reason, in_key, path = found.groups() if found is not None else (str(error), None, "$")
-    cause = error.__cause__
-    if cause is not None and hasattr(cause, "errors"):  # pydantic's; its text has the input
+    cause: Any = error.__cause__
+    if hasattr(cause, "errors"):  # pydantic's; its text has the input
         first, *more = cause.errors(include_url=False, include_context=False, include_input=False)
         reason = first["msg"]
         for step in first["loc"]:

@@ -54,15 +54,25 @@ class HandlerBook:
         lifecycle: handlers by lifecycle name: ``connected``, ``disconnected``, ``error``.
         any_event: the handler of every event, called after the event's own; as `events`.
         ids: the ids of the connections that use these handlers now.
+        concurrency: how many handlers of one connection may run at the same time.
     """
 
-    __slots__ = ("_middleware", "_routes", "any_event", "events", "ids", "lifecycle")
+    __slots__ = (
+        "_middleware",
+        "_routes",
+        "any_event",
+        "concurrency",
+        "events",
+        "ids",
+        "lifecycle",
+    )
 
     def __init__(self) -> None:
         self.events: dict[str, Handler] = {}
         self.lifecycle: dict[str, Handler] = {}
         self.any_event: Handler | None = None
         self.ids: set[str] = set()
+        self.concurrency = 1
         self._routes: dict[str | None, _Route] = {}  # None: any event
         self._middleware: tuple[Middleware, ...] = ()
 
@@ -137,6 +147,15 @@ def check_name(name: object) -> None:
         raise RegistrationError("event name", name)
 
 
+def check_concurrency(number: object) -> int:
+    """Return `number`, or raise TypeError or ValueError if that many handlers cannot run."""
+    if not isinstance(number, int) or isinstance(number, bool):
+        raise TypeError(f"concurrency is a number of handlers, unlike {number!r}")
+    if number < 1:
+        raise ValueError(f"at least one handler runs at a time, unlike {number}")
+    return number
+
+
 class EventRegister:
     """Handlers for the events of a server's connections.
 
@@ -160,10 +179,21 @@ class EventRegister:
 
     Args:
         event_book: where to record them. Default None: a book of its own.
+        concurrency: how many event handlers of one connection may run at the same time. Default
+            None: as the book has it, which is 1, one after the other. With more, they begin in
+            order; ``connected`` still runs before the first and ``disconnected`` after the last.
+            `include` does not bring that of another register along.
+
+    Raises:
+        TypeError, ValueError: `concurrency` is no integer, or less than 1.
     """
 
-    def __init__(self, event_book: HandlerBook | None = None) -> None:
+    def __init__(
+        self, event_book: HandlerBook | None = None, *, concurrency: int | None = None
+    ) -> None:
         self._book = event_book if event_book is not None else HandlerBook()
+        if concurrency is not None:
+            self._book.concurrency = check_concurrency(concurrency)
 
     @overload
     def on_event(self, name: str, *, run_in_thread: bool = False) -> Callable[[H], H]: ...

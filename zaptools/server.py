@@ -62,6 +62,7 @@ class ZapServer(EventRegister):
         path: the path of the WebSocket; a query may follow it. Other paths answer 404. Default
             ``"/"``.
         register: an `EventRegister` whose handlers to use, and to add to. Default a new one.
+        concurrency: see `EventRegister`.
         limits: the bounds of each connection.
         compression: ``"deflate"`` agrees to compress when a client offers it. Default None:
             compressing adds half to the time of an echo of 110 bytes (3 µs to 6 µs) and 34 KiB
@@ -87,6 +88,7 @@ class ZapServer(EventRegister):
         path: str = "/",
         *,
         register: EventRegister | None = None,
+        concurrency: int | None = None,
         limits: Limits | None = None,
         compression: Compression = None,
         omit_empty_headers: bool = False,
@@ -97,9 +99,8 @@ class ZapServer(EventRegister):
         backlog: int = 100,
         reuse_port: bool = False,
     ) -> None:
-        super().__init__()
-        if register is not None:
-            self._book = register._book
+        book = register._book if register is not None else None
+        super().__init__(book, concurrency=concurrency)
         if not path.startswith("/"):
             raise ValueError(f"a path begins with '/', unlike {path!r}")
         if not callable(id_strategy):
@@ -172,7 +173,7 @@ class ZapServer(EventRegister):
             listener, self._listener = self._listener, None
             listener.close()
             self._closing = asyncio.create_task(self._close(here))
-        elif self._closing is None or any(shell.task is here for shell in self._shells):
+        elif self._closing is None or any(shell.runs(here) for shell in self._shells):
             return
         await asyncio.shield(self._closing)
 
@@ -180,7 +181,7 @@ class ZapServer(EventRegister):
         shells = list(self._shells)
         for shell in shells:
             shell.start_close(_GOING_AWAY, "")
-        waits = [shell.over for shell in shells if shell.task is not closer]
+        waits = [shell.over for shell in shells if not shell.runs(closer)]
         late = await self._wait(waits, self.limits.close_timeout)
         if late:
             for shell in shells:

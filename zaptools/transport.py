@@ -101,6 +101,10 @@ class WebSocketTransport(asyncio.Protocol):
         """The task that runs this connection's handlers, if they are running."""
         return self._dispatcher.task if self._dispatcher is not None else None
 
+    def runs(self, task: asyncio.Task[Any] | None) -> bool:
+        """Whether `task` is one that a handler of this connection runs in."""
+        return self._dispatcher is not None and self._dispatcher.runs(task)
+
     # The opening
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -36,8 +36,8 @@ class Running(Protocol):
 class Log(EventRegister):
     """A register that writes down what happens, with the handlers of `tests.support.app.App`."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
         self.log: list[Any] = []
         self.errors: list[Any] = []
         self.ends: list[Any] = []
@@ -107,8 +107,10 @@ class ConnectorContract:
         raise NotImplementedError
 
     @asynccontextmanager
-    async def peer(self, **options: Any) -> AsyncIterator[tuple[Log, RawPeer, Running]]:
-        register = Log()
+    async def peer(
+        self, concurrency: int = 1, **options: Any
+    ) -> AsyncIterator[tuple[Log, RawPeer, Running]]:
+        register = Log(concurrency=concurrency)
         async with self.serve(register, **options) as running:
             async with raw_client(running.port, "/ws") as peer:
                 await until(lambda: register.seen)
@@ -229,6 +231,55 @@ class ConnectorContract:
         texts = [{"eventName": name, "payload": payload} for name, payload in first]
         texts.append({"eventName": "question", "payload": "yes", "headers": headers})
         peer.send(*(json.dumps(text) for text in texts))
+
+    async def test_handlers_at_the_same_time(self) -> None:
+        """Two of them; the third event waits, and the last handler ends before the end."""
+        async with self.peer(concurrency=2) as (register, peer, _):
+            peer.send(*(f'{{"eventName":"gate","payload":{n}}}' for n in (1, 2)))
+            peer.event("echo", 3)
+            peer.event("boom")
+            await self.no_more(register, ["connected"])
+            register.gate.set()
+            assert [(await peer.text())["payload"] for _ in range(3)] == [1, 2, 3]
+            register.gate.clear()
+            peer.event("gate", 4)
+            peer.event("echo", 5)
+            assert (await peer.text())["payload"] == 5
+            peer.event("ask", 1)
+            await self.answer(peer)
+            assert (await peer.text())["eventName"] == "asked"
+            register.gate.set()
+            assert (await peer.text())["payload"] == 4
+            assert [type(error) for error in register.errors] == [ZeroDivisionError]
+
+    async def no_more(self, register: Log, log: list[Any]) -> None:
+        """Give what must not happen a chance to."""
+        for _ in range(20):
+            await asyncio.sleep(MS / 4)
+        assert register.log == log
+
+    async def test_every_handler_waits_for_a_reply(self) -> None:
+        async with self.peer(concurrency=2) as (_, peer, _):
+            peer.event("ask", 1)
+            peer.event("ask", 1)
+            peer.event("echo", 1)
+            questions = [await peer.text() for _ in range(2)]
+            for question in reversed(questions):
+                peer.event("question", "yes", {"replyTo": question["headers"]["requestId"]})
+            names = [(await peer.text())["eventName"] for _ in range(3)]
+            assert sorted(names) == ["asked", "asked", "echo"]
+
+    async def test_the_server_stops_while_handlers_hang(self) -> None:
+        async with self.peer(concurrency=2) as (register, peer, running):
+            peer.event("gate", 1)
+            peer.event("gate", 2)
+            peer.event("never", 1)
+            await until(lambda: register.seen)
+            stopping = asyncio.create_task(running.stop())
+            await register.ended()
+            peer.drop()
+            await within(stopping)
+            assert register.log == ["connected", "disconnected"]
 
     async def test_a_request_in_a_handler(self) -> None:
         """The reply overtakes what waits for handlers, and nothing is lost or reordered."""

@@ -61,9 +61,9 @@ class RawPeer:
             self.protocol.send_close(close)
         self.flush()
 
-    def event(self, name: str, payload: Any = None) -> None:
+    def event(self, name: str, payload: Any = None, headers: dict[str, Any] | None = None) -> None:
         """Write an event."""
-        self.send(json.dumps({"eventName": name, "payload": payload, "headers": {}}))
+        self.send(json.dumps({"eventName": name, "payload": payload, "headers": headers or {}}))
 
     async def next(self) -> Any:
         """Return the next frame, request or response; None at the end of the stream."""
