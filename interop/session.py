@@ -299,6 +299,15 @@ class Client(_Role):
         """Send an event and give the library no headers at all."""
         await self.session.call("send", event=event, payload=payload)
 
+    async def request(self, event: str, payload: Any, *, seconds: float) -> Mapping[str, Any]:
+        """Send a request by the library's own call; return its reply's name, payload and headers.
+
+        Raises:
+            PeerFailure: there was none in time.
+            Unsupported: the library has no such call.
+        """
+        return await self.session.call("request", event=event, payload=payload, timeout=seconds)
+
     async def send_many(self, events: Sequence[tuple[str, Any]]) -> None:
         """Send events without waiting for each reply in turn."""
         started = [

@@ -17,6 +17,7 @@ EVENTS = (
     "slow",
     "close-me",
     "whoami",
+    "answer",
     "join",
     "leave",
     "to-room",
@@ -78,6 +79,8 @@ async def handle(
             await _unsupported(name, refusal, connection, headers)
     elif name == "whoami":
         await connection.send("whoami", {"id": connection.id}, headers)
+    elif name == "answer":
+        await connection.send("answer", payload, {"replyTo": headers["requestId"]})
     elif rooms is None:
         await _unsupported(name, "the library has no rooms", connection, headers)
     elif name == "join":

@@ -68,6 +68,9 @@ final Map<String, _Handler> _handlers = {
   },
   'close-me': (conn, payload, _) => conn.close(_optional<int>(payload, 'code')),
   'whoami': (conn, _, headers) => conn.send('whoami', {'id': conn.id}, headers),
+  'answer':
+      (conn, payload, headers) =>
+          conn.send('answer', payload, {'replyTo': headers['requestId']}),
   'join': (conn, payload, headers) {
     conn.join(_field<String>(payload, 'room'));
     conn.send('joined', payload, headers);

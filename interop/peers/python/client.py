@@ -167,6 +167,10 @@ class ClientRole(PeerSession):
     async def op_send(self, event: str, **more: Any) -> None:
         await self._opened.client.send_event(event, **more)
 
+    async def op_request(self, event: str, **more: Any) -> dict[str, Any]:
+        reply = await self._opened.client.request(event, **more)
+        return {"name": reply.event_name, "payload": reply.payload, "headers": reply.headers}
+
     async def op_subscribe(self, events: Sequence[str] = (), all: bool = False) -> None:
         self._opened.register(events, all)
 

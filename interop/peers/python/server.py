@@ -123,6 +123,9 @@ class ServerRole(PeerSession):
             headers=ctx.headers,
             via="named",
         )
+        if ctx.event_name == "answer":
+            await ctx.reply(ctx.payload)
+            return
         connection = _AppConnection(ctx.connection)
         rooms = _AppRooms(self._rooms, ctx.connection)
         await handle(ctx.event_name, connection, ctx.payload, ctx.headers, rooms)
