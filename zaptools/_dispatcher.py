@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-import sys
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -35,10 +34,9 @@ _NOT, _RUNNING, _DONE = range(3)
 class Dispatcher:
     """The loop of one connection: decodes what came and calls handlers, one after the other.
 
-    Up to `HandlerBook.concurrency` of them run at the same time, if that is not 1.
-
-    A task runs only while there is something to do. ``connected`` is called before the first
-    event and ``disconnected`` once after the last, whatever ended the connection.
+    Up to `HandlerBook.concurrency` of them run at the same time, if that is not 1. A task runs
+    only while there is something to do. ``connected`` is called before the first event and
+    ``disconnected`` once after the last, whatever ended the connection.
 
     While somebody waits for an event, messages are decoded and shown to them when they come, in
     front of the queue: so a handler may wait for one that comes behind its own.
@@ -191,10 +189,8 @@ class Dispatcher:
     def _show(self, message: str | bytes, exchange: Exchange) -> str | bytes | EventData | Taken:
         """Show a message to those who wait; return what is left to be handled."""
         event = self._decode(message)
-        if event is None:
-            return message
-        if event.event_name in self._reserved:
-            return event
+        if event is None or event.event_name in self._reserved:
+            return event or message
         taken: EventData | Taken = event
         if exchange.is_reply(event):
             taken = REPLY
@@ -220,11 +216,15 @@ class Dispatcher:
         task = spawn(self.run())
         if not task.done():
             self.task = task
-            if sys.version_info < (3, 12):
-                task.add_done_callback(self._begin_again)
 
-    def _begin_again(self, task: asyncio.Task[None]) -> None:
-        """A task that was cancelled before it began has told nobody of the end."""
+    def cancel(self) -> None:
+        """Cancel the handlers that run."""
+        if self.task is not None:
+            self.task.cancel()
+            self.task.add_done_callback(self._begin_again)
+
+    def _begin_again(self, task: asyncio.Task[Any]) -> None:
+        """A task cancelled before it began (possible before Python 3.12) has told nobody."""
         if task is self.task:
             self._running, self._ended = False, True
             self._connection._transport.abort()

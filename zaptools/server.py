@@ -286,8 +286,8 @@ class _ServerTransport(WebSocketTransport):
     def cancel(self) -> None:
         """End the connection and its handlers without waiting for anything."""
         self._tcp.abort()
-        if self.task is not None:
-            self.task.cancel()
+        if self._dispatcher is not None:
+            self._dispatcher.cancel()
 
     def _handshake(self, events: list[Event], writes: list[bytes]) -> list[Event]:
         protocol = cast(ServerProtocol, self._protocol)
