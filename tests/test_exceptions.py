@@ -93,3 +93,15 @@ def test_builtin_parents() -> None:
 def test_long_text_is_clipped() -> None:
     assert len(CodecError("not-json", text="x" * 1000).text) == 81
     assert len(HandshakeError(URL, "", body=b"x" * 5000).body) == 1024
+
+
+@pytest.mark.parametrize("text", ["a" * 1_000_000, "ü" * 300])
+def test_what_a_peer_sent_is_cut_off(text: str) -> None:
+    error = CodecError("duplicate-key", where=f"$.{text}", text=text, detail=text)
+    assert error.where == f"$.{text}"[:200] + "…"
+    assert len(str(error)) < 600
+
+
+def test_what_is_short_is_whole() -> None:
+    path = "$." + "a" * 198
+    assert CodecError("number", where=path).where == path

@@ -11,7 +11,7 @@ from typing import Any
 
 from ._tasks import ends_task, spawn
 from .connection import EventContext, WebSocketConnection
-from .exceptions import CodecError, ReservedEventError
+from .exceptions import CodecError, ReservedEventError, clip
 from .protocol import LIFECYCLE_EVENTS, EventData, decode_event
 from .registry import Handler, HandlerBook
 
@@ -225,7 +225,7 @@ class Dispatcher:
         if handler is None:
             _log(self._connection, error, source)
             return
-        where = "a message" if source is None else f"the event {source.event_name!r}"
+        where = "a message" if source is None else f"the event {clip(source.event_name)!r}"
         text = f"An error occurred in {where}: {type(error).__name__}: {error}"
         context = EventContext(EventData("error", text), self._connection, error, source)
         try:
@@ -247,5 +247,5 @@ def _log(connection: WebSocketConnection, error: BaseException, source: EventDat
     elif source is None:
         logger.warning("%s: %s", connection.id, error)
     else:
-        name = source.event_name
+        name = clip(source.event_name)
         logger.error("%s: the handler of %r failed", connection.id, name, exc_info=error)

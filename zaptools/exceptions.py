@@ -50,6 +50,12 @@ CloseSide: TypeAlias = Literal["local", "remote"] | None
 """Which side began the closing; None when the connection was lost without one."""
 
 _CLIP = 80
+_CLIP_WHERE = 200
+
+
+def clip(text: str, size: int = _CLIP_WHERE) -> str:
+    """Return the start of a text that is longer than `size`: a peer must not fill the log."""
+    return text if len(text) <= size else text[:size] + "…"
 
 
 def _restore(cls: type[ZapError], args: tuple[Any, ...], state: dict[str, Any]) -> ZapError:
@@ -73,10 +79,10 @@ class CodecError(ZapError, ValueError):
         reason: what is wrong, for programs: ``"not-json"``, ``"not-utf8"``, ``"not-object"``,
             ``"event-name"``, ``"headers"``, ``"duplicate-key"``, ``"binary"``, ``"number"``,
             ``"surrogate"``, ``"nesting"`` or ``"type"``.
-        where: a path like ``$.payload.a[2]``, or the offset in bytes where the text stops being
-            JSON.
+        where: a path like ``$.payload.a[2]``, of which more than 200 characters are cut off, or
+            the offset in bytes where the text stops being JSON.
         text: the start of what was to be decoded; empty when encoding.
-        detail: what is wrong, in words.
+        detail: what is wrong, in words; cut off like `where`.
     """
 
     def __init__(
@@ -84,9 +90,9 @@ class CodecError(ZapError, ValueError):
     ) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.where = where
-        self.text = text if len(text) <= _CLIP else text[:_CLIP] + "…"
-        self.detail = detail
+        self.where = clip(where) if isinstance(where, str) else where
+        self.text = clip(text, _CLIP)
+        self.detail = clip(detail)
 
     def __str__(self) -> str:
         where = f"byte {self.where}" if isinstance(self.where, int) else self.where
