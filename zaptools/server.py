@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import signal
 import ssl as ssl_module
@@ -78,6 +79,10 @@ class ZapServer(EventRegister):
         backlog: how many connections the system holds that are not yet accepted. Default 100.
         reuse_port: whether other processes may listen on the same port and take their share of
             the connections. Default False. Not on Windows.
+
+    Raises:
+        TypeError: an argument is of a wrong type.
+        ValueError: no TCP port has that number, or no request has that path.
     """
 
     def __init__(
@@ -100,8 +105,7 @@ class ZapServer(EventRegister):
         super().__init__()
         if register is not None:
             self._book = register._book
-        if not path.startswith("/"):
-            raise ValueError(f"a path begins with '/', unlike {path!r}")
+        _check_address(host, port, path)
         if not callable(id_strategy):
             raise TypeError(f"an id strategy is a callable, unlike {id_strategy!r}")
         self.host = host
@@ -143,7 +147,7 @@ class ZapServer(EventRegister):
 
         Raises:
             ServerStateError: the server has been started, or is closing.
-            OSError: the address cannot be bound.
+            OSError: the address cannot be bound; the message names it.
         """
         if self._starting or self._listener is not None:
             raise ServerStateError("the server has been started")
@@ -155,6 +159,10 @@ class ZapServer(EventRegister):
             self._listener = await loop.create_server(
                 lambda: _ServerTransport(self), self.host, self._port, **self._listening
             )
+        except (OSError, ValueError) as exc:  # ValueError: no name can be such a host
+            number, words = getattr(exc, "errno", None), getattr(exc, "strerror", None)
+            problem = f"cannot listen on {self.host}:{self._port}: {words or exc}"
+            raise OSError(number or errno.EINVAL, problem) from exc
         finally:
             self._starting = False
         logger.info("listening on %s:%d%s", self.host, self.port, self.path)
@@ -252,6 +260,25 @@ class ZapServer(EventRegister):
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
         async with self:
             await stop.wait()
+
+
+def _check_address(host: object, port: object, path: object) -> None:
+    """Raise TypeError or ValueError unless a server can have these."""
+    if not isinstance(host, str):
+        raise TypeError(f"a host is a string, unlike {host!r}")
+    if isinstance(port, bool) or not isinstance(port, int):
+        raise TypeError(f"a port is an integer, unlike {port!r}")
+    if not 0 <= port <= 65535:
+        raise ValueError(f"a port is one of 0 to 65535, unlike {port}")
+    if not isinstance(path, str):
+        raise TypeError(f"a path is a string, unlike {path!r}")
+    if not path.startswith("/"):
+        raise ValueError(f"a path begins with '/', unlike {path!r}")
+    for wrong, name in (("?", "query"), ("#", "fragment")):
+        if wrong in path:
+            raise ValueError(f"a path has no {name}, unlike {path!r}")
+    if not path.isascii() or not path.isprintable() or " " in path:
+        raise ValueError(f"a path is as a request has it, percent-encoded, unlike {path!r}")
 
 
 class _ServerTransport(WebSocketTransport):
