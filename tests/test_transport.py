@@ -269,7 +269,7 @@ class TestBackpressure:
             app.on_event("flood", flood)
             narrow(app)
             peer.event("flood", 200)
-            await until(lambda: app.shell._outbox._waiter is not None)
+            await until(lambda: app.shell._outbox._paused)
             assert app.seen[0].state.sent < 200
             numbers = [(await peer.text())["payload"][0] for _ in range(200)]
             assert numbers == list(range(200))
@@ -293,7 +293,7 @@ class TestBackpressure:
             app.on_event("flood", flood)
             narrow(app)
             peer.event("flood", 10**6)
-            await until(lambda: app.shell._outbox._waiter is not None)
+            await until(lambda: app.shell._outbox._paused)
             peer.drop()
             await until(lambda: "disconnected" in app.log)
             (error,) = app.errors
