@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import tracemalloc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -146,6 +147,25 @@ class TestFaults:
                 assert (await peer.closed()).code == 1009
             await still_works(app)
 
+    @pytest.mark.parametrize("fragments", [1, 2])
+    async def test_a_bomb(self, fragments: int) -> None:
+        """200 kB that would be 200 MB: no more than the limit of it is ever inflated."""
+        text = b"x" * 200_000_000
+        async with App(compression="deflate") as app:
+            extensions = [ClientPerMessageDeflateFactory()]
+            async with raw_client(app.port, extensions=extensions) as peer:
+                peer.protocol.send_text(text, fin=fragments == 1)
+                del text
+                peer.flush()
+                tracemalloc.start()
+                try:
+                    assert (await peer.closed()).code == 1009
+                    assert tracemalloc.get_traced_memory()[1] < 20_000_000
+                finally:
+                    tracemalloc.stop()
+            assert (await gone(app))[::2] == (1009, "local")
+            await still_works(app)
+
     async def test_exactly_as_big_as_allowed(self) -> None:
         text = '{"eventName":"echo","payload":"%s"}'
         async with served(message_bytes=1000) as (_, peer):
@@ -171,8 +191,8 @@ class TestFaults:
     async def test_invalid_utf8_before_a_close(self) -> None:
         async with served() as (app, peer):
             peer.send(b'{"eventName":"\xff"}', close=1000)
-            assert (await peer.closed()).code == 1000
-            assert app.log[:1] == ["connected"]
+            assert (await peer.closed()).code == 1007
+            assert (await gone(app))[::2] == (1007, "local")
 
     async def test_protocol_error(self) -> None:
         async with served() as (app, peer):
@@ -255,6 +275,57 @@ class TestBackpressure:
             await until(lambda: len(app.log) == total + 1)
             assert app.log[1:] == list(range(total))
             assert not app.shell._read_paused
+
+    async def test_a_message_counts_whole_whatever_the_reads_bring(self) -> None:
+        async with served(queue_bytes=500_000, queue_events=10**6) as (app, peer):
+            for _ in range(3):
+                peer.event("gate", "x" * 400_000)
+            await until(lambda: app.shell._read_paused)
+            assert len(app.shell._dispatcher) < 3
+            app.gate.set()
+            for _ in range(3):
+                assert len((await peer.text())["payload"]) == 400_000
+
+    async def test_what_is_held_counts_as_it_is_once_inflated(self) -> None:
+        """200 messages of 100 kB fit in one read; they are inflated a few at a time."""
+        count, payload = 200, "x" * 100_000
+        limits = Limits(queue_bytes=1_000_000, queue_events=10**6)
+        async with App(compression="deflate", limits=limits) as app:
+            extensions = [ClientPerMessageDeflateFactory()]
+            async with raw_client(app.port, extensions=extensions) as peer:
+                texts = [
+                    f'{{"eventName":"gate","payload":["{payload}",{n}]}}' for n in range(count)
+                ]
+                peer.send(*texts, close=4000)
+                await until(lambda: app.shell._read_paused)
+                await asyncio.sleep(5 * MS)  # were reading not paused, all would come in this time
+                assert 9 <= len(app.shell._dispatcher) < 60
+                assert app.shell._pieces
+                app.gate.set()
+                for number in range(count):
+                    assert (await peer.text())["payload"][1] == number
+                assert (await peer.closed()).code == 4000
+                assert await gone(app) == CloseInfo(4000, "", "remote")
+
+    @pytest.mark.parametrize("how", ["close", "drop"])
+    async def test_an_end_while_what_came_is_not_inflated(self, how: str) -> None:
+        limits = Limits(queue_bytes=1000)
+        async with App(compression="deflate", limits=limits) as app:
+            extensions = [ClientPerMessageDeflateFactory()]
+            async with raw_client(app.port, extensions=extensions) as peer:
+                text = f'{{"eventName":"gate","payload":"{"x" * 100_000}"}}'
+                peer.send(*[text] * 200)
+                await until(lambda: app.shell._read_paused and app.shell._pieces)
+                if how == "close":
+                    closing = asyncio.create_task(app.seen[0].close(4001))
+                    assert (await peer.closed()).code == 4001
+                    await within(closing)
+                else:
+                    app.shell._tcp.abort()
+                app.gate.set()
+                ended = await gone(app)
+                assert ended.code == (4001 if how == "close" else 1006)
+                await until(lambda: not app._shells)
 
     async def test_by_bytes(self) -> None:
         async with served(queue_bytes=1000, queue_events=10**6) as (app, peer):

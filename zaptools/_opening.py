@@ -154,17 +154,16 @@ class ClientTransport(WebSocketTransport):
         protocol.send_request(request)
         self._outbox.write(protocol.data_to_send())
 
-    def _handshake(self, events: list[Event], writes: list[bytes]) -> list[Event]:
+    def _handshake(self, events: list[Event], writes: list[bytes]) -> None:
         problem = self._protocol.handshake_exc
         if problem is not None:
             self._fail(self._handshake_error(problem))
         self._outbox.write(writes)
         if problem is not None or not events:
-            return []
+            return
         self._begin(self)
         if not self.opened.done():
             self.opened.set_result(None)
-        return events[1:]
 
     def _handshake_error(self, problem: Exception) -> HandshakeError:
         if not isinstance(problem, InvalidStatus):

@@ -27,7 +27,8 @@ class Limits:
         close_timeout: time for the closing handshake, for the events that are handled before a
             close is answered, and for a server's handlers when it closes. Default 10.
         queue_events: reading pauses while more messages than this wait for handlers. Default 256.
-        queue_bytes: reading pauses once this much was read since the queue was last empty.
+        queue_bytes: reading pauses once messages of this much, counted as text after inflation,
+            came since the queue was last empty.
             Default 256 KiB.
         write_bytes: a send waits while more than this is unsent. Default 64 KiB.
         send_timeout: time that a send waits before it fails with `SendTimeoutError`; 0 fails at

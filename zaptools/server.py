@@ -315,7 +315,7 @@ class _ServerTransport(WebSocketTransport):
         if self.task is not None:
             self.task.cancel()
 
-    def _handshake(self, events: list[Event], writes: list[bytes]) -> list[Event]:
+    def _handshake(self, events: list[Event], writes: list[bytes]) -> None:
         protocol = cast(ServerProtocol, self._protocol)
         if not events:
             if protocol.handshake_exc is not None:
@@ -324,7 +324,7 @@ class _ServerTransport(WebSocketTransport):
                     refusal = protocol.reject(HTTPStatus.BAD_REQUEST, "This is no HTTP request.\n")
                     writes.insert(0, refusal.serialize())
             self._outbox.write(writes)
-            return []
+            return
         request = cast(Request, events[0])
         response = self._respond(protocol, request)
         protocol.send_response(response)
@@ -333,7 +333,6 @@ class _ServerTransport(WebSocketTransport):
             self._begin(request)
         else:
             logger.info("%s %s: %d", request.method, request.path, response.status_code)
-        return events[1:]
 
     def _respond(self, protocol: ServerProtocol, request: Request) -> Response:
         if request.path.partition("?")[0] != self._server.path:
