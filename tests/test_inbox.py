@@ -47,7 +47,7 @@ class Seen:
         self._write()
 
     def end(self) -> None:
-        self.inbox.end()
+        self.inbox.receive_eof()
         self._write()
 
     def _write(self) -> None:
@@ -235,3 +235,24 @@ def test_the_head_of_http(rest: bytes) -> None:
         assert behind == b""
         first += part
     assert first == head and tail == b""
+
+
+def test_what_is_compressed_is_inflated_piece_by_piece() -> None:
+    protocol = opened("server", None)
+    protocol.extensions = [PerMessageDeflate(False, False, 12, 12)]
+    ours = PerMessageDeflate(False, False, 12, 12)
+    texts = [str(number) + "x" * 1_000_000 for number in range(20)]
+    stream = b"".join(
+        Frame(Opcode.TEXT, text.encode()).serialize(mask=True, extensions=[ours]) for text in texts
+    )
+    inbox = Inbox(protocol)
+    messages, most = inbox.take(stream), 0
+    assert inbox.pieces
+    while inbox.pieces:
+        more = inbox.take(b"")
+        most = max(most, len(more))
+        messages += more
+    assert messages == texts and most <= 5
+    inbox.take(stream)
+    inbox.receive_eof()
+    assert not inbox.pieces and protocol.state is State.CLOSED

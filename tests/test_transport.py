@@ -300,7 +300,7 @@ class TestBackpressure:
                 await until(lambda: app.shell._read_paused)
                 await asyncio.sleep(5 * MS)  # were reading not paused, all would come in this time
                 assert 9 <= len(app.shell._dispatcher) < 60
-                assert app.shell._pieces
+                assert app.shell._inbox.pieces
                 app.gate.set()
                 for number in range(count):
                     assert (await peer.text())["payload"][1] == number
@@ -315,7 +315,7 @@ class TestBackpressure:
             async with raw_client(app.port, extensions=extensions) as peer:
                 text = f'{{"eventName":"gate","payload":"{"x" * 100_000}"}}'
                 peer.send(*[text] * 200)
-                await until(lambda: app.shell._read_paused and app.shell._pieces)
+                await until(lambda: app.shell._read_paused and app.shell._inbox.pieces)
                 if how == "close":
                     closing = asyncio.create_task(app.seen[0].close(4001))
                     assert (await peer.closed()).code == 4001

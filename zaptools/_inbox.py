@@ -26,6 +26,13 @@ _TEXT_FRAME = 0x81
 _KEEP = 1 << 16
 """Longest text frame whose beginning is kept here until the rest comes: keeping it costs a copy."""
 
+_PIECE = 4096
+"""Bytes of a compressed connection that are inflated at once.
+
+DEFLATE makes at most 1032 bytes of one: what waits for handlers exceeds its mark by 4 MiB at
+most, whatever a read brings, instead of by 256 MiB.
+"""
+
 _DATA = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 _OPCODES = frozenset(Opcode)
 
@@ -53,6 +60,10 @@ class Inbox:
     Args:
         protocol: the WebSocket's protocol. What it wants written, and how its state changes, is
             the caller's to see to after each `take`.
+
+    Attributes:
+        pieces: what came over a compressed connection and has not been inflated; take it with
+            ``take(b"")``. None where nothing is compressed.
     """
 
     __slots__ = (
@@ -65,6 +76,7 @@ class Inbox:
         "_rest",
         "_skip",
         "_text",
+        "pieces",
     )
 
     def __init__(self, protocol: Protocol) -> None:
@@ -74,6 +86,7 @@ class Inbox:
         self._first = 128 if protocol.side is Side.SERVER else 0  # the mask's bit
         self._key = 4 if protocol.side is Side.SERVER else 0  # the mask's size
         self._limit = protocol.max_message_size
+        self.pieces = bytearray() if protocol.extensions else None
         self._rest = b""  # the beginning of a frame that the protocol has not seen
         self._skip = 0  # bytes to come of a frame that the protocol has begun to read
         self._fragments: bytearray | None = None
@@ -86,6 +99,10 @@ class Inbox:
         """
         messages: list[str | bytes] = []
         protocol = self._protocol
+        if self.pieces is not None:
+            self.pieces += data
+            data = bytes(self.pieces[:_PIECE])
+            del self.pieces[:_PIECE]
         if not self._is_fast:
             self._give(data, messages)
             return messages
@@ -108,8 +125,9 @@ class Inbox:
             start = self._take_other(data, start, messages)
         return messages
 
-    def end(self) -> None:
+    def receive_eof(self) -> None:
         """Take the end of the stream."""
+        self.pieces = None
         if self._rest and not self._protocol.reader.eof:
             self._protocol.receive_data(self._rest)
             self._rest = b""

@@ -24,6 +24,7 @@ from ._compression import Compression, server_extensions
 from ._dispatcher import Dispatcher
 from ._ids import IdStrategy, claim_id
 from ._offers import check_origins, check_subprotocols
+from ._shutdown import Shutdown
 from .connection import WebSocketConnection, new_id
 from .exceptions import NameTakenError, ServerStateError
 from .handshake import Handshake, choose_subprotocol
@@ -125,6 +126,7 @@ class ZapServer(EventRegister):
             "reuse_port": reuse_port or None,
         }
         self._listener: asyncio.Server | None = None
+        self._watch: _Listening | None = None
         self._starting = False
         self._closing: asyncio.Task[None] | None = None
         self._shells: set[_ServerTransport] = set()
@@ -165,6 +167,7 @@ class ZapServer(EventRegister):
             raise OSError(number or errno.EINVAL, problem) from exc
         finally:
             self._starting = False
+        self._watch = _Listening(self, loop)
         logger.info("listening on %s:%d%s", self.host, self.port, self.path)
 
     async def close(self) -> None:
@@ -177,12 +180,17 @@ class ZapServer(EventRegister):
         """
         here = asyncio.current_task()
         if self._listener is not None:
-            listener, self._listener = self._listener, None
-            listener.close()
+            self._stop_listening()
             self._closing = asyncio.create_task(self._close(here))
         elif self._closing is None or any(shell.task is here for shell in self._shells):
             return
         await asyncio.shield(self._closing)
+
+    def _stop_listening(self) -> None:
+        if self._listener is not None and self._watch is not None:
+            self._listener.close()
+            self._watch.shutdown.leave(self._watch)
+            self._listener = self._watch = None
 
     async def _close(self, closer: asyncio.Task[Any] | None) -> None:
         shells = list(self._shells)
@@ -279,6 +287,21 @@ def _check_address(host: object, port: object, path: object) -> None:
             raise ValueError(f"a path has no {name}, unlike {path!r}")
     if not path.isascii() or not path.isprintable() or " " in path:
         raise ValueError(f"a path is as a request has it, percent-encoded, unlike {path!r}")
+
+
+class _Listening:
+    """What ends a server that nobody closed, when the event loop ends; see `Shutdown`."""
+
+    task = None
+
+    def __init__(self, server: ZapServer, loop: asyncio.AbstractEventLoop) -> None:
+        self._server = server
+        self.over: asyncio.Future[None] = loop.create_future()
+        self.over.set_result(None)
+        self.shutdown = Shutdown.join(loop, self)
+
+    def abort(self) -> None:
+        self._server._stop_listening()
 
 
 class _ServerTransport(WebSocketTransport):

@@ -24,6 +24,7 @@ from ._dispatcher import Dispatcher
 from ._inbox import Inbox, split_head
 from ._keepalive import Keepalive
 from ._outbox import Outbox
+from ._shutdown import Shutdown
 from .connection import CloseInfo, WebSocketConnection
 from .limits import Limits
 
@@ -34,13 +35,6 @@ logger.addHandler(logging.NullHandler())
 
 _LINGER = 1.0
 """Seconds that the peer may take to close TCP once the WebSocket has ended."""
-
-_PIECE = 4096
-"""Bytes of a compressed connection that are inflated at once.
-
-DEFLATE makes at most 1032 bytes of one: what waits for handlers exceeds its mark by 4 MiB at
-most, whatever a read brings, instead of by 256 MiB.
-"""
 
 
 class WebSocketTransport(asyncio.Protocol):
@@ -74,10 +68,10 @@ class WebSocketTransport(asyncio.Protocol):
         "_limits",
         "_loop",
         "_outbox",
-        "_pieces",
         "_protocol",
         "_read_paused",
         "_read_since_idle",
+        "_shutdown",
         "_tcp",
         "_timer",
         "connection",
@@ -94,11 +88,11 @@ class WebSocketTransport(asyncio.Protocol):
         self._keepalive: Keepalive | None = None
         self._inbox: Inbox | None = None
         self._head_tail = b""
-        self._pieces: bytearray | None = None
         self._read_paused = False
         self._read_since_idle = 0
         self._held: list[bytes] | None = None
         self._info: CloseInfo | None = None
+        self._shutdown: Shutdown | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._closed: asyncio.Future[None] | None = None
         self.lost: asyncio.Future[None] = self._loop.create_future()
@@ -126,11 +120,10 @@ class WebSocketTransport(asyncio.Protocol):
         self._dispatcher = dispatcher
         self._outbox.open(connection)
         self._inbox = Inbox(self._protocol)
-        if self._protocol.extensions:
-            self._pieces = bytearray()
         self._set_timer(None)
         self._keepalive = Keepalive(self._limits, self._ping, self._peer_is_gone)
         self._keepalive.start()
+        self._shutdown = Shutdown.join(self._loop, self)
         dispatcher.wake()
 
     # Reading
@@ -138,11 +131,10 @@ class WebSocketTransport(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._inbox is None:
             self._receive_opening(data)
-        elif self._pieces is None:
-            self._take(data)
         else:
-            self._pieces += data
-            self._take_pieces()
+            self._take(data)
+            if self._inbox.pieces:
+                self._read_on()
 
     def _receive_opening(self, data: bytes) -> None:
         """Have the protocol read the head alone: what comes behind it is the inbox's."""
@@ -156,16 +148,11 @@ class WebSocketTransport(asyncio.Protocol):
         if rest and self._inbox is not None:
             self.data_received(rest)
 
-    def _take_pieces(self) -> None:
-        """Have what came inflated, until too much waits for handlers; see `_PIECE`."""
-        pieces = self._pieces
-        while pieces and not self._read_paused:
-            piece = bytes(pieces[:_PIECE])
-            del pieces[:_PIECE]
-            self._take(piece)
-
     def _read_on(self) -> None:
-        self._take_pieces()
+        """Take what has come already, until too much waits for handlers."""
+        assert self._inbox is not None
+        while self._inbox.pieces and not self._read_paused:
+            self._take(b"")
         if not self._read_paused and not self._tcp.is_closing():
             self._tcp.resume_reading()
 
@@ -216,7 +203,9 @@ class WebSocketTransport(asyncio.Protocol):
             return
         if paused:
             self._tcp.pause_reading()
-        elif self._pieces:  # not from here, where a handler may be running
+        elif (
+            self._inbox is not None and self._inbox.pieces
+        ):  # not from here, where a handler may be running
             self._loop.call_soon(self._read_on)
         else:
             self._tcp.resume_reading()
@@ -287,14 +276,14 @@ class WebSocketTransport(asyncio.Protocol):
             if self._protocol.state is State.OPEN:
                 self._protocol.fail(CloseCode.GOING_AWAY)
                 self._outbox.write(self._protocol.data_to_send())
-            self._info = self._info or CloseInfo(CloseCode.GOING_AWAY, "", "local")
+            self._info = self._info or CloseInfo(int(CloseCode.GOING_AWAY), "", "local")
             self._mark_closed(self._info)
         self._tcp.close()
         self._stop_keepalive()
         self._set_timer(None if self.lost.done() else _LINGER)
 
     def eof_received(self) -> bool:
-        self._receive_end()
+        (self._inbox or self._protocol).receive_eof()
         writes = self._protocol.data_to_send()
         if self._dispatcher is not None and self._info is None:
             self._end([], writes)
@@ -356,15 +345,8 @@ class WebSocketTransport(asyncio.Protocol):
         self._release()
         self._dispatcher.end()
 
-    def _receive_end(self) -> None:
-        if self._inbox is not None:
-            self._inbox.end()
-        else:
-            self._protocol.receive_eof()
-
     def connection_lost(self, exc: Exception | None) -> None:
-        self._receive_end()
-        self._pieces = None
+        (self._inbox or self._protocol).receive_eof()
         self._stop_keepalive()
         self._set_timer(None)
         self._held = None
@@ -386,6 +368,9 @@ class WebSocketTransport(asyncio.Protocol):
 
     def _end_of_all(self) -> None:
         self.over.set_result(None)
+        if self._shutdown is not None:
+            self._shutdown.leave(self)
+            self._shutdown = None
 
     def _mark_closed(self, info: CloseInfo) -> None:
         if self.connection is not None and self.connection.closed is None:
