@@ -355,3 +355,14 @@ async def test_a_clients_frame(size: int) -> None:
     (frame,) = server.events_received()
     assert isinstance(frame, Frame) and frame.opcode is Opcode.TEXT and frame.fin
     assert frame.data == b"x" * size
+
+
+async def test_a_backlog_is_bounded_though_the_socket_says_nothing() -> None:
+    """As uvloop's TLS transport, which says that its buffer is empty."""
+    tcp = FakeTcp()
+    box = outbox(tcp, backlog_bytes=100)
+    box.pause()
+    with pytest.raises(SendTimeoutError):
+        for _ in range(1000):
+            box.offer(b"x" * 10, text_frame(b"x" * 10), [])
+    assert tcp.writes == [] and box._line_bytes == 110

@@ -53,8 +53,8 @@ class Outbox:
     holds the outbox, leaves in one write. What the protocol writes (pongs, close frames) goes out
     at once, behind them.
 
-    While the peer does not read, sends wait in line, and so do the events of a broadcast behind
-    a send that waits: what was to be sent first is always sent first.
+    While the peer does not read, sends wait in line, and so do the events of broadcasts: what was
+    to be sent first is always sent first.
 
     Args:
         tcp: the socket's transport.
@@ -126,12 +126,12 @@ class Outbox:
             SendTimeoutError: the peer does not read, and `Limits.backlog_bytes` wait for it.
         """
         if self._paused:
+            # What is kept is kept here: uvloop's TLS transport says that its buffer is empty.
             unsent = self._size + self._line_bytes + self._tcp.get_write_buffer_size()
             if unsent > self._limits.backlog_bytes:
                 raise SendTimeoutError(0)
-            if self._line:
-                self._line_up(object(), data)
-                return False
+            self._line_up(object(), data)
+            return False
         if not self._plain:
             return self._add(data)
         if not self._frames:
@@ -257,7 +257,7 @@ class Outbox:
                 self._tcp.close()
 
     def _is_unread(self) -> bool:
-        return self._tcp.get_write_buffer_size() > self._limits.write_bytes
+        return self._paused or self._tcp.get_write_buffer_size() > self._limits.write_bytes
 
     def drop(self) -> None:
         """Forget what is not written."""
