@@ -256,3 +256,12 @@ def test_what_is_compressed_is_inflated_piece_by_piece() -> None:
     inbox.take(stream)
     inbox.receive_eof()
     assert not inbox.pieces and protocol.state is State.CLOSED
+
+
+def test_a_text_that_is_not_utf8_before_a_close_in_one_piece() -> None:
+    """Where all goes to the protocol, it has answered the close before a text is looked at."""
+    seen = Seen("server", fast=False)
+    text = Frame(Opcode.TEXT, b"\xff").serialize(mask=True)
+    seen.take(text + Frame(Opcode.CLOSE, b"\x03\xe8").serialize(mask=True))
+    assert seen.messages == []
+    assert seen.protocol.close_sent is not None and seen.protocol.close_sent.code == 1000

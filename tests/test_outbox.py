@@ -366,3 +366,20 @@ async def test_a_backlog_is_bounded_though_the_socket_says_nothing() -> None:
         for _ in range(1000):
             box.offer(b"x" * 10, text_frame(b"x" * 10), [])
     assert tcp.writes == [] and box._line_bytes == 110
+
+
+async def test_who_awaits_late_or_is_cancelled_first() -> None:
+    tcp = FakeTcp()
+    box = outbox(tcp)
+    box.pause()
+    late = box.send(b"b")
+    cancelled = sending(box, b"a")
+    await asyncio.sleep(0)
+    cancelled.cancel()
+    box.resume()
+    assert late is not None
+    await within(late)
+    with pytest.raises(asyncio.CancelledError):
+        await cancelled
+    box.flush()
+    assert letters(tcp) == "b"

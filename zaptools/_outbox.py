@@ -73,6 +73,7 @@ class Outbox:
         "_line_bytes",
         "_loop",
         "_masks",
+        "_most",
         "_paused",
         "_plain",
         "_pong",
@@ -87,6 +88,7 @@ class Outbox:
         self._tcp = tcp
         self._protocol = protocol
         self._limits = limits
+        self._most = limits.write_bytes
         self._loop = asyncio.get_running_loop()
         self._plain = False
         self._masks = protocol.side is Side.CLIENT
@@ -137,7 +139,11 @@ class Outbox:
         if not self._frames:
             unflushed.append(self)
         self._frames.append(frame)
-        return self._is_full(len(data))
+        self._size += len(data)
+        if self._size <= self._most:
+            return False
+        self.flush()
+        return True
 
     async def _send_later(self, data: bytes) -> None:
         self._check_open()
@@ -196,15 +202,7 @@ class Outbox:
         else:
             frames.append(_masked_frame(data))
         self._size += size
-        if self._size <= self._limits.write_bytes:
-            return False
-        self.flush()
-        return True
-
-    def _is_full(self, more: int) -> bool:
-        """Count what was added, and write all if that is enough."""
-        self._size += more
-        if self._size <= self._limits.write_bytes:
+        if self._size <= self._most:
             return False
         self.flush()
         return True
@@ -257,7 +255,7 @@ class Outbox:
                 self._tcp.close()
 
     def _is_unread(self) -> bool:
-        return self._paused or self._tcp.get_write_buffer_size() > self._limits.write_bytes
+        return self._paused or self._tcp.get_write_buffer_size() > self._most
 
     def drop(self) -> None:
         """Forget what is not written."""
