@@ -23,7 +23,7 @@ from ._broadcast import BroadcastResult, Exclude, broadcast
 from ._compression import Compression, server_extensions
 from ._dispatcher import Dispatcher
 from ._ids import IdStrategy, claim_id
-from ._offers import check_origins, check_subprotocols
+from ._offers import check_address, check_origins, check_subprotocols
 from ._shutdown import Shutdown
 from .connection import WebSocketConnection, new_id
 from .exceptions import NameTakenError, ServerStateError
@@ -106,7 +106,7 @@ class ZapServer(EventRegister):
         super().__init__()
         if register is not None:
             self._book = register._book
-        _check_address(host, port, path)
+        check_address(host, port, path)
         if not callable(id_strategy):
             raise TypeError(f"an id strategy is a callable, unlike {id_strategy!r}")
         self.host = host
@@ -268,25 +268,6 @@ class ZapServer(EventRegister):
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
         async with self:
             await stop.wait()
-
-
-def _check_address(host: object, port: object, path: object) -> None:
-    """Raise TypeError or ValueError unless a server can have these."""
-    if not isinstance(host, str):
-        raise TypeError(f"a host is a string, unlike {host!r}")
-    if isinstance(port, bool) or not isinstance(port, int):
-        raise TypeError(f"a port is an integer, unlike {port!r}")
-    if not 0 <= port <= 65535:
-        raise ValueError(f"a port is one of 0 to 65535, unlike {port}")
-    if not isinstance(path, str):
-        raise TypeError(f"a path is a string, unlike {path!r}")
-    if not path.startswith("/"):
-        raise ValueError(f"a path begins with '/', unlike {path!r}")
-    for wrong, name in (("?", "query"), ("#", "fragment")):
-        if wrong in path:
-            raise ValueError(f"a path has no {name}, unlike {path!r}")
-    if not path.isascii() or not path.isprintable() or " " in path:
-        raise ValueError(f"a path is as a request has it, percent-encoded, unlike {path!r}")
 
 
 class _Listening:
