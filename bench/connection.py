@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any, cast
 
 from .errors import MeasureError
 from .frames import CLOSE, PING, PONG, TEXT, Counter, deflate, frame
 from .wires import Wire
 
-__all__ = ["Connection", "connect", "connect_many", "request"]
+__all__ = ["Connection", "connect", "connected", "request"]
 
 _TIMEOUT = 30.0
 """Seconds that a connection may take to open, and a first answer to come."""
@@ -44,7 +45,8 @@ class Connection(asyncio.Protocol):
 
     Attributes:
         opened: done when events may be sent; fails with `MeasureError`.
-        lost: done when the connection has ended, with the reason.
+        lost: done when the connection has ended or is about to, with the reason.
+        ended: done when it has ended.
         on_messages: gets the number of messages that each read brought.
     """
 
@@ -52,6 +54,7 @@ class Connection(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         self.opened: asyncio.Future[None] = loop.create_future()
         self.lost: asyncio.Future[str] = loop.create_future()
+        self.ended: asyncio.Future[None] = loop.create_future()
         self.on_messages: Callable[[int], None] = _nothing
         self._port = port
         self._wire = wire
@@ -69,6 +72,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._fail("the connection was lost" if exc is None else f"the connection: {exc}")
+        self.ended.set_result(None)
 
     def encode(self, text: bytes) -> bytes:
         """Return the frame of a text message."""
@@ -161,7 +165,7 @@ class Connection(asyncio.Protocol):
         if len(data) < start + size:
             return None
         payload, self._buffer = data[start : start + size], data[start + size :]
-        if data[0] & 0x08:
+        if data[0] & 0x08 or payload == self._wire.heartbeat != b"":
             self._control(data[0] & 0x0F, payload)
             return self._next_message()
         if not data[0] & 0x80:
@@ -194,26 +198,44 @@ async def connect(port: int, wire: Wire, *, deflated: bool = False) -> Connectio
     """
     loop = asyncio.get_running_loop()
     try:
-        _, connection = await loop.create_connection(
+        transport, connection = await loop.create_connection(
             lambda: Connection(port, wire, deflated=deflated), "127.0.0.1", port
         )
     except OSError as exc:
         raise MeasureError(f"the server cannot be reached: {exc}") from exc
-    await _within(connection.opened, "the connection does not open")
+    try:
+        await _within(connection.opened, "the connection does not open")
+    except BaseException:
+        transport.abort()
+        raise
     return connection
 
 
-async def connect_many(
+@asynccontextmanager
+async def connected(
     count: int, port: int, wire: Wire, *, deflated: bool = False, at_once: int = 16
-) -> list[Connection]:
-    """Open `count` connections, `at_once` of them at a time."""
-    connections: list[Connection] = []
-    while len(connections) < count:
-        some = min(at_once, count - len(connections))
-        connections += await asyncio.gather(
-            *(connect(port, wire, deflated=deflated) for _ in range(some))
-        )
-    return connections
+) -> AsyncIterator[list[Connection]]:
+    """Open `count` connections, `at_once` of them at a time, and drop them at the end.
+
+    Raises:
+        MeasureError: one of them cannot be opened.
+    """
+    opened: list[Connection] = []
+    try:
+        while len(opened) < count:
+            some = min(at_once, count - len(opened))
+            tries = [connect(port, wire, deflated=deflated) for _ in range(some)]
+            outcomes = await asyncio.gather(*tries, return_exceptions=True)
+            opened += [each for each in outcomes if isinstance(each, Connection)]
+            for outcome in outcomes:
+                if isinstance(outcome, BaseException):
+                    raise outcome
+        yield opened
+    finally:
+        for connection in opened:
+            connection.transport.abort()
+        for connection in opened:
+            await connection.ended
 
 
 async def _within(waiting: asyncio.Future[None], why: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -43,7 +44,6 @@ class Program:
         self._environment = {**os.environ, **(environment or {})}
         self._timeout = timeout
         self._lines: queue.Queue[str | None] = queue.Queue()
-        self._log = tempfile.TemporaryFile()  # closed in __exit__
         self.port = 0
         self.versions: dict[str, str] = {}
 
@@ -51,16 +51,21 @@ class Program:
         """Start it, and wait until it is ready.
 
         Raises:
-            MeasureError: it ends before, or takes too long.
+            MeasureError: it cannot be started, ends before, or takes too long.
         """
-        self._process = subprocess.Popen(
-            self._command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            env=self._environment,
-            text=True,
-        )
+        self._log = tempfile.TemporaryFile()  # closed in __exit__
+        try:
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._log,
+                env=self._environment,
+                text=True,
+            )
+        except OSError as exc:
+            self._log.close()
+            raise MeasureError(f"the program cannot be started: {exc}") from exc
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         try:
@@ -85,7 +90,8 @@ class Program:
         self._reader.join()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
-                pipe.close()
+                with contextlib.suppress(OSError):  # what could not be written any more
+                    pipe.close()
         self._log.close()
 
     def ask(self, *words: object) -> Any:

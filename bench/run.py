@@ -82,7 +82,7 @@ class Runner:
                 continue
             try:
                 sample, versions = self._turn(key, plan)
-            except (MeasureError, OSError) as exc:
+            except MeasureError as exc:
                 self._dead.add(key)
                 outcome.failures.append(Failure(key, str(exc)))
                 self.tell(f"{number} {key}: FAILED: {exc}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from ..connection import connect_many
+from ..connection import connected
 from ..errors import MeasureError
 from ..sample import Sample, Target, Watch
 
@@ -26,20 +26,17 @@ async def broadcast(target: Target, *, receivers: int) -> Sample:
         MeasureError: the server ends a connection, or an event does not arrive.
     """
     count = max(_WARM_UP, round(30 * target.seconds))
-    opened = await connect_many(
-        receivers, target.program.port, target.wire, deflated=target.deflated
-    )
+    port, wire, deflated = target.program.port, target.wire, target.deflated
     arrived = _Arrived()
-    for connection in opened:
-        connection.on_messages = arrived
-        connection.count()
-    await arrived.wait(_WARM_UP * receivers, target, _WARM_UP)
     watch = Watch(lambda: float(target.program.ask("cpu")))
-    watch.start()
-    await arrived.wait(count * receivers, target, count)
-    watch.stop()
-    for connection in opened:
-        connection.transport.abort()
+    async with connected(receivers, port, wire, deflated=deflated) as opened:
+        for connection in opened:
+            connection.on_messages = arrived
+            connection.count()
+        await arrived.wait(_WARM_UP * receivers, target, _WARM_UP)
+        watch.start()
+        await arrived.wait(count * receivers, target, count)
+        watch.stop()
     return watch.sample(watch.measured * 1e6 / (count * receivers))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from ..connection import Connection, connect_many
+from ..connection import Connection, connected
 from ..errors import MeasureError
 from ..sample import Sample, Target, Watch
 from ..wires import payload_of
@@ -50,22 +50,20 @@ async def echo(target: Target, *, connections: int, in_flight: int, size: int = 
     Raises:
         MeasureError: the server ends a connection, or answers wrongly or not at all.
     """
-    opened = await connect_many(
-        connections, target.program.port, target.wire, deflated=target.deflated
-    )
+    port, wire, deflated = target.program.port, target.wire, target.deflated
     payload = payload_of(size)
-    await asyncio.gather(*(connection.check(payload) for connection in opened))
     watch = Watch(lambda: float(target.program.ask("cpu")))
-    watch.start()
-    event = opened[0].encode(target.wire.event("echo", payload))
-    drivers = [_Driver(connection, event, in_flight) for connection in opened]
-    await _sleep(target.seconds * _WARM_UP, opened)
-    before, began = sum(driver.answers for driver in drivers), time.perf_counter()
-    await _sleep(target.seconds, opened)
-    count, took = sum(driver.answers for driver in drivers) - before, time.perf_counter() - began
-    watch.stop()
-    for connection in opened:
-        connection.transport.abort()
+    async with connected(connections, port, wire, deflated=deflated) as opened:
+        await asyncio.gather(*(connection.check(payload) for connection in opened))
+        watch.start()
+        event = opened[0].encode(wire.event("echo", payload))
+        drivers = [_Driver(connection, event, in_flight) for connection in opened]
+        await _sleep(target.seconds * _WARM_UP, opened)
+        before, began = sum(driver.answers for driver in drivers), time.perf_counter()
+        await _sleep(target.seconds, opened)
+        count = sum(driver.answers for driver in drivers) - before
+        took = time.perf_counter() - began
+        watch.stop()
     if not count:
         raise MeasureError(f"not one echo in {took:.1f} s")
     return watch.sample(count / took)

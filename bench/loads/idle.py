@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from ..connection import connect_many
+from ..connection import connected
 from ..errors import MeasureError
 from ..sample import Sample, Target, Watch
 
@@ -25,17 +25,16 @@ async def idle(target: Target, *, connections: int) -> Sample:
         MeasureError: a connection does not open, or does not stay open.
     """
     port, wire, deflated = target.program.port, target.wire, target.deflated
-    opened = await connect_many(_WARM_UP, port, wire, deflated=deflated)
-    await asyncio.sleep(_SETTLE)
     watch = Watch(lambda: float(target.program.ask("cpu")))
-    before = target.program.ask("memory")
-    watch.start()
-    opened += await connect_many(connections, port, wire, deflated=deflated)
-    await asyncio.sleep(_SETTLE)
-    watch.stop()
-    after = target.program.ask("memory")
-    for connection in opened:
-        if connection.lost.done():
-            raise MeasureError(connection.lost.result())
-        connection.transport.abort()
+    async with connected(_WARM_UP, port, wire, deflated=deflated):
+        await asyncio.sleep(_SETTLE)
+        before = target.program.ask("memory")
+        watch.start()
+        async with connected(connections, port, wire, deflated=deflated) as opened:
+            await asyncio.sleep(_SETTLE)
+            watch.stop()
+            after = target.program.ask("memory")
+            for connection in opened:
+                if connection.lost.done():
+                    raise MeasureError(connection.lost.result())
     return watch.sample((after - before) / connections / 1024)

@@ -7,6 +7,7 @@ import contextlib
 import selectors
 import socket
 import time
+from typing import Self
 
 from ..connection import request
 from ..errors import MeasureError
@@ -18,6 +19,7 @@ __all__ = ["opening"]
 _BATCH = 300
 _AT_ONCE = 16
 _TIMEOUT = 15.0
+_GOODBYE_TIMEOUT = 2.0
 _GOODBYE = frame(CLOSE, (1000).to_bytes(2), mask=True)
 
 
@@ -36,51 +38,74 @@ def _run(target: Target) -> Sample:
     handshake = request(target.program.port, target.wire, deflated=target.deflated)
     watch = Watch(lambda: float(target.program.ask("cpu")))
     count, took = 0, 0.0
-    _close(_open(target.program.port, handshake, _BATCH))
+    with _Batch(target.program.port, handshake) as batch:
+        batch.open(_BATCH)
     while took < target.seconds:
-        watch.start()
-        began = time.perf_counter()
-        opened = _open(target.program.port, handshake, _BATCH)
-        took += time.perf_counter() - began
-        watch.stop()
-        count += len(opened)
-        _close(opened)
+        with _Batch(target.program.port, handshake) as batch:
+            watch.start()
+            began = time.perf_counter()
+            batch.open(_BATCH)
+            took += time.perf_counter() - began
+            watch.stop()
+            count += _BATCH
     return watch.sample(count / took)
 
 
-def _open(port: int, handshake: bytes, count: int) -> list[socket.socket]:
-    opened: list[socket.socket] = []
-    left = count
-    deadline = time.monotonic() + _TIMEOUT
-    with selectors.DefaultSelector() as selector:
-        for _ in range(min(_AT_ONCE, count)):
-            _begin(selector, port)
-            left -= 1
-        while len(opened) < count:
-            ready = selector.select(1.0)
-            if not ready and time.monotonic() > deadline:
-                raise MeasureError(f"no answer to a handshake within {_TIMEOUT:.0f} s")
-            for key, events in ready:
-                sock = key.fileobj
-                assert isinstance(sock, socket.socket)
-                if events & selectors.EVENT_WRITE:
-                    _send(sock, handshake)
-                    selector.modify(sock, selectors.EVENT_READ)
-                    continue
-                selector.unregister(sock)
-                _check(sock)
-                opened.append(sock)
-                if left:
-                    _begin(selector, port)
-                    left -= 1
-    return opened
+class _Batch:
+    """Some connections, closed at the end as a client closes them.
 
+    A server that is cut off would write an error to its log, which takes it time.
+    """
 
-def _begin(selector: selectors.BaseSelector, port: int) -> None:
-    sock = socket.socket()
-    sock.setblocking(False)
-    sock.connect_ex(("127.0.0.1", port))
-    selector.register(sock, selectors.EVENT_WRITE)
+    def __init__(self, port: int, handshake: bytes) -> None:
+        self._port = port
+        self._handshake = handshake
+        self._sockets: list[socket.socket] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        for sock in self._sockets:
+            with contextlib.suppress(OSError):
+                sock.send(_GOODBYE)
+        for sock in self._sockets:
+            sock.settimeout(_GOODBYE_TIMEOUT)
+            with contextlib.suppress(OSError):
+                while sock.recv(4096):
+                    pass
+            sock.close()
+
+    def open(self, count: int) -> None:
+        """Open them, 16 at once."""
+        opened = 0
+        deadline = time.monotonic() + _TIMEOUT
+        with selectors.DefaultSelector() as selector:
+            for _ in range(min(_AT_ONCE, count)):
+                self._begin(selector)
+            while opened < count:
+                ready = selector.select(_TIMEOUT)
+                if not ready or time.monotonic() > deadline:
+                    raise MeasureError(f"no answer to a handshake within {_TIMEOUT:g} s")
+                for key, events in ready:
+                    sock = key.fileobj
+                    assert isinstance(sock, socket.socket)
+                    if events & selectors.EVENT_WRITE:
+                        _send(sock, self._handshake)
+                        selector.modify(sock, selectors.EVENT_READ)
+                        continue
+                    selector.unregister(sock)
+                    _check(sock)
+                    opened += 1
+                    if len(self._sockets) < count:
+                        self._begin(selector)
+
+    def _begin(self, selector: selectors.BaseSelector) -> None:
+        sock = socket.socket()
+        self._sockets.append(sock)
+        sock.setblocking(False)
+        sock.connect_ex(("127.0.0.1", self._port))
+        selector.register(sock, selectors.EVENT_WRITE)
 
 
 def _send(sock: socket.socket, handshake: bytes) -> None:
@@ -97,16 +122,3 @@ def _check(sock: socket.socket) -> None:
         raise MeasureError(f"no answer to a handshake: {exc}") from exc
     if b" 101 " not in answer[:20]:
         raise MeasureError(f"the handshake was answered with {answer[:80]!r}")
-
-
-def _close(opened: list[socket.socket]) -> None:
-    """Close them as a client does: a server that is cut off would write an error to its log."""
-    for sock in opened:
-        with contextlib.suppress(OSError):
-            sock.send(_GOODBYE)
-    for sock in opened:
-        sock.settimeout(2.0)
-        with contextlib.suppress(OSError):
-            while sock.recv(4096):
-                pass
-        sock.close()

@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Callable
 from _serve import PAYLOAD, Server, options
 from _uvicorn import serve
 from fastapi import FastAPI, WebSocket
-from zaptools.connectors import FastApiConnector
-from zaptools.core import WebSocketConnection
 
 from zaptools import EventContext, EventRegister
+from zaptools.connectors import FastApiConnector
+from zaptools.core import WebSocketConnection
 
 register = EventRegister()
 connections: dict[str, WebSocketConnection] = {}

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from _serve import Server, options
 from _uvicorn import serve
-from zaptools.asgi import AsgiApp
 
 from zaptools import EventContext, EventRegister
+from zaptools.asgi import AsgiApp
 
 register = EventRegister()
 

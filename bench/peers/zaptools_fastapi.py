@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Callable
 from _serve import Server, options
 from _uvicorn import serve
 from fastapi import FastAPI, WebSocket
-from zaptools.connectors import FastApiConnector
 
 from zaptools import EventContext, EventRegister
+from zaptools.connectors import FastApiConnector
 
 register = EventRegister()
 
