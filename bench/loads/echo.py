@@ -16,6 +16,10 @@ _WARM_UP = 0.25
 """The part of the measured time that goes before it, and is not measured."""
 
 
+_PATIENCE = 15.0
+"""Seconds that the first echo to be counted may take, however short the measured time is."""
+
+
 class _Driver:
     """Keeps one connection's events in flight.
 
@@ -60,9 +64,11 @@ async def echo(target: Target, *, connections: int, in_flight: int, size: int = 
         drivers = [_Driver(connection, event, in_flight) for connection in opened]
         await _sleep(target.seconds * _WARM_UP, opened)
         before, began = sum(driver.answers for driver in drivers), time.perf_counter()
-        await _sleep(target.seconds, opened)
-        count = sum(driver.answers for driver in drivers) - before
-        took = time.perf_counter() - began
+        count, took = 0, 0.0
+        while not count and took < _PATIENCE:
+            await _sleep(target.seconds, opened)
+            count = sum(driver.answers for driver in drivers) - before
+            took = time.perf_counter() - began
         watch.stop()
     if not count:
         raise MeasureError(f"not one echo in {took:.1f} s")

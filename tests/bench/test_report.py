@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.catalog import Row
 from bench.errors import UsageError
 from bench.report import BEGIN, END, circumstances, insert, page, summary, tables
 from bench.results import Key, Outcome, Results
@@ -29,6 +30,11 @@ def test_the_table_has_value_ratio_target_and_the_other_loop() -> None:
 def test_a_value_of_one_peer_has_no_ratio() -> None:
     (line,) = lines_of(tables(made_results()), "ZapServer | - |")
     assert line.endswith("| ZapServer | - | 11.0 KiB | - | - | ≤ 10 KiB | **no** | - |")
+
+
+def test_a_row_without_a_target_has_a_ratio_alone() -> None:
+    text = tables(made_results(), [Row("echo", "zaptools", "websockets")])
+    assert lines_of(text, "| 2.60 x (1.00-3.00) | - | - | 1.20 x |")
 
 
 def test_every_line_has_as_many_cells_as_the_head() -> None:

@@ -25,11 +25,11 @@ def outcome_of(ours: list[Sample], theirs: list[Sample]) -> Outcome:
 
 
 def test_the_ratio_is_the_median_of_the_rounds_ratios() -> None:
-    ours = [sample(100), sample(900), sample(280)]
+    ours = [sample(100), sample(1200), sample(280)]
     theirs = [sample(100), sample(300), sample(140)]
     found = compare(outcome_of(ours, theirs), ECHO, "plain", "uvloop")
     assert found is not None
-    assert (found.ratio, found.spread) == (2.0, (1.0, 3.0))  # not 280 / 140 of the medians alone
+    assert (found.ratio, found.spread) == (2.0, (1.0, 4.0))  # not 280 / 140 of the medians alone
     assert (found.ours, found.theirs) == (280, 140)
     assert found.reached is False
 
@@ -58,6 +58,12 @@ def test_a_row_about_one_peer_has_a_value() -> None:
     found = compare(made_outcome(), ALONE, "plain", "uvloop")
     assert found is not None
     assert (found.ratio, found.theirs, found.reached) == (11.0, None, False)
+
+
+def test_a_rate_of_one_peer_alone_is_compared_with_nothing() -> None:
+    found = compare(made_outcome(), Row("echo", "zaptools", None), "plain", "uvloop")
+    assert found is not None
+    assert (found.ratio, found.bound) == (260.0, False)
 
 
 def test_without_a_target_nothing_is_reached_or_not() -> None:

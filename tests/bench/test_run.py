@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from bench.catalog import PEERS, Peer, Row, choose
+from bench import run
+from bench.catalog import MEASURES, PEERS, Peer, Row, choose
 from bench.environments import ROOT, Environments
 from bench.errors import MeasureError
 from bench.results import Key
 from bench.run import Plan, Runner
+
+from .made import sample
 
 
 class FakeEnvironments(Environments):
@@ -114,3 +117,16 @@ def test_peers_serve_whose_libraries_are_here_too(name: str) -> None:
     outcome = runner.run(plan)
     assert outcome.failures == []
     assert len(outcome.samples) == 1
+
+
+def test_without_uvloop_the_generator_runs_on_asyncio(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "uvloop", None)
+    plan = Plan([Row("echo", "zaptools", None)], rounds=1, seconds=0.02, loops=("asyncio",))
+    assert Runner(Environments(), (None, None), lambda line: None).run(plan).failures == []
+
+
+def test_a_line_tells_of_others_only_where_they_can_be_seen() -> None:
+    seen = run._line(sample(1234.5, foreign=0.2), MEASURES["echo"])
+    assert seen == "1,234 echoes/s (measured 100%, generator 50% of a core, others 20%)"
+    unseen = run._line(sample(1.25, foreign=None), MEASURES["memory"])
+    assert unseen == "1.2 KiB (measured 100%, generator 50% of a core)"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench.errors import MeasureError
+from bench.loads import echo as module
 from bench.loads.echo import echo
 from bench.wires import EVENTS, payload_of
 
@@ -32,7 +33,8 @@ async def test_a_server_that_ends_a_connection_is_told() -> None:
             await echo(target, connections=1, in_flight=1)
 
 
-async def test_a_server_that_falls_silent_is_told() -> None:
+async def test_a_server_that_falls_silent_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_PATIENCE", 0.03)
     answers = [SWITCHING, text(EVENTS.event("echo", payload_of(0)))]
     async with answering(
         lambda number, data: answers[number] if number < 2 else b"", seconds=0.01

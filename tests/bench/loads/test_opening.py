@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from bench.errors import MeasureError
@@ -49,3 +51,8 @@ async def test_a_server_that_is_not_there_is_told() -> None:
         port = target.program.port
     with pytest.raises(MeasureError, match="cannot be reached"):
         await opening(Target(FakeProgram(port), EVENTS, 0.01))
+
+
+def test_a_connection_that_is_cut_off_is_told() -> None:
+    with socket.socket() as sock, pytest.raises(MeasureError, match="no answer to a handshake: "):
+        module._check(sock)  # it is not connected

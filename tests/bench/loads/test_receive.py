@@ -70,18 +70,23 @@ class TestSource:
         assert len(tcp.writes) == 5  # one after the other: not two at once
         source.connection_lost(None)
 
-    async def test_a_write_that_fills_the_buffer_is_the_last(self) -> None:
-        class Full(FakeTcp):
+    async def test_a_write_that_fills_the_buffer_is_the_last_until_it_is_empty(self) -> None:
+        class FullOnce(FakeTcp):
             def write(self, data: bytes) -> None:
                 super().write(data)
-                source.pause_writing()
+                if len(self.writes) == 1:
+                    source.pause_writing()
 
-        source, tcp = Source(), Full()
+        source, tcp = Source(), FullOnce()
         source.connection_made(tcp)
         source._open = True
         source.resume_writing()
-        await asyncio.sleep(0)
         assert len(tcp.writes) == 1
+        source.resume_writing()
+        assert len(tcp.writes) == 2
+        await asyncio.sleep(0)
+        assert len(tcp.writes) == 3  # one after the other: not two at once
+        source.connection_lost(None)
 
 
 def test_the_events_are_as_many_as_the_time_asks_for() -> None:
