@@ -20,6 +20,7 @@ from zaptools.exceptions import (
     InvalidUrlError,
     NameTakenError,
     NotConnectedError,
+    OfflineQueueFullError,
     RegistrationError,
     ReservedEventError,
     SendTimeoutError,
@@ -33,6 +34,7 @@ WORDS = [
     (CodecError("not-json", where=7, text="{", detail="no"), "not-json at byte 7: no (in '{')"),
     (CodecError("number", where="$.payload"), "number at $.payload"),
     (RegistrationError("handler", 3), "handler must be a callable, not 3"),
+    (RegistrationError("handler", len), "handler must be a plain function or a coroutine function"),
     (RegistrationError("event name", None), "event name must be a string, not None"),
     (ReservedEventError("error"), "the peer sent an event with the reserved name 'error'"),
     (ConnectionClosedError(4000, "x", "local"), "connection closed by this side, code 4000: x"),
@@ -40,6 +42,8 @@ WORDS = [
     (ConnectionClosedError(1006), "connection lost, code 1006"),
     (SendTimeoutError(1.5), "the peer read nothing for 1.5 s"),
     (NotConnectedError(), "the client is not connected"),
+    (OfflineQueueFullError(2), "the client is not connected, and 2 events wait for that already"),
+    (AlreadyConnectedError(URL, "x"), f"the client cannot connect to {URL} yet: x"),
     (AlreadyConnectedError(URL), f"the client is already connected, or connecting, to {URL}"),
     (ConnectError(URL, "no"), f"cannot connect to {URL}: no"),
     (InvalidUrlError(URL, "no"), f"cannot connect to {URL}: no"),
@@ -72,7 +76,7 @@ def test_one_tree() -> None:
         for name, value in vars(exceptions).items()
         if inspect.isclass(value) and issubclass(value, BaseException)
     ]
-    assert len(classes) == 15
+    assert len(classes) == 16
     assert all(issubclass(each, ZapError) for each in classes)
     assert {type(error) for error, _ in WORDS} == set(classes) - {ZapError}
 

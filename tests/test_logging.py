@@ -14,7 +14,7 @@ from tests.support.app import App
 from tests.support.raw import raw_client
 from zaptools import Limits
 
-LOGGERS = ["_client_core", "_opening", "client", "server", "transport"]
+LOGGERS = ["_client_core", "_client_life", "_opening", "client", "server", "transport"]
 
 
 def test_nothing_is_installed_on_import() -> None:

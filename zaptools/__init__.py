@@ -15,6 +15,7 @@ from .exceptions import (
     InvalidUrlError,
     NameTakenError,
     NotConnectedError,
+    OfflineQueueFullError,
     RegistrationError,
     ReservedEventError,
     SendTimeoutError,
@@ -24,6 +25,7 @@ from .exceptions import (
 from .handshake import Handshake, Headers
 from .limits import Limits
 from .protocol import LIFECYCLE_EVENTS, EventData, decode_event, encode_event
+from .reconnect import ReconnectPolicy
 from .registry import EventRegister, Handler
 from .rooms import BroadcastResult, ConnectionRouter, MetaTag, Room, RoomManager
 from .server import ZapServer
@@ -52,6 +54,8 @@ __all__ = [
     "MetaTag",
     "NameTakenError",
     "NotConnectedError",
+    "OfflineQueueFullError",
+    "ReconnectPolicy",
     "RegistrationError",
     "ReservedEventError",
     "Room",

@@ -10,6 +10,7 @@
         ├── ConnectionClosedError              send or close after the connection's end
         ├── SendTimeoutError (TimeoutError)    the peer did not read for too long
         ├── NotConnectedError                  a client was asked to send while not connected
+        ├── OfflineQueueFullError              as many sends as may wait for a connection do
         ├── AlreadyConnectedError              a client was asked to connect twice
         ├── ConnectError                       no connection came about
         │   ├── InvalidUrlError (ValueError)   the URL is not a WebSocket URL
@@ -39,6 +40,7 @@ __all__ = [
     "InvalidUrlError",
     "NameTakenError",
     "NotConnectedError",
+    "OfflineQueueFullError",
     "RegistrationError",
     "ReservedEventError",
     "SendTimeoutError",
@@ -103,7 +105,7 @@ class CodecError(ZapError, ValueError):
 
 
 class RegistrationError(ZapError, TypeError):
-    """A handler that cannot be called, or a name that is no string.
+    """A handler that cannot be called, or not be awaited, or a name that is no string.
 
     Attributes:
         what: ``"handler"``, ``"event name"`` or ``"room name"``.
@@ -117,6 +119,8 @@ class RegistrationError(ZapError, TypeError):
 
     def __str__(self) -> str:
         need = "a callable" if self.what == "handler" else "a string"
+        if self.what == "handler" and callable(self.value):
+            need = "a plain function or a coroutine function"
         return f"{self.what} must be {need}, not {self.value!r}"
 
 
@@ -180,18 +184,38 @@ class NotConnectedError(ZapError):
         return "the client is not connected"
 
 
+class OfflineQueueFullError(ZapError):
+    """A client that keeps what it is to send until it is connected keeps as much as it may.
+
+    Attributes:
+        limit: how many events it may keep.
+    """
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.limit = limit
+
+    def __str__(self) -> str:
+        return f"the client is not connected, and {self.limit} events wait for that already"
+
+
 class AlreadyConnectedError(ZapError):
-    """A client that is connected, or connecting, was asked to connect.
+    """A client that is connected, connecting, or not done with its last connection, was asked to
+    connect.
 
     Attributes:
         url: what it is connected to.
+        detail: what to do instead, in words, when its last connection is in the way; else empty.
     """
 
-    def __init__(self, url: str) -> None:
-        super().__init__(url)
+    def __init__(self, url: str, detail: str = "") -> None:
+        super().__init__(url, detail)
         self.url = url
+        self.detail = detail
 
     def __str__(self) -> str:
+        if self.detail:
+            return f"the client cannot connect to {self.url} yet: {self.detail}"
         return f"the client is already connected, or connecting, to {self.url}"
 
 
@@ -227,6 +251,8 @@ class HandshakeError(ConnectError):
         status: the HTTP status; None when the answer was no HTTP, or a wrong 101.
         headers: the answer's headers, names in lower case.
         body: the start of the answer's body, at most 1 KiB.
+        negotiation: whether the answer was a 101 with a subprotocol or an extension that was not
+            offered.
     """
 
     def __init__(
@@ -237,8 +263,10 @@ class HandshakeError(ConnectError):
         status: int | None = None,
         headers: dict[str, str] | None = None,
         body: bytes = b"",
+        negotiation: bool = False,
     ) -> None:
         super().__init__(url, detail)
+        self.negotiation = negotiation
         self.status = status
         self.headers = headers or {}
         self.body = body[:1024]
