@@ -13,11 +13,7 @@ from ._client_life import ClientLife, ZapClientState
 from ._closing import CloseInfo, check_close
 from ._offers import check_headers, check_subprotocols
 from ._opening import ClientTransport
-from .exceptions import (
-    ConnectError,
-    ConnectionClosedError,
-    NotConnectedError,
-)
+from .exceptions import ConnectError, ConnectionClosedError, NotConnectedError
 from .protocol import encode_event
 from .reconnect import Backoff
 
@@ -198,12 +194,14 @@ class ClientCore(ClientLife):
         if self._disconnects != disconnects:
             return False
         try:
-            if_needed = self._policy is not None
-            await self.connect(self._protocols, self._headers, if_needed=if_needed)
+            await self._connect_again()
         except ConnectError as exc:
             logger.info("%s", exc)
             return False
         return True
+
+    async def _connect_again(self) -> None:
+        await self.connect(self._protocols, self._headers, if_needed=self._policy is not None)
 
     async def send_event(
         self, event_name: str, payload: Any = None, headers: Mapping[str, Any] | None = None
