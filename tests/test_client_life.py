@@ -123,13 +123,17 @@ def refuse(status: int) -> Step:
     return script
 
 
-async def wrong_subprotocol(peer: RawPeer) -> None:
-    """Accept with a subprotocol that nobody offered."""
-    response: Response = peer.protocol.accept(peer.request)  # type: ignore[attr-defined]
-    response.headers["Sec-WebSocket-Protocol"] = "other"
-    peer.protocol.send_response(response)  # type: ignore[attr-defined]  # a server's
-    peer.flush()
-    await peer.writer.drain()
+def choose(header: str) -> Step:
+    """Accept with this choice of subprotocols."""
+
+    async def script(peer: RawPeer) -> None:
+        response: Response = peer.protocol.accept(peer.request)  # type: ignore[attr-defined]
+        response.headers["Sec-WebSocket-Protocol"] = header
+        peer.protocol.send_response(response)  # type: ignore[attr-defined]  # a server's
+        peer.flush()
+        await peer.writer.drain()
+
+    return script
 
 
 class Script:
@@ -249,6 +253,7 @@ class TestReconnecting:
             assert len(script.requests) == 3
             await client.connect()  # the application may
             assert client.is_connected and client.last_error is None
+            assert client._backoff is not None and client._backoff.attempts == 0
 
     @pytest.mark.parametrize("status", [400, 429, 500, 503])
     async def test_statuses_that_may_pass(self, status: int) -> None:
@@ -256,8 +261,9 @@ class TestReconnecting:
             await client.connect()
             await until(lambda: client.log == BEGIN + END + FAILED + BEGIN)
 
-    async def test_a_bad_subprotocol_is_fatal(self) -> None:
-        async with scripted(drop, wrong_subprotocol, stay) as (client, _):
+    @pytest.mark.parametrize("chosen", ["other", "zap, zap"])
+    async def test_a_bad_subprotocol_is_fatal(self, chosen: str) -> None:
+        async with scripted(drop, choose(chosen), stay) as (client, _):
             await client.connect(["zap"])
             await until(lambda: client.state is ERROR)
             assert isinstance(client.last_error, HandshakeError) and client.last_error.negotiation
@@ -359,7 +365,14 @@ class TestReconnecting:
 
 
 class TestDisconnecting:
-    async def test_during_the_wait(self) -> None:
+    async def test_after_another_connect_it_reconnects_again(self) -> None:
+        async with scripted(stay, drop, stay) as (client, _):
+            await client.connect()
+            await client.disconnect()
+            await client.connect()
+            await until(lambda: client.log == (BEGIN + END) * 2 + BEGIN)
+
+    async def test_during_the_wait(self, caplog: pytest.LogCaptureFixture) -> None:
         async with scripted(drop, stay, reconnect=NEVER) as (client, script):
             await client.connect()
             await until(lambda: client._reconnecting)
@@ -367,6 +380,7 @@ class TestDisconnecting:
             await within(client.disconnect())
             await within(client._reconnecting)
             assert client.log == BEGIN + END and len(script.requests) == 1
+            assert "is given up" not in caplog.text
             assert client.last_error is not None  # it tells how the connection ended
 
     async def test_before_the_wait(self) -> None:
@@ -592,6 +606,24 @@ class TestConnecting:
             with pytest.raises(ConnectError):
                 await within(waiting)
 
+    async def test_one_that_waits_for_one_that_is_cancelled_late(self) -> None:
+        gate = asyncio.Event()
+        async with scripted(stay) as (client, _):
+
+            async def changed(state: ZapClientState) -> None:
+                if state is ONLINE:
+                    await gate.wait()
+
+            client.on_connection_state_changed(changed)
+            connecting = asyncio.ensure_future(client.connect())
+            await asyncio.sleep(0)
+            waiting = asyncio.ensure_future(client.connect(if_needed=True))
+            await until(lambda: client.state is ONLINE)
+            connecting.cancel()
+            gate.set()
+            with pytest.raises(ConnectError):
+                await within(waiting)
+
     async def test_the_one_that_waits_is_cancelled(self) -> None:
         gate = asyncio.Event()
 
@@ -809,6 +841,7 @@ class TestWhatIsNoException:
             with pytest.raises(ConnectError, match="the handler of ONLINE raised Odd") as info:
                 await within(client.connect())
             assert isinstance(info.value.__cause__, Odd)
+            assert client.log[:3] == ["CONNECTING", "ONLINE", "OFFLINE"]  # told before it raised
             last = ["ERROR"] if reconnect else []
             await until(lambda: client.log == ["CONNECTING", "ONLINE", *END, *last])
             await idle()

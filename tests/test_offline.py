@@ -99,6 +99,17 @@ async def test_what_waits_goes_out_before_what_is_sent_later() -> None:
         await client.disconnect()
 
 
+async def test_a_slow_connected_handler_does_not_hold_up_what_waits() -> None:
+    async with App() as app:
+        client = ZapConsumer(app.url(), offline="queue")
+        client.on_connected(lambda event: app.gate.wait())
+        await client.send_event("echo", 1)
+        await client.connect()
+        await until(lambda: 1 in app.log)
+        app.gate.set()
+        await client.disconnect()
+
+
 @pytest.mark.parametrize("omit", [False, True])
 async def test_what_waits_is_written_as_else(omit: bool) -> None:
     texts: list[bytes] = []
