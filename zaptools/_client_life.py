@@ -87,8 +87,8 @@ class ClientLife:
 
     @property
     def _connection(self) -> WebSocketConnection | None:
-        connection = self._transport.connection if self._transport is not None else None
-        return connection if connection is not None and connection.is_open else None
+        latest = self._latest
+        return latest if latest is not None and latest.closed is None else None
 
     async def _make_way(self, if_needed: bool) -> bool:
         """Return whether to connect, once all is told of what was before."""
