@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from websockets.frames import Opcode
 
 from tests.support import MS, until, within
 from tests.support.app import App
+from tests.support.fakes import FakeTransport
 from tests.support.raw import RawPeer, raw_server
 from zaptools import (
+    CloseInfo,
     CodecError,
     Limits,
     NotConnectedError,
     OfflineQueueFullError,
+    WebSocketConnection,
     ZapClientState,
     ZapConsumer,
     ZapSubscriber,
@@ -72,6 +75,37 @@ class TestOfflineSends:
             with pytest.raises(error) as info:
                 make()
             assert words in str(info.value)
+
+
+class Gated(FakeTransport):
+    """Takes what is sent at once, and then has the sender wait."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.connection = WebSocketConnection("x", self)
+        self.gate = self.opened = asyncio.Event()
+
+    async def _send_later(self, data: bytes) -> None:
+        self.sent.append(json.loads(data))
+        await within(self.opened.wait())
+
+
+@pytest.mark.parametrize("dropped", [False, True])
+async def test_an_end_between_two_of_those_that_wait(dropped: bool) -> None:
+    sends, transport = OfflineSends("queue", 5), Gated()
+    sends.take(b"1")
+    sends.take(b"2")
+    sends.flush(cast(Any, transport))
+    await until(lambda: transport.sent == [1])
+    transport.connection.closed = CloseInfo(1006)
+    if dropped:
+        assert sends.drop() == 2
+        sends.take(b"3")
+    transport.opened.set()
+    assert sends._flushing is not None
+    await within(sends._flushing)
+    assert list(sends.waiting) == ([b"3"] if dropped else [b"2"])
+    assert transport.sent == [1]
 
 
 async def test_what_waits_goes_out_before_what_is_sent_later() -> None:
