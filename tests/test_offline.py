@@ -96,7 +96,7 @@ async def test_an_end_between_two_of_those_that_wait(dropped: bool) -> None:
     sends.take(b"1")
     sends.take(b"2")
     sends.flush(cast(Any, transport))
-    await until(lambda: transport.sent == [1])
+    await until(lambda: cast("list[Any]", transport.sent) == [1])
     transport.connection.closed = CloseInfo(1006)
     if dropped:
         assert sends.drop() == 2
@@ -105,7 +105,7 @@ async def test_an_end_between_two_of_those_that_wait(dropped: bool) -> None:
     assert sends._flushing is not None
     await within(sends._flushing)
     assert list(sends.waiting) == ([b"3"] if dropped else [b"2"])
-    assert transport.sent == [1]
+    assert cast("list[Any]", transport.sent) == [1]
 
 
 async def test_what_waits_goes_out_before_what_is_sent_later() -> None:
