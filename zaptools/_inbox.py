@@ -10,15 +10,13 @@ from __future__ import annotations
 
 from typing import cast
 
-from websockets.frames import (  # type: ignore[attr-defined]  # apply_mask: in C, where built
-    CloseCode,
-    Frame,
-    Opcode,
-    apply_mask,
-)
+from websockets import frames
+from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import Protocol, Side, State
 
 __all__ = ["Inbox", "split_head"]
+
+apply_mask = getattr(frames, "apply_mask")  # noqa: B009  # not exported; in C, where built
 
 _TEXT_FRAME = 0x81
 """The first byte of a text frame: final, no extension's bits (RFC 6455, section 5.2)."""

@@ -7,11 +7,8 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Awaitable
 
-from websockets.frames import (  # type: ignore[attr-defined]  # apply_mask: in C, where built
-    Frame,
-    Opcode,
-    apply_mask,
-)
+from websockets import frames
+from websockets.frames import Frame, Opcode
 from websockets.protocol import SEND_EOF, Protocol, Side
 
 from .connection import WebSocketConnection
@@ -19,6 +16,8 @@ from .exceptions import ConnectionClosedError, SendTimeoutError
 from .limits import Limits
 
 __all__ = ["Outbox", "flush_all", "text_frame"]
+
+apply_mask = getattr(frames, "apply_mask")  # noqa: B009  # not exported; in C, where built
 
 
 _HEADERS = [bytes((0x81, size)) for size in range(126)]
