@@ -11,7 +11,7 @@ from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFact
 from websockets.frames import Opcode
 from websockets.server import ServerProtocol
 
-from tests.support import until, within
+from tests.support import MS, until, within
 from tests.support.app import App
 from tests.support.fakes import FakeTransport
 from tests.support.raw import raw_client
@@ -266,3 +266,47 @@ async def test_a_peer_that_does_not_read_misses_what_is_sent_and_the_others_get_
         result = await app.broadcast("a", ["caught up"])
         assert not result.failed
         assert (await stuck.text())["payload"] == ["caught up"]
+
+
+class Bounded(FakeTransport):
+    """A framework's transport whose peer does not read; like each, it bounds its own waiting."""
+
+    def __init__(self, timeout: float) -> None:
+        super().__init__()
+        self._timeout = timeout
+
+    def send(self, data: bytes) -> Any:
+        return self._send(data)
+
+    async def _send(self, data: bytes) -> None:
+        try:
+            async with asyncio.timeout(self._timeout):
+                await asyncio.Event().wait()
+        except TimeoutError:
+            raise SendTimeoutError(self._timeout) from None
+
+
+async def test_those_who_do_not_read_give_up_at_the_same_time() -> None:
+    """The broadcast takes as long as the longest of their bounds, not as their sum."""
+    members = [connection(Bounded(20 * MS)) for _ in range(200)]
+    reader = connection()
+    result = await within(broadcast([*members, reader], "a"), 2000 * MS)  # one by one: 4000
+    assert result.sent == [reader] and len(sent(reader)) == 1
+    assert set(result.failed) == set(members)
+    assert {type(error) for error in result.failed.values()} == {SendTimeoutError}
+
+
+async def test_a_broadcast_does_not_overtake_a_send_that_waits() -> None:
+    tcp = FakeTcp()
+    member = shell(tcp)
+    assert member.connection is not None
+    member.pause_writing()
+    waiting = asyncio.ensure_future(member.connection.send("first"))
+    await asyncio.sleep(0)
+    result = await within(broadcast([member.connection], "second"))
+    assert result.sent == [member.connection] and not waiting.done()
+    member.resume_writing()
+    await within(waiting)
+    await asyncio.sleep(0)
+    written = b"".join(tcp.writes)  # type: ignore[arg-type]  # all bytes
+    assert written.index(b"first") < written.index(b"second")

@@ -329,6 +329,23 @@ async def test_disconnecting_when_told_of_connecting() -> None:
         await client.disconnect()
 
 
+async def test_a_kind_of_client_that_fails_to_tell() -> None:
+    """Whose `connect` failed is not connected."""
+
+    class Failing(Client):
+        async def _tell_state(self, state: ZapClientState) -> None:
+            await super()._tell_state(state)
+            if state is ZapClientState.ONLINE:
+                raise RuntimeError
+
+    async with App() as app:
+        client = Failing(app.url())
+        with pytest.raises(ConnectError, match="ONLINE raised RuntimeError"):
+            await within(client.connect())
+        assert client.log == ["CONNECTING", "ONLINE", "OFFLINE", "disconnected"]
+        await until(lambda: app.ends and not app.connections)
+
+
 @pytest.mark.parametrize("code", [1005, 999, 2000])
 async def test_codes_that_no_frame_may_carry(code: int) -> None:
     async with App() as app:

@@ -21,6 +21,7 @@ from zaptools.exceptions import (
     NameTakenError,
     NoRequestError,
     NotConnectedError,
+    OfflineQueueFullError,
     PayloadError,
     RegistrationError,
     ReservedEventError,
@@ -36,6 +37,7 @@ WORDS = [
     (CodecError("not-json", where=7, text="{", detail="no"), "not-json at byte 7: no (in '{')"),
     (CodecError("number", where="$.payload"), "number at $.payload"),
     (RegistrationError("handler", 3), "handler must be a callable, not 3"),
+    (RegistrationError("handler", len), "handler must be a plain function or a coroutine function"),
     (RegistrationError("event name", None), "event name must be a string, not None"),
     (RegistrationError("handler", print, "no"), "handler print: no"),
     (RegistrationError("handler", ..., "no"), "handler Ellipsis: no"),
@@ -47,6 +49,8 @@ WORDS = [
     (ConnectionClosedError(1006), "connection lost, code 1006"),
     (SendTimeoutError(1.5), "the peer read nothing for 1.5 s"),
     (NotConnectedError(), "the client is not connected"),
+    (OfflineQueueFullError(2), "the client is not connected, and 2 events wait for that already"),
+    (AlreadyConnectedError(URL, "x"), f"the client cannot connect to {URL} yet: x"),
     (AlreadyConnectedError(URL), f"the client is already connected, or connecting, to {URL}"),
     (ConnectError(URL, "no"), f"cannot connect to {URL}: no"),
     (InvalidUrlError(URL, "no"), f"cannot connect to {URL}: no"),
@@ -80,7 +84,7 @@ def test_one_tree() -> None:
         for name, value in vars(exceptions).items()
         if inspect.isclass(value) and issubclass(value, BaseException)
     ]
-    assert len(classes) == 18
+    assert len(classes) == 19
     assert all(issubclass(each, ZapError) for each in classes)
     assert {type(error) for error, _ in WORDS} == set(classes) - {ZapError}
 
@@ -103,3 +107,15 @@ def test_long_text_is_clipped() -> None:
     assert len(CodecError("not-json", text="x" * 1000).text) == 81
     assert len(PayloadError("a", "$", "x" * 1000).reason) == 201
     assert len(HandshakeError(URL, "", body=b"x" * 5000).body) == 1024
+
+
+@pytest.mark.parametrize("text", ["a" * 1_000_000, "ü" * 300])
+def test_what_a_peer_sent_is_cut_off(text: str) -> None:
+    error = CodecError("duplicate-key", where=f"$.{text}", text=text, detail=text)
+    assert error.where == f"$.{text}"[:200] + "…"
+    assert len(str(error)) < 600
+
+
+def test_what_is_short_is_whole() -> None:
+    path = "$." + "a" * 198
+    assert CodecError("number", where=path).where == path

@@ -25,6 +25,7 @@ PARTS = {
     "connection": {"new_id"},
     "exceptions": {"CloseSide"},
     "protocol": {"MAX_DEPTH"},
+    "reconnect": {"Backoff", "is_fatal"},
     "registry": {"HandlerBook"},
     "handshake": {"NO_HANDSHAKE", "choose_subprotocol", "header_block"},
     "testing": {"TestClient"},

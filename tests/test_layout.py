@@ -7,8 +7,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 
-# Peers and scenarios are run by whole runs of the matrix, and errors.py only names errors.
-WITHOUT = ("interop/peers/", "interop/scenarios/", "interop/errors.py")
+# Peers and scenarios are run by whole runs of the matrix, the benchmark's peers by the tests of its
+# loads, and errors.py only names errors.
+WITHOUT = (
+    "interop/peers/",
+    "interop/scenarios/",
+    "interop/errors.py",
+    "bench/peers/",
+    "bench/errors.py",
+)
 
 # Tests of the whole, which no one module has.
 WHOLE = {"tests/test_layout.py", "tests/test_readme.py", "tests/test_exports.py",
@@ -19,7 +26,11 @@ WHOLE = {"tests/test_layout.py", "tests/test_readme.py", "tests/test_exports.py"
 def expected() -> set[str]:
     """Return the test file of each module: ``zaptools/_a.py`` has ``tests/test_a.py``."""
     files = set()
-    for module in [*ROOT.glob("zaptools/**/*.py"), *ROOT.glob("interop/**/*.py")]:
+    for module in (
+        *ROOT.glob("zaptools/**/*.py"),
+        *ROOT.glob("interop/**/*.py"),
+        *ROOT.glob("bench/**/*.py"),
+    ):
         name = module.relative_to(ROOT).as_posix()
         if module.stem.startswith("__") or name.startswith(WITHOUT):
             continue

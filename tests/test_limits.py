@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from typing import Any
 
 import pytest
 
@@ -33,3 +35,47 @@ def test_each_is_described() -> None:
 def test_negative(field: str) -> None:
     with pytest.raises(ValueError, match=field):
         Limits(**{field: -1})
+
+
+FIELDS = [field.name for field in dataclasses.fields(Limits)]
+COUNTS = ["message_bytes", "queue_events", "queue_bytes", "write_bytes", "backlog_bytes"]
+NEVER_NONE = COUNTS[1:]
+POSITIVE = ["message_bytes", "ping_interval", "ping_timeout", "open_timeout"]
+
+
+@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("value", [True, "20", b"1", [1], 1j, object()])
+def test_no_numbers(field: str, value: Any) -> None:
+    with pytest.raises(TypeError, match=f"{field} must be a"):
+        Limits(**{field: value})
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_none(field: str) -> None:
+    if field in NEVER_NONE:
+        with pytest.raises(TypeError, match=f"{field} must be an integer, not None"):
+            Limits(**{field: None})
+    else:
+        assert getattr(Limits(**{field: None}), field) is None
+
+
+@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 0.5])
+def test_fractions(field: str, value: float) -> None:
+    if field in COUNTS:
+        with pytest.raises(TypeError, match=f"{field} must be an integer"):
+            Limits(**{field: value})
+    elif math.isfinite(value):
+        assert getattr(Limits(**{field: value}), field) == value
+    else:
+        with pytest.raises(ValueError, match=f"{field} must be finite"):
+            Limits(**{field: value})
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_zero(field: str) -> None:
+    if field in POSITIVE:
+        with pytest.raises(ValueError, match=f"{field} cannot be 0"):
+            Limits(**{field: 0})
+    else:
+        assert getattr(Limits(**{field: 0}), field) == 0

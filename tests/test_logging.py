@@ -14,7 +14,7 @@ from tests.support.app import App
 from tests.support.raw import raw_client
 from zaptools import Limits
 
-LOGGERS = ["_client_core", "_opening", "client", "server", "transport"]
+LOGGERS = ["_client_core", "_client_life", "_opening", "client", "server", "transport"]
 
 
 def test_nothing_is_installed_on_import() -> None:
@@ -55,3 +55,17 @@ async def test_names_of_events_at_debug(caplog: pytest.LogCaptureFixture) -> Non
             peer.event("echo")
             await peer.text()
     assert "no handler for the event 'nobody'" in caplog.text
+
+
+async def test_what_a_peer_sends_does_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    long = "x" * 30_000
+    with caplog.at_level(logging.INFO):
+        async with App() as app, raw_client(app.port) as peer:
+            app._book.lifecycle.pop("error")
+            app.on_any_event(lambda ctx: 1 / 0)
+            peer.send(f'{{"eventName":"a","payload":{{"{long}":1,"{long}":2}}}}')
+            peer.event(long)
+            peer.event("echo")
+            await peer.text()
+    messages = [record.getMessage() for record in caplog.records if "x" * 100 in str(record.args)]
+    assert len(messages) == 2 and all(len(message) < 400 for message in messages)

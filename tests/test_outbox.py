@@ -6,15 +6,18 @@ import asyncio
 from typing import Any
 
 import pytest
+from websockets.client import ClientProtocol
 from websockets.frames import Frame, Opcode
-from websockets.protocol import SEND_EOF, Side
+from websockets.protocol import SEND_EOF, State
 from websockets.server import ServerProtocol
+from websockets.uri import parse_uri
 
 from tests.support import MS, within
+from tests.support.fakes import FakeTransport
 from tests.support.tcp import FakeTcp
-from zaptools import Limits
+from zaptools import CloseInfo, Limits, WebSocketConnection
 from zaptools._outbox import Outbox, flush_all, text_frame
-from zaptools.exceptions import SendTimeoutError
+from zaptools.exceptions import ConnectionClosedError, SendTimeoutError
 
 
 def outbox(tcp: FakeTcp, **limits: Any) -> Outbox:
@@ -152,7 +155,7 @@ async def test_a_connection_that_masks_frames_a_broadcast_itself() -> None:
     tcp = FakeTcp()
     box = outbox(tcp)
     box._plain = False
-    box._protocol.side = Side.CLIENT
+    box._masks = True
     unflushed: list[Outbox] = []
     box.offer(b"a", text_frame(b"a"), unflushed)
     assert unflushed == []
@@ -189,3 +192,194 @@ async def test_a_broadcast_does_not_wait_for_a_peer_that_does_not_read() -> None
     offer()  # what is unsent counts only while the peer does not read
     box.flush()
     assert b"".join(tcp.writes) == text_frame(text) * 3  # type: ignore[arg-type]  # all bytes
+
+
+def letters(tcp: FakeTcp) -> str:
+    """What was written, of texts of one letter each."""
+    written = b"".join(tcp.writes)  # type: ignore[arg-type]  # all bytes
+    assert len(written) % 3 == 0
+    return "".join(chr(byte) for byte in written[2::3])
+
+
+def sending(box: Outbox, text: bytes) -> asyncio.Future[None]:
+    waiting = box.send(text)
+    assert waiting is not None
+    return asyncio.ensure_future(waiting)
+
+
+async def test_nobody_overtakes_who_waits() -> None:
+    tcp = FakeTcp()
+    box = outbox(tcp)
+    box.pause()
+    waiting = [sending(box, text) for text in (b"a", b"b")]
+    await asyncio.sleep(0)
+    assert box.offer(b"c", text_frame(b"c"), []) is False
+    waiting.append(sending(box, b"d"))
+    await asyncio.sleep(0)
+    box.resume()
+    assert box.send(b"e") is None
+    await within(asyncio.gather(*waiting))
+    box.flush()
+    assert letters(tcp) == "abcde"
+
+
+async def test_who_waits_goes_on_no_further_than_the_buffer() -> None:
+    class Full(FakeTcp):
+        def write(self, data: Any) -> None:
+            super().write(data)
+            box.pause()
+
+    tcp = Full()
+    box = outbox(tcp, write_bytes=0)
+    box.pause()
+    waiting = [sending(box, text) for text in (b"a", b"b", b"c")]
+    await asyncio.sleep(0)
+    for count in (1, 2, 3):
+        box.resume()
+        await asyncio.sleep(0)
+        assert letters(tcp) == "abc"[:count]
+        assert [each.done() for each in waiting].count(True) == count
+        late = sending(box, b"z")
+        await asyncio.sleep(0)
+        late.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await late
+    assert not box._line and box._line_bytes == 0
+
+
+async def test_who_gives_up_leaves_nothing_behind() -> None:
+    tcp = FakeTcp()
+    box = outbox(tcp, send_timeout=5 * MS)
+    box.pause()
+    cancelled, late = sending(box, b"a"), sending(box, b"b")
+    await asyncio.sleep(0)
+    cancelled.cancel()
+    with pytest.raises(SendTimeoutError):
+        await within(late)
+    assert cancelled.cancelled() and box._line_bytes == 0
+    box.resume()
+    box.flush()
+    assert tcp.writes == []
+
+
+async def test_the_moment_decides_once() -> None:
+    """What was written is never reported as given up."""
+    tcp = FakeTcp()
+    box = outbox(tcp)
+    box.pause()
+    waiting = sending(box, b"a")
+    await asyncio.sleep(0)
+    (sent,) = box._line or ()
+    assert isinstance(sent, asyncio.Future)
+    box.resume()
+    box._give_up(sent, 1)
+    await within(waiting)
+    box.flush()
+    assert letters(tcp) == "a"
+
+
+async def test_cancelled_as_it_failed() -> None:
+    box = outbox(FakeTcp())
+    box.pause()
+    waiting = sending(box, b"a")
+    await asyncio.sleep(0)
+    (sent,) = box._line or ()
+    assert isinstance(sent, asyncio.Future)
+    box._give_up(sent, 1)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+
+async def test_the_end_reaches_all_who_wait() -> None:
+    tcp = FakeTcp()
+    box = outbox(tcp)
+    connection = WebSocketConnection("x", FakeTransport())
+    box.open(connection)
+    box.pause()
+    waiting = [sending(box, text) for text in (b"a", b"b")]
+    not_begun = box.send(b"c")
+    assert not_begun is not None
+    await asyncio.sleep(0)
+    assert box.offer(b"d", text_frame(b"d"), []) is False
+    connection.closed = CloseInfo(4000, "", "local")
+    box.resume()
+    for each in (*waiting, not_begun):
+        with pytest.raises(ConnectionClosedError):
+            await within(each)
+    box.write([b"\x88"])
+    assert b"".join(tcp.writes) == b"\x81\x01d\x88"  # type: ignore[arg-type]  # all bytes
+
+
+async def test_what_waits_counts_as_unsent() -> None:
+    tcp = FakeTcp()
+    box = outbox(tcp, backlog_bytes=10)
+    box.pause()
+    waiting = sending(box, b"x" * 11)
+    await asyncio.sleep(0)
+    with pytest.raises(SendTimeoutError):
+        box.offer(b"a", text_frame(b"a"), [])
+    box.resume()
+    await within(waiting)
+
+
+async def test_held_until_released() -> None:
+    tcp = FakeTcp()
+    box = outbox(tcp)
+    box.hold()
+    box.send(b"a")
+    await asyncio.sleep(0)
+    assert tcp.writes == []
+    box.send(b"b")
+    box.release()
+    assert letters(tcp) == "ab"
+    box.hold()
+    box.release()
+    box.send(b"c")
+    await asyncio.sleep(0)
+    assert letters(tcp) == "abc"
+
+
+@pytest.mark.parametrize("size", [0, 125, 126, 65535, 65536])
+async def test_a_clients_frame(size: int) -> None:
+    tcp = FakeTcp()
+    box = Outbox(tcp, ClientProtocol(parse_uri("ws://x/")), Limits())
+    box.open(WebSocketConnection("x", FakeTransport()))
+    box.send(b"x" * size)
+    box.flush()
+    server = ServerProtocol(max_size=None)
+    server.state = State.OPEN
+    server.parser = server.parse()
+    next(server.parser)
+    server.receive_data(b"".join(tcp.writes))  # type: ignore[arg-type]  # all bytes
+    (frame,) = server.events_received()
+    assert isinstance(frame, Frame) and frame.opcode is Opcode.TEXT and frame.fin
+    assert frame.data == b"x" * size
+
+
+async def test_a_backlog_is_bounded_though_the_socket_says_nothing() -> None:
+    """As uvloop's TLS transport, which says that its buffer is empty."""
+    tcp = FakeTcp()
+    box = outbox(tcp, backlog_bytes=100)
+    box.pause()
+    with pytest.raises(SendTimeoutError):
+        for _ in range(1000):
+            box.offer(b"x" * 10, text_frame(b"x" * 10), [])
+    assert tcp.writes == [] and box._line_bytes == 110
+
+
+async def test_who_awaits_late_or_is_cancelled_first() -> None:
+    tcp = FakeTcp()
+    box = outbox(tcp)
+    box.pause()
+    late = box.send(b"b")
+    cancelled = sending(box, b"a")
+    await asyncio.sleep(0)
+    cancelled.cancel()
+    box.resume()
+    assert late is not None
+    await within(late)
+    with pytest.raises(asyncio.CancelledError):
+        await cancelled
+    box.flush()
+    assert letters(tcp) == "b"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import re
@@ -50,6 +51,49 @@ class TestLife:
         server = ZapServer()
         assert (server.host, server.port, server.path) == ("127.0.0.1", 8000, "/")
         assert server.limits == Limits() and not server.connections
+
+    @pytest.mark.parametrize(
+        ("options", "words"),
+        [
+            ({"host": None}, "a host is a string, unlike None"),
+            ({"port": "80"}, "a port is an integer, unlike '80'"),
+            ({"port": True}, "a port is an integer, unlike True"),
+            ({"port": 8.0}, "a port is an integer, unlike 8.0"),
+            ({"port": -1}, "a port is one of 0 to 65535, unlike -1"),
+            ({"port": 65536}, "a port is one of 0 to 65535"),
+            ({"path": b"/"}, "a path is a string, unlike b'/'"),
+            ({"path": ""}, "a path begins with '/', unlike ''"),
+            ({"path": "ws"}, "a path begins with '/'"),
+            ({"path": "/ws?x=1"}, "a path has no query"),
+            ({"path": "/ws#x"}, "a path has no fragment"),
+            ({"path": "/größe"}, "a path is as a request has it"),
+            ({"path": "/a b"}, "a path is as a request has it"),
+            ({"path": "/a\n"}, "a path is as a request has it"),
+        ],
+    )
+    def test_arguments_that_no_server_has(self, options: Any, words: str) -> None:
+        with pytest.raises((TypeError, ValueError), match=re.escape(words)):
+            ZapServer(**options)
+
+    @pytest.mark.parametrize("path", ["/", "/a/b", "/a%20b", "/~x;y=1"])
+    def test_paths(self, path: str) -> None:
+        assert ZapServer(path=path).path == path
+
+    async def test_a_port_that_is_taken(self) -> None:
+        async with ZapServer(port=0) as server:
+            other = ZapServer(port=server.port)
+            with pytest.raises(OSError, match=f"127.0.0.1:{server.port}: .*in use") as info:
+                await other.start()
+            assert info.value.errno == errno.EADDRINUSE
+        await other.start()
+        await other.close()
+
+    @pytest.mark.parametrize("host", ["192.0.2.1", ".invalid", "a\0b"])
+    async def test_a_host_that_is_not_here(self, host: str) -> None:
+        server = ZapServer(host, 0)
+        for _ in range(2):
+            with pytest.raises(OSError, match=r"cannot listen on .*:0: "):
+                await server.start()
 
     async def test_starting_twice(self) -> None:
         async with ZapServer(port=0) as server:
@@ -120,19 +164,12 @@ class TestLife:
                 await peer.text()
             await app.close()
 
-    async def test_a_port_that_is_taken(self) -> None:
-        async with ZapServer(port=0) as server:
-            with pytest.raises(OSError):
-                await ZapServer(port=server.port).start()
-
     async def test_sharing_a_port(self) -> None:
         async with ZapServer(port=0, reuse_port=True, backlog=1) as one:
             async with ZapServer(port=one.port, reuse_port=True) as other:
                 assert other.port == one.port
 
     def test_arguments(self) -> None:
-        with pytest.raises(ValueError, match="path"):
-            ZapServer(path="ws")
         with pytest.raises(ValueError, match="compression"):
             ZapServer(compression="gzip")  # type: ignore[arg-type]  # that is the point
 

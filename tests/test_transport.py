@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import tracemalloc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,11 +13,18 @@ import pytest
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from websockets.frames import Frame, Opcode
 
-from tests.support import MS, until, within
+from tests.support import MS, tls, until, within
 from tests.support.app import App
 from tests.support.raw import RawPeer, raw_client
 from zaptools import CloseInfo, CodecError, ConnectionClosedError, EventContext, Limits
 from zaptools.exceptions import SendTimeoutError
+
+
+@pytest.fixture(autouse=True, params=["tcp", "tls"])
+def wire(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """What each test's connections run over."""
+    monkeypatch.setattr(tls, "everywhere", request.param == "tls")
+    return request.param
 
 
 @asynccontextmanager
@@ -146,6 +154,25 @@ class TestFaults:
                 assert (await peer.closed()).code == 1009
             await still_works(app)
 
+    @pytest.mark.parametrize("fragments", [1, 2])
+    async def test_a_bomb(self, fragments: int) -> None:
+        """200 kB that would be 200 MB: no more than the limit of it is ever inflated."""
+        text = b"x" * 200_000_000
+        async with App(compression="deflate") as app:
+            extensions = [ClientPerMessageDeflateFactory()]
+            async with raw_client(app.port, extensions=extensions) as peer:
+                peer.protocol.send_text(text, fin=fragments == 1)
+                del text
+                peer.flush()
+                tracemalloc.start()
+                try:
+                    assert (await peer.closed()).code == 1009
+                    assert tracemalloc.get_traced_memory()[1] < 20_000_000
+                finally:
+                    tracemalloc.stop()
+            assert (await gone(app))[::2] == (1009, "local")
+            await still_works(app)
+
     async def test_exactly_as_big_as_allowed(self) -> None:
         text = '{"eventName":"echo","payload":"%s"}'
         async with served(message_bytes=1000) as (_, peer):
@@ -171,8 +198,8 @@ class TestFaults:
     async def test_invalid_utf8_before_a_close(self) -> None:
         async with served() as (app, peer):
             peer.send(b'{"eventName":"\xff"}', close=1000)
-            assert (await peer.closed()).code == 1000
-            assert app.log[:1] == ["connected"]
+            assert (await peer.closed()).code == 1007
+            assert (await gone(app))[::2] == (1007, "local")
 
     async def test_protocol_error(self) -> None:
         async with served() as (app, peer):
@@ -256,6 +283,57 @@ class TestBackpressure:
             assert app.log[1:] == list(range(total))
             assert not app.shell._read_paused
 
+    async def test_a_message_counts_whole_whatever_the_reads_bring(self) -> None:
+        async with served(queue_bytes=500_000, queue_events=10**6) as (app, peer):
+            for _ in range(3):
+                peer.event("gate", "x" * 400_000)
+            await until(lambda: app.shell._read_paused)
+            assert len(app.shell._dispatcher) < 3
+            app.gate.set()
+            for _ in range(3):
+                assert len((await peer.text())["payload"]) == 400_000
+
+    async def test_what_is_held_counts_as_it_is_once_inflated(self) -> None:
+        """200 messages of 100 kB fit in one read; they are inflated a few at a time."""
+        count, payload = 200, "x" * 100_000
+        limits = Limits(queue_bytes=1_000_000, queue_events=10**6)
+        async with App(compression="deflate", limits=limits) as app:
+            extensions = [ClientPerMessageDeflateFactory()]
+            async with raw_client(app.port, extensions=extensions) as peer:
+                texts = [
+                    f'{{"eventName":"gate","payload":["{payload}",{n}]}}' for n in range(count)
+                ]
+                peer.send(*texts, close=4000)
+                await until(lambda: app.shell._read_paused)
+                await asyncio.sleep(5 * MS)  # were reading not paused, all would come in this time
+                assert 9 <= len(app.shell._dispatcher) < 60
+                assert app.shell._inbox.pieces
+                app.gate.set()
+                for number in range(count):
+                    assert (await peer.text())["payload"][1] == number
+                assert (await peer.closed()).code == 4000
+                assert await gone(app) == CloseInfo(4000, "", "remote")
+
+    @pytest.mark.parametrize("how", ["close", "drop"])
+    async def test_an_end_while_what_came_is_not_inflated(self, how: str) -> None:
+        limits = Limits(queue_bytes=1000)
+        async with App(compression="deflate", limits=limits) as app:
+            extensions = [ClientPerMessageDeflateFactory()]
+            async with raw_client(app.port, extensions=extensions) as peer:
+                text = f'{{"eventName":"gate","payload":"{"x" * 100_000}"}}'
+                peer.send(*[text] * 200)
+                await until(lambda: app.shell._read_paused and app.shell._inbox.pieces)
+                if how == "close":
+                    closing = asyncio.create_task(app.seen[0].close(4001))
+                    assert (await peer.closed()).code == 4001
+                    await within(closing)
+                else:
+                    app.shell._tcp.abort()
+                app.gate.set()
+                ended = await gone(app)
+                assert ended.code == (4001 if how == "close" else 1006)
+                await until(lambda: not app._shells)
+
     async def test_by_bytes(self) -> None:
         async with served(queue_bytes=1000, queue_events=10**6) as (app, peer):
             peer.event("gate", "x" * 5000)
@@ -269,7 +347,7 @@ class TestBackpressure:
             app.on_event("flood", flood)
             narrow(app)
             peer.event("flood", 200)
-            await until(lambda: app.shell._outbox._waiter is not None)
+            await until(lambda: app.shell._outbox._paused)
             assert app.seen[0].state.sent < 200
             numbers = [(await peer.text())["payload"][0] for _ in range(200)]
             assert numbers == list(range(200))
@@ -293,7 +371,7 @@ class TestBackpressure:
             app.on_event("flood", flood)
             narrow(app)
             peer.event("flood", 10**6)
-            await until(lambda: app.shell._outbox._waiter is not None)
+            await until(lambda: app.shell._outbox._paused)
             peer.drop()
             await until(lambda: "disconnected" in app.log)
             (error,) = app.errors
@@ -310,7 +388,8 @@ class TestBackpressure:
                 peer.writer.write(ping * 500)
                 await within(peer.writer.drain())
                 most = max(most, shell._tcp.get_write_buffer_size())
-            assert 1 << 16 < most < 1 << 20  # of 25 MB
+            await until(lambda: shell._outbox._pong is not None)
+            assert most < 1 << 20  # of 25 MB
             peer.writer.write(Frame(Opcode.PING, b"last").serialize(mask=True))
             peer.answers = False
             while (await peer.frame(Opcode.PONG)).data != b"last":
@@ -358,21 +437,29 @@ class TestEnding:
             assert (await peer.closed()).code == 1000
             assert app.log == ["connected", *range(50), "disconnected"]
 
-    @pytest.mark.parametrize("half_close", [False, True])
-    async def test_slow_events_before_a_close(self, half_close: bool) -> None:
+    async def test_slow_events_before_a_close(self) -> None:
         async with served() as (app, peer):
-            texts = [f'{{"eventName":"{name}","payload":1}}' for name in ("gate", "echo")]
-            peer.send(*texts, close=4000)
-            if half_close:
-                peer.writer.write_eof()
-            await until(lambda: app.shell._held is not None)
-            assert app.seen[0].is_open
-            app.gate.set()
-            assert [(await peer.text())["eventName"] for _ in range(2)] == ["gate", "echo"]
-            assert (await peer.closed()).code == 4000
-            assert await gone(app) == CloseInfo(4000, "", "remote")
-            peer.drop()
-            await until(lambda: not app._shells)
+            await self._slow_events_before_a_close(app, peer)
+
+    @pytest.mark.parametrize("wire", ["tcp"], indirect=True)  # TLS has no half-closed connection
+    async def test_slow_events_before_a_close_and_half_an_end(self, wire: str) -> None:
+        async with served() as (app, peer):
+            await self._slow_events_before_a_close(app, peer, lambda: peer.writer.write_eof())
+
+    async def _slow_events_before_a_close(
+        self, app: App, peer: RawPeer, then: Callable[[], object] = lambda: None
+    ) -> None:
+        texts = [f'{{"eventName":"{name}","payload":1}}' for name in ("gate", "echo")]
+        peer.send(*texts, close=4000)
+        then()
+        await until(lambda: app.shell._held is not None)
+        assert app.seen[0].is_open
+        app.gate.set()
+        assert [(await peer.text())["eventName"] for _ in range(2)] == ["gate", "echo"]
+        assert (await peer.closed()).code == 4000
+        assert await gone(app) == CloseInfo(4000, "", "remote")
+        peer.drop()
+        await until(lambda: not app._shells)
 
     async def test_a_close_after_a_running_handler(self) -> None:
         async with served() as (app, peer):
@@ -467,10 +554,15 @@ class TestEnding:
             app.gate.set()
             assert await gone(app) == CloseInfo(4001, "", "local")
 
-    @pytest.mark.parametrize("how", [RawPeer.drop, lambda peer: peer.writer.write_eof()])
-    async def test_lost(self, how: Callable[[RawPeer], None]) -> None:
+    @pytest.mark.parametrize("how", ["reset", "end"])
+    async def test_lost(self, how: str, wire: str) -> None:
         async with served() as (app, peer):
-            how(peer)
+            if how == "reset":
+                peer.drop()
+            elif wire == "tls":
+                peer.writer.close()
+            else:
+                peer.writer.write_eof()
             assert await gone(app) == CloseInfo(1006, "", None)
             assert app.log == ["connected", "disconnected"]
             await until(lambda: not app.connections)
@@ -500,6 +592,62 @@ class TestEnding:
             app.gate.set()
             await gone(app)
             assert app.log.count(7) == 3
+
+    @pytest.mark.parametrize("answers", [True, False])
+    @pytest.mark.parametrize("how", ["wait_for", "timeout", "cancel"])
+    async def test_closing_goes_on_though_nobody_waits(self, how: str, answers: bool) -> None:
+        """A handler that gives up waiting for the end of a closing leaves no half of one."""
+        async with served(close_timeout=100 * MS) as (app, peer):
+            peer.answers = False
+            given_up: list[str] = []
+
+            @app.on_event("leave")
+            async def leave(ctx: EventContext) -> None:
+                try:
+                    if how == "wait_for":
+                        await asyncio.wait_for(ctx.connection.close(4001, "bye"), 2 * MS)
+                    elif how == "timeout":
+                        async with asyncio.timeout(2 * MS):
+                            await ctx.connection.close(4001, "bye")
+                    else:
+                        closing = asyncio.create_task(ctx.connection.close(4001, "bye"))
+                        await asyncio.sleep(0)
+                        closing.cancel()
+                        await closing
+                except (TimeoutError, asyncio.CancelledError) as exc:
+                    given_up.append(type(exc).__name__)
+
+            peer.event("leave")
+            assert (await peer.closed()).code == 4001
+            await until(lambda: given_up)
+            if answers:
+                peer.writer.write(Frame(Opcode.CLOSE, b"\x0f\xa1bye").serialize(mask=True))
+            assert await gone(app) == CloseInfo(4001, "bye", "local")
+            await until(lambda: not app._shells)
+            assert app.log == ["connected", "disconnected"] and not app.errors
+            assert not app.connections
+
+    async def test_a_cancelled_handler_that_closes(self) -> None:
+        async with served(close_timeout=100 * MS) as (app, peer):
+            peer.answers = False
+            peer.event("close", 4001)
+            assert (await peer.closed()).code == 4001
+            app.shell.task.cancel()
+            assert await gone(app) == CloseInfo(4001, "", "local")
+            await until(lambda: not app._shells)
+            assert app.log == ["connected", "disconnected"] and not app.errors
+
+    async def test_a_handler_that_never_ends_before_a_close(self) -> None:
+        """The peer has its answer after the close timeout, and nothing is left of its socket."""
+        async with served(close_timeout=20 * MS) as (app, peer):
+            peer.send('{"eventName":"gate"}', '{"eventName":"gate"}', close=4000)
+            assert (await peer.closed()).code == 4000
+            await peer.eof()
+            await until(lambda: app.shell.lost.done())
+            assert app.log == ["connected"] and not app.seen[0].is_open
+            app.gate.set()
+            assert await gone(app) == CloseInfo(4000, "", "remote")
+            await until(lambda: not app._shells)
 
     async def test_a_peer_that_keeps_tcp_open(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("zaptools.transport._LINGER", 20 * MS)

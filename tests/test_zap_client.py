@@ -214,3 +214,20 @@ async def test_a_reader_that_gives_up_loses_nothing() -> None:
         await client.send("echo", 1)
         assert (await within(anext(client.event_stream()))).payload == 1
         await client.close()
+
+
+async def test_try_reconnect() -> None:
+    app = App()
+    await app.start()
+    client = ZapClient()
+    await client.connect(app.url(), headers={"x-key": "1"})
+    await client.close()
+    assert await client.try_reconnect(0)
+    transport: Any = client._transport
+    assert transport._headers == {"x-key": "1"}
+    await client.send("echo", 1)
+    assert (await within(anext(client.event_stream()))).payload == 1
+    await client.close()
+    await app.close()
+    assert not await client.try_reconnect(0)
+    assert (await states(client, 8))[-2:] == [CONNECTING, ERROR]

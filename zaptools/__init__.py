@@ -16,6 +16,7 @@ from .exceptions import (
     NameTakenError,
     NoRequestError,
     NotConnectedError,
+    OfflineQueueFullError,
     PayloadError,
     RegistrationError,
     ReservedEventError,
@@ -27,6 +28,7 @@ from .exceptions import (
 from .handshake import Handshake, Headers
 from .limits import Limits
 from .protocol import LIFECYCLE_EVENTS, EventData, decode_event, encode_event
+from .reconnect import ReconnectPolicy
 from .registry import CallNext, EventRegister, Handler, Middleware
 from .rooms import BroadcastResult, ConnectionRouter, MetaTag, Room, RoomManager
 from .server import ZapServer
@@ -58,7 +60,9 @@ __all__ = [
     "NameTakenError",
     "NoRequestError",
     "NotConnectedError",
+    "OfflineQueueFullError",
     "PayloadError",
+    "ReconnectPolicy",
     "RegistrationError",
     "ReservedEventError",
     "Room",

@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import enum
 import inspect
 import logging
-import ssl as ssl_module
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from ._client_life import ClientLife, ZapClientState
 from ._closing import CloseInfo, check_close
-from ._compression import Compression
 from ._exchange import Predicate, reply_headers
 from ._offers import check_headers, check_subprotocols
-from ._opening import ClientTransport, open_transport, parse_url
-from .connection import EventContext, WebSocketConnection, new_id
-from .exceptions import (
-    AlreadyConnectedError,
-    ConnectError,
-    ConnectionClosedError,
-    NotConnectedError,
-)
-from .limits import Limits
-from .protocol import EventData
-from .registry import HandlerBook
+from ._opening import ClientTransport
+from .connection import WebSocketConnection
+from .exceptions import ConnectError, ConnectionClosedError, NotConnectedError
+from .protocol import EventData, encode_event
+from .reconnect import Backoff
 
 __all__ = ["ClientCore", "ZapClientState"]
 
@@ -33,54 +25,33 @@ logger = logging.getLogger(__name__)
 logger.addHandler(logging.NullHandler())
 
 
-class ZapClientState(enum.Enum):
-    """Where a client stands. The values are those of the published Python package."""
-
-    ONLINE = 1
-    OFFLINE = 2
-    CONNECTING = 3
-    ERROR = 4
-
-
-class ClientCore:
+class ClientCore(ClientLife):
     """A client's connection, and its states.
 
     Args:
         url: ``ws://…`` or ``wss://…``.
+        reconnect: whether to connect again when a connection ends that the application did not
+            end; a policy, or True for ``ReconnectPolicy()``. Default False.
+        offline: what a send does while there is no connection: ``"raise"`` (the default) raises
+            `NotConnectedError`; ``"queue"`` keeps the event until there is one; ``"drop"`` loses
+            it and counts it in `dropped_sends`.
+        offline_limit: how many events ``"queue"`` keeps. One more raises
+            `OfflineQueueFullError`. Default 1000.
         limits: the bounds of the connection.
         compression: ``"deflate"`` offers compression to the server. Default None.
         omit_empty_headers: see `zaptools.protocol.encode_event`. Default False.
         ssl: TLS context for ``wss``. Default None: the one that Python gives a client.
 
+    Attributes:
+        last_error: why the client is not connected: the error of the last attempt, or a
+            `ConnectionClosedError` that says how the last connection ended. None while it is
+            connected, and when the application ended it.
+
     Raises:
         InvalidUrlError: the URL is not a WebSocket URL.
+        TypeError: `reconnect` is neither a policy nor a bool, or `offline_limit` no int.
+        ValueError: `offline` or `offline_limit` is out of its range.
     """
-
-    def __init__(
-        self,
-        url: str,
-        *,
-        limits: Limits | None = None,
-        compression: Compression = None,
-        omit_empty_headers: bool = False,
-        ssl: ssl_module.SSLContext | None = None,
-    ) -> None:
-        parse_url(url)
-        self.url = url
-        self.limits = limits or Limits()
-        self._compression: Compression = compression
-        self._omit_empty_headers = omit_empty_headers
-        self._ssl = ssl
-        self._state = ZapClientState.OFFLINE
-        self._transport: ClientTransport | None = None
-        self._opening: asyncio.Task[None] | None = None
-        self._online: asyncio.Future[None] | None = None
-        self._given_up = False
-        self._protocols: Sequence[str] = ()
-        self._headers: Mapping[str, str] = {}
-        self._book = HandlerBook()
-        self._book.lifecycle["connected"] = self._on_open
-        self._book.lifecycle["disconnected"] = self._on_end
 
     @property
     def current_connection_state(self) -> ZapClientState:
@@ -95,90 +66,72 @@ class ClientCore:
     @property
     def closed(self) -> CloseInfo | None:
         """How the last connection ended; None while there is one, or if there never was."""
-        connection = self._transport.connection if self._transport is not None else None
-        return connection.closed if connection is not None else None
+        return self._latest.closed if self._latest is not None else None
 
     @property
-    def _connection(self) -> WebSocketConnection | None:
-        connection = self._transport.connection if self._transport is not None else None
-        return connection if connection is not None and connection.is_open else None
+    def queued_sends(self) -> int:
+        """How many events wait for a connection."""
+        return len(self._sends.waiting)
+
+    @property
+    def dropped_sends(self) -> int:
+        """How many events were not sent and will not be: dropped for want of a connection, or
+        still waiting for one when `disconnect` was called."""
+        return self._sends.dropped
 
     async def connect(
         self,
         protocols: Sequence[str] | None = None,
         headers: Mapping[str, str] | None = None,
+        *,
+        if_needed: bool = False,
+        retry: bool = False,
     ) -> None:
         """Connect. Returns when the client is online.
 
         A client may connect again after its connection has ended; its handlers and streams stay.
+        While it waits to reconnect by itself, this connects at once, in place of that.
+
+        Called in a handler of a connection that has ended, it makes that handler the last: the
+        `disconnected` handler runs first, events that still wait are dropped. A handler of states
+        cannot await it; a task that the handler starts can.
 
         Args:
             protocols: subprotocols to offer. Default none.
             headers: headers to add to the handshake's request. Default none.
+            if_needed: whether being connected already is fine, and being about to be is waited
+                for. Default False.
+            retry: whether to try again as the client's policy says, until it gives up. Without it
+                the first failure is raised, also by a client that reconnects. Default False.
 
         Raises:
-            AlreadyConnectedError: the client is connected, or about to be.
+            AlreadyConnectedError: the client is connected, or about to be; or the handlers of its
+                last connection take longer than `Limits.close_timeout`.
             ConnectError: no connection came about; the state is `ZapClientState.ERROR` then.
             TypeError: `protocols` or `headers` are not of strings.
-            ValueError: no request may carry one of them.
+            ValueError: no request may carry one of them; or `retry` with no policy.
         """
-        if self._state in (ZapClientState.CONNECTING, ZapClientState.ONLINE):
-            raise AlreadyConnectedError(self.url)
-        self._protocols, self._headers = check_subprotocols(protocols), check_headers(headers)
-        self._state = ZapClientState.CONNECTING
-        self._transport = None
-        self._given_up = False
-        try:
-            await self._tell_state(ZapClientState.CONNECTING)
-            if self._given_up:
-                raise asyncio.CancelledError
-            self._online = asyncio.get_running_loop().create_future()
-            self._opening = asyncio.ensure_future(self._open())
-            await self._opening
-            await self._online
-        except asyncio.CancelledError:
-            await self._give_up_opening()
-            here = asyncio.current_task()
-            if here is not None and here.cancelling() > 0:
-                raise
-            raise ConnectError(self.url, "disconnect was called meanwhile") from None
-        except Exception:
-            await self._set_state(ZapClientState.ERROR)
-            raise
-        finally:
-            self._opening = None
-
-    async def _open(self) -> None:
-        def begin(transport: ClientTransport) -> None:
-            self._transport = transport  # before the first handler, which may want to send
-            connection = WebSocketConnection(
-                new_id(), transport, omit_empty_headers=self._omit_empty_headers
-            )
-            transport.begin(connection, self._book)
-
-        await open_transport(
-            self.url,
-            begin,
-            protocols=self._protocols,
-            headers=self._headers,
-            limits=self.limits,
-            compression=self._compression,
-            ssl=self._ssl,
-        )
-
-    async def _give_up_opening(self) -> None:
-        if self._opening is not None:
-            self._opening.cancel()
-        if self._transport is not None:
-            self._transport.abort()  # its end sets the state
-        else:
-            await self._set_state(ZapClientState.OFFLINE)
+        if retry and self._policy is None:
+            raise ValueError("retry needs a client with a policy: pass it reconnect=True")
+        offer = check_subprotocols(protocols), check_headers(headers)
+        if not await self._make_way(if_needed):
+            return
+        self._stop_retrying("connect was called meanwhile")
+        self._protocols, self._headers = offer
+        self._backoff = Backoff(self._policy) if self._policy is not None else None
+        self._wanted_end = False
+        self._retrying = stop = asyncio.get_running_loop().create_future()
+        await self._keep_connecting(0, stop, retry=retry)
 
     async def disconnect(self, code: int = 1000, reason: str = "") -> None:
         """Disconnect, and return when the connection has ended. No-op when there is none.
 
-        Called while `connect` is under way, it makes that raise `ConnectError`. A handler that
-        still runs a close timeout after the end is cancelled, and waited for that long once more.
+        Called while `connect` is under way, it makes that raise `ConnectError`. The client does
+        not reconnect by itself any more, nor does a `try_reconnect` that still waits. Events that
+        wait for a connection are dropped, and counted in `dropped_sends`.
+
+        A handler that still runs a close timeout after the end is cancelled, and waited for that
+        long once more.
 
         Args:
             code: the close code. Default 1000, normal closure (RFC 6455, section 7.4.1).
@@ -188,17 +141,30 @@ class ClientCore:
             ValueError: no close frame may carry this code or reason.
         """
         check_close(code, reason)
+        self._wanted_end = True
+        self._disconnects += 1
+        self._stop_retrying("disconnect was called meanwhile")
+        dropped = self._sends.drop()
+        if dropped:
+            logger.warning("%d events that waited for a connection are dropped", dropped)
         transport = self._transport
         if transport is None:
-            if self._opening is not None:
-                self._opening.cancel()
-            elif self._state is ZapClientState.CONNECTING:
-                self._given_up = True
+            await self._disconnect_early()
             return
         await transport.close(code, reason)
         await asyncio.shield(transport.lost)
         if transport.task is not asyncio.current_task():
             await self._wait_for_handlers(transport)
+
+    async def _disconnect_early(self) -> None:
+        if self._state is not ZapClientState.CONNECTING:
+            return
+        if self._opening is None:
+            self._given_up = True
+        else:
+            self._opening.cancel()
+        if self._settled is not None and self._telling is not asyncio.current_task():
+            await asyncio.wait([self._settled], timeout=self.limits.close_timeout)
 
     async def _wait_for_handlers(self, transport: ClientTransport) -> None:
         timeout = self.limits.close_timeout
@@ -212,38 +178,57 @@ class ClientCore:
     async def try_reconnect(self, period: float | timedelta) -> bool:
         """Wait, then connect once more, offering what the last `connect` offered.
 
+        A client that reconnects by itself needs no such call; if it has done so meanwhile, that
+        is fine.
+
         Args:
             period: how long to wait, in seconds or as a timedelta.
 
         Returns:
-            Whether the client is connected now.
+            Whether the client is connected now. Not if `disconnect` was called meanwhile.
+
+        Raises:
+            AlreadyConnectedError: as for `connect`.
         """
         seconds = period.total_seconds() if isinstance(period, timedelta) else period
+        disconnects = self._disconnects
         await asyncio.sleep(seconds)
+        if self._disconnects != disconnects:
+            return False
         try:
-            await self.connect(self._protocols, self._headers)
+            await self._connect_again()
         except ConnectError as exc:
             logger.info("%s", exc)
             return False
         return True
+
+    async def _connect_again(self) -> None:
+        await self.connect(self._protocols, self._headers, if_needed=self._policy is not None)
 
     async def send_event(
         self, event_name: str, payload: Any = None, headers: Mapping[str, Any] | None = None
     ) -> None:
         """Send an event; see `zaptools.connection.WebSocketConnection.send`.
 
+        What happens without a connection is the client's `offline`. Events that waited for one go
+        out first, in order, when there is one.
+
         Raises:
-            NotConnectedError: the client is not connected.
+            NotConnectedError: the client is not connected, and `offline` is ``"raise"``.
+            OfflineQueueFullError: as many events as may wait for a connection do.
             CodecError: the event cannot be written as JSON; nothing is sent.
             SendTimeoutError: the server did not read for too long; nothing of it is sent.
         """
         connection = self._connection
-        if connection is None:
-            raise NotConnectedError
+        if connection is None or self._sends.waiting:
+            self._send_offline(event_name, payload, headers)
+            return
         try:
             await connection.send(event_name, payload, headers)
         except ConnectionClosedError as exc:
-            raise NotConnectedError from exc
+            if self._sends.refuses:
+                raise NotConnectedError from exc
+            self._send_offline(event_name, payload, headers)
 
     async def request(
         self,
@@ -295,32 +280,13 @@ class ClientCore:
             raise NotConnectedError
         return connection
 
-    # The connection's life, in its dispatcher's task
-
-    async def _on_open(self, context: EventContext) -> None:
-        await self._set_state(ZapClientState.ONLINE)
-        if self._online is not None and not self._online.done():
-            self._online.set_result(None)
-        await self._tell_connected(context)
-
-    async def _on_end(self, context: EventContext) -> None:
-        await self._set_state(ZapClientState.OFFLINE)
-        await self._tell_disconnected(context)
-
-    async def _set_state(self, state: ZapClientState) -> None:
-        self._state = state
-        await self._tell_state(state)
-
-    # What a kind of client adds
-
-    async def _tell_state(self, state: ZapClientState) -> None:
-        """Tell the application about a state."""
-
-    async def _tell_connected(self, context: EventContext) -> None:
-        """Tell the application that there is a connection."""
-
-    async def _tell_disconnected(self, context: EventContext) -> None:
-        """Tell the application that the connection has ended."""
+    def _send_offline(
+        self, event_name: str, payload: Any, headers: Mapping[str, Any] | None
+    ) -> None:
+        if self._sends.refuses:
+            raise NotConnectedError
+        omit = self._omit_empty_headers
+        self._sends.take(encode_event(event_name, payload, headers, omit_empty_headers=omit))
 
 
 async def call(callback: Callable[[Any], Any], argument: Any) -> None:

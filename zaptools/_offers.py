@@ -1,11 +1,11 @@
-"""What the application adds to an opening handshake, checked before anything is sent."""
+"""What the application gives a server or a client, checked before anything is done with it."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
 
-__all__ = ["check_headers", "check_origins", "check_subprotocols"]
+__all__ = ["check_address", "check_headers", "check_origins", "check_subprotocols"]
 
 _TOKEN = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")  # RFC 9110, section 5.6.2
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -68,3 +68,22 @@ def _strings(values: Sequence[str], what: str) -> list[str]:
         if not isinstance(value, str):
             raise TypeError(f"{what} are strings, unlike {value!r}")
     return found
+
+
+def check_address(host: object, port: object, path: object) -> None:
+    """Raise TypeError or ValueError unless a server can have these."""
+    if not isinstance(host, str):
+        raise TypeError(f"a host is a string, unlike {host!r}")
+    if isinstance(port, bool) or not isinstance(port, int):
+        raise TypeError(f"a port is an integer, unlike {port!r}")
+    if not 0 <= port <= 65535:
+        raise ValueError(f"a port is one of 0 to 65535, unlike {port}")
+    if not isinstance(path, str):
+        raise TypeError(f"a path is a string, unlike {path!r}")
+    if not path.startswith("/"):
+        raise ValueError(f"a path begins with '/', unlike {path!r}")
+    for wrong, name in (("?", "query"), ("#", "fragment")):
+        if wrong in path:
+            raise ValueError(f"a path has no {name}, unlike {path!r}")
+    if not path.isascii() or not path.isprintable() or " " in path:
+        raise ValueError(f"a path is as a request has it, percent-encoded, unlike {path!r}")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 from websockets.client import ClientProtocol
-from websockets.exceptions import InvalidStatus, InvalidURI
+from websockets.exceptions import InvalidHeader, InvalidStatus, InvalidURI, NegotiationError
 from websockets.http11 import Response
 from websockets.protocol import Event
 from websockets.typing import Subprotocol
@@ -27,6 +27,8 @@ __all__ = ["ClientTransport", "open_transport", "parse_url"]
 
 logger = logging.getLogger(__name__)
 logger.addHandler(logging.NullHandler())
+
+_SUBPROTOCOL = "Sec-WebSocket-Protocol"
 
 
 def parse_url(url: str) -> WebSocketURI:
@@ -143,6 +145,15 @@ class ClientTransport(WebSocketTransport):
         )
         self._open(connection, dispatcher)
 
+    async def finish(self) -> None:
+        """In a handler of a connection that has ended: make that handler the last but one.
+
+        The ``disconnected`` handler runs now. Events that still wait for theirs are dropped.
+        """
+        assert self._dispatcher is not None
+        self._dispatcher.discard()
+        await self._dispatcher._finish()
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         protocol = cast(ClientProtocol, self._protocol)
@@ -154,21 +165,25 @@ class ClientTransport(WebSocketTransport):
         protocol.send_request(request)
         self._outbox.write(protocol.data_to_send())
 
-    def _handshake(self, events: list[Event], writes: list[bytes]) -> list[Event]:
+    def _handshake(self, events: list[Event], writes: list[bytes]) -> None:
         problem = self._protocol.handshake_exc
         if problem is not None:
             self._fail(self._handshake_error(problem))
         self._outbox.write(writes)
         if problem is not None or not events:
-            return []
+            return
         self._begin(self)
         if not self.opened.done():
             self.opened.set_result(None)
-        return events[1:]
 
     def _handshake_error(self, problem: Exception) -> HandshakeError:
         if not isinstance(problem, InvalidStatus):
-            return HandshakeError(self._url, str(problem.__cause__ or problem))
+            return HandshakeError(
+                self._url,
+                str(problem.__cause__ or problem),
+                negotiation=isinstance(problem, NegotiationError)
+                or (isinstance(problem, InvalidHeader) and problem.name == _SUBPROTOCOL),
+            )
         response: Response = problem.response
         status = response.status_code
         return HandshakeError(

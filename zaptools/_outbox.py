@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
+from collections import OrderedDict
 from collections.abc import Awaitable
 
+from websockets import frames
 from websockets.frames import Frame, Opcode
 from websockets.protocol import SEND_EOF, Protocol, Side
 
@@ -14,6 +17,15 @@ from .limits import Limits
 
 __all__ = ["Outbox", "flush_all", "text_frame"]
 
+apply_mask = getattr(frames, "apply_mask")  # noqa: B009  # not exported; in C, where built
+
+
+_HEADERS = [bytes((0x81, size)) for size in range(126)]
+
+
+def _long_header(size: int) -> bytes:
+    return b"\x81\x7e" + size.to_bytes(2) if size < 65536 else b"\x81\x7f" + size.to_bytes(8)
+
 
 def text_frame(data: bytes) -> bytes:
     """Return the frame of a text message as a server sends it without an extension.
@@ -22,18 +34,26 @@ def text_frame(data: bytes) -> bytes:
     instead of 2 µs by `websockets.frames.Frame.serialize`. It is the same for every receiver.
     """
     size = len(data)
-    if size < 126:
-        return bytes((0x81, size)) + data
-    if size < 65536:
-        return b"\x81\x7e" + size.to_bytes(2) + data
-    return b"\x81\x7f" + size.to_bytes(8) + data
+    return (_HEADERS[size] if size < 126 else _long_header(size)) + data
+
+
+def _masked_frame(data: bytes) -> bytes:
+    """Return the frame of a text message as a client sends it without an extension."""
+    size = len(data)
+    header = _HEADERS[size] if size < 126 else _long_header(size)
+    mask = secrets.token_bytes(4)  # RFC 6455, section 10.3: nobody may foresee it
+    return b"".join((b"\x81", bytes((header[1] | 128,)), header[2:], mask, apply_mask(data, mask)))
 
 
 class Outbox:
     """The way from frames to a socket.
 
-    Frames of events are joined: all that is sent before the loop's next turn leaves in one
-    write. What the protocol writes (pongs, close frames) goes out at once, behind them.
+    Frames of events are joined: all that is sent before the loop's next turn, or while the owner
+    holds the outbox, leaves in one write. What the protocol writes (pongs, close frames) goes out
+    at once, behind them.
+
+    While the peer does not read, sends wait in line, and so do the events of broadcasts: what was
+    to be sent first is always sent first.
 
     Args:
         tcp: the socket's transport.
@@ -46,14 +66,19 @@ class Outbox:
 
     __slots__ = (
         "_frames",
+        "_held",
         "_limits",
+        "_line",
+        "_line_bytes",
         "_loop",
+        "_masks",
+        "_most",
+        "_paused",
         "_plain",
         "_pong",
         "_protocol",
         "_size",
         "_tcp",
-        "_waiter",
         "connection",
     )
 
@@ -62,22 +87,28 @@ class Outbox:
         self._tcp = tcp
         self._protocol = protocol
         self._limits = limits
+        self._most = limits.write_bytes
         self._loop = asyncio.get_running_loop()
         self._plain = False
+        self._masks = protocol.side is Side.CLIENT
         self._pong: bytes | None = None
         self._frames: list[bytes] = []
         self._size = 0
-        self._waiter: asyncio.Future[None] | None = None
+        self._held = False
+        self._paused = False
+        # What waits in line: a send's future with its text, or a key of its own with a frame.
+        self._line: OrderedDict[object, bytes] | None = None
+        self._line_bytes = 0
         tcp.set_write_buffer_limits(high=limits.write_bytes)
 
     def open(self, connection: WebSocketConnection) -> None:
         """Begin: the handshake is done, and with it the choice of extensions."""
         self.connection = connection
-        self._plain = self._protocol.side is Side.SERVER and not self._protocol.extensions
+        self._plain = not self._masks and not self._protocol.extensions
 
     def send(self, data: bytes) -> Awaitable[None] | None:
         """Send one text message; see `zaptools.connection.Transport.send`."""
-        if self._waiter is not None:
+        if self._paused:
             return self._send_later(data)
         # Who sends without end gives the loop its turn with each buffer full of data. It must:
         # a socket that has failed takes what is written, and only the loop tells of its end.
@@ -95,52 +126,98 @@ class Outbox:
         Raises:
             SendTimeoutError: the peer does not read, and `Limits.backlog_bytes` wait for it.
         """
-        if self._waiter is not None:
-            unsent = self._size + self._tcp.get_write_buffer_size()
+        if self._paused:
+            # What is kept is kept here: uvloop's TLS transport says that its buffer is empty.
+            unsent = self._size + self._line_bytes + self._tcp.get_write_buffer_size()
             if unsent > self._limits.backlog_bytes:
                 raise SendTimeoutError(0)
+            self._line_up(object(), data)
+            return False
         if not self._plain:
             return self._add(data)
         if not self._frames:
             unflushed.append(self)
         self._frames.append(frame)
-        return self._is_full(len(data))
-
-    async def _send_later(self, data: bytes) -> None:
-        timeout = self._limits.send_timeout
-        try:
-            async with asyncio.timeout(timeout):
-                while self._waiter is not None:
-                    await asyncio.shield(self._waiter)
-        except TimeoutError:
-            assert timeout is not None
-            raise SendTimeoutError(timeout) from None
-        if self.connection is not None and self.connection.closed is not None:
-            raise ConnectionClosedError(*self.connection.closed)
-        self._add(data)
-
-    def _add(self, data: bytes) -> bool:
-        """Frame a text; True when that filled the buffer, which is then written."""
-        if self._plain:
-            return self._append(text_frame(data), len(data))
-        frame = Frame(Opcode.TEXT, data).serialize(
-            mask=self._protocol.side is Side.CLIENT, extensions=self._protocol.extensions
-        )
-        return self._append(frame, len(data))
-
-    def _append(self, frame: bytes, size: int) -> bool:
-        if not self._frames:
-            self._loop.call_soon(self.flush)
-        self._frames.append(frame)
-        return self._is_full(size)
-
-    def _is_full(self, more: int) -> bool:
-        """Count what was added, and write all if that is enough."""
-        self._size += more
-        if self._size <= self._limits.write_bytes:
+        self._size += len(data)
+        if self._size <= self._most:
             return False
         self.flush()
         return True
+
+    async def _send_later(self, data: bytes) -> None:
+        self._check_open()
+        if not self._paused:  # it went on before this was awaited
+            self._add(data)
+            return
+        timeout = self._limits.send_timeout
+        if timeout == 0:
+            raise SendTimeoutError(0)
+        sent: asyncio.Future[None] = self._loop.create_future()
+        timer = self._loop.call_later(timeout, self._give_up, sent, timeout) if timeout else None
+        self._line_up(sent, data)
+        try:
+            await sent
+        finally:
+            if timer is not None:
+                timer.cancel()
+            self._leave_line(sent)
+            if sent.done() and not sent.cancelled():
+                sent.exception()  # for who was cancelled at that moment, nobody else looks
+
+    def _give_up(self, sent: asyncio.Future[None], timeout: float) -> None:
+        if not sent.done():
+            self._leave_line(sent)
+            sent.set_exception(SendTimeoutError(timeout))
+
+    def _line_up(self, who: object, data: bytes) -> None:
+        if self._line is None:
+            self._line = OrderedDict()
+        self._line[who] = data
+        self._line_bytes += len(data)
+
+    def _leave_line(self, who: object) -> None:
+        if self._line is not None:
+            self._line_bytes -= len(self._line.pop(who, b""))
+
+    def _check_open(self) -> None:
+        if self.connection is not None and self.connection.closed is not None:
+            raise ConnectionClosedError(*self.connection.closed)
+
+    def _add(self, data: bytes) -> bool:
+        """Frame a text; True when that filled the buffer, which is then written."""
+        frames = self._frames
+        if not frames and not self._held:
+            self._loop.call_soon(self.flush)
+        size = len(data)
+        if self._plain:
+            if size < 126:
+                frames.append(_HEADERS[size])
+            else:
+                frames.append(_long_header(size))
+            frames.append(data)
+        elif self._protocol.extensions:
+            frame = Frame(Opcode.TEXT, data)
+            frames.append(frame.serialize(mask=self._masks, extensions=self._protocol.extensions))
+        else:
+            frames.append(_masked_frame(data))
+        self._size += size
+        if self._size <= self._most:
+            return False
+        self.flush()
+        return True
+
+    def hold(self) -> None:
+        """Keep what is sent from now on, until the owner calls `release`.
+
+        For the owner who runs handlers: this saves a call of the loop's for each batch of answers.
+        """
+        self._held = True
+
+    def release(self) -> None:
+        """Write what was sent meanwhile."""
+        self._held = False
+        if self._frames:
+            self.flush()
 
     def flush(self) -> None:
         """Write what waits to be joined."""
@@ -177,7 +254,7 @@ class Outbox:
                 self._tcp.close()
 
     def _is_unread(self) -> bool:
-        return self._tcp.get_write_buffer_size() > self._limits.write_bytes
+        return self._paused or self._tcp.get_write_buffer_size() > self._most
 
     def drop(self) -> None:
         """Forget what is not written."""
@@ -187,16 +264,30 @@ class Outbox:
 
     def pause(self) -> None:
         """Make sends wait: the peer does not read."""
-        self._waiter = self._loop.create_future()
+        self._paused = True
 
     def resume(self) -> None:
-        """Let the sends that wait go on, or find that the connection has ended."""
+        """Let the sends that wait go on in turn, or find that the connection has ended."""
+        self._paused = False
         pong, self._pong = self._pong, None
         if pong is not None and not self._tcp.is_closing():
             self._tcp.write(pong)
-        waiter, self._waiter = self._waiter, None
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
+        line = self._line
+        while line and not self._paused:
+            who, data = line.popitem(last=False)
+            self._line_bytes -= len(data)
+            if not isinstance(who, asyncio.Future):
+                self._add(data)
+            elif not who.done():
+                try:
+                    self._check_open()
+                    self._add(data)
+                except ConnectionClosedError as exc:
+                    who.set_exception(exc)
+                else:
+                    who.set_result(None)
+        if not line:
+            self._line = None
 
 
 def flush_all(outboxes: list[Outbox]) -> None:

@@ -8,7 +8,7 @@ import logging
 
 from ._tasks import ends_task
 from .connection import EventContext, WebSocketConnection
-from .exceptions import CodecError, PayloadError
+from .exceptions import CodecError, PayloadError, clip
 from .protocol import EventData
 from .registry import HandlerBook
 
@@ -36,7 +36,7 @@ async def tell_error(
     if handler is None:
         _log(connection, error, source)
         return
-    where = "a message" if source is None else f"the event {source.event_name!r}"
+    where = "a message" if source is None else f"the event {clip(source.event_name)!r}"
     text = f"An error occurred in {where}: {type(error).__name__}: {error}"
     context = EventContext(EventData("error", text), connection, error, source)
     try:
@@ -58,5 +58,5 @@ def _log(connection: WebSocketConnection, error: BaseException, source: EventDat
     elif source is None or isinstance(error, PayloadError):
         logger.warning("%s: %s", connection.id, error)
     else:
-        name = source.event_name
+        name = clip(source.event_name)
         logger.error("%s: the handler of %r failed", connection.id, name, exc_info=error)

@@ -93,6 +93,9 @@ class ZapClient(ClientCore):
         self._events = _Buffer(self._buffer_size)
         await super().connect(protocols, headers)
 
+    async def _connect_again(self) -> None:
+        await self.connect(self.url, self._protocols, self._headers)
+
     async def send(
         self, event_name: str, payload: Any = None, headers: Mapping[str, Any] | None = None
     ) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import ssl as ssl_module
 from collections.abc import Awaitable, Callable, Iterable
@@ -13,16 +14,21 @@ from typing import Any, Self, TypeAlias, TypeVar, overload
 
 from ._client_core import ClientCore, ZapClientState, call
 from ._compression import Compression
+from ._decorators import UNSET, Unset, decorator
+from ._offline import Offline
 from ._signatures import adapt, check_lifecycle
 from ._streams import Overflow, Stream, Streams
+from ._tasks import ends_task
 from ._zap_client import ZapClient
 from .connection import EventContext
 from .limits import Limits
 from .protocol import EventData
+from .reconnect import ReconnectPolicy
 from .registry import check_name
 
 __all__ = [
     "EventCallback",
+    "ReconnectPolicy",
     "Stream",
     "ZapClient",
     "ZapClientState",
@@ -37,6 +43,17 @@ EventCallback: TypeAlias = Callable[[EventData], Awaitable[Any] | Any]
 """A function of an `EventData`, sync or async. What it returns is not used."""
 
 H = TypeVar("H", bound=Callable[..., Any])
+
+
+def check_handler(handler: Any, first: str = "EventData") -> Callable[[Any], Any]:
+    """Return a handler of one argument, which is `first` in words, as it is.
+
+    Raises:
+        RegistrationError: it cannot be called so, or not be awaited: an async generator function.
+    """
+    check_lifecycle(handler, first)
+    function: Callable[[Any], Any] = handler
+    return function
 
 
 class ZapConsumer(ClientCore):
@@ -59,24 +76,9 @@ class ZapConsumer(ClientCore):
     The arguments are those of `ClientCore`.
     """
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        limits: Limits | None = None,
-        compression: Compression = None,
-        omit_empty_headers: bool = False,
-        ssl: ssl_module.SSLContext | None = None,
-    ) -> None:
-        super().__init__(
-            url,
-            limits=limits,
-            compression=compression,
-            omit_empty_headers=omit_empty_headers,
-            ssl=ssl,
-        )
-        self._lifecycle: dict[str, EventCallback] = {}
-        self._state_callback: Callable[[ZapClientState], Any] | None = None
+    _connected: EventCallback | None = None
+    _disconnected: EventCallback | None = None
+    _state_callback: Callable[[ZapClientState], Any] | None = None
 
     async def __aenter__(self) -> Self:
         await self.connect()
@@ -94,102 +96,71 @@ class ZapConsumer(ClientCore):
     def on_event(self, name: str) -> Callable[[H], H]: ...
     @overload
     def on_event(self, name: str, callback: H) -> H: ...
-    def on_event(self, name: str, callback: H | None = None) -> H | Callable[[H], H]:
+    def on_event(self, name: str, callback: H | Unset = UNSET) -> H | Callable[[H], H]:
         """Register the handler of the event `name`, in place of an earlier one.
 
         The names ``connected`` and ``disconnected`` register what `on_connected` and
         `on_disconnected` do; a server cannot fire those.
 
         Raises:
-            RegistrationError: `name` is no string, or the handler cannot be called.
+            RegistrationError: `name` is no string, or the handler cannot be called and awaited.
         """
         check_name(name)
-        if callback is None:
+        if isinstance(callback, Unset):
             return lambda function: self.on_event(name, function)
-        if name in ("connected", "disconnected"):
-            check_lifecycle(callback, "EventData")
-            self._lifecycle[name] = callback
-        else:
-            self._book.events[name] = adapt(callback, EventData)
+        if name == "connected":
+            return self.on_connected(callback)
+        if name == "disconnected":
+            return self.on_disconnected(callback)
+        self._book.events[name] = adapt(callback, EventData)
         return callback
 
-    @overload
-    def on_connected(self) -> Callable[[H], H]: ...
-    @overload
-    def on_connected(self, callback: H) -> H: ...
-    def on_connected(self, callback: H | None = None) -> H | Callable[[H], H]:
+    @decorator
+    def on_connected(self, callback: EventCallback) -> None:
         """Register what runs when there is a connection, before its first event."""
-        if callback is None:
-            return self.on_event("connected")
-        return self.on_event("connected", callback)
+        self._connected = check_handler(callback)
 
-    @overload
-    def on_disconnected(self) -> Callable[[H], H]: ...
-    @overload
-    def on_disconnected(self, callback: H) -> H: ...
-    def on_disconnected(self, callback: H | None = None) -> H | Callable[[H], H]:
+    @decorator
+    def on_disconnected(self, callback: EventCallback) -> None:
         """Register what runs once when a connection has ended; `closed` says how it did."""
-        if callback is None:
-            return self.on_event("disconnected")
-        return self.on_event("disconnected", callback)
+        self._disconnected = check_handler(callback)
 
-    @overload
-    def on_any_event(self) -> Callable[[H], H]: ...
-    @overload
-    def on_any_event(self, callback: H) -> H: ...
-    def on_any_event(self, callback: H | None = None) -> H | Callable[[H], H]:
+    @decorator
+    def on_any_event(self, callback: EventCallback) -> None:
         """Register what runs for every event, after the handler of its name."""
-        if callback is None:
-            return lambda function: self.on_any_event(function)
         self._book.any_event = adapt(callback, EventData)
-        return callback
 
-    @overload
-    def on_error(self) -> Callable[[H], H]: ...
-    @overload
-    def on_error(self, callback: H) -> H: ...
-    def on_error(self, callback: H | None = None) -> H | Callable[[H], H]:
+    @decorator
+    def on_error(self, callback: Callable[[Any], Any]) -> None:
         """Register what gets the exception when a handler raised or a message was no event.
 
         Without this handler errors are logged.
         """
-        if callback is None:
-            return lambda function: self.on_error(function)
-        check_lifecycle(callback, "exception")
-        handler: Callable[[Any], Any] = callback
+        handler = check_handler(callback, "exception")
         self._book.lifecycle["error"] = lambda context: handler(context.error)
-        return callback
 
-    @overload
-    def on_connection_state_changed(self) -> Callable[[H], H]: ...
-    @overload
-    def on_connection_state_changed(self, callback: H) -> H: ...
-    def on_connection_state_changed(self, callback: H | None = None) -> H | Callable[[H], H]:
+    @decorator
+    def on_connection_state_changed(self, callback: Callable[[ZapClientState], Any]) -> None:
         """Register what gets each `ZapClientState`, in order, before the events it allows."""
-        if callback is None:
-            return lambda function: self.on_connection_state_changed(function)
-        check_lifecycle(callback, "ZapClientState")
-        self._state_callback = callback
-        return callback
+        self._state_callback = check_handler(callback, "ZapClientState")
 
     async def _tell_state(self, state: ZapClientState) -> None:
         if self._state_callback is None:
             return
         try:
             await call(self._state_callback, state)
-        except Exception:
-            logger.exception("the handler of the state %s failed", state.name)
+        except (Exception, asyncio.CancelledError) as exc:
+            if ends_task(exc):
+                raise
+            logger.error("the handler of the state %s failed", state.name, exc_info=exc)
 
     async def _tell_connected(self, context: EventContext) -> None:
-        await self._tell("connected", context)
+        if self._connected is not None:
+            await call(self._connected, context.event_data)
 
     async def _tell_disconnected(self, context: EventContext) -> None:
-        await self._tell("disconnected", context)
-
-    async def _tell(self, name: str, context: EventContext) -> None:
-        callback = self._lifecycle.get(name)
-        if callback is not None:
-            await call(callback, context.event_data)
+        if self._disconnected is not None:
+            await call(self._disconnected, context.event_data)
 
 
 class ZapSubscriber(ClientCore):
@@ -218,6 +189,9 @@ class ZapSubscriber(ClientCore):
         *,
         buffer_size: int = 4096,
         overflow: Overflow = "raise",
+        reconnect: ReconnectPolicy | bool = False,
+        offline: Offline = "raise",
+        offline_limit: int = 1000,
         limits: Limits | None = None,
         compression: Compression = None,
         omit_empty_headers: bool = False,
@@ -225,6 +199,9 @@ class ZapSubscriber(ClientCore):
     ) -> None:
         super().__init__(
             url,
+            reconnect=reconnect,
+            offline=offline,
+            offline_limit=offline_limit,
             limits=limits,
             compression=compression,
             omit_empty_headers=omit_empty_headers,

@@ -38,6 +38,10 @@ class Transport(Protocol):
     def send(self, data: bytes) -> Awaitable[None] | None:
         """Send one text message, UTF-8. Returns None when done, else what to await.
 
+        Messages leave in the order of the calls. What is returned takes no longer than
+        `zaptools.Limits.send_timeout`: a broadcast awaits it for all its receivers at once, and
+        so takes as long as the slowest of them.
+
         Raises (or the awaitable does):
             ConnectionClosedError: the connection has ended.
             SendTimeoutError: the peer does not read; nothing was sent.

@@ -12,6 +12,7 @@
         ├── ConnectionClosedError              send or close after the connection's end
         ├── SendTimeoutError (TimeoutError)    the peer did not read for too long
         ├── NotConnectedError                  a client was asked to send while not connected
+        ├── OfflineQueueFullError              as many sends as may wait for a connection do
         ├── AlreadyConnectedError              a client was asked to connect twice
         ├── ConnectError                       no connection came about
         │   ├── InvalidUrlError (ValueError)   the URL is not a WebSocket URL
@@ -43,6 +44,7 @@ __all__ = [
     "NameTakenError",
     "NoRequestError",
     "NotConnectedError",
+    "OfflineQueueFullError",
     "PayloadError",
     "RegistrationError",
     "ReservedEventError",
@@ -56,6 +58,12 @@ CloseSide: TypeAlias = Literal["local", "remote"] | None
 """Which side began the closing; None when the connection was lost without one."""
 
 _CLIP = 80
+_CLIP_WHERE = 200
+
+
+def clip(text: str, size: int = _CLIP_WHERE) -> str:
+    """Return the start of a text that is longer than `size`: a peer must not fill the log."""
+    return text if len(text) <= size else text[:size] + "…"
 
 
 def _restore(cls: type[ZapError], args: tuple[Any, ...], state: dict[str, Any]) -> ZapError:
@@ -79,10 +87,10 @@ class CodecError(ZapError, ValueError):
         reason: what is wrong, for programs: ``"not-json"``, ``"not-utf8"``, ``"not-object"``,
             ``"event-name"``, ``"headers"``, ``"duplicate-key"``, ``"binary"``, ``"number"``,
             ``"surrogate"``, ``"nesting"`` or ``"type"``.
-        where: a path like ``$.payload.a[2]``, or the offset in bytes where the text stops being
-            JSON.
+        where: a path like ``$.payload.a[2]``, of which more than 200 characters are cut off, or
+            the offset in bytes where the text stops being JSON.
         text: the start of what was to be decoded; empty when encoding.
-        detail: what is wrong, in words.
+        detail: what is wrong, in words; cut off like `where`.
     """
 
     def __init__(
@@ -90,9 +98,9 @@ class CodecError(ZapError, ValueError):
     ) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.where = where
-        self.text = text if len(text) <= _CLIP else text[:_CLIP] + "…"
-        self.detail = detail
+        self.where = clip(where) if isinstance(where, str) else where
+        self.text = clip(text, _CLIP)
+        self.detail = clip(detail)
 
     def __str__(self) -> str:
         where = f"byte {self.where}" if isinstance(self.where, int) else self.where
@@ -103,7 +111,7 @@ class CodecError(ZapError, ValueError):
 
 
 class RegistrationError(ZapError, TypeError):
-    """A handler that cannot be called, or a name that is no string.
+    """A handler that cannot be called, or not be awaited, or a name that is no string.
 
     Attributes:
         what: ``"handler"``, ``"middleware"``, ``"event name"`` or ``"room name"``.
@@ -122,6 +130,8 @@ class RegistrationError(ZapError, TypeError):
             name = getattr(self.value, "__qualname__", None) or repr(self.value)
             return f"{self.what} {name}: {self.detail}"
         need = "a string" if self.what.endswith(" name") else "a callable"
+        if self.what == "handler" and callable(self.value):
+            need = "a plain function or a coroutine function"
         return f"{self.what} must be {need}, not {self.value!r}"
 
 
@@ -220,18 +230,38 @@ class NotConnectedError(ZapError):
         return "the client is not connected"
 
 
+class OfflineQueueFullError(ZapError):
+    """A client that keeps what it is to send until it is connected keeps as much as it may.
+
+    Attributes:
+        limit: how many events it may keep.
+    """
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.limit = limit
+
+    def __str__(self) -> str:
+        return f"the client is not connected, and {self.limit} events wait for that already"
+
+
 class AlreadyConnectedError(ZapError):
-    """A client that is connected, or connecting, was asked to connect.
+    """A client that is connected, connecting, or not done with its last connection, was asked to
+    connect.
 
     Attributes:
         url: what it is connected to.
+        detail: what to do instead, in words, when its last connection is in the way; else empty.
     """
 
-    def __init__(self, url: str) -> None:
-        super().__init__(url)
+    def __init__(self, url: str, detail: str = "") -> None:
+        super().__init__(url, detail)
         self.url = url
+        self.detail = detail
 
     def __str__(self) -> str:
+        if self.detail:
+            return f"the client cannot connect to {self.url} yet: {self.detail}"
         return f"the client is already connected, or connecting, to {self.url}"
 
 
@@ -267,6 +297,8 @@ class HandshakeError(ConnectError):
         status: the HTTP status; None when the answer was no HTTP, or a wrong 101.
         headers: the answer's headers, names in lower case.
         body: the start of the answer's body, at most 1 KiB.
+        negotiation: whether the answer was a 101 with a subprotocol or an extension that was not
+            offered.
     """
 
     def __init__(
@@ -277,8 +309,10 @@ class HandshakeError(ConnectError):
         status: int | None = None,
         headers: dict[str, str] | None = None,
         body: bytes = b"",
+        negotiation: bool = False,
     ) -> None:
         super().__init__(url, detail)
+        self.negotiation = negotiation
         self.status = status
         self.headers = headers or {}
         self.body = body[:1024]

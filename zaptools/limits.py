@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 __all__ = ["Limits"]
@@ -9,7 +10,11 @@ __all__ = ["Limits"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """The bounds of a connection. Times are in seconds; None means no bound.
+    """The bounds of a connection. Times are in seconds; None, where allowed, means no bound.
+
+    Raises:
+        TypeError: a bound is no number, or no integer where it counts bytes or events.
+        ValueError: a bound is negative or not finite, or 0 where nothing would work with that.
 
     Attributes:
         message_bytes: longest message taken, its fragments together and after inflation; a
@@ -22,7 +27,8 @@ class Limits:
         close_timeout: time for the closing handshake, for the events that are handled before a
             close is answered, and for a server's handlers when it closes. Default 10.
         queue_events: reading pauses while more messages than this wait for handlers. Default 256.
-        queue_bytes: reading pauses once this much was read since the queue was last empty.
+        queue_bytes: reading pauses once messages of this much, counted as text after inflation,
+            came since the queue was last empty.
             Default 256 KiB.
         write_bytes: a send waits while more than this is unsent. Default 64 KiB.
         send_timeout: time that a send waits before it fails with `SendTimeoutError`; 0 fails at
@@ -45,5 +51,24 @@ class Limits:
     def __post_init__(self) -> None:
         for name in self.__slots__:
             value = getattr(self, name)
-            if value is not None and value < 0:
-                raise ValueError(f"{name} cannot be negative: {value!r}")
+            if value is not None or name in _NEVER_NONE:
+                _check(name, value)
+
+
+_NEVER_NONE = ("queue_events", "queue_bytes", "write_bytes", "backlog_bytes")
+_COUNTS = ("message_bytes", *_NEVER_NONE)
+_MAY_BE_ZERO = ("close_timeout", "send_timeout", *_NEVER_NONE)
+
+
+def _check(name: str, value: object) -> None:
+    """Raise unless `value`, which is not None, is one for the bound `name`."""
+    if isinstance(value, bool) or not isinstance(value, int if name in _COUNTS else (int, float)):
+        kind = "an integer" if name in _COUNTS else "a number of seconds"
+        none = "" if name in _NEVER_NONE else " or None"
+        raise TypeError(f"{name} must be {kind}{none}, not {value!r}")
+    if not math.isfinite(value):
+        raise ValueError(f"{name} must be finite, not {value!r}; None means no bound")
+    if value < 0:
+        raise ValueError(f"{name} cannot be negative: {value!r}")
+    if value == 0 and name not in _MAY_BE_ZERO:
+        raise ValueError(f"{name} cannot be 0")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import signal
 import ssl as ssl_module
@@ -22,7 +23,8 @@ from ._broadcast import BroadcastResult, Exclude, broadcast
 from ._compression import Compression, server_extensions
 from ._dispatcher import Dispatcher
 from ._ids import IdStrategy, claim_id
-from ._offers import check_origins, check_subprotocols
+from ._offers import check_address, check_origins, check_subprotocols
+from ._shutdown import Shutdown
 from .connection import WebSocketConnection, new_id
 from .exceptions import NameTakenError, ServerStateError
 from .handshake import Handshake, choose_subprotocol
@@ -79,6 +81,10 @@ class ZapServer(EventRegister):
         backlog: how many connections the system holds that are not yet accepted. Default 100.
         reuse_port: whether other processes may listen on the same port and take their share of
             the connections. Default False. Not on Windows.
+
+    Raises:
+        TypeError: an argument is of a wrong type.
+        ValueError: no TCP port has that number, or no request has that path.
     """
 
     def __init__(
@@ -101,8 +107,7 @@ class ZapServer(EventRegister):
     ) -> None:
         book = register._book if register is not None else None
         super().__init__(book, concurrency=concurrency)
-        if not path.startswith("/"):
-            raise ValueError(f"a path begins with '/', unlike {path!r}")
+        check_address(host, port, path)
         if not callable(id_strategy):
             raise TypeError(f"an id strategy is a callable, unlike {id_strategy!r}")
         self.host = host
@@ -122,6 +127,7 @@ class ZapServer(EventRegister):
             "reuse_port": reuse_port or None,
         }
         self._listener: asyncio.Server | None = None
+        self._watch: _Listening | None = None
         self._starting = False
         self._closing: asyncio.Task[None] | None = None
         self._shells: set[_ServerTransport] = set()
@@ -144,7 +150,7 @@ class ZapServer(EventRegister):
 
         Raises:
             ServerStateError: the server has been started, or is closing.
-            OSError: the address cannot be bound.
+            OSError: the address cannot be bound; the message names it.
         """
         if self._starting or self._listener is not None:
             raise ServerStateError("the server has been started")
@@ -156,8 +162,13 @@ class ZapServer(EventRegister):
             self._listener = await loop.create_server(
                 lambda: _ServerTransport(self), self.host, self._port, **self._listening
             )
+        except (OSError, ValueError) as exc:  # ValueError: no name can be such a host
+            number, words = getattr(exc, "errno", None), getattr(exc, "strerror", None)
+            problem = f"cannot listen on {self.host}:{self._port}: {words or exc}"
+            raise OSError(number or errno.EINVAL, problem) from exc
         finally:
             self._starting = False
+        self._watch = _Listening(self, loop)
         logger.info("listening on %s:%d%s", self.host, self.port, self.path)
 
     async def close(self) -> None:
@@ -170,12 +181,17 @@ class ZapServer(EventRegister):
         """
         here = asyncio.current_task()
         if self._listener is not None:
-            listener, self._listener = self._listener, None
-            listener.close()
+            self._stop_listening()
             self._closing = asyncio.create_task(self._close(here))
         elif self._closing is None or any(shell.runs(here) for shell in self._shells):
             return
         await asyncio.shield(self._closing)
+
+    def _stop_listening(self) -> None:
+        if self._listener is not None and self._watch is not None:
+            self._listener.close()
+            self._watch.shutdown.leave(self._watch)
+            self._listener = self._watch = None
 
     async def _close(self, closer: asyncio.Task[Any] | None) -> None:
         shells = list(self._shells)
@@ -255,6 +271,21 @@ class ZapServer(EventRegister):
             await stop.wait()
 
 
+class _Listening:
+    """What ends a server that nobody closed, when the event loop ends; see `Shutdown`."""
+
+    task = None
+
+    def __init__(self, server: ZapServer, loop: asyncio.AbstractEventLoop) -> None:
+        self._server = server
+        self.over: asyncio.Future[None] = loop.create_future()
+        self.over.set_result(None)
+        self.shutdown = Shutdown.join(loop, self)
+
+    def abort(self) -> None:
+        self._server._stop_listening()
+
+
 class _ServerTransport(WebSocketTransport):
     """A connection's shell on the server's side: checks the request, answers 101 or an error."""
 
@@ -289,7 +320,7 @@ class _ServerTransport(WebSocketTransport):
         if self._dispatcher is not None:
             self._dispatcher.cancel()
 
-    def _handshake(self, events: list[Event], writes: list[bytes]) -> list[Event]:
+    def _handshake(self, events: list[Event], writes: list[bytes]) -> None:
         protocol = cast(ServerProtocol, self._protocol)
         if not events:
             if protocol.handshake_exc is not None:
@@ -298,7 +329,7 @@ class _ServerTransport(WebSocketTransport):
                     refusal = protocol.reject(HTTPStatus.BAD_REQUEST, "This is no HTTP request.\n")
                     writes.insert(0, refusal.serialize())
             self._outbox.write(writes)
-            return []
+            return
         request = cast(Request, events[0])
         response = self._respond(protocol, request)
         protocol.send_response(response)
@@ -307,7 +338,6 @@ class _ServerTransport(WebSocketTransport):
             self._begin(request)
         else:
             logger.info("%s %s: %d", request.method, request.path, response.status_code)
-        return events[1:]
 
     def _respond(self, protocol: ServerProtocol, request: Request) -> Response:
         if request.path.partition("?")[0] != self._server.path:

@@ -17,12 +17,14 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
-from websockets.frames import CloseCode, Frame, Opcode
+from websockets.frames import CloseCode, Opcode
 from websockets.protocol import SEND_EOF, Event, Protocol, State
 
 from ._dispatcher import Dispatcher
+from ._inbox import Inbox, split_head
 from ._keepalive import Keepalive
 from ._outbox import Outbox
+from ._shutdown import Shutdown
 from .connection import CloseInfo, WebSocketConnection
 from .limits import Limits
 
@@ -33,8 +35,6 @@ logger.addHandler(logging.NullHandler())
 
 _LINGER = 1.0
 """Seconds that the peer may take to close TCP once the WebSocket has ended."""
-
-_DATA = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 
 
 class WebSocketTransport(asyncio.Protocol):
@@ -60,8 +60,9 @@ class WebSocketTransport(asyncio.Protocol):
     __slots__ = (
         "_closed",
         "_dispatcher",
-        "_fragments",
+        "_head_tail",
         "_held",
+        "_inbox",
         "_info",
         "_keepalive",
         "_limits",
@@ -70,8 +71,8 @@ class WebSocketTransport(asyncio.Protocol):
         "_protocol",
         "_read_paused",
         "_read_since_idle",
+        "_shutdown",
         "_tcp",
-        "_text",
         "_timer",
         "connection",
         "lost",
@@ -85,12 +86,13 @@ class WebSocketTransport(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._dispatcher: Dispatcher | None = None
         self._keepalive: Keepalive | None = None
-        self._fragments: bytearray | None = None
-        self._text = True
+        self._inbox: Inbox | None = None
+        self._head_tail = b""
         self._read_paused = False
         self._read_since_idle = 0
         self._held: list[bytes] | None = None
         self._info: CloseInfo | None = None
+        self._shutdown: Shutdown | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._closed: asyncio.Future[None] | None = None
         self.lost: asyncio.Future[None] = self._loop.create_future()
@@ -112,11 +114,8 @@ class WebSocketTransport(asyncio.Protocol):
         self._outbox = Outbox(self._tcp, self._protocol, self._limits)
         self._set_timer(self._limits.open_timeout)
 
-    def _handshake(self, events: list[Event], writes: list[bytes]) -> list[Event]:
-        """Take what came, and what is to be written, while the connection was not open yet.
-
-        Returns what came after the handshake.
-        """
+    def _handshake(self, events: list[Event], writes: list[bytes]) -> None:
+        """Take what came, and what is to be written, while the connection was not open yet."""
         raise NotImplementedError
 
     def _open(self, connection: WebSocketConnection, dispatcher: Dispatcher) -> None:
@@ -124,40 +123,63 @@ class WebSocketTransport(asyncio.Protocol):
         self.connection = connection
         self._dispatcher = dispatcher
         self._outbox.open(connection)
+        self._inbox = Inbox(self._protocol)
         self._set_timer(None)
         self._keepalive = Keepalive(self._limits, self._ping, self._peer_is_gone)
         self._keepalive.start()
+        self._shutdown = Shutdown.join(self._loop, self)
         dispatcher.wake()
 
     # Reading
 
     def data_received(self, data: bytes) -> None:
-        protocol = self._protocol
-        protocol.receive_data(data)
-        events = protocol.events_received()
-        writes = protocol.data_to_send()
-        dispatcher = self._dispatcher
-        if dispatcher is None:
-            events = self._handshake(events, writes)
-            dispatcher = self._dispatcher
-            if dispatcher is None:
-                return
-            writes = []
-        assert self._keepalive is not None
-        self._keepalive.heard = True
-        messages = self._messages(cast("list[Frame]", events))
-        if self._info is not None:  # nothing that comes counts any more
-            self._outbox.write(writes)
-        elif self._is_at_end():
-            self._end(messages, [*writes, *protocol.data_to_send()])
-        elif protocol.state is not State.OPEN:  # this side is closing: data comes too late
-            self._outbox.write(writes)
+        if self._inbox is None:
+            self._receive_opening(data)
         else:
-            self._outbox.write(writes)
+            self._take(data)
+            if self._inbox.pieces:
+                self._read_on()
+
+    def _receive_opening(self, data: bytes) -> None:
+        """Have the protocol read the head alone: what comes behind it is the inbox's."""
+        protocol = self._protocol
+        head, rest, self._head_tail = split_head(self._head_tail, data)
+        protocol.receive_data(head)
+        if rest and not protocol.events and protocol.handshake_exc is None:
+            protocol.receive_data(rest)  # the body of an HTTP error
+            rest = b""
+        self._handshake(protocol.events_received(), protocol.data_to_send())
+        if rest and self._inbox is not None:
+            self.data_received(rest)
+
+    def _read_on(self) -> None:
+        """Take what has come already, until too much waits for handlers."""
+        assert self._inbox is not None
+        while self._inbox.pieces and not self._read_paused:
+            self._take(b"")
+        if not self._read_paused and not self._tcp.is_closing():
+            self._tcp.resume_reading()
+
+    def _take(self, data: bytes) -> None:
+        protocol, outbox, dispatcher = self._protocol, self._outbox, self._dispatcher
+        assert self._keepalive is not None and self._inbox is not None and dispatcher is not None
+        self._keepalive.heard = True
+        messages = self._inbox.take(data)
+        if protocol.state is State.OPEN:
+            if protocol.writes:
+                outbox.write(protocol.data_to_send())
             if messages:
-                self._read_since_idle += len(data)
-                dispatcher.feed(messages)
-                self._pause_if_behind(dispatcher)
+                outbox.hold()
+                try:
+                    dispatcher.feed(messages)
+                finally:
+                    outbox.release()
+                if dispatcher.busy:
+                    self._pause_if_behind(dispatcher, messages)
+        elif self._info is None and self._is_at_end():
+            self._end(messages, protocol.data_to_send())
+        else:  # this side has ended, or is closing: messages come too late
+            outbox.write(protocol.data_to_send())
 
     def _is_at_end(self) -> bool:
         """Whether nothing more can come: the peer said so, or the protocol has failed.
@@ -165,47 +187,13 @@ class WebSocketTransport(asyncio.Protocol):
         Until the peer has answered a close frame, what it sent before it read that still comes.
         """
         protocol = self._protocol
-        if protocol.state is State.OPEN:
-            return False
         closing = self.connection is not None and self.connection.closed is not None
         return not closing or protocol.close_rcvd is not None or protocol.parser_exc is not None
 
-    def _messages(self, frames: list[Frame]) -> list[str | bytes]:
-        """Return the messages that `frames` complete; text that is not UTF-8 ends them."""
-        messages: list[str | bytes] = []
-        try:
-            for frame in frames:
-                opcode = frame.opcode
-                if opcode is Opcode.TEXT and frame.fin:
-                    messages.append(str(frame.data, "utf-8"))
-                elif opcode in _DATA:
-                    self._add_fragment(frame, messages)
-        except UnicodeDecodeError as exc:
-            # RFC 6455, sections 8.1 and 7.4.1: this fails the connection, with 1007.
-            if self._protocol.state is State.OPEN:
-                self._protocol.fail(CloseCode.INVALID_DATA, f"{exc.reason} at byte {exc.start}")
-        return messages
-
-    def _add_fragment(self, frame: Frame, messages: list[str | bytes]) -> None:
-        """Take a part of a message, or a binary one; websockets leaves joining them to us."""
-        if frame.opcode is not Opcode.CONT:
-            self._text = frame.opcode is Opcode.TEXT
-            self._fragments = bytearray()
-        assert self._fragments is not None
-        self._fragments += frame.data
-        if frame.fin:
-            whole, self._fragments = bytes(self._fragments), None
-            messages.append(whole.decode() if self._text else whole)
-
-    def _pause_if_behind(self, dispatcher: Dispatcher) -> None:
+    def _pause_if_behind(self, dispatcher: Dispatcher, messages: list[str | bytes]) -> None:
         limits = self._limits
-        if (
-            dispatcher.busy
-            and not self._read_paused
-            and (
-                len(dispatcher) > limits.queue_events or self._read_since_idle > limits.queue_bytes
-            )
-        ):
+        self._read_since_idle += sum(map(len, messages))
+        if len(dispatcher) > limits.queue_events or self._read_since_idle > limits.queue_bytes:
             self._set_read_paused(True)
 
     def _set_read_paused(self, paused: bool) -> None:
@@ -215,14 +203,24 @@ class WebSocketTransport(asyncio.Protocol):
         assert self._keepalive is not None
         self._keepalive.deaf = paused
         self._keepalive.heard = True
-        if not self._tcp.is_closing():
-            (self._tcp.pause_reading if paused else self._tcp.resume_reading)()
+        if self._tcp.is_closing():
+            return
+        if paused:
+            self._tcp.pause_reading()
+        elif (
+            self._inbox is not None and self._inbox.pieces
+        ):  # not from here, where a handler may be running
+            self._loop.call_soon(self._read_on)
+        else:
+            self._tcp.resume_reading()
 
     def _idle(self) -> None:
         """The dispatcher has handled all that came."""
         self._read_since_idle = 0
-        self._set_read_paused(False)
-        self._release()
+        if self._read_paused:
+            self._set_read_paused(False)
+        if self._held is not None:
+            self._release()
 
     # Writing
 
@@ -282,14 +280,14 @@ class WebSocketTransport(asyncio.Protocol):
             if self._protocol.state is State.OPEN:
                 self._protocol.fail(CloseCode.GOING_AWAY)
                 self._outbox.write(self._protocol.data_to_send())
-            self._info = self._info or CloseInfo(CloseCode.GOING_AWAY, "", "local")
+            self._info = self._info or CloseInfo(int(CloseCode.GOING_AWAY), "", "local")
             self._mark_closed(self._info)
         self._tcp.close()
         self._stop_keepalive()
         self._set_timer(None if self.lost.done() else _LINGER)
 
     def eof_received(self) -> bool:
-        self._protocol.receive_eof()
+        (self._inbox or self._protocol).receive_eof()
         writes = self._protocol.data_to_send()
         if self._dispatcher is not None and self._info is None:
             self._end([], writes)
@@ -352,7 +350,7 @@ class WebSocketTransport(asyncio.Protocol):
         self._dispatcher.end(self._info)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._protocol.receive_eof()
+        (self._inbox or self._protocol).receive_eof()
         self._stop_keepalive()
         self._set_timer(None)
         self._held = None
@@ -374,6 +372,9 @@ class WebSocketTransport(asyncio.Protocol):
 
     def _end_of_all(self) -> None:
         self.over.set_result(None)
+        if self._shutdown is not None:
+            self._shutdown.leave(self)
+            self._shutdown = None
 
     def _mark_closed(self, info: CloseInfo) -> None:
         if self.connection is not None and self.connection.closed is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from tests.support import tls
 from zaptools import EventContext, WebSocketConnection, ZapServer
 
 __all__ = ["App"]
@@ -24,6 +25,8 @@ class App(ZapServer):
     """
 
     def __init__(self, **options: Any) -> None:
+        if tls.everywhere:
+            options.setdefault("ssl", tls.server_context())
         super().__init__(port=0, **options)
         self.log: list[Any] = []
         self.errors: list[Any] = []

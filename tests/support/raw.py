@@ -18,7 +18,7 @@ from websockets.protocol import SEND_EOF, Protocol
 from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
-from . import within
+from . import tls, within
 
 __all__ = ["RawPeer", "http", "raw_client", "raw_server"]
 
@@ -114,7 +114,8 @@ async def raw_client(
     """Connect to a server on loopback, the opening handshake included."""
     uri = parse_uri(f"ws://127.0.0.1:{port}{path}")
     protocol = ClientProtocol(uri, extensions=extensions, max_size=None, **options)
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    context = tls.client_context() if tls.everywhere else None
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
     peer = RawPeer(protocol, reader, writer)
     protocol.send_request(protocol.connect())
     peer.flush()

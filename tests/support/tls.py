@@ -5,7 +5,10 @@ from __future__ import annotations
 import ssl
 from pathlib import Path
 
-__all__ = ["client_context", "server_context"]
+__all__ = ["client_context", "everywhere", "server_context"]
+
+everywhere = False
+"""Whether `tests.support.app.App` and `tests.support.raw.raw_client` use TLS unless told."""
 
 PEM = Path(__file__).with_name("localhost.pem")
 

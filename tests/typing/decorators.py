@@ -76,3 +76,15 @@ def clients(client: ZapConsumer, event: EventData) -> None:
 
     assert_type(greeting(event), bool)
     assert_type(changed(ZapClientState.ONLINE), str)
+
+    @client.on_connected
+    def connected(event: EventData) -> int:
+        return 1
+
+    @client.on_disconnected()
+    def disconnected(event: EventData) -> bytes:
+        return b""
+
+    assert_type(disconnected(event), bytes)
+    assert_type(client.on_any_event(connected)(event), int)
+    assert_type(client.on_error()(repr)(3), str)
