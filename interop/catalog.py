@@ -21,6 +21,13 @@ Role = Literal["server", "client"]
 _ROLES: tuple[Role, ...] = ("server", "client")
 _RUNTIMES = ("here", "venv", "dart")
 
+# The operations and the events of docs/peer-contract.md that a library may have no way to do.
+_ASKED = frozenset(
+    {"serve", "push", "drop", "stop", "open", "subscribe", "close", "reconnect", "clean"}
+    | {"send", "close-me", "whoami", "slow", "burst", "rooms"}
+)
+_LACKS = "operations, 'operation argument' or 'rooms'"
+
 
 class CatalogError(Exception):
     """A ``peer.toml`` that cannot be used, or a selection that chooses nothing."""
@@ -28,12 +35,25 @@ class CatalogError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """One row (role ``server``) or column (role ``client``) of the matrix."""
+    """One row (role ``server``) or column (role ``client``) of the matrix.
+
+    Attributes:
+        lacks: what its library has not, in the words of `interop.judge.asked_of`: all that the
+            API may answer ``unsupported`` to.
+    """
 
     peer: str
     role: Role
     name: str
     version: str | None = None
+    lacks: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, id: str, role: Role) -> Api:
+        """Return the API that `id` names; what it lacks is not in a name."""
+        peer, _, name = id.partition("/")
+        peer, _, version = peer.partition("@")
+        return cls(peer, role, name, version or None)
 
     @property
     def id(self) -> str:
@@ -125,10 +145,17 @@ def _api(path: Path, peer: str, data: dict[str, Any]) -> Api:
     if role not in _ROLES:
         raise CatalogError(f"{path}: an api's role must be server or client, not {role!r}")
     version = data.pop("version", None)
-    api = Api(peer, role, _string(path, data, "name"), version)
+    lacks = data.pop("lacks", [])
+    if not isinstance(lacks, list) or not all(_is_lack(item) for item in lacks):
+        raise CatalogError(f"{path}: 'lacks' must be a list of {_LACKS}, not {lacks!r}")
+    api = Api(peer, role, _string(path, data, "name"), version, tuple(lacks))
     if data:
         raise CatalogError(f"{path}: unknown key {sorted(data)[0]!r} in api {api.name!r}")
     return api
+
+
+def _is_lack(item: object) -> bool:
+    return isinstance(item, str) and item.split(" ")[0] in _ASKED and len(item.split(" ")) <= 2
 
 
 def _string(path: Path, data: dict[str, Any], key: str) -> str:

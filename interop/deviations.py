@@ -1,23 +1,25 @@
 """Known deviations: which cells are expected to fail, and why. Pure: text in, verdicts out.
 
 Each entry of ``deviations.toml`` names an implementation (`peer`, a glob as for
-``--server``), its `role`, the `scenario` ids (globs), and the `cause`. An
-optional `other` narrows it to certain implementations on the other side, and
-`upstream` links the report or the source.
+``--server``), its `role`, the `scenario` ids (globs), the `cause`, and what is
+`seen`: a regular expression, or several, one of which the failure's text must
+match. An optional `other` narrows it to certain implementations on the other
+side, and `upstream` links the report or the source.
 
-Strict: an expected failure that passes is a failure (the entry is stale), an
-entry that can match no cell is an error of the file, and an error of the
-testbed is never excused.
+Strict: a failure of another text is not excused, an expected failure that
+passes is a failure (the entry is stale), an entry that can match no cell is an
+error of the file, and an error of the testbed is never excused.
 """
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from .catalog import Api, Role
 
@@ -25,7 +27,10 @@ __all__ = ["DEVIATIONS_FILE", "Deviation", "DeviationError", "check", "find", "l
 
 DEVIATIONS_FILE = Path(__file__).parent / "deviations.toml"
 
-_KEYS = {"peer", "role", "scenario", "cause", "other", "upstream"}
+_KEYS = {"peer", "role", "scenario", "seen", "cause", "other", "upstream"}
+
+_UNLIKELY = "\x00 a failure that nobody describes \x00"
+"""A pattern that is found in this is found in everything."""
 
 
 class DeviationError(Exception):
@@ -40,6 +45,7 @@ class Deviation:
     role: Role
     scenarios: tuple[str, ...]
     cause: str
+    seen: tuple[str, ...]
     other: str = "*"
     upstream: str = ""
 
@@ -50,6 +56,10 @@ class Deviation:
             and (self.other == "*" or other.matches(self.other))
             and any(fnmatchcase(scenario, pattern) for pattern in self.scenarios)
         )
+
+    def describes(self, failure: str) -> bool:
+        """Whether a failure's text is one that the entry expects."""
+        return any(re.search(pattern, failure) for pattern in self.seen)
 
     @property
     def reason(self) -> str:
@@ -76,7 +86,8 @@ def parse(text: str) -> list[Deviation]:
     """Parse the text of a deviations file.
 
     Raises:
-        DeviationError: not TOML, or an entry lacks a key, has an unknown one or an empty cause.
+        DeviationError: not TOML, or an entry lacks a key, has an unknown one, an empty cause or
+            a `seen` that is no regular expression or fits every failure.
     """
     try:
         data = tomllib.loads(text)
@@ -116,11 +127,14 @@ def _entry(number: int, entry: dict[str, Any]) -> Deviation:
         raise DeviationError(f"{where}: unknown key {sorted(unknown)[0]!r}")
     scenarios = entry.get("scenario")
     scenarios = [scenarios] if isinstance(scenarios, str) else scenarios
-    if not isinstance(scenarios, list) or not scenarios:
+    if not _strings(scenarios):
         raise DeviationError(f"{where}: 'scenario' must be an id or a list of ids")
     for key in ("peer", "cause"):
         if not isinstance(entry.get(key), str) or not entry[key].strip():
             raise DeviationError(f"{where}: {key!r} must be a non-empty string")
+    for key in ("other", "upstream"):
+        if not isinstance(entry.get(key, ""), str):
+            raise DeviationError(f"{where}: {key!r} must be a string")
     role = entry.get("role")
     if role != "server" and role != "client":
         raise DeviationError(f'{where}: \'role\' must be "server" or "client"')
@@ -129,6 +143,28 @@ def _entry(number: int, entry: dict[str, Any]) -> Deviation:
         role=role,
         scenarios=tuple(scenarios),
         cause=" ".join(entry["cause"].split()),
+        seen=_patterns(where, entry.get("seen")),
         other=entry.get("other", "*"),
         upstream=entry.get("upstream", ""),
     )
+
+
+def _strings(value: object) -> TypeGuard[list[str]]:
+    return bool(isinstance(value, list) and value and all(isinstance(v, str) for v in value))
+
+
+def _patterns(where: str, seen: object) -> tuple[str, ...]:
+    patterns = [seen] if isinstance(seen, str) else seen
+    if not _strings(patterns):
+        raise DeviationError(
+            f"{where}: 'seen' must be a regular expression, or a list of them, that the failure's "
+            "text matches; see: python -m interop deviations --suggest"
+        )
+    for pattern in patterns:
+        try:
+            everything = re.search(pattern, _UNLIKELY) is not None
+        except re.error as exc:
+            raise DeviationError(f"{where}: 'seen' {pattern!r}: {exc}") from exc
+        if everything:
+            raise DeviationError(f"{where}: 'seen' {pattern!r} fits every failure")
+    return tuple(patterns)

@@ -4,6 +4,7 @@
 
     TestbedError            the testbed or a peer program failed: exit status 2, never excused
     └── PeerDied            a peer program ended or broke the control contract
+        └── PeerHung        a peer program runs, and does not answer
     Unsupported             the peer's own word that its library has no such thing
     Violation               the judged implementation broke a rule (an AssertionError)
     └── PeerFailure         the library refused or failed what the scenario asked of it
@@ -11,7 +12,7 @@
 
 from __future__ import annotations
 
-__all__ = ["PeerDied", "PeerFailure", "TestbedError", "Unsupported", "Violation"]
+__all__ = ["PeerDied", "PeerFailure", "PeerHung", "TestbedError", "Unsupported", "Violation"]
 
 
 class TestbedError(Exception):
@@ -22,6 +23,10 @@ class TestbedError(Exception):
 
 class PeerDied(TestbedError):
     """A peer program ended, or broke the control contract."""
+
+
+class PeerHung(PeerDied):
+    """A peer program does not answer its control connection, or never said READY."""
 
 
 class Unsupported(Exception):

@@ -28,6 +28,9 @@ class Plan:
         scenarios: globs of scenario ids; empty for all.
         deviations: the deviations file, or None to expect no failure.
         patience: seconds that a scenario waits for what must come.
+        timeout: seconds for every scenario, or None for each one's own.
+        repeat: how often every cell is run.
+        strict: whether a failed *should* is a failure.
     """
 
     engine: str
@@ -39,6 +42,9 @@ class Plan:
     deviations: Path | None = None
     logs: Path | None = None
     patience: float = 5.0
+    timeout: float | None = None
+    repeat: int = 1
+    strict: bool = False
 
     def pairs(self) -> Iterator[tuple[Api, Api]]:
         for server in self.servers:
@@ -60,7 +66,7 @@ class Plan:
     def parse(cls, text: str) -> Plan:
         data: dict[str, Any] = json.loads(text)
         for role in ("servers", "clients"):
-            data[role] = tuple(Api(**api) for api in data[role])
+            data[role] = tuple(Api(**{**a, "lacks": tuple(a["lacks"])}) for a in data[role])
         data["addresses"] = {k: Address(**v) for k, v in data["addresses"].items()}
         data["scenarios"] = tuple(data["scenarios"])
         for path in ("deviations", "logs"):

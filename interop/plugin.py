@@ -8,10 +8,9 @@ deviations, and attaches to each test's report the record of its cell.
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import AsyncIterator, Generator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +18,16 @@ import pytest
 import pytest_asyncio
 
 from . import deviations
-from .catalog import Api
-from .contract import CONTRACT_VERSION
-from .engines import Address, Engine
-from .errors import TestbedError, Unsupported
+from .catalog import Api, Role
+from .control import Session
+from .culprit import by_evidence
+from .engines import Address
+from .errors import Unsupported
+from .judge import Judgement, Outcome, judge
 from .plan import Plan
+from .pool import Pool
 from .scenario import Clients, Scenario, check_evidence
-from .session import Client, Server, Session
+from .session import Client, Server
 from .tap import Tap
 
 __all__ = ["CELL_PROPERTY", "Cell"]
@@ -38,6 +40,7 @@ does not come shall not cost the full patience in every run."""
 
 _PLAN = pytest.StashKey[Plan]()
 _DEVIATIONS = pytest.StashKey[list[deviations.Deviation]]()
+_KNOWN = pytest.StashKey[list[deviations.Deviation]]()
 _MAX_EVIDENCE = 60
 """Frames and notifications kept for one cell, of each kind: a burst of 1,000 is cut."""
 
@@ -46,36 +49,76 @@ _MAX_EVIDENCE = 60
 class Cell:
     """One scenario between one server and one client, while it runs."""
 
-    engine: Engine
+    pool: Pool
     server: Server
     tap: Tap
     stack: AsyncExitStack
     clients: list[Client] = field(default_factory=list)
 
     async def add_client(self, api: Api, patience: float) -> Client:
-        session = await _open(self.engine, api, f"client {api.id}")
-        self.stack.push_async_callback(session.close)
+        session = await self.pool.open(api)
+        self.stack.push_async_callback(self.pool.close, api, session)
         client = Client(api, session, patience, self.tap, self.server)
         self.clients.append(client)
         return client
 
-    def evidence(self) -> dict[str, Any]:
+    @property
+    def asked(self) -> dict[Role, frozenset[str]]:
+        """What was asked of each side's library."""
+        asked = [frozenset(client.session.asked) for client in self.clients]
+        return {
+            "server": frozenset(self.server.session.asked),
+            "client": frozenset[str]().union(*asked),
+        }
+
+    def evidence(self, facts: Scenario) -> dict[str, Any]:
         """What the tap and both peers saw, as JSON data."""
         frames = [frame.to_json() for frame in self.tap.frames]
+        waited = self.tap.waited + sum(session.waited for session in self.server.sessions)
         return {
+            "waited_ms": round(waited * 1000, 1),
+            "escapes": facts.escapes,
             "frames": frames[:_MAX_EVIDENCE],
             "frames_total": len(frames),
-            "violations": [
-                {"author": frame.author, "violation": violation}
-                for frame in self.tap.frames
-                if frame.author != "judge"
-                for violation in frame.violations()
-            ],
+            "violations": self._violations(facts),
             "notifications": {
-                "server": _notes(self.server.session),
-                "clients": [_notes(client.session) for client in self.clients],
+                "server": self._notes(self.server.session),
+                "clients": [self._notes(client.session) for client in self.clients],
             },
         }
+
+    def escaped(self) -> list[tuple[Role, str]]:
+        """Which side let which exceptions escape, each once."""
+        sides: list[tuple[Role, Session]] = [("server", self.server.session)]
+        sides += [("client", client.session) for client in self.clients]
+        found = {
+            (side, str(note.data.get("message"))): None
+            for side, session in sides
+            for note in session.notifications
+            if note.on == "uncaught"
+        }
+        return list(found)
+
+    def _violations(self, facts: Scenario) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = [
+            {"author": author, "violation": f"bytes that are no WebSocket frame: {fault}"}
+            for author, fault in self.tap.faults
+        ]
+        found += [
+            {"author": frame.author, "violation": violation, "frame": index}
+            for index, frame in enumerate(self.tap.frames)
+            if frame.author != "judge"
+            for violation in frame.violations()
+        ]
+        return [{**each, "excused": each["author"] in facts.faults} for each in found]
+
+    def _notes(self, session: Session) -> list[dict[str, Any]]:
+        timed = zip(session.notifications[:_MAX_EVIDENCE], session.times, strict=False)
+        opened = self.tap.opened
+        return [
+            {**_clipped(note.to_json()), "t_ms": round((when - opened) * 1000, 1)}
+            for note, when in timed
+        ]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -92,18 +135,18 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     plan = metafunc.config.stash[_PLAN]
     pairs = list(plan.pairs())
-    metafunc.parametrize("pair", pairs, ids=[f"{s.id}~{c.id}" for s, c in pairs])
+    runs = range(1, plan.repeat + 1)
+    cells = [(server, client, run) for server, client in pairs for run in runs]
+    ids = [f"{s.id}~{c.id}" + (f"~{run}" if plan.repeat > 1 else "") for s, c, run in cells]
+    metafunc.parametrize("pair", cells, ids=ids)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     plan, known = config.stash[_PLAN], config.stash[_DEVIATIONS]
     chosen = [item for item in items if plan.wants(scenario_id(item))]
     for item in chosen:
-        server, client = _pair(item)
-        found = deviations.find(known, server, client, scenario_id(item))
-        if found:
-            reason = "; ".join(entry.reason for entry in found)
-            item.add_marker(pytest.mark.xfail(raises=AssertionError, strict=True, reason=reason))
+        item.stash[_KNOWN] = deviations.find(known, *_pair(item), scenario_id(item))
+        item.function.timeout = plan.timeout  # type: ignore[attr-defined]  # `@scenario` reads it
     items[:] = chosen
 
 
@@ -125,34 +168,36 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     if call.when == "call" or not report.passed:
-        record = json.dumps(_record(item, call, report))
-        report.user_properties = [*report.user_properties, (CELL_PROPERTY, record)]
+        record = _record(item, call, report)
+        _show_as(report, record["verdict"], record["reason"])
+        report.user_properties = [*report.user_properties, (CELL_PROPERTY, json.dumps(record))]
     return report
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def engine(request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
-    """The engine of this worker: its peers serve all the worker's cells."""
+async def pool(request: pytest.FixtureRequest) -> AsyncIterator[Pool]:
+    """The peers of this worker, which serve all of its cells."""
     engine = request.config.stash[_PLAN].make_engine()
-    yield engine
+    yield Pool(engine)
     await engine.close()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def cell(
-    engine: Engine, pair: tuple[Api, Api], request: pytest.FixtureRequest
+    pool: Pool, pair: tuple[Api, Api, int], request: pytest.FixtureRequest
 ) -> AsyncIterator[Cell]:
     """The cell's server, serving behind its tap; clients come later."""
+    engine = pool.engine
     async with AsyncExitStack() as stack:
-        session = await _open(engine, pair[0], f"server {pair[0].id}")
-        stack.push_async_callback(session.close)
+        session = await pool.open(pair[0])
+        stack.push_async_callback(pool.close, pair[0], session)
         server = Server(pair[0], session, _patience(request))
         await server.serve()
         upstream = Address((await engine.address(pair[0].peer)).host, server.port)
         host = await engine.tap_host(await engine.address(pair[1].peer))
         tap = await Tap(host, upstream).start()
         stack.push_async_callback(tap.close)
-        yield Cell(engine, server, tap, stack)
+        yield Cell(pool, server, tap, stack)
 
 
 @pytest.fixture
@@ -168,9 +213,9 @@ def tap(cell: Cell) -> Tap:
 
 
 @pytest.fixture
-def clients(cell: Cell, pair: tuple[Api, Api], request: pytest.FixtureRequest) -> Clients:
+def clients(cell: Cell, pair: tuple[Api, Api, int], request: pytest.FixtureRequest) -> Clients:
     """Makes one more client of the cell's client API."""
-    return lambda: cell.add_client(pair[1], _patience(request))
+    return Clients(lambda: cell.add_client(pair[1], _patience(request)), cell.server)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -180,100 +225,98 @@ async def client(clients: Clients) -> Client:
 
 
 def facts(item: pytest.Item) -> Scenario:
-    """Return the facts that ``@scenario`` put on a test function."""
+    """Return what ``@scenario`` put on a test function, as it is for the test's parameters."""
     found = getattr(getattr(item, "function", None), "scenario", None)
     if not isinstance(found, Scenario):
         raise pytest.UsageError(f"{item.nodeid} has no @scenario")
+    if found.should and set(found.should) & set(_parameters(item)):
+        return replace(found, severity="should")
     return found
 
 
 def scenario_id(item: pytest.Item) -> str:
     """Return the id of an item's scenario, with its own parameters' ids."""
+    return ".".join([facts(item).id, *_parameters(item)])
+
+
+def _parameters(item: pytest.Item) -> list[str]:
     spec = item.callspec  # type: ignore[attr-defined]  # every item has the `pair` parameter
-    own = [part for part in spec._idlist if "~" not in part]
-    return ".".join([facts(item).id, *own])
+    return [part for part in spec._idlist if "~" not in part]
 
 
 def _pair(item: pytest.Item) -> tuple[Api, Api]:
-    pair: tuple[Api, Api] = item.callspec.params["pair"]  # type: ignore[attr-defined]  # as above
-    return pair
+    server, client, _ = item.callspec.params["pair"]  # type: ignore[attr-defined]  # as above
+    return server, client
 
 
 def _patience(request: pytest.FixtureRequest) -> float:
-    expected = request.node.get_closest_marker("xfail") is not None
-    return EXPECTED_PATIENCE if expected else request.config.stash[_PLAN].patience
-
-
-_probed: set[tuple[int, str]] = set()
-
-
-async def _open(engine: Engine, api: Api, who: str) -> Session:
-    session = await Session.connect(who, await engine.address(api.peer))
-    try:
-        if (id(engine), api.peer) not in _probed:
-            await _probe(session, api)
-            _probed.add((id(engine), api.peer))
-    except BaseException:  # cancellation too: whoever does not get the session cannot close it
-        await session.close()
-        raise
-    return session
-
-
-async def _probe(session: Session, api: Api) -> None:
-    """Check a peer before its first cell: its contract, its APIs, and what "unsupported" means."""
-    about = await session.call("describe")
-    if about.get("contract") != CONTRACT_VERSION:
-        raise TestbedError(
-            f"{api.peer} speaks contract {about.get('contract')!r}, not {CONTRACT_VERSION}"
-        )
-    if api.name not in about.get("apis", {}).get(api.role, []):
-        raise TestbedError(f"{api.peer} does not offer {api.name} as a {api.role}")
-    op = f"no-such-op-{uuid.uuid4().hex[:8]}"
-    try:
-        await session.call(op)
-    except Unsupported:
-        return
-    raise TestbedError(f"{api.peer} did not answer the unknown op {op!r} with unsupported")
+    plan = request.config.stash[_PLAN]
+    return EXPECTED_PATIENCE if request.node.stash[_KNOWN] else plan.patience
 
 
 def _record(
     item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport
 ) -> dict[str, Any]:
-    server, client = _pair(item)
-    verdict, reason = _verdict(call, report)
+    (server, client), found = _pair(item), facts(item)
+    known = item.stash[_KNOWN]
+    outcome, text = _outcome(call, report)
     cell = getattr(item, "funcargs", {}).get("cell")
-    return {
+    if outcome == "failed" and isinstance(cell, Cell):
+        text += "".join(
+            f"; uncaught in the {side}: {message}"
+            for side, message in cell.escaped()
+            if message not in text
+        )
+    record = {
         "server": server.id,
         "client": client.id,
         "scenario": scenario_id(item),
-        "rule": facts(item).rule,
-        "severity": facts(item).severity,
-        "verdict": verdict,
-        "reason": reason,
+        "rule": found.rule,
+        "severity": found.severity,
+        "run": item.callspec.params["pair"][2],  # type: ignore[attr-defined]  # as in _parameters
+        "raised": text if outcome == "failed" else "",
         "duration_ms": round(call.duration * 1000, 1),
-        **(cell.evidence() if isinstance(cell, Cell) else {}),
+        **(cell.evidence(found) if isinstance(cell, Cell) else {}),
     }
+    judgement = Judgement(
+        server,
+        client,
+        outcome,
+        text,
+        asked=cell.asked if isinstance(cell, Cell) else {},
+        known=known,
+        culprit=by_evidence(record),
+        should=found.severity == "should" and not item.config.stash[_PLAN].strict,
+    )
+    record["verdict"], record["reason"] = judge(judgement)
+    return record
 
 
-def _verdict(call: pytest.CallInfo[None], report: pytest.TestReport) -> tuple[str, str]:
+def _outcome(call: pytest.CallInfo[None], report: pytest.TestReport) -> tuple[Outcome, str]:
     if call.excinfo is None:
-        if report.passed:
-            return "passed", ""
-        # A strict xfail that passed: pytest fails the report with no exception to show.
-        return "failed", f"expected to fail, but passed; remove its entry: {report.longrepr}"
-    raised = str(call.excinfo.value) or call.excinfo.typename
+        return "passed", ""
+    raised = _words(str(call.excinfo.value)) or call.excinfo.typename
     if report.skipped:
-        if hasattr(report, "wasxfail"):
-            return "deviating", f"{report.wasxfail} [seen: {raised}]"
         return "unsupported", raised
     if call.when == "call" and call.excinfo.errisinstance(AssertionError):
         return "failed", raised
     return "error", f"{call.excinfo.typename}: {raised}"
 
 
-def _notes(session: Session) -> list[dict[str, Any]]:
-    notes = [notification.to_json() for notification in session.notifications[:_MAX_EVIDENCE]]
-    return [_clipped(note) for note in notes]
+def _words(raised: str) -> str:
+    """Return an exception's text without pytest's account of where a value came from.
+
+    That account holds the addresses of objects: no two runs would fail with the same text.
+    """
+    return "\n".join(line for line in raised.split("\n") if not line.lstrip().startswith("+"))
+
+
+def _show_as(report: pytest.TestReport, verdict: str, reason: str) -> None:
+    """Let pytest's own output say what the cell's verdict says."""
+    if verdict in ("deviating", "warned"):
+        report.outcome, report.wasxfail = "skipped", reason
+    elif verdict == "failed" and not report.failed:
+        report.outcome, report.longrepr = "failed", reason
 
 
 def _clipped(note: dict[str, Any]) -> dict[str, Any]:

@@ -7,17 +7,30 @@ terminal's matrix, ``summary.md`` and ``junit.xml`` are made from it.
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["SCHEMA_FILE", "VERDICTS", "Results", "gates", "rerun_command"]
+from .errors import TestbedError
+
+__all__ = [
+    "SCHEMA_FILE",
+    "VERDICTS",
+    "Results",
+    "claimed",
+    "culprit_line",
+    "gates",
+    "read",
+    "rerun_command",
+]
 
 SCHEMA_FILE = Path(__file__).parent / "results.schema.json"
 
-VERDICTS = ("passed", "deviating", "failed", "unsupported", "error")
+VERDICTS = ("passed", "deviating", "warned", "failed", "flaky", "unsupported", "error")
 
 Cell = Mapping[str, Any]
 
@@ -29,6 +42,9 @@ class Results:
     Attributes:
         cells: one record a cell, in the order of rows, columns and scenarios.
         not_run: rows and columns that could not run, with the reason.
+        broken: why the run is not whole, or empty.
+        repeat: how often every cell was run.
+        strict: whether a failed *should* was a failure.
     """
 
     started: str
@@ -39,6 +55,8 @@ class Results:
     duration_s: float = 0.0
     cells: list[Cell] = field(default_factory=list)
     broken: str = ""
+    repeat: int = 1
+    strict: bool = False
 
     def sort(self) -> None:
         """Put the cells into the order of the matrix, whatever order workers finished in."""
@@ -76,6 +94,9 @@ class Results:
                 "servers": self.servers,
                 "clients": self.clients,
                 "not_run": self.not_run,
+                "repeat": self.repeat,
+                "strict": self.strict,
+                "broken": self.broken,
                 "exit_status": self.exit_status,
                 "counts": self.counts,
             },
@@ -90,9 +111,73 @@ class Results:
         (directory / "results.json").write_text(text + "\n", "utf-8", errors="backslashreplace")
 
 
+def read(path: Path) -> list[dict[str, Any]]:
+    """Return the cells of a ``results.json``, given as the file or the folder that holds it.
+
+    Raises:
+        TestbedError: it is not there, or is no results file; says what is wrong.
+    """
+    path = path / "results.json" if path.is_dir() else path
+    try:
+        data = json.loads(path.read_text("utf-8"))
+    except OSError as exc:
+        raise TestbedError(f"{path}: {exc.strerror}") from exc
+    except ValueError as exc:
+        raise TestbedError(f"{path}: not JSON: {exc}") from exc
+    if not isinstance(data, dict) or data.get("format") != 1:
+        raise TestbedError(f"{path}: not the results of a run (format 1)")
+    cells = data.get("cells")
+    if not isinstance(cells, list) or not all(_is_cell(cell) for cell in cells):
+        raise TestbedError(f"{path}: 'cells' must be a list of cells")
+    return cells
+
+
+@contextmanager
+def claimed(directory: Path) -> Iterator[None]:
+    """Make `directory` and hold it for one run's results, until that run has written them.
+
+    Raises:
+        TestbedError: it cannot be written, or another run holds it.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        if not os.access(directory, os.W_OK | os.X_OK):
+            raise PermissionError(0, "not writable")
+    except OSError as exc:
+        raise TestbedError(f"--results {directory}: {exc.strerror}") from exc
+    try:
+        import fcntl
+    except ImportError:  # Windows: two runs into one folder are on their own there
+        yield
+        return
+    # The folder itself is locked: a lock file would be one more thing among the reports.
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as exc:
+        raise TestbedError(
+            f"--results {directory}: another run writes there; give each run a folder of its own"
+        ) from exc
+    finally:
+        os.close(descriptor)
+
+
 def gates(cell: Cell) -> bool:
-    """Whether a cell's verdict is an unexpected one that counts: a failed ``must``."""
-    return bool(cell["verdict"] == "failed" and cell["severity"] == "must")
+    """Whether a cell's verdict is an unexpected one that counts."""
+    return cell["verdict"] in ("failed", "flaky")
+
+
+def culprit_line(cell: Cell) -> str:
+    """Return whose fault a red cell is, in one line; empty for a cell that has no culprit."""
+    culprit = cell.get("culprit")
+    if not culprit:
+        return ""
+    why = " ".join(culprit["why"].split())[:300]
+    if culprit["side"] == "unknown":
+        return f"culprit unknown: {why}"
+    frame = "" if culprit["frame"] is None else f", frame {culprit['frame']}"
+    return f"culprit: {culprit['side']} {culprit['api']}{frame} ({why})"
 
 
 def rerun_command(cell: Cell) -> str:
@@ -104,3 +189,11 @@ def rerun_command(cell: Cell) -> str:
 def _counts(cells: Iterable[Cell]) -> dict[str, int]:
     counter = Counter(cell["verdict"] for cell in cells)
     return {verdict: counter[verdict] for verdict in VERDICTS}
+
+
+def _is_cell(cell: object) -> bool:
+    return (
+        isinstance(cell, dict)
+        and all(isinstance(cell.get(key), str) for key in ("server", "client", "scenario"))
+        and cell.get("verdict") in VERDICTS
+    )

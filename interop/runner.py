@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import json
+import signal
 import tempfile
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from .attempts import merge
 from .catalog import Api, CatalogError
+from .culprit import name_culprits
 from .plan import Plan
 from .plugin import CELL_PROPERTY, facts, scenario_id
 from .results import Cell
 from .scenario import Scenario
 
-__all__ = ["Collector", "load_catalogue", "run_plan"]
+__all__ = ["SCENARIOS", "Collector", "load_catalogue", "run_plan"]
 
 HERE = Path(__file__).parent
+
+SCENARIOS = HERE / "scenarios"
 
 Progress = Callable[[int, Cell], None]
 
@@ -27,20 +35,36 @@ class Collector:
     """A pytest plugin of the main process: takes each cell's record out of its report."""
 
     def __init__(self, progress: Progress) -> None:
-        self.cells: list[Cell] = []
+        self.cells: list[dict[str, Any]] = []
         self.problems: list[str] = []
         self._progress = progress
+        self._setup_ms: dict[str, float] = {}
+        self._last: dict[str, dict[str, Any]] = {}
 
     @pytest.hookimpl
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when not in ("setup", "call", "teardown"):
+            # pytest-xdist's report of a worker that ended in the middle of this test.
+            self.problems.append(f"{report.nodeid}: {report.longreprtext}")
+            return
+        self._take_time(report)
         for name, value in report.user_properties:
             if name == CELL_PROPERTY and (report.when == "call" or not report.passed):
                 cell = json.loads(str(value))
                 if report.when == "teardown":
                     self.problems.append(f"tearing down {report.nodeid}: {cell['reason']}")
                     return
+                cell["setup_ms"] = self._setup_ms.pop(report.nodeid, 0.0)
+                self._last[report.nodeid] = cell
                 self.cells.append(cell)
                 self._progress(len(self.cells), cell)
+
+    def _take_time(self, report: pytest.TestReport) -> None:
+        milliseconds = round(report.duration * 1000, 1)
+        if report.when == "setup":
+            self._setup_ms[report.nodeid] = milliseconds
+        elif report.when == "teardown" and (cell := self._last.pop(report.nodeid, None)):
+            cell["teardown_ms"] = milliseconds
 
     @pytest.hookimpl
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
@@ -53,24 +77,38 @@ class Collector:
 
 
 def run_plan(
-    plan: Plan, *, workers: int, progress: Progress, verbose: bool = False
+    plan: Plan,
+    *,
+    workers: int,
+    progress: Progress,
+    verbose: bool = False,
+    scenarios: Path = SCENARIOS,
 ) -> tuple[list[Cell], float, str]:
     """Run every scenario of `plan` and return (cells, seconds, what broke or "").
 
+    What is finished is returned whatever ends the run: a worker that crashes, Ctrl-C, SIGTERM.
+
     Args:
         workers: how many processes, each with its own peers; 0 runs in this process.
-        progress: called for every finished cell with how many there are by now.
+        progress: called for every finished run of a cell with how many there are by now.
         verbose: also show pytest's own output.
+        scenarios: the folder or file of the scenarios.
     """
     collector = Collector(progress)
     began = time.monotonic()
     quiet = [] if verbose else ["-p", "no:terminal"]
-    status = _pytest(plan, collector, "-n", str(workers), "--dist", "worksteal", *quiet)
+    with _terminated_is_interrupted():
+        options = ("-n", str(workers), "--dist", "worksteal", *quiet)
+        status = _pytest(plan, collector, scenarios, *options)
     seconds = time.monotonic() - began
     problems = list(collector.problems)
-    if not problems and status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+    if status == pytest.ExitCode.INTERRUPTED and not problems:
+        problems.append("interrupted")
+    elif not problems and status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         problems.append(f"pytest ended with {status!r}")
-    return collector.cells, seconds, "; ".join(problems)
+    cells = merge(collector.cells)
+    name_culprits(cells)
+    return list(cells), seconds, "; ".join(problems)
 
 
 def load_catalogue() -> dict[str, Scenario]:
@@ -81,7 +119,7 @@ def load_catalogue() -> dict[str, Scenario]:
     """
     nobody = Plan("local", (Api("none", "server", "None"),), (Api("none", "client", "None"),))
     found = _Catalogue()
-    _pytest(nobody, found, "--collect-only", "-p", "no:terminal")
+    _pytest(nobody, found, SCENARIOS, "--collect-only", "-p", "no:terminal")
     if found.problems:
         raise CatalogError("; ".join(found.problems))
     return dict(sorted(found.scenarios.items()))
@@ -97,7 +135,20 @@ class _Catalogue(Collector):
         self.scenarios = {scenario_id(item): facts(item) for item in session.items}
 
 
-def _pytest(plan: Plan, collector: Collector, *options: str) -> int:
+@contextmanager
+def _terminated_is_interrupted() -> Iterator[None]:
+    """Let SIGTERM end a run as Ctrl-C does: with what is finished."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _pytest(plan: Plan, collector: Collector, scenarios: Path, *options: str) -> int:
     with tempfile.TemporaryDirectory(prefix="interop-") as folder:
         plan_file = Path(folder) / "plan.json"
         plan_file.write_text(plan.dump(), "utf-8")
@@ -105,6 +156,6 @@ def _pytest(plan: Plan, collector: Collector, *options: str) -> int:
             *("-c", str(HERE / "pytest.ini"), "--rootdir", str(HERE)),
             *("-p", "interop.plugin", "--interop-plan", str(plan_file)),
             *options,
-            str(HERE / "scenarios"),
+            str(scenarios),
         ]
         return pytest.main(arguments, plugins=[collector])

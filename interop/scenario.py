@@ -16,8 +16,16 @@ __all__ = ["Clients", "Scenario", "check_evidence", "scenario"]
 
 P = ParamSpec("P")
 
-Clients = Callable[[], Awaitable[Client]]
-"""The `clients` fixture: makes one more client of the cell's client API, not yet opened."""
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """The `clients` fixture: makes one more client of the cell's client API, not yet opened."""
+
+    make: Callable[[], Awaitable[Client]]
+    server: Server
+
+    async def __call__(self) -> Client:
+        return await self.make()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +36,8 @@ class Scenario:
         id: stable; a parametrized scenario's cells are ``id.parameter``.
         rule: the rule that it checks, one sentence.
         severity: ``must`` gates; ``should`` is shown and does not.
-        timeout: seconds for the whole scenario.
+        should: ids of the parameters for which it is a *should* where the rest is a *must*.
+        timeout: seconds for the whole scenario; ``--timeout`` overrides it.
         escapes: whether an exception that escapes the library is not judged here.
         faults: authors whose frames are not held against them here.
     """
@@ -36,6 +45,7 @@ class Scenario:
     id: str
     rule: str
     severity: Literal["must", "should"] = "must"
+    should: Sequence[str] = ()
     timeout: float = 20.0
     escapes: bool = False
     faults: Sequence[str] = field(default=())
@@ -50,16 +60,30 @@ def scenario(
     def decorate(function: Callable[P, Awaitable[None]]) -> Callable[P, Awaitable[None]]:
         @functools.wraps(function)
         async def run(*args: P.args, **kwargs: P.kwargs) -> None:
+            seconds: float = getattr(run, "timeout", None) or facts.timeout
             try:
-                async with asyncio.timeout(facts.timeout):
+                async with asyncio.timeout(seconds):
                     await function(*args, **kwargs)
             except TimeoutError:
-                raise Violation(f"not done within {facts.timeout:g} s") from None
+                await _check_alive(*args, *kwargs.values())
+                raise Violation(f"not done within {seconds:g} s") from None
 
         run.scenario = facts  # type: ignore[attr-defined]  # read back by the plugin
         return run
 
     return decorate
+
+
+async def _check_alive(*fixtures: object) -> None:
+    """Check that it is not a hung peer that a scenario waited for in vain.
+
+    Raises:
+        PeerDied: one of the cell's peers does not answer.
+    """
+    for fixture in fixtures:
+        server = fixture if isinstance(fixture, Server) else getattr(fixture, "server", None)
+        for session in getattr(server, "sessions", ()):
+            await session.check_alive()
 
 
 def check_evidence(facts: Scenario, tap: Tap, roles: Sequence[Server | Client]) -> None:

@@ -1,168 +1,29 @@
-"""The testbed's end of a control connection, and the two roles as a scenario uses them."""
+"""The two roles as a scenario uses them: the server and the client under test."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import itertools
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .catalog import Api
-from .contract import (
-    ContractError,
-    LineDecoder,
-    Notification,
-    Reply,
-    Request,
-    encode,
-    parse_message,
-)
-from .engines import Address
-from .errors import PeerDied, PeerFailure, Unsupported, Violation
+from .contract import Notification
+from .control import Session
+from .errors import PeerFailure, Violation
+from .judge import asked_of
 from .tap import Tap
 
 __all__ = ["Client", "Server", "Session"]
 
-CALL_TIMEOUT = 15.0
-"""Seconds for a reply. A peer that does not answer in this time counts as hung."""
+_MAY_LACK = ("join", "leave", "to-room", "close-me")
+"""Events of the interop app that a server's library may have no way to do."""
 
-_READ = 1 << 18
-
-
-class Session:
-    """One control connection: requests out; replies and notifications in.
-
-    Attributes:
-        notifications: all that the peer reported, in order.
-    """
-
-    def __init__(
-        self, who: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        self.who = who
-        self.notifications: list[Notification] = []
-        self._reader, self._writer = reader, writer
-        self._ids = itertools.count(1)
-        self._pending: dict[int, asyncio.Future[Reply]] = {}
-        self._unread: list[Notification] = []
-        self._news = asyncio.Event()
-        self._ended: Exception | None = None
-        self._task = asyncio.create_task(self._read())
-
-    @classmethod
-    async def connect(cls, who: str, address: Address) -> Session:
-        try:
-            reader, writer = await asyncio.open_connection(address.host, address.port)
-        except OSError as exc:
-            raise PeerDied(f"{who}: no control connection to {address}: {exc.strerror}") from exc
-        return cls(who, reader, writer)
-
-    async def close(self) -> None:
-        """Close the connection, with which the peer tears down what the session opened."""
-        self._task.cancel()
-        self._writer.close()
-        with contextlib.suppress(OSError):  # a peer that reset it has torn down too
-            await self._writer.wait_closed()
-
-    def start(self, op: str, args: Mapping[str, Any]) -> asyncio.Future[Reply]:
-        """Send a request and return the future of its reply."""
-        if self._ended is not None:
-            raise self._ended
-        request = Request(next(self._ids), op, args)
-        future = asyncio.get_running_loop().create_future()
-        self._pending[request.id] = future
-        self._writer.write(encode(request))
-        return future
-
-    async def reply(self, op: str, future: asyncio.Future[Reply]) -> Mapping[str, Any]:
-        """Await the reply of a request and return what it answered.
-
-        Raises:
-            PeerFailure: the library refused or failed.
-            Unsupported: the peer said that its library has no such thing.
-            PeerDied: no answer in time, or the connection ended.
-        """
-        try:
-            async with asyncio.timeout(CALL_TIMEOUT):
-                reply = await future
-        except TimeoutError:
-            raise PeerDied(f"{self.who}: no reply to {op!r} within {CALL_TIMEOUT:.0f} s") from None
-        if reply.unsupported is not None:
-            raise Unsupported(f"{self.who}: {reply.unsupported}")
-        if reply.error is not None:
-            error = reply.error
-            raise PeerFailure(self.who, op, str(error.get("kind")), str(error.get("message")))
-        return reply.ok or {}
-
-    async def call(self, op: str, **args: Any) -> Mapping[str, Any]:
-        """Send a request and return its answer; raises what `reply` raises."""
-        return await self.reply(op, self.start(op, args))
-
-    async def wait(
-        self,
-        on: str,
-        where: Callable[[Notification], bool] = lambda _: True,
-        *,
-        within: float,
-        what: str = "",
-    ) -> Notification:
-        """Return the first notification not yet taken that fits, and take it.
-
-        Raises:
-            Violation: none came within `within` seconds; says what came instead.
-        """
-        try:
-            async with asyncio.timeout(within):
-                while True:
-                    for index, notification in enumerate(self._unread):
-                        if notification.on == on and where(notification):
-                            return self._unread.pop(index)
-                    if self._ended is not None:
-                        raise self._ended
-                    self._news.clear()
-                    await self._news.wait()
-        except TimeoutError:
-            seen = [_brief(n) for n in self.notifications[-6:]]
-            raise Violation(
-                f"{self.who}: no {what or on} within {within:g} s; last it reported: "
-                + ("; ".join(seen) or "nothing")
-            ) from None
-
-    def count(self, on: str, where: Callable[[Notification], bool] = lambda _: True) -> int:
-        """Return how many notifications of that kind have come, taken or not."""
-        return sum(n.on == on and where(n) for n in self.notifications)
-
-    async def _read(self) -> None:
-        decoder = LineDecoder()
-        try:
-            while data := await self._reader.read(_READ):
-                for line in decoder.feed(data):
-                    self._take(parse_message(line))
-            self._end(PeerDied(f"{self.who}: the peer closed its control connection"))
-        except (OSError, ContractError) as exc:
-            self._end(PeerDied(f"{self.who}: {exc}"))
-
-    def _take(self, message: Reply | Notification) -> None:
-        if isinstance(message, Notification):
-            self.notifications.append(message)
-            self._unread.append(message)
-            self._news.set()
-            return
-        future = self._pending.pop(message.id, None)
-        if future is None:
-            self._end(PeerDied(f"{self.who}: a reply to request {message.id}, which nobody made"))
-        elif not future.done():
-            future.set_result(message)
-
-    def _end(self, exc: Exception) -> None:
-        self._ended = exc
-        for future in self._pending.values():
-            if not future.done():
-                future.set_exception(exc)
-                future.exception()  # nobody may be waiting for it
-        self._news.set()
+_NO_REFUSAL = frozenset(
+    {"Slow", "Failure", "BadRequest", "AssertionError", "ArgumentError", "AttributeError"}
+    | {"KeyError", "NameError", "NoSuchMethodError", "RangeError", "TypeError", "_TypeError"}
+)
+"""Kinds of failure that say that something broke, not that a connection was refused."""
 
 
 class _Role:
@@ -184,6 +45,7 @@ class _Role:
         for _ in range(2):
             await self.session.call("describe")
             await asyncio.sleep(0.01)
+            self.session.waited += 0.01
 
     def count(self, on: str, **equal: Any) -> int:
         """Return how many notifications `on` had these values."""
@@ -191,10 +53,18 @@ class _Role:
 
 
 class Server(_Role):
-    """The server under test. `conn` arguments are those of its ``connected`` notifications."""
+    """The server under test. `conn` arguments are those of its ``connected`` notifications.
+
+    Attributes:
+        sessions: the sessions of the whole cell, its own first.
+    """
 
     port: int
     path: str
+
+    def __init__(self, api: Api, session: Session, patience: float) -> None:
+        super().__init__(api, session, patience)
+        self.sessions = [session]
 
     async def serve(self) -> None:
         """Start the interop app, on a path of its own.
@@ -245,6 +115,7 @@ class Client(_Role):
         self.tap = tap
         self.server = server
         self.conn = ""
+        server.sessions.append(session)
 
     async def open(
         self, *events: str, all: bool = False, url: str | None = None, **more: Any
@@ -263,14 +134,19 @@ class Client(_Role):
         )
 
     async def refused(self, url: str | None = None) -> PeerFailure:
-        """Check that connecting fails, and return how.
+        """Check that connecting fails, as a refusal and no other way, and return how.
 
         Raises:
-            Violation: a connection was made.
+            Violation: a connection was made, or the library broke where it should have been
+                refused one.
         """
+        before = len(self.tap.connections)
         try:
             await self._open((), url)
         except PeerFailure as failure:
+            _check_refusal(failure)
+            if any(connection.handshaken for connection in self.tap.connections[before:]):
+                raise Violation(f"{failure}, but the handshake was done") from failure
             return failure
         raise Violation(f"{self.session.who} connected where it should have been refused")
 
@@ -278,13 +154,16 @@ class Client(_Role):
         """Check that the server under test takes no connection, whoever has its port by now.
 
         Raises:
-            Violation: its connected callback fired.
+            Violation: its connected callback fired, or the client's library broke.
         """
         try:
             await self._open((), None)
             conn = await self.server.connected()
-        except Violation:
+        except PeerFailure as failure:
+            _check_refusal(failure)
             return
+        except Violation:
+            return  # it connected to whoever has that port by now
         raise Violation(f"{self.server.session.who} took another connection, {conn}")
 
     async def send(self, event: str, payload: Any, headers: dict[str, Any] | None = None) -> None:
@@ -293,6 +172,8 @@ class Client(_Role):
         Headers are always given, because what a library writes when none are given differs
         and is a scenario of its own (`send_plain`); it shall not colour every other one.
         """
+        if event in _MAY_LACK:
+            self.server.session.asked |= asked_of(event, payload or {})
         await self.session.call("send", event=event, payload=payload, headers=headers or {})
 
     async def send_plain(self, event: str, payload: Any) -> None:
@@ -358,6 +239,6 @@ class Client(_Role):
         await self.session.call("clean")
 
 
-def _brief(notification: Notification) -> str:
-    text = f"{notification.on} {dict(notification.data)}"
-    return text if len(text) <= 160 else text[:160] + "…"
+def _check_refusal(failure: PeerFailure) -> None:
+    if failure.kind in _NO_REFUSAL:
+        raise Violation(f"a refused connection, but no refusal: {failure}") from failure

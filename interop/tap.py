@@ -31,6 +31,8 @@ class Tap:
         frames: every message and control frame seen or injected, in order of arrival.
         faults: bytes that are no WebSocket frames, as (author, words).
         connections: the relayed connections, oldest first.
+        opened: when the tap was made, by the clock of `time.monotonic`.
+        waited: seconds spent in `wait`.
     """
 
     def __init__(self, host: str, upstream: Address) -> None:
@@ -40,7 +42,8 @@ class Tap:
         self.frames: list[Frame] = []
         self.faults: list[tuple[Side, str]] = []
         self.connections: list[TapConnection] = []
-        self._opened = time.monotonic()
+        self.opened = time.monotonic()
+        self.waited = 0.0
         self._news = asyncio.Event()
         self._server: asyncio.Server | None = None
         self._dials: set[asyncio.Task[None]] = set()
@@ -92,15 +95,17 @@ class Tap:
 
     async def wait(self, *, author: str, kind: str, within: float) -> Frame | None:
         """Return the first such frame, waiting for it as long as `within` seconds."""
+        began = time.monotonic()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within):
                 while not self.seen(author=author, kind=kind):
                     self._news.clear()
                     await self._news.wait()
+        self.waited += time.monotonic() - began
         return next(iter(self.seen(author=author, kind=kind)), None)
 
     def elapsed(self) -> float:
-        return time.monotonic() - self._opened
+        return time.monotonic() - self.opened
 
     def _connection(self, index: int) -> TapConnection:
         try:
@@ -127,6 +132,11 @@ class TapConnection:
         self.heads: dict[Side, bytes | None] = {"client": None, "server": None}
         self._buffers: dict[Side, bytearray] = {"client": bytearray(), "server": bytearray()}
         self._decoders: dict[Side, _Decoder] = {}
+
+    @property
+    def handshaken(self) -> bool:
+        """Whether the server has answered the handshake with 101."""
+        return bool(self._decoders)
 
     async def dial(self) -> None:
         upstream = self.tap.upstream

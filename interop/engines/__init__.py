@@ -32,5 +32,8 @@ class Engine(Protocol):
     async def tap_host(self, address: Address) -> str:
         """Return the address of this machine at which the peer at `address` can reach a tap."""
 
+    async def restart(self, peer: str) -> None:
+        """End `peer` if this engine started it, so that its next use starts it anew."""
+
     async def close(self) -> None:
         """Stop what was started."""

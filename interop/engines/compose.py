@@ -44,6 +44,10 @@ class ComposeEngine:
             probe.connect(infos[0][4])  # sends nothing: a datagram socket only picks its route
             return str(probe.getsockname()[0])
 
+    async def restart(self, peer: str) -> None:
+        """Wait for the service anew at its next use: what restarts it is the project's policy."""
+        self._up.discard(peer)
+
     async def close(self) -> None:
         """Leave the services running: they belong to the compose project."""
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..contract import ContractError, parse_ready
-from ..errors import PeerDied
+from ..errors import PeerDied, PeerHung
 from . import Address
 
 __all__ = ["LocalEngine"]
@@ -42,6 +42,11 @@ class LocalEngine:
 
     async def tap_host(self, address: Address) -> str:
         return "127.0.0.1"
+
+    async def restart(self, peer: str) -> None:
+        async with self._locks.setdefault(peer, asyncio.Lock()):
+            if process := self._running.pop(peer, None):
+                await process.stop()
 
     async def close(self) -> None:
         await asyncio.gather(*(process.stop() for process in self._running.values()))
@@ -81,10 +86,12 @@ class _Process:
             async with asyncio.timeout(START_TIMEOUT):
                 line = (await process.stdout.readline()).decode("utf-8", "replace")
             host, port = parse_ready(line)
-        except (TimeoutError, ContractError) as exc:
+        except TimeoutError as exc:
             await _end(process)
-            what = "printed no READY line" if isinstance(exc, TimeoutError) else str(exc)
-            raise PeerDied(f"{peer} did not start: {what}{_tail(log)}") from exc
+            raise PeerHung(f"{peer} did not start: printed no READY line{_tail(log)}") from exc
+        except ContractError as exc:
+            await _end(process)
+            raise PeerDied(f"{peer} did not start: {exc}{_tail(log)}") from exc
         return cls(process, Address(host, port))
 
     async def stop(self) -> None:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from ..results import Cell, Results, gates, rerun_command
+from ..results import Cell, Results, culprit_line, gates, rerun_command
 
 __all__ = ["junit", "summary", "write_reports"]
 
@@ -33,10 +33,15 @@ def summary(results: Results) -> str:
         row = [_counts(pairs.get((server, client), {})) for client in results.clients]
         lines.append(f"| {server} | " + " | ".join(row) + " |")
     lines += [f"\nNot run: {name}: {reason}" for name, reason in results.not_run.items()]
-    failed = [cell for cell in results.cells if cell["verdict"] in ("failed", "error")]
-    if failed:
-        lines += ["", "## Unexpected", ""]
-        lines += [_failure(cell) for cell in failed]
+    if results.broken:
+        lines += ["", f"**The testbed failed:** {results.broken}"]
+    for title, verdicts in (
+        ("Unexpected", ("failed", "flaky", "error")),
+        ("Should", ("warned",)),
+    ):
+        found = [cell for cell in results.cells if cell["verdict"] in verdicts]
+        if found:
+            lines += ["", f"## {title}", "", *(_failure(cell) for cell in found)]
     lines += ["", "## Known deviations", "", *_deviations(results)]
     return "\n".join(lines) + "\n"
 
@@ -66,10 +71,10 @@ def junit(results: Results) -> ET.ElementTree[ET.Element]:
 
 def _outcome(case: ET.Element, cell: Cell) -> None:
     verdict, reason = cell["verdict"], _NOT_XML.sub("�", cell["reason"])
-    if gates(cell):
-        ET.SubElement(case, "failure", message=reason).text = rerun_command(cell)
-    elif verdict == "error":
-        ET.SubElement(case, "error", message=reason).text = rerun_command(cell)
+    words = f"{_NOT_XML.sub('�', culprit_line(cell))}\n{rerun_command(cell)}".strip()
+    if gates(cell) or verdict == "error":
+        kind = "error" if verdict == "error" else "failure"
+        ET.SubElement(case, kind, message=reason).text = words
     elif verdict != "passed":
         ET.SubElement(case, "skipped", message=f"{verdict}: {reason}")
 
@@ -80,12 +85,11 @@ def _counts(counts: dict[str, int]) -> str:
 
 
 def _failure(cell: Cell) -> str:
-    kind = "" if gates(cell) or cell["verdict"] == "error" else " (should)"
+    kind = "" if cell["verdict"] == "failed" else f" ({cell['verdict']})"
     reason = " ".join(cell["reason"].split())[:400]
-    return (
-        f"- **{cell['scenario']}**{kind}, {cell['server']} ↔ {cell['client']}: {reason}\n"
-        f"  `{rerun_command(cell)}`"
-    )
+    lines = [f"- **{cell['scenario']}**{kind}, {cell['server']} ↔ {cell['client']}: {reason}"]
+    lines += [f"  {line}  " for line in [culprit_line(cell)] if line]
+    return "\n".join([*lines, f"  `{rerun_command(cell)}`"])
 
 
 def _deviations(results: Results) -> list[str]:

@@ -9,14 +9,16 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from ..results import Cell, Results, gates, rerun_command
+from ..results import Cell, Results, culprit_line, gates, rerun_command
 
 __all__ = ["matrix", "print_report"]
 
 _STYLES = {
     "passed": "green",
     "deviating": "yellow",
+    "warned": "bold yellow",
     "failed": "bold red",
+    "flaky": "bold red",
     "unsupported": "dim",
     "error": "bold magenta",
 }
@@ -47,11 +49,12 @@ def print_report(results: Results, console: Console) -> None:
         text = f"[yellow]not run:[/] {escape(', '.join(names))}: {escape(reason)}"
         console.print(text, highlight=False, soft_wrap=True)
     bad = [cell for cell in results.cells if gates(cell) or cell["verdict"] == "error"]
-    amber = [cell for cell in results.cells if cell["verdict"] == "failed" and not gates(cell)]
+    amber = [cell for cell in results.cells if cell["verdict"] == "warned"]
     for title, style, cells in (("unexpected", "bold red", bad), ("should", "yellow", amber)):
         _print_cells(console, title, style, cells)
     if results.broken:
-        console.print(f"[bold magenta]the testbed failed:[/] {escape(results.broken)}")
+        text = f"[bold magenta]the testbed failed:[/] {escape(results.broken)}"
+        console.print(text, highlight=False, soft_wrap=True)
     counts = ", ".join(f"{n} {verdict}" for verdict, n in results.counts.items() if n)
     console.print(
         f"{len(results.cells)} cells in {results.duration_s:.0f} s: {counts or 'none'}"
@@ -81,6 +84,8 @@ def _print_cells(console: Console, title: str, style: str, cells: list[Cell]) ->
             pair = f"{cell['server']} <-> {cell['client']}"
             reason = " ".join(cell["reason"].split())[:300]
             console.print(f"   {escape(pair)}: {escape(reason)}", highlight=False, soft_wrap=True)
+            if culprit := culprit_line(cell):
+                console.print(f"      {escape(culprit)}", highlight=False, soft_wrap=True)
         if len(group) > _SHOWN_PAIRS:
             console.print(f"   and {len(group) - _SHOWN_PAIRS} more pairs")
         console.print(f"   again: {rerun_command(group[0])}", highlight=False, soft_wrap=True)

@@ -47,7 +47,7 @@ async def test_unknown_to_client(server: Server, client: Client) -> None:
     await client.check_usable()
 
 
-@pytest.mark.parametrize("name", ["connected", "disconnected"])
+@pytest.mark.parametrize("name", ["connected", "disconnected", "error"])
 @scenario(
     "events.reserved",
     "A client's message named like a lifecycle event fires no lifecycle handler.",
@@ -59,6 +59,10 @@ async def test_reserved(server: Server, client: Client, name: str) -> None:
     await server.settle()
     assert server.count("connected") == 1, "the message fired the connected handler"
     assert server.count("disconnected") == 0, "the message fired the disconnected handler"
+    # To report the message as an error is right; to hand it to the error handler as one is not.
+    errors = [n.data for n in server.session.notifications if n.on == "error"]
+    forged = [error for error in errors if "forged" in str(error)]
+    assert not forged, "the message fired the error handler"
 
 
 @scenario("events.empty-name", "An event with an empty name ends nothing.")

@@ -46,6 +46,7 @@ async def test_none_given(server: Server, client: Client) -> None:
 @scenario(
     "headers.always-written",
     "Both sides write all three keys, the form that every version of every peer reads.",
+    severity="should",
     escapes=True,
 )
 async def test_always_written(server: Server, client: Client, tap: Tap) -> None:

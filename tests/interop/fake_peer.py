@@ -3,7 +3,9 @@
 As a program: ``python -m tests.interop.fake_peer MODE``, where MODE is
 ``good``, or what it does wrong: ``silent`` (ends before READY), ``mute`` (never says READY),
 ``chatty`` (another first line), ``dies`` (ends at its first request), ``stubborn`` (does not
-end when its stdin does), ``deaf`` (claims this library's APIs and reports nothing).
+end when its stdin does), ``deaf`` (claims this library's APIs and reports nothing), ``hangs``
+(as deaf, and answers nothing any more once a client opened), ``dies-once`` (as deaf, and ends at
+its first ``open`` if the file that the next argument names is not there yet; it makes it).
 """
 
 from __future__ import annotations
@@ -84,10 +86,18 @@ async def main(mode: str) -> None:
         return
     first = "HELLO" if mode == "chatty" else "READY"
 
+    opened: list[bool] = []
+
     def script(request: dict[str, Any]) -> Answer:
         if mode == "dies":
             os._exit(3)
-        if mode == "deaf" and request["op"] == "describe":
+        if mode == "dies-once" and request["op"] == "open" and not os.path.exists(sys.argv[2]):
+            os.close(os.open(sys.argv[2], os.O_CREAT))
+            os._exit(3)
+        if mode == "hangs" and (opened or request["op"] == "open"):
+            opened.append(True)
+            return []
+        if mode in ("deaf", "hangs", "dies-once") and request["op"] == "describe":
             apis = {"server": ["ZapServer"], "client": ["ZapConsumer"]}
             return {"ok": {**DESCRIBE, "apis": apis}}
         return good(request)

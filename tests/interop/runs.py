@@ -11,11 +11,11 @@ from interop.plan import Plan
 from interop.runner import run_plan
 
 SERVER = Api("python", "server", "ZapServer")
-CLIENT = Api("python", "client", "ZapConsumer")
+CLIENT = Api("python", "client", "ZapConsumer", lacks=("clean",))
 PYTHON = [sys.executable, "-m", "interop.peers.python"]
 
 
-def run(workers: int = 0, **more: Any) -> tuple[list[dict[str, Any]], str]:
+def run(workers: int = 0, runs: int = 1, **more: Any) -> tuple[list[dict[str, Any]], str]:
     plan: dict[str, Any] = {
         "engine": "local",
         "servers": (SERVER,),
@@ -28,20 +28,20 @@ def run(workers: int = 0, **more: Any) -> tuple[list[dict[str, Any]], str]:
     cells, seconds, broken = run_plan(
         Plan(**{**plan, **more}), workers=workers, progress=lambda count, _: seen.append(count)
     )
-    assert seen == list(range(1, len(cells) + 1))
+    assert seen == list(range(1, len(cells) * runs + 1))
     assert seconds > 0
     return [dict(cell) for cell in cells], broken
 
 
-def fake(mode: str) -> dict[str, list[str]]:
-    return {"python": [sys.executable, "-m", "tests.interop.fake_peer", mode]}
+def fake(mode: str, *more: str) -> dict[str, list[str]]:
+    return {"python": [sys.executable, "-m", "tests.interop.fake_peer", mode, *more]}
 
 
-def deviation(tmp_path: Path, scenario: str) -> Path:
+def deviation(tmp_path: Path, scenario: str, seen: str = "no connected") -> Path:
     path = tmp_path / "deviations.toml"
     path.write_text(
         f'[[deviation]]\npeer = "python"\nrole = "server"\nscenario = "{scenario}"\n'
-        'cause = "made up"\n',
+        f"seen = '{seen}'\ncause = \"made up\"\n",
         "utf-8",
     )
     return path

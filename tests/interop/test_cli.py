@@ -1,133 +1,9 @@
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
-import jsonschema
 import pytest
 
-from interop import cli
 from interop.cli import main
-from interop.results import SCHEMA_FILE
-
-QUICK = ["--server", "python/ZapServer", "--client", "python/ZapConsumer", "-n", "0"]
-
-
-def test_run_writes_every_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    status = main(["run", *QUICK, "--scenario", "echo.null", "--results", str(tmp_path)])
-    assert status == 0
-    data = json.loads((tmp_path / "results.json").read_text("utf-8"))
-    jsonschema.validate(data, json.loads(SCHEMA_FILE.read_text("utf-8")))
-    assert data["run"]["counts"]["passed"] == 1
-    assert {path.name for path in tmp_path.iterdir()} == {
-        "results.json", "junit.xml", "summary.md",
-    }  # fmt: skip
-    assert "1 cells" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (["--server", "pyton"], "--server 'pyton' names no server; there are: "),
-        (["--client", "dart/ZapServer"], "names no client; there are: "),
-        (["--scenario", "echo"], "--scenario 'echo' names no scenario"),
-        (["--require", "rust"], "--require 'rust' is not among the peers: dart, dart-0.3"),
-        (["--client", "dart-io", "--dart", "/no/dart"], "dart-io was asked for and cannot run: "),
-        (["--require", "dart-io", "--dart", "/no/dart"], "dart-io was asked for and cannot run: "),
-    ],
-)
-def test_a_mistake_is_named_and_is_status_2(
-    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    assert main(["run", *arguments, "--results", str(tmp_path / "none")]) == 2
-    assert says in capsys.readouterr().err
-    assert not list(tmp_path.glob("none/*"))
-
-
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (["-n", "-1"], "-1 is negative"),
-        (["-n", "many"], "invalid _count value: 'many'"),
-        (["--patience", "0"], "0 is not between 0 and 3600"),
-        (["--patience", "nan"], "nan is not between 0 and 3600"),
-    ],
-)
-def test_an_impossible_number_is_refused(
-    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as caught:
-        main(["run", *arguments])
-    assert caught.value.code == 2
-    assert says in capsys.readouterr().err
-
-
-def test_results_that_cannot_be_written_stop_the_run_before_it_begins(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "file").touch()
-    assert main(["run", *QUICK, "--results", str(tmp_path / "file")]) == 2
-    said = capsys.readouterr()
-    assert "file: File exists" in said.err
-    assert "cells" not in said.out
-
-
-def test_a_peer_that_nobody_asked_for_by_name_is_shown_as_not_run(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    chosen = [
-        "--server",
-        "python/ZapServer",
-        "--client",
-        "*io/Client",
-        "--client",
-        "python/ZapConsumer",
-    ]
-    rest = ["--scenario", "echo.null", "-n", "0", "--dart", "/no/dart", "--results", str(tmp_path)]
-    assert main(["run", *chosen, *rest]) == 0
-    assert "not run: dart-io/Client: no Dart" in capsys.readouterr().out
-    run = json.loads((tmp_path / "results.json").read_text("utf-8"))["run"]
-    assert list(run["not_run"]) == ["dart-io/Client"]
-
-
-def test_nothing_that_can_run_is_status_2(tmp_path: Path) -> None:
-    arguments = ["run", "--client", "*-io/Client", "--dart", "/no/dart", "-n", "0"]
-    rest = ["--server", "python/ZapServer", "--scenario", "echo.null", "--results", str(tmp_path)]
-    assert main([*arguments, *rest]) == 2
-
-
-def test_a_broken_deviations_file_is_status_2(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = tmp_path / "deviations.toml"
-    path.write_text('[[deviation]]\npeer = "pyton"\nrole = "server"\nscenario = "x"\ncause = "y"\n')
-    monkeypatch.setattr(cli.deviations, "DEVIATIONS_FILE", path)
-    monkeypatch.setattr(cli.deviations, "load", lambda p=path: cli.deviations.parse(p.read_text()))
-    assert main(["run", *QUICK]) == 2
-    assert "'pyton' names no server" in capsys.readouterr().err
-
-
-def test_list_shows_rows_columns_and_rules(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["list", "--scenario", "many.ids"]) == 0
-    out = capsys.readouterr().out
-    assert "dart@0.5.0/ZapConsumer" in out
-    assert "many.ids (must): Every connection has an id of its own." in out
-    assert "x 1 scenarios" in out
-
-
-def test_services_can_be_chosen_by_the_environment(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("INTEROP_PEERS", "python,rust")
-    assert main(["run", "--engine", "compose", "--scenario", "echo.null"]) == 2
-    assert "INTEROP_PEERS names 'rust', which is no peer" in capsys.readouterr().err
-
-
-def test_dart_packages_names_what_is_missing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["dart-packages", str(tmp_path / "nowhere")]) == 2
-    assert "nowhere" in capsys.readouterr().err
+from interop.commands import look
 
 
 def test_no_command_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
@@ -135,3 +11,20 @@ def test_no_command_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None
         main([])
     assert caught.value.code == 2
     assert "COMMAND" in capsys.readouterr().err
+
+
+def test_the_commands_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--help"])
+    assert caught.value.code == 0
+    out = capsys.readouterr().out
+    for command in ("run", "list", "dart-packages"):
+        assert f"\n    {command}" in out
+
+
+def test_ctrl_c_is_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(look, "load_peers", interrupted)
+    assert main(["list"]) == 130

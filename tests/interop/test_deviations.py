@@ -15,6 +15,7 @@ ENTRY = """
 peer = "dart/ZapServer"
 role = "server"
 scenario = ["many.ids", "rooms.*"]
+seen = "'id' != 'id'"
 cause = "gives every connection the id `id`"
 """
 
@@ -22,7 +23,11 @@ cause = "gives every connection the id `id`"
 def test_an_entry_is_read() -> None:
     (entry,) = parse(ENTRY)
     assert entry == Deviation(
-        "dart/ZapServer", "server", ("many.ids", "rooms.*"), "gives every connection the id `id`"
+        "dart/ZapServer",
+        "server",
+        ("many.ids", "rooms.*"),
+        "gives every connection the id `id`",
+        ("'id' != 'id'",),
     )
 
 
@@ -47,6 +52,13 @@ def test_the_role_decides_which_side_is_meant() -> None:
     assert swapped == as_client
 
 
+def test_an_entry_describes_a_failure_by_its_text() -> None:
+    (entry,) = parse(ENTRY.replace("\"'id' != 'id'\"", '["one$", "two"]'))
+    assert entry.describes("this is one")
+    assert entry.describes("two of them")
+    assert not entry.describes("one or another")
+
+
 def test_other_narrows_to_an_opposite() -> None:
     entries = parse(ENTRY + 'other = "pypi"\n')
     assert not find(entries, SERVER, CLIENT, "many.ids")
@@ -60,6 +72,14 @@ def test_other_narrows_to_an_opposite() -> None:
         ("[[deviations]]\n", "unknown table 'deviations'"),
         (ENTRY.replace('cause = "gives every connection the id `id`"', 'cause = " "'), "'cause'"),
         (ENTRY.replace("cause", "because"), "unknown key 'because'"),
+        (ENTRY + "cause_ = 1", "unknown key 'cause_'"),
+        (ENTRY + "other = 1", "'other' must be a string"),
+        (ENTRY.replace("seen =", "upstream ="), "'seen' must be a regular expression, or a list"),
+        (ENTRY.replace("\"'id' != 'id'\"", "[]"), "'seen' must be"),
+        (ENTRY.replace("'id' != 'id'", "("), r"'seen' '\(': missing \), unterminated"),
+        (ENTRY.replace("'id' != 'id'", ".*"), r"'seen' '\.\*' fits every failure"),
+        (ENTRY.replace("'id' != 'id'", ".+"), r"'seen' '\.\+' fits every failure"),
+        (ENTRY.replace('["many.ids", "rooms.*"]', "[1]"), "'scenario' must be"),
         (ENTRY.replace('role = "server"', 'role = "both"'), "'role' must be"),
         (ENTRY.replace('peer = "dart/ZapServer"', ""), "'peer' must be"),
         (ENTRY.replace('["many.ids", "rooms.*"]', "[]"), "'scenario' must be"),

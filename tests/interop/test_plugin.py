@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from interop import control
 from interop.catalog import Api
 
 from .runs import deviation, fake, run
@@ -20,7 +21,9 @@ def test_a_cell_passes_with_its_evidence() -> None:
         ("client", '{"eventName":"echo","payload":null,"headers":{}}'),
         ("server", '{"eventName":"echo","payload":null,"headers":{}}'),
     ]
-    assert cell["notifications"]["server"][0] == {"on": "connected", "conn": "1"}
+    note = cell["notifications"]["server"][0]
+    assert {**note, "t_ms": 0} == {"on": "connected", "conn": "1", "t_ms": 0}
+    assert 0 < note["t_ms"] < cell["setup_ms"] + cell["duration_ms"] + cell["teardown_ms"]
     assert cell["violations"] == []
 
 
@@ -28,6 +31,24 @@ def test_unsupported_is_a_verdict_of_its_own() -> None:
     ((cell,), _) = run(scenarios=("lifecycle.clean",))
     assert cell["verdict"] == "unsupported"
     assert "client python/ZapConsumer: " in cell["reason"]
+
+
+def test_unsupported_that_is_not_declared_is_red() -> None:
+    silent = Api("python", "client", "ZapConsumer")
+    ((cell,), _) = run(scenarios=("lifecycle.clean",), clients=(silent,))
+    assert cell["verdict"] == "failed"
+    assert (
+        "asked for: clean, open, send; its peer.toml says that it lacks: nothing"
+        in (cell["reason"])
+    )
+    assert cell["culprit"]["side"] == "client"
+
+
+def test_a_declared_lack_that_works_is_stale() -> None:
+    modest = Api("python", "server", "ZapServer", lacks=("rooms",))
+    ((cell,), _) = run(scenarios=("rooms.once",), servers=(modest,))
+    assert cell["verdict"] == "failed"
+    assert "is declared to lack rooms, but it works" in cell["reason"]
 
 
 def test_a_stale_deviation_fails(tmp_path: Path) -> None:
@@ -50,6 +71,69 @@ def test_a_known_deviation_is_no_failure(tmp_path: Path) -> None:
     ((cell,), _) = run(commands=fake("deaf"), deviations=deviation(tmp_path, "echo.null"))
     assert cell["verdict"] == "deviating"
     assert cell["reason"].startswith("python (server): made up [seen: server python/ZapServer: no")
+
+
+def test_a_deviation_excuses_only_what_it_describes(tmp_path: Path) -> None:
+    known = deviation(tmp_path, "echo.null", seen="no disconnected")
+    ((cell,), _) = run(commands=fake("deaf"), deviations=known)
+    assert cell["verdict"] == "failed"
+    assert "no connected" in cell["reason"]
+    assert "describes another failure: no disconnected" in cell["reason"]
+
+
+def test_a_should_warns_unless_the_run_is_strict() -> None:
+    for strict, verdict in ((False, "warned"), (True, "failed")):
+        ((cell,), _) = run(
+            commands=fake("deaf"), scenarios=("malformed.reported",), patience=0.05, strict=strict
+        )
+        assert (cell["severity"], cell["verdict"]) == ("should", verdict)
+
+
+def test_one_parameter_may_be_a_should() -> None:
+    cells, _ = run(scenarios=("echo.integers*",), commands=fake("deaf"), patience=0.05)
+    assert {cell["scenario"]: cell["verdict"] for cell in cells} == {
+        "echo.integers": "failed",
+        "echo.integers-to-63-bits": "failed",
+        "echo.integers-beyond-63-bits": "warned",
+    }
+
+
+def test_every_run_of_a_repeated_cell_is_kept() -> None:
+    ((cell,), _) = run(repeat=3, runs=3)
+    assert (cell["verdict"], cell["pass_rate"]) == ("passed", 1.0)
+    assert [(r["run"], r["verdict"], len(r["frames"]) > 0) for r in cell["runs"]] == [
+        (n, "passed", True) for n in (1, 2, 3)
+    ]
+
+
+def test_a_scenario_can_be_given_less_time() -> None:
+    ((cell,), _) = run(commands=fake("deaf"), patience=60.0, timeout=0.05)
+    assert (cell["verdict"], cell["reason"]) == ("failed", "not done within 0.05 s")
+
+
+@pytest.mark.parametrize("timeout", [None, 0.3])
+def test_a_hung_peer_is_an_error_that_names_it(
+    timeout: float | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(control, "PROBE_TIMEOUT", 0.5)
+    monkeypatch.setattr(control, "CALL_TIMEOUT", 0.3)
+    chosen = ("echo.null", "echo.floats", "echo.booleans", "echo.arrays")
+    cells, broken = run(
+        commands=fake("hangs"), scenarios=chosen, patience=0.2, timeout=timeout, logs=tmp_path
+    )
+    assert broken == ""
+    assert {cell["verdict"] for cell in cells} == {"error"}
+    assert "PeerHung: " in cells[0]["reason"]
+    assert "python/Zap" in cells[0]["reason"]
+    assert "python is given up: it hung 2 times" in cells[-1]["reason"]
+
+
+def test_a_peer_that_dies_in_a_cell_spoils_no_other(tmp_path: Path) -> None:
+    commands = fake("dies-once", str(tmp_path / "died"))
+    cells, broken = run(commands=commands, scenarios=("echo.null", "echo.floats"), patience=0.05)
+    assert broken == ""
+    assert [cell["verdict"] for cell in cells] == ["error", "failed"]
+    assert "closed its control connection" in cells[0]["reason"]
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,24 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 
-from interop.results import SCHEMA_FILE, Results, gates, rerun_command
+from interop.errors import TestbedError
+from interop.results import (
+    SCHEMA_FILE,
+    VERDICTS,
+    Results,
+    claimed,
+    culprit_line,
+    gates,
+    read,
+    rerun_command,
+)
 
 
 def cell(verdict: str = "passed", **more: Any) -> dict[str, Any]:
@@ -43,7 +54,9 @@ def results(*cells: dict[str, Any], **more: Any) -> Results:
         ([cell()], 0),
         ([cell(), cell("deviating"), cell("unsupported")], 0),
         ([cell(), cell("failed")], 1),
-        ([cell(), cell("failed", severity="should")], 0),
+        ([cell(), cell("warned", severity="should")], 0),
+        ([cell(), cell("failed", severity="should")], 1),
+        ([cell(), cell("flaky")], 1),
         ([cell("failed"), cell("error")], 2),
         ([], 2),
     ],
@@ -56,10 +69,8 @@ def test_a_broken_run_is_never_a_success() -> None:
     assert results(cell(), broken="a worker crashed").exit_status == 2
 
 
-def test_only_a_failed_must_gates() -> None:
-    assert gates(cell("failed"))
-    assert not gates(cell("failed", severity="should"))
-    assert not gates(cell("deviating"))
+def test_what_gates() -> None:
+    assert [v for v in VERDICTS if gates(cell(v))] == ["failed", "flaky"]
 
 
 def test_cells_are_put_in_the_matrixs_order() -> None:
@@ -79,7 +90,7 @@ def test_cells_are_put_in_the_matrixs_order() -> None:
 def test_pairs_are_counted() -> None:
     run = results(cell(), cell(scenario="x"), cell("failed", scenario="y"))
     counts = run.by_pair()[("python/ZapServer", "dart@0.5.0/ZapConsumer")]
-    assert counts == {"passed": 2, "deviating": 0, "failed": 1, "unsupported": 0, "error": 0}
+    assert counts == dict.fromkeys(VERDICTS, 0) | {"passed": 2, "failed": 1}
 
 
 EVIDENCE: dict[str, Any] = {
@@ -90,19 +101,29 @@ EVIDENCE: dict[str, Any] = {
          "length": 0, "code": 1005},
     ],
     "frames_total": 2,
-    "violations": [{"author": "client", "violation": "no eventName"}],
+    "violations": [{"author": "client", "violation": "no eventName", "frame": 0, "excused": False}],
     "notifications": {"server": [{"on": "connected", "conn": "1"}], "clients": [[]]},
 }  # fmt: skip
 
 
 def test_what_is_written_fits_the_schema(tmp_path: Path) -> None:
-    run = results(cell(), cell("failed", **EVIDENCE), cell("error", reason="\ud800 é"))
+    culprit = {"side": "client", "why": "x", "basis": "frame", "api": "a", "frame": 0}
+    runs = [{"run": n, "verdict": "failed", "reason": "", "duration_ms": 1, **EVIDENCE}
+            for n in (1, 2)]  # fmt: skip
+    run = results(
+        cell(),
+        cell("failed", culprit=culprit, runs=runs, pass_rate=0.0, **EVIDENCE),
+        cell("error", reason="\ud800 é"),
+        broken="interrupted",
+    )
     run.write(tmp_path / "new")
     data = json.loads((tmp_path / "new" / "results.json").read_text("utf-8"))
     schema = json.loads(SCHEMA_FILE.read_text("utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.validate(data, schema)
     assert data["run"]["exit_status"] == 2
+    assert data["run"]["broken"] == "interrupted"
+    assert read(tmp_path / "new") == read(tmp_path / "new" / "results.json") == data["cells"]
     assert [c["verdict"] for c in data["cells"]] == ["passed", "failed", "error"]
 
 
@@ -120,3 +141,57 @@ def test_the_command_that_runs_a_cell_again() -> None:
         "python -m interop run --server 'python/ZapServer' "
         "--client 'dart@0.5.0/ZapConsumer' --scenario 'echo.null'"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (None, "No such file"),
+        ("{", "not JSON: "),
+        ("[]", r"not the results of a run \(format 1\)"),
+        ('{"format": 2}', "not the results of a run"),
+        ('{"format": 1, "cells": {}}', "'cells' must be a list of cells"),
+        ('{"format": 1, "cells": [{"server": "a"}]}', "'cells' must be a list of cells"),
+    ],
+)
+def test_what_cannot_be_read_is_named(text: str | None, says: str, tmp_path: Path) -> None:
+    if text is not None:
+        (tmp_path / "results.json").write_text(text, "utf-8")
+    with pytest.raises(TestbedError, match=rf"results\.json: .*{says}"):
+        read(tmp_path / "results.json")
+
+
+def test_a_folder_is_claimed_by_one_run_at_a_time(tmp_path: Path) -> None:
+    with claimed(tmp_path / "r"):
+        with pytest.raises(TestbedError, match="another run writes there"), claimed(tmp_path / "r"):
+            pytest.fail("two runs at once")
+    with claimed(tmp_path / "r"):
+        assert list((tmp_path / "r").iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(TestbedError, match="file: File exists"), claimed(tmp_path / "file"):
+        pytest.fail("not claimed")
+    # Root may write anywhere, and tests may run as root.
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(TestbedError, match="not writable"), claimed(tmp_path / "r"):
+        pytest.fail("not claimed")
+
+
+@pytest.mark.parametrize(
+    ("culprit", "line"),
+    [
+        (None, ""),
+        ({"side": "unknown", "why": "a\n b"}, "culprit unknown: a b"),
+        (
+            {"side": "client", "api": "x/Y", "frame": 3, "why": "w"},
+            "culprit: client x/Y, frame 3 (w)",
+        ),
+        ({"side": "server", "api": "x/Y", "frame": None, "why": "w"}, "culprit: server x/Y (w)"),
+    ],
+)
+def test_whose_fault_it_is_in_a_line(culprit: dict[str, Any] | None, line: str) -> None:
+    assert culprit_line(cell("failed", culprit=culprit)) == line

@@ -2,13 +2,48 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import threading
+import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from interop.runner import Collector, load_catalogue
+from interop import results
+from interop.plan import Plan
+from interop.runner import Collector, load_catalogue, run_plan
 
-from .runs import run
+from .runs import CLIENT, PYTHON, SERVER, run
+
+SCENARIOS = """
+import os, pytest
+from interop.scenario import scenario
+from interop.session import Server
+
+@pytest.mark.parametrize("name", ["a", "b", "c"])
+@scenario("fine", "It does nothing.")
+async def test_fine(server: Server, name: str) -> None:
+    pass
+
+@scenario("bad", "It ends its process.")
+async def test_bad(server: Server) -> None:
+    {bad}
+"""
+
+
+def run_file(tmp_path: Path, bad: str, workers: int) -> tuple[list[dict[str, Any]], str]:
+    # A name of its own: pytest imports a module's name once.
+    path = tmp_path / f"test_{uuid.uuid4().hex}.py"
+    path.write_text(SCENARIOS.replace("{bad}", bad), "utf-8")
+    plan = Plan("local", (SERVER,), (CLIENT,), commands={"python": PYTHON})
+    cells, _, broken = run_plan(
+        plan, workers=workers, progress=lambda count, cell: None, scenarios=path
+    )
+    return [dict(cell) for cell in cells], broken
 
 
 def test_workers_bring_the_same_cells_home() -> None:
@@ -37,6 +72,7 @@ class Report:
     """What a pytest report holds for the collector."""
 
     nodeid = "test_x.py::test_y"
+    duration = 0.0
     when = "teardown"
     passed = False
     failed = True
@@ -49,9 +85,61 @@ def test_what_goes_wrong_outside_of_cells_breaks_the_run() -> None:
     collector.pytest_runtest_logreport(Report())  # type: ignore[arg-type]  # a stand-in
     collector.pytest_collectreport(Report())  # type: ignore[arg-type]  # a stand-in
     collector.pytest_internalerror("INTERNALERROR")
+    crashed = Report()
+    crashed.when = "???"
+    collector.pytest_runtest_logreport(crashed)  # type: ignore[arg-type]  # a stand-in
     assert collector.problems == [
         "tearing down test_x.py::test_y: RuntimeError: too late",
         "collecting test_x.py::test_y: SyntaxError",
         "INTERNALERROR",
+        "test_x.py::test_y: SyntaxError",
     ]
     assert collector.cells == []
+
+
+def test_a_worker_that_crashes_costs_its_cell_alone(tmp_path: Path) -> None:
+    cells, broken = run_file(tmp_path, "os._exit(1)", workers=2)
+    assert sorted(cell["scenario"] for cell in cells) == ["fine.a", "fine.b", "fine.c"]
+    assert "crashed while running" in broken
+    assert "test_bad" in broken
+
+
+def test_an_interrupted_run_keeps_what_is_finished(tmp_path: Path) -> None:
+    for bad in ("raise KeyboardInterrupt", "os.kill(os.getpid(), 15)"):
+        cells, broken = run_file(tmp_path, bad, workers=0)
+        assert [cell["scenario"] for cell in cells] == ["fine.a", "fine.b", "fine.c"]
+        assert broken == "interrupted"
+
+
+def test_a_run_of_another_thread_leaves_signals_alone(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    found: list[tuple[list[dict[str, Any]], str]] = []
+    thread = threading.Thread(target=lambda: found.append(run_file(tmp_path, "pass", 0)))
+    thread.start()
+    thread.join()
+    assert found[0][1] == ""
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_ctrl_c_still_writes_the_results(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "interop", "run", "-n", "1", "--results", str(tmp_path)]
+    chosen = ["--server", "python/ZapServer", "--client", "python/ZapConsumer"]
+    with subprocess.Popen(
+        [*command, *chosen], stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        assert " cells, 0 unexpected" in process.stdout.readline()
+        os.killpg(process.pid, signal.SIGINT)
+        assert "the testbed failed: interrupted" in process.stdout.read()
+    assert process.returncode == 2
+    cells = results.read(tmp_path)
+    assert 0 < len(cells) < len(load_catalogue())
+    assert (tmp_path / "junit.xml").exists()
+
+
+def test_where_the_time_went_is_in_each_cell(tmp_path: Path) -> None:
+    cells, _ = run_file(tmp_path, "await server.settle()", workers=0)
+    for cell in cells:
+        assert cell["setup_ms"] > 0
+        assert cell["teardown_ms"] > 0
+        assert (cell["waited_ms"] > 0) is (cell["scenario"] == "bad")

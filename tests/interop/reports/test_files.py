@@ -7,21 +7,28 @@ from interop.reports.files import junit, summary, write_reports
 
 from ..test_results import cell, results
 
+CULPRIT = {"side": "client", "why": "it wrote \x00", "basis": "frame", "api": "x/Y", "frame": 4}
 RUN = results(
     cell(),
-    cell("failed", scenario="b", reason="bad \x00 <&> \ud800"),
+    cell("failed", scenario="b", reason="bad \x00 <&> \ud800", culprit=CULPRIT),
     cell("deviating", scenario="c", reason="dart (server): its cause [seen: x]"),
     cell("deviating", scenario="d", reason="dart (server): its cause [seen: y]"),
-    cell("failed", scenario="e", severity="should"),
+    cell("warned", scenario="e", severity="should"),
     cell("error", scenario="f"),
+    broken="interrupted",
 )
 
 
 def test_the_summary_has_matrix_failures_and_causes() -> None:
     text = summary(RUN)
-    assert "| python/ZapServer | - | 1 passed<br>2 deviating<br>2 failed<br>1 error |" in text
+    assert (
+        "| python/ZapServer | - | 1 passed<br>2 deviating<br>1 warned<br>1 failed<br>1 error |"
+        in text
+    )
     assert "- **b**, python/ZapServer" in text
-    assert "- **e** (should), " in text
+    assert "## Should\n\n- **e** (warned), " in text
+    assert "culprit: client x/Y, frame 4 (it wrote" in text
+    assert "**The testbed failed:** interrupted" in text
     assert "- dart (server): its cause (c, d)" in text
     assert "Not run: pypi@0.5.2/ZapClient: no network" in text
 
@@ -41,5 +48,6 @@ def test_the_files_can_be_read_back(tmp_path: Path) -> None:
     write_reports(RUN, tmp_path)
     message = ET.parse(tmp_path / "junit.xml").find(".//failure")
     assert message is not None
+    assert (message.text or "").startswith("culprit: client x/Y, frame 4 (it wrote �)\npython -m")
     assert message.attrib["message"] == "bad � <&> �"
     assert "\\ud800" in (tmp_path / "summary.md").read_text("utf-8")

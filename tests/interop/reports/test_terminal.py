@@ -31,6 +31,12 @@ def test_a_failure_shows_its_rule_reason_and_command() -> None:
     assert "again: python -m interop run --server 'python/ZapServer'" in text
 
 
+def test_a_failure_shows_whose_fault_it_is() -> None:
+    culprit = {"side": "client", "why": "it wrote []", "basis": "frame", "api": "x/Y", "frame": 4}
+    text = shown(results(cell("failed", culprit=culprit)))
+    assert "culprit: client x/Y, frame 4 (it wrote [])" in text
+
+
 def test_one_scenario_of_many_pairs_is_shown_once() -> None:
     pairs = [cell("failed", server=s, client=c) for s in ("a", "b", "c") for c in ("x", "y", "z")]
     text = shown(results(*pairs))
@@ -51,6 +57,6 @@ def test_what_did_not_run_and_what_broke_are_said() -> None:
 
 
 def test_a_should_is_amber() -> None:
-    text = shown(results(cell(), cell("failed", severity="should")))
+    text = shown(results(cell(), cell("warned", severity="should")))
     assert "should echo.null" in text
     assert "unexpected" not in text

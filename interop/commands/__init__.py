@@ -1,0 +1,88 @@
+"""The commands of ``python -m interop``, a module each, and what several of them need."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from .. import deviations
+from ..catalog import Api, Peer, select
+from ..prepare import ROOT
+from ..runner import load_catalogue
+from ..scenario import Scenario
+
+__all__ = [
+    "RESULTS",
+    "Commands",
+    "Stop",
+    "catalogue",
+    "chosen_apis",
+    "matching",
+    "results_argument",
+    "selection",
+]
+
+RESULTS = ROOT / "results"
+"""Where results are written and read when nobody says otherwise."""
+
+Commands = Any
+"""What `argparse` gives for adding commands; it has no public name there."""
+
+
+class Stop(Exception):
+    """Ends the program with status 2 and this message."""
+
+
+def selection(parser: argparse.ArgumentParser) -> None:
+    """Add the options that choose rows, columns and scenarios."""
+    for option, what in (("server", "rows"), ("client", "columns"), ("scenario", "scenarios")):
+        parser.add_argument(f"--{option}", action="append", default=[], metavar="GLOB",
+                            help=f"only these {what}")  # fmt: skip
+
+
+def results_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the optional argument that names the results to read."""
+    parser.add_argument("results", type=Path, nargs="?", default=RESULTS, metavar="RESULTS",
+                        help="results.json, or its folder (default: results)")  # fmt: skip
+
+
+def catalogue(patterns: Sequence[str], peers: Mapping[str, Peer]) -> dict[str, Scenario]:
+    """Return the chosen scenarios, after checking that every pattern and deviation names one.
+
+    Raises:
+        Stop: a pattern names none.
+        DeviationError: a deviation can match nothing.
+    """
+    whole = load_catalogue()
+    chosen = matching(whole, patterns, "--scenario")
+    apis = [api for peer in peers.values() for api in peer.apis]
+    deviations.check(deviations.load(), apis, list(whole))
+    return {name: whole[name] for name in chosen}
+
+
+def matching(
+    names: Sequence[str] | Mapping[str, Any], patterns: Sequence[str], option: str
+) -> list[str]:
+    """Return the names that a pattern fits; all if there are no patterns.
+
+    Raises:
+        Stop: a pattern fits none, so that a mistyped one cannot pass as success.
+    """
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            raise Stop(f"{option} {pattern!r} names no scenario; see: python -m interop list")
+    return [n for n in names if not patterns or any(fnmatchcase(n, p) for p in patterns)]
+
+
+def chosen_apis(
+    arguments: argparse.Namespace, peers: Mapping[str, Peer]
+) -> tuple[list[Api], list[Api]]:
+    """Return the rows and the columns that ``--server`` and ``--client`` choose."""
+    apis = [api for peer in peers.values() for api in peer.apis]
+    return (
+        select(apis, "server", arguments.server),
+        select(apis, "client", arguments.client),
+    )

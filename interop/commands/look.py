@@ -1,0 +1,57 @@
+"""``python -m interop list`` and ``dart-packages``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from ..catalog import load_peers
+from . import Commands, catalogue, chosen_apis, selection
+
+__all__ = ["add"]
+
+
+def add(commands: Commands) -> None:
+    """Add the commands."""
+    listing = commands.add_parser("list", help="list rows, columns and scenarios")
+    listing.set_defaults(command=_list)
+    selection(listing)
+
+    packages = commands.add_parser(
+        "dart-packages", help="let the Dart peers use a folder of unpacked packages"
+    )
+    packages.set_defaults(command=_dart_packages)
+    packages.add_argument("folder", type=Path, metavar="DIR",
+                          help="a folder of folders that each hold a pubspec.yaml")  # fmt: skip
+
+
+def _list(arguments: argparse.Namespace, console: Console) -> int:
+    peers = load_peers()
+    scenarios = catalogue(arguments.scenario, peers)
+    servers, clients = chosen_apis(arguments, peers)
+    for title, apis in (("servers", servers), ("clients", clients)):
+        console.print(f"[bold]{title}[/]")
+        for api in apis:
+            lacks = f" (lacks: {', '.join(api.lacks)})" if api.lacks else ""
+            console.print(f"  {api.id}{lacks}", highlight=False, soft_wrap=True)
+    console.print("[bold]scenarios[/]")
+    for name, facts in scenarios.items():
+        line = f"  {name} ({facts.severity}): {escape(facts.rule)}"
+        console.print(line, highlight=False, soft_wrap=True)
+    console.print(
+        f"{len(servers)} servers x {len(clients)} clients x {len(scenarios)} scenarios", style="dim"
+    )
+    return 0
+
+
+def _dart_packages(arguments: argparse.Namespace, console: Console) -> int:
+    from ..dart_packages import write_package_config
+
+    for peer in load_peers().values():
+        if peer.runtime == "dart" and (peer.folder / "pubspec.yaml").exists():
+            path = write_package_config(arguments.folder, peer.folder)
+            console.print(f"{peer.name}: wrote {path}", highlight=False, soft_wrap=True)
+    return 0

@@ -1,0 +1,209 @@
+"""``python -m interop run``: run the matrix and write its results."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from .. import dart, deviations
+from ..catalog import Api, Peer, load_peers
+from ..engines import Address
+from ..engines.compose import CONTROL_PORT
+from ..plan import Plan
+from ..prepare import CACHE_DIR, CannotRun, Preparer
+from ..reports.durations import print_durations
+from ..reports.files import write_reports
+from ..reports.progress import Progress
+from ..reports.terminal import print_report
+from ..results import Results, claimed
+from ..runner import run_plan
+from . import RESULTS, Commands, Stop, catalogue, chosen_apis, selection
+
+__all__ = ["add"]
+
+
+def add(commands: Commands, epilog: str) -> None:
+    """Add the command."""
+    run = commands.add_parser("run", help="run the matrix", epilog=epilog,
+                              formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    run.set_defaults(command=_run)
+    selection(run)
+    option = run.add_argument
+    option("--require", action="append", default=[], metavar="PEER",
+           help="a peer that must be able to run: exit 2 if it cannot")  # fmt: skip
+    option("--engine", choices=["local", "compose"], default="local",
+           help="processes of this machine (default), or running services")  # fmt: skip
+    option("-n", "--workers", type=_count, default=2 * (os.cpu_count() or 1),
+           help="worker processes, 0 for none (default: two a core, "
+                "since cells also wait: %(default)s)")  # fmt: skip
+    option("--results", type=Path, default=RESULTS, metavar="DIR",
+           help="where to write the reports (default: results)")  # fmt: skip
+    option("--patience", type=_seconds, default=5.0, metavar="SECONDS",
+           help="how long a scenario waits for what must come (default: 5)")  # fmt: skip
+    option("--timeout", type=_seconds, metavar="SECONDS",
+           help="how long a scenario may take at all (default: each one's own)")  # fmt: skip
+    option("--repeat", type=_times, default=1, metavar="N",
+           help="run every cell N times; one whose runs differ is flaky")  # fmt: skip
+    option("--strict", action="store_true", help="a should that fails is a failure too")
+    option("--no-deviations", action="store_true",
+           help="expect no failure: show every deviation as what it is")  # fmt: skip
+    option("--durations", action="store_true", help="show where the time went")
+    option("-v", "--verbose", action="store_true", help="show pytest's own output")
+    option("--dart", metavar="PATH",
+           help="the Dart VM or SDK (default: $DART, then PATH)")  # fmt: skip
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} is negative")
+    return value
+
+
+def _times(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return value
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 3600:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 3600")
+    return value
+
+
+def _run(arguments: argparse.Namespace, console: Console) -> int:
+    peers = load_peers()
+    scenarios = catalogue(arguments.scenario, peers)
+    servers, clients = chosen_apis(arguments, peers)
+    with claimed(arguments.results):
+        plan, not_run = _plan(arguments, peers, servers, clients, console)
+        results = Results(
+            started=datetime.now(UTC).isoformat(timespec="seconds"),
+            engine=arguments.engine,
+            servers=[api.id for api in plan.servers],
+            clients=[api.id for api in plan.clients],
+            not_run=not_run,
+            repeat=plan.repeat,
+            strict=plan.strict,
+        )
+        total = len(list(plan.pairs())) * len(scenarios)
+        with Progress(total * plan.repeat, console) as progress:
+            results.cells, results.duration_s, results.broken = run_plan(
+                plan, workers=arguments.workers, progress=progress, verbose=arguments.verbose
+            )
+        runs = sum(len(cell.get("runs", (cell,))) for cell in results.cells)
+        if runs != total * plan.repeat:
+            missing = f"{runs} of {total * plan.repeat} runs of cells have a result"
+            results.broken = "; ".join(part for part in (results.broken, missing) if part)
+        results.sort()
+        results.write(arguments.results)
+        write_reports(results, arguments.results)
+    print_report(results, console)
+    if arguments.durations:
+        print_durations(results, console)
+    console.print(f"results: {escape(str(arguments.results))}", highlight=False, soft_wrap=True)
+    return results.exit_status
+
+
+def _plan(
+    arguments: argparse.Namespace,
+    peers: dict[str, Peer],
+    servers: Sequence[Api],
+    clients: Sequence[Api],
+    console: Console,
+) -> tuple[Plan, dict[str, str]]:
+    """Return the plan of what can run, and why the rest cannot."""
+    apis = (*servers, *clients)
+    commands: dict[str, list[str]] = {}
+    addresses: dict[str, Address] = {}
+    if arguments.engine == "compose":
+        addresses = _services(arguments, {api.peer for api in apis})
+        runnable = set(addresses)
+        reason = "its service was not selected (INTEROP_PEERS)"
+        not_run = {api.id: reason for api in apis if api.peer not in runnable}
+    else:
+        commands, missing = _prepare(arguments, peers, apis, console)
+        runnable = set(commands)
+        not_run = {api.id: missing[api.peer] for api in apis if api.peer in missing}
+    plan = Plan(
+        engine=arguments.engine,
+        servers=tuple(api for api in servers if api.peer in runnable),
+        clients=tuple(api for api in clients if api.peer in runnable),
+        commands=commands,
+        addresses=addresses,
+        scenarios=tuple(arguments.scenario),
+        deviations=None if arguments.no_deviations else deviations.DEVIATIONS_FILE,
+        logs=CACHE_DIR / "logs" if arguments.engine == "local" else None,
+        patience=arguments.patience,
+        timeout=arguments.timeout,
+        repeat=arguments.repeat,
+        strict=arguments.strict,
+    )
+    return plan, not_run
+
+
+def _by_name(arguments: argparse.Namespace, api: Api) -> bool:
+    """Whether an API was asked for by name, not by a glob or by default."""
+    patterns = arguments.server if api.role == "server" else arguments.client
+    named = [p for p in [*patterns, *arguments.require] if not set(p) & set("*?[")]
+    return any(api.matches(pattern) for pattern in named)
+
+
+def _check_required(arguments: argparse.Namespace, peers: Sequence[str]) -> None:
+    for name in arguments.require:
+        if name not in peers:
+            raise Stop(f"--require {name!r} is not among the peers: {', '.join(peers)}")
+
+
+def _prepare(
+    arguments: argparse.Namespace, peers: dict[str, Peer], apis: Sequence[Api], console: Console
+) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """Return the commands of the peers that can run, and why the others cannot."""
+    _check_required(arguments, list(peers))
+    names = list(dict.fromkeys([api.peer for api in apis] + arguments.require))
+    packages = os.environ.get("ZAPTOOLS_DART_PACKAGES")
+    if any(peers[name].runtime == "dart" for name in names):
+        _check_dart(arguments.dart, packages)
+    preparer = Preparer(dart_vm=arguments.dart, packages=Path(packages) if packages else None)
+    commands: dict[str, list[str]] = {}
+    missing: dict[str, str] = {}
+    for name in names:
+        try:
+            with console.status(f"preparing {name}"):
+                commands[name] = preparer.command(peers[name])
+        except CannotRun as exc:
+            if name in arguments.require or any(
+                api.peer == name and _by_name(arguments, api) for api in apis
+            ):
+                raise Stop(f"{name} was asked for and cannot run: {exc}") from exc
+            missing[name] = str(exc)
+    return commands, missing
+
+
+def _check_dart(vm: str | None, packages: str | None) -> None:
+    """Check what was said about Dart: a mistyped path must not turn its peers into "not run"."""
+    if vm or os.environ.get("DART"):
+        try:
+            dart.find_dart(vm)
+        except dart.DartError as exc:
+            raise Stop(str(exc)) from exc
+    if packages and not Path(packages).is_dir():
+        raise Stop(f"$ZAPTOOLS_DART_PACKAGES is {packages!r}, which is no folder")
+
+
+def _services(arguments: argparse.Namespace, wanted: set[str]) -> dict[str, Address]:
+    """Return the control addresses of the services that shall take part."""
+    chosen = os.environ.get("INTEROP_PEERS", "").replace(",", " ").split() or sorted(wanted)
+    if unknown := sorted(set(chosen) - set(load_peers())):
+        raise Stop(f"INTEROP_PEERS names {unknown[0]!r}, which is no peer")
+    _check_required(arguments, chosen)
+    return {name: Address(name, CONTROL_PORT) for name in chosen if name in wanted}

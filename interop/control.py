@@ -1,0 +1,206 @@
+"""The testbed's end of a control connection: requests out; replies and notifications in."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .contract import (
+    ContractError,
+    LineDecoder,
+    Notification,
+    Reply,
+    Request,
+    encode,
+    parse_message,
+)
+from .engines import Address
+from .errors import PeerDied, PeerFailure, PeerHung, Unsupported, Violation
+from .judge import asked_of
+
+__all__ = ["Session"]
+
+CALL_TIMEOUT = 15.0
+"""Seconds for a reply. What takes a library longer is a failure of that library."""
+
+PROBE_TIMEOUT = 5.0
+"""Seconds for the answer to ``describe``. A peer that takes longer counts as hung."""
+
+_READ = 1 << 18
+
+
+class Session:
+    """One control connection: requests out; replies and notifications in.
+
+    Attributes:
+        notifications: all that the peer reported, in order.
+        times: when each of them came, by the clock of `time.monotonic`.
+        asked: what was asked of the library, as `interop.judge.asked_of` names it.
+        waited: seconds spent waiting for notifications.
+        ended: why the connection is of no more use, or None.
+    """
+
+    def __init__(
+        self, who: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self.who = who
+        self.notifications: list[Notification] = []
+        self.times: list[float] = []
+        self.asked: set[str] = set()
+        self.waited = 0.0
+        self.ended: PeerDied | None = None
+        self._reader, self._writer = reader, writer
+        self._ids = itertools.count(1)
+        self._pending: dict[int, asyncio.Future[Reply]] = {}
+        self._unread: list[Notification] = []
+        self._news = asyncio.Event()
+        self._task = asyncio.create_task(self._read())
+
+    @classmethod
+    async def connect(cls, who: str, address: Address) -> Session:
+        try:
+            async with asyncio.timeout(PROBE_TIMEOUT):
+                reader, writer = await asyncio.open_connection(address.host, address.port)
+        except TimeoutError:
+            raise PeerHung(f"{who}: {address} takes no control connection") from None
+        except OSError as exc:
+            raise PeerDied(f"{who}: no control connection to {address}: {exc.strerror}") from exc
+        return cls(who, reader, writer)
+
+    async def close(self) -> None:
+        """Close the connection, with which the peer tears down what the session opened."""
+        self._task.cancel()
+        if self.ended is not None:
+            self._writer.transport.abort()  # nobody may be reading what is still unsent
+        self._writer.close()
+        with contextlib.suppress(OSError):  # a peer that reset it has torn down too
+            await self._writer.wait_closed()
+
+    def start(self, op: str, args: Mapping[str, Any]) -> asyncio.Future[Reply]:
+        """Send a request and return the future of its reply."""
+        if self.ended is not None:
+            raise self.ended
+        if op != "describe":
+            self.asked |= asked_of(op, args)
+        request = Request(next(self._ids), op, args)
+        future = asyncio.get_running_loop().create_future()
+        self._pending[request.id] = future
+        self._writer.write(encode(request))
+        return future
+
+    async def reply(self, op: str, future: asyncio.Future[Reply]) -> Mapping[str, Any]:
+        """Await the reply of a request and return what it answered.
+
+        Raises:
+            PeerFailure: the library refused or failed, or took too long.
+            Unsupported: the peer said that its library has no such thing.
+            PeerDied: the connection ended, or the peer is hung.
+        """
+        within = PROBE_TIMEOUT if op == "describe" else CALL_TIMEOUT
+        try:
+            async with asyncio.timeout(within):
+                reply = await future
+        except TimeoutError:
+            if op == "describe":
+                self._end(PeerHung(f"{self.who}: no reply to {op!r} within {within:g} s"))
+            await self.check_alive()
+            raise PeerFailure(self.who, op, "Slow", f"not done within {within:g} s") from None
+        if reply.unsupported is not None:
+            raise Unsupported(f"{self.who}: {reply.unsupported}")
+        if reply.error is not None:
+            error = reply.error
+            raise PeerFailure(self.who, op, str(error.get("kind")), str(error.get("message")))
+        return reply.ok or {}
+
+    async def call(self, op: str, **args: Any) -> Mapping[str, Any]:
+        """Send a request and return its answer; raises what `reply` raises."""
+        return await self.reply(op, self.start(op, args))
+
+    async def check_alive(self) -> None:
+        """Check that the peer still answers, so that its silence is its library's.
+
+        Raises:
+            PeerDied: it does not, or the connection ended.
+        """
+        if self.ended is not None:
+            raise self.ended
+        await self.call("describe")
+
+    async def wait(
+        self,
+        on: str,
+        where: Callable[[Notification], bool] = lambda _: True,
+        *,
+        within: float,
+        what: str = "",
+    ) -> Notification:
+        """Return the first notification not yet taken that fits, and take it.
+
+        Raises:
+            Violation: none came within `within` seconds; says what came instead.
+            PeerDied: the peer is not there any more.
+        """
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(within):
+                while True:
+                    for index, notification in enumerate(self._unread):
+                        if notification.on == on and where(notification):
+                            return self._unread.pop(index)
+                    if self.ended is not None:
+                        raise self.ended
+                    self._news.clear()
+                    await self._news.wait()
+        except TimeoutError:
+            await self.check_alive()
+            seen = [_brief(n) for n in self.notifications[-6:]]
+            raise Violation(
+                f"{self.who}: no {what or on} within {within:g} s; last it reported: "
+                + ("; ".join(seen) or "nothing")
+            ) from None
+        finally:
+            self.waited += time.monotonic() - began
+
+    def count(self, on: str, where: Callable[[Notification], bool] = lambda _: True) -> int:
+        """Return how many notifications of that kind have come, taken or not."""
+        return sum(n.on == on and where(n) for n in self.notifications)
+
+    async def _read(self) -> None:
+        decoder = LineDecoder()
+        try:
+            while data := await self._reader.read(_READ):
+                for line in decoder.feed(data):
+                    self._take(parse_message(line))
+            self._end(PeerDied(f"{self.who}: the peer closed its control connection"))
+        except (OSError, ContractError) as exc:
+            self._end(PeerDied(f"{self.who}: {exc}"))
+
+    def _take(self, message: Reply | Notification) -> None:
+        if isinstance(message, Notification):
+            self.notifications.append(message)
+            self.times.append(time.monotonic())
+            self._unread.append(message)
+            self._news.set()
+            return
+        future = self._pending.pop(message.id, None)
+        if future is None:
+            self._end(PeerDied(f"{self.who}: a reply to request {message.id}, which nobody made"))
+        elif not future.done():
+            future.set_result(message)
+
+    def _end(self, exc: PeerDied) -> None:
+        self.ended = exc
+        for future in self._pending.values():
+            if not future.done():
+                future.set_exception(exc)
+                future.exception()  # nobody may be waiting for it
+        self._news.set()
+
+
+def _brief(notification: Notification) -> str:
+    text = f"{notification.on} {dict(notification.data)}"
+    return text if len(text) <= 160 else text[:160] + "…"

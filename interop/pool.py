@@ -1,0 +1,80 @@
+"""The peers of one worker: started once, probed once, started again when they died or hang."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+
+from .catalog import Api
+from .contract import CONTRACT_VERSION
+from .control import Session
+from .engines import Engine
+from .errors import PeerHung, TestbedError, Unsupported
+
+__all__ = ["Pool"]
+
+MAX_HANGS = 2
+"""After so many hangs a peer is given up, lest each of its cells wait for it in turn."""
+
+
+class Pool:
+    """Opens control connections to the peers that an engine runs."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._probed: set[Api] = set()
+        self._hangs: Counter[str] = Counter()
+
+    async def open(self, api: Api) -> Session:
+        """Return a session of its own with `api`'s peer.
+
+        Raises:
+            TestbedError: the peer does not start, does not answer, breaks the contract or has
+                no such API.
+        """
+        if self._hangs[api.peer] >= MAX_HANGS:
+            raise PeerHung(f"{api.peer} is given up: it hung {MAX_HANGS} times")
+        try:
+            address = await self.engine.address(api.peer)
+            session = await Session.connect(f"{api.role} {api.id}", address)
+        except PeerHung:
+            await self._hung(api.peer)
+            raise
+        try:
+            if api not in self._probed:
+                await _probe(session, api)
+                self._probed.add(api)
+        except BaseException:  # cancellation too: whoever does not get the session cannot close it
+            await self.close(api, session)
+            raise
+        return session
+
+    async def close(self, api: Api, session: Session) -> None:
+        """Close a session; a peer that failed it is ended, and starts anew at its next use."""
+        await session.close()
+        if isinstance(session.ended, PeerHung):
+            await self._hung(api.peer)
+        elif session.ended is not None:
+            await self.engine.restart(api.peer)
+
+    async def _hung(self, peer: str) -> None:
+        self._hangs[peer] += 1
+        await self.engine.restart(peer)
+
+
+async def _probe(session: Session, api: Api) -> None:
+    """Check a peer before its first cell: its contract, its APIs, and what "unsupported" means."""
+    about = await session.call("describe")
+    if about.get("contract") != CONTRACT_VERSION:
+        raise TestbedError(
+            f"{api.peer} speaks contract {about.get('contract')!r}, not {CONTRACT_VERSION}"
+        )
+    if api.name not in about.get("apis", {}).get(api.role, []):
+        raise TestbedError(f"{api.peer} does not offer {api.name} as a {api.role}")
+    op = f"no-such-op-{uuid.uuid4().hex[:8]}"
+    try:
+        await session.call(op)
+    except Unsupported:
+        session.asked.discard(op)
+        return
+    raise TestbedError(f"{api.peer} did not answer the unknown op {op!r} with unsupported")

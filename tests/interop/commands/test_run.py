@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from interop import deviations
+from interop.cli import main
+from interop.commands import run
+from interop.results import SCHEMA_FILE, claimed
+
+QUICK = ["--server", "python/ZapServer", "--client", "python/ZapConsumer", "-n", "0"]
+
+
+def test_run_writes_every_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status = main(["run", *QUICK, "--scenario", "echo.null", "--results", str(tmp_path)])
+    assert status == 0
+    data = json.loads((tmp_path / "results.json").read_text("utf-8"))
+    jsonschema.validate(data, json.loads(SCHEMA_FILE.read_text("utf-8")))
+    assert data["run"]["counts"]["passed"] == 1
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "results.json", "junit.xml", "summary.md",
+    }  # fmt: skip
+    assert "1 cells" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--server", "pyton"], "--server 'pyton' names no server; there are: "),
+        (["--client", "dart/ZapServer"], "names no client; there are: "),
+        (["--scenario", "echo"], "--scenario 'echo' names no scenario"),
+        (["--require", "rust"], "--require 'rust' is not among the peers: dart, dart-0.3"),
+    ],
+)
+def test_a_mistake_is_named_and_is_status_2(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main(["run", *arguments, "--results", str(tmp_path / "none")]) == 2
+    assert says in capsys.readouterr().err
+    assert not list(tmp_path.glob("none/*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["-n", "-1"], "-1 is negative"),
+        (["-n", "many"], "invalid _count value: 'many'"),
+        (["--patience", "0"], "0 is not between 0 and 3600"),
+        (["--patience", "nan"], "nan is not between 0 and 3600"),
+        (["--timeout", "-1"], "-1 is not between 0 and 3600"),
+        (["--repeat", "0"], "0 is not 1 or more"),
+    ],
+)
+def test_an_impossible_number_is_refused(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["run", *arguments])
+    assert caught.value.code == 2
+    assert says in capsys.readouterr().err
+
+
+def test_results_that_cannot_be_written_stop_the_run_before_it_begins(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert main(["run", *QUICK, "--results", str(tmp_path / "file")]) == 2
+    said = capsys.readouterr()
+    assert "file: File exists" in said.err
+    assert "cells" not in said.out
+
+
+@pytest.fixture
+def no_dart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("DART", raising=False)
+    monkeypatch.delenv("ZAPTOOLS_DART_PACKAGES", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+
+ONE_CELL = ["--server", "python/ZapServer", "--scenario", "echo.null", "-n", "0"]
+
+
+@pytest.mark.usefixtures("no_dart")
+def test_a_peer_that_nobody_asked_for_by_name_is_shown_as_not_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clients = ["--client", "*io/Client", "--client", "python/ZapConsumer"]
+    assert main(["run", *ONE_CELL, *clients, "--results", str(tmp_path)]) == 0
+    assert "not run: dart-io/Client: no Dart" in capsys.readouterr().out
+    run = json.loads((tmp_path / "results.json").read_text("utf-8"))["run"]
+    assert list(run["not_run"]) == ["dart-io/Client"]
+
+
+@pytest.mark.usefixtures("no_dart")
+@pytest.mark.parametrize("arguments", [["--client", "dart-io"], ["--require", "dart-io"]])
+def test_a_peer_that_was_asked_for_by_name_must_run(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", *ONE_CELL, *arguments, "--results", str(tmp_path)]) == 2
+    assert "dart-io was asked for and cannot run: no Dart" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("no_dart")
+def test_nothing_that_can_run_is_status_2(tmp_path: Path) -> None:
+    assert main(["run", *ONE_CELL, "--client", "*-io/Client", "--results", str(tmp_path)]) == 2
+
+
+@pytest.mark.usefixtures("no_dart")
+@pytest.mark.parametrize(
+    ("arguments", "variable", "says"),
+    [
+        (["--dart", "/no/dart"], "", "no Dart: the argument gives '/no/dart'"),
+        ([], "DART", "no Dart: $DART gives '/no/dart'"),
+        ([], "ZAPTOOLS_DART_PACKAGES", "$ZAPTOOLS_DART_PACKAGES is '/no/dart', which is no folder"),
+    ],
+)
+def test_a_mistyped_path_is_no_peer_that_cannot_run(
+    arguments: list[str],
+    variable: str,
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    if variable:
+        monkeypatch.setenv(variable, "/no/dart")
+    clients = ["--client", "*io/Client", "--client", "python/ZapConsumer"]
+    assert main(["run", *ONE_CELL, *clients, *arguments, "--results", str(tmp_path)]) == 2
+    assert says in capsys.readouterr().err
+    # Nobody who wants no Dart is asked about it.
+    python = ["--client", "python/ZapConsumer"]
+    assert main(["run", *ONE_CELL, *python, *arguments, "--results", str(tmp_path)]) == 0
+
+
+def test_a_broken_deviations_file_is_status_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "deviations.toml"
+    path.write_text(
+        '[[deviation]]\npeer = "pyton"\nrole = "server"\nscenario = "x"\nseen = "z"\ncause = "y"\n'
+    )
+    monkeypatch.setattr(deviations, "DEVIATIONS_FILE", path)
+    monkeypatch.setattr(deviations, "load", lambda: deviations.parse(path.read_text("utf-8")))
+    assert main(["run", *QUICK]) == 2
+    assert "'pyton' names no server" in capsys.readouterr().err
+
+
+def test_services_can_be_chosen_by_the_environment(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("INTEROP_PEERS", "python,rust")
+    assert main(["run", "--engine", "compose", "--scenario", "echo.null"]) == 2
+    assert "INTEROP_PEERS names 'rust', which is no peer" in capsys.readouterr().err
+
+
+def test_two_runs_do_not_write_into_one_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with claimed(tmp_path):
+        assert main(["run", *QUICK, "--results", str(tmp_path)]) == 2
+    said = capsys.readouterr()
+    assert "another run writes there" in said.err
+    assert "cells" not in said.out
+
+
+def test_a_repeated_run_shows_where_the_time_went(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chosen = [*QUICK, "--scenario", "echo.null", "--results", str(tmp_path)]
+    assert main(["run", *chosen, "--repeat", "2", "--durations", "--strict"]) == 0
+    data = json.loads((tmp_path / "results.json").read_text("utf-8"))
+    jsonschema.validate(data, json.loads(SCHEMA_FILE.read_text("utf-8")))
+    assert (data["run"]["repeat"], data["run"]["strict"]) == (2, True)
+    assert [run["run"] for run in data["cells"][0]["runs"]] == [1, 2]
+    out = capsys.readouterr().out
+    assert "time by scenario" in out
+    assert "2 runs of cells: " in out
+
+
+def test_cells_without_a_result_break_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(run, "run_plan", lambda plan, **_: ([], 0.1, "interrupted"))
+    chosen = [*QUICK, "--scenario", "echo.null", "--results", str(tmp_path)]
+    assert main(["run", *chosen]) == 2
+    assert "interrupted; 0 of 1 runs of cells have a result" in capsys.readouterr().out
+    data = json.loads((tmp_path / "results.json").read_text("utf-8"))
+    assert data["run"]["broken"].startswith("interrupted; ")
