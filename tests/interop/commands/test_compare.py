@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from interop.cli import main
+
+from ..test_results import cell, results
+from ..test_wirediff import frame
+
+
+def write(folder: Path, *cells: dict[str, Any]) -> str:
+    results(*cells).write(folder)
+    return str(folder)
+
+
+def test_what_broke_is_status_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old = write(tmp_path / "old", cell(), cell("failed", scenario="b"), cell(scenario="c"),
+                cell(scenario="d"), cell("warned", scenario="e"))  # fmt: skip
+    new = write(tmp_path / "new", cell("failed"), cell(scenario="b"), cell("flaky", scenario="c"),
+                cell("failed", scenario="e", reason="why\n so"))  # fmt: skip
+    assert main(["compare", old, new]) == 1
+    out = capsys.readouterr().out
+    pair = "python/ZapServer <-> dart@0.5.0/ZapConsumer"
+    for part in (
+        f"newly broken: 2\n   e, {pair}: warned -> failed: why so\n",
+        f"   echo.null, {pair}: passed -> failed: why it failed\n",
+        "newly flaky: 1",
+        "newly fixed: 1",
+        "not in the new run: 1",
+    ):
+        assert part in out
+    assert main(["compare", new, new]) == 0
+
+
+def test_changed_text_alone_is_no_failure(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = write(tmp_path / "old", cell(frames=[frame("client", '{"eventName":"e"}')]))
+    new = write(tmp_path / "new", cell(frames=[frame("client", '{"eventName":"e","headers":{}}')]))
+    assert main(["compare", old, new]) == 0
+    out = capsys.readouterr().out
+    assert "client dart@0.5.0/ZapConsumer (1 cells): headers there, not absent" in out
+    assert 'old {"eventName":"e"}' in out
+
+
+def test_many_changes_are_cut_and_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = [f"s{n:02}" for n in range(45)]
+    old = write(tmp_path / "old", *[cell(scenario=name) for name in names])
+    new = write(tmp_path / "new", *[cell("failed", scenario=name) for name in names])
+    assert main(["compare", old, new]) == 1
+    assert "and 5 more" in capsys.readouterr().out
+
+
+def test_equal_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old = write(tmp_path / "old", cell("failed", client="python/ZapConsumer"))
+    new = write(tmp_path / "new", cell("passed", client="python/ZapConsumer"))
+    assert main(["compare", "--equal", old, old]) == 0
+    assert main(["compare", "--equal", "--peer", "python", old, new]) == 1
+    assert "echo.null: old failed, new passed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--peer", "python"], "--peer goes with --equal"),
+        (["--equal", "--peer", "pyton"], "--peer 'pyton' is not among the peers: dart, "),
+    ],
+)
+def test_a_mistake_is_named(
+    arguments: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write(tmp_path, cell())
+    assert main(["compare", *arguments, folder, folder]) == 2
+    assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("text", "says"), [(None, "No such file"), ("{", "not JSON")])
+def test_what_cannot_be_read_is_status_2(
+    text: str | None, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, bad = write(tmp_path / "good", cell()), tmp_path / "bad.json"
+    if text is not None:
+        bad.write_text(text, "utf-8")
+    for arguments in ([good, str(bad)], [str(bad), good]):
+        assert main(["compare", *arguments]) == 2
+        assert f"bad.json: {says}" in capsys.readouterr().err
+    assert main(["wire-diff", str(bad)]) == 2
+
+
+SAME = frame("server", '{"eventName":"e","headers":{}}')
+OTHER = frame("server", '{"headers":{},"eventName":"e"}')
+
+
+def test_what_is_written_differently_is_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cells = [
+        cell(frames=[SAME]), cell(server="dart@0.3.0/ZapServer", frames=[OTHER]),
+        cell(scenario="b", frames=[SAME]), cell(scenario="b", server="x/Y", frames=[SAME]),
+    ]  # fmt: skip
+    folder = write(tmp_path, *[c for c in cells if c["server"] != "x/Y"])
+    assert main(["wire-diff", folder]) == 0
+    out = capsys.readouterr().out
+    assert "echo.null, what servers write\n   dart@0.3.0/ZapServer: reference\n" in out
+    assert "python/ZapServer: key order" in out
+    assert "b, what servers write" not in out
+    assert "1 alike, 1 not" in out
+    assert main(["wire-diff", folder, "--all", "--scenario", "b"]) == 0
+    assert "b, what servers write\n   python/ZapServer: all" in capsys.readouterr().out
+    assert main(["wire-diff", folder, "--scenario", "c"]) == 2
+    assert "--scenario 'c' names no scenario" in capsys.readouterr().err
