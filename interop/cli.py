@@ -10,7 +10,7 @@ from rich.console import Console
 
 from . import deviations
 from .catalog import CatalogError
-from .commands import Stop, compare, look, run
+from .commands import Stop, compare, known, look, run
 from .errors import TestbedError
 
 __all__ = ["main"]
@@ -46,5 +46,6 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     run.add(commands, _EPILOG)
     look.add(commands)
+    known.add(commands)
     compare.add(commands)
     return parser

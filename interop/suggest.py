@@ -1,0 +1,92 @@
+"""Writes the entries of ``deviations.toml`` that red cells call for. Pure; a person adds causes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+__all__ = ["pattern_for", "suggestions"]
+
+Cell = Mapping[str, Any]
+
+_RED = ("failed", "warned", "flaky")
+_LONGEST = 90
+
+
+def suggestions(cells: Sequence[Cell]) -> list[str]:
+    """Return one TOML entry for each implementation and what is seen of it in red cells.
+
+    The `cause` is empty, which the reader of the file refuses: a person looks it up. Where the
+    culprit is unknown, the entry names the pair, and says so. A cell that is red because it
+    passed is no deviation, and has none.
+    """
+    entries: dict[tuple[str, str, str, str], dict[str, None]] = {}
+    notes: dict[tuple[str, str, str, str], str] = {}
+    for cell in cells:
+        if cell["verdict"] not in _RED or not cell.get("raised"):
+            continue
+        key, note = _key(cell)
+        entries.setdefault(key, {})[cell["scenario"]] = None
+        if note:
+            notes.setdefault(key, note)
+    merged = _merged(entries, cells)
+    return [_toml(key, sorted(names), notes.get(key, "")) for key, names in sorted(merged.items())]
+
+
+def pattern_for(raised: str) -> str:
+    """Return a regular expression for the part of a failure's text that says what is wrong.
+
+    What escaped a library says most; else the text, without who said it, how long was waited
+    and what was reported before.
+    """
+    text = raised.split("\n", 1)[0]
+    if escaped := re.search(r"(?:let an exception escape: |uncaught in the \w+: )(.+)", raised):
+        text = escaped[1].split("; uncaught in the ")[0]
+    text = re.sub(r"^(server|client) \S+?:? ", "", text)
+    text = re.split(r" within [\d.]+ s|; last it reported", text)[0]
+    return re.sub(r"\\([ \"'`,:/=<>!@%&#~-])", r"\1", re.escape(text[:_LONGEST].strip()))
+
+
+def _key(cell: Cell) -> tuple[tuple[str, str, str, str], str]:
+    """Return (peer, role, other, seen) and what a person must decide first."""
+    seen = pattern_for(cell["raised"])
+    culprit = cell.get("culprit") or {"side": "unknown", "why": "no culprit is recorded"}
+    if culprit["side"] == "unknown":
+        note = f"whose fault is unknown: {culprit['why']}; this blames the server"
+        return (cell["server"], "server", cell["client"], seen), note
+    return (cell[culprit["side"]], culprit["side"], "", seen), ""
+
+
+def _merged(
+    entries: Mapping[tuple[str, str, str, str], Mapping[str, None]], cells: Iterable[Cell]
+) -> dict[tuple[str, str, str, str], set[str]]:
+    """Name a peer instead of each of its APIs where all of them that ran have the entry."""
+    ran: dict[tuple[str, str], set[str]] = {}
+    for cell in cells:
+        for role in ("server", "client"):
+            ran.setdefault((role, cell[role].partition("/")[0]), set()).add(cell[role])
+    merged: dict[tuple[str, str, str, str], set[str]] = {}
+    for (api, role, other, seen), names in entries.items():
+        peer = api.partition("/")[0]
+        for name in names:
+            all_have = not other and all(
+                name in entries.get((each, role, other, seen), ()) for each in ran[role, peer]
+            )
+            merged.setdefault((peer if all_have else api, role, other, seen), set()).add(name)
+    return merged
+
+
+def _toml(key: tuple[str, str, str, str], scenarios: Sequence[str], note: str) -> str:
+    peer, role, other, seen = key
+    lines = [f"# {' '.join(note.split())}"] if note else []
+    lines += ["[[deviation]]", f"peer = {json.dumps(peer)}", f"role = {json.dumps(role)}"]
+    if other:
+        lines.append(f"other = {json.dumps(other)}")
+    names = ", ".join(json.dumps(name) for name in scenarios)
+    lines.append(f"scenario = {names if len(scenarios) == 1 else f'[{names}]'}")
+    # A literal string where there is one, so that a regular expression can be read.
+    literal = "'" not in seen and seen.isprintable()
+    lines.append(f"seen = '{seen}'" if literal else f"seen = {json.dumps(seen)}")
+    return "\n".join([*lines, 'cause = ""'])
