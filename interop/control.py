@@ -27,6 +27,9 @@ __all__ = ["Session"]
 CALL_TIMEOUT = 15.0
 """Seconds for a reply. What takes a library longer is a failure of that library."""
 
+CONNECT_TIMEOUT = 5.0
+"""Seconds for a control connection to be made."""
+
 PROBE_TIMEOUT = 5.0
 """Seconds for the answer to ``describe``. A peer that takes longer counts as hung."""
 
@@ -63,7 +66,7 @@ class Session:
     @classmethod
     async def connect(cls, who: str, address: Address) -> Session:
         try:
-            async with asyncio.timeout(PROBE_TIMEOUT):
+            async with asyncio.timeout(CONNECT_TIMEOUT):
                 reader, writer = await asyncio.open_connection(address.host, address.port)
         except TimeoutError:
             raise PeerHung(f"{who}: {address} takes no control connection") from None

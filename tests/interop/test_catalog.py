@@ -67,6 +67,17 @@ def test_a_peer_is_named_by_its_folder(tmp_path: Path) -> None:
     assert (peer.name, peer.program, peer.apis[0].id) == ("mine", "m", "mine/S")
 
 
+def test_what_an_api_lacks_is_declared(tmp_path: Path) -> None:
+    text = GOOD.replace('name = "S"', 'name = "S"\nlacks = ["rooms", "drop code"]')
+    (peer,) = load_peers(write(tmp_path, text)).values()
+    assert peer.apis[0].lacks == ("rooms", "drop code")
+
+
+@pytest.mark.parametrize("id", ["a/S", "dart-0.3@0.3.0/ZapSubscriber"])
+def test_an_id_can_be_read_back(id: str) -> None:
+    assert Api.parse(id, "server").id == id
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
@@ -76,6 +87,10 @@ def test_a_peer_is_named_by_its_folder(tmp_path: Path) -> None:
         (('role = "server"', 'role = "both"'), "role must be server or client, not 'both'"),
         (('name = "S"', 'name = ""'), "'name' must be a non-empty string"),
         (('name = "S"', 'name = "S"\ncolour = "red"'), "unknown key 'colour' in api 'S'"),
+        (("language =", "colour = 1\nlanguage ="), "unknown key 'colour'"),
+        (('name = "S"', 'name = "S"\nlacks = "clean"'), "'lacks' must be a list of oper.*'clean'"),
+        (('name = "S"', 'name = "S"\nlacks = ["claen"]'), "'lacks' must be a list"),
+        (('name = "S"', 'name = "S"\nlacks = ["close code reason"]'), "'lacks' must be a list"),
         (("[[api]]", "[api]"), r"at least one \[\[api\]\]"),
         (("language =", "language"), "peer.toml: "),
     ],

@@ -120,6 +120,27 @@ async def test_silence_is_judged_only_of_a_peer_that_answers(
         assert session.waited >= 0.01
 
 
+async def test_a_reply_that_comes_too_late_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control_module, "CALL_TIMEOUT", 0.02)
+
+    def script(request: dict[str, Any]) -> Answer:
+        if request["op"] == "close":
+            return []
+        late = [{"id": 1, "ok": {}}] if request["id"] == 2 else []
+        return [*late, {"id": request["id"], "ok": {}}]
+
+    async with connected(script) as session:
+        with pytest.raises(PeerFailure, match="Slow"):
+            await session.call("close")
+        assert await session.call("describe") == {}
+
+
+async def test_a_peer_that_takes_no_connection_is_hung(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control_module, "CONNECT_TIMEOUT", 0.0)
+    with pytest.raises(PeerHung, match=r"x: 127\.0\.0\.1:1 takes no control connection"):
+        await Session.connect("x", Address("127.0.0.1", 1))
+
+
 async def test_what_was_asked_is_kept() -> None:
     async with connected(good) as session:
         await session.call("describe")

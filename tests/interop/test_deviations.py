@@ -90,6 +90,14 @@ def test_a_malformed_entry_is_named(text: str, says: str) -> None:
         parse(text)
 
 
+def test_a_malformed_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_text("[[deviation]]\n", "utf-8")
+    with pytest.raises(
+        DeviationError, match=r"bad\.toml: deviation 1 \(no peer\): 'scenario' must"
+    ):
+        load(tmp_path / "bad.toml")
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DeviationError, match="nothing-here"):
         load(tmp_path / "nothing-here.toml")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +168,14 @@ def test_a_folder_is_claimed_by_one_run_at_a_time(tmp_path: Path) -> None:
             pytest.fail("two runs at once")
     with claimed(tmp_path / "r"):
         assert list((tmp_path / "r").iterdir()) == []
+
+
+def test_where_no_folder_can_be_locked_none_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "fcntl", None)  # as on Windows
+    with claimed(tmp_path), claimed(tmp_path):
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_cannot_be_written_is_named(

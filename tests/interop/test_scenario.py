@@ -4,14 +4,17 @@ import asyncio
 
 import pytest
 
+from interop import control
 from interop.catalog import Api
 from interop.contract import Notification
 from interop.engines import Address
-from interop.errors import Violation
-from interop.scenario import Scenario, check_evidence, scenario
-from interop.session import Server, Session
+from interop.errors import PeerHung, Violation
+from interop.scenario import Clients, Scenario, check_evidence, scenario
+from interop.session import Client, Server, Session
 from interop.tap import Tap
 from interop.wire import Frame
+
+from .test_control import connected
 
 FACTS = Scenario("x", "A rule.")
 
@@ -30,6 +33,40 @@ async def test_a_scenario_that_does_not_end_is_a_violation() -> None:
     async def run() -> None:
         await asyncio.sleep(60)
 
+    with pytest.raises(Violation, match=r"not done within 0\.01 s"):
+        await run()
+
+
+@pytest.mark.parametrize("fixture", ["server", "client", "clients"])
+async def test_a_hung_peer_is_no_slow_scenario(
+    fixture: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "PROBE_TIMEOUT", 0.02)
+
+    @scenario("slow", "Ends.", timeout=0.01)
+    async def run(**fixtures: object) -> None:
+        await asyncio.sleep(60)
+
+    async with connected(lambda _: []) as session:
+        server = Server(Api("a", "server", "B"), session, 1)
+        client = Client(Api("a", "client", "C"), session, 1, tap_with(), server)
+
+        async def make() -> Client:
+            return client
+
+        clients = Clients(make, server)
+        assert await clients() is client
+        given = {"server": server, "client": client, "clients": clients}
+        with pytest.raises(PeerHung, match="no reply to 'describe'"):
+            await run(tap=tap_with(), **{fixture: given[fixture]})
+
+
+async def test_the_time_limit_can_be_overridden() -> None:
+    @scenario("slow", "Ends.")
+    async def run() -> None:
+        await asyncio.sleep(60)
+
+    run.timeout = 0.01  # type: ignore[attr-defined]  # as the plugin does for --timeout
     with pytest.raises(Violation, match=r"not done within 0\.01 s"):
         await run()
 
@@ -75,9 +112,16 @@ def test_bytes_that_are_no_frames_are_a_violation() -> None:
         check_evidence(FACTS, tap, [])
 
 
+def test_an_excused_author_may_write_what_is_no_frame() -> None:
+    tap = tap_with(GOOD)
+    tap.faults.append(("server", "Invalid opcode 0xb"))
+    check_evidence(Scenario("x", "A rule.", faults=["server"]), tap, [])
+
+
 async def test_an_escaped_exception_is_a_violation_unless_it_is_not_judged() -> None:
     reader = asyncio.StreamReader()
     session = Session("server a/B", reader, None)  # type: ignore[arg-type]  # nothing is sent
+    session.notifications.append(Notification("connected", {"conn": "1"}))
     session.notifications.append(Notification("uncaught", {"message": "boom"}))
     role = Server(Api("a", "server", "B"), session, 1)
     with pytest.raises(Violation, match="server a/B let an exception escape: boom"):

@@ -22,7 +22,8 @@ __all__ = ["HOSTS", "Host"]
 
 Uncaught = Callable[[BaseException, str], None]
 
-_GRACE = 5
+_GRACE = 1
+"""Seconds that a framework waits for its connections when it stops; aiohttp does so twice."""
 
 
 class Host(Protocol):

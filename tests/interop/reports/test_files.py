@@ -33,6 +33,12 @@ def test_the_summary_has_matrix_failures_and_causes() -> None:
     assert "Not run: pypi@0.5.2/ZapClient: no network" in text
 
 
+def test_a_clean_run_has_no_failures_to_show() -> None:
+    text = summary(results(cell()))
+    assert "## Unexpected" not in text
+    assert "The testbed failed" not in text
+
+
 def test_junit_fails_only_what_gates(tmp_path: Path) -> None:
     tree = junit(RUN)
     (suite,) = tree.getroot()
