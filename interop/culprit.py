@@ -22,6 +22,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from .wirediff import canonical
+
 __all__ = ["Culprit", "by_evidence", "by_matrix", "name_culprits"]
 
 Cell = Mapping[str, Any]
@@ -39,8 +41,9 @@ class Culprit:
         api: the row or column, empty where unknown.
         basis: which of them told, empty where unknown.
         why: that in words.
-        frame: index into the cell's frames of the one at fault, or of the last that the side
-            had received when it failed; None where no frame is concerned.
+        frame: index into the cell's frames of the one at fault: the first that a side which
+            passes writes otherwise; where nothing is wrong with what the side wrote, the last
+            that it had received when it failed. None where there is no such frame.
     """
 
     side: Side
@@ -108,7 +111,9 @@ def by_matrix(cell: Cell, same_scenario: Iterable[Cell]) -> Culprit:
         f"{cell[side]} fails in all its cells ({fails}), "
         f"{cell[other]} passes with other {side}s ({passes[other]})"
     )
-    return Culprit(_side(side), why, "row" if side == "server" else "column", cell[side])
+    basis = "row" if side == "server" else "column"
+    good = next(c for c in cells if c[other] == cell[other] and not _failed(c) and _ran(c))
+    return Culprit(_side(side), why, basis, cell[side], _odd_frame(cell, side, good))
 
 
 def name_culprits(cells: Sequence[dict[str, Any]]) -> None:
@@ -143,6 +148,23 @@ def _uncaught(cell: Cell, side: str) -> list[Mapping[str, Any]]:
     notes = cell.get("notifications", {})
     lists = [notes.get("server", [])] if side == "server" else notes.get("clients", [])
     return [note for each in lists for note in each if note["on"] == "uncaught"]
+
+
+def _odd_frame(cell: Cell, side: str, good: Cell) -> int | None:
+    """Return the index of the first frame that the same side of a good cell writes otherwise."""
+    here, there = _texts(cell, side), _texts(good, side)
+    for number, (index, text) in enumerate(here):
+        if number >= len(there) or canonical(text) != canonical(there[number][1]):
+            return index
+    return _last_frame_to(cell, side, {})
+
+
+def _texts(cell: Cell, side: str) -> list[tuple[int, str]]:
+    return [
+        (index, frame.get("text", ""))
+        for index, frame in enumerate(cell.get("frames", ()))
+        if frame["author"] == side and frame.get("kind") == "text"
+    ]
 
 
 def _last_frame_to(cell: Cell, side: str, note: Mapping[str, Any]) -> int | None:

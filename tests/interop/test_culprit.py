@@ -111,6 +111,30 @@ def test_the_row_or_the_column_that_fails_alone(
     assert found.api == {"server": "a", "client": "x", "unknown": ""}[side]
 
 
+def said(author: str, *texts: str) -> list[dict[str, Any]]:
+    other = "server" if author == "client" else "client"
+    frames = [{"author": author, "to": other, "kind": "text", "text": t, "t_ms": 1} for t in texts]
+    return [{"author": other, "to": author, "kind": "ping", "t_ms": 1}, *frames]
+
+
+@pytest.mark.parametrize(
+    ("wrote", "frame"),
+    [
+        (['{"eventName":"a","headers":{}}', '{"eventName":"c"}'], 2),
+        (['{"eventName":"a"}', '{"eventName":"b"}', '{"eventName":"b"}'], 3),
+        (['{"eventName":"a"}'], 0),
+        ([], 0),
+    ],
+)
+def test_the_frame_is_the_first_that_who_passes_writes_otherwise(
+    wrote: list[str], frame: int
+) -> None:
+    good = cell(**B, **X, frames=said("server", '{"eventName":"a"}', '{"eventName":"b"}'))
+    one = red(**A, **X, frames=said("server", *wrote))
+    found = by_matrix(one, [one, good])
+    assert (found.side, found.frame) == ("server", frame)
+
+
 def test_every_red_cell_gets_its_culprit() -> None:
     cells = [
         red(**A, **X),
