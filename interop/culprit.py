@@ -1,6 +1,6 @@
 """Whose fault a red cell is: the side, the frame and how that is known. Pure.
 
-Four things tell, in this order:
+Five things tell, in this order:
 
 ``frame``
     one side alone wrote what may not be on the wire, or wrote it first;
@@ -8,6 +8,8 @@ Four things tell, in this order:
     one side answered that, and its ``peer.toml`` does not say so;
 ``uncaught``
     one side alone let an exception escape its library;
+``judge``
+    the other side is the judge itself;
 ``row``, ``column``
     the same scenario passes with every part of this cell but one: its server fails with each
     client and this client passes with another server, or the other way round.
@@ -91,6 +93,10 @@ def by_matrix(cell: Cell, same_scenario: Iterable[Cell]) -> Culprit:
         cell: a red cell.
         same_scenario: the cells of its scenario, itself included.
     """
+    for side, other in (("server", "client"), ("client", "server")):
+        if cell[other].startswith("judge/"):
+            why = "the other side is the judge itself"
+            return Culprit(_side(side), why, "judge", cell[side], _last_frame_to(cell, side, {}))
     cells = list(same_scenario)
     passes = {
         side: sum(c[side] == cell[side] and not _failed(c) and _ran(c) for c in cells)

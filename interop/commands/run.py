@@ -82,7 +82,7 @@ def _seconds(text: str) -> float:
 
 def _run(arguments: argparse.Namespace, console: Console) -> int:
     peers = load_peers()
-    scenarios = catalogue(arguments.scenario, peers)
+    scenarios = catalogue(arguments.scenario, peers, known=not arguments.no_deviations)
     servers, clients = chosen_apis(arguments, peers)
     with claimed(arguments.results):
         plan, not_run = _plan(arguments, peers, servers, clients, console)

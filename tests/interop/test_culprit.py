@@ -111,6 +111,15 @@ def test_the_row_or_the_column_that_fails_alone(
     assert found.api == {"server": "a", "client": "x", "unknown": ""}[side]
 
 
+@pytest.mark.parametrize(
+    ("server", "client", "side"), [("judge/Raw", "x/Y", "client"), ("x/Y", "judge/Raw", "server")]
+)
+def test_who_fails_with_the_judge_is_the_culprit(server: str, client: str, side: str) -> None:
+    one = red(server=server, client=client)
+    found = by_matrix(one, [one])
+    assert (found.side, found.api, found.basis) == (side, "x/Y", "judge")
+
+
 def said(author: str, *texts: str) -> list[dict[str, Any]]:
     other = "server" if author == "client" else "client"
     frames = [{"author": author, "to": other, "kind": "text", "text": t, "t_ms": 1} for t in texts]

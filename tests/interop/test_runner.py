@@ -35,11 +35,13 @@ async def test_bad(server: Server) -> None:
 """
 
 
-def run_file(tmp_path: Path, bad: str, workers: int) -> tuple[list[dict[str, Any]], str]:
+def run_file(
+    tmp_path: Path, bad: str, workers: int, **more: Any
+) -> tuple[list[dict[str, Any]], str]:
     # A name of its own: pytest imports a module's name once.
     path = tmp_path / f"test_{uuid.uuid4().hex}.py"
     path.write_text(SCENARIOS.replace("{bad}", bad), "utf-8")
-    plan = Plan("local", (SERVER,), (CLIENT,), commands={"python": PYTHON})
+    plan = Plan("local", (SERVER,), (CLIENT,), commands={"python": PYTHON}, **more)
     cells, _, broken = run_plan(
         plan, workers=workers, progress=lambda count, cell: None, scenarios=path
     )
@@ -135,6 +137,22 @@ def test_ctrl_c_still_writes_the_results(tmp_path: Path) -> None:
     cells = results.read(tmp_path)
     assert 0 < len(cells) < len(load_catalogue())
     assert (tmp_path / "junit.xml").exists()
+
+
+def test_a_cell_whose_runs_differ_is_flaky(tmp_path: Path) -> None:
+    ran = str(tmp_path / "ran")
+    bad = (
+        f"first = not os.path.exists({ran!r}); os.close(os.open({ran!r}, os.O_CREAT)); assert first"
+    )
+    cells, broken = run_file(tmp_path, bad, 0, repeat=3)
+    assert broken == ""
+    assert {cell["scenario"]: (cell["verdict"], cell["pass_rate"]) for cell in cells} == {
+        "fine.a": ("passed", 1.0),
+        "fine.b": ("passed", 1.0),
+        "fine.c": ("passed", 1.0),
+        "bad": ("flaky", 0.333),
+    }
+    assert [run["verdict"] for run in cells[-1]["runs"]] == ["passed", "failed", "failed"]
 
 
 def test_where_the_time_went_is_in_each_cell(tmp_path: Path) -> None:

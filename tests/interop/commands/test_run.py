@@ -144,8 +144,10 @@ def test_a_broken_deviations_file_is_status_2(
     )
     monkeypatch.setattr(deviations, "DEVIATIONS_FILE", path)
     monkeypatch.setattr(deviations, "load", lambda: deviations.parse(path.read_text("utf-8")))
-    assert main(["run", *QUICK]) == 2
+    chosen = ["run", *QUICK, "--scenario", "echo.null", "--results", str(tmp_path / "results")]
+    assert main(chosen) == 2
     assert "'pyton' names no server" in capsys.readouterr().err
+    assert main([*chosen, "--no-deviations"]) == 0
 
 
 def test_services_can_be_chosen_by_the_environment(
