@@ -68,6 +68,8 @@ def test_the_catalogue_has_ids_rules_and_both_severities() -> None:
     for name, facts in catalogue.items():
         assert name.startswith(facts.id)
         assert facts.rule.endswith("."), name
+        for parameter in facts.should:
+            assert f"{facts.id}.{parameter}" in catalogue
 
 
 class Report:

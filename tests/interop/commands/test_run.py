@@ -9,7 +9,9 @@ import pytest
 from interop import deviations
 from interop.cli import main
 from interop.commands import run
-from interop.results import SCHEMA_FILE, claimed
+from interop.engines import Address
+from interop.plan import Plan
+from interop.results import SCHEMA_FILE, Cell, claimed
 
 QUICK = ["--server", "python/ZapServer", "--client", "python/ZapConsumer", "-n", "0"]
 
@@ -191,3 +193,26 @@ def test_cells_without_a_result_break_the_run(
     assert "interrupted; 0 of 1 runs of cells have a result" in capsys.readouterr().out
     data = json.loads((tmp_path / "results.json").read_text("utf-8"))
     assert data["run"]["broken"].startswith("interrupted; ")
+
+
+def test_only_the_services_that_take_part_are_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plans: list[Plan] = []
+
+    def run_plan(plan: Plan, **_: object) -> tuple[list[Cell], float, str]:
+        plans.append(plan)
+        return [], 0.1, ""
+
+    monkeypatch.setattr(run, "run_plan", run_plan)
+    monkeypatch.setenv("INTEROP_PEERS", "python")
+    rest = ["--client", "python", "--client", "dart-io", "--patience", "3", "--timeout", "4"]
+    chosen = [*ONE_CELL, *rest, "--engine", "compose", "--results", str(tmp_path)]
+    assert main(["run", *chosen]) == 2
+    (plan,) = plans
+    assert plan.addresses == {"python": Address("python", 7000)}
+    assert (plan.patience, plan.timeout) == (3.0, 4.0)
+    assert {api.peer for api in plan.clients} == {"python"}
+    data = json.loads((tmp_path / "results.json").read_text("utf-8"))
+    reason = "its service was not selected (INTEROP_PEERS)"
+    assert data["run"]["not_run"] == {"dart-io/Client": reason}

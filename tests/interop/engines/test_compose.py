@@ -30,3 +30,14 @@ async def test_a_service_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPa
 async def test_the_tap_is_where_the_peer_can_reach_it() -> None:
     engine = ComposeEngine({})
     assert await engine.tap_host(Address("localhost", 7000)) == "127.0.0.1"
+
+
+async def test_a_service_that_failed_is_waited_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compose, "WAIT_TIMEOUT", 0.05)
+    async with serve(good) as address:
+        engine = ComposeEngine({"fake": Address(*address)})
+        await engine.address("fake")
+    assert await engine.address("fake") == Address(*address)
+    await engine.restart("fake")
+    with pytest.raises(TestbedError, match="did not answer"):
+        await engine.address("fake")

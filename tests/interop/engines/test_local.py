@@ -12,7 +12,7 @@ import pytest
 
 from interop.engines import local
 from interop.engines.local import LocalEngine
-from interop.errors import PeerDied
+from interop.errors import PeerDied, PeerHung
 from interop.session import Session
 
 
@@ -102,3 +102,20 @@ async def test_a_command_that_is_no_program_is_named() -> None:
 async def test_the_tap_is_on_loopback() -> None:
     async with engine("good") as peers:
         assert await peers.tap_host(await peers.address("fake")) == "127.0.0.1"
+
+
+async def test_a_peer_that_failed_is_started_again() -> None:
+    async with engine("good") as peers:
+        await peers.restart("fake")  # never started: nothing to end
+        before = await peers.address("fake")
+        await peers.restart("fake")
+        with pytest.raises(PeerDied):
+            await Session.connect("fake", before)
+        assert await describe(peers) == "fake"
+
+
+async def test_a_peer_that_says_nothing_is_hung(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "START_TIMEOUT", 0.05)
+    async with engine("mute") as peers:
+        with pytest.raises(PeerHung, match="fake did not start: printed no READY line"):
+            await peers.address("fake")
