@@ -43,9 +43,8 @@ class Culprit:
         api: the row or column, empty where unknown.
         basis: which of them told, empty where unknown.
         why: that in words.
-        frame: index into the cell's frames of the one at fault: the first that a side which
-            passes writes otherwise; where nothing is wrong with what the side wrote, the last
-            that it had received when it failed. None where there is no such frame.
+        frame: index into the cell's frames of the one at fault, or of the one that the side had
+            received when it failed. None where no frame shows the fault.
     """
 
     side: Side
@@ -96,7 +95,7 @@ def by_matrix(cell: Cell, same_scenario: Iterable[Cell]) -> Culprit:
     for side, other in (("server", "client"), ("client", "server")):
         if cell[other].startswith("judge/"):
             why = "the other side is the judge itself"
-            return Culprit(_side(side), why, "judge", cell[side], _last_frame_to(cell, side, {}))
+            return Culprit(_side(side), why, "judge", cell[side])
     cells = list(same_scenario)
     passes = {
         side: sum(c[side] == cell[side] and not _failed(c) and _ran(c) for c in cells)
@@ -157,12 +156,16 @@ def _uncaught(cell: Cell, side: str) -> list[Mapping[str, Any]]:
 
 
 def _odd_frame(cell: Cell, side: str, good: Cell) -> int | None:
-    """Return the index of the first frame that the same side of a good cell writes otherwise."""
+    """Return the index of the frame that shows the fault, if frames show it.
+
+    That is the first that the same side of a good cell writes otherwise, or, where it wrote
+    less than there, the last that it had received and did not answer.
+    """
     here, there = _texts(cell, side), _texts(good, side)
     for number, (index, text) in enumerate(here):
         if number >= len(there) or canonical(text) != canonical(there[number][1]):
             return index
-    return _last_frame_to(cell, side, {})
+    return _last_frame_to(cell, side, {}) if len(here) < len(there) else None
 
 
 def _texts(cell: Cell, side: str) -> list[tuple[int, str]]:

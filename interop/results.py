@@ -176,8 +176,16 @@ def culprit_line(cell: Cell) -> str:
     why = " ".join(culprit["why"].split())[:300]
     if culprit["side"] == "unknown":
         return f"culprit unknown: {why}"
-    frame = "" if culprit["frame"] is None else f", frame {culprit['frame']}"
-    return f"culprit: {culprit['side']} {culprit['api']}{frame} ({why})"
+    return f"culprit: {culprit['side']} {culprit['api']} ({why}){_frame(cell, culprit['frame'])}"
+
+
+def _frame(cell: Cell, index: int | None) -> str:
+    """Return where a frame is and what is in it, if there is one; long bursts are not kept."""
+    if index is None:
+        return ""
+    kept = cell.get("frames", ())[index : index + 1]
+    said = [f": {f['author']} -> {f['to']} {f['kind']} {f.get('text', '')[:160]}" for f in kept]
+    return f"; frame {index}" + "".join(said)
 
 
 def rerun_command(cell: Cell) -> str:

@@ -133,10 +133,11 @@ def said(author: str, *texts: str) -> list[dict[str, Any]]:
         (['{"eventName":"a"}', '{"eventName":"b"}', '{"eventName":"b"}'], 3),
         (['{"eventName":"a"}'], 0),
         ([], 0),
+        (['{"eventName":"a"}', '{"payload":null,"eventName":"b"}'], None),
     ],
 )
 def test_the_frame_is_the_first_that_who_passes_writes_otherwise(
-    wrote: list[str], frame: int
+    wrote: list[str], frame: int | None
 ) -> None:
     good = cell(**B, **X, frames=said("server", '{"eventName":"a"}', '{"eventName":"b"}'))
     one = red(**A, **X, frames=said("server", *wrote))

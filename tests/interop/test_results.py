@@ -197,10 +197,16 @@ def test_a_folder_that_cannot_be_written_is_named(
         ({"side": "unknown", "why": "a\n b"}, "culprit unknown: a b"),
         (
             {"side": "client", "api": "x/Y", "frame": 3, "why": "w"},
-            "culprit: client x/Y, frame 3 (w)",
+            "culprit: client x/Y (w); frame 3",
         ),
         ({"side": "server", "api": "x/Y", "frame": None, "why": "w"}, "culprit: server x/Y (w)"),
     ],
 )
 def test_whose_fault_it_is_in_a_line(culprit: dict[str, Any] | None, line: str) -> None:
     assert culprit_line(cell("failed", culprit=culprit)) == line
+
+
+def test_the_culprits_frame_is_shown() -> None:
+    culprit = {"side": "client", "api": "x/Y", "frame": 0, "why": "w"}
+    line = culprit_line(cell("failed", culprit=culprit, **EVIDENCE))
+    assert line == "culprit: client x/Y (w); frame 0: client -> server text {}"

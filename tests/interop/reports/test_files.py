@@ -27,7 +27,7 @@ def test_the_summary_has_matrix_failures_and_causes() -> None:
     )
     assert "- **b**, python/ZapServer" in text
     assert "## Should\n\n- **e** (warned), " in text
-    assert "culprit: client x/Y, frame 4 (it wrote" in text
+    assert "culprit: client x/Y (it wrote" in text
     assert "**The testbed failed:** interrupted" in text
     assert "- dart (server): its cause (c, d)" in text
     assert "Not run: pypi@0.5.2/ZapClient: no network" in text
@@ -54,6 +54,6 @@ def test_the_files_can_be_read_back(tmp_path: Path) -> None:
     write_reports(RUN, tmp_path)
     message = ET.parse(tmp_path / "junit.xml").find(".//failure")
     assert message is not None
-    assert (message.text or "").startswith("culprit: client x/Y, frame 4 (it wrote �)\npython -m")
+    assert (message.text or "").startswith("culprit: client x/Y (it wrote �); frame 4\npython -m")
     assert message.attrib["message"] == "bad � <&> �"
     assert "\\ud800" in (tmp_path / "summary.md").read_text("utf-8")

@@ -34,7 +34,7 @@ def test_a_failure_shows_its_rule_reason_and_command() -> None:
 def test_a_failure_shows_whose_fault_it_is() -> None:
     culprit = {"side": "client", "why": "it wrote []", "basis": "frame", "api": "x/Y", "frame": 4}
     text = shown(results(cell("failed", culprit=culprit)))
-    assert "culprit: client x/Y, frame 4 (it wrote [])" in text
+    assert "culprit: client x/Y (it wrote []); frame 4" in text
 
 
 def test_one_scenario_of_many_pairs_is_shown_once() -> None:
