@@ -24,6 +24,7 @@ _PLAIN: Mapping[str, frozenset[str]] = {
     "serve": frozenset({"api", "path"}),
     "open": frozenset({"api", "url", "events"}),
     "send": frozenset({"event", "payload", "headers"}),
+    "request": frozenset({"event", "payload", "timeout"}),
     "push": frozenset({"conn", "event", "payload", "headers"}),
     "drop": frozenset({"conn"}),
     "subscribe": frozenset({"events"}),

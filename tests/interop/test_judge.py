@@ -28,6 +28,7 @@ def verdict(outcome: Outcome, text: str = "", **more: Any) -> tuple[str, str]:
          {"open", "open headers", "open all"}),
         ("close", {"code": 4000, "reason": None}, {"close", "close code"}),
         ("send", {"event": "e", "payload": 1, "headers": {}}, {"send"}),
+        ("request", {"event": "e", "payload": 1, "timeout": 2.0}, {"request"}),
         ("to-room", {"room": "r", "event": "x"}, {"rooms"}),
         ("close-me", {"code": 1}, {"close-me", "close-me code"}),
     ],
