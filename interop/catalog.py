@@ -19,7 +19,7 @@ PEERS_DIR = Path(__file__).parent / "peers"
 
 Role = Literal["server", "client"]
 _ROLES: tuple[Role, ...] = ("server", "client")
-_RUNTIMES = ("here", "venv", "dart")
+_RUNTIMES = ("here", "venv", "dart", "node")
 
 
 class CatalogError(Exception):
@@ -53,7 +53,7 @@ class Peer:
 
     Attributes:
         runtime: what runs it: ``here`` (this interpreter, `program` is a module), ``venv``
-            (an environment made from the folder's ``requirements.txt``) or ``dart``.
+            (an environment made from the folder's ``requirements.txt``), ``dart`` or ``node``.
         program: the module, or the script's path below `folder`.
     """
 
@@ -68,10 +68,12 @@ class Peer:
 def load_peers(directory: Path = PEERS_DIR) -> dict[str, Peer]:
     """Read every ``peer.toml`` one level below `directory`; the folder's name is the peer's.
 
+    Folders whose names begin with ``_`` are no peers but what peers are made of.
+
     Raises:
         CatalogError: a file is not TOML, or a key is missing, unknown or of no use.
     """
-    files = sorted(directory.glob("*/peer.toml"), key=lambda path: path.parent.name)
+    files = sorted(directory.glob("[!_]*/peer.toml"), key=lambda path: path.parent.name)
     return {path.parent.name: _peer(path) for path in files}
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from . import dart
+from . import dart, node
 from .catalog import Peer
 from .dart_packages import DartPackageError, write_package_config
 
@@ -64,8 +64,16 @@ class Preparer:
                 python = make_environment(peer, self._cache)
             # -E: a PYTHONPATH that leads to this repository must not hide the published package.
             return [str(python), "-E", str(peer.folder / peer.program)]
-        with locked(self._cache / "dart.lock"):
-            return self._dart_command(peer)
+        with locked(self._cache / f"{peer.runtime}.lock"):
+            return self._node_command(peer) if peer.runtime == "node" else self._dart_command(peer)
+
+    def _node_command(self, peer: Peer) -> list[str]:
+        try:
+            program = node.find_node()
+            node.install(peer.folder)
+        except node.NodeError as exc:
+            raise CannotRun(str(exc)) from exc
+        return [str(program), str(peer.folder / peer.program)]
 
     def _dart_command(self, peer: Peer) -> list[str]:
         try:

@@ -71,7 +71,10 @@ def test_a_peer_is_named_by_its_folder(tmp_path: Path) -> None:
     ("change", "says"),
     [
         (("language", "languages"), "'language' must be a non-empty string"),
-        (('runtime = "here"', 'runtime = "cloud"'), "runtime must be one of here, venv, dart"),
+        (
+            ('runtime = "here"', 'runtime = "cloud"'),
+            "runtime must be one of here, venv, dart, node",
+        ),
         (('module = "m"', 'script = "m"'), "'module' must be"),
         (('role = "server"', 'role = "both"'), "role must be server or client, not 'both'"),
         (('name = "S"', 'name = ""'), "'name' must be a non-empty string"),

@@ -71,3 +71,20 @@ def test_packages_that_cannot_be_found_are_named(tmp_path: Path) -> None:
     preparer = Preparer(dart_vm=str(dart), packages=tmp_path / "packages", cache=tmp_path)
     with pytest.raises(CannotRun, match="'zap'"):
         preparer.command(peer(tmp_path, "dart", "peer.dart"))
+
+
+def test_a_node_peer_runs_as_a_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    node = tmp_path / "node"
+    node.write_text("#!/bin/sh\necho v20.1.0\n", "utf-8")
+    node.chmod(0o755)
+    monkeypatch.setenv("NODE", str(node))
+    command = Preparer(cache=tmp_path / "cache").command(peer(tmp_path, "node", "peer.mjs"))
+    assert command == [str(node), str(tmp_path / "peer.mjs")]
+
+
+def test_a_node_peer_without_node_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NODE", str(tmp_path / "no-node"))
+    with pytest.raises(CannotRun, match=r"install Node\.js"):
+        Preparer(cache=tmp_path / "cache").command(peer(tmp_path, "node", "peer.mjs"))
