@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import tempfile
@@ -14,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from . import deviations
+from . import deviations, vectors
 from .catalog import Api, CatalogError, Peer, load_peers, select
 from .engines import Address
 from .engines.compose import CONTROL_PORT
@@ -24,7 +25,7 @@ from .prepare import CACHE_DIR, ROOT, CannotRun, Preparer
 from .reports.files import write_reports
 from .reports.progress import Progress
 from .reports.terminal import print_report
-from .results import Results
+from .results import Cell, Results
 from .runner import load_catalogue, run_plan
 from .scenario import Scenario
 
@@ -94,6 +95,13 @@ def _parser() -> argparse.ArgumentParser:
     packages.set_defaults(command=_dart_packages)
     packages.add_argument("folder", type=Path, metavar="DIR",
                           help="a folder of folders that each hold a pubspec.yaml")  # fmt: skip
+
+    recording = commands.add_parser(
+        "record-vectors", help="keep the wire text that a run's peers wrote, in interop/vectors"
+    )
+    recording.set_defaults(command=_record_vectors)
+    recording.add_argument("results", type=Path, nargs="+", metavar="RESULTS",
+                           help="results.json of a run with --versions all")  # fmt: skip
     return parser
 
 
@@ -115,6 +123,9 @@ def _selection(parser: argparse.ArgumentParser) -> None:
     for option, what in (("server", "rows"), ("client", "columns"), ("scenario", "scenarios")):
         parser.add_argument(f"--{option}", action="append", default=[], metavar="GLOB",
                             help=f"only these {what}")  # fmt: skip
+    parser.add_argument("--versions", choices=["latest", "all"], default="latest",
+                        help="of each implementation; a pattern with an @ chooses "
+                             "older ones too (default: latest)")  # fmt: skip
 
 
 def _dart(parser: argparse.ArgumentParser) -> None:
@@ -131,20 +142,20 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
     addresses: dict[str, Address] = {}
     not_run: dict[str, str] = {}
     if arguments.engine == "compose":
-        addresses = _services(arguments, {api.peer for api in (*servers, *clients)})
+        addresses = _services(arguments, {api.program for api in (*servers, *clients)})
         runnable = set(addresses)
         not_run = {
             api.id: "its service was not selected (INTEROP_PEERS)"
-            for api in (*servers, *clients) if api.peer not in runnable
+            for api in (*servers, *clients) if api.program not in runnable
         }  # fmt: skip
     else:
         commands, missing = _prepare(arguments, peers, [*servers, *clients], console)
         runnable = set(commands)
-        not_run = {a.id: missing[a.peer] for a in (*servers, *clients) if a.peer in missing}
+        not_run = {a.id: missing[a.program] for a in (*servers, *clients) if a.program in missing}
     plan = Plan(
         engine=arguments.engine,
-        servers=tuple(api for api in servers if api.peer in runnable),
-        clients=tuple(api for api in clients if api.peer in runnable),
+        servers=tuple(api for api in servers if api.program in runnable),
+        clients=tuple(api for api in clients if api.program in runnable),
         commands=commands,
         addresses=addresses,
         scenarios=tuple(arguments.scenario),
@@ -202,6 +213,18 @@ def _dart_packages(arguments: argparse.Namespace, console: Console) -> int:
     return 0
 
 
+def _record_vectors(arguments: argparse.Namespace, console: Console) -> int:
+    cells: list[Cell] = []
+    for path in arguments.results:
+        try:
+            cells += json.loads(path.read_text("utf-8"))["cells"]
+        except (OSError, ValueError, KeyError, TypeError) as exc:
+            raise _Stop(f"{path}: not the results of a run ({exc!r})") from exc
+    for written in vectors.write(vectors.record(cells), vectors.VECTORS_DIR):
+        console.print(str(written), highlight=False, soft_wrap=True)
+    return 0
+
+
 def _catalogue(patterns: Sequence[str], peers: dict[str, Peer]) -> dict[str, Scenario]:
     """Return the chosen scenarios, after checking that every pattern and deviation names one."""
     whole = load_catalogue()
@@ -220,8 +243,8 @@ def _catalogue(patterns: Sequence[str], peers: dict[str, Peer]) -> dict[str, Sce
 def _select(arguments: argparse.Namespace, peers: dict[str, Peer]) -> tuple[list[Api], list[Api]]:
     apis = [api for peer in peers.values() for api in peer.apis]
     return (
-        select(apis, "server", arguments.server),
-        select(apis, "client", arguments.client),
+        select(apis, "server", arguments.server, older=arguments.versions == "all"),
+        select(apis, "client", arguments.client, older=arguments.versions == "all"),
     )
 
 
@@ -257,13 +280,14 @@ def _prepare(
     preparer = Preparer(dart_vm=arguments.dart, packages=Path(packages) if packages else None)
     commands: dict[str, list[str]] = {}
     missing: dict[str, str] = {}
-    for name in dict.fromkeys([api.peer for api in apis] + arguments.require):
+    for name in dict.fromkeys([api.program for api in apis] + arguments.require):
+        peer, _, version = name.partition("@")
         try:
             with console.status(f"preparing {name}"):
-                commands[name] = preparer.command(peers[name])
+                commands[name] = preparer.command(peers[peer], version or None)
         except CannotRun as exc:
             if name in arguments.require or any(
-                api.peer == name and _by_name(arguments, api) for api in apis
+                api.program == name and _by_name(arguments, api) for api in apis
             ):
                 raise _Stop(f"{name} was asked for and cannot run: {exc}") from exc
             missing[name] = str(exc)

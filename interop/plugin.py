@@ -148,8 +148,8 @@ async def cell(
         stack.push_async_callback(session.close)
         server = Server(pair[0], session, _patience(request))
         await server.serve()
-        upstream = Address((await engine.address(pair[0].peer)).host, server.port)
-        host = await engine.tap_host(await engine.address(pair[1].peer))
+        upstream = Address((await engine.address(pair[0].program)).host, server.port)
+        host = await engine.tap_host(await engine.address(pair[1].program))
         tap = await Tap(host, upstream).start()
         stack.push_async_callback(tap.close)
         yield Cell(engine, server, tap, stack)
@@ -208,11 +208,11 @@ _probed: set[tuple[int, str]] = set()
 
 
 async def _open(engine: Engine, api: Api, who: str) -> Session:
-    session = await Session.connect(who, await engine.address(api.peer))
+    session = await Session.connect(who, await engine.address(api.program))
     try:
-        if (id(engine), api.peer) not in _probed:
+        if (id(engine), api.program) not in _probed:
             await _probe(session, api)
-            _probed.add((id(engine), api.peer))
+            _probed.add((id(engine), api.program))
     except BaseException:  # cancellation too: whoever does not get the session cannot close it
         await session.close()
         raise

@@ -7,6 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+from ..compatibility import compatibility
 from ..results import Cell, Results, gates, rerun_command
 
 __all__ = ["junit", "summary", "write_reports"]
@@ -37,6 +38,9 @@ def summary(results: Results) -> str:
     if failed:
         lines += ["", "## Unexpected", ""]
         lines += [_failure(cell) for cell in failed]
+    versions = compatibility(results.cells)
+    if versions:
+        lines += ["", "## Versions", "", *(f"- {line}" for line in versions)]
     lines += ["", "## Known deviations", "", *_deviations(results)]
     return "\n".join(lines) + "\n"
 
