@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 """compare_results.py LOCAL CONTAINERS PEER…: compares two results.json.
 
+compare_results.py --docker LOCAL DOCKER: compares the cells of DOCKER alone, a part of the matrix,
+and leaves out those of engine.*, which no other engine has.
+
 Exit status 0 when both hold at least one cell for each pair of the peers named, and the same
 verdict in every cell; else 1, after saying what differs.
 """
@@ -51,7 +54,26 @@ def problems(local: dict[Cell, str], containers: dict[Cell, str], peers: list[st
     return found
 
 
+def part(local: dict[Cell, str], docker: dict[Cell, str]) -> list[str]:
+    shared = {cell: verdict for cell, verdict in docker.items() if cell[2][:7] != "engine."}
+    faults = sum(verdict == "passed" for cell, verdict in docker.items() if cell not in shared)
+    return [
+        *([] if shared else ["no cell to compare"]),
+        *([] if faults else ["no scenario engine.* passed"]),
+        *(
+            f"{' / '.join(cell)}: local {local.get(cell, 'no cell')}, docker {verdict}"
+            for cell, verdict in sorted(shared.items())
+            if local.get(cell) != verdict
+        ),
+    ]
+
+
 def main() -> int:
+    if sys.argv[1] == "--docker":
+        local, docker = (cells(Path(argument)) for argument in sys.argv[2:4])
+        found = part(local, docker)
+        sys.stdout.write("\n".join([f"{len(docker)} cells in docker", *found]) + "\n")
+        return bool(found)
     local, containers = (cells(Path(argument)) for argument in sys.argv[1:3])
     found = problems(local, containers, sys.argv[3:])
     lines = [f"{len(local)} cells local, {len(containers)} in containers", *found]

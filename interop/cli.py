@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 import tempfile
-from collections.abc import Sequence
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -71,8 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     _selection(run)
     run.add_argument("--require", action="append", default=[], metavar="PEER",
                      help="a peer that must be able to run: exit 2 if it cannot")  # fmt: skip
-    run.add_argument("--engine", choices=["local", "compose"], default="local",
-                     help="processes of this machine (default), or running services")  # fmt: skip
+    run.add_argument("--engine", choices=["local", "docker", "compose"], default="local",
+                     help="processes of this machine (default), containers that are started "
+                          "for the run, or running services")  # fmt: skip
     run.add_argument("-n", "--workers", type=_count, default=2 * (os.cpu_count() or 1),
                      help="worker processes, 0 for none (default: two a core, "
                           "since cells also wait: %(default)s)")  # fmt: skip
@@ -138,7 +142,7 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
     catalogue = _catalogue(arguments.scenario, peers)
     servers, clients = _select(arguments, peers)
     _check_writable(arguments.results)
-    commands: dict[str, list[str]] = {}
+    made: dict[str, list[str]] = {}
     addresses: dict[str, Address] = {}
     not_run: dict[str, str] = {}
     if arguments.engine == "compose":
@@ -149,18 +153,21 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
             for api in (*servers, *clients) if api.program not in runnable
         }  # fmt: skip
     else:
-        commands, missing = _prepare(arguments, peers, [*servers, *clients], console)
-        runnable = set(commands)
+        make = _maker(arguments, peers)
+        made, missing = _prepare(arguments, peers, [*servers, *clients], console, make)
+        runnable = set(made)
         not_run = {a.id: missing[a.program] for a in (*servers, *clients) if a.program in missing}
     plan = Plan(
         engine=arguments.engine,
         servers=tuple(api for api in servers if api.program in runnable),
         clients=tuple(api for api in clients if api.program in runnable),
-        commands=commands,
+        commands=made if arguments.engine == "local" else {},
         addresses=addresses,
+        images={n: i for n, (i,) in made.items()} if arguments.engine == "docker" else {},
+        run=uuid.uuid4().hex,
         scenarios=tuple(arguments.scenario),
         deviations=None if arguments.no_deviations else deviations.DEVIATIONS_FILE,
-        logs=CACHE_DIR / "logs" if arguments.engine == "local" else None,
+        logs=_logs(arguments),
         patience=arguments.patience,
     )
     results = Results(
@@ -171,7 +178,7 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
         not_run=not_run,
     )
     total = len(list(plan.pairs())) * sum(plan.wants(name) for name in catalogue)
-    with Progress(total, console) as progress:
+    with Progress(total, console) as progress, _swept(plan):
         results.cells, results.duration_s, results.broken = run_plan(
             plan, workers=arguments.workers, progress=progress, verbose=arguments.verbose
         )
@@ -271,27 +278,67 @@ def _check_required(arguments: argparse.Namespace, peers: Sequence[str]) -> None
             raise _Stop(f"--require {name!r} is not among the peers: {', '.join(peers)}")
 
 
-def _prepare(
-    arguments: argparse.Namespace, peers: dict[str, Peer], apis: Sequence[Api], console: Console
-) -> tuple[dict[str, list[str]], dict[str, str]]:
-    """Return the commands of the peers that can run, and why the others cannot."""
-    _check_required(arguments, list(peers))
+def _maker(arguments: argparse.Namespace, peers: dict[str, Peer]) -> Callable[[str], list[str]]:
+    """Return what makes a program runnable: into its command, or into its image alone."""
+    if arguments.engine == "docker":
+        from .engines.docker import connect
+        from .images import build
+
+        client = connect()
+        return lambda program: [build(program, client)]
     packages = os.environ.get("ZAPTOOLS_DART_PACKAGES")
     preparer = Preparer(dart_vm=arguments.dart, packages=Path(packages) if packages else None)
-    commands: dict[str, list[str]] = {}
+
+    def command(program: str) -> list[str]:
+        peer, _, version = program.partition("@")
+        return preparer.command(peers[peer], version or None)
+
+    return command
+
+
+def _logs(arguments: argparse.Namespace) -> Path | None:
+    places = {"local": CACHE_DIR / "logs", "docker": arguments.results.resolve() / "logs"}
+    return places.get(arguments.engine)
+
+
+@contextmanager
+def _swept(plan: Plan) -> Iterator[None]:
+    """Remove what workers of the docker engine leave behind, when they are interrupted too."""
+    if plan.engine != "docker":
+        yield
+        return
+    from .engines.docker import connect, sweep
+
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        sweep(plan.run, connect())
+
+
+def _prepare(
+    arguments: argparse.Namespace,
+    peers: dict[str, Peer],
+    apis: Sequence[Api],
+    console: Console,
+    make: Callable[[str], list[str]],
+) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """Return what `make` made of the programs that can run, and why the others cannot."""
+    _check_required(arguments, list(peers))
+    made: dict[str, list[str]] = {}
     missing: dict[str, str] = {}
     for name in dict.fromkeys([api.program for api in apis] + arguments.require):
-        peer, _, version = name.partition("@")
         try:
             with console.status(f"preparing {name}"):
-                commands[name] = preparer.command(peers[peer], version or None)
+                made[name] = make(name)
         except CannotRun as exc:
             if name in arguments.require or any(
                 api.program == name and _by_name(arguments, api) for api in apis
             ):
                 raise _Stop(f"{name} was asked for and cannot run: {exc}") from exc
             missing[name] = str(exc)
-    return commands, missing
+    return made, missing
 
 
 def _services(arguments: argparse.Namespace, wanted: set[str]) -> dict[str, Address]:

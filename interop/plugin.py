@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Generator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import pytest_asyncio
@@ -21,10 +21,10 @@ import pytest_asyncio
 from . import deviations
 from .catalog import Api
 from .contract import CONTRACT_VERSION
-from .engines import Address, Engine
+from .engines import Address, Engine, Fault
 from .errors import TestbedError, Unsupported
 from .plan import Plan
-from .scenario import Clients, Scenario, check_evidence
+from .scenario import Clients, Faulting, Scenario, check_evidence
 from .session import Client, Server, Session
 from .tap import Tap
 
@@ -35,6 +35,8 @@ CELL_PROPERTY = "interop-cell"
 EXPECTED_PATIENCE = 0.2
 """Seconds to wait where a failure is expected: what works has long come by then, and what
 does not come shall not cost the full patience in every run."""
+
+_SIDES: tuple[Literal["server"], Literal["client"]] = ("server", "client")
 
 _PLAN = pytest.StashKey[Plan]()
 _DEVIATIONS = pytest.StashKey[list[deviations.Deviation]]()
@@ -50,10 +52,11 @@ class Cell:
     server: Server
     tap: Tap
     stack: AsyncExitStack
+    client_program: str
     clients: list[Client] = field(default_factory=list)
 
     async def add_client(self, api: Api, patience: float) -> Client:
-        session = await _open(self.engine, api, f"client {api.id}")
+        session = await _open(self.engine, api, f"client {api.id}", self.client_program)
         self.stack.push_async_callback(session.close)
         client = Client(api, session, patience, self.tap, self.server)
         self.clients.append(client)
@@ -144,15 +147,41 @@ async def cell(
 ) -> AsyncIterator[Cell]:
     """The cell's server, serving behind its tap; clients come later."""
     async with AsyncExitStack() as stack:
-        session = await _open(engine, pair[0], f"server {pair[0].id}")
+        programs = [api.program for api in pair]
+        if facts(request.node).isolated:
+            programs = await _isolate(engine, programs, stack)
+        session = await _open(engine, pair[0], f"server {pair[0].id}", programs[0])
         stack.push_async_callback(session.close)
         server = Server(pair[0], session, _patience(request))
         await server.serve()
-        upstream = Address((await engine.address(pair[0].program)).host, server.port)
-        host = await engine.tap_host(await engine.address(pair[1].program))
+        upstream = Address((await engine.address(programs[0])).host, server.port)
+        host = await engine.tap_host(await engine.address(programs[1]))
         tap = await Tap(host, upstream).start()
         stack.push_async_callback(tap.close)
-        yield Cell(engine, server, tap, stack)
+        yield Cell(engine, server, tap, stack, programs[1])
+
+
+async def _isolate(engine: Engine, programs: list[str], stack: AsyncExitStack) -> list[str]:
+    """Return names that no other cell uses, of peers that end with the cell."""
+    try:
+        faults = engine.faults()
+    except Unsupported as exc:
+        pytest.skip(str(exc))
+    own = [f"{program}!{side}" for program, side in zip(programs, _SIDES, strict=True)]
+    for name in own:
+        stack.push_async_callback(faults.discard, name)
+    return own
+
+
+@pytest.fixture
+def fault(engine: Engine, pair: tuple[Api, Api]) -> Faulting:
+    """Does something to the whole peer of one side."""
+
+    async def act(fault: Fault, side: Literal["server", "client"]) -> None:
+        program = pair[_SIDES.index(side)].program
+        await engine.faults().fault(fault, f"{program}!{side}")
+
+    return act
 
 
 @pytest.fixture
@@ -207,12 +236,12 @@ def _patience(request: pytest.FixtureRequest) -> float:
 _probed: set[tuple[int, str]] = set()
 
 
-async def _open(engine: Engine, api: Api, who: str) -> Session:
-    session = await Session.connect(who, await engine.address(api.program))
+async def _open(engine: Engine, api: Api, who: str, program: str) -> Session:
+    session = await Session.connect(who, await engine.address(program))
     try:
-        if (id(engine), api.program) not in _probed:
+        if (id(engine), program) not in _probed:
             await _probe(session, api)
-            _probed.add((id(engine), api.program))
+            _probed.add((id(engine), program))
     except BaseException:  # cancellation too: whoever does not get the session cannot close it
         await session.close()
         raise

@@ -8,16 +8,20 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, ParamSpec
 
+from .engines import Fault
 from .errors import Violation
 from .session import Client, Server
 from .tap import Tap
 
-__all__ = ["Clients", "Scenario", "check_evidence", "scenario"]
+__all__ = ["Clients", "Faulting", "Scenario", "check_evidence", "scenario"]
 
 P = ParamSpec("P")
 
 Clients = Callable[[], Awaitable[Client]]
 """The `clients` fixture: makes one more client of the cell's client API, not yet opened."""
+
+Faulting = Callable[[Fault, Literal["server", "client"]], Awaitable[None]]
+"""The `fault` fixture: does something to the whole peer of a side, in an isolated scenario."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,7 @@ class Scenario:
         timeout: seconds for the whole scenario.
         escapes: whether an exception that escapes the library is not judged here.
         faults: authors whose frames are not held against them here.
+        isolated: whether each side has a peer for this cell alone, that `Fault`s can befall.
     """
 
     id: str
@@ -39,6 +44,7 @@ class Scenario:
     timeout: float = 20.0
     escapes: bool = False
     faults: Sequence[str] = field(default=())
+    isolated: bool = False
 
 
 def scenario(

@@ -6,8 +6,8 @@ import asyncio
 import socket
 from collections.abc import Mapping
 
-from ..errors import TestbedError
-from . import Address
+from ..errors import TestbedError, Unsupported
+from . import Address, Faults
 
 __all__ = ["CONTROL_PORT", "ComposeEngine"]
 
@@ -43,6 +43,12 @@ class ComposeEngine:
             )
             probe.connect(infos[0][4])  # sends nothing: a datagram socket only picks its route
             return str(probe.getsockname()[0])
+
+    def faults(self) -> Faults:
+        raise Unsupported(
+            "engine compose does nothing to a peer, a service that is not its own; "
+            "--engine docker does"
+        )
 
     async def close(self) -> None:
         """Leave the services running: they belong to the compose project."""

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..contract import ContractError, parse_ready
-from ..errors import PeerDied
-from . import Address
+from ..errors import PeerDied, Unsupported
+from . import Address, Faults
 
 __all__ = ["LocalEngine"]
 
@@ -42,6 +42,11 @@ class LocalEngine:
 
     async def tap_host(self, address: Address) -> str:
         return "127.0.0.1"
+
+    def faults(self) -> Faults:
+        raise Unsupported(
+            "engine local does nothing to a peer, a process of this machine; --engine docker does"
+        )
 
     async def close(self) -> None:
         await asyncio.gather(*(process.stop() for process in self._running.values()))

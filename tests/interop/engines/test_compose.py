@@ -4,7 +4,7 @@ import pytest
 
 from interop.engines import Address, compose
 from interop.engines.compose import ComposeEngine
-from interop.errors import TestbedError
+from interop.errors import TestbedError, Unsupported
 from interop.session import Session
 
 from ..fake_peer import good, serve
@@ -30,3 +30,8 @@ async def test_a_service_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPa
 async def test_the_tap_is_where_the_peer_can_reach_it() -> None:
     engine = ComposeEngine({})
     assert await engine.tap_host(Address("localhost", 7000)) == "127.0.0.1"
+
+
+def test_it_has_no_faults() -> None:
+    with pytest.raises(Unsupported, match="engine compose does nothing to a peer"):
+        ComposeEngine({}).faults()

@@ -12,7 +12,7 @@ import pytest
 
 from interop.engines import local
 from interop.engines.local import LocalEngine
-from interop.errors import PeerDied
+from interop.errors import PeerDied, Unsupported
 from interop.session import Session
 
 
@@ -102,3 +102,8 @@ async def test_a_command_that_is_no_program_is_named() -> None:
 async def test_the_tap_is_on_loopback() -> None:
     async with engine("good") as peers:
         assert await peers.tap_host(await peers.address("fake")) == "127.0.0.1"
+
+
+def test_it_has_no_faults() -> None:
+    with pytest.raises(Unsupported, match="engine local does nothing to a peer"):
+        LocalEngine({}).faults()
