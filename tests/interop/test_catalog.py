@@ -151,6 +151,7 @@ def test_a_peer_is_named_by_its_folder(tmp_path: Path) -> None:
         (('name = "S"', 'name = "S"\ncolour = "red"'), "unknown key 'colour' in api 'S'"),
         (("[[api]]", "[api]"), r"at least one \[\[api\]\]"),
         (("language =", "language"), "peer.toml: "),
+        (("runtime =", "colour = 1\nruntime ="), "unknown key 'colour'"),
     ],
 )
 def test_a_bad_peer_file_is_named(tmp_path: Path, change: tuple[str, str], says: str) -> None:

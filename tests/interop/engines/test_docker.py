@@ -88,6 +88,10 @@ class FakeDocker:
         self.nets: list[FakeNetwork] = []
         self.status = "running"
         self.refuses: str = ""
+        self.pinged = False
+
+    def ping(self) -> None:
+        self.pinged = True
 
     def run(self, image: str, **options: Any) -> FakeContainer:
         if self.refuses == "run":
@@ -267,3 +271,19 @@ def test_no_engine_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "none://here")
     with pytest.raises(TestbedError, match=r"no Docker engine: .*set DOCKER_HOST"):
         connect()
+
+
+def test_an_engine_that_answers_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    docker = FakeDocker()
+    monkeypatch.setattr("docker.from_env", lambda: docker)
+    assert connect() is docker
+    assert docker.pinged
+
+
+async def test_an_engine_that_started_nothing_has_nothing_to_remove(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    docker = FakeDocker()
+    async with engine(docker, monkeypatch):
+        pass
+    assert docker.nets == []
