@@ -78,9 +78,7 @@ export class Client {
     await this.#closed;
   }
 
-  terminate() {
-    this.#socket?.terminate();
-  }
+  terminate() { this.#socket?.terminate(); }
 
   #receive(data, isBinary) {
     let event;

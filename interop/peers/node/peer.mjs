@@ -56,25 +56,26 @@ async function answer({ operations, write }, { id, op, ...args }) {
     write({ id, ok: (await operations[op](args)) ?? {} });
   } catch (error) {
     const { code, name, message } = error;
-    const refused = { error: { kind: code ?? name, message } };
-    write({ id, ...(error instanceof Unsupported ? { unsupported: message } : refused) });
+    if (error instanceof Unsupported) write({ id, unsupported: message });
+    else write({ id, error: { kind: code ?? name, message } });
   }
 }
 
 // JSON.stringify writes null for numbers that JSON does not have; the contract wants their text.
-function encodable(key, value) {
-  return value === Infinity || value === -Infinity ? { $unencodable: String(value) } : value;
-}
+const encodable = (key, value) =>
+  value === Infinity || value === -Infinity ? { $unencodable: String(value) } : value;
 
 const sessions = new Set();
-
 function control(socket) {
   const mine = session((message) => {
-    if (socket.writable) socket.write(JSON.stringify(message, encodable) + '\n');
+    if (!socket.writable) return;
+    socket.cork(); // a thousand events at once are not a thousand packets
+    socket.write(JSON.stringify(message, encodable) + '\n');
+    process.nextTick(() => socket.uncork());
   });
-  sessions.add(mine);
   let parts = [];
-  socket.setNoDelay(true);
+  sessions.add(mine);
+  socket.setNoDelay();
   socket.on('data', (data) => {
     for (let end; (end = data.indexOf('\n')) >= 0; data = data.subarray(end + 1)) {
       answer(mine, JSON.parse(Buffer.concat([...parts, data.subarray(0, end)]).toString('utf8')));
