@@ -1,9 +1,10 @@
 # One image for each peer and one for the testbed: see docker-compose.yml.
-# Both base images can be any Debian with, for the one, python3 and its venv module, and for the
-# other, a Dart SDK or a bare Dart VM. One that must know a private certificate authority or package
-# index has that in itself, as files and PIP_… variables.
+# The base images can be any Debian with, for the first, python3 and its venv module, for the second,
+# a Dart SDK or a bare Dart VM, and for the third, Node.js. One that must know a private certificate
+# authority or package index has that in itself, as files and PIP_… variables.
 ARG PYTHON_IMAGE=python:3.13-slim
 ARG DART_IMAGE=dart:stable
+ARG NODE_IMAGE=node:22-slim
 
 
 FROM ${PYTHON_IMAGE} AS python-base
@@ -77,3 +78,14 @@ RUN if dart compile kernel --help >/dev/null 2>&1; \
 USER 1000:1000
 EXPOSE 7000
 CMD ["dart", "--packages=.dart_tool/package_config.json", "peer.dill", "--listen", "0.0.0.0:7000"]
+
+
+FROM ${NODE_IMAGE} AS node-peer
+WORKDIR /app
+COPY interop/peers/node ./
+# npm is asked unless the package lies there already, as after a run on local processes. It belongs
+# to no platform: `ws` is JavaScript alone.
+RUN [ -d node_modules/ws ] || npm ci --ignore-scripts --no-audit --no-fund
+USER 1000:1000
+EXPOSE 7000
+CMD ["node", "peer.mjs", "--listen", "0.0.0.0:7000"]

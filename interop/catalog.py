@@ -7,8 +7,8 @@ A row or column of the matrix is one API of one peer. Its name is
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
@@ -19,7 +19,7 @@ PEERS_DIR = Path(__file__).parent / "peers"
 
 Role = Literal["server", "client"]
 _ROLES: tuple[Role, ...] = ("server", "client")
-_RUNTIMES = ("here", "venv", "dart")
+_RUNTIMES = ("here", "venv", "dart", "node")
 
 # The operations and the events of docs/peer-contract.md that a library may have no way to do.
 _ASKED = frozenset(
@@ -40,6 +40,7 @@ class Api:
     Attributes:
         lacks: what its library has not, in the words of `interop.judge.asked_of`: all that the
             API may answer ``unsupported`` to.
+        older: whether there is a newer version of it; then it runs as a program of its own.
     """
 
     peer: str
@@ -47,10 +48,11 @@ class Api:
     name: str
     version: str | None = None
     lacks: tuple[str, ...] = ()
+    older: bool = False
 
     @classmethod
     def parse(cls, id: str, role: Role) -> Api:
-        """Return the API that `id` names; what it lacks is not in a name."""
+        """Return the API that `id` names; what it lacks, and if it is older, is not in a name."""
         peer, _, name = id.partition("/")
         peer, _, version = peer.partition("@")
         return cls(peer, role, name, version or None)
@@ -59,6 +61,11 @@ class Api:
     def id(self) -> str:
         version = f"@{self.version}" if self.version else ""
         return f"{self.peer}{version}/{self.name}"
+
+    @property
+    def program(self) -> str:
+        """What an engine starts for it: the peer, or the peer with another version in it."""
+        return f"{self.peer}@{self.version}" if self.older else self.peer
 
     def matches(self, pattern: str) -> bool:
         """Whether a glob names this API: by peer, with or without version, with or without API."""
@@ -73,8 +80,9 @@ class Peer:
 
     Attributes:
         runtime: what runs it: ``here`` (this interpreter, `program` is a module), ``venv``
-            (an environment made from the folder's ``requirements.txt``) or ``dart``.
+            (an environment made from the folder's ``requirements.txt``), ``dart`` or ``node``.
         program: the module, or the script's path below `folder`.
+        pins: for each older version, the packages that have another version in it.
     """
 
     name: str
@@ -83,22 +91,32 @@ class Peer:
     program: str
     folder: Path
     apis: tuple[Api, ...]
+    pins: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def load_peers(directory: Path = PEERS_DIR) -> dict[str, Peer]:
     """Read every ``peer.toml`` one level below `directory`; the folder's name is the peer's.
 
+    Folders whose names begin with ``_`` are no peers but what peers are made of.
+
     Raises:
         CatalogError: a file is not TOML, or a key is missing, unknown or of no use.
     """
-    files = sorted(directory.glob("*/peer.toml"), key=lambda path: path.parent.name)
+    files = sorted(directory.glob("[!_]*/peer.toml"), key=lambda path: path.parent.name)
     return {path.parent.name: _peer(path) for path in files}
 
 
 def select(
-    apis: Iterable[Api], role: Role, patterns: Sequence[str], *, what: str = ""
+    apis: Iterable[Api],
+    role: Role,
+    patterns: Sequence[str],
+    *,
+    what: str = "",
+    older: bool = False,
 ) -> list[Api]:
     """Return the APIs of `role` that at least one of `patterns` names; all if there are none.
+
+    Older versions are left out, unless `older` is true or the pattern has an ``@``.
 
     Raises:
         CatalogError: a pattern names no API, so that a mistyped name cannot pass as success.
@@ -109,7 +127,14 @@ def select(
             known = ", ".join(api.id for api in of_role)
             option = what or f"--{role}"
             raise CatalogError(f"{option} {pattern!r} names no {role}; there are: {known}")
-    return [api for api in of_role if not patterns or any(api.matches(p) for p in patterns)]
+    return [
+        api
+        for api in of_role
+        if any(
+            api.matches(pattern) and (older or not api.older or "@" in pattern)
+            for pattern in patterns or ["*"]
+        )
+    ]
 
 
 def _peer(path: Path) -> Peer:
@@ -124,34 +149,61 @@ def _peer(path: Path) -> Peer:
             f"{path}: runtime must be one of {', '.join(_RUNTIMES)}, not {runtime!r}"
         )
     program_key = "module" if runtime == "here" else "script"
-    apis = data.pop("api", None)
-    if not isinstance(apis, list) or not apis:
+    tables = data.pop("api", None)
+    if not isinstance(tables, list) or not tables:
         raise CatalogError(f"{path}: needs at least one [[api]] table")
+    apis: list[Api] = []
+    pins: dict[str, dict[str, str]] = {}
+    for table in tables:
+        _read_api(path, table, runtime, apis, pins)
     peer = Peer(
         name=name,
         language=_string(path, data, "language"),
         runtime=runtime,
         program=_string(path, data, program_key),
         folder=path.parent,
-        apis=tuple(_api(path, name, api) for api in apis),
+        apis=tuple(apis),
+        pins=pins,
     )
     if data:
         raise CatalogError(f"{path}: unknown key {sorted(data)[0]!r}")
     return peer
 
 
-def _api(path: Path, peer: str, data: dict[str, Any]) -> Api:
+def _read_api(
+    path: Path,
+    data: dict[str, Any],
+    runtime: str,
+    apis: list[Api],
+    pins: dict[str, dict[str, str]],
+) -> None:
+    """Add one table's APIs, a version each, and what its older versions need."""
     role = data.pop("role", None)
     if role not in _ROLES:
         raise CatalogError(f"{path}: an api's role must be server or client, not {role!r}")
-    version = data.pop("version", None)
+    name = _string(path, data, "name")
     lacks = data.pop("lacks", [])
     if not isinstance(lacks, list) or not all(_is_lack(item) for item in lacks):
         raise CatalogError(f"{path}: 'lacks' must be a list of {_LACKS}, not {lacks!r}")
-    api = Api(peer, role, _string(path, data, "name"), version, tuple(lacks))
+    versions = data.pop("versions", None)
+    if versions is None:
+        newest, older = data.pop("version", None), []
+    else:
+        if runtime not in ("venv", "dart"):
+            raise CatalogError(f"{path}: runtime {runtime!r} has no 'versions' of {name!r}")
+        if not (isinstance(versions, list) and versions and all(map(_is_text, versions))):
+            raise CatalogError(f"{path}: 'versions' of {name!r} must be a list, the newest first")
+        package = _string(path, data, "package")
+        newest, older = (
+            (None, versions) if data.pop("superseded", False) else (versions[0], versions[1:])
+        )
+    if newest is not None or not older:
+        apis.append(Api(path.parent.name, role, name, newest, tuple(lacks)))
+    for version in older:
+        apis.append(Api(path.parent.name, role, name, version, tuple(lacks), older=True))
+        pins.setdefault(version, {})[package] = version
     if data:
-        raise CatalogError(f"{path}: unknown key {sorted(data)[0]!r} in api {api.name!r}")
-    return api
+        raise CatalogError(f"{path}: unknown key {sorted(data)[0]!r} in api {name!r}")
 
 
 def _is_lack(item: object) -> bool:
@@ -163,3 +215,7 @@ def _string(path: Path, data: dict[str, Any], key: str) -> str:
     if not isinstance(value, str) or not value:
         raise CatalogError(f"{path}: {key!r} must be a non-empty string")
     return value
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and value != ""

@@ -14,7 +14,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -130,13 +130,18 @@ def _within(operator: str, bound: Version, version: Version) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """One ``pubspec.yaml``: `dependencies` maps names to constraints, `language` is ``3.5``."""
+    """One ``pubspec.yaml``: `dependencies` maps names to constraints, `language` is ``3.5``.
+
+    Attributes:
+        overrides: constraints that stand for everybody's, where this package is the root.
+    """
 
     name: str
     version: Version
     folder: Path
     dependencies: Mapping[str, str]
     language: str
+    overrides: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, pubspec: Path) -> Package:
@@ -157,6 +162,7 @@ class Package:
                 pubspec.parent,
                 dict(_dependencies(data.get("dependencies") or {})),
                 lowest[1] if lowest else _OLDEST_LANGUAGE,
+                dict(_dependencies(data.get("dependency_overrides") or {})),
             )
         except KeyError as exc:
             raise DartPackageError(f"{pubspec}: {exc} is missing") from exc
@@ -255,6 +261,7 @@ def _resolve(
         while queue:
             asker = queue.pop()
             for name, constraint in asker.dependencies.items():
+                constraint = root.overrides.get(name, constraint)
                 wanted.setdefault(name, {})[asker.label] = constraint
                 if name in chosen and name not in reached:
                     queue.append(chosen[name])

@@ -66,7 +66,8 @@ def asked_of(op: str, arguments: Mapping[str, object]) -> frozenset[str]:
 
     These are the names that ``lacks`` in a ``peer.toml`` has: the operation (``clean``), the
     operation with an argument that not every library takes (``close code``, ``open headers``),
-    and ``rooms`` for all that is about rooms.
+    ``send no-headers`` without the argument that one library must be given (zaptools 0.3.0), and
+    ``rooms`` for all that is about rooms.
     """
     if op in _ROOMS:
         return frozenset({"rooms"})
@@ -75,6 +76,8 @@ def asked_of(op: str, arguments: Mapping[str, object]) -> frozenset[str]:
         for name, value in arguments.items()
         if name not in _PLAIN.get(op, ()) and value not in (None, False)
     }
+    if op == "send" and "headers" not in arguments:
+        more.add("send no-headers")
     return frozenset({op, *more})
 
 
@@ -99,6 +102,8 @@ def judge(cell: Judgement) -> tuple[str, str]:
 
 
 def _unsupported(cell: Judgement) -> tuple[str, str]:
+    if cell.text.startswith("engine "):  # what starts the peers cannot: no matter of theirs
+        return "unsupported", cell.text
     role: Role = "server" if cell.text.startswith("server ") else "client"
     if cell.lacking(role):
         return "unsupported", cell.text

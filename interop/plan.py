@@ -25,6 +25,8 @@ class Plan:
     Attributes:
         commands: how the local engine starts each peer.
         addresses: where the compose engine finds each peer.
+        images: what the docker engine starts for each peer.
+        run: the run's name, by which the docker engine's containers are found.
         scenarios: globs of scenario ids; empty for all.
         deviations: the deviations file, or None to expect no failure.
         patience: seconds that a scenario waits for what must come.
@@ -38,6 +40,8 @@ class Plan:
     clients: tuple[Api, ...]
     commands: dict[str, list[str]] = field(default_factory=dict)
     addresses: dict[str, Address] = field(default_factory=dict)
+    images: dict[str, str] = field(default_factory=dict)
+    run: str = ""
     scenarios: tuple[str, ...] = ()
     deviations: Path | None = None
     logs: Path | None = None
@@ -57,6 +61,10 @@ class Plan:
     def make_engine(self) -> Engine:
         if self.engine == "compose":
             return ComposeEngine(self.addresses)
+        if self.engine == "docker":
+            from .engines.docker import DockerEngine  # its SDK takes 0.2 s to import
+
+            return DockerEngine(self.images, run=self.run, logs=self.logs)
         return LocalEngine(self.commands, self.logs)
 
     def dump(self) -> str:

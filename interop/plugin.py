@@ -21,12 +21,12 @@ from . import deviations
 from .catalog import Api, Role
 from .control import Session
 from .culprit import by_evidence
-from .engines import Address
+from .engines import Address, Engine, Fault
 from .errors import Unsupported
 from .judge import Judgement, Outcome, judge
 from .plan import Plan
 from .pool import Pool
-from .scenario import Clients, Scenario, check_evidence
+from .scenario import Clients, Faulting, Scenario, check_evidence
 from .session import Client, Server
 from .tap import Tap
 
@@ -37,6 +37,8 @@ CELL_PROPERTY = "interop-cell"
 EXPECTED_PATIENCE = 0.2
 """Seconds to wait where a failure is expected: what works has long come by then, and what
 does not come shall not cost the full patience in every run."""
+
+_SIDES: tuple[Role, Role] = ("server", "client")
 
 _PLAN = pytest.StashKey[Plan]()
 _DEVIATIONS = pytest.StashKey[list[deviations.Deviation]]()
@@ -53,11 +55,12 @@ class Cell:
     server: Server
     tap: Tap
     stack: AsyncExitStack
+    client_program: str
     clients: list[Client] = field(default_factory=list)
 
     async def add_client(self, api: Api, patience: float) -> Client:
-        session = await self.pool.open(api)
-        self.stack.push_async_callback(self.pool.close, api, session)
+        session = await self.pool.open(api, self.client_program)
+        self.stack.push_async_callback(self.pool.close, self.client_program, session)
         client = Client(api, session, patience, self.tap, self.server)
         self.clients.append(client)
         return client
@@ -189,15 +192,41 @@ async def cell(
     """The cell's server, serving behind its tap; clients come later."""
     engine = pool.engine
     async with AsyncExitStack() as stack:
-        session = await pool.open(pair[0])
-        stack.push_async_callback(pool.close, pair[0], session)
+        programs = [api.program for api in pair[:2]]
+        if facts(request.node).isolated:
+            programs = await _isolate(engine, programs, stack)
+        session = await pool.open(pair[0], programs[0])
+        stack.push_async_callback(pool.close, programs[0], session)
         server = Server(pair[0], session, _patience(request))
         await server.serve()
-        upstream = Address((await engine.address(pair[0].peer)).host, server.port)
-        host = await engine.tap_host(await engine.address(pair[1].peer))
+        upstream = Address((await engine.address(programs[0])).host, server.port)
+        host = await engine.tap_host(await engine.address(programs[1]))
         tap = await Tap(host, upstream).start()
         stack.push_async_callback(tap.close)
-        yield Cell(pool, server, tap, stack)
+        yield Cell(pool, server, tap, stack, programs[1])
+
+
+async def _isolate(engine: Engine, programs: list[str], stack: AsyncExitStack) -> list[str]:
+    """Return names that no other cell uses, of peers that end with the cell."""
+    try:
+        faults = engine.faults()
+    except Unsupported as exc:
+        pytest.skip(str(exc))
+    own = [f"{program}!{side}" for program, side in zip(programs, _SIDES, strict=True)]
+    for name in own:
+        stack.push_async_callback(faults.discard, name)
+    return own
+
+
+@pytest.fixture
+def fault(pool: Pool, pair: tuple[Api, Api, int]) -> Faulting:
+    """Does something to the whole peer of one side."""
+
+    async def act(fault: Fault, side: Role) -> None:
+        program = pair[:2][_SIDES.index(side)].program
+        await pool.engine.faults().fault(fault, f"{program}!{side}")
+
+    return act
 
 
 @pytest.fixture

@@ -25,41 +25,45 @@ class Pool:
         self._probed: set[Api] = set()
         self._hangs: Counter[str] = Counter()
 
-    async def open(self, api: Api) -> Session:
+    async def open(self, api: Api, program: str = "") -> Session:
         """Return a session of its own with `api`'s peer.
+
+        Args:
+            program: what the engine calls that peer; by default `api`'s own program.
 
         Raises:
             TestbedError: the peer does not start, does not answer, breaks the contract or has
                 no such API.
         """
-        if self._hangs[api.peer] >= MAX_HANGS:
-            raise PeerHung(f"{api.peer} is given up: it hung {MAX_HANGS} times")
+        program = program or api.program
+        if self._hangs[program] >= MAX_HANGS:
+            raise PeerHung(f"{program} is given up: it hung {MAX_HANGS} times")
         try:
-            address = await self.engine.address(api.peer)
+            address = await self.engine.address(program)
             session = await Session.connect(f"{api.role} {api.id}", address)
         except PeerHung:
-            await self._hung(api.peer)
+            await self._hung(program)
             raise
         try:
             if api not in self._probed:
                 await _probe(session, api)
                 self._probed.add(api)
         except BaseException:  # cancellation too: whoever does not get the session cannot close it
-            await self.close(api, session)
+            await self.close(program, session)
             raise
         return session
 
-    async def close(self, api: Api, session: Session) -> None:
+    async def close(self, program: str, session: Session) -> None:
         """Close a session; a peer that failed it is ended, and starts anew at its next use."""
         await session.close()
         if isinstance(session.ended, PeerHung):
-            await self._hung(api.peer)
+            await self._hung(program)
         elif session.ended is not None:
-            await self.engine.restart(api.peer)
+            await self.engine.restart(program)
 
-    async def _hung(self, peer: str) -> None:
-        self._hangs[peer] += 1
-        await self.engine.restart(peer)
+    async def _hung(self, program: str) -> None:
+        self._hangs[program] += 1
+        await self.engine.restart(program)
 
 
 async def _probe(session: Session, api: Api) -> None:

@@ -7,15 +7,17 @@ was made from changed.
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import subprocess
 import sys
 import venv
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
-from . import dart
+from . import dart, node
 from .catalog import Peer
 from .dart_packages import DartPackageError, write_package_config
 
@@ -50,8 +52,11 @@ class Preparer:
         self._packages = packages
         self._cache = cache
 
-    def command(self, peer: Peer) -> list[str]:
+    def command(self, peer: Peer, version: str | None = None) -> list[str]:
         """Return the command that starts `peer`, after making whatever it needs.
+
+        Args:
+            version: one of the peer's older versions; by default what the peer itself names.
 
         Raises:
             CannotRun: something is missing that cannot be made here.
@@ -59,13 +64,24 @@ class Preparer:
         if peer.runtime == "here":
             return [sys.executable, "-m", peer.program]
         self._cache.mkdir(parents=True, exist_ok=True)
+        if version is not None:
+            with locked(self._cache / "versions.lock"):
+                peer = pinned(peer, version, self._cache)
         if peer.runtime == "venv":
             with locked(self._cache / f"{peer.name}.lock"):
                 python = make_environment(peer, self._cache)
             # -E: a PYTHONPATH that leads to this repository must not hide the published package.
             return [str(python), "-E", str(peer.folder / peer.program)]
-        with locked(self._cache / "dart.lock"):
-            return self._dart_command(peer)
+        with locked(self._cache / f"{peer.runtime}.lock"):
+            return self._node_command(peer) if peer.runtime == "node" else self._dart_command(peer)
+
+    def _node_command(self, peer: Peer) -> list[str]:
+        try:
+            program = node.find_node()
+            node.install(peer.folder)
+        except node.NodeError as exc:
+            raise CannotRun(str(exc)) from exc
+        return [str(program), str(peer.folder / peer.program)]
 
     def _dart_command(self, peer: Peer) -> list[str]:
         try:
@@ -75,6 +91,42 @@ class Preparer:
             return dart.command(vm, peer.folder, dart.snapshot(vm, peer.folder, self._cache))
         except (dart.DartError, DartPackageError) as exc:
             raise CannotRun(str(exc)) from exc
+
+
+def pinned(peer: Peer, version: str, cache: Path) -> Peer:
+    """Return `peer` with an older version's packages in a folder of its own below `cache`.
+
+    Only what names the packages and what is compiled is copied: a script of an environment runs
+    where it is, beside the modules that it shares with the others.
+    """
+    folder = cache / "versions" / f"{peer.name}@{version}"
+    names = ("requirements.txt",) if peer.runtime == "venv" else ("pubspec.yaml", "*.dart")
+    folder.mkdir(parents=True, exist_ok=True)
+    for source in (path for name in names for path in peer.folder.glob(name)):
+        text = source.read_text("utf-8")
+        if source.suffix != ".dart":
+            for package, wanted in peer.pins[version].items():
+                text = _pin(text, package, wanted)
+        _write(folder / source.name, text)
+    program = peer.program
+    if peer.runtime == "venv":
+        program = str((peer.folder / peer.program).resolve())
+    else:
+        for source in (peer.folder.parent / "dart_shared").glob("*.dart"):
+            _write(folder.parent / "dart_shared" / source.name, source.read_text("utf-8"))
+    return replace(peer, name=f"{peer.name}@{version}", folder=folder, program=program)
+
+
+def _pin(text: str, package: str, version: str) -> str:
+    """Put another version of a package into a ``requirements.txt`` or a ``pubspec.yaml``."""
+    return re.sub(rf"(?m)^(\s*{re.escape(package)}(?:==|: )).*$", rf"\g<1>{version}", text)
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file, unless it holds that already: what was made from it stays valid."""
+    path.parent.mkdir(exist_ok=True)
+    if not path.is_file() or path.read_text("utf-8") != text:
+        path.write_text(text, "utf-8")
 
 
 def environment_folder(peer: Peer, cache: Path) -> Path:

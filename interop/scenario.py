@@ -8,11 +8,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, ParamSpec
 
+from .engines import Fault
 from .errors import Violation
 from .session import Client, Server
 from .tap import Tap
 
-__all__ = ["Clients", "Scenario", "check_evidence", "scenario"]
+__all__ = ["Clients", "Faulting", "Scenario", "check_evidence", "scenario"]
 
 P = ParamSpec("P")
 
@@ -28,6 +29,10 @@ class Clients:
         return await self.make()
 
 
+Faulting = Callable[[Fault, Literal["server", "client"]], Awaitable[None]]
+"""The `fault` fixture: does something to the whole peer of a side, in an isolated scenario."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """A scenario's facts.
@@ -40,6 +45,7 @@ class Scenario:
         timeout: seconds for the whole scenario; ``--timeout`` overrides it.
         escapes: whether an exception that escapes the library is not judged here.
         faults: authors whose frames are not held against them here.
+        isolated: whether each side has a peer for this cell alone, that `Fault`s can befall.
     """
 
     id: str
@@ -49,6 +55,7 @@ class Scenario:
     timeout: float = 20.0
     escapes: bool = False
     faults: Sequence[str] = field(default=())
+    isolated: bool = False
 
 
 def scenario(

@@ -41,6 +41,9 @@ def selection(parser: argparse.ArgumentParser) -> None:
     for option, what in (("server", "rows"), ("client", "columns"), ("scenario", "scenarios")):
         parser.add_argument(f"--{option}", action="append", default=[], metavar="GLOB",
                             help=f"only these {what}")  # fmt: skip
+    parser.add_argument("--versions", choices=["latest", "all"], default="latest",
+                        help="of each implementation; a pattern with an @ chooses "
+                             "older ones too (default: latest)")  # fmt: skip
 
 
 def results_argument(parser: argparse.ArgumentParser) -> None:
@@ -88,7 +91,8 @@ def chosen_apis(
 ) -> tuple[list[Api], list[Api]]:
     """Return the rows and the columns that ``--server`` and ``--client`` choose."""
     apis = [api for peer in peers.values() for api in peer.apis]
+    older = arguments.versions == "all"
     return (
-        select(apis, "server", arguments.server),
-        select(apis, "client", arguments.client),
+        select(apis, "server", arguments.server, older=older),
+        select(apis, "client", arguments.client, older=older),
     )

@@ -1,4 +1,4 @@
-"""``python -m interop list`` and ``dart-packages``."""
+"""``python -m interop list``, ``dart-packages`` and ``record-vectors``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
+from .. import vectors
 from ..catalog import load_peers
+from ..results import read
 from . import Commands, catalogue, chosen_apis, selection
 
 __all__ = ["add"]
@@ -26,6 +28,13 @@ def add(commands: Commands) -> None:
     packages.set_defaults(command=_dart_packages)
     packages.add_argument("folder", type=Path, metavar="DIR",
                           help="a folder of folders that each hold a pubspec.yaml")  # fmt: skip
+
+    recording = commands.add_parser(
+        "record-vectors", help="keep the wire text that a run's peers wrote, in interop/vectors"
+    )
+    recording.set_defaults(command=_record_vectors)
+    recording.add_argument("results", type=Path, nargs="+", metavar="RESULTS",
+                           help="results of a run with --versions all")  # fmt: skip
 
 
 def _list(arguments: argparse.Namespace, console: Console) -> int:
@@ -54,4 +63,11 @@ def _dart_packages(arguments: argparse.Namespace, console: Console) -> int:
         if peer.runtime == "dart" and (peer.folder / "pubspec.yaml").exists():
             path = write_package_config(arguments.folder, peer.folder)
             console.print(f"{peer.name}: wrote {path}", highlight=False, soft_wrap=True)
+    return 0
+
+
+def _record_vectors(arguments: argparse.Namespace, console: Console) -> int:
+    cells = [cell for path in arguments.results for cell in read(path)]
+    for written in vectors.write(vectors.record(cells), vectors.VECTORS_DIR):
+        console.print(str(written), highlight=False, soft_wrap=True)
     return 0

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -37,8 +39,9 @@ def add(commands: Commands, epilog: str) -> None:
     option = run.add_argument
     option("--require", action="append", default=[], metavar="PEER",
            help="a peer that must be able to run: exit 2 if it cannot")  # fmt: skip
-    option("--engine", choices=["local", "compose"], default="local",
-           help="processes of this machine (default), or running services")  # fmt: skip
+    option("--engine", choices=["local", "docker", "compose"], default="local",
+           help="processes of this machine (default), containers that are started "
+                "for the run, or running services")  # fmt: skip
     option("-n", "--workers", type=_count, default=2 * (os.cpu_count() or 1),
            help="worker processes, 0 for none (default: two a core, "
                 "since cells also wait: %(default)s)")  # fmt: skip
@@ -96,7 +99,7 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
             strict=plan.strict,
         )
         total = len(list(plan.pairs())) * len(scenarios)
-        with Progress(total * plan.repeat, console) as progress:
+        with Progress(total * plan.repeat, console) as progress, _swept(plan):
             results.cells, results.duration_s, results.broken = run_plan(
                 plan, workers=arguments.workers, progress=progress, verbose=arguments.verbose
             )
@@ -123,32 +126,53 @@ def _plan(
 ) -> tuple[Plan, dict[str, str]]:
     """Return the plan of what can run, and why the rest cannot."""
     apis = (*servers, *clients)
-    commands: dict[str, list[str]] = {}
+    made: dict[str, list[str]] = {}
     addresses: dict[str, Address] = {}
     if arguments.engine == "compose":
-        addresses = _services(arguments, {api.peer for api in apis})
+        addresses = _services(arguments, {api.program for api in apis})
         runnable = set(addresses)
         reason = "its service was not selected (INTEROP_PEERS)"
-        not_run = {api.id: reason for api in apis if api.peer not in runnable}
+        not_run = {api.id: reason for api in apis if api.program not in runnable}
     else:
-        commands, missing = _prepare(arguments, peers, apis, console)
-        runnable = set(commands)
-        not_run = {api.id: missing[api.peer] for api in apis if api.peer in missing}
+        made, missing = _prepare(arguments, peers, apis, console)
+        runnable = set(made)
+        not_run = {api.id: missing[api.program] for api in apis if api.program in missing}
     plan = Plan(
         engine=arguments.engine,
-        servers=tuple(api for api in servers if api.peer in runnable),
-        clients=tuple(api for api in clients if api.peer in runnable),
-        commands=commands,
+        servers=tuple(api for api in servers if api.program in runnable),
+        clients=tuple(api for api in clients if api.program in runnable),
+        commands=made if arguments.engine == "local" else {},
         addresses=addresses,
+        images={n: i for n, (i,) in made.items()} if arguments.engine == "docker" else {},
+        run=uuid.uuid4().hex,
         scenarios=tuple(arguments.scenario),
         deviations=None if arguments.no_deviations else deviations.DEVIATIONS_FILE,
-        logs=CACHE_DIR / "logs" if arguments.engine == "local" else None,
+        logs=_logs(arguments),
         patience=arguments.patience,
         timeout=arguments.timeout,
         repeat=arguments.repeat,
         strict=arguments.strict,
     )
     return plan, not_run
+
+
+def _logs(arguments: argparse.Namespace) -> Path | None:
+    places = {"local": CACHE_DIR / "logs", "docker": arguments.results.resolve() / "logs"}
+    return places.get(arguments.engine)
+
+
+@contextmanager
+def _swept(plan: Plan) -> Iterator[None]:
+    """Remove what workers of the docker engine leave behind, when they are interrupted too."""
+    if plan.engine != "docker":
+        yield
+        return
+    from ..engines.docker import connect, sweep
+
+    try:
+        yield
+    finally:
+        sweep(plan.run, connect())
 
 
 def _by_name(arguments: argparse.Namespace, api: Api) -> bool:
@@ -167,26 +191,45 @@ def _check_required(arguments: argparse.Namespace, peers: Sequence[str]) -> None
 def _prepare(
     arguments: argparse.Namespace, peers: dict[str, Peer], apis: Sequence[Api], console: Console
 ) -> tuple[dict[str, list[str]], dict[str, str]]:
-    """Return the commands of the peers that can run, and why the others cannot."""
+    """Return what starts the programs that can run, and why the others cannot."""
     _check_required(arguments, list(peers))
-    names = list(dict.fromkeys([api.peer for api in apis] + arguments.require))
-    packages = os.environ.get("ZAPTOOLS_DART_PACKAGES")
-    if any(peers[name].runtime == "dart" for name in names):
-        _check_dart(arguments.dart, packages)
-    preparer = Preparer(dart_vm=arguments.dart, packages=Path(packages) if packages else None)
-    commands: dict[str, list[str]] = {}
+    names = list(dict.fromkeys([api.program for api in apis] + arguments.require))
+    make = _maker(arguments, peers, names)
+    made: dict[str, list[str]] = {}
     missing: dict[str, str] = {}
     for name in names:
         try:
             with console.status(f"preparing {name}"):
-                commands[name] = preparer.command(peers[name])
+                made[name] = make(name)
         except CannotRun as exc:
             if name in arguments.require or any(
-                api.peer == name and _by_name(arguments, api) for api in apis
+                api.program == name and _by_name(arguments, api) for api in apis
             ):
                 raise Stop(f"{name} was asked for and cannot run: {exc}") from exc
             missing[name] = str(exc)
-    return commands, missing
+    return made, missing
+
+
+def _maker(
+    arguments: argparse.Namespace, peers: dict[str, Peer], programs: Sequence[str]
+) -> Callable[[str], list[str]]:
+    """Return what makes a program runnable: into its command, or into its image alone."""
+    if arguments.engine == "docker":
+        from ..engines.docker import connect
+        from ..images import build
+
+        client = connect()
+        return lambda program: [build(program, client)]
+    packages = os.environ.get("ZAPTOOLS_DART_PACKAGES")
+    if any(peers[program.partition("@")[0]].runtime == "dart" for program in programs):
+        _check_dart(arguments.dart, packages)
+    preparer = Preparer(dart_vm=arguments.dart, packages=Path(packages) if packages else None)
+
+    def command(program: str) -> list[str]:
+        peer, _, version = program.partition("@")
+        return preparer.command(peers[peer], version or None)
+
+    return command
 
 
 def _check_dart(vm: str | None, packages: str | None) -> None:

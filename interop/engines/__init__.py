@@ -1,11 +1,14 @@
-"""Where peers run: `local` starts processes, `compose` finds running services."""
+"""Where peers run: `local` starts processes, `docker` containers, `compose` finds services."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
-__all__ = ["Address", "Engine"]
+__all__ = ["Address", "Engine", "Fault", "Faults"]
+
+Fault = Literal["pause", "resume", "kill", "disconnect"]
+"""What can be done to a whole peer: stop and continue it, end it, take its network away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,5 +38,26 @@ class Engine(Protocol):
     async def restart(self, peer: str) -> None:
         """End `peer` if this engine started it, so that its next use starts it anew."""
 
+    def faults(self) -> Faults:
+        """Return what does faults to peers.
+
+        Raises:
+            Unsupported: this engine has nothing that does.
+        """
+
     async def close(self) -> None:
         """Stop what was started."""
+
+
+class Faults(Protocol):
+    """Does to whole peers what can befall them."""
+
+    async def fault(self, fault: Fault, peer: str) -> None:
+        """Do `fault` to `peer`, which `Engine.address` has started.
+
+        Raises:
+            TestbedError: it failed.
+        """
+
+    async def discard(self, peer: str) -> None:
+        """End `peer`, if it runs: no other cell shall meet what was done to it."""

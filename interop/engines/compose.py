@@ -6,8 +6,8 @@ import asyncio
 import socket
 from collections.abc import Mapping
 
-from ..errors import TestbedError
-from . import Address
+from ..errors import TestbedError, Unsupported
+from . import Address, Faults
 
 __all__ = ["CONTROL_PORT", "ComposeEngine"]
 
@@ -47,6 +47,12 @@ class ComposeEngine:
     async def restart(self, peer: str) -> None:
         """Wait for the service anew at its next use: what restarts it is the project's policy."""
         self._up.discard(peer)
+
+    def faults(self) -> Faults:
+        raise Unsupported(
+            "engine compose does nothing to a peer, a service that is not its own; "
+            "--engine docker does"
+        )
 
     async def close(self) -> None:
         """Leave the services running: they belong to the compose project."""

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..contract import ContractError, parse_ready
-from ..errors import PeerDied, PeerHung
-from . import Address
+from ..errors import PeerDied, PeerHung, Unsupported
+from . import Address, Faults
 
 __all__ = ["LocalEngine"]
 
@@ -47,6 +47,11 @@ class LocalEngine:
         async with self._locks.setdefault(peer, asyncio.Lock()):
             if process := self._running.pop(peer, None):
                 await process.stop()
+
+    def faults(self) -> Faults:
+        raise Unsupported(
+            "engine local does nothing to a peer, a process of this machine; --engine docker does"
+        )
 
     async def close(self) -> None:
         await asyncio.gather(*(process.stop() for process in self._running.values()))

@@ -7,6 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+from ..compatibility import compatibility
 from ..results import Cell, Results, culprit_line, gates, rerun_command
 
 __all__ = ["junit", "summary", "write_reports"]
@@ -42,6 +43,9 @@ def summary(results: Results) -> str:
         found = [cell for cell in results.cells if cell["verdict"] in verdicts]
         if found:
             lines += ["", f"## {title}", "", *(_failure(cell) for cell in found)]
+    versions = compatibility(results.cells)
+    if versions:
+        lines += ["", "## Versions", "", *(f"- {line}" for line in versions)]
     lines += ["", "## Known deviations", "", *_deviations(results)]
     return "\n".join(lines) + "\n"
 

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from ..compatibility import compatibility
 from ..results import Cell, Results, culprit_line, gates, rerun_command
 
 __all__ = ["matrix", "print_report"]
@@ -52,6 +53,8 @@ def print_report(results: Results, console: Console) -> None:
     amber = [cell for cell in results.cells if cell["verdict"] == "warned"]
     for title, style, cells in (("unexpected", "bold red", bad), ("should", "yellow", amber)):
         _print_cells(console, title, style, cells)
+    for line in compatibility(results.cells):
+        console.print(escape(line), highlight=False, soft_wrap=True)
     if results.broken:
         text = f"[bold magenta]the testbed failed:[/] {escape(results.broken)}"
         console.print(text, highlight=False, soft_wrap=True)

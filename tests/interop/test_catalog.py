@@ -46,6 +46,83 @@ def test_patterns_add_up_without_repeating() -> None:
     assert select(ALL, "client", ["dart", "*Consumer"]) == [CONSUMER]
 
 
+OLD = Api("dart", "client", "ZapConsumer", "0.4.0", older=True)
+
+
+@pytest.mark.parametrize(
+    ("patterns", "older", "chosen"),
+    [
+        ([], False, [CONSUMER]),
+        (["dart"], False, [CONSUMER]),
+        (["*"], False, [CONSUMER]),
+        (["dart@*"], False, [CONSUMER, OLD]),
+        (["dart@0.4.0"], False, [OLD]),
+        (["dart"], True, [CONSUMER, OLD]),
+        ([], True, [CONSUMER, OLD]),
+    ],
+)
+def test_older_versions_must_be_asked_for(
+    patterns: list[str], older: bool, chosen: list[Api]
+) -> None:
+    assert select([CONSUMER, OLD, SERVER], "client", patterns, older=older) == chosen
+
+
+def test_an_older_version_is_a_program_of_its_own() -> None:
+    assert (CONSUMER.program, OLD.program) == ("dart", "dart@0.4.0")
+
+
+def test_versions_are_an_api_each_and_pin_their_package(tmp_path: Path) -> None:
+    versions = 'name = "S"\npackage = "s"\nversions = ["3", "2", "1"]'
+    more = '\n[[api]]\nrole = "client"\nname = "C"\npackage = "c"\nversions = ["9", "2"]'
+    text = GOOD.replace('"here"', '"venv"').replace("module", "script")
+    (peer,) = load_peers(write(tmp_path, text.replace('name = "S"', versions) + more)).values()
+    assert [(api.id, api.older) for api in peer.apis] == [
+        ("mine@3/S", False),
+        ("mine@2/S", True),
+        ("mine@1/S", True),
+        ("mine@9/C", False),
+        ("mine@2/C", True),
+    ]
+    assert peer.pins == {"2": {"s": "2", "c": "2"}, "1": {"s": "1"}}
+
+
+def test_every_version_of_a_table_lacks_the_same(tmp_path: Path) -> None:
+    versions = 'name = "S"\npackage = "s"\nversions = ["3", "2"]\nlacks = ["rooms"]'
+    text = GOOD.replace('"here"', '"venv"').replace("module", "script")
+    (peer,) = load_peers(write(tmp_path, text.replace('name = "S"', versions))).values()
+    assert [api.lacks for api in peer.apis] == [("rooms",), ("rooms",)]
+
+
+def test_an_api_that_another_peer_has_newer_is_older_in_every_version(tmp_path: Path) -> None:
+    versions = 'name = "S"\npackage = "s"\nversions = ["3", "2"]\nsuperseded = true'
+    text = GOOD.replace('"here"', '"venv"').replace("module", "script")
+    (peer,) = load_peers(write(tmp_path, text.replace('name = "S"', versions))).values()
+    assert [(api.version, api.older) for api in peer.apis] == [("3", True), ("2", True)]
+    assert peer.pins == {"3": {"s": "3"}, "2": {"s": "2"}}
+
+
+@pytest.mark.parametrize(
+    ("versions", "says"),
+    [
+        ('versions = ["1"]', "'package' must be a non-empty string"),
+        ('versions = []\npackage = "s"', "'versions' of 'S' must be a list, the newest first"),
+        ('versions = "1"\npackage = "s"', "'versions' of 'S' must be a list, the newest first"),
+        ('versions = ["1", 2]\npackage = "s"', "'versions' of 'S' must be a list"),
+        ('version = "1"\nversions = ["1"]\npackage = "s"', "unknown key 'version' in api 'S'"),
+    ],
+)
+def test_bad_versions_are_named(tmp_path: Path, versions: str, says: str) -> None:
+    text = GOOD.replace('"here"', '"venv"').replace("module", "script")
+    with pytest.raises(CatalogError, match=says):
+        load_peers(write(tmp_path, text.replace('name = "S"', f'name = "S"\n{versions}')))
+
+
+def test_a_runtime_that_cannot_have_versions_says_so(tmp_path: Path) -> None:
+    text = GOOD.replace('name = "S"', 'name = "S"\nversions = ["1"]\npackage = "s"')
+    with pytest.raises(CatalogError, match="runtime 'here' has no 'versions' of 'S'"):
+        load_peers(write(tmp_path, text))
+
+
 @pytest.mark.parametrize("pattern", ["drat", "python", "dart@0.4.0", "ZapConsumer"])
 def test_a_pattern_that_chooses_nothing_says_what_there_is(pattern: str) -> None:
     with pytest.raises(CatalogError, match=r"names no client; there are: dart@0\.5\.0/ZapConsumer"):
@@ -82,7 +159,10 @@ def test_an_id_can_be_read_back(id: str) -> None:
     ("change", "says"),
     [
         (("language", "languages"), "'language' must be a non-empty string"),
-        (('runtime = "here"', 'runtime = "cloud"'), "runtime must be one of here, venv, dart"),
+        (
+            ('runtime = "here"', 'runtime = "cloud"'),
+            "runtime must be one of here, venv, dart, node",
+        ),
         (('module = "m"', 'script = "m"'), "'module' must be"),
         (('role = "server"', 'role = "both"'), "role must be server or client, not 'both'"),
         (('name = "S"', 'name = ""'), "'name' must be a non-empty string"),
@@ -93,6 +173,7 @@ def test_an_id_can_be_read_back(id: str) -> None:
         (('name = "S"', 'name = "S"\nlacks = ["close code reason"]'), "'lacks' must be a list"),
         (("[[api]]", "[api]"), r"at least one \[\[api\]\]"),
         (("language =", "language"), "peer.toml: "),
+        (("runtime =", "colour = 1\nruntime ="), "unknown key 'colour'"),
     ],
 )
 def test_a_bad_peer_file_is_named(tmp_path: Path, change: tuple[str, str], says: str) -> None:

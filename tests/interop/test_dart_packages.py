@@ -178,3 +178,13 @@ def test_a_package_without_lib_and_a_missing_folder_are_named(packages: Path, pe
         write_package_config(packages, peer)
     with pytest.raises(DartPackageError, match="nowhere: no such folder"):
         write_package_config(packages / "nowhere", peer)
+
+
+def test_the_peers_overrides_stand_for_everybodys_constraints(packages: Path, peer: Path) -> None:
+    write_pubspec(packages / "old", "old", "0.2.0", fixnum="^0.9.0")
+    (peer / "pubspec.yaml").write_text(
+        "name: pinned\ndependencies:\n  old: 0.2.0\ndependency_overrides:\n  fixnum: ^1.0.0\n",
+        encoding="utf-8",
+    )
+    config = json.loads(write_package_config(packages, peer).read_text(encoding="utf-8"))
+    assert {entry["name"] for entry in config["packages"]} == {"pinned", "old", "fixnum"}

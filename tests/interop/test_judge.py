@@ -28,6 +28,7 @@ def verdict(outcome: Outcome, text: str = "", **more: Any) -> tuple[str, str]:
          {"open", "open headers", "open all"}),
         ("close", {"code": 4000, "reason": None}, {"close", "close code"}),
         ("send", {"event": "e", "payload": 1, "headers": {}}, {"send"}),
+        ("send", {"event": "e", "payload": 1}, {"send", "send no-headers"}),
         ("request", {"event": "e", "payload": 1, "timeout": 2.0}, {"request"}),
         ("to-room", {"room": "r", "event": "x"}, {"rooms"}),
         ("close-me", {"code": 1}, {"close-me", "close-me code"}),
@@ -37,6 +38,12 @@ def test_what_a_request_asks_of_a_library(
     op: str, arguments: dict[str, Any], asked: set[str]
 ) -> None:
     assert asked_of(op, arguments) == asked
+
+
+def test_what_the_engine_cannot_do_is_declared_by_nobody() -> None:
+    assert verdict("unsupported", "engine x does nothing") == (
+        "unsupported", "engine x does nothing",
+    )  # fmt: skip
 
 
 def test_what_nobody_expected_stands() -> None:

@@ -8,8 +8,11 @@ import pytest
 
 from interop import control
 from interop.catalog import Api
+from interop.engines import Address, Fault
+from interop.engines.local import LocalEngine
+from interop.plan import Plan
 
-from .runs import deviation, fake, run
+from .runs import PYTHON, deviation, fake, run
 
 
 def test_a_cell_passes_with_its_evidence() -> None:
@@ -151,3 +154,45 @@ def test_a_testbeds_failure_is_an_error_even_where_a_deviation_is_known(
     ((cell,), _) = run(commands=fake(mode), deviations=known, logs=tmp_path)
     assert cell["verdict"] == "error"
     assert says in cell["reason"]
+
+
+def test_what_the_engine_cannot_do_to_a_peer_is_unsupported_by_its_word() -> None:
+    ((cell,), broken) = run(scenarios=("engine.server-killed",))
+    assert (cell["verdict"], broken) == ("unsupported", "")
+    assert "engine local does nothing to a peer" in cell["reason"]
+
+
+def test_a_peer_of_an_isolated_cell_is_the_cells_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    processes = OwnProcesses()
+    monkeypatch.setattr(Plan, "make_engine", lambda plan: processes)
+    cells, broken = run(scenarios=("engine.server-killed", "echo.null"))
+    verdicts = {cell["scenario"]: (cell["verdict"], cell["reason"]) for cell in cells}
+    assert verdicts == {"engine.server-killed": ("passed", ""), "echo.null": ("passed", "")}
+    assert broken == ""
+    assert processes.names == {"python", "python!server", "python!client"}
+    assert processes.discarded == ["python!client", "python!server"]
+
+
+class OwnProcesses(LocalEngine):
+    """The local engine, with a process for every name and the one fault that a process takes."""
+
+    def __init__(self) -> None:
+        super().__init__({"python": PYTHON})
+        self.names: set[str] = set()
+        self.discarded: list[str] = []
+
+    async def address(self, peer: str) -> Address:
+        self.names.add(peer)
+        self._commands = {peer: PYTHON}
+        return await super().address(peer)
+
+    def faults(self) -> OwnProcesses:
+        return self
+
+    async def fault(self, fault: Fault, peer: str) -> None:
+        assert fault == "kill"
+        self._running[peer]._process.kill()
+
+    async def discard(self, peer: str) -> None:
+        self.discarded.append(peer)
+        await self.restart(peer)

@@ -9,8 +9,8 @@ import pytest
 
 from interop import control
 from interop.catalog import Api
-from interop.engines import Address
-from interop.errors import PeerDied, PeerHung, TestbedError
+from interop.engines import Address, Faults
+from interop.errors import PeerDied, PeerHung, TestbedError, Unsupported
 from interop.pool import Pool
 
 from .fake_peer import Answer, Script, good, serve
@@ -21,9 +21,11 @@ FAKE = Api("fake", "server", "Fake")
 class FakeEngine:
     def __init__(self, address: Address) -> None:
         self.where = address
+        self.asked: list[str] = []
         self.restarted: list[str] = []
 
     async def address(self, peer: str) -> Address:
+        self.asked.append(peer)
         return self.where
 
     async def tap_host(self, address: Address) -> str:
@@ -31,6 +33,9 @@ class FakeEngine:
 
     async def restart(self, peer: str) -> None:
         self.restarted.append(peer)
+
+    def faults(self) -> Faults:
+        raise Unsupported("engine fake does nothing to a peer")
 
     async def close(self) -> None:
         """Nothing was started."""
@@ -55,7 +60,7 @@ async def test_an_api_is_probed_once() -> None:
             session = await peers.open(FAKE)
             assert session.who == "server fake/Fake"
             assert session.asked == set()
-            await peers.close(FAKE, session)
+            await peers.close(FAKE.program, session)
         assert ops == ["describe", "no-such-op"]
         assert engine.restarted == []
 
@@ -108,3 +113,22 @@ async def test_a_peer_that_never_starts_is_given_up() -> None:
     for says in ("did not start", "did not start", "given up"):
         with pytest.raises(PeerHung, match=says):
             await peers.open(FAKE)
+
+
+async def test_versions_and_cells_of_their_own_are_programs_of_their_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(control, "PROBE_TIMEOUT", 0.02)
+    older = Api("fake", "server", "Fake", "0.1", older=True)
+    async with pool(lambda _: []) as (peers, engine):
+        for _ in range(2):
+            with pytest.raises(PeerHung, match="no reply to 'describe'"):
+                await peers.open(older)
+        with pytest.raises(PeerHung, match=r"fake@0\.1 is given up"):
+            await peers.open(older)
+        with pytest.raises(PeerHung, match="no reply to 'describe'"):
+            await peers.open(older, "fake@0.1!server")
+        with pytest.raises(PeerHung, match="no reply to 'describe'"):
+            await peers.open(FAKE)
+    assert engine.asked == engine.restarted
+    assert engine.asked == ["fake@0.1", "fake@0.1", "fake@0.1!server", "fake"]

@@ -7,7 +7,7 @@ import pytest
 
 from interop import prepare
 from interop.catalog import Api, Peer
-from interop.prepare import CannotRun, Preparer, environment_folder, make_environment
+from interop.prepare import CannotRun, Preparer, environment_folder, make_environment, pinned
 
 
 def peer(folder: Path, runtime: str, program: str = "peer.py") -> Peer:
@@ -71,3 +71,66 @@ def test_packages_that_cannot_be_found_are_named(tmp_path: Path) -> None:
     preparer = Preparer(dart_vm=str(dart), packages=tmp_path / "packages", cache=tmp_path)
     with pytest.raises(CannotRun, match="'zap'"):
         preparer.command(peer(tmp_path, "dart", "peer.dart"))
+
+
+def test_a_node_peer_runs_as_a_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    node = tmp_path / "node"
+    node.write_text("#!/bin/sh\necho v20.1.0\n", "utf-8")
+    node.chmod(0o755)
+    monkeypatch.setenv("NODE", str(node))
+    command = Preparer(cache=tmp_path / "cache").command(peer(tmp_path, "node", "peer.mjs"))
+    assert command == [str(node), str(tmp_path / "peer.mjs")]
+
+
+def test_a_node_peer_without_node_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NODE", str(tmp_path / "no-node"))
+    with pytest.raises(CannotRun, match=r"install Node\.js"):
+        Preparer(cache=tmp_path / "cache").command(peer(tmp_path, "node", "peer.mjs"))
+
+
+def old(folder: Path, runtime: str, program: str, **pins: str) -> Peer:
+    apis = (Api("mine", "server", "S", "2"), Api("mine", "server", "S", "1", older=True))
+    return Peer("mine", "C", runtime, program, folder, apis, {"1": pins})
+
+
+def test_an_older_version_has_an_environment_of_its_own(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "requirements.txt").write_text("# zap\nzap==2\nzap-more==2\nuuid==2\n", "utf-8")
+    (folder / "peer.py").touch()
+    peer = pinned(old(folder, "venv", "peer.py", zap="1"), "1", tmp_path / "cache")
+    text = (peer.folder / "requirements.txt").read_text("utf-8")
+    assert text == "# zap\nzap==1\nzap-more==2\nuuid==2\n"
+    assert (peer.name, peer.folder / peer.program) == ("mine@1", folder / "peer.py")
+
+
+def test_an_older_version_of_a_dart_peer_is_compiled_apart(tmp_path: Path) -> None:
+    folder, shared = tmp_path / "mine", tmp_path / "dart_shared"
+    for each in (folder, shared):
+        each.mkdir()
+    (folder / "pubspec.yaml").write_text("name: p\ndependencies:\n  zap: 2\n  a: ^2\n", "utf-8")
+    (folder / "peer.dart").write_text("main", "utf-8")
+    (shared / "app.dart").write_text("app", "utf-8")
+    dart_peer = old(folder, "dart", "peer.dart", zap="1")
+    made = pinned(dart_peer, "1", tmp_path / "cache")
+    pubspec = made.folder / "pubspec.yaml"
+    assert pubspec.read_text("utf-8") == "name: p\ndependencies:\n  zap: 1\n  a: ^2\n"
+    assert (made.folder / made.program).read_text("utf-8") == "main"
+    assert (made.folder.parent / "dart_shared" / "app.dart").read_text("utf-8") == "app"
+    before = pubspec.stat().st_mtime_ns
+    assert pinned(dart_peer, "1", tmp_path / "cache") == made
+    assert pubspec.stat().st_mtime_ns == before
+    (folder / "peer.dart").write_text("other", "utf-8")
+    pinned(dart_peer, "1", tmp_path / "cache")
+    assert (made.folder / made.program).read_text("utf-8") == "other"
+
+
+def test_the_preparer_makes_the_older_version(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "requirements.txt").write_text("./no-such-zap-2\n./zap==2\n", "utf-8")
+    preparer = Preparer(cache=tmp_path / "cache")
+    with pytest.raises(CannotRun, match=r"(?s)mine@1: .*versions/mine@1/requirements\.txt"):
+        preparer.command(old(folder, "venv", "peer.py", zap="1"), "1")

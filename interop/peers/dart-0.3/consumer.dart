@@ -1,16 +1,17 @@
-/// `ZapConsumer` of `zaptools_client` 0.3.0 under the testbed's control.
+/// `ZapConsumer` of `zaptools_client`, 0.3.0 and 0.2.0, under the testbed's control.
 library;
 
 import 'package:zaptools_client/zaptools_client.dart';
 
 import '../dart_shared/control.dart';
+import 'address.dart';
 
 class ZapConsumerRole implements ClientRole {
   ZapConsumerRole(this._session, ClientOptions options)
-    : _consumer = ZapConsumer(options.url),
+    : _consumer = withAddress((address) => ZapConsumer(address), options.url),
       _protocols = options.protocols {
     if (options.headers != null) {
-      throw const Unsupported('ZapConsumer 0.3.0 takes no handshake headers');
+      throw const Unsupported('ZapConsumer takes no handshake headers');
     }
     _consumer
       ..onConnected((_) => _session.notify({'on': 'connected'}))
@@ -33,7 +34,7 @@ class ZapConsumerRole implements ClientRole {
 
   @override
   void subscribe(List<String> events, {required bool all}) {
-    if (all) throw const Unsupported('ZapConsumer 0.3.0 has no catch-all, only named events');
+    if (all) throw const Unsupported('ZapConsumer of 0.3.0 has no catch-all, only named events');
     for (final name in events) {
       _consumer.onEvent(
         name,
@@ -45,13 +46,13 @@ class ZapConsumerRole implements ClientRole {
   @override
   Future<void> close({int? code, String? reason}) {
     if (code != null || reason != null) {
-      throw const Unsupported('ZapConsumer.disconnect() of 0.3.0 takes no code and no reason');
+      throw const Unsupported('ZapConsumer.disconnect() takes no code and no reason');
     }
     return _consumer.disconnect();
   }
 
   @override
-  Future<void> clean() async => throw const Unsupported('ZapConsumer 0.3.0 has no clean()');
+  Future<void> clean() async => throw const Unsupported('ZapConsumer of 0.3.0 has no clean()');
 
   @override
   Future<void> tearDown() => _consumer.disconnect();

@@ -1,16 +1,17 @@
-/// `ZapSubscriber` of `zaptools_client` 0.3.0 under the testbed's control.
+/// `ZapSubscriber` of `zaptools_client`, 0.3.0 and 0.2.0, under the testbed's control.
 library;
 
 import 'package:zaptools_client/zaptools_client.dart';
 
 import '../dart_shared/control.dart';
+import 'address.dart';
 
 class ZapSubscriberRole implements ClientRole {
   ZapSubscriberRole(this._session, ClientOptions options)
-    : _subscriber = ZapSubscriber(options.url),
+    : _subscriber = withAddress((address) => ZapSubscriber(address), options.url),
       _protocols = options.protocols {
     if (options.headers != null) {
-      throw const Unsupported('ZapSubscriber 0.3.0 takes no handshake headers');
+      throw const Unsupported('ZapSubscriber takes no handshake headers');
     }
     _subscriber.connectionState.listen(
       (state) => _session.notify({'on': 'state', 'state': state.name}),
@@ -42,7 +43,7 @@ class ZapSubscriberRole implements ClientRole {
   @override
   Future<void> close({int? code, String? reason}) {
     if (code != null || reason != null) {
-      throw const Unsupported('ZapSubscriber.disconnect() of 0.3.0 takes no code and no reason');
+      throw const Unsupported('ZapSubscriber.disconnect() takes no code and no reason');
     }
     return _subscriber.disconnect();
   }

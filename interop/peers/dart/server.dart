@@ -1,4 +1,4 @@
-/// The server APIs of `zaptools_server` 0.3.0 under the testbed's control.
+/// The server APIs of `zaptools_server`, 0.3.0 and 0.2.0, under the testbed's control.
 library;
 
 import 'dart:io';
@@ -51,6 +51,15 @@ abstract class _LibraryServer implements ServerRole {
     'message': '${context.payload}',
   });
 
+  /// Registers the error callback where there is one: 0.2.0 has none, hence `dynamic`.
+  void _onError(dynamic library) {
+    try {
+      library.onError(_error);
+    } on NoSuchMethodError {
+      return;
+    }
+  }
+
   void Function(EventContext) _handler(String event) => (context) {
     runHandler(
       session,
@@ -68,8 +77,8 @@ class ZapServerRole extends _LibraryServer {
     : _server = ZapServer(address: session.host, port: 0, path: path) {
     _server
       ..onConnected(_connected)
-      ..onDisconnected(_disconnected)
-      ..onError(_error);
+      ..onDisconnected(_disconnected);
+    _onError(_server);
     for (final event in appEvents) {
       _server.onEvent(event, _handler(event));
     }
@@ -89,8 +98,8 @@ class IOConnectorRole extends _LibraryServer {
   IOConnectorRole(super.session, String path) {
     _register
       ..onConnected(_connected)
-      ..onDisconnected(_disconnected)
-      ..onError(_error);
+      ..onDisconnected(_disconnected);
+    _onError(_register);
     for (final event in appEvents) {
       _register.onEvent(event, _handler(event));
     }
@@ -110,7 +119,7 @@ class IOConnectorRole extends _LibraryServer {
 }
 
 const _noCloseCode = Unsupported(
-  'WebSocketConnection.close() of zaptools_server 0.3.0 takes no code and no reason',
+  'WebSocketConnection.close() of zaptools_server takes no code and no reason',
 );
 
 class _LibraryConnection implements AppConnection {

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from generation import NEEDS_HEADERS
+
 from interop.peers._control import Failure, PeerSession, Unsupported
 from zaptools.client import ZapClient
 
@@ -47,6 +49,8 @@ class ClientRole(PeerSession):
         await self._connect(self._client)
 
     async def op_send(self, event: str, payload: Any = None, **more: Any) -> None:
+        if NEEDS_HEADERS and not more:
+            raise Unsupported("ZapClient.send() of 0.3.0 must be given headers")
         await self._opened.send(event, payload, **more)
 
     async def op_subscribe(self, events: Sequence[str] = (), all: bool = False) -> None:

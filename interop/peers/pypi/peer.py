@@ -1,4 +1,4 @@
-"""The peer of the published package: ``zaptools`` 0.5.2 from the registry.
+"""The peer of the published package: ``zaptools`` from the registry, 0.5.2 or an older version.
 
 It has the import name of this repository's library, so it runs in an environment of its own,
 as a script: the repository is put at the end of the path, for the control shell alone.

@@ -10,13 +10,12 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI, WebSocket
+from generation import HAS_ROOMS, EventBook, Rooms, SessionRooms, WebSocketConnection
 
 from interop.peers._app import EVENTS, handle
 from interop.peers._control import Failure, PeerSession, Unsupported
 from zaptools import EventContext, EventRegister
 from zaptools.connectors import FastApiConnector
-from zaptools.core import WebSocketConnection
-from zaptools.core.events import EventBook
 
 _NO_CODE = "WebSocketConnection.close() takes neither code nor reason"
 
@@ -65,6 +64,7 @@ class ServerRole(PeerSession):
         self._serving: asyncio.Task[None] | None = None
         self._names: dict[WebSocketConnection, str] = {}
         self._connections: dict[str, WebSocketConnection] = {}
+        self._rooms = SessionRooms() if HAS_ROOMS else None
 
     async def op_serve(self, api: str, path: str = "/ws") -> dict[str, Any]:
         if api != "FastApiConnector":
@@ -149,4 +149,5 @@ class ServerRole(PeerSession):
             via="named",
         )
         connection = _AppConnection(ctx.connection)
-        await handle(ctx.event_name, connection, ctx.payload, ctx.headers)
+        rooms = Rooms(self._rooms, ctx.connection) if self._rooms else None
+        await handle(ctx.event_name, connection, ctx.payload, ctx.headers, rooms)

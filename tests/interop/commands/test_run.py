@@ -10,8 +10,12 @@ from interop import deviations
 from interop.cli import main
 from interop.commands import run
 from interop.engines import Address
+from interop.engines.docker import LABEL
 from interop.plan import Plan
+from interop.prepare import CannotRun
 from interop.results import SCHEMA_FILE, Cell, claimed
+
+from ..engines.test_docker import FakeDocker
 
 QUICK = ["--server", "python/ZapServer", "--client", "python/ZapConsumer", "-n", "0"]
 
@@ -216,3 +220,37 @@ def test_only_the_services_that_take_part_are_run(
     data = json.loads((tmp_path / "results.json").read_text("utf-8"))
     reason = "its service was not selected (INTEROP_PEERS)"
     assert data["run"]["not_run"] == {"dart-io/Client": reason}
+
+
+def test_without_a_docker_engine_the_docker_engine_is_status_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "none://here")
+    assert main(["run", *QUICK, "--engine", "docker", "--results", str(tmp_path)]) == 2
+    assert "no Docker engine: " in capsys.readouterr().err
+
+
+def test_an_image_that_cannot_be_built_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def build(program: str, client: object) -> str:
+        raise CannotRun(f"{program} of {client}: no network")
+
+    monkeypatch.setattr("interop.engines.docker.connect", lambda: "fake docker")
+    monkeypatch.setattr("interop.images.build", build)
+    chosen = ["--scenario", "echo.null", "--engine", "docker", "--results", str(tmp_path)]
+    assert main(["run", *QUICK, *chosen]) == 2
+    said = "python was asked for and cannot run: python of fake docker: no network"
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("engine", ["docker", "local"])
+def test_what_an_interrupted_docker_run_left_is_removed(
+    engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docker = FakeDocker()
+    docker.run("sha256:1", labels={LABEL: "r1"}, network="n")
+    monkeypatch.setattr("interop.engines.docker.connect", lambda: docker)
+    with pytest.raises(KeyboardInterrupt), run._swept(Plan(engine, (), (), run="r1")):
+        raise KeyboardInterrupt
+    assert docker.started[0].removed == (engine == "docker")

@@ -4,7 +4,7 @@ import pytest
 
 from interop.engines import Address, compose
 from interop.engines.compose import ComposeEngine
-from interop.errors import TestbedError
+from interop.errors import TestbedError, Unsupported
 from interop.session import Session
 
 from ..fake_peer import good, serve
@@ -41,3 +41,8 @@ async def test_a_service_that_failed_is_waited_for_again(monkeypatch: pytest.Mon
     await engine.restart("fake")
     with pytest.raises(TestbedError, match="did not answer"):
         await engine.address("fake")
+
+
+def test_it_has_no_faults() -> None:
+    with pytest.raises(Unsupported, match="engine compose does nothing to a peer"):
+        ComposeEngine({}).faults()

@@ -12,7 +12,7 @@ import pytest
 
 from interop.engines import local
 from interop.engines.local import LocalEngine
-from interop.errors import PeerDied, PeerHung
+from interop.errors import PeerDied, PeerHung, Unsupported
 from interop.session import Session
 
 
@@ -119,3 +119,8 @@ async def test_a_peer_that_says_nothing_is_hung(monkeypatch: pytest.MonkeyPatch)
     async with engine("mute") as peers:
         with pytest.raises(PeerHung, match="fake did not start: printed no READY line"):
             await peers.address("fake")
+
+
+def test_it_has_no_faults() -> None:
+    with pytest.raises(Unsupported, match="engine local does nothing to a peer"):
+        LocalEngine({}).faults()

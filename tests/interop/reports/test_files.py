@@ -39,6 +39,14 @@ def test_a_clean_run_has_no_failures_to_show() -> None:
     assert "The testbed failed" not in text
 
 
+def test_the_summary_says_which_versions_go_together() -> None:
+    older = cell("deviating", server="pypi@0.3.0/S")
+    text = summary(results(cell(server="pypi@0.5.2/S"), older))
+    first = "pypi/S 0.3.0 with dart/ZapConsumer 0.5.0: but for echo.null"
+    assert f"## Versions\n\n- {first}\n- pypi/S 0.5.2 with" in text
+    assert "## Versions" not in summary(RUN)
+
+
 def test_junit_fails_only_what_gates(tmp_path: Path) -> None:
     tree = junit(RUN)
     (suite,) = tree.getroot()

@@ -60,3 +60,8 @@ def test_a_should_is_amber() -> None:
     text = shown(results(cell(), cell("warned", severity="should")))
     assert "should echo.null" in text
     assert "unexpected" not in text
+
+
+def test_versions_that_go_together_are_said() -> None:
+    text = shown(results(cell(server="pypi@0.5.2/S"), cell(server="pypi@0.3.0/S")))
+    assert "pypi/S 0.3.0 to 0.5.2 with dart/ZapConsumer 0.5.0: compatible" in text

@@ -1,0 +1,99 @@
+"""Which versions of two implementations work together: derived from a run's cells, nothing else.
+
+Two versions are *compatible* when plain use works between them: no scenario of `PLAIN` failed,
+as expected or not. What else an implementation gets wrong, with bad input say, it gets wrong with
+everybody, and the matrix shows it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
+from itertools import groupby
+from typing import Any
+
+from .results import Cell
+
+__all__ = ["PLAIN", "compatibility"]
+
+PLAIN = (
+    "echo.arrays",
+    "echo.booleans",
+    "echo.integers",
+    "echo.null",
+    "echo.objects",
+    "echo.text-*",
+    "headers.echo.*",
+    "headers.none-given",
+    "order.*",
+    "payload.null-pushed",
+    "lifecycle.connected-once",
+    "lifecycle.reconnect",
+    "many.push-to-one",
+)
+"""What plain use is: values and headers there and back, null among them; order; reconnecting."""
+
+_Blockers = tuple[str, ...]
+
+
+def compatibility(cells: Iterable[Cell]) -> list[str]:
+    """Return a line for each pair of APIs of which the run had more than one version.
+
+    A line reads ``pypi/FastApiConnector 0.3.0 to 0.5.2 with dart/ZapConsumer 0.5.0: compatible``,
+    or ends with what stands in the way: ``but for echo.null``.
+    """
+    pairs: dict[tuple[str, str], dict[str, dict[str, set[str]]]] = {}
+    for cell in cells:
+        if not any(fnmatchcase(cell["scenario"], pattern) for pattern in PLAIN):
+            continue
+        (server, one), (client, two) = _split(cell["server"]), _split(cell["client"])
+        found = pairs.setdefault((server, client), {}).setdefault(one, {}).setdefault(two, set())
+        if cell["verdict"] not in ("passed", "unsupported"):
+            found.add(cell["scenario"])
+    lines: list[str] = []
+    for (server, client), table in sorted(pairs.items()):
+        if len(table) > 1 or any(len(row) > 1 for row in table.values()):
+            lines += _lines(server, client, table)
+    return lines
+
+
+def _lines(server: str, client: str, table: dict[str, dict[str, set[str]]]) -> list[str]:
+    """Return a line for each block of consecutive versions between which the same holds."""
+    rows = [
+        (version, _runs(_by_version(row))) for version, row in sorted(table.items(), key=_version)
+    ]
+    lines = []
+    for runs, group in groupby(rows, key=lambda row: row[1]):
+        ones = _range([version for version, _ in group])
+        for blockers, twos in runs:
+            verdict = "but for " + ", ".join(blockers) if blockers else "compatible"
+            lines.append(f"{server}{ones} with {client}{twos}: {verdict}")
+    return lines
+
+
+def _by_version(row: dict[str, set[str]]) -> list[tuple[str, _Blockers]]:
+    return [(version, tuple(sorted(found))) for version, found in sorted(row.items(), key=_version)]
+
+
+def _runs(row: list[tuple[str, _Blockers]]) -> list[tuple[_Blockers, str]]:
+    runs = groupby(row, key=lambda entry: entry[1])
+    return [(blockers, _range([version for version, _ in group])) for blockers, group in runs]
+
+
+def _range(versions: Sequence[str]) -> str:
+    first, last = versions[0], versions[-1]
+    if not first:
+        return ""
+    return f" {first}" if first == last else f" {first} to {last}"
+
+
+def _split(api: str) -> tuple[str, str]:
+    """``dart@0.5.0/ZapConsumer`` → ``dart/ZapConsumer``, ``0.5.0``."""
+    peer, _, name = api.partition("/")
+    peer, _, version = peer.partition("@")
+    return f"{peer}/{name}", version
+
+
+def _version(entry: tuple[str, Any]) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", entry[0])]

@@ -1,0 +1,220 @@
+"""Peers in containers that this engine starts: one network and one set of peers for each worker.
+
+The worker itself is on the host, and reaches containers by the addresses of their bridge; that is
+so where the engine runs on the same Linux, and not behind a virtual machine's port forwarding.
+Every container and network carries the run's label, by which `sweep` finds what a worker left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from docker.errors import APIError, DockerException, NotFound
+
+from ..errors import PeerDied, PeerHung, TestbedError
+from . import Address, Fault, Faults
+from .compose import CONTROL_PORT
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from docker.models.containers import Container
+    from docker.models.networks import Network
+
+__all__ = ["LABEL", "DockerEngine", "connect", "sweep"]
+
+LABEL = "zaptools.interop"
+"""The label of all that a run makes; its value is the run's name."""
+
+START_TIMEOUT = 60.0
+"""Seconds for a container to take its first control connection."""
+
+
+def connect() -> DockerClient:
+    """Return a client of the Docker engine that ``$DOCKER_HOST`` names, or the usual one.
+
+    Raises:
+        TestbedError: none answers.
+    """
+    import docker
+
+    try:
+        client = docker.from_env()
+        client.ping()
+    except DockerException as exc:
+        raise TestbedError(f"no Docker engine: {exc}; start one, or set DOCKER_HOST") from exc
+    return client
+
+
+def sweep(run: str, client: DockerClient) -> None:
+    """Remove every container and network of `run`: what workers that were ended left behind."""
+    of_run: dict[str, str | list[str] | bool] = {"label": f"{LABEL}={run}"}
+    for container in client.containers.list(all=True, filters=of_run):
+        _remove(container)
+    for network in client.networks.list(filters=of_run):
+        with contextlib.suppress(NotFound):
+            network.remove()
+
+
+class DockerEngine:
+    """Starts a container for each peer at its first use, and again if it ended.
+
+    A name may have a part behind ``!``, which makes it another container of the same peer.
+
+    Args:
+        images: each peer's image.
+        run: the name that all workers of a run share.
+        logs: where each container's output is kept; None keeps none.
+        client: what speaks to Docker; by default `connect`'s.
+    """
+
+    def __init__(
+        self,
+        images: Mapping[str, str],
+        *,
+        run: str,
+        logs: Path | None = None,
+        client: DockerClient | None = None,
+    ) -> None:
+        self._images = images
+        self._labels = {LABEL: run}
+        self._logs = logs
+        self._client = client if client is not None else connect()
+        self._worker = f"{LABEL}-{uuid.uuid4().hex[:12]}"
+        self._network: Network | None = None
+        self._running: dict[str, tuple[Container, Address]] = {}
+        self._lock = asyncio.Lock()
+
+    async def address(self, peer: str) -> Address:
+        async with self._lock:
+            if peer in self._running:
+                container, address = self._running[peer]
+                if await asyncio.to_thread(_is_running, container):
+                    return address
+                await self._discard(peer)
+            container = await asyncio.to_thread(self._start, peer.partition("!")[0])
+            self._running[peer] = (container, Address("", CONTROL_PORT))  # from here on it is ours
+            address = await self._reach(peer, container)
+            self._running[peer] = (container, address)
+            return address
+
+    async def tap_host(self, address: Address) -> str:
+        """Return the host's own address in the worker's network: its gateway."""
+        network = await asyncio.to_thread(self._made_network)
+        return str((network.attrs or {})["IPAM"]["Config"][0]["Gateway"])
+
+    async def restart(self, peer: str) -> None:
+        async with self._lock:
+            if peer in self._running:
+                await self._discard(peer)
+
+    def faults(self) -> Faults:
+        return self
+
+    async def fault(self, fault: Fault, peer: str) -> None:
+        container, _ = self._running[peer]
+        network = self._made_network()
+        act = {
+            "pause": container.pause,
+            "resume": container.unpause,
+            "kill": container.kill,
+            "disconnect": lambda: network.disconnect(container, force=True),
+        }[fault]
+        try:
+            await asyncio.to_thread(act)
+        except APIError as exc:
+            raise TestbedError(f"{peer}: {fault} failed: {exc.explanation}") from exc
+
+    async def discard(self, peer: str) -> None:
+        await self.restart(peer)
+
+    async def close(self) -> None:
+        async with self._lock:
+            for peer in list(self._running):
+                await self._discard(peer)
+            if self._network is not None:
+                await asyncio.to_thread(self._network.remove)
+                self._network = None
+
+    def _start(self, peer: str) -> Container:
+        try:
+            return self._client.containers.run(
+                self._images[peer],
+                detach=True,
+                init=True,
+                network=self._made_network().name,
+                labels=self._labels,
+                cap_drop=["ALL"],
+                security_opt=["no-new-privileges:true"],
+            )
+        except DockerException as exc:
+            raise PeerDied(f"cannot start a container of {peer}: {exc}") from exc
+
+    def _made_network(self) -> Network:
+        if self._network is None:
+            try:
+                network = self._client.networks.create(
+                    self._worker, driver="bridge", labels=self._labels
+                )
+                network.reload()
+            except DockerException as exc:
+                raise TestbedError(f"no network for a worker: {exc}") from exc
+            self._network = network
+        return self._network
+
+    async def _reach(self, peer: str, container: Container) -> Address:
+        last: OSError | None = None
+        failure: type[PeerDied] = PeerDied
+        try:
+            async with asyncio.timeout(START_TIMEOUT):
+                while await asyncio.to_thread(_is_running, container):
+                    address = Address(_ip(container, self._worker), CONTROL_PORT)
+                    try:
+                        _, writer = await asyncio.open_connection(address.host, address.port)
+                    except OSError as exc:
+                        last = exc
+                        await asyncio.sleep(0.05)
+                    else:
+                        writer.close()
+                        return address
+                why = "its container ended"
+        except TimeoutError:
+            failure, why = PeerHung, f"no control connection within {START_TIMEOUT:g} s ({last})"
+        said = container.logs(tail=8).decode("utf-8", "replace").rstrip()
+        raise failure(f"{peer} did not start: {why}" + (f"\n  {said}" if said else ""))
+
+    async def _discard(self, peer: str) -> None:
+        container, _ = self._running.pop(peer)
+        await asyncio.to_thread(self._keep_log, peer, container)
+        await asyncio.to_thread(_remove, container)
+
+    def _keep_log(self, peer: str, container: Container) -> None:
+        if self._logs is None:
+            return
+        self._logs.mkdir(parents=True, exist_ok=True)
+        with (self._logs / f"{peer}.{os.getpid()}.log").open("ab") as file:
+            with contextlib.suppress(APIError):  # a container that somebody removed has no log
+                file.write(container.logs())
+
+
+def _is_running(container: Container) -> bool:
+    try:
+        container.reload()
+    except NotFound:
+        return False
+    return bool(container.status in ("running", "paused"))
+
+
+def _ip(container: Container, network: str) -> str:
+    attrs: dict[str, Any] = container.attrs or {}
+    return str(attrs["NetworkSettings"]["Networks"][network]["IPAddress"])
+
+
+def _remove(container: Container) -> None:
+    with contextlib.suppress(NotFound):
+        container.remove(force=True, v=True)

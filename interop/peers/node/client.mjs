@@ -1,0 +1,93 @@
+// A zaptools client with callbacks, on the package `ws`.
+import { WebSocket } from 'ws';
+
+// A server that does not answer a close frame must not outlast the testbed's patience for a reply.
+const CLOSE_TIMEOUT = 3000;
+
+const isObject = (value) => value !== null && typeof value === 'object' && !Array.isArray(value);
+
+function decode(data, isBinary) {
+  if (isBinary) throw new Error('a binary message is no event');
+  const message = JSON.parse(data.toString('utf8'));
+  if (!isObject(message)) throw new Error('a message is not a JSON object');
+  const { eventName: name, payload = null, headers } = message;
+  if (typeof name !== 'string') throw new Error('eventName is not a string');
+  if (headers != null && !isObject(headers)) throw new Error('headers is not an object');
+  return { name, payload, headers: headers ?? {} };
+}
+
+// Callbacks: state(name), connected(), disconnected(code, reason), error(error, event name or
+// undefined), event(event, 'named' or 'all'). The same client connects again once it is offline.
+export class Client {
+  #socket = null;
+  #closed = Promise.resolve();
+  names = new Set();
+  all = false;
+
+  constructor(url, { protocols = [], headers }, callbacks) {
+    Object.assign(this, { url, protocols, headers, callbacks });
+  }
+
+  connect() {
+    if (this.#socket) throw new Error('the client is connected already');
+    const { callbacks, headers } = this;
+    callbacks.state('connecting');
+    return new Promise((resolve, reject) => {
+      let open = false;
+      const fail = (error) => {
+        if (open) return callbacks.error(error);
+        callbacks.state('error');
+        reject(error);
+      };
+      let socket;
+      try {
+        socket = new WebSocket(this.url, this.protocols, { headers, closeTimeout: CLOSE_TIMEOUT });
+      } catch (error) {
+        return fail(error); // an address or a protocol that cannot be
+      }
+      this.#socket = socket;
+      this.#closed = new Promise((done) => socket.once('close', done));
+      socket.on('error', fail);
+      socket.on('message', (data, isBinary) => this.#receive(data, isBinary));
+      socket.on('open', () => {
+        open = true;
+        callbacks.state('online');
+        callbacks.connected();
+        resolve();
+      });
+      socket.on('close', (code, reason) => {
+        this.#socket = null;
+        if (!open) return;
+        callbacks.state('offline');
+        callbacks.disconnected(code, reason.toString('utf8'));
+      });
+    });
+  }
+
+  send(eventName, payload, headers = {}) {
+    const socket = this.#socket;
+    if (!socket) throw new Error('the client is not connected');
+    return new Promise((resolve, reject) => {
+      const done = (error) => (error ? reject(error) : resolve());
+      socket.send(JSON.stringify({ eventName, payload, headers }), done);
+    });
+  }
+
+  async close(code, reason) {
+    this.#socket?.close(code, reason);
+    await this.#closed;
+  }
+
+  terminate() { this.#socket?.terminate(); }
+
+  #receive(data, isBinary) {
+    let event;
+    try {
+      event = decode(data, isBinary);
+      if (this.names.has(event.name)) this.callbacks.event(event, 'named');
+      if (this.all) this.callbacks.event(event, 'all');
+    } catch (error) {
+      this.callbacks.error(error, event?.name);
+    }
+  }
+}

@@ -1,0 +1,105 @@
+// The peer `node`: docs/peer-contract.md over node:net, for the client of client.mjs.
+import { createRequire } from 'node:module';
+import net from 'node:net';
+import { parseArgs } from 'node:util';
+
+import { Client } from './client.mjs';
+
+class Unsupported extends Error {}
+const raise = (error) => { throw error; };
+
+const description = {
+  contract: 1,
+  peer: 'node',
+  language: 'JavaScript',
+  runtime: process.versions.node,
+  libraries: { ws: createRequire(import.meta.url)('ws/package.json').version },
+  apis: { server: [], client: ['Client'] },
+  limits: { message_bytes: 100 * 1024 * 1024 }, // what ws takes by default
+};
+
+// What one control connection can ask for: it has at most one client.
+function session(write) {
+  let client = null;
+  const opened = () => client ?? raise(new Error('there is no client'));
+  const callbacks = {
+    state: (state) => write({ on: 'state', state }),
+    connected: () => write({ on: 'connected' }),
+    disconnected: (code, reason) => write({ on: 'disconnected', code, reason }),
+    error: ({ message }, event) => write({ on: 'error', message, event }),
+    event: (event, via) => write({ on: 'event', ...event, via }),
+  };
+  const operations = {
+    describe: () => description,
+    open({ api, url, events = [], all = false, ...options }) {
+      if (api !== 'Client') throw new Unsupported(`no client API ${JSON.stringify(api)}`);
+      if (client) throw new Error('this session has its client');
+      client = new Client(url, options, callbacks);
+      operations.subscribe({ events, all });
+      return client.connect();
+    },
+    send: ({ event, payload, headers }) => opened().send(event, payload, headers),
+    subscribe({ events = [], all = false }) {
+      for (const name of events) opened().names.add(name);
+      opened().all ||= all;
+    },
+    close: ({ code, reason }) => opened().close(code, reason),
+    reconnect: () => opened().connect(),
+    clean: () => raise(new Unsupported('this client has callbacks, no streams to clean')),
+  };
+  return { operations, write, teardown: () => client?.terminate() };
+}
+
+async function answer({ operations, write }, { id, op, ...args }) {
+  try {
+    if (!Object.hasOwn(operations, op)) throw new Unsupported(`no operation '${op}'`);
+    write({ id, ok: (await operations[op](args)) ?? {} });
+  } catch (error) {
+    const { code, name, message } = error;
+    if (error instanceof Unsupported) write({ id, unsupported: message });
+    else write({ id, error: { kind: code ?? name, message } });
+  }
+}
+
+// JSON.stringify writes null for numbers that JSON does not have; the contract wants their text.
+const encodable = (key, value) =>
+  value === Infinity || value === -Infinity ? { $unencodable: String(value) } : value;
+
+const sessions = new Set();
+function control(socket) {
+  const mine = session((message) => {
+    if (!socket.writable) return;
+    socket.cork(); // a thousand events at once are not a thousand packets
+    socket.write(JSON.stringify(message, encodable) + '\n');
+    process.nextTick(() => socket.uncork());
+  });
+  let parts = [];
+  sessions.add(mine);
+  socket.setNoDelay();
+  socket.on('data', (data) => {
+    for (let end; (end = data.indexOf('\n')) >= 0; data = data.subarray(end + 1)) {
+      answer(mine, JSON.parse(Buffer.concat([...parts, data.subarray(0, end)]).toString('utf8')));
+      parts = [];
+    }
+    parts.push(data);
+  });
+  socket.on('error', (error) => console.error(`control connection: ${error.message}`));
+  socket.on('close', () => {
+    sessions.delete(mine);
+    mine.teardown();
+  });
+}
+
+process.on('uncaughtException', (error) => {
+  console.error(error);
+  for (const { write } of sessions) write({ on: 'uncaught', message: String(error) });
+});
+
+const options = { listen: { type: 'string' }, 'exit-with-stdin': { type: 'boolean' } };
+const { values } = parseArgs({ options });
+const [, host, port] = /^(.+):(\d+)$/.exec(values.listen) ?? [];
+if (!host) throw new Error('--listen HOST:PORT is needed');
+if (values['exit-with-stdin']) process.stdin.on('end', () => process.exit()).resume();
+const server = net.createServer(control).listen(Number(port), host, () => {
+  console.log('READY', server.address().address, server.address().port);
+});

@@ -1,0 +1,73 @@
+"""Where each generation of the published package keeps its names, and what it has.
+
+0.5.0 moved ``zaptools.tools`` to ``zaptools.core`` and dropped its rooms.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from zaptools.client import ZapClient
+
+try:
+    from zaptools.core import WebSocketConnection
+    from zaptools.core.events import EventBook
+
+    HAS_ROOMS = False
+except ModuleNotFoundError:
+    from zaptools.tools import EventBook, WebSocketConnection
+
+    HAS_ROOMS = True
+
+__all__ = [
+    "HAS_ROOMS",
+    "NEEDS_HEADERS",
+    "EventBook",
+    "Rooms",
+    "SessionRooms",
+    "WebSocketConnection",
+]
+
+NEEDS_HEADERS = inspect.signature(ZapClient.send).parameters["headers"].default is inspect._empty
+"""Whether `ZapClient.send` must be given headers, as in 0.3.0."""
+
+
+class SessionRooms:
+    """A session's rooms.
+
+    All of the library's rooms share one book of members, a class attribute, and so they do here;
+    sessions stand for programs, which must not see each other's, so each has a class of its own.
+    """
+
+    def __init__(self) -> None:
+        from zaptools.room import Room, RoomManager
+
+        self._type = type("Room", (Room,), {"_connections": {}, "_meta": {}})
+        self._manager = RoomManager()
+        self._manager._room_book = {}
+
+    def room(self, name: str) -> Any:
+        """Return the room of that name; `RoomManager.add_to_room` of 0.3.0 cannot make one."""
+        if name not in self._manager._room_book:
+            self._manager.add_room(self._type(name))
+        return self._manager._room_book[name]
+
+
+class Rooms:
+    """What one connection can do with rooms: `interop.peers._app.AppRooms`."""
+
+    def __init__(self, rooms: SessionRooms, connection: WebSocketConnection) -> None:
+        self._rooms, self._connection = rooms, connection
+
+    def join(self, room: str) -> None:
+        self._rooms.room(room).add(self._connection)
+
+    def leave(self, room: str) -> None:
+        self._rooms.room(room).remove(self._connection)
+
+    async def send(
+        self, room: str, event: str, payload: Any, headers: Any, *, exclude_self: bool
+    ) -> None:
+        exclude = self._connection if exclude_self else None
+        await self._rooms.room(room).send(event, payload, headers, exclude)

@@ -1,0 +1,106 @@
+"""What befalls a whole peer, by the docker engine: paused, killed, cut off from the network."""
+
+from __future__ import annotations
+
+from interop.scenario import Faulting, scenario
+from interop.session import Client, Server
+
+UNREACHABLE = 20.0
+"""Seconds for who gets no answer to a close frame. Dart waits 5 s for one, by its own clock."""
+
+
+async def gone(client: Client, within: float) -> None:
+    """Wait until the client reports that the connection ended."""
+    ended = ("offline", "error")
+    await client.session.wait("state", lambda n: n.data["state"] in ended, within=within)
+
+
+@scenario(
+    "engine.server-paused",
+    "What is sent to a server that stands still is answered when it goes on.",
+    isolated=True,
+)
+async def test_server_paused(client: Client, fault: Faulting) -> None:
+    await client.open()
+    await client.echo("before")
+    await fault("pause", "server")
+    await client.send("echo", "meanwhile")
+    await fault("resume", "server")
+    assert (await client.event("echo")).data["payload"] == "meanwhile"
+    assert client.states == ["connecting", "online"]
+
+
+@scenario(
+    "engine.client-paused",
+    "What is sent to a client that stands still arrives, all and in order, when it goes on.",
+    isolated=True,
+)
+async def test_client_paused(server: Server, client: Client, fault: Faulting) -> None:
+    await client.open("news")
+    await client.echo("before")
+    await fault("pause", "client")
+    for number in range(10):
+        await server.push(client.conn, "news", number)
+    await fault("resume", "client")
+    assert [(await client.event("news")).data["payload"] for _ in range(10)] == list(range(10))
+    assert server.count("disconnected") == 0
+
+
+@scenario(
+    "engine.server-killed",
+    "A client says once that the connection ended when the server's process is killed.",
+    isolated=True,
+)
+async def test_server_killed(client: Client, fault: Faulting) -> None:
+    await client.open()
+    await client.echo("before")
+    await fault("kill", "server")
+    await gone(client, client.patience)
+    await client.settle()
+    assert client.states.count("offline") == 1
+
+
+@scenario(
+    "engine.client-killed",
+    "The server's disconnected callback fires once when a client's process is killed.",
+    isolated=True,
+)
+async def test_client_killed(server: Server, client: Client, fault: Faulting) -> None:
+    await client.open()
+    await client.echo("before")
+    await fault("kill", "client")
+    await server.disconnected(client.conn)
+    await server.settle()
+    assert server.count("disconnected", conn=client.conn) == 1
+
+
+@scenario(
+    "engine.server-disconnected",
+    "A client can close, and says so once, when the server can no longer be reached.",
+    timeout=60.0,
+    isolated=True,
+)
+async def test_server_disconnected(client: Client, fault: Faulting) -> None:
+    await client.open()
+    await client.echo("before")
+    await fault("disconnect", "server")
+    await client.close()
+    await gone(client, UNREACHABLE)
+    await client.settle()
+    assert client.states.count("offline") == 1
+
+
+@scenario(
+    "engine.client-disconnected",
+    "The server can drop a client that can no longer be reached, and is told so once.",
+    timeout=60.0,
+    isolated=True,
+)
+async def test_client_disconnected(server: Server, client: Client, fault: Faulting) -> None:
+    await client.open()
+    await client.echo("before")
+    await fault("disconnect", "client")
+    await server.drop(client.conn)
+    await server.session.wait("disconnected", within=UNREACHABLE)
+    await server.settle()
+    assert server.count("disconnected", conn=client.conn) == 1
