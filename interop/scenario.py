@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, ParamSpec
 
 from .errors import Violation
+from .judged import Judged
 from .session import Client, Server
 from .tap import Tap
 
-__all__ = ["Clients", "Scenario", "check_evidence", "scenario"]
+__all__ = ["Clients", "Scenario", "Side", "check_evidence", "scenario"]
 
 P = ParamSpec("P")
 
@@ -28,6 +29,11 @@ class Clients:
         return await self.make()
 
 
+Side = Literal["pair", "server", "client", "each"]
+"""What a scenario runs for: each pair, or each server, each client or each of both with the judge
+itself on the other side."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """A scenario's facts.
@@ -40,6 +46,8 @@ class Scenario:
         timeout: seconds for the whole scenario; ``--timeout`` overrides it.
         escapes: whether an exception that escapes the library is not judged here.
         faults: authors whose frames are not held against them here.
+        side: what it runs for. Only ``pair`` has a tap between two peers; the others take the
+            fixture `judged`.
     """
 
     id: str
@@ -49,6 +57,7 @@ class Scenario:
     timeout: float = 20.0
     escapes: bool = False
     faults: Sequence[str] = field(default=())
+    side: Side = "pair"
 
 
 def scenario(
@@ -81,6 +90,9 @@ async def _check_alive(*fixtures: object) -> None:
         PeerDied: one of the cell's peers does not answer.
     """
     for fixture in fixtures:
+        if isinstance(fixture, Judged):
+            await fixture.role.session.check_alive()
+            continue
         server = fixture if isinstance(fixture, Server) else getattr(fixture, "server", None)
         for session in getattr(server, "sessions", ()):
             await session.check_alive()

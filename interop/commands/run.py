@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from .. import dart, deviations
-from ..catalog import Api, Peer, load_peers
+from ..catalog import JUDGES, Api, Peer, Role, load_peers
 from ..engines import Address
 from ..engines.compose import CONTROL_PORT
 from ..plan import Plan
@@ -23,6 +23,7 @@ from ..reports.progress import Progress
 from ..reports.terminal import print_report
 from ..results import Results, claimed
 from ..runner import run_plan
+from ..scenario import Scenario
 from . import RESULTS, Commands, Stop, catalogue, chosen_apis, selection
 
 __all__ = ["add"]
@@ -89,13 +90,13 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
         results = Results(
             started=datetime.now(UTC).isoformat(timespec="seconds"),
             engine=arguments.engine,
-            servers=[api.id for api in plan.servers],
-            clients=[api.id for api in plan.clients],
+            servers=_with_judge(plan.servers, plan.clients, "server", scenarios.values()),
+            clients=_with_judge(plan.clients, plan.servers, "client", scenarios.values()),
             not_run=not_run,
             repeat=plan.repeat,
             strict=plan.strict,
         )
-        total = len(list(plan.pairs())) * len(scenarios)
+        total = sum(len(list(plan.pairs(facts.side))) for facts in scenarios.values())
         with Progress(total * plan.repeat, console) as progress:
             results.cells, results.duration_s, results.broken = run_plan(
                 plan, workers=arguments.workers, progress=progress, verbose=arguments.verbose
@@ -112,6 +113,15 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
         print_durations(results, console)
     console.print(f"results: {escape(str(arguments.results))}", highlight=False, soft_wrap=True)
     return results.exit_status
+
+
+def _with_judge(
+    apis: Sequence[Api], others: Sequence[Api], role: Role, chosen: Iterable[Scenario]
+) -> list[str]:
+    """Return the ids of the rows or columns, the judge among them where it has cells."""
+    sides = {"each", "client" if role == "server" else "server"}
+    judged = others and any(facts.side in sides for facts in chosen)
+    return [api.id for api in (*apis, *([JUDGES[role]] if judged else []))]
 
 
 def _plan(
