@@ -21,8 +21,11 @@ class Connection {
   int? get closeCode => _socket.closeCode;
   String? get closeReason => _socket.closeReason;
 
-  void send(String event, Object? payload, [Map<String, dynamic>? headers]) =>
-      _socket.add(encode(event, payload, headers));
+  /// Sends an event. Throws when the connection is over, where `dart:io` would drop it unsaid.
+  void send(String event, Object? payload, [Map<String, dynamic>? headers]) {
+    if (_socket.readyState != WebSocket.open) throw StateError('the connection is closed');
+    _socket.add(encode(event, payload, headers));
+  }
 
   /// Starts the closing handshake. Throws for a code that must not be sent.
   ///
@@ -37,9 +40,12 @@ class Connection {
 
 /// Serves one path; handlers of one connection run one after the other.
 class Server {
-  Server({required this.path});
+  Server({required this.path, this.pingInterval});
 
   final String path;
+
+  /// Time between pings, and how long a pong may take; null pings nobody.
+  final Duration? pingInterval;
 
   void Function(Connection connection)? onConnected;
   void Function(Connection connection)? onDisconnected;
@@ -95,6 +101,7 @@ class Server {
     } on WebSocketException {
       return; // The transformer has answered 400.
     }
+    socket.pingInterval = pingInterval;
     await _serve(Connection._(this, socket));
   }
 
