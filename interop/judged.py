@@ -83,6 +83,7 @@ class Judged:
         connection = await self.dial()
         connection.write(data if data is not None else self.request(**change))
         await connection.read_head()
+        await self.role.session.call("describe")  # what escaped meanwhile is reported by now
         return connection
 
     async def refuses(self, data: bytes | None = None, **change: Any) -> Head:

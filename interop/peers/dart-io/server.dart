@@ -16,6 +16,7 @@ class Connection {
   final Server _server;
   final WebSocket _socket;
   final String id = _newId();
+  var _over = false;
 
   /// The close code and reason, once the connection is over.
   int? get closeCode => _socket.closeCode;
@@ -23,7 +24,7 @@ class Connection {
 
   /// Sends an event. Throws when the connection is over, where `dart:io` would drop it unsaid.
   void send(String event, Object? payload, [Map<String, dynamic>? headers]) {
-    if (_socket.readyState != WebSocket.open) throw StateError('the connection is closed');
+    if (_over || _socket.readyState != WebSocket.open) throw StateError('the connection is closed');
     _socket.add(encode(event, payload, headers));
   }
 
@@ -120,6 +121,7 @@ class Server {
     } catch (error) {
       onError?.call(connection, error, null);
     }
+    connection._over = true;
     _connections.remove(connection);
     _rooms.keys.toList().forEach(connection.leave);
     onDisconnected?.call(connection);
