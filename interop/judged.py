@@ -21,6 +21,10 @@ from .tap import Tap
 
 __all__ = ["Judged"]
 
+_SET_UP = 5.0
+"""Seconds for what a scenario only needs, and does not judge: where a failure is expected, the
+patience is short."""
+
 
 class Judged:
     """The side under test, and the judge's connections to it.
@@ -51,6 +55,10 @@ class Judged:
         assert isinstance(self.role, Client)
         return self.role
 
+    @property
+    def _set_up(self) -> float:
+        return max(self.role.patience, _SET_UP)
+
     def patient(self) -> None:
         """Wait longer from now on: what comes next is much."""
         self.role.patience *= 5
@@ -69,7 +77,7 @@ class Judged:
         streams = await asyncio.open_connection(
             self.tap.upstream.host, self.server.port, limit=MAX_HEAD
         )
-        connection = RawConnection(self.tap, "client", streams, self.role.patience)
+        connection = RawConnection(self.tap, "client", streams, self._set_up)
         self._connections.append(connection)
         return connection
 
@@ -83,6 +91,7 @@ class Judged:
         connection = await self.dial()
         connection.write(data if data is not None else self.request(**change))
         await connection.read_head()
+        connection.patience = self.role.patience
         await self.role.session.call("describe")  # what escaped meanwhile is reported by now
         return connection
 
@@ -102,7 +111,7 @@ class Judged:
     async def listener(self) -> RawServer:
         """Return where the judge listens for the client under test."""
         if self._listener is None:
-            self._listener = await RawServer(self.tap, self.role.patience).start()
+            self._listener = await RawServer(self.tap, self._set_up).start()
         return self._listener
 
     async def dialled(
@@ -137,7 +146,9 @@ class Judged:
             accepting.cancel()
             await opening
             raise Violation("the client says that it connected, and did not")
-        return await accepting, opening
+        connection = await accepting
+        connection.patience = self.role.patience
+        return connection, opening
 
     async def fails(self, connection: RawConnection, opening: asyncio.Task[Any]) -> PeerFailure:
         """Check that the client's connecting fails, and return how.
@@ -174,7 +185,8 @@ class Judged:
         if connection.head.one("Sec-WebSocket-Accept") != accept_key(key):
             raise Violation("the server's Sec-WebSocket-Accept does not belong to the key")
         connection.start(inflater)
-        self.conn = await self.server.connected()
+        told = await self.server.session.wait("connected", within=self._set_up)
+        self.conn = str(told.data["conn"])
         return connection
 
     async def declared(self, limit: str) -> Any:
