@@ -251,7 +251,8 @@ class SanicHost:
         server, self._server = self._server, None
         if server is None:
             return
-        await server.close()
+        # Sanic's close() also waits, from Python 3.12.1 on, until all clients have gone.
+        server.server.close()
         self._app.shutdown_tasks(_GRACE)
         for connection in list(server.connections):
             connection.close_if_idle()
