@@ -50,7 +50,7 @@ class Dispatcher:
         on_wait: called when somebody begins to wait for an event. Default None.
 
     Attributes:
-        task: the task that runs it; None while there is nothing to do.
+        task: the task that runs it; None while there is nothing to do, and until it begins.
     """
 
     __slots__ = (
@@ -213,23 +213,13 @@ class Dispatcher:
                 self._crew.wake()
             return
         self._running = True
-        task = spawn(self.run())
-        if not task.done():
-            self.task = task
+        spawn(self.run())  # sets `task`: one cancelled before it began would tell nobody the end
 
     def cancel(self) -> None:
-        """Cancel the handlers that run."""
+        """Cancel the handlers that run, and drop what waits for them."""
+        self._queue.clear()
         if self.task is not None:
             self.task.cancel()
-            self.task.add_done_callback(self._begin_again)
-
-    def _begin_again(self, task: asyncio.Task[Any]) -> None:
-        """A task cancelled before it began (possible before Python 3.12) has told nobody."""
-        if task is self.task:
-            self._running, self._ended = False, True
-            self._connection._transport.abort()
-            self._queue.clear()
-            self.wake()
 
     def runs(self, task: asyncio.Task[Any] | None) -> bool:
         """Whether `task` is one that a handler of this connection runs in."""
@@ -345,6 +335,7 @@ class Dispatcher:
                 event = await self._take()
                 if event is not None:
                     crew.start(self._handle, event)
+                    crew.check()  # from Python 3.12 on it may have ended already
             crew.check()
             if not crew or (until_room and crew.has_room):
                 return
