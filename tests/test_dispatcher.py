@@ -597,6 +597,25 @@ class TestWhatIsNoException:
         assert wired.transport.aborted and wired.finished == 1
 
 
+class TestWhatEndsTheProcess:
+    @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, GeneratorExit])
+    async def test_no_handler_is_called_any_more(self, error: type[BaseException]) -> None:
+        log = Log("a")
+
+        def leave(ctx: EventContext) -> None:
+            raise error
+
+        log.register.on_event("leave", leave)
+        wired = Wired(log.register)
+        wired.dispatcher.hold(event("leave"))
+        wired.dispatcher.hold(event("a", 1))
+        with pytest.raises(error):
+            wired.dispatcher.run().send(None)
+        assert log == ["connected"] and wired.finished == 0
+        assert wired.transport.aborted is (error is not GeneratorExit)
+        assert not wired.dispatcher.busy
+
+
 class Gates:
     """A register whose handler ``wait`` notes that it began and waits to be let go."""
 

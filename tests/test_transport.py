@@ -488,6 +488,19 @@ class TestEnding:
             assert await gone(app) == CloseInfo(4001, "", "local")
             assert app.log == ["connected", "disconnected"]
 
+    async def test_no_ping_while_it_closes(self) -> None:
+        """Nor is a peer blamed that answers none: it may have closed already."""
+        async with served(ping_interval=None) as (app, peer):
+            peer.answers = False
+            closing = asyncio.create_task(app.seen[0].close(4001))
+            assert (await peer.closed()).code == 4001
+            app.shell._ping()  # as its timers do
+            app.shell._peer_is_gone()
+            assert not app.shell._tcp.get_write_buffer_size() and not closing.done()
+            peer.drop()
+            await within(closing)
+            assert await gone(app) == CloseInfo(4001, "", "local")
+
     async def test_events_that_cross_a_close(self) -> None:
         """They are dropped, and the closing still waits for the peer's close frame."""
         async with served() as (app, peer):
