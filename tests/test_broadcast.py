@@ -59,9 +59,16 @@ def sent(connection: WebSocketConnection) -> list[dict[str, Any]]:
     return connection._transport.sent
 
 
+class Shell(WebSocketTransport):
+    """One that is open from the start."""
+
+    def _handshake(self, events: list[Any], writes: list[bytes]) -> Any:
+        raise AssertionError("there is no opening")
+
+
 def shell(tcp: FakeTcp, **limits: Any) -> WebSocketTransport:
     """Return a server's shell over `tcp`, its connection open."""
-    made = WebSocketTransport(ServerProtocol(), Limits(ping_interval=None, **limits))
+    made = Shell(ServerProtocol(), Limits(ping_interval=None, **limits))
     made.connection_made(tcp)
     opened = WebSocketConnection("x", made)
     dispatcher = Dispatcher(opened, HandlerBook(), on_idle=lambda: None, on_finish=lambda: None)
