@@ -510,6 +510,27 @@ class TestDecode:
             assert info.value.where == where
         assert info.value.text[:80] == text[:80]
 
+    @pytest.mark.parametrize(
+        "text",
+        [
+            '{"eventName":"x","eventName":"y"}',
+            '{"eventName":"x","eventName":"y","o":1}',
+            '{"eventName":"x","eventName":"y","headers":{}}',
+            '{"eventName":"x","headers":{"a":1,"a":1}}',
+            '{"eventName":"x","payload":1,"payload":1}',
+            '{"eventName":"x","payload":1,"headers":null,"headers":{}}',
+            '{"eventName":"x","payload":{"a":1,"a":"\\u003a"}}',
+            '{"eventName":"x","payload":[{"a":1,"a":"\\u003A"}]}',
+            '{"eventName":"x","payload":[{"a":1,"a":1}],"headers":{}}',
+            '{"eventName":"x","payload":1,"o":{"a":1,"a":1}}',
+        ],
+    )
+    def test_a_key_that_comes_twice_in_a_long_text(self, text: str) -> None:
+        for long in (text + " " * 600, text.replace('"x"', f'"{"x" * 600}"')):
+            with pytest.raises(CodecError) as info:
+                decode_event(long)
+            assert info.value.reason == "duplicate-key"
+
     def test_bytes_that_are_no_utf8(self) -> None:
         for data in (b'{"eventName":"\xff"}', b'{"eventName":"\xed\xa0\x80"}'):
             with pytest.raises(CodecError) as info:
