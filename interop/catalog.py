@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
-__all__ = ["PEERS_DIR", "Api", "CatalogError", "Peer", "Role", "load_peers", "select"]
+__all__ = ["JUDGES", "PEERS_DIR", "Api", "CatalogError", "Peer", "Role", "load_peers", "select"]
 
 PEERS_DIR = Path(__file__).parent / "peers"
 
@@ -72,6 +72,10 @@ class Api:
         peers = [self.peer] + ([f"{self.peer}@{self.version}"] if self.version else [])
         names = peers + [f"{peer}/{self.name}" for peer in peers]
         return any(fnmatchcase(name, pattern) for name in names)
+
+
+JUDGES: dict[Role, Api] = {role: Api("judge", role, "Raw") for role in _ROLES}
+"""The testbed itself, the other side of a scenario that concerns one side alone."""
 
 
 @dataclass(frozen=True, slots=True)

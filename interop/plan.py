@@ -10,10 +10,11 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from .catalog import Api
+from .catalog import JUDGES, Api
 from .engines import Address, Engine
 from .engines.compose import ComposeEngine
 from .engines.local import LocalEngine
+from .scenario import Side
 
 __all__ = ["Plan"]
 
@@ -50,10 +51,18 @@ class Plan:
     repeat: int = 1
     strict: bool = False
 
-    def pairs(self) -> Iterator[tuple[Api, Api]]:
-        for server in self.servers:
+    def pairs(self, side: Side = "pair") -> Iterator[tuple[Api, Api]]:
+        """Yield the (server, client) of each cell that a scenario of that side has."""
+        if side == "pair":
+            for server in self.servers:
+                for client in self.clients:
+                    yield server, client
+        if side in ("server", "each"):
+            for server in self.servers:
+                yield server, JUDGES["client"]
+        if side in ("client", "each"):
             for client in self.clients:
-                yield server, client
+                yield JUDGES["server"], client
 
     def wants(self, scenario: str) -> bool:
         return not self.scenarios or any(fnmatchcase(scenario, p) for p in self.scenarios)

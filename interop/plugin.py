@@ -18,12 +18,13 @@ import pytest
 import pytest_asyncio
 
 from . import deviations
-from .catalog import Api, Role
+from .catalog import JUDGES, Api, Role
 from .control import Session
 from .culprit import by_evidence
 from .engines import Address, Engine, Fault
 from .errors import Unsupported
 from .judge import Judgement, Outcome, judge
+from .judged import Judged
 from .plan import Plan
 from .pool import Pool
 from .scenario import Clients, Faulting, Scenario, check_evidence
@@ -49,10 +50,14 @@ _MAX_EVIDENCE = 60
 
 @dataclass
 class Cell:
-    """One scenario between one server and one client, while it runs."""
+    """One scenario between one server and one client, while it runs.
+
+    Attributes:
+        server: None where the judge is the server.
+    """
 
     pool: Pool
-    server: Server
+    server: Server | None
     tap: Tap
     stack: AsyncExitStack
     client_program: str
@@ -66,18 +71,22 @@ class Cell:
         return client
 
     @property
+    def roles(self) -> list[Server | Client]:
+        """The sides under test."""
+        return [*([self.server] if self.server else []), *self.clients]
+
+    @property
     def asked(self) -> dict[Role, frozenset[str]]:
         """What was asked of each side's library."""
-        asked = [frozenset(client.session.asked) for client in self.clients]
-        return {
-            "server": frozenset(self.server.session.asked),
-            "client": frozenset[str]().union(*asked),
-        }
+        asked: dict[Role, frozenset[str]] = {"server": frozenset(), "client": frozenset()}
+        for role in self.roles:
+            asked[role.api.role] |= role.session.asked
+        return asked
 
     def evidence(self, facts: Scenario) -> dict[str, Any]:
         """What the tap and both peers saw, as JSON data."""
         frames = [frame.to_json() for frame in self.tap.frames]
-        waited = self.tap.waited + sum(session.waited for session in self.server.sessions)
+        waited = self.tap.waited + sum(role.session.waited for role in self.roles)
         return {
             "waited_ms": round(waited * 1000, 1),
             "escapes": facts.escapes,
@@ -85,19 +94,17 @@ class Cell:
             "frames_total": len(frames),
             "violations": self._violations(facts),
             "notifications": {
-                "server": self._notes(self.server.session),
+                "server": self._notes(self.server.session) if self.server else [],
                 "clients": [self._notes(client.session) for client in self.clients],
             },
         }
 
     def escaped(self) -> list[tuple[Role, str]]:
         """Which side let which exceptions escape, each once."""
-        sides: list[tuple[Role, Session]] = [("server", self.server.session)]
-        sides += [("client", client.session) for client in self.clients]
         found = {
-            (side, str(note.data.get("message"))): None
-            for side, session in sides
-            for note in session.notifications
+            (role.api.role, str(note.data.get("message"))): None
+            for role in self.roles
+            for note in role.session.notifications
             if note.on == "uncaught"
         }
         return list(found)
@@ -137,7 +144,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     plan = metafunc.config.stash[_PLAN]
-    pairs = list(plan.pairs())
+    marked = getattr(metafunc.function, "scenario", None)  # `facts` says so where there is none
+    pairs = plan.pairs(marked.side if isinstance(marked, Scenario) else "pair")
     runs = range(1, plan.repeat + 1)
     cells = [(server, client, run) for server, client in pairs for run in runs]
     ids = [f"{s.id}~{c.id}" + (f"~{run}" if plan.repeat > 1 else "") for s, c, run in cells]
@@ -161,7 +169,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
         pytest.skip(str(exc))
     cell = pyfuncitem.funcargs["cell"]
     assert isinstance(cell, Cell)
-    check_evidence(facts(pyfuncitem), cell.tap, [cell.server, *cell.clients])
+    check_evidence(facts(pyfuncitem), cell.tap, cell.roles)
     return result
 
 
@@ -189,19 +197,20 @@ async def pool(request: pytest.FixtureRequest) -> AsyncIterator[Pool]:
 async def cell(
     pool: Pool, pair: tuple[Api, Api, int], request: pytest.FixtureRequest
 ) -> AsyncIterator[Cell]:
-    """The cell's server, serving behind its tap; clients come later."""
-    engine = pool.engine
+    """The cell's server, serving behind its tap; clients come later.
+
+    Where the judge is one side, nothing serves yet, and the tap only records.
+    """
     async with AsyncExitStack() as stack:
         programs = [api.program for api in pair[:2]]
         if facts(request.node).isolated:
-            programs = await _isolate(engine, programs, stack)
-        session = await pool.open(pair[0], programs[0])
-        stack.push_async_callback(pool.close, programs[0], session)
-        server = Server(pair[0], session, _patience(request))
-        await server.serve()
-        upstream = Address((await engine.address(programs[0])).host, server.port)
-        host = await engine.tap_host(await engine.address(programs[1]))
-        tap = await Tap(host, upstream).start()
+            programs = await _isolate(pool.engine, programs, stack)
+        server = None
+        if pair[0] != JUDGES["server"]:
+            session = await pool.open(pair[0], programs[0])
+            stack.push_async_callback(pool.close, programs[0], session)
+            server = Server(pair[0], session, _patience(request))
+        tap = await _tap(pool.engine, programs, pair[1], server)
         stack.push_async_callback(tap.close)
         yield Cell(pool, server, tap, stack, programs[1])
 
@@ -229,9 +238,22 @@ def fault(pool: Pool, pair: tuple[Api, Api, int]) -> Faulting:
     return act
 
 
+async def _tap(engine: Engine, programs: list[str], column: Api, server: Server | None) -> Tap:
+    if server is None:
+        host = await engine.tap_host(await engine.address(programs[1]))
+        return Tap(host, Address(host, 0))
+    upstream = (await engine.address(programs[0])).host
+    if column == JUDGES["client"]:
+        return Tap(upstream, Address(upstream, 0))
+    await server.serve()
+    host = await engine.tap_host(await engine.address(programs[1]))
+    return await Tap(host, Address(upstream, server.port)).start()
+
+
 @pytest.fixture
 def server(cell: Cell) -> Server:
     """The server under test, already serving the interop app."""
+    assert cell.server is not None
     return cell.server
 
 
@@ -244,6 +266,7 @@ def tap(cell: Cell) -> Tap:
 @pytest.fixture
 def clients(cell: Cell, pair: tuple[Api, Api, int], request: pytest.FixtureRequest) -> Clients:
     """Makes one more client of the cell's client API."""
+    assert cell.server is not None
     return Clients(lambda: cell.add_client(pair[1], _patience(request)), cell.server)
 
 
@@ -251,6 +274,17 @@ def clients(cell: Cell, pair: tuple[Api, Api, int], request: pytest.FixtureReque
 async def client(clients: Clients) -> Client:
     """The client under test, not yet opened."""
     return await clients()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def judged(
+    cell: Cell, pair: tuple[Api, Api, int], request: pytest.FixtureRequest
+) -> AsyncIterator[Judged]:
+    """The one side under test, where the judge is the other."""
+    role = cell.server or await cell.add_client(pair[1], _patience(request))
+    judged = Judged(role, cell.tap)
+    yield judged
+    await judged.close()
 
 
 def facts(item: pytest.Item) -> Scenario:

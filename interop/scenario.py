@@ -10,10 +10,11 @@ from typing import Any, Literal, ParamSpec
 
 from .engines import Fault
 from .errors import Violation
+from .judged import Judged
 from .session import Client, Server
 from .tap import Tap
 
-__all__ = ["Clients", "Faulting", "Scenario", "check_evidence", "scenario"]
+__all__ = ["Clients", "Faulting", "Scenario", "Side", "check_evidence", "scenario"]
 
 P = ParamSpec("P")
 
@@ -33,6 +34,11 @@ Faulting = Callable[[Fault, Literal["server", "client"]], Awaitable[None]]
 """The `fault` fixture: does something to the whole peer of a side, in an isolated scenario."""
 
 
+Side = Literal["pair", "server", "client", "each"]
+"""What a scenario runs for: each pair, or each server, each client or each of both with the judge
+itself on the other side."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """A scenario's facts.
@@ -46,6 +52,8 @@ class Scenario:
         escapes: whether an exception that escapes the library is not judged here.
         faults: authors whose frames are not held against them here.
         isolated: whether each side has a peer for this cell alone, that `Fault`s can befall.
+        side: what it runs for. Only ``pair`` has a tap between two peers; the others take the
+            fixture `judged`.
     """
 
     id: str
@@ -56,6 +64,7 @@ class Scenario:
     escapes: bool = False
     faults: Sequence[str] = field(default=())
     isolated: bool = False
+    side: Side = "pair"
 
 
 def scenario(
@@ -88,6 +97,9 @@ async def _check_alive(*fixtures: object) -> None:
         PeerDied: one of the cell's peers does not answer.
     """
     for fixture in fixtures:
+        if isinstance(fixture, Judged):
+            await fixture.role.session.check_alive()
+            continue
         server = fixture if isinstance(fixture, Server) else getattr(fixture, "server", None)
         for session in getattr(server, "sessions", ()):
             await session.check_alive()

@@ -66,14 +66,15 @@ class Server(_Role):
         super().__init__(api, session, patience)
         self.sessions = [session]
 
-    async def serve(self) -> None:
-        """Start the interop app, on a path of its own.
+    async def serve(self, **options: Any) -> None:
+        """Start the interop app, on a path of its own; `options` are more of ``serve``'s arguments.
 
         A port that a cell gave back may be another cell's a moment later; a client that still
         tries it shall not be taken for one of that cell's.
         """
         self.path = path = f"/ws-{secrets.token_hex(4)}"
-        self.port = (await self.session.call("serve", api=self.api.name, path=path))["port"]
+        reply = await self.session.call("serve", api=self.api.name, path=path, **options)
+        self.port = reply["port"]
 
     async def connected(self) -> str:
         """Wait for the next connected callback and return its `conn`."""
@@ -109,28 +110,32 @@ class Client(_Role):
     """A client under test, connecting through the tap."""
 
     def __init__(
-        self, api: Api, session: Session, patience: float, tap: Tap, server: Server
+        self, api: Api, session: Session, patience: float, tap: Tap, server: Server | None
     ) -> None:
         super().__init__(api, session, patience)
         self.tap = tap
-        self.server = server
+        self._server = server
         self.conn = ""
-        server.sessions.append(session)
+        if server is not None:
+            server.sessions.append(session)
+
+    @property
+    def server(self) -> Server:
+        """The server that it connects to, where that is not the judge."""
+        assert self._server is not None
+        return self._server
 
     async def open(
         self, *events: str, all: bool = False, url: str | None = None, **more: Any
     ) -> None:
         """Register `events` (``echo`` always), connect, and wait for both sides to say so."""
-        await self._open(events, url, all=all, **more)
+        await self.dial(url or self.tap.url(self.server.path), *events, all=all, **more)
         self.conn = await self.server.connected()
 
-    async def _open(self, events: Sequence[str], url: str | None, **more: Any) -> None:
+    async def dial(self, url: str, *events: str, **more: Any) -> None:
+        """Register `events` (``echo`` always) and connect; `more` are of ``open``'s arguments."""
         await self.session.call(
-            "open",
-            api=self.api.name,
-            url=url or self.tap.url(self.server.path),
-            events=["echo", *events],
-            **more,
+            "open", api=self.api.name, url=url, events=["echo", *events], **more
         )
 
     async def refused(self, url: str | None = None) -> PeerFailure:
@@ -142,7 +147,7 @@ class Client(_Role):
         """
         before = len(self.tap.connections)
         try:
-            await self._open((), url)
+            await self.dial(url or self.tap.url(self.server.path))
         except PeerFailure as failure:
             _check_refusal(failure)
             if any(connection.handshaken for connection in self.tap.connections[before:]):
@@ -157,7 +162,7 @@ class Client(_Role):
             Violation: its connected callback fired, or the client's library broke.
         """
         try:
-            await self._open((), None)
+            await self.dial(self.tap.url(self.server.path))
             conn = await self.server.connected()
         except PeerFailure as failure:
             _check_refusal(failure)

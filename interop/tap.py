@@ -1,7 +1,7 @@
-"""The tap: a relay between client and server that records, injects and cuts.
+"""The tap: a relay between client and server that records, injects, and has faults when asked.
 
-Bytes pass through untouched; a copy of them is decoded with wsproto (never
-`websockets`, which half of the judged are built on), permessage-deflate
+Bytes pass through untouched, at once unless a fault was asked for; a copy of them is decoded
+with wsproto (never `websockets`, which half of the judged are built on), permessage-deflate
 included. `Tap.inject` writes a frame of the judge's own towards one side.
 """
 
@@ -17,6 +17,7 @@ from wsproto.frame_protocol import FrameProtocol, Opcode, ParseFailed
 
 from .engines import Address
 from .errors import TestbedError
+from .passage import Mode, Passage, reset_on_close
 from .wire import Frame
 
 __all__ = ["Tap", "TapConnection"]
@@ -31,6 +32,7 @@ class Tap:
         frames: every message and control frame seen or injected, in order of arrival.
         faults: bytes that are no WebSocket frames, as (author, words).
         connections: the relayed connections, oldest first.
+        mode: how the bytes of connections to come pass, in both directions.
         opened: when the tap was made, by the clock of `time.monotonic`.
         waited: seconds spent in `wait`.
     """
@@ -42,6 +44,7 @@ class Tap:
         self.frames: list[Frame] = []
         self.faults: list[tuple[Side, str]] = []
         self.connections: list[TapConnection] = []
+        self.mode: Mode = "at-once"
         self.opened = time.monotonic()
         self.waited = 0.0
         self._news = asyncio.Event()
@@ -84,6 +87,22 @@ class Tap:
     def cut(self, connection: int = -1) -> None:
         """End a connection towards both sides with no close frame."""
         self._connection(connection).cut()
+
+    def reset(self, connection: int = -1) -> None:
+        """End a connection towards both sides with a TCP reset."""
+        for leg in self._connection(connection).legs.values():
+            leg.reset()
+        self.cut(connection)
+
+    def half_close(self, author: Side) -> None:
+        """Pretend that `author` will write no more: tell the other side, drop what it writes."""
+        newest = self._connection(-1)
+        newest.passages[author].finish()
+        newest.mute.add(author)
+
+    def passage(self, author: Side) -> Passage:
+        """Return how the bytes that `author` writes pass through the newest connection."""
+        return self._connection(-1).passages[author]
 
     def seen(self, *, author: str | None = None, kind: str | None = None) -> list[Frame]:
         """Return the frames so far, by author (client, server, judge) and kind (text, close, …)."""
@@ -129,6 +148,8 @@ class TapConnection:
         self.tap = tap
         self.number = number
         self.legs: dict[Side, _Leg] = {s: _Leg(self, s) for s in ("client", "server")}
+        self.passages = {side: self._passage(side) for side in self.legs}
+        self.mute: set[Side] = set()
         self.heads: dict[Side, bytes | None] = {"client": None, "server": None}
         self._buffers: dict[Side, bytearray] = {"client": bytearray(), "server": bytearray()}
         self._decoders: dict[Side, _Decoder] = {}
@@ -137,6 +158,10 @@ class TapConnection:
     def handshaken(self) -> bool:
         """Whether the server has answered the handshake with 101."""
         return bool(self._decoders)
+
+    def _passage(self, author: Side) -> Passage:
+        to = self.legs[_other(author)]
+        return Passage(to.write, to.write_eof, self.tap.mode)
 
     async def dial(self) -> None:
         upstream = self.tap.upstream
@@ -147,7 +172,8 @@ class TapConnection:
             self.cut()
 
     def forward(self, author: Side, data: bytes) -> None:
-        self.legs[_other(author)].write(data)
+        if author not in self.mute:
+            self.passages[author].feed(data)
         self._watch(author, data)
 
     def inject(self, to: Side, data: str | bytes) -> None:
@@ -172,11 +198,10 @@ class TapConnection:
             leg.abort()
 
     def ended(self, author: Side, *, abruptly: bool) -> None:
-        other = self.legs[_other(author)]
         if abruptly:
-            other.abort()
+            self.legs[_other(author)].abort()
         else:
-            other.write_eof()
+            self.passages[author].finish()
 
     def record(
         self,
@@ -318,6 +343,11 @@ class _Leg(asyncio.Protocol):
         if self._transport is not None and not self._transport.is_closing():
             with contextlib.suppress(OSError):  # the peer may have reset it a moment ago
                 self._transport.write_eof()
+
+    def reset(self) -> None:
+        """Let the end, when it comes, be a TCP reset."""
+        if self._transport is not None:
+            reset_on_close(self._transport)
 
     def abort(self) -> None:
         self._dead = True

@@ -1,4 +1,4 @@
-"""On which event loops the tests run."""
+"""On which event loops the tests run, and that no property is a question of time."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ from collections.abc import Callable, Mapping
 
 import pytest
 import uvloop
+from hypothesis import settings
+
+# On a busy machine an example takes any time.
+settings.register_profile("zaptools", deadline=None)
+settings.load_profile("zaptools")
 
 ON_EACH_LOOP = ("test_transport.py", "test_opening.py")
 """The tests of what meets a socket, where event loops differ."""

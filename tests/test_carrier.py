@@ -122,6 +122,23 @@ class TestCancelling:
         assert register.log == ["connected", "disconnected"]
         assert socket.shut == [(1001, "")]
 
+    async def test_the_end_is_told_before_the_peer_is(self) -> None:
+        register = Log()
+        socket = Socket(register)
+        told: list[list[tuple[int, str]]] = []
+
+        @register.on_disconnected
+        async def disconnected(ctx: EventContext) -> None:
+            told.append(list(socket.shut))
+
+        task = asyncio.create_task(socket.run())
+        socket.put(event("gate", 1))
+        await until(lambda: socket.reads == 1 and not socket.incoming.qsize())
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await within(task)
+        assert (told, socket.shut) == ([[]], [(1001, "")])
+
     async def test_in_the_connected_handler(self) -> None:
         register = Log()
         begun = asyncio.Event()

@@ -240,17 +240,23 @@ async def test_a_cancelled_connect() -> None:
 async def test_a_connect_cancelled_when_it_is_open() -> None:
     """Cancelled after the handshake, before the application knows: the socket is not leaked."""
 
+    online, told = asyncio.Event(), asyncio.Event()
+
     class Slow(Client):
         async def _tell_state(self, state: ZapClientState) -> None:
             await super()._tell_state(state)
             if state is ZapClientState.ONLINE:
-                await asyncio.sleep(30 * MS)
+                online.set()
+                await told.wait()
 
     async with App() as app:
         client = Slow(app.url())
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(15 * MS):
-                await client.connect()
+        connecting = asyncio.create_task(client.connect())
+        await within(online.wait())
+        connecting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await within(connecting)
+        told.set()
         await until(lambda: not app.connections)
         await until(lambda: client.log[-1] == "disconnected")
         assert client.current_connection_state is ZapClientState.OFFLINE

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any
 
 import pytest
 
@@ -15,6 +17,34 @@ class Fatal(BaseException):
 
 
 class TestCrew:
+    async def test_one_that_never_waits(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """From Python 3.12 on it has ended when `start` returns."""
+
+        def begin(coroutine: Coroutine[Any, Any, None]) -> asyncio.Future[None]:
+            with pytest.raises(StopIteration):
+                coroutine.send(None)
+            done = asyncio.get_running_loop().create_future()
+            done.set_result(None)
+            return done
+
+        async def handler(number: int) -> None:
+            ended.append(number)
+
+        monkeypatch.setattr("zaptools._crew.spawn", begin)
+        ended: list[int] = []
+        crew = Crew(1, lambda: pytest.fail("failed"))
+        crew.start(handler, 1)
+        assert ended == [1] and crew.has_room and not len(crew)
+
+    async def test_one_cancelled_before_it_began(self) -> None:
+        """Which is possible before Python 3.12."""
+        crew = Crew(1, lambda: pytest.fail("failed"))
+        task = asyncio.create_task(asyncio.sleep(0))
+        task.cancel()
+        await asyncio.wait([task])
+        crew._end(task)
+        crew.check()
+
     async def test_room_and_change(self) -> None:
         gate = asyncio.Event()
         crew = Crew(2, lambda: pytest.fail("failed"))

@@ -536,12 +536,11 @@ class TestLife:
         wired = Wired(log.register)
         await wired.run(event("a", 1))
         wired.dispatcher.feed([event("a", 2)])
-        if wired.dispatcher.busy:
-            wired.dispatcher.cancel()
-            await until(lambda: wired.finished)
-            assert log == ["connected", ("a", 1), "disconnected"]
-            assert wired.transport.aborted and not wired.dispatcher.busy
-        wired.dispatcher.cancel()  # nothing runs
+        handled = [("a", 2)] if not wired.dispatcher.busy else []
+        wired.dispatcher.cancel()
+        await wired.end()
+        assert log == ["connected", ("a", 1), *handled, "disconnected"]
+        assert wired.finished == 1 and not wired.dispatcher.busy
 
     async def test_cancelled_in_the_last_handler(self) -> None:
         log = Log()
@@ -582,10 +581,7 @@ class TestWhatIsNoException:
         wired.dispatcher.feed([event("a", 1), event("a", 2)])
         if where == "disconnected":
             wired.dispatcher.end()
-        task = wired.dispatcher.task
-        if task is not None:
-            with pytest.raises(Fatal):
-                await task
+        await wired.settle()
         assert [entry[1] for entry in log if entry[0] == "error"] == ["Fatal"]
         assert wired.transport.aborted and wired.finished == 1 and not wired.dispatcher.busy
         assert (("a", 2) in log) is (where == "disconnected")
@@ -599,6 +595,25 @@ class TestWhatIsNoException:
         await wired.settle()
         assert "the handler of 'a' failed" in caplog.text and "oh no" in caplog.text
         assert wired.transport.aborted and wired.finished == 1
+
+
+class TestWhatEndsTheProcess:
+    @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, GeneratorExit])
+    async def test_no_handler_is_called_any_more(self, error: type[BaseException]) -> None:
+        log = Log("a")
+
+        def leave(ctx: EventContext) -> None:
+            raise error
+
+        log.register.on_event("leave", leave)
+        wired = Wired(log.register)
+        wired.dispatcher.hold(event("leave"))
+        wired.dispatcher.hold(event("a", 1))
+        with pytest.raises(error):
+            wired.dispatcher.run().send(None)
+        assert log == ["connected"] and wired.finished == 0
+        assert wired.transport.aborted is (error is not GeneratorExit)
+        assert not wired.dispatcher.busy
 
 
 class Gates:
@@ -725,10 +740,7 @@ class TestConcurrency:
         gates = Gates(2)
         gates.register.on_event("fatal", fatal)
         gates.wired.dispatcher.feed([event("wait", 1), event("fatal"), event("wait", 2)])
-        task = gates.wired.dispatcher.task
-        assert task is not None
-        with pytest.raises(Fatal):
-            await within(task)
+        await within(gates.wired.settle())
         assert gates.log == ["connected", "1>", "Fatal", "disconnected"]
         assert gates.wired.transport.aborted and gates.wired.finished == 1
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import within
+from tests.support import PATIENCE, within
 from zaptools import ConnectError, ZapClient
 
 ROOT = Path(__file__).parents[1]
@@ -82,7 +82,7 @@ def test_a_program(program: str, output: str, tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(ROOT)},  # the testbed is not installed
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE,
         check=False,
     )
     assert (done.stdout, done.stderr) == (output, "")
@@ -97,7 +97,7 @@ async def test_a_server(program: str, tmp_path: Path) -> None:
         sys.executable, "program.py", cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     try:
-        client = await within(connected(f"ws://127.0.0.1:{port}/ws", process), 20)
+        client = await within(connected(f"ws://127.0.0.1:{port}/ws", process))
         await client.send("greet", "Ada")
         async for event in client.event_stream():
             assert (event.event_name, event.payload) == ("greeting", "Hello, Ada!")
@@ -105,4 +105,4 @@ async def test_a_server(program: str, tmp_path: Path) -> None:
         await client.close()
     finally:
         process.terminate()
-        await within(process.communicate(), 20)
+        await within(process.communicate())

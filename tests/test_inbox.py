@@ -164,6 +164,8 @@ def test_frames(side: str, limit: int | None, data: st.DataObject, cuts: list[in
 @example(stream=b"\x81\x05" + b"\0" * 20, cuts=[])  # a length masked the wrong way
 @example(stream=b"\x81\xff\xff\xff\xff\xff\xff\xff\xff\xff\x00\x00\x00\x00", cuts=[])
 @example(stream=b"\x81\x7f\x80\x00\x00\x00\x00\x00\x00\x00", cuts=[])
+@example(stream=b"\x81\xfe\x01", cuts=[])  # cut within the length
+@example(stream=b"\x81\x7e\x01", cuts=[])
 def test_any_bytes(side: str, stream: bytes, cuts: list[int]) -> None:
     differ(side, stream, cuts)
 

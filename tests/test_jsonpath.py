@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import datetime
+import json
 import math
 from collections import OrderedDict
 from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from zaptools import _jsonpath
-from zaptools._jsonpath import depth, find_in_text, find_in_value, has_nonfinite, to_plain
+from zaptools._jsonpath import (
+    depth,
+    find_in_text,
+    find_in_value,
+    has_nonfinite,
+    is_simple,
+    is_within,
+    looks_flat,
+    to_plain,
+)
 
 
 @pytest.mark.parametrize(
@@ -50,6 +64,54 @@ def test_depth() -> None:
     assert problem is not None and problem.reason == "nesting"
 
 
+nestings = st.recursive(
+    st.sampled_from([None, 1, 1.5, "[{", datetime.date.min]),
+    lambda inner: (
+        st.lists(inner, max_size=20)
+        | st.tuples(inner)
+        | st.dictionaries(st.sampled_from(["a", "]", 1]), inner)
+    ),
+    max_leaves=40,
+)
+
+
+@settings(max_examples=300)
+@given(nestings, nestings, st.integers(1, 8))
+def test_within(value: Any, beside: Any, limit: int) -> None:
+    brackets = sum(map(msgspec.json.encode([value, beside]).count, (b"[", b"{")))
+    deep = depth([value])
+    assert not is_within([value], limit, brackets) or deep <= limit
+    assert is_within([json.loads(msgspec.json.encode(value))], limit, brackets) == (deep <= limit)
+
+
+def test_within_values_that_are_not_jsons_own() -> None:
+    for value in ([datetime.date.min], [[datetime.date.min] * 40]):
+        brackets = msgspec.json.encode(value).count(b"[")
+        assert is_within(value, depth(value) + 1, brackets)
+        assert not is_within(value, depth(value) + 1, brackets + 1)
+        assert is_within(value, depth(value) + 2, brackets + 1)
+
+
+@given(nestings, st.integers(0, 30))
+def test_simple(value: Any, room: int) -> None:
+    if is_simple([value], room):
+        assert depth(value) <= room + 1
+        assert not has_nonfinite(value)
+
+
+def test_looks_flat() -> None:
+    assert all(map(looks_flat, [None, "[", 1.5, {}, {"a": 1, "b": "[]"}]))
+    assert not any(map(looks_flat, [[], [1], {"a": 1, "b": []}, {"a": {}}]))
+    assert looks_flat({**dict.fromkeys("abcdefgh", 1), "i": []})
+
+
+def test_simple_is_what_is_small_and_without_floats() -> None:
+    assert is_simple([{"a": [1, None, "x", True, {2: []}]}, {}], 8)
+    assert not is_simple([{"a": [1, None, "x", True, {2: []}]}, {}], 6)
+    for value in (1.5, {1.5: 1}, (1,), datetime.date.min, [[[math.nan]]], {"a": {math.inf: 1}}):
+        assert not is_simple([value], 8)
+
+
 def test_value_without_problems() -> None:
     assert find_in_value({"a": [1, 1.5, None, True, "x", {1: {2}}]}, 8) is None
 
@@ -57,6 +119,8 @@ def test_value_without_problems() -> None:
 def test_nonfinite() -> None:
     assert has_nonfinite([{"a": (1, {math.nan})}])
     assert not has_nonfinite([{"a": (1, {2.0})}, object()])
+    assert has_nonfinite([{"a": (1, {2.0})}, {2.0: 1}, {"b": {math.nan: 1}}])
+    assert not has_nonfinite([{"a": (1, {2.0})}, {2.0: 1}, {"b": {1.5: 1}}])
 
 
 def test_to_plain() -> None:

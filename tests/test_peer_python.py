@@ -113,7 +113,8 @@ async def test_describe() -> None:
             role: [api.name for api in peer.apis if api.role == role]
             for role in ("server", "client")
         }
-        assert description["limits"] == {"message_bytes": 1 << 20}
+        declared = {"message_bytes": 1 << 20, "ping_interval_s": 20, "ping_timeout_s": 20}
+        assert description["limits"] == {"server": declared, "client": declared}
         assert {"zaptools", "websockets", "sanic"} <= set(description["libraries"])
         assert (await session.ask("nonesuch")).unsupported is not None
         assert (await session.ask("send", event="x")).error is not None

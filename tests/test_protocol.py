@@ -21,7 +21,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zaptools import protocol
+from zaptools import _jsonpath, protocol
 from zaptools.exceptions import CodecError
 from zaptools.protocol import MAX_DEPTH, EventData, decode_event, encode_event
 
@@ -53,6 +53,21 @@ values = st.recursive(
     scalars, lambda inner: st.lists(inner) | st.dictionaries(text, inner), max_leaves=20
 )
 objects = st.dictionaries(text, values, max_size=3)
+nestings = st.recursive(
+    st.just(1) | st.just("]}[{"),
+    lambda inner: st.lists(inner, max_size=2) | st.builds(lambda v: {"a": v}, inner),
+    max_leaves=6,
+)
+inexact = st.recursive(
+    st.floats() | st.sampled_from([None, "a", "nan", 1, datetime.date.min, decimal.Decimal("nan")]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.tuples(inner, inner)
+        | st.dictionaries(st.sampled_from(["nan", "a", 1, 1.5, math.nan]), inner, max_size=3)
+        | st.builds(MappingProxyType, st.builds(lambda v: {"m": v}, inner))
+    ),
+    max_leaves=8,
+)
 surrogates = st.characters(categories=["Cs"]) | st.sampled_from('{}[]:,"\\ue')
 mutations = st.tuples(
     st.floats(0, 1),
@@ -187,6 +202,10 @@ class TestEncode:
             (lambda v: {"a b": v}, '$.payload["a b"]'),
             (lambda v: (None, {"x": v}), "$.payload[1].x"),
             (lambda v: {v}, "$.payload[0]"),
+            (lambda v: {"long": "x" * 600, "v": v}, "$.payload.v"),
+            (lambda v: {"long": "x" * 600, "v": ({"a": {v}},)}, "$.payload.v[0].a[0]"),
+            (lambda v: [None] * 600 + [1.5, v], "$.payload[601]"),
+            (lambda v: [decimal.Decimal(1)] * 600 + [v], "$.payload[600]"),
         ],
     )
     def test_not_finite(self, bad: float, wrap: Any, where: str) -> None:
@@ -243,6 +262,9 @@ class TestEncode:
             (lambda v: {"n": [1, v]}, ".n[1]"),
             (lambda v: {"a": {"b": ({2: "n"}, v)}}, ".a.b[1]"),
             (lambda v: MappingProxyType({"a": v}), ".a"),
+            (lambda v: {"a": "x" * 600, "b": v}, ".b"),
+            (lambda v: {"a": "n" * 600, "b": [v]}, ".b[0]"),
+            (lambda v: {"a": [1.5] * 600, "b": {2: v}}, '.b["2"]'),
         ],
     )
     def test_keys_that_are_not_finite(self, key: float, wrap: Any, where: str) -> None:
@@ -296,6 +318,42 @@ class TestEncode:
         """A `msgspec.Raw` is the caller's to vouch for; a bad one is no other error than this."""
         with pytest.raises(CodecError):
             encode_event("x", [msgspec.Raw(b"[" * 5000)])
+
+    @pytest.mark.parametrize("levels", [MAX_DEPTH - 1, MAX_DEPTH, MAX_DEPTH + 1])
+    def test_nesting_inside_of_what_msgspec_writes(self, levels: int) -> None:
+        @dataclasses.dataclass
+        class Box:
+            content: Any
+
+        class Names(list[Any]):
+            pass
+
+        for payload in (Box(nested(levels - 3)), [Box(nested(levels - 4)), *[[]] * 300]):
+            if levels <= MAX_DEPTH:
+                assert encode_event("x", payload)
+            else:
+                with pytest.raises(CodecError, match="nesting"):
+                    encode_event("x", payload)
+        few = [Names([Names([])])]
+        assert encode_event("x", [*few, "x" * 600])
+
+    @settings(max_examples=100, deadline=None)  # it writes a lot
+    @given(values | inexact, objects, st.booleans())
+    def test_long_events_are_refused_for_the_same_reasons(
+        self, payload: Any, headers: dict[str, Any], omit: bool
+    ) -> None:
+        """Whatever the length, and as the search for the place of a problem finds it."""
+        for filler in ("", "n" * 600, [1] * 600, [None] * 600):
+            value = {"fill": filler, "payload": payload}
+            event = {"eventName": "x", "payload": value, "headers": headers}
+            problem = _jsonpath.find_in_value(event, MAX_DEPTH)
+            try:
+                encode_event("x", value, headers, omit_empty_headers=omit)
+            except CodecError as error:
+                assert problem is not None
+                assert (error.reason, error.where) == (problem.reason, problem.where)
+            else:
+                assert problem is None
 
     def test_names_and_headers(self) -> None:
         for name in (None, 1, b"x"):
@@ -365,9 +423,9 @@ class TestDecode:
             assert decode_event(data) == EventData("x", payload, headers)
 
     def test_escapes_of_other_characters_are_no_reason_to_doubt(self) -> None:
-        assert protocol._keys_are_distinct('{"a":"\\u003cb\\u003e"}')
-        assert not protocol._keys_are_distinct('{"a":"\\u003a"}')
-        assert not protocol._keys_are_distinct('{"a":"\\u003A"}')
+        assert protocol._read_again('{"a":"\\u003cb\\u003e"}') == {"a": "<b>"}
+        assert protocol._read_again('{"a":"\\u003a"}') is msgspec.UNSET
+        assert protocol._read_again('{"a":"\\u003A"}') is msgspec.UNSET
 
     def test_headers_are_not_shared(self) -> None:
         first, second = (decode_event('{"eventName":"x"}') for _ in range(2))
@@ -452,6 +510,27 @@ class TestDecode:
             assert info.value.where == where
         assert info.value.text[:80] == text[:80]
 
+    @pytest.mark.parametrize(
+        "text",
+        [
+            '{"eventName":"x","eventName":"y"}',
+            '{"eventName":"x","eventName":"y","o":1}',
+            '{"eventName":"x","eventName":"y","headers":{}}',
+            '{"eventName":"x","headers":{"a":1,"a":1}}',
+            '{"eventName":"x","payload":1,"payload":1}',
+            '{"eventName":"x","payload":1,"headers":null,"headers":{}}',
+            '{"eventName":"x","payload":{"a":1,"a":"\\u003a"}}',
+            '{"eventName":"x","payload":[{"a":1,"a":"\\u003A"}]}',
+            '{"eventName":"x","payload":[{"a":1,"a":1}],"headers":{}}',
+            '{"eventName":"x","payload":1,"o":{"a":1,"a":1}}',
+        ],
+    )
+    def test_a_key_that_comes_twice_in_a_long_text(self, text: str) -> None:
+        for long in (text + " " * 600, text.replace('"x"', f'"{"x" * 600}"')):
+            with pytest.raises(CodecError) as info:
+                decode_event(long)
+            assert info.value.reason == "duplicate-key"
+
     def test_bytes_that_are_no_utf8(self) -> None:
         for data in (b'{"eventName":"\xff"}', b'{"eventName":"\xed\xa0\x80"}'):
             with pytest.raises(CodecError) as info:
@@ -465,6 +544,10 @@ class TestDecode:
 
     def test_the_search_for_surrogates_does_not_mind_nesting(self) -> None:
         assert not protocol._has_surrogate("\\ud800", nested(100_000))
+
+    def test_what_cannot_be_written_again_is_read_slowly(self) -> None:
+        event = EventData("x", nested(100_000))
+        assert not protocol._is_sound('{"eventName":"x","payload":[]}', event, MAX_DEPTH)
 
     def test_nesting_is_a_parameter(self) -> None:
         text = '{"eventName":"x","payload":[[{"a":[]}]],"headers":{}}'
@@ -549,11 +632,95 @@ class TestDecode:
         decode_or_refuse("".join(parts))
         decode_or_refuse('{"eventName":"x","payload":' + "".join(parts) + "}")
 
-    @given(values, objects)
-    def test_both_ways_agree(self, payload: Any, headers: dict[str, Any]) -> None:
+    @settings(max_examples=200, deadline=None)  # it reads a lot
+    @given(
+        payload=values | nestings,
+        headers=st.dictionaries(text, nestings, max_size=2),
+        form=st.sampled_from(["own", "spaces", "ascii", "reversed", "extra", "no headers"]),
+        changes=st.lists(mutations, max_size=2),
+        max_depth=st.integers(1, 8) | st.just(MAX_DEPTH),
+    )
+    def test_both_ways_agree(
+        self,
+        payload: Any,
+        headers: dict[str, Any],
+        form: str,
+        changes: list[tuple[float, int, str]],
+        max_depth: int,
+    ) -> None:
+        """The definition and the fast way give the same event, or the same error.
+
+        A text is long, and checked as such, when it has twice as many characters as levels may be.
+        """
+        event = EventData("x", payload, headers).to_dict()
+        if form == "extra":
+            event["extra"] = payload
+        elif form == "no headers":
+            del event["headers"]
+        elif form == "reversed":
+            event = dict(reversed(event.items()))
+        separators = (",", ":") if form == "own" else None
+        text = json.dumps(event, ensure_ascii=form == "ascii", separators=separators)
+        for place, removed, added in changes:
+            at = int(place * len(text))
+            text = text[:at] + added + text[at + removed :]
+        assert outcome(decode_event, text, max_depth) == outcome(
+            protocol._decode_slowly, text, max_depth=max_depth
+        )
+
+    @settings(max_examples=200, deadline=None)  # it reads a lot
+    @given(
+        payload=values | nestings,
+        headers=st.dictionaries(text, nestings, max_size=2),
+        twice=st.floats(0, 1),
+        max_depth=st.integers(1, 8),
+    )
+    def test_a_key_that_comes_twice_is_found_in_long_texts(
+        self, payload: Any, headers: dict[str, Any], twice: float, max_depth: int
+    ) -> None:
+        """A part of an object is written once more, wherever that leaves valid JSON."""
         text = encode_event("x", payload, headers).decode()
-        fast = decode_event(text)
-        assert same(fast.to_dict(), protocol._decode_slowly(text, MAX_DEPTH).to_dict())
+        starts = [at for at, mark in enumerate(text) if mark in "{,"]
+        start = starts[int(twice * (len(starts) - 1))] + 1
+        for end in (at for at, mark in enumerate(text) if mark in ",}" and at >= start):
+            again = text[:end] + "," + text[start:end] + text[end:]
+            assert outcome(decode_event, again, max_depth) == outcome(
+                protocol._decode_slowly, again, max_depth=max_depth
+            )
+
+    @pytest.mark.parametrize("pad", ["", "[{]}" * 300, "null:", "\\u003a"])
+    @pytest.mark.parametrize("wide", [0, 400])
+    @pytest.mark.parametrize("levels", [MAX_DEPTH - 1, MAX_DEPTH, MAX_DEPTH + 1])
+    def test_the_limit_of_nesting_in_long_texts(self, levels: int, wide: int, pad: str) -> None:
+        """To the level, however many other brackets there are, in strings and out of them."""
+        pad += "x" * 600
+        for headers in ({}, {"h": pad}):
+            payload = [*([[]] * wide), pad, nested(levels - 3)]
+            event = {"eventName": "x", "payload": payload, "headers": headers}
+            texts = [json.dumps(event), json.dumps(event, separators=(",", ":"))]
+            texts.append(json.dumps({"eventName": "x", "payload": payload}))
+            texts.append(json.dumps({"extra": payload, "eventName": "x", "payload": payload}))
+            for text in texts:
+                if levels <= MAX_DEPTH:
+                    assert decode_event(text).payload == payload
+                else:
+                    with pytest.raises(CodecError, match="nesting"):
+                        decode_event(text)
+            for omit in (False, True):
+                if levels <= MAX_DEPTH:
+                    assert encode_event("x", payload, headers, omit_empty_headers=omit)
+                else:
+                    with pytest.raises(CodecError, match="nesting"):
+                        encode_event("x", payload, headers, omit_empty_headers=omit)
+
+
+def outcome(decode: Any, text: str, max_depth: int) -> Any:
+    """Return what came of decoding, so that it can be compared (1 is not 1.0 here)."""
+    try:
+        event = decode(text, max_depth=max_depth)
+    except CodecError as error:
+        return error.reason, error.where
+    return repr(event.to_dict())
 
 
 def decode_or_refuse(data: str | bytes) -> None:
@@ -568,7 +735,8 @@ def decode_or_refuse(data: str | bytes) -> None:
 
 def test_sans_io() -> None:
     """The wire's module imports no way to do I/O, directly or through its own imports."""
-    allowed = {"__future__", "collections.abc", "json", "math", "re", "sys", "typing", "msgspec"}
+    allowed = {"__future__", "collections.abc", "itertools", "json", "math", "re", "sys", "typing"}
+    allowed.add("msgspec")
     seen, waiting = set(), ["protocol"]
     while waiting:
         name = waiting.pop()

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import PATIENCE
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
 
@@ -25,7 +27,7 @@ def free_port() -> int:
 
 
 def wait_for(port: int, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline and process.poll() is None:
         try:
             socket.create_connection(("127.0.0.1", port)).close()
@@ -56,12 +58,12 @@ def test_the_programs_print_what_is_said(tmp_path: Path) -> None:
                 cwd=tmp_path,
                 capture_output=True,
                 text=True,
-                timeout=20,
+                timeout=PATIENCE,
                 check=False,
             )
         finally:
             running.terminate()
-        assert running.communicate(timeout=20)[0] == ""
+        assert running.communicate(timeout=PATIENCE)[0] == ""
     assert (done.stdout, done.stderr) == (output, "")
 
 

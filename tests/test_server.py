@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import MS, until, within
+from tests.support import MS, PATIENCE, until, within
 from tests.support.app import App
 from tests.support.raw import http, raw_client
 from tests.support.tcp import FakeTcp
@@ -134,7 +134,7 @@ class TestLife:
 
     async def test_closing_has_one_deadline(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("zaptools.server._GRACE", 10 * MS)
-        app, gate = App(limits=Limits(close_timeout=100 * MS)), asyncio.Event()
+        app, gate = App(limits=Limits(close_timeout=500 * MS)), asyncio.Event()
 
         @app.on_event("stubborn")
         async def stubborn(ctx: EventContext) -> None:
@@ -151,7 +151,7 @@ class TestLife:
             loop = asyncio.get_running_loop()
             began = loop.time()
             await within(app.close())
-            assert loop.time() - began < 190 * MS
+            assert loop.time() - began < 950 * MS  # the time itself is what is tested
             gate.set()
             await until(lambda: not app._shells)
 
@@ -243,7 +243,7 @@ class TestHttp:
     async def test_origins(self) -> None:
         async with App(origins=["https://good.example", None]) as app:
             for origin, expected in ((b"https://good.example", 101), (b"https://bad.example", 403)):
-                async with asyncio.timeout(5000 * MS):
+                async with asyncio.timeout(PATIENCE):
                     reader, writer = await asyncio.open_connection("127.0.0.1", app.port)
                     writer.write(UPGRADE % (b"/", b"Origin: " + origin + b"\r\n"))
                     assert status(await reader.readline()) == expected
@@ -330,6 +330,16 @@ class TestClosing:
             assert app.ends == [CloseInfo(1001, "", "local")]
             assert not app._shells
 
+    async def test_a_peer_that_takes_no_part(self) -> None:
+        """TCP is dropped in the turn of the loop in which the handlers' time is up."""
+        app = App(limits=Limits(close_timeout=20 * MS))
+        await app.start()
+        async with raw_client(app.port):
+            await until(lambda: app.seen and not app.shell._dispatcher.busy)
+            await within(app.close())
+        assert app.log == ["connected", "disconnected"]
+        assert not app._shells
+
     async def test_only_those_are_cancelled_that_do_not_end(self) -> None:
         app = App(limits=Limits(close_timeout=50 * MS))
         await app.start()
@@ -337,7 +347,6 @@ class TestClosing:
             await until(lambda: len(app.seen) == 2 and all(s.task is None for s in app._shells))
             stuck.event("gate")
             await until(lambda: any(shell.task for shell in app._shells))
-            await asyncio.sleep(0)  # before Python 3.12 a task begins a turn later
             closing = asyncio.create_task(app.close())
             assert (await idle.closed()).code == 1001
             idle.drop()

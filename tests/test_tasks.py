@@ -73,6 +73,9 @@ class TestBegin:
             log.append("done")
 
         assert begin(quick()) is None
+        done = asyncio.get_running_loop().create_future()
+        done.set_result(None)
+        assert begin(done) is None
         assert log == ["done"]
 
     async def test_what_fails_at_once(self) -> None:

@@ -230,8 +230,8 @@ class TestPings:
             assert sorted(kinds) == [Opcode.TEXT, Opcode.TEXT, Opcode.PONG]
 
     async def test_sent_and_answered(self) -> None:
-        async with served(ping_interval=10 * MS, ping_timeout=60 * MS) as (app, peer):
-            for _ in range(12):
+        async with served(ping_interval=5 * MS, ping_timeout=200 * MS) as (app, peer):
+            for _ in range(50):
                 await peer.frame(Opcode.PING)
             assert app.ends == [] and len(app.connections) == 1
 
@@ -248,9 +248,9 @@ class TestPings:
             await until(lambda: not app.connections)
 
     async def test_whatever_comes_is_a_sign_of_life(self) -> None:
-        async with served(ping_interval=10 * MS, ping_timeout=40 * MS) as (app, peer):
+        async with served(ping_interval=10 * MS, ping_timeout=200 * MS) as (app, peer):
             peer.answers = False
-            for _ in range(20):
+            for _ in range(25):
                 peer.event("echo")
                 await asyncio.sleep(10 * MS)  # the time itself is what is tested
             assert app.ends == []
@@ -487,6 +487,19 @@ class TestEnding:
             await peer.eof()
             assert await gone(app) == CloseInfo(4001, "", "local")
             assert app.log == ["connected", "disconnected"]
+
+    async def test_no_ping_while_it_closes(self) -> None:
+        """Nor is a peer blamed that answers none: it may have closed already."""
+        async with served(ping_interval=None) as (app, peer):
+            peer.answers = False
+            closing = asyncio.create_task(app.seen[0].close(4001))
+            assert (await peer.closed()).code == 4001
+            app.shell._ping()  # as its timers do
+            app.shell._peer_is_gone()
+            assert not app.shell._tcp.get_write_buffer_size() and not closing.done()
+            peer.drop()
+            await within(closing)
+            assert await gone(app) == CloseInfo(4001, "", "local")
 
     async def test_events_that_cross_a_close(self) -> None:
         """They are dropped, and the closing still waits for the peer's close frame."""

@@ -17,8 +17,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable
+from typing import Any
 
 from ._closing import LOST, CloseInfo
 from ._dispatcher import Dispatcher
@@ -56,6 +58,9 @@ class Carrier(ABC):
         self.connection = connection
         self._ids = book.ids
         self._limits = limits
+        most = sys.maxsize if limits.message_bytes is None else limits.message_bytes
+        self._in_turn = book.concurrency == 1
+        self._short = most // 4  # no character has more than 4 bytes
         self._dispatcher = Dispatcher(
             connection, book, on_idle=_nothing, on_finish=_nothing, on_wait=self._read_ahead
         )
@@ -70,11 +75,16 @@ class Carrier(ABC):
     # What a framework's socket does
 
     @abstractmethod
-    async def _receive(self) -> str | bytes | CloseInfo:
-        """Return the next message, or how the connection ended."""
+    def _receive(self) -> Awaitable[Any]:
+        """Return the next message, or how the connection ended, or what `_read` makes that of."""
+
+    def _read(self, received: Any) -> str | bytes | CloseInfo:
+        """Return the message or end that `_receive` got; by default it is that."""
+        message: str | bytes | CloseInfo = received
+        return message
 
     @abstractmethod
-    async def _write(self, text: str) -> None:
+    def _write(self, text: str) -> Awaitable[None]:
         """Send one text message. Whatever it raises means that the connection has ended."""
 
     @abstractmethod
@@ -108,15 +118,37 @@ class Carrier(ABC):
 
     async def _serve(self) -> None:
         self._task = asyncio.current_task()
-        dispatcher = self._dispatcher
+        dispatcher, connection = self._dispatcher, self.connection
         try:
             await self._handle()  # calls the connected handler
             while not self._over:
                 if self._peek is not None:  # somebody else reads
                     await asyncio.shield(self._peek)
                 else:
-                    await self._take(await self._next())
-                await self._handle()
+                    message = await self._next()
+                    if (
+                        message is not None
+                        and len(message) <= self._short
+                        and connection.closed is None
+                    ):
+                        dispatcher.hold(message)
+                    else:
+                        await self._take(message)
+                if not self._in_turn:
+                    await self._handle()
+                    continue
+                # The same, for 1 µs less of the 12 that an echo takes on uvicorn:
+                self._handling = True
+                self._ahead = 0
+                if dispatcher.waiting:
+                    self._read_ahead()
+                try:
+                    await dispatcher.drain()
+                except BaseException as exc:
+                    await dispatcher.break_off(exc)
+                    raise
+                finally:
+                    self._handling = False
         except BaseException:
             await self._stop_reader()
             self.abort()
@@ -188,7 +220,7 @@ class Carrier(ABC):
         """Return the next message; None when the connection has ended."""
         self._reading = True
         try:
-            message = await self._receive()
+            message = self._read(await self._receive())
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if self._gave_up and task is self._task and task is not None and task.uncancel() == 0:
@@ -207,7 +239,7 @@ class Carrier(ABC):
 
     def _too_big(self, message: str | bytes) -> bool:
         limit = self._limits.message_bytes
-        if limit is None or len(message) * 4 <= limit:  # no character has more than 4 bytes
+        if limit is None or len(message) <= self._short:
             return False
         size = len(message) if isinstance(message, bytes) else len(message.encode(errors="replace"))
         return size > limit

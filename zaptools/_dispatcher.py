@@ -7,6 +7,7 @@ import inspect
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable
+from types import CoroutineType
 from typing import Any
 
 from ._closing import LOST, CloseInfo
@@ -27,8 +28,7 @@ logger.addHandler(logging.NullHandler())
 _TURN = 100
 """Messages handled in a row before other connections get their turn: about 2 ms of echoes."""
 
-_NOT, _RUNNING, _DONE = range(3)
-"""Where the ``disconnected`` handler stands."""
+_NOT, _RUNNING, _DONE = range(3)  # where the ``disconnected`` handler stands
 
 
 class Dispatcher:
@@ -50,7 +50,7 @@ class Dispatcher:
         on_wait: called when somebody begins to wait for an event. Default None.
 
     Attributes:
-        task: the task that runs it; None while there is nothing to do.
+        task: the task that runs it; None while there is nothing to do, and until it begins.
     """
 
     __slots__ = (
@@ -208,28 +208,17 @@ class Dispatcher:
 
     def wake(self) -> None:
         """Run in a task, unless it runs already."""
-        if self._running:
-            if self._crew is not None:
-                self._crew.wake()
-            return
-        self._running = True
-        task = spawn(self.run())
-        if not task.done():
-            self.task = task
+        if not self._running:
+            self._running = True
+            spawn(self.run())  # sets `task`: one cancelled before it began would tell nobody
+        elif self._crew is not None:
+            self._crew.wake()
 
     def cancel(self) -> None:
-        """Cancel the handlers that run."""
+        """Cancel the handlers that run, and drop what waits for them."""
+        self._queue.clear()
         if self.task is not None:
             self.task.cancel()
-            self.task.add_done_callback(self._begin_again)
-
-    def _begin_again(self, task: asyncio.Task[Any]) -> None:
-        """A task cancelled before it began (possible before Python 3.12) has told nobody."""
-        if task is self.task:
-            self._running, self._ended = False, True
-            self._connection._transport.abort()
-            self._queue.clear()
-            self.wake()
 
     def runs(self, task: asyncio.Task[Any] | None) -> bool:
         """Whether `task` is one that a handler of this connection runs in."""
@@ -248,34 +237,36 @@ class Dispatcher:
                 self._greeted = True
                 await self._call_lifecycle("connected")
             if self._crew is None:
-                await self._drain()
+                await self.drain()
             else:
                 await self._drain_with(self._crew, until_room)
             self._on_idle()
             if self._ended:
                 await self._finish()
-        except GeneratorExit:
-            raise
-        except BaseException as exc:  # whatever it is, the end is told and it goes on
-            self._connection._transport.abort()
-            self._queue.clear()
-            if not isinstance(exc, (KeyboardInterrupt, SystemExit)):  # these are in a hurry
-                try:
-                    await self.stop()
-                finally:
-                    await self._finish()
+        except BaseException as exc:
+            await self.break_off(exc)
             raise
         finally:
             self._running = False
             self.task = None
 
+    async def break_off(self, error: BaseException) -> None:
+        """Tell the end because of `error`, whatever it is; it goes on from there."""
+        if isinstance(error, GeneratorExit):
+            return
+        self._connection._transport.abort()
+        self._queue.clear()
+        if not isinstance(error, (KeyboardInterrupt, SystemExit)):  # these are in a hurry
+            try:
+                await self.stop()
+            finally:
+                await self._finish()
+
     def hold(self, message: str | bytes) -> None:
         """Take a message, for `run` to handle."""
         if self._exchange is None:
             self._queue.append(message)
-            return
-        left = self._show(message, self._exchange)
-        if left is not REPLY:
+        elif (left := self._show(message, self._exchange)) is not REPLY:
             self._queue.append(left)
 
     async def finish(self) -> None:
@@ -298,9 +289,9 @@ class Dispatcher:
                 self._connection._leave_groups()
                 self._on_finish()
 
-    async def _drain(self) -> None:
-        queue = self._queue
-        book = self._book
+    async def drain(self) -> None:
+        """Handle all that waits, one after the other: `run` without its beginning and end."""
+        queue, book = self._queue, self._book
         events = book.events
         handled = 0
         while queue:
@@ -324,7 +315,7 @@ class Dispatcher:
                 context = EventContext(event, self._connection)
                 try:
                     result = handler(context)
-                    if result is not None and inspect.isawaitable(result):
+                    if type(result) is CoroutineType or inspect.isawaitable(result):
                         await result
                 except BaseException as exc:  # _report raises again what is no failure
                     await self._report(exc, event)
@@ -334,7 +325,7 @@ class Dispatcher:
                 await self._call(any_event, EventContext(event, self._connection))
 
     async def _drain_with(self, crew: Crew, until_room: bool) -> None:
-        """Do what `_drain` does with several handlers at the same time."""
+        """Do what `drain` does with several handlers at the same time."""
         handled = 0
         while True:
             while self._queue and crew.has_room:
@@ -342,9 +333,9 @@ class Dispatcher:
                 if handled % _TURN == 0:
                     await asyncio.sleep(0)
                     continue  # a close may have dropped it meanwhile
-                event = await self._take()
-                if event is not None:
+                if (event := await self._take()) is not None:
                     crew.start(self._handle, event)
+                    crew.check()  # from Python 3.12 on it may have ended already
             crew.check()
             if not crew or (until_room and crew.has_room):
                 return
@@ -381,7 +372,7 @@ class Dispatcher:
             result = handler(context)
             if result is not None and inspect.isawaitable(result):
                 await result
-        except BaseException as exc:  # as in _drain
+        except BaseException as exc:  # as in drain
             await self._report(exc, context.event_data)
 
     async def _report(self, error: BaseException, source: EventData | None) -> None:

@@ -1,6 +1,7 @@
 """Where in a JSON text, or in a value to be written as one, the first problem is.
 
-The codec calls this only after something went wrong, so that an error can say where.
+The codec calls most of this only after something went wrong, so that an error can say where;
+`looks_flat`, `is_simple`, `is_within` and `has_nonfinite` also to find out that nothing did.
 Nothing here recurses: the input may be nested without bound.
 """
 
@@ -10,6 +11,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 import msgspec
@@ -20,7 +22,9 @@ __all__ = [
     "find_in_text",
     "find_in_value",
     "has_nonfinite",
-    "measure",
+    "is_simple",
+    "is_within",
+    "looks_flat",
     "to_plain",
 ]
 
@@ -30,6 +34,10 @@ _INTEGER = re.compile(r"-?[0-9]+\Z")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _CONTAINERS = (dict, list, tuple, set, frozenset)
 _EXACT = (str, int, float, bool, *_CONTAINERS)
+_NESTING = frozenset(_CONTAINERS)
+_SIMPLE = frozenset({str, int, bool, type(None)})
+_KNOWN = _NESTING | _SIMPLE | {float}
+_FINITE_KEYS = frozenset({str, int})
 
 
 class Problem(NamedTuple):
@@ -129,22 +137,106 @@ def _children(value: Any) -> Iterable[Any]:
 
 def depth(value: Any) -> int:
     """Return how deep arrays and objects lie in each other: 0 for a scalar, 1 for ``[]``."""
-    return measure(value)[0]
-
-
-def measure(value: Any) -> tuple[int, int]:
-    """Return how deep arrays and objects lie in each other, and how many there are."""
-    levels = count = 0
+    levels = 0
     level = [value] if isinstance(value, _CONTAINERS) else []
     while level:
         levels += 1
-        count += len(level)
         level = [c for v in level for c in _children(v) if isinstance(c, _CONTAINERS)]
-    return levels, count
+    return levels
+
+
+def is_within(value: Any, limit: int, brackets: int) -> bool:
+    """Tell whether arrays and objects surely lie no deeper than `limit` in each other.
+
+    It is `depth` without looking at most of the value: nothing lies deeper than the levels seen
+    and the opening brackets left, each of which can add one level at most.
+
+    Args:
+        value: a container.
+        limit: levels, at least 1.
+        brackets: how many there are in a JSON text that has all the containers of `value` but
+            one (headers that were left out, for instance), and maybe more.
+
+    Returns:
+        True if `depth` is at most `limit`. False if it is more, or if it may be, because of
+        values that are not JSON's own (dataclasses, for one).
+    """
+    if brackets < limit:
+        return True
+    level: list[Any] = [value]
+    levels = 1
+    strange = False
+    while levels + brackets > limit:
+        below = list(chain.from_iterable([v.values() if type(v) is dict else v for v in level]))
+        kinds = set(map(type, below))
+        strange = strange or not kinds <= _KNOWN
+        if kinds.isdisjoint(_NESTING):
+            return not strange
+        level = below if kinds <= _NESTING else [c for c in below if type(c) in _NESTING]
+        levels += 1
+        brackets -= len(level)
+        if levels > limit:
+            return False
+    return True
+
+
+def looks_flat(value: Any) -> bool:
+    """Tell whether `value` is a scalar, or an object that starts with some."""
+    kind = type(value)
+    if kind is dict:
+        return _NESTING.isdisjoint(map(type, islice(value.values(), 8)))
+    return kind not in _NESTING
+
+
+def is_simple(values: list[Any], room: int) -> bool:
+    """Tell whether `values` have at most `room` parts, all of which are JSON's own.
+
+    Such values are nested at most one deeper than `room`. No part is a float, and no key either.
+    """
+    level = values
+    while level:
+        below: list[Any] = []
+        for item in level:
+            kind = type(item)
+            if kind is dict or kind is list:
+                room -= len(item)
+                if room < 0:
+                    return False
+                if kind is dict:
+                    if not _FINITE_KEYS.issuperset(map(type, item)):
+                        return False
+                    below.extend(item.values())
+                else:
+                    below.extend(item)
+            elif kind not in _SIMPLE:
+                return False
+        level = below
+    return True
 
 
 def has_nonfinite(value: Any) -> bool:
     """Tell whether a NaN or an infinity is anywhere in `value`, its keys included."""
+    level = [value]
+    while level:  # as long as all is JSON's own, which the loop below would find too, later
+        kinds = set(map(type, level))
+        if float in kinds and not all(
+            map(math.isfinite, [item for item in level if type(item) is float])
+        ):
+            return True
+        if not kinds <= _KNOWN:
+            return _has_nonfinite(value)
+        if kinds.isdisjoint(_NESTING):
+            return False
+        dicts = [item for item in level if type(item) is dict]
+        if not _FINITE_KEYS.issuperset(map(type, chain.from_iterable(dicts))):
+            return _has_nonfinite(value)
+        rest = [item for item in level if type(item) in _NESTING and type(item) is not dict]
+        level = list(chain.from_iterable(map(dict.values, dicts)))
+        level.extend(chain.from_iterable(rest))
+    return False
+
+
+def _has_nonfinite(value: Any) -> bool:
     stack = [value]
     while stack:
         item = stack.pop()

@@ -85,18 +85,23 @@ class AsgiCarrier(Carrier):
         self._asgi_receive = receive
         self._asgi_send = send
 
-    async def _receive(self) -> str | bytes | CloseInfo:
-        message = await self._asgi_receive()
-        if message["type"] == "websocket.receive":
-            text: str | None = message.get("text")
+    def _receive(self) -> Awaitable[Message]:
+        return self._asgi_receive()
+
+    def _read(self, received: Message) -> str | bytes | CloseInfo:
+        if received["type"] == "websocket.receive":
+            text: str | None = received.get("text")
             if text is not None:
                 return text
-            data: bytes = message["bytes"]
+            data: bytes = received["bytes"]
             return data
+        return self._ending(received)
+
+    def _ending(self, message: Message) -> CloseInfo:
         return _ending(message)
 
-    async def _write(self, text: str) -> None:
-        await self._asgi_send({"type": "websocket.send", "text": text})
+    def _write(self, text: str) -> Awaitable[None]:
+        return self._asgi_send({"type": "websocket.send", "text": text})
 
     async def _shut(self, code: int, reason: str) -> None:
         await self._asgi_send({"type": "websocket.close", "code": code, "reason": reason})

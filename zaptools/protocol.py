@@ -44,7 +44,11 @@ does not depend on how deep the caller's stack happens to be.
 """
 
 _SHALLOW = 2 * MAX_DEPTH
-"""Longest text that cannot be nested too deep: each level takes two characters, its brackets."""
+"""Longest text that cannot be nested too deep: each level takes two characters, its brackets.
+Also where checks that cost a call begin to pay."""
+
+_FEW = 32
+"""How many parts of a long event are looked at one by one to save a search of all its text."""
 
 _LOCATE_LIMIT = 1 << 16
 """Longest text searched for the path of a problem: the search is pure Python, and a peer
@@ -131,19 +135,26 @@ def encode_event(
         _refuse_value(event_name, payload, headers, exc)
     # NaN and Infinity can only hide where a null stands, or a key that ends like them. One
     # search for both, because a second one takes 100 ns; each "n" that it meets takes 15.
-    if (
+    if len(data) > _SHALLOW:
+        if not _is_allowed(data, [payload, headers]):
+            _refuse_value(event_name, payload, headers, None)
+    elif (
         (payload is not None or headers)
         and _may_be_nonfinite(data, _NAME_AT)
         and (_jsonpath.has_nonfinite(payload) or _jsonpath.has_nonfinite(headers))
     ):
         _refuse_value(event_name, payload, headers, None)
-    if (
-        len(data) > _SHALLOW
-        and data.count(b"[") + data.count(b"{") > MAX_DEPTH
-        and _is_too_deep(data)
-    ):
-        _refuse_value(event_name, payload, headers, None)
     return data
+
+
+def _is_allowed(data: bytes, parts: list[Any]) -> bool:
+    """Tell whether a long event may be sent: `data`, which is `parts` and their names."""
+    if _jsonpath.is_simple(parts, _FEW):
+        return True
+    if _may_be_nonfinite(data, _NAME_AT) and _jsonpath.has_nonfinite(parts):
+        return False
+    brackets = data.count(b"[") + data.count(b"{")
+    return _jsonpath.is_within(parts, MAX_DEPTH, brackets) or not _is_too_deep(data)
 
 
 def decode_event(
@@ -165,6 +176,8 @@ def decode_event(
         event = _decode(text)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return _decode_slowly(text, max_depth)
+    if len(text) > 2 * max_depth:
+        return event if _is_sound(text, event, max_depth) else _decode_slowly(text, max_depth)
     # Every key has a colon: with no more colons than distinct keys, no key came twice. A null
     # payload or empty headers may have been absent, which would hide one.
     payload = event.payload
@@ -179,32 +192,71 @@ def decode_event(
             (colons == keys and (headers or text.endswith(_EMPTY_HEADERS_LAST)))
             or (colons == keys - 1 and not headers)
         )
-    ) and not _keys_are_distinct(text):
+    ) and _read_again(text) is _UNSET:
         return _decode_slowly(text, max_depth)
-    if len(text) > 2 * max_depth:
-        brackets = text.count("[") + text.count("{")
-        if brackets > max_depth:
-            in_payload, seen = _jsonpath.measure(payload)
-            in_headers, more = _jsonpath.measure(headers)
-            # What was not seen is in strings, or in keys that are ignored.
-            if 1 + max(in_payload, in_headers) > max_depth or brackets - seen - more >= max_depth:
-                return _decode_slowly(text, max_depth)
     return event
 
 
-def _keys_are_distinct(text: str) -> bool:
-    """Tell whether no key in `text` comes twice in its object; may err on the side of False.
+def _is_sound(text: str, event: EventData, max_depth: int) -> bool:
+    """Tell whether `event`, read from a long text, is all that the text holds, and no deeper
+    than allowed; may err on the side of False.
 
-    Of two equal keys the decoder keeps one, which loses at least one colon; nothing adds a
-    colon but an escaped one in a string.
+    The colons tell, as above, if there are none but those of the keys of a flat event. Else it
+    is written again: what comes out as it went in has no key twice, none that is ignored, and
+    lost nothing else. Most programs write JSON the same way, and to compare costs next to
+    nothing. If this one does not (spaces, other escapes), the colons of both must be as many.
     """
-    if "\\u003a" in text or "\\u003A" in text:
+    data = text.encode()
+    payload, headers = event.payload, event.headers
+    whole: Any = [payload, headers]  # as deep as the event
+    keys = 3 + len(headers) + (len(payload) if type(payload) is dict else 0)
+    if not _jsonpath.looks_flat(payload) or not _has_all(text, event, keys, data.count(b":")):
+        try:
+            again = _encode(event)
+        except RecursionError:
+            return False
+        if again != data and (
+            _has_escaped_colon(text)
+            or not _has_all(text, event, again.count(b":"), data.count(b":"))
+        ):
+            whole = _read_again(text)
+            if whole is _UNSET:
+                return False
+    if max_depth > _FEW and _jsonpath.is_simple([whole], _FEW):
+        return True
+    return _jsonpath.is_within(whole, max_depth, data.count(b"[") + data.count(b"{"))
+
+
+def _has_all(text: str, event: EventData, keys: int, colons: int) -> bool:
+    """Tell whether an event with so many keys is all that is in a text with so many colons.
+
+    A null payload or empty headers may have been absent, which would hide one.
+    """
+    if event.payload is None:
         return False
+    if event.headers:
+        return colons == keys
+    return colons == keys - 1 or (colons == keys and text.endswith(_EMPTY_HEADERS_LAST))
+
+
+def _has_escaped_colon(text: str) -> bool:
+    return "\\u003" in text and ("\\u003a" in text or "\\u003A" in text)
+
+
+def _read_again(text: str) -> Any:
+    """Return the value of `text`, ignored keys included, if no key comes twice in its object.
+
+    May err on the side of UNSET, which it returns otherwise. Of two equal keys the decoder keeps
+    one, which loses at least one colon; nothing adds a colon but an escaped one in a string.
+    """
+    if _has_escaped_colon(text):
+        return _UNSET
     try:
-        again = _encode(_decode_any(text))
+        value = _decode_any(text)
+        again = _encode(value)
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        return False
-    return again.count(b":") == text.count(":")
+        return _UNSET
+    return value if again.count(b":") == text.count(":") else _UNSET
 
 
 def _from_utf8(data: bytes | bytearray | memoryview | str) -> str:

@@ -188,10 +188,10 @@ class ZapServer(EventRegister):
         await asyncio.shield(self._closing)
 
     def _stop_listening(self) -> None:
-        if self._listener is not None and self._watch is not None:
-            self._listener.close()
-            self._watch.shutdown.leave(self._watch)
-            self._listener = self._watch = None
+        assert self._listener is not None and self._watch is not None
+        self._listener.close()
+        self._watch.shutdown.leave(self._watch)
+        self._listener = self._watch = None
 
     async def _close(self, closer: asyncio.Task[Any] | None) -> None:
         shells = list(self._shells)

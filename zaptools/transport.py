@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
@@ -37,7 +38,7 @@ _LINGER = 1.0
 """Seconds that the peer may take to close TCP once the WebSocket has ended."""
 
 
-class WebSocketTransport(asyncio.Protocol):
+class WebSocketTransport(asyncio.Protocol, ABC):
     """A connection's `Transport`, and the asyncio protocol of its socket.
 
     The two sides derive from it: each does its opening handshake in `_handshake` and calls
@@ -114,9 +115,9 @@ class WebSocketTransport(asyncio.Protocol):
         self._outbox = Outbox(self._tcp, self._protocol, self._limits)
         self._set_timer(self._limits.open_timeout)
 
+    @abstractmethod
     def _handshake(self, events: list[Event], writes: list[bytes]) -> None:
         """Take what came, and what is to be written, while the connection was not open yet."""
-        raise NotImplementedError
 
     def _open(self, connection: WebSocketConnection, dispatcher: Dispatcher) -> None:
         """Begin the connection's life."""
@@ -174,8 +175,8 @@ class WebSocketTransport(asyncio.Protocol):
                     dispatcher.feed(messages)
                 finally:
                     outbox.release()
-                if dispatcher.busy:
-                    self._pause_if_behind(dispatcher, messages)
+                if dispatcher.busy and self._is_behind(dispatcher, messages):
+                    self._set_read_paused(True)
         elif self._info is None and self._is_at_end():
             self._end(messages, protocol.data_to_send())
         else:  # this side has ended, or is closing: messages come too late
@@ -190,11 +191,10 @@ class WebSocketTransport(asyncio.Protocol):
         closing = self.connection is not None and self.connection.closed is not None
         return not closing or protocol.close_rcvd is not None or protocol.parser_exc is not None
 
-    def _pause_if_behind(self, dispatcher: Dispatcher, messages: list[str | bytes]) -> None:
+    def _is_behind(self, dispatcher: Dispatcher, messages: list[str | bytes]) -> bool:
         limits = self._limits
         self._read_since_idle += sum(map(len, messages))
-        if len(dispatcher) > limits.queue_events or self._read_since_idle > limits.queue_bytes:
-            self._set_read_paused(True)
+        return len(dispatcher) > limits.queue_events or self._read_since_idle > limits.queue_bytes
 
     def _set_read_paused(self, paused: bool) -> None:
         if paused == self._read_paused:
@@ -327,8 +327,7 @@ class WebSocketTransport(asyncio.Protocol):
     def _release(self) -> None:
         """Write what was held back, after which TCP may end."""
         held, self._held = self._held, None
-        if held is None or self._info is None:
-            return
+        assert held is not None and self._info is not None
         self._outbox.flush()
         self._mark_closed(self._info)
         self._outbox.write(held)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import deviations
-from ..catalog import Api, Peer, select
+from ..catalog import JUDGES, Api, Peer, select
 from ..prepare import ROOT
 from ..runner import load_catalogue
 from ..scenario import Scenario
@@ -67,7 +67,7 @@ def catalogue(
     whole = load_catalogue()
     chosen = matching(whole, patterns, "--scenario")
     if known:
-        apis = [api for peer in peers.values() for api in peer.apis]
+        apis = [*(api for peer in peers.values() for api in peer.apis), *JUDGES.values()]
         deviations.check(deviations.load(), apis, list(whole))
     return {name: whole[name] for name in chosen}
 
@@ -89,10 +89,15 @@ def matching(
 def chosen_apis(
     arguments: argparse.Namespace, peers: Mapping[str, Peer]
 ) -> tuple[list[Api], list[Api]]:
-    """Return the rows and the columns that ``--server`` and ``--client`` choose."""
-    apis = [api for peer in peers.values() for api in peer.apis]
+    """Return the rows and the columns that ``--server`` and ``--client`` choose.
+
+    The judge's own is neither: who chooses it chooses the scenarios of one side alone.
+    """
+    apis = [*(api for peer in peers.values() for api in peer.apis), *JUDGES.values()]
     older = arguments.versions == "all"
+    servers = select(apis, "server", arguments.server, older=older)
+    clients = select(apis, "client", arguments.client, older=older)
     return (
-        select(apis, "server", arguments.server, older=older),
-        select(apis, "client", arguments.client, older=older),
+        [api for api in servers if api != JUDGES["server"]],
+        [api for api in clients if api != JUDGES["client"]],
     )

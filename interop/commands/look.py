@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from .. import vectors
 from ..catalog import load_peers
+from ..plan import Plan
 from ..results import read
 from . import Commands, catalogue, chosen_apis, selection
 
@@ -50,9 +51,10 @@ def _list(arguments: argparse.Namespace, console: Console) -> int:
     for name, facts in scenarios.items():
         line = f"  {name} ({facts.severity}): {escape(facts.rule)}"
         console.print(line, highlight=False, soft_wrap=True)
-    console.print(
-        f"{len(servers)} servers x {len(clients)} clients x {len(scenarios)} scenarios", style="dim"
-    )
+    plan = Plan("local", tuple(servers), tuple(clients))
+    cells = sum(len(list(plan.pairs(facts.side))) for facts in scenarios.values())
+    counts = f"{len(servers)} servers, {len(clients)} clients, {len(scenarios)} scenarios"
+    console.print(f"{counts}: {cells} cells", style="dim")
     return 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from .. import dart, deviations
-from ..catalog import Api, Peer, load_peers
+from ..catalog import JUDGES, Api, Peer, Role, load_peers
 from ..engines import Address
 from ..engines.compose import CONTROL_PORT
 from ..plan import Plan
@@ -25,6 +25,7 @@ from ..reports.progress import Progress
 from ..reports.terminal import print_report
 from ..results import Results, claimed
 from ..runner import run_plan
+from ..scenario import Scenario
 from . import RESULTS, Commands, Stop, catalogue, chosen_apis, selection
 
 __all__ = ["add"]
@@ -92,13 +93,13 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
         results = Results(
             started=datetime.now(UTC).isoformat(timespec="seconds"),
             engine=arguments.engine,
-            servers=[api.id for api in plan.servers],
-            clients=[api.id for api in plan.clients],
+            servers=_with_judge(plan.servers, plan.clients, "server", scenarios.values()),
+            clients=_with_judge(plan.clients, plan.servers, "client", scenarios.values()),
             not_run=not_run,
             repeat=plan.repeat,
             strict=plan.strict,
         )
-        total = len(list(plan.pairs())) * len(scenarios)
+        total = sum(len(list(plan.pairs(facts.side))) for facts in scenarios.values())
         with Progress(total * plan.repeat, console) as progress, _swept(plan):
             results.cells, results.duration_s, results.broken = run_plan(
                 plan, workers=arguments.workers, progress=progress, verbose=arguments.verbose
@@ -115,6 +116,15 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
         print_durations(results, console)
     console.print(f"results: {escape(str(arguments.results))}", highlight=False, soft_wrap=True)
     return results.exit_status
+
+
+def _with_judge(
+    apis: Sequence[Api], others: Sequence[Api], role: Role, chosen: Iterable[Scenario]
+) -> list[str]:
+    """Return the ids of the rows or columns, the judge among them where it has cells."""
+    sides = {"each", "client" if role == "server" else "server"}
+    judged = others and any(facts.side in sides for facts in chosen)
+    return [api.id for api in (*apis, *([JUDGES[role]] if judged else []))]
 
 
 def _plan(

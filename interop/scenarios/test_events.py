@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from interop.judged import Judged
 from interop.scenario import Clients, scenario
 from interop.session import Client, Server
 
@@ -63,6 +64,41 @@ async def test_reserved(server: Server, client: Client, name: str) -> None:
     errors = [n.data for n in server.session.notifications if n.on == "error"]
     forged = [error for error in errors if "forged" in str(error)]
     assert not forged, "the message fired the error handler"
+
+
+@pytest.mark.parametrize("name", ["connected", "disconnected", "error"])
+@scenario(
+    "events.reserved-to-client",
+    "A server's message named like a lifecycle event fires no lifecycle callback of a client.",
+    side="client",
+)
+async def test_reserved_to_client(judged: Judged, name: str) -> None:
+    connection = await judged.open()
+    connection.send_event(name, {"forged": True})
+    await judged.works(connection)
+    client = judged.client
+    assert client.count("connected") <= 1, "the message fired the connected callback"
+    assert client.count("disconnected") == 0, "the message fired the disconnected callback"
+    assert not {"offline", "error"} & set(client.states), "the message changed the state"
+
+
+NAMES = ["émoji-🙂", "with space", " ", "\u0000", "a" * 10_000, "echo ", "Echo", "__proto__"]
+
+
+@scenario(
+    "events.name-exact",
+    "A name that is almost a handler's is another name: nobody gets the event.",
+    side="each",
+)
+async def test_name_exact(judged: Judged) -> None:
+    connection = await judged.open()
+    for name in NAMES:
+        connection.send_event(name, 1)
+    await judged.works(connection)
+    names = [n.data["name"] for n in judged.role.session.notifications if n.on == "event"]
+    assert [name for name in names if name not in NAMES] == ["echo"]
+    if judged.side == "server":
+        assert names == ["echo"]
 
 
 @scenario("events.empty-name", "An event with an empty name ends nothing.")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
 import pytest
 
-from interop.errors import Violation
+from interop.errors import PeerFailure, Violation
+from interop.judged import Judged
+from interop.rawframes import TEXT
 from interop.scenario import scenario
 from interop.session import Client, Server
 from interop.tap import Tap
@@ -79,31 +82,95 @@ FORMS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-@scenario("form.server", "A server reads every legal form of a message.")
-async def test_form_to_server(server: Server, client: Client, tap: Tap, form: str) -> None:
-    await client.open()
-    # Not echo: what the client makes of a payload that came back is not judged here.
-    tap.inject("server", event_text(**FORMS[form]).replace('"echo"', '"whoami"'))
-    event = await server.event("whoami")
+@scenario("form.server", "A server reads every legal form of a message.", side="server")
+async def test_form_to_server(judged: Judged, form: str) -> None:
+    connection = await judged.open()
+    # Not echo: what it makes of a payload that it sends back is not judged here.
+    connection.send(TEXT, event_text(**{**FORMS[form], "eventName": "whoami"}))
+    event = await judged.server.event("whoami")
     assert event.data.get("payload") == FORMS[form].get("payload")
     assert event.data["headers"] == {}
 
 
 @pytest.mark.parametrize("form", FORMS)
-@scenario("form.client", "A client reads every legal form of a message.")
-async def test_form_to_client(client: Client, tap: Tap, form: str) -> None:
-    await client.open()
-    tap.inject("client", event_text(**FORMS[form]))
-    event = await client.event("echo")
+@scenario("form.client", "A client reads every legal form of a message.", side="client")
+async def test_form_to_client(judged: Judged, form: str) -> None:
+    connection = await judged.open()
+    connection.send(TEXT, event_text(**FORMS[form]))
+    event = await judged.client.event("echo")
     assert event.data.get("payload") == FORMS[form].get("payload")
     assert event.data["headers"] == {}
 
 
-@scenario("form.white-space", "White space around a message's tokens means nothing.")
-async def test_white_space(server: Server, client: Client, tap: Tap) -> None:
-    await client.open()
+@scenario("form.white-space", "White space around a message's tokens means nothing.", side="each")
+async def test_white_space(judged: Judged) -> None:
+    connection = await judged.open()
     text = ' \n{ "eventName" :\t"echo" , "payload" : [ 1 , 2 ] , "headers" : { } } \r\n'
-    tap.inject("server", text)
-    assert (await server.event("echo")).data["payload"] == [1, 2]
-    tap.inject("client", text)
-    assert (await client.event("echo")).data["payload"] == [1, 2]
+    connection.send(TEXT, text)
+    await judged.received("echo", [1, 2])
+
+
+# JSON's many forms of one number or character, which the judge writes as they stand.
+NUMBERS = {
+    "exponents": (["1e2", "1E2", "1e+2", "1.5e3", "25e-1", "1e-7", "1e308", "1e-400"], float),
+    "big-integers": (["9007199254740993", "9223372036854775807", "-9223372036854775808"], int),
+    "bigger-integers": (["9223372036854775808", "18446744073709551616", "1" + "0" * 40], int),
+    "zeros": (["0", "-0"], int),
+    "negative-zero": (["-0.0", "-0e0"], float),
+}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@scenario(
+    "form.number",
+    "Every form of a number is read as the value that it is.",
+    should=["bigger-integers"],
+    side="each",
+)
+async def test_number(judged: Judged, name: str) -> None:
+    connection = await judged.open()
+    texts, kind = NUMBERS[name]
+    for text in texts:
+        connection.send(TEXT, f'{{"eventName":"echo","payload":[{text}],"headers":{{}}}}')
+        (got,) = (await judged.role.event("echo")).data["payload"]
+        expected = json.loads(text)
+        assert isinstance(got, (int, float)), f"{text} was read as {got!r}"
+        assert float(got) == float(expected), f"{text} was read as {got!r}"
+        if kind is int and expected:
+            assert got == expected and isinstance(got, int), f"{text} was read as {got!r}"
+        if name == "negative-zero":
+            assert str(got) == "-0.0", f"{text} was read as {got!r}"
+
+
+ESCAPES = {
+    r'"\u0065\u0301"': "e\u0301",
+    r'"\ud83d\ude42"': "🙂",
+    r'"\/\b\f\n\r\t\"\\"': '/\b\f\n\r\t"\\',
+    r'"\u0000\u001f"': "\0\x1f",
+    '"\x7f\u2028\u2029"': "\x7f\u2028\u2029",
+}
+
+
+@scenario("form.escapes", "Every escape of a character is read as the character.", side="each")
+async def test_escapes(judged: Judged) -> None:
+    connection = await judged.open()
+    for text, value in ESCAPES.items():
+        connection.send(TEXT, f'{{"eventName":"\\u0065cho","payload":{text},"headers":{{}}}}')
+        await judged.received("echo", value)
+
+
+@scenario(
+    "form.own-lone-surrogate",
+    "A lone surrogate that an application sends is an error to it, and never on the wire.",
+    severity="should",
+    side="each",
+    escapes=True,
+)
+async def test_own_lone_surrogate(judged: Judged) -> None:
+    connection = await judged.open()
+    with contextlib.suppress(PeerFailure):
+        if judged.side == "server":
+            await judged.server.push(judged.conn, "echo", "\ud800")
+        else:
+            await judged.client.send("echo", "\ud800")
+        await connection.next(TEXT)  # whatever it wrote, `check_evidence` judges it

@@ -7,9 +7,10 @@ import asyncio
 import pytest
 
 from interop.errors import Violation
-from interop.scenario import Clients, scenario
-from interop.session import Client, Server
-from interop.tap import Tap
+from interop.judged import Judged
+from interop.raw import RawConnection
+from interop.rawframes import BINARY, TEXT
+from interop.scenario import scenario
 
 MALFORMED: dict[str, str | bytes] = {
     "not-json": "{not json",
@@ -22,6 +23,9 @@ MALFORMED: dict[str, str | bytes] = {
     "name-null": '{"eventName":null,"payload":1,"headers":{}}',
     "headers-array": '{"eventName":"echo","payload":1,"headers":[]}',
     "headers-string": '{"eventName":"echo","payload":1,"headers":"x"}',
+    "headers-number": '{"eventName":"echo","payload":1,"headers":1}',
+    "number": "5",
+    "two-objects": '{"eventName":"echo"}{"eventName":"echo"}',
     "binary": b'{"eventName":"echo","payload":1,"headers":{}}',
     "nan": '{"eventName":"echo","payload":NaN,"headers":{}}',
     "infinity": '{"eventName":"echo","payload":1e400,"headers":{}}',
@@ -42,92 +46,129 @@ CLASSES = ["not-json", "array", "name-number", "headers-array", "binary"]
 @scenario(
     "malformed.others",
     "A malformed message is no event to any handler, and other connections go on.",
+    side="server",
     escapes=True,
     faults=["server"],
     should=LENIENT,
 )
-async def test_others(server: Server, clients: Clients, tap: Tap, name: str) -> None:
-    bystander, sender = await clients(), await clients()
-    await bystander.open()
-    await sender.open()
-    tap.inject("server", MALFORMED[name])
-    await bystander.check_usable()
-    await server.settle()
-    assert server.count("disconnected", conn=bystander.conn) == 0
-    assert server.count("event", conn=sender.conn) == 0, "a handler got the malformed message"
+async def test_others(judged: Judged, name: str) -> None:
+    bystander = await judged.open()
+    bystanders = judged.conn
+    sender = await judged.open()
+    write(sender, MALFORMED[name])
+    await judged.works(bystander)
+    await judged.role.settle()
+    assert judged.server.count("disconnected", conn=bystanders) == 0
+    events = judged.server.count("event", conn=judged.conn)
+    assert events == 0, "a handler got the malformed message"
 
 
 @pytest.mark.parametrize("name", MALFORMED)
 @scenario(
     "malformed.sender",
     "A malformed message leaves its connection usable, or ends it with a close frame.",
+    side="server",
     escapes=True,
     should=["lone-surrogate"],
 )
-async def test_sender(client: Client, tap: Tap, name: str) -> None:
-    await client.open()
-    tap.inject("server", MALFORMED[name])
-    await usable_or_closed(client, tap, "server")
+async def test_sender(judged: Judged, name: str) -> None:
+    await usable_or_closed(judged, MALFORMED[name])
 
 
 @scenario(
     "malformed.reported",
     "Every malformed message reaches the server's error callback.",
     severity="should",
+    side="server",
     escapes=True,
 )
-async def test_reported(server: Server, client: Client, tap: Tap) -> None:
-    await client.open()
+async def test_reported(judged: Judged) -> None:
+    connection = await judged.open()
     for name in CLASSES:
-        tap.inject("server", MALFORMED[name])
-        await server.wait("error", what=f"error callback for the class {name}")
+        write(connection, MALFORMED[name])
+        await judged.server.wait("error", what=f"error callback for the class {name}")
 
 
 @pytest.mark.parametrize("name", MALFORMED)
 @scenario(
     "malformed.to-client",
     "A malformed message leaves a client's connection usable, or ends it with a close frame.",
+    side="client",
     escapes=True,
 )
-async def test_to_client(client: Client, tap: Tap, name: str) -> None:
-    await client.open()
-    tap.inject("client", MALFORMED[name])
-    await usable_or_closed(client, tap, "client")
+async def test_to_client(judged: Judged, name: str) -> None:
+    await usable_or_closed(judged, MALFORMED[name])
 
 
 @pytest.mark.parametrize("name", CLASSES)
 @scenario(
     "malformed.contained",
     "A malformed message makes no exception escape the server's library.",
+    side="server",
 )
-async def test_contained(server: Server, client: Client, tap: Tap, name: str) -> None:
-    await client.open()
-    tap.inject("server", MALFORMED[name])
-    await server.settle()
+async def test_contained(judged: Judged, name: str) -> None:
+    write(await judged.open(), MALFORMED[name])
+    await judged.role.settle()
 
 
 @pytest.mark.parametrize("name", CLASSES)
 @scenario(
     "malformed.contained-in-client",
     "A malformed message makes no exception escape the client's library.",
+    side="client",
 )
-async def test_contained_in_client(client: Client, tap: Tap, name: str) -> None:
-    await client.open()
-    tap.inject("client", MALFORMED[name])
-    await client.settle()
+async def test_contained_in_client(judged: Judged, name: str) -> None:
+    write(await judged.open(), MALFORMED[name])
+    await judged.role.settle()
 
 
-async def usable_or_closed(client: Client, tap: Tap, judged: str) -> None:
-    """Check that an echo still comes back, or that the `judged` side wrote a close frame."""
-    usable = asyncio.ensure_future(client.check_usable())
-    closed = asyncio.ensure_future(tap.wait(author=judged, kind="close", within=client.patience))
+@scenario(
+    "malformed.duplicate-key",
+    "A message that has a key twice is no event: nobody can tell which was meant.",
+    severity="should",
+    side="each",
+    escapes=True,
+)
+async def test_duplicate_key(judged: Judged) -> None:
+    connection = await judged.open()
+    for key, value in (("eventName", '"echo"'), ("payload", "2"), ("headers", "{}")):
+        text = '{"eventName":"echo","payload":1,"headers":{}'
+        write(connection, f'{text},"{key}":{value}}}')
+    await judged.nothing_received()
+
+
+@scenario(
+    "malformed.byte-order-mark",
+    "A byte order mark before a message is ignored, or makes it none; it ends nothing unsaid.",
+    severity="should",
+    side="each",
+    escapes=True,
+)
+async def test_byte_order_mark(judged: Judged) -> None:
+    await usable_or_closed(judged, '\ufeff{"eventName":"nobody","payload":1,"headers":{}}')
+
+
+def write(connection: RawConnection, message: str | bytes) -> None:
+    """Write a message, a binary one where it is bytes."""
+    connection.send(BINARY if isinstance(message, bytes) else TEXT, message)
+
+
+async def usable_or_closed(judged: Judged, message: str | bytes) -> None:
+    """Check that an event still arrives after `message`, or that the other side closed in order."""
+    connection = await judged.open()
+    write(connection, message)
+    works = asyncio.ensure_future(judged.works(connection))
+    closed = asyncio.ensure_future(connection.closing())
     try:
-        await asyncio.wait([usable, closed], return_when=asyncio.FIRST_COMPLETED)
-        if usable.done() and usable.exception() is None:
+        await asyncio.wait([works, closed], return_when=asyncio.FIRST_COMPLETED)
+        if works.done() and works.exception() is None:
             return
-        if await closed is None:
-            raise Violation(f"the connection is not usable and the {judged} wrote no close frame")
+        await closed
+    except Violation:
+        raise Violation(
+            f"the connection is not usable and the {judged.side} wrote no close frame"
+        ) from None
     finally:
-        closed.cancel()
-        usable.cancel()
-        await asyncio.gather(usable, closed, return_exceptions=True)
+        for task in (works, closed):
+            task.cancel()
+        await asyncio.gather(works, closed, return_exceptions=True)

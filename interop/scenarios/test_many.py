@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from typing import Any
 
 import pytest
 
+from interop.errors import Unsupported
+from interop.judge import asked_of
+from interop.judged import Judged
+from interop.raw import RawConnection
+from interop.rawframes import TEXT
 from interop.scenario import Clients, scenario
 from interop.session import Client, Server
+from interop.tap import Tap
 
 
 async def two(clients: Clients, *events: str) -> tuple[Client, Client]:
@@ -66,6 +74,91 @@ async def test_ten(clients: Clients) -> None:
         assert client.count("event") == 1, f"client {i} got another's answer"
 
 
+@scenario("many.one-is-cut", "When one client's connection is cut, the others notice nothing.")
+async def test_one_is_cut(server: Server, clients: Clients, tap: Tap) -> None:
+    first, second = await two(clients)
+    tap.cut(0)
+    await server.disconnected(first.conn)
+    await second.check_usable()
+    await server.settle()
+    assert server.count("disconnected", conn=second.conn) == 0
+
+
+FIFTY = 50
+
+
+@scenario(
+    "many.fifty",
+    "50 connections at once each have an id of their own and get their own answers.",
+    side="server",
+)
+async def test_fifty(judged: Judged) -> None:
+    judged.patient()
+    fifty = [await judged.open() for _ in range(FIFTY)]
+    for number, connection in enumerate(fifty):
+        connection.send_event("whoami", {})
+        connection.send_event("echo", number)
+    ids = []
+    for number, connection in enumerate(fifty):
+        ids.append((await connection.next_event("whoami"))["payload"]["id"])
+        assert (await connection.next_event("echo"))["payload"] == number
+    assert len(set(ids)) == FIFTY, f"{FIFTY} connections have {len(set(ids))} ids"
+
+
+@scenario(
+    "many.fifty-leave",
+    "Of 50 connections 49 end in every way; each is told of once, and the last works.",
+    side="server",
+)
+async def test_fifty_leave(judged: Judged) -> None:
+    judged.patient()
+    fifty = [await judged.open() for _ in range(FIFTY)]
+    for number, connection in enumerate(fifty[:-1]):
+        if number % 3 == 0:
+            connection.send_close(1000)
+        elif number % 3 == 1:
+            connection.abort(reset=True)
+        else:
+            connection.end_tcp()
+    for number in range(FIFTY - 1):
+        await judged.server.disconnected(str(number + 1))
+    await judged.works(fifty[-1])
+    await judged.role.settle()
+    assert judged.server.count("disconnected") == FIFTY - 1
+
+
+@scenario(
+    "rooms.of-fifty",
+    "Of 50 connections, the members of each of two rooms get what is sent to it, and they alone.",
+    side="server",
+)
+async def test_rooms_of_fifty(judged: Judged) -> None:
+    judged.patient()
+    fifty = [await judged.open() for _ in range(FIFTY)]
+    rooms = {number: [r for r in (2, 3) if number % r == 0] for number in range(FIFTY)}
+    for number, connection in enumerate(fifty):
+        for room in rooms[number]:
+            judged.server.session.asked |= asked_of("join", {})
+            connection.send_event("join", {"room": f"room {room}"})
+            await joined_raw(judged, connection)
+    for room in (2, 3):
+        say = {"room": f"room {room}", "event": "said", "payload": room, "exclude-self": False}
+        fifty[0].send_event("to-room", say)
+    for number, connection in enumerate(fifty):
+        connection.send_event("echo", "done")
+        heard: list[Any] = []
+        while (message := json.loads((await connection.next(TEXT)).payload))["payload"] != "done":
+            heard.append(message["payload"])
+        assert heard == rooms[number], f"connection {number} got {heard}, not {rooms[number]}"
+
+
+async def joined_raw(judged: Judged, connection: RawConnection) -> None:
+    """Wait for the app's answer; its own word "unsupported" makes the cell so."""
+    message = json.loads((await connection.next(TEXT)).payload)
+    if message["eventName"] == "unsupported":
+        raise Unsupported(f"{judged.server.session.who}: {message['payload']['why']}")
+
+
 @scenario("rooms.members", "An event sent to a room reaches its members, and them alone.")
 async def test_room(server: Server, clients: Clients) -> None:
     member, other = await two(clients, "joined", "left", "said", "unsupported")
@@ -85,8 +178,6 @@ async def test_room(server: Server, clients: Clients) -> None:
 
 async def joined(client: Client, name: str) -> None:
     """Wait for the app's answer; its own word "unsupported" makes the cell so."""
-    from interop.errors import Unsupported
-
     answer = await client.wait(
         "event", lambda n: n.data["name"] in (name, "unsupported"), what=name
     )

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
+from types import SimpleNamespace
 from typing import Any
 
-from aiohttp import web
+from aiohttp import WebSocketError, WSMessage, WSMsgType, web
 
+from tests.support import within
 from tests.support.contract import ConnectorContract, Log
 from tests.support.hosts import aiohttp_server
 from tests.support.raw import http
-from zaptools import EventRegister
+from zaptools import CloseInfo, EventRegister
 from zaptools.connectors import AioHttpConnector
+from zaptools.connectors.aiohttp import _AioHttpCarrier
 
 
 class TestAioHttp(ConnectorContract):
@@ -38,6 +41,23 @@ class TestAioHttp(ConnectorContract):
             )
         assert answer.startswith(b"HTTP/1.1 400")
         assert not register.log
+
+
+async def test_a_fault_that_was_found_before_anybody_received() -> None:
+    class Socket:
+        ws_protocol = None
+
+        async def receive(self) -> WSMessage:
+            return WSMessage(WSMsgType.ERROR, WebSocketError(1002, "no such frame"), None)
+
+        async def close(self, *, code: int, message: bytes) -> None: ...
+
+    request: Any = SimpleNamespace(transport=None, path="/ws", query_string="", raw_headers=())
+    socket: Any = Socket()
+    register = Log()
+    await within(_AioHttpCarrier(AioHttpConnector(register, request), socket).run())
+    assert register.ends == [CloseInfo(1002, "no such frame", "local")]
+    assert register.connection.handshake.client is None
 
 
 class TestCancellation(TestAioHttp):

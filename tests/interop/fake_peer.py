@@ -28,7 +28,7 @@ DESCRIBE = {
     "runtime": "0",
     "libraries": {},
     "apis": {"server": ["Fake"], "client": ["Fake"]},
-    "limits": {"message_bytes": None},
+    "limits": {"server": {"message_bytes": None}, "client": {"message_bytes": None}},
 }
 
 

@@ -91,8 +91,11 @@ class Wired:
         await self.settle()
 
     async def settle(self) -> None:
-        while self.dispatcher.task is not None:
-            await asyncio.wait([self.dispatcher.task])
+        while self.dispatcher.busy:
+            if self.dispatcher.task is None:  # before Python 3.12 a task begins a turn later
+                await asyncio.sleep(0)
+            else:
+                await asyncio.wait([self.dispatcher.task])
 
 
 def event(name: str, payload: Any = None, **more: Any) -> str:

@@ -80,7 +80,8 @@ class AioHttpConnector:
             heartbeat=limits.ping_interval,
             protocols=self._subprotocols,
             compress=self._compress,
-            max_msg_size=limits.message_bytes or 0,
+            # aiohttp 3.14 refuses a message that is as long as this.
+            max_msg_size=limits.message_bytes + 1 if limits.message_bytes else 0,
         )
         await socket.prepare(self.request)
         carrier = _AioHttpCarrier(self, socket)

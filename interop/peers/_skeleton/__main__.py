@@ -34,6 +34,7 @@ class Session:
         """Call it when the library calls back: `notify({"on": "state", "state": "online"})`."""
 
     async def op_describe(self) -> Message:
+        limits = ("message_bytes", "ping_interval_s", "ping_timeout_s")
         return {
             "contract": 1,
             "peer": "_skeleton",
@@ -41,7 +42,7 @@ class Session:
             "runtime": platform.python_version(),
             "libraries": {},
             "apis": {"server": [], "client": ["Client"]},
-            "limits": {"message_bytes": None},
+            "limits": {"client": dict.fromkeys(limits)},
         }
 
     async def op_open(self, *, api: str, url: str, events: list[str], **more: Any) -> Message:

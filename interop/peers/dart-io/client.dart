@@ -10,11 +10,14 @@ enum ClientState { connecting, online, offline, error }
 
 /// Connects, sends, and calls back; the same object can connect again once it is offline.
 class Client {
-  Client(this.url, {this.protocols, this.headers});
+  Client(this.url, {this.protocols, this.headers, this.pingInterval});
 
   final Uri url;
   final Iterable<String>? protocols;
   final Map<String, dynamic>? headers;
+
+  /// Time between pings, and how long a pong may take; null pings nobody.
+  final Duration? pingInterval;
 
   void Function()? onConnected;
   void Function(int? code, String? reason)? onDisconnected;
@@ -38,7 +41,7 @@ class Client {
       onState?.call(ClientState.error);
       rethrow;
     }
-    _socket = socket;
+    _socket = socket..pingInterval = pingInterval;
     onState?.call(ClientState.online);
     onConnected?.call();
     unawaited(_receive(socket));

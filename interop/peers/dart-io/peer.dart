@@ -7,12 +7,18 @@ import 'server.dart';
 import 'wire.dart';
 
 Future<void> main(List<String> arguments) => runPeer(
-  const Peer('dart-io', servers: {'Server': _IoServer.new}, clients: {'Client': _IoClient.new}),
+  const Peer(
+    'dart-io',
+    servers: {'Server': _IoServer.new},
+    clients: {'Client': _IoClient.new},
+    pings: true,
+  ),
   arguments,
 );
 
 class _IoServer implements ServerRole {
-  _IoServer(this._session, String path) : _server = Server(path: path) {
+  _IoServer(this._session, ServerOptions options)
+    : _server = Server(path: options.path, pingInterval: options.pingInterval) {
     _server
       ..onConnected = _connected
       ..onDisconnected = _disconnected
@@ -101,7 +107,12 @@ class _IoConnection implements AppConnection {
 
 class _IoClient implements ClientRole {
   _IoClient(this._session, ClientOptions options)
-    : _client = Client(options.url, protocols: options.protocols, headers: options.headers) {
+    : _client = Client(
+        options.url,
+        protocols: options.protocols,
+        headers: options.headers,
+        pingInterval: options.pingInterval,
+      ) {
     _client
       ..onConnected = (() => _session.notify({'on': 'connected'}))
       ..onDisconnected = _disconnected

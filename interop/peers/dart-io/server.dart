@@ -16,13 +16,17 @@ class Connection {
   final Server _server;
   final WebSocket _socket;
   final String id = _newId();
+  var _over = false;
 
   /// The close code and reason, once the connection is over.
   int? get closeCode => _socket.closeCode;
   String? get closeReason => _socket.closeReason;
 
-  void send(String event, Object? payload, [Map<String, dynamic>? headers]) =>
-      _socket.add(encode(event, payload, headers));
+  /// Sends an event. Throws when the connection is over, where `dart:io` would drop it unsaid.
+  void send(String event, Object? payload, [Map<String, dynamic>? headers]) {
+    if (_over || _socket.readyState != WebSocket.open) throw StateError('the connection is closed');
+    _socket.add(encode(event, payload, headers));
+  }
 
   /// Starts the closing handshake. Throws for a code that must not be sent.
   ///
@@ -37,9 +41,12 @@ class Connection {
 
 /// Serves one path; handlers of one connection run one after the other.
 class Server {
-  Server({required this.path});
+  Server({required this.path, this.pingInterval});
 
   final String path;
+
+  /// Time between pings, and how long a pong may take; null pings nobody.
+  final Duration? pingInterval;
 
   void Function(Connection connection)? onConnected;
   void Function(Connection connection)? onDisconnected;
@@ -95,6 +102,7 @@ class Server {
     } on WebSocketException {
       return; // The transformer has answered 400.
     }
+    socket.pingInterval = pingInterval;
     await _serve(Connection._(this, socket));
   }
 
@@ -113,6 +121,7 @@ class Server {
     } catch (error) {
       onError?.call(connection, error, null);
     }
+    connection._over = true;
     _connections.remove(connection);
     _rooms.keys.toList().forEach(connection.leave);
     onDisconnected?.call(connection);

@@ -73,8 +73,8 @@ abstract class _LibraryServer implements ServerRole {
 
 /// `ZapServer` with the session's host, a free port and the path of `serve`.
 class ZapServerRole extends _LibraryServer {
-  ZapServerRole(super.session, String path)
-    : _server = ZapServer(address: session.host, port: 0, path: path) {
+  ZapServerRole(super.session, ServerOptions options)
+    : _server = ZapServer(address: session.host, port: 0, path: options.path) {
     _server
       ..onConnected(_connected)
       ..onDisconnected(_disconnected);
@@ -95,7 +95,7 @@ class ZapServerRole extends _LibraryServer {
 
 /// `IOConnector`, one for each request of an `HttpServer`; it answers on any path.
 class IOConnectorRole extends _LibraryServer {
-  IOConnectorRole(super.session, String path) {
+  IOConnectorRole(super.session, ServerOptions _) {
     _register
       ..onConnected(_connected)
       ..onDisconnected(_disconnected);

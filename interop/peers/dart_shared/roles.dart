@@ -38,16 +38,30 @@ abstract interface class ClientRole {
 
 /// How to make a client: the arguments of `open` that are not subscriptions.
 class ClientOptions {
-  const ClientOptions(this.url, {this.protocols, this.headers});
+  const ClientOptions(this.url, {this.protocols, this.headers, this.pingInterval});
 
   final Uri url;
   final List<String>? protocols;
 
   /// Extra headers of the handshake.
   final Map<String, dynamic>? headers;
+
+  /// Time between pings; null where `open` asked for none.
+  final Duration? pingInterval;
 }
 
-typedef MakeServer = ServerRole Function(Session session, String path);
+/// How to make a server: the arguments of `serve` that are not about permessage-deflate, which
+/// `dart:io` agrees to whenever it is offered.
+class ServerOptions {
+  const ServerOptions(this.path, {this.pingInterval});
+
+  final String path;
+
+  /// Time between pings; null where `serve` asked for none.
+  final Duration? pingInterval;
+}
+
+typedef MakeServer = ServerRole Function(Session session, ServerOptions options);
 typedef MakeClient = ClientRole Function(Session session, ClientOptions options);
 
 /// A peer: its name, what it runs on, and a maker for each API it offers.
@@ -57,6 +71,7 @@ class Peer {
     this.packages = const [],
     this.servers = const {},
     this.clients = const {},
+    this.pings = false,
   });
 
   final String name;
@@ -65,4 +80,7 @@ class Peer {
   final List<String> packages;
   final Map<String, MakeServer> servers;
   final Map<String, MakeClient> clients;
+
+  /// Whether its servers and clients can be told to ping.
+  final bool pings;
 }

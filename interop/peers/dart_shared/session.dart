@@ -162,13 +162,20 @@ class Session {
     'runtime': Platform.version.split(' ').first,
     'libraries': await packageVersions(_peer.packages),
     'apis': {'server': _peer.servers.keys.toList(), 'client': _peer.clients.keys.toList()},
-    'limits': {'message_bytes': null},
+    'limits': {
+      for (final role in const ['server', 'client'])
+        role: const {'message_bytes': null, 'ping_interval_s': null, 'ping_timeout_s': null},
+    },
   };
 
   Future<int> _serve(Request request) async {
     if (_server != null) throw const BadRequest('this session has a server already');
     final make = _maker(_peer.servers, request, 'server');
-    final server = _server = make(this, request.optionalText('path') ?? '/ws');
+    for (final key in const ['protocols', 'origins']) {
+      if (request[key] != null) throw Unsupported('the servers of this peer take no $key');
+    }
+    final path = request.optionalText('path') ?? '/ws';
+    final server = _server = make(this, ServerOptions(path, pingInterval: _pingInterval(request)));
     final int port;
     try {
       port = await server.start();
@@ -187,6 +194,7 @@ class Session {
       Uri.parse(request.text('url')),
       protocols: request.texts('protocols'),
       headers: request.object('headers'),
+      pingInterval: _pingInterval(request),
     );
     final client = make(this, options);
     _subscribe(client, request);
@@ -198,6 +206,16 @@ class Session {
     await client.connect();
     _clientConnected = true;
     if (_closed) await client.tearDown();
+  }
+
+  /// What is asked for. `dart:io` waits for a pong as long as for the next ping.
+  Duration? _pingInterval(Request request) {
+    for (final key in const ['message_bytes', 'ping_interval_s', 'ping_timeout_s']) {
+      final pings = _peer.pings && key.startsWith('ping_');
+      if (request[key] != null && !pings) throw Unsupported("'${_peer.name}' sets no $key");
+    }
+    final seconds = request['ping_interval_s'] as num?;
+    return seconds == null ? null : Duration(milliseconds: (seconds * 1000).round());
   }
 
   void _subscribe(ClientRole client, Request request) {

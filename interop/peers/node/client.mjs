@@ -4,6 +4,9 @@ import { WebSocket } from 'ws';
 // A server that does not answer a close frame must not outlast the testbed's patience for a reply.
 const CLOSE_TIMEOUT = 3000;
 
+// What a client takes when it is not told otherwise: 16 MiB.
+export const MESSAGE_BYTES = 1 << 24;
+
 const isObject = (value) => value !== null && typeof value === 'object' && !Array.isArray(value);
 
 function decode(data, isBinary) {
@@ -24,13 +27,19 @@ export class Client {
   names = new Set();
   all = false;
 
-  constructor(url, { protocols = [], headers }, callbacks) {
-    Object.assign(this, { url, protocols, headers, callbacks });
+  constructor(url, { protocols, headers, deflate, messageBytes }, callbacks) {
+    this.options = {
+      headers,
+      closeTimeout: CLOSE_TIMEOUT,
+      maxPayload: messageBytes ?? MESSAGE_BYTES,
+      perMessageDeflate: deflate ?? false,
+    };
+    Object.assign(this, { url, protocols: protocols ?? [], callbacks });
   }
 
   connect() {
     if (this.#socket) throw new Error('the client is connected already');
-    const { callbacks, headers } = this;
+    const { callbacks } = this;
     callbacks.state('connecting');
     return new Promise((resolve, reject) => {
       let open = false;
@@ -41,7 +50,7 @@ export class Client {
       };
       let socket;
       try {
-        socket = new WebSocket(this.url, this.protocols, { headers, closeTimeout: CLOSE_TIMEOUT });
+        socket = new WebSocket(this.url, this.protocols, this.options);
       } catch (error) {
         return fail(error); // an address or a protocol that cannot be
       }

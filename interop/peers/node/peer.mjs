@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import net from 'node:net';
 import { parseArgs } from 'node:util';
 
-import { Client } from './client.mjs';
+import { Client, MESSAGE_BYTES } from './client.mjs';
 
 class Unsupported extends Error {}
 const raise = (error) => { throw error; };
@@ -15,7 +15,7 @@ const description = {
   runtime: process.versions.node,
   libraries: { ws: createRequire(import.meta.url)('ws/package.json').version },
   apis: { server: [], client: ['Client'] },
-  limits: { message_bytes: 100 * 1024 * 1024 }, // what ws takes by default
+  limits: { client: { message_bytes: MESSAGE_BYTES, ping_interval_s: null, ping_timeout_s: null } },
 };
 
 // What one control connection can ask for: it has at most one client.
@@ -31,10 +31,13 @@ function session(write) {
   };
   const operations = {
     describe: () => description,
-    open({ api, url, events = [], all = false, ...options }) {
+    open({ api, url, events = [], all = false, message_bytes: messageBytes, ...options }) {
       if (api !== 'Client') throw new Unsupported(`no client API ${JSON.stringify(api)}`);
       if (client) throw new Error('this session has its client');
-      client = new Client(url, options, callbacks);
+      for (const key of ['ping_interval_s', 'ping_timeout_s']) {
+        if (options[key] != null) throw new Unsupported(`this client sends no pings: no ${key}`);
+      }
+      client = new Client(url, { ...options, messageBytes }, callbacks);
       operations.subscribe({ events, all });
       return client.connect();
     },

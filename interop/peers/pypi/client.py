@@ -35,12 +35,14 @@ class ClientRole(PeerSession):
         all: bool = False,
         protocols: Sequence[str] | None = None,
         headers: Mapping[str, str] | None = None,
+        deflate: bool = False,  # websockets offers it, asked or not
+        **limits: Any,
     ) -> None:
         if api != "ZapClient":
             raise Failure(f"no client API {api!r}")
         if self._client is not None:
             raise Failure("this session has its client")
-        if protocols is not None or headers is not None:
+        if protocols is not None or headers is not None or limits:
             raise Unsupported("ZapClient.connect() takes the URL alone")
         self._client = ZapClient()
         self._client._connection_state_queue = asyncio.Queue()

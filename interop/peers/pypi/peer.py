@@ -34,8 +34,11 @@ class Session(ServerRole, ClientRole):
             "pypi",
             {name: version(name) for name in names},
             apis={"server": ["FastApiConnector"], "client": ["ZapClient"]},
-            # What websockets' client takes; uvicorn takes 16 MiB.
-            limits={"message_bytes": 1 << 20},
+            # What uvicorn and websockets' client do by themselves.
+            limits={
+                "server": {"message_bytes": 1 << 24, "ping_interval_s": 20, "ping_timeout_s": 20},
+                "client": {"message_bytes": 1 << 20, "ping_interval_s": 20, "ping_timeout_s": 20},
+            },
         )
 
 

@@ -17,6 +17,11 @@ from interop.peers._control import Failure, PeerSession, Unsupported
 from zaptools import EventContext, EventRegister
 from zaptools.connectors import FastApiConnector
 
+_UVICORN = {
+    "message_bytes": "ws_max_size",
+    "ping_interval_s": "ws_ping_interval",
+    "ping_timeout_s": "ws_ping_timeout",
+}
 _NO_CODE = "WebSocketConnection.close() takes neither code nor reason"
 
 
@@ -66,7 +71,17 @@ class ServerRole(PeerSession):
         self._connections: dict[str, WebSocketConnection] = {}
         self._rooms = SessionRooms() if HAS_ROOMS else None
 
-    async def op_serve(self, api: str, path: str = "/ws") -> dict[str, Any]:
+    async def op_serve(
+        self,
+        api: str,
+        path: str = "/ws",
+        protocols: Any = None,
+        origins: Any = None,
+        deflate: bool = False,  # uvicorn does, asked or not
+        **limits: Any,
+    ) -> dict[str, Any]:
+        if protocols is not None or origins is not None:
+            raise Unsupported("FastApiConnector accepts with no subprotocol, from any origin")
         if api != "FastApiConnector":
             raise Failure(f"no server API {api!r}")
         if self._server is not None:
@@ -88,7 +103,13 @@ class ServerRole(PeerSession):
                 raise
 
         listener = socket.create_server((self.host, 0))
-        config = uvicorn.Config(app, lifespan="off", log_level="info", timeout_graceful_shutdown=5)
+        config = uvicorn.Config(
+            app,
+            lifespan="off",
+            log_level="info",
+            timeout_graceful_shutdown=5,
+            **{_UVICORN[name]: value for name, value in limits.items()},
+        )
         self._server = _Uvicorn(config)
         self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
         while not self._server.started:

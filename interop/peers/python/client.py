@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from interop.peers._control import Failure, PeerSession, Unsupported
+from interop.peers.python.hosts import limits_of
 from zaptools import EventData, Stream, ZapClient, ZapClientState, ZapConsumer, ZapSubscriber
 
 __all__ = ["ClientRole"]
@@ -17,7 +18,8 @@ class ClientApi(Protocol):
 
     client: ZapConsumer | ZapSubscriber | ZapClient
 
-    def __init__(self, session: PeerSession, url: str) -> None: ...
+    def __init__(self, session: PeerSession, url: str, **options: Any) -> None:
+        """Make the client; `options` are those of the library's class."""
 
     async def connect(self, *offer: Any) -> None:
         """Connect, with these protocols and headers."""
@@ -32,10 +34,10 @@ class ClientApi(Protocol):
 class ConsumerApi:
     """`ZapConsumer`: callbacks."""
 
-    def __init__(self, session: PeerSession, url: str) -> None:
+    def __init__(self, session: PeerSession, url: str, **options: Any) -> None:
         self._session = session
         self.client: ZapConsumer | ZapSubscriber | ZapClient
-        self.client = client = ZapConsumer(url)
+        self.client = client = ZapConsumer(url, **options)
         client.on_connection_state_changed(self._on_state)
         client.on_connected(lambda _: session.notify("connected"))
         client.on_disconnected(self._on_disconnected)
@@ -66,12 +68,12 @@ class ConsumerApi:
 class SubscriberApi:
     """`ZapSubscriber`: streams, each read by a task."""
 
-    def __init__(self, session: PeerSession, url: str) -> None:
+    def __init__(self, session: PeerSession, url: str, **options: Any) -> None:
         self._session = session
         self._tasks: list[asyncio.Task[None]] = []
         self._events_open = 0
         self.client: ZapConsumer | ZapSubscriber | ZapClient
-        self.client = self._subscriber = ZapSubscriber(url)
+        self.client = self._subscriber = ZapSubscriber(url, **options)
         self._read(self._states(self._subscriber.connection_state))
 
     async def connect(self, *offer: Any) -> None:
@@ -106,12 +108,12 @@ class SubscriberApi:
 class ZapClientApi:
     """`ZapClient`: one stream of all events a connection, one of all states."""
 
-    def __init__(self, session: PeerSession, url: str) -> None:
+    def __init__(self, session: PeerSession, url: str, **options: Any) -> None:
         self._session = session
         self._url = url
         self._tasks: list[asyncio.Task[None]] = []
         self.client: ZapConsumer | ZapSubscriber | ZapClient
-        self.client = self._client = ZapClient()
+        self.client = self._client = ZapClient(**options)
         self._read(self._states())
 
     async def connect(self, *offer: Any) -> None:
@@ -155,12 +157,16 @@ class ClientRole(PeerSession):
         all: bool = False,
         protocols: Sequence[str] | None = None,
         headers: Mapping[str, str] | None = None,
+        deflate: bool = False,
+        **limits: Any,
     ) -> None:
         if api not in self.APIS:
             raise Failure(f"no client API {api!r}")
         if self._api is not None:
             raise Failure("this session has its client")
-        self._api = self.APIS[api](self, url)
+        self._api = self.APIS[api](
+            self, url, limits=limits_of(limits), compression="deflate" if deflate else None
+        )
         self._api.register(events, all)
         await self._api.connect(protocols, headers)
 

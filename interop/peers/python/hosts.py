@@ -5,20 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
 
 import uvicorn
 from aiohttp import web
 from fastapi import FastAPI, WebSocket
 from sanic import Request, Sanic, Websocket
 
-from interop.peers._control import Failure
-from zaptools import EventRegister, ZapServer
+from interop.peers._control import Failure, Unsupported
+from zaptools import EventRegister, Limits, ZapServer
 from zaptools.asgi import AsgiApp
 from zaptools.connectors import AioHttpConnector, FastApiConnector, SanicConnector
 
-__all__ = ["HOSTS", "Host"]
+__all__ = ["HOSTS", "Host", "Options", "limits_of"]
 
 Uncaught = Callable[[BaseException, str], None]
 
@@ -26,11 +27,38 @@ _GRACE = 1
 """Seconds that a framework waits for its connections when it stops; aiohttp does so twice."""
 
 
+@dataclass(frozen=True)
+class Options:
+    """What ``serve`` asks for beside the API and the path."""
+
+    limits: Limits = field(default_factory=Limits)
+    protocols: Sequence[str] = ()
+    origins: Sequence[str] | None = None
+    deflate: bool = False
+
+    @property
+    def compression(self) -> Literal["deflate"] | None:
+        return "deflate" if self.deflate else None
+
+
+_LIMITS = {
+    "message_bytes": "message_bytes",
+    "ping_interval_s": "ping_interval",
+    "ping_timeout_s": "ping_timeout",
+}
+
+
+def limits_of(arguments: dict[str, Any]) -> Limits:
+    """Take the limits out of the arguments of ``serve`` or ``open``."""
+    given = {_LIMITS[name]: arguments.pop(name) for name in _LIMITS if name in arguments}
+    return Limits(**given)
+
+
 class Host(Protocol):
     """A server, as the control protocol drives it."""
 
     def __init__(
-        self, register: EventRegister, host: str, path: str, uncaught: Uncaught
+        self, register: EventRegister, host: str, path: str, uncaught: Uncaught, options: Options
     ) -> None: ...
 
     async def start(self) -> int:
@@ -46,8 +74,19 @@ class Host(Protocol):
 class ZapServerHost:
     """`ZapServer` itself."""
 
-    def __init__(self, register: EventRegister, host: str, path: str, uncaught: Uncaught) -> None:
-        self._server = ZapServer(host, 0, path, register=register)
+    def __init__(
+        self, register: EventRegister, host: str, path: str, uncaught: Uncaught, options: Options
+    ) -> None:
+        self._server = ZapServer(
+            host,
+            0,
+            path,
+            register=register,
+            limits=options.limits,
+            compression=options.compression,
+            origins=options.origins,
+            subprotocols=options.protocols,
+        )
 
     async def start(self) -> int:
         await self._server.start()
@@ -70,18 +109,24 @@ class _Uvicorn(uvicorn.Server):
 class AsgiHost:
     """`AsgiApp` under uvicorn."""
 
-    def __init__(self, register: EventRegister, host: str, path: str, uncaught: Uncaught) -> None:
+    def __init__(
+        self, register: EventRegister, host: str, path: str, uncaught: Uncaught, options: Options
+    ) -> None:
+        _no_origins(options)
         self._listener = socket.create_server((host, 0))
         config = uvicorn.Config(
-            self._app(register, path, uncaught),
+            self._app(register, path, uncaught, options),
             log_level="warning",
             timeout_graceful_shutdown=_GRACE,
+            ws_ping_interval=options.limits.ping_interval,
+            ws_ping_timeout=options.limits.ping_timeout,
+            ws_max_size=_above(options.limits.message_bytes),
         )
         self._server = _Uvicorn(config)
         self._serving: asyncio.Task[None] | None = None
 
-    def _app(self, register: EventRegister, path: str, uncaught: Uncaught) -> Any:
-        return AsgiApp(register, path=path)
+    def _app(self, register: EventRegister, path: str, uncaught: Uncaught, options: Options) -> Any:
+        return AsgiApp(register, path=path, subprotocols=options.protocols, limits=options.limits)
 
     async def start(self) -> int:
         self._serving = asyncio.create_task(self._server.serve(sockets=[self._listener]))
@@ -104,13 +149,15 @@ class AsgiHost:
 class FastApiHost(AsgiHost):
     """`FastApiConnector` under uvicorn."""
 
-    def _app(self, register: EventRegister, path: str, uncaught: Uncaught) -> Any:
+    def _app(self, register: EventRegister, path: str, uncaught: Uncaught, options: Options) -> Any:
         app = FastAPI()
 
         @app.websocket(path)
         async def endpoint(websocket: WebSocket) -> None:
             try:
-                await FastApiConnector.plug_and_start(register, websocket)
+                await FastApiConnector.plug_and_start(
+                    register, websocket, subprotocols=options.protocols, limits=options.limits
+                )
             except Exception as exc:
                 uncaught(exc, "FastApiConnector raised")
                 raise
@@ -121,10 +168,22 @@ class FastApiHost(AsgiHost):
 class AioHttpHost:
     """`AioHttpConnector` on aiohttp's own server."""
 
-    def __init__(self, register: EventRegister, host: str, path: str, uncaught: Uncaught) -> None:
+    def __init__(
+        self, register: EventRegister, host: str, path: str, uncaught: Uncaught, options: Options
+    ) -> None:
+        _no_origins(options)
+
         async def endpoint(request: web.Request) -> web.WebSocketResponse:
             try:
-                return await AioHttpConnector.plug_and_start(register, request)
+                return await AioHttpConnector.plug_and_start(
+                    register,
+                    request,
+                    subprotocols=options.protocols,
+                    limits=options.limits,
+                    compress=options.deflate,
+                )
+            except web.HTTPException:
+                raise  # it is the answer to what asks for no WebSocket
             except Exception as exc:
                 uncaught(exc, "AioHttpConnector raised")
                 raise
@@ -151,22 +210,32 @@ class SanicHost:
 
     _made = 0
 
-    def __init__(self, register: EventRegister, host: str, path: str, uncaught: Uncaught) -> None:
+    def __init__(
+        self, register: EventRegister, host: str, path: str, uncaught: Uncaught, options: Options
+    ) -> None:
+        _no_origins(options)
+        if options.deflate:
+            raise Unsupported("Sanic has no permessage-deflate")
         SanicHost._made += 1  # Sanic keeps its applications by name
         self._app = app = Sanic(f"interop{SanicHost._made}", configure_logging=False)
         app.config.GRACEFUL_SHUTDOWN_TIMEOUT = _GRACE
+        app.config.update(
+            WEBSOCKET_PING_INTERVAL=options.limits.ping_interval,
+            WEBSOCKET_PING_TIMEOUT=options.limits.ping_timeout,
+            WEBSOCKET_MAX_SIZE=_above(options.limits.message_bytes),
+        )
         app.config.TOUCHUP = False  # it rewrites Sanic's own code, once a process
         self._listener = socket.create_server((host, 0))
         self._server: Any = None  # Sanic's methods have no types
 
         async def endpoint(request: Request, websocket: Websocket) -> None:
             try:
-                await SanicConnector.plug_and_start(register, websocket)
+                await SanicConnector.plug_and_start(register, websocket, limits=options.limits)
             except Exception as exc:
                 uncaught(exc, "SanicConnector raised")
                 raise
 
-        app.add_websocket_route(endpoint, path)
+        app.add_websocket_route(endpoint, path, subprotocols=list(options.protocols) or None)
 
     async def start(self) -> int:
         self._server = await self._app.create_server(
@@ -182,7 +251,8 @@ class SanicHost:
         server, self._server = self._server, None
         if server is None:
             return
-        await server.close()
+        # Sanic's close() also waits, from Python 3.12.1 on, until all clients have gone.
+        server.server.close()
         self._app.shutdown_tasks(_GRACE)
         for connection in list(server.connections):
             connection.close_if_idle()
@@ -192,6 +262,16 @@ class SanicHost:
         Sanic.unregister_app(self._app)
 
     kill = stop
+
+
+def _no_origins(options: Options) -> None:
+    if options.origins is not None:
+        raise Unsupported("a connector checks no origins: that is the framework's business")
+
+
+def _above(message_bytes: int | None) -> int:
+    """Return a framework's own limit, so far above the connector's that it does not interfere."""
+    return 4 * (message_bytes or 1 << 28)
 
 
 HOSTS: Mapping[str, type[Host]] = {

@@ -6,7 +6,7 @@ from typing import Any
 
 from interop.peers._app import EVENTS, handle
 from interop.peers._control import Failure, PeerSession
-from interop.peers.python.hosts import HOSTS, Host
+from interop.peers.python.hosts import HOSTS, Host, Options, limits_of
 from zaptools import EventContext, EventRegister, RoomManager, WebSocketConnection
 
 __all__ = ["ServerRole"]
@@ -60,7 +60,7 @@ class ServerRole(PeerSession):
         self._names: dict[WebSocketConnection, str] = {}
         self._connections: dict[str, WebSocketConnection] = {}
 
-    async def op_serve(self, api: str, path: str = "/ws") -> dict[str, Any]:
+    async def op_serve(self, api: str, path: str = "/ws", **more: Any) -> dict[str, Any]:
         if api not in HOSTS:
             raise Failure(f"no server API {api!r}")
         if self._server is not None:
@@ -71,7 +71,8 @@ class ServerRole(PeerSession):
         register.on_error(self._on_error)
         for name in EVENTS:
             register.on_event(name, self._on_event)
-        self._server = HOSTS[api](register, self.host, path, self.uncaught)
+        options = Options(limits=limits_of(more), **more)
+        self._server = HOSTS[api](register, self.host, path, self.uncaught, options)
         return {"port": await self._server.start()}
 
     async def op_push(self, conn: str, event: str, payload: Any = None, **more: Any) -> None:

@@ -29,9 +29,15 @@ class Session(ServerRole, ClientRole):
     """Both roles."""
 
     async def op_describe(self) -> dict[str, Any]:
+        limits = Limits()
+        declared = {
+            "message_bytes": limits.message_bytes,
+            "ping_interval_s": limits.ping_interval,
+            "ping_timeout_s": limits.ping_timeout,
+        }
         return describe(
             "python",
             {name: version(name) for name in _LIBRARIES},
             apis={"server": list(HOSTS), "client": list(ClientRole.APIS)},
-            limits={"message_bytes": Limits().message_bytes},
+            limits={role: declared for role in ("server", "client")},
         )

@@ -1,0 +1,232 @@
+"""The side under test, where the judge itself is the other one.
+
+For scenarios that concern one side alone: they run once for each server, or client, and not for
+each pair. `Judged.open` connects the judge to it and gives the judge's end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+from typing import Any
+
+from .contract import Notification
+from .errors import PeerFailure, TestbedError, Violation
+from .raw import MAX_HEAD, RawConnection, RawServer, Side
+from .rawframes import Inflater
+from .rawhttp import Head, accept_key, answer, request
+from .session import Client, Server
+from .tap import Tap
+
+__all__ = ["Judged"]
+
+_SET_UP = 5.0
+"""Seconds for what a scenario only needs, and does not judge: where a failure is expected, the
+patience is short."""
+
+
+class Judged:
+    """The side under test, and the judge's connections to it.
+
+    Attributes:
+        role: the side under test.
+        side: which side it is.
+    """
+
+    def __init__(self, role: Server | Client, tap: Tap) -> None:
+        self.role = role
+        self.side: Side = "server" if isinstance(role, Server) else "client"
+        self.tap = tap
+        self.conn = ""
+        self._serving = False
+        self._listener: RawServer | None = None
+        self._connections: list[RawConnection] = []
+
+    @property
+    def server(self) -> Server:
+        """The server under test."""
+        assert isinstance(self.role, Server)
+        return self.role
+
+    @property
+    def client(self) -> Client:
+        """The client under test."""
+        assert isinstance(self.role, Client)
+        return self.role
+
+    @property
+    def _set_up(self) -> float:
+        return max(self.role.patience, _SET_UP)
+
+    def patient(self) -> None:
+        """Wait longer from now on: what comes next is much."""
+        self.role.patience *= 5
+
+    # --- The judge as a client --------------------------------------------------------------
+
+    async def serve(self, **options: Any) -> None:
+        """Start the server under test with these arguments of ``serve``, unless it runs."""
+        if not self._serving:
+            await self.server.serve(**options)
+            self._serving = True
+
+    async def dial(self) -> RawConnection:
+        """Connect to the server under test, with nothing written yet."""
+        await self.serve()
+        streams = await asyncio.open_connection(
+            self.tap.upstream.host, self.server.port, limit=MAX_HEAD
+        )
+        connection = RawConnection(self.tap, "client", streams, self._set_up)
+        self._connections.append(connection)
+        return connection
+
+    def request(self, **change: Any) -> bytes:
+        """Return an opening handshake for the server under test; see `rawhttp.request`."""
+        change.setdefault("path", self.server.path)
+        return request(host=f"{self.tap.upstream.host}:{self.server.port}", **change)
+
+    async def ask(self, data: bytes | None = None, **change: Any) -> RawConnection:
+        """Send a request, these bytes or a handshake so changed, and return what came, unjudged."""
+        connection = await self.dial()
+        connection.write(data if data is not None else self.request(**change))
+        await connection.read_head()
+        connection.patience = self.role.patience
+        await self.role.session.call("describe")  # what escaped meanwhile is reported by now
+        return connection
+
+    async def refuses(self, data: bytes | None = None, **change: Any) -> Head:
+        """Check that the server answers such a request, and not with 101.
+
+        Raises:
+            Violation: it upgraded, or did not answer.
+        """
+        connection = await self.ask(data, **change)
+        if connection.head.status == 101:
+            raise Violation("the server upgraded where it has to refuse")
+        return connection.head
+
+    # --- The judge as a server --------------------------------------------------------------
+
+    async def listener(self) -> RawServer:
+        """Return where the judge listens for the client under test."""
+        if self._listener is None:
+            self._listener = await RawServer(self.tap, self._set_up).start()
+        return self._listener
+
+    async def dialled(
+        self, *events: str, path: str = "/ws", **more: Any
+    ) -> tuple[RawConnection, asyncio.Task[Any]]:
+        """Let the client connect; return its connection, unanswered, and its call."""
+        listener = await self.listener()
+        return await self._accepted(
+            asyncio.create_task(self.client.dial(listener.url(path), *events, **more))
+        )
+
+    async def redialled(self) -> tuple[RawConnection, asyncio.Task[Any]]:
+        """Let the same client connect again; see `dialled`."""
+        return await self._accepted(asyncio.create_task(self.client.session.call("reconnect")))
+
+    def accepting(self) -> asyncio.Task[RawConnection]:
+        """Wait for one more connection of the client's."""
+        assert self._listener is not None
+        return asyncio.create_task(self._listener.accept())
+
+    async def first(self, *tasks: asyncio.Future[Any]) -> None:
+        """Wait until one of these is done."""
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+
+    async def _accepted(
+        self, opening: asyncio.Task[Any]
+    ) -> tuple[RawConnection, asyncio.Task[Any]]:
+        opening.add_done_callback(lambda task: task.cancelled() or task.exception())
+        accepting = self.accepting()
+        await self.first(opening, accepting)
+        if opening.done() and not accepting.done():
+            accepting.cancel()
+            await opening
+            raise Violation("the client says that it connected, and did not")
+        connection = await accepting
+        connection.patience = self.role.patience
+        return connection, opening
+
+    async def fails(self, connection: RawConnection, opening: asyncio.Task[Any]) -> PeerFailure:
+        """Check that the client's connecting fails, and return how.
+
+        Raises:
+            Violation: it connected.
+        """
+        try:
+            await opening
+        except PeerFailure as failure:
+            return failure
+        raise Violation("the client connected where it has to fail the connection")
+
+    # --- Both -------------------------------------------------------------------------------
+
+    async def open(self, inflater: Inflater | None = None, **change: Any) -> RawConnection:
+        """Connect, with the handshake so changed, and return the judge's end.
+
+        Raises:
+            Violation: the side under test did not do its part of the handshake.
+        """
+        if self.side == "client":
+            connection, opening = await self.dialled(**change.pop("more", {}))
+            connection.write(answer(connection.head, **change))
+            connection.start(inflater)
+            await opening
+            return connection
+        await self.serve(**change.pop("more", {}))
+        key = base64.b64encode(os.urandom(16)).decode()
+        change["headers"] = {"Sec-WebSocket-Key": key, **change.get("headers", {})}
+        connection = await self.ask(**change)
+        if connection.head.status != 101:
+            raise Violation(f"the server answered {connection.head.line!r}, not 101")
+        if connection.head.one("Sec-WebSocket-Accept") != accept_key(key):
+            raise Violation("the server's Sec-WebSocket-Accept does not belong to the key")
+        connection.start(inflater)
+        told = await self.server.session.wait("connected", within=self._set_up)
+        self.conn = str(told.data["conn"])
+        return connection
+
+    async def declared(self, limit: str) -> Any:
+        """Return a limit as the peer declares it; None when there is none."""
+        about = await self.role.session.call("describe")
+        limits = about.get("limits", {}).get(self.side)
+        if not isinstance(limits, dict) or limit not in limits:
+            raise TestbedError(f"{self.role.session.who} declares no {limit}")
+        return limits[limit]
+
+    async def received(self, name: str, payload: Any) -> Notification:
+        """Wait until the application under test got this event, after those before it."""
+        got = await self.role.wait(
+            "event", lambda n: n.data["name"] == name, what=f"event {name!r}"
+        )
+        if got.data["payload"] != payload:
+            shown = repr(got.data["payload"])[:120]
+            raise Violation(f"{self.role.session.who} got {name!r} with the payload {shown}")
+        return got
+
+    async def works(self, connection: RawConnection, probe: str = "still there?") -> None:
+        """Check that events still pass, in both directions, past what was sent before."""
+        connection.send_event("echo", probe)
+        await self.role.wait(
+            "event", lambda n: n.data["payload"] == probe, what=f"event with the payload {probe!r}"
+        )
+        if self.side == "client":
+            await self.client.send("echo", probe)
+        while (await connection.next_event("echo"))["payload"] != probe:
+            pass
+
+    async def nothing_received(self) -> None:
+        """Check that the application got no event."""
+        await self.role.settle()
+        if count := self.role.session.count("event"):
+            raise Violation(f"{self.role.session.who} delivered {count} events, not none")
+
+    async def close(self) -> None:
+        """Give back what the judge holds."""
+        for connection in self._connections:
+            await connection.close()
+        if self._listener is not None:
+            await self._listener.close()

@@ -1,0 +1,107 @@
+"""How the bytes of one direction pass through the tap: at once, late, in pieces, or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections import deque
+from collections.abc import Callable
+from typing import Literal
+
+__all__ = ["Mode", "Passage", "reset_on_close"]
+
+Mode = Literal["at-once", "stalled", "delayed", "byte-by-byte"]
+
+
+class Passage:
+    """One direction. Whatever the mode, bytes keep their order, and the end comes after them.
+
+    Args:
+        write: writes bytes towards the receiver.
+        end: tells the receiver that no more will come.
+
+    Attributes:
+        delay: seconds that bytes take in the mode ``delayed``.
+        double: how many of the next bytes are written twice, once.
+        taken: set when bytes came since `keep`.
+    """
+
+    def __init__(
+        self, write: Callable[[bytes], None], end: Callable[[], None], mode: Mode = "at-once"
+    ) -> None:
+        self.delay = 0.02
+        self.double = 0
+        self.taken = asyncio.Event()
+        self._keep: int | None = None
+        self._write = write
+        self._end = end
+        self._mode: Mode = mode
+        self._queue: deque[tuple[float, bytes | None]] = deque()
+        self._pump: asyncio.Handle | None = None
+
+    def set(self, mode: Mode) -> None:
+        """Change the mode; what waits goes on in the new one."""
+        self._mode = mode
+        self._go_on()
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes from their writer."""
+        if self.double:
+            data = data[: self.double] + data
+            self.double = 0
+        if self._keep is not None:
+            data, self._keep = data[: self._keep], max(0, self._keep - len(data))
+        self._put(data)
+        self.taken.set()
+
+    def keep(self, count: int) -> None:
+        """Let so many of the next bytes pass, and drop all that follow."""
+        self._keep = count
+        self.taken.clear()
+
+    def finish(self) -> None:
+        """Take note that the writer is done."""
+        self._put(None)
+
+    def _put(self, data: bytes | None) -> None:
+        if self._mode == "at-once" and not self._queue:
+            self._pass(data)
+            return
+        self._queue.append((asyncio.get_running_loop().time() + self.delay, data))
+        if self._pump is None:
+            self._go_on()
+
+    def _pass(self, data: bytes | None) -> None:
+        if data is None:
+            self._end()
+        else:
+            self._write(data)
+
+    def _go_on(self) -> None:
+        if self._pump is not None:
+            self._pump.cancel()
+            self._pump = None
+        if not self._queue or self._mode == "stalled":
+            return
+        loop = asyncio.get_running_loop()
+        if self._mode == "delayed":
+            self._pump = loop.call_at(self._queue[0][0], self._step)
+        else:
+            self._pump = loop.call_soon(self._step)
+
+    def _step(self) -> None:
+        self._pump = None
+        due, data = self._queue.popleft()
+        if self._mode == "byte-by-byte" and data is not None and len(data) > 1:
+            self._queue.appendleft((due, data[1:]))
+            data = data[:1]
+        self._pass(data)
+        self._go_on()
+
+
+def reset_on_close(transport: asyncio.BaseTransport) -> None:
+    """Let the next close of a TCP connection be a reset."""
+    sock = transport.get_extra_info("socket")
+    if sock is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

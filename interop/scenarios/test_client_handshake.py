@@ -1,0 +1,336 @@
+"""The opening handshake of a client (RFC 6455, section 4.1), answered by the judge by hand."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+import pytest
+
+from interop.errors import Violation
+from interop.judged import Judged
+from interop.rawframes import DEFLATE, TEXT, Inflater, deflate_parameters, deflated
+from interop.rawhttp import answer
+from interop.scenario import scenario
+from interop.wire import event_text
+
+
+@scenario("request.form", "A client's request has all that a handshake needs.", side="client")
+async def test_form(judged: Judged) -> None:
+    connection = await judged.open()
+    head = connection.head
+    assert head.line == "GET /ws HTTP/1.1", head.line
+    host = f"{judged.tap.host}:{(await judged.listener()).port}"
+    assert head.one("Host") == host, f"Host is {head.one('Host')!r}, not {host!r}"
+    assert (head.one("Upgrade") or "").lower() == "websocket"
+    assert "upgrade" in [word.lower() for word in head.all("Connection")]
+    assert head.one("Sec-WebSocket-Version") == "13"
+    await judged.works(connection)
+
+
+@scenario("request.key", "A client's key is 16 bytes, other ones each time.", side="client")
+async def test_key(judged: Judged) -> None:
+    keys = set()
+    connection, opening = await judged.dialled()
+    for last in (False, False, True):
+        key = connection.head.one("Sec-WebSocket-Key")
+        try:
+            raw = base64.b64decode(key or "", validate=True)
+        except binascii.Error:
+            raise Violation(f"the key {key!r} is no base64") from None
+        assert len(raw) == 16, f"the key {key!r} holds {len(raw)} bytes"
+        keys.add(raw)
+        connection.write(answer(connection.head, status="503 Service Unavailable"))
+        connection.streams[1].close()
+        await judged.fails(connection, opening)
+        if not last:
+            connection, opening = await judged.redialled()
+    assert len(keys) == 3, "a key came twice"
+
+
+@pytest.mark.parametrize(
+    "path", ["/ws?a=1&b=%20", "/a/b%2Fc", "/"], ids=["query", "escapes", "root"]
+)
+@scenario("request.target", "Path and query are asked for as they are in the URL.", side="client")
+async def test_target(judged: Judged, path: str) -> None:
+    connection, opening = await judged.dialled(path=path)
+    assert connection.head.target == path
+    connection.write(answer(connection.head))
+    connection.start()
+    await opening
+
+
+@scenario("request.headers", "The headers that an application gives are sent.", side="client")
+async def test_headers(judged: Judged) -> None:
+    connection, opening = await judged.dialled(headers={"X-Token": "abc", "Cookie": "a=b"})
+    connection.write(answer(connection.head))
+    connection.start()
+    await opening
+    assert connection.head.one("X-Token") == "abc"
+    assert connection.head.one("Cookie") == "a=b"
+
+
+@scenario("request.subprotocols", "The subprotocols given are offered, in order.", side="client")
+async def test_subprotocols(judged: Judged) -> None:
+    connection, opening = await judged.dialled(protocols=["b", "a"])
+    connection.write(answer(connection.head, extra=[("Sec-WebSocket-Protocol", "a")]))
+    connection.start()
+    await opening
+    assert connection.head.all("Sec-WebSocket-Protocol") == ["b", "a"]
+    await judged.works(connection)
+
+
+@scenario(
+    "request.subprotocol-declined",
+    "A client may go on where none of its subprotocols was chosen.",
+    severity="should",
+    side="client",
+)
+async def test_subprotocol_declined(judged: Judged) -> None:
+    connection, opening = await judged.dialled(protocols=["a"])
+    connection.write(answer(connection.head))
+    connection.start()
+    await opening
+    await judged.works(connection)
+
+
+@pytest.mark.parametrize("offered", [[], ["a"]], ids=["none-offered", "another-offered"])
+@scenario(
+    "response.subprotocol-not-offered",
+    "A client fails a connection whose server chose a subprotocol that it did not offer.",
+    side="client",
+)
+async def test_subprotocol_not_offered(judged: Judged, offered: list[str]) -> None:
+    connection, opening = await judged.dialled(protocols=offered or None)
+    connection.write(answer(connection.head, extra=[("Sec-WebSocket-Protocol", "b")]))
+    await judged.fails(connection, opening)
+
+
+# --- Answers ------------------------------------------------------------------------------
+
+LEGAL: dict[str, dict[str, str | None]] = {
+    "upgrade-in-capitals": {"Upgrade": "WebSocket"},
+    "connection-in-small-letters": {"Connection": "upgrade"},
+    "connection-list": {"Connection": "keep-alive, Upgrade"},
+    "extra-headers": {"Server": "judge", "Set-Cookie": "a=b", "X-Long": "x" * 4000},
+    "names-in-small-letters": {
+        **{"Upgrade": None, "Connection": None},
+        "upgrade": "websocket",
+        "connection": "Upgrade",
+    },
+}
+
+
+@pytest.mark.parametrize("form", LEGAL)
+@scenario("response.accepts", "Every legal form of the answer is accepted.", side="client")
+async def test_accepts(judged: Judged, form: str) -> None:
+    await judged.works(await judged.open(headers=LEGAL[form]))
+
+
+@pytest.mark.parametrize("reason", ["", " Fine", " Switching Protocols and more"])
+@scenario("response.reason", "The words behind 101 mean nothing.", side="client")
+async def test_reason(judged: Judged, reason: str) -> None:
+    await judged.works(await judged.open(status=f"101{reason or ' '}"))
+
+
+@scenario("response.byte-by-byte", "An answer may come one byte at a time.", side="client")
+async def test_byte_by_byte(judged: Judged) -> None:
+    connection, opening = await judged.dialled()
+    for byte in answer(connection.head):
+        connection.write(bytes([byte]))
+        await connection.streams[1].drain()
+    connection.start()
+    await opening
+    await judged.works(connection)
+
+
+@scenario(
+    "response.first-moment",
+    "Events in the same segment as the server's answer are delivered, after the state online.",
+    side="client",
+)
+async def test_first_moment(judged: Judged) -> None:
+    connection, opening = await judged.dialled()
+    texts = [event_text(eventName="echo", payload=n, headers={}) for n in range(5)]
+    frames = [connection.frame(TEXT, text) for text in texts]
+    connection.write(answer(connection.head), *frames)
+    connection.start()
+    await opening
+    for number in range(5):
+        await judged.received("echo", number)
+    await judged.client.state("online")
+    kinds = [n.data.get("state", n.on) for n in judged.role.session.notifications]
+    assert kinds.index("online") < kinds.index("event"), "an event came before online"
+
+
+BAD_ANSWERS: dict[str, dict[str, str | None]] = {
+    "no-accept": {"Sec-WebSocket-Accept": None},
+    "wrong-accept": {"Sec-WebSocket-Accept": "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="},
+    "no-upgrade": {"Upgrade": None},
+    "other-upgrade": {"Upgrade": "h2c"},
+    "no-connection": {"Connection": None},
+    "other-connection": {"Connection": "close"},
+    "unknown-extension": {"Sec-WebSocket-Extensions": "x-nobody-knows"},
+}
+
+
+@pytest.mark.parametrize("form", BAD_ANSWERS)
+@scenario(
+    "response.fails",
+    "An answer that does not fit the request fails the client's connecting.",
+    side="client",
+)
+async def test_fails(judged: Judged, form: str) -> None:
+    connection, opening = await judged.dialled()
+    connection.write(answer(connection.head, headers=BAD_ANSWERS[form]))
+    await judged.fails(connection, opening)
+
+
+STATUSES = ["200 OK", "400 Bad Request", "401 Unauthorized", "403 Forbidden", "404 Not Found"]
+STATUSES += ["426 Upgrade Required", "429 Too Many Requests", "500 Internal Server Error"]
+STATUSES += ["503 Service Unavailable"]
+NO_UPGRADE = {"Upgrade": None, "Connection": "close", "Sec-WebSocket-Accept": None}
+
+
+@pytest.mark.parametrize("status", STATUSES, ids=[status[:3] for status in STATUSES])
+@scenario(
+    "response.rejected",
+    "A client whose connection is rejected gets an error, and its state says so.",
+    side="client",
+)
+async def test_rejected(judged: Judged, status: str) -> None:
+    connection, opening = await judged.dialled()
+    length = {"Content-Length": "2"}
+    connection.write(
+        answer(connection.head, status=status, headers={**NO_UPGRADE, **length}), b"no"
+    )
+    connection.streams[1].close()
+    await judged.fails(connection, opening)
+    await judged.client.state("error")
+
+
+@scenario(
+    "response.redirect",
+    "A client that is redirected goes there, or gets an error.",
+    side="client",
+)
+async def test_redirect(judged: Judged) -> None:
+    connection, opening = await judged.dialled()
+    listener = await judged.listener()
+    to = {"Location": listener.url("/there"), "Content-Length": "0"}
+    connection.write(answer(connection.head, status="302 Found", headers={**NO_UPGRADE, **to}))
+    connection.streams[1].close()
+    accepting = judged.accepting()
+    await judged.first(opening, accepting)
+    if opening.done():
+        accepting.cancel()
+        await judged.fails(connection, opening)
+        return
+    there = await accepting
+    assert there.head.target == "/there"
+    there.write(answer(there.head))
+    there.start()
+    await opening
+    await judged.works(there)
+
+
+ENDINGS = {
+    "nothing": b"",
+    "half-an-answer": b"HTTP/1.1 101 Switching Proto",
+    "no-http": b"hello?\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("name", ENDINGS)
+@scenario(
+    "response.ended",
+    "A server that ends the connection instead of answering makes connecting an error.",
+    side="client",
+)
+async def test_ended(judged: Judged, name: str) -> None:
+    connection, opening = await judged.dialled()
+    connection.write(ENDINGS[name])
+    connection.streams[1].close()
+    await judged.fails(connection, opening)
+
+
+# --- permessage-deflate (RFC 7692) --------------------------------------------------------
+
+ANSWERS = {
+    "declined": None,
+    "plain": "permessage-deflate",
+    "server-bits": "permessage-deflate; server_max_window_bits=10",
+    "server-no-takeover": "permessage-deflate; server_no_context_takeover",
+    "client-no-takeover": "permessage-deflate; client_no_context_takeover",
+    "client-bits": "permessage-deflate; client_max_window_bits=10",
+    "everything": "permessage-deflate; server_no_context_takeover; client_no_context_takeover; "
+    "server_max_window_bits=12; client_max_window_bits=12",
+}
+BAD_DEFLATE = {
+    "unknown-parameter": "permessage-deflate; x=1",
+    "bits-out-of-range": "permessage-deflate; server_max_window_bits=16",
+    "bits-without-value": "permessage-deflate; server_max_window_bits",
+    "parameter-twice": "permessage-deflate; server_max_window_bits=10; server_max_window_bits=11",
+    "two-extensions": "permessage-deflate, permessage-deflate",
+}
+
+
+@pytest.mark.parametrize("form", ANSWERS)
+@scenario(
+    "response.deflate",
+    "A client that offers permessage-deflate takes each legal answer, and both ways work.",
+    side="client",
+)
+async def test_deflate(judged: Judged, form: str) -> None:
+    connection, opening = await judged.dialled(deflate=True)
+    offers = [
+        deflate_parameters(offer)
+        for offer in connection.head.all("Sec-WebSocket-Extensions")
+        if offer.lower().startswith("permessage-deflate")
+    ]
+    if not offers:
+        raise Violation("a client that was told to compress offers no permessage-deflate")
+    chosen = ANSWERS[form]
+    if form in ("client-bits", "everything") and "client_max_window_bits" not in offers[0]:
+        chosen = "permessage-deflate"  # a client that does not offer it must not be asked for it
+    connection.write(answer(connection.head, headers={"Sec-WebSocket-Extensions": chosen}))
+    agreed = dict(deflate_parameters(chosen)) if chosen else {}
+    bits = int(agreed.get("client_max_window_bits") or 15)
+    takeover = "client_no_context_takeover" not in agreed
+    connection.start(Inflater(bits, takeover=takeover) if chosen else None)
+    await opening
+    for text in ("short", "x" * 5000, "é🙂" * 700):
+        await judged.works(connection, text)
+        if chosen:
+            message = event_text(eventName="echo", payload=text, headers={}).encode()
+            window = int(agreed.get("server_max_window_bits") or 15)
+            connection.send(TEXT, deflated(message, window), rsv=DEFLATE)
+            await judged.received("echo", text)
+
+
+@pytest.mark.parametrize("form", BAD_DEFLATE)
+@scenario(
+    "response.bad-deflate",
+    "An illegal answer to an offer of permessage-deflate fails the client's connecting.",
+    side="client",
+)
+async def test_bad_deflate(judged: Judged, form: str) -> None:
+    connection, opening = await judged.dialled(deflate=True)
+    chosen = {"Sec-WebSocket-Extensions": BAD_DEFLATE[form]}
+    connection.write(answer(connection.head, headers=chosen))
+    await judged.fails(connection, opening)
+
+
+@scenario(
+    "response.deflate-not-offered",
+    "A client that offered no extension fails a connection whose server chose one.",
+    side="client",
+)
+async def test_deflate_not_offered(judged: Judged) -> None:
+    connection, opening = await judged.dialled()
+    if connection.head.all("Sec-WebSocket-Extensions"):
+        opening.cancel()
+        return  # it offers it always: that this is taken is another scenario
+    chosen = {"Sec-WebSocket-Extensions": "permessage-deflate"}
+    connection.write(answer(connection.head, headers=chosen))
+    await judged.fails(connection, opening)

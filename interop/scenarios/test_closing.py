@@ -1,0 +1,189 @@
+"""Close frames (RFC 6455, sections 5.5.1 and 7): their codes, and what comes before and after."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+
+from interop.errors import PeerFailure
+from interop.judged import Judged
+from interop.rawframes import CLOSE, TEXT, close_payload
+from interop.scenario import scenario
+from interop.wire import event_text
+
+PROTOCOL_ERROR, NO_TEXT = 1002, 1007
+
+
+def event(payload: object) -> bytes:
+    """Return an echo event's bytes."""
+    return event_text(eventName="echo", payload=payload, headers={}).encode()
+
+
+LEGAL = [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999]
+LEGAL += [4000, 4999]
+ILLEGAL = [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535]
+
+
+@pytest.mark.parametrize("code", LEGAL)
+@scenario(
+    "frames.close-code",
+    "A close frame with a legal code is answered by one, and the connection ends.",
+    side="each",
+)
+async def test_close_code(judged: Judged, code: int) -> None:
+    connection = await judged.open()
+    connection.send_close(code, "because")
+    answer = await connection.next(CLOSE)
+    assert answer.code in (code, 1000, None), f"it answered {answer.code}"
+    if connection.side == "client":
+        await connection.tcp_ended()
+    else:
+        connection.abort()
+    await ended(judged)
+
+
+async def ended(judged: Judged) -> None:
+    """Wait until the application was told of the end."""
+    if judged.side == "server":
+        await judged.server.disconnected(judged.conn)
+    else:
+        ends = ("offline", "error")
+        await judged.role.wait("state", lambda n: n.data["state"] in ends, what="the end")
+
+
+@pytest.mark.parametrize("code", ILLEGAL)
+@scenario(
+    "frames.illegal-close-code",
+    "A close frame with a code that none may carry fails the connection.",
+    severity="should",
+    side="each",
+    escapes=True,
+)
+async def test_illegal_close_code(judged: Judged, code: int) -> None:
+    connection = await judged.open()
+    connection.send_close(code)
+    await connection.failed(PROTOCOL_ERROR)
+
+
+@scenario(
+    "frames.close-empty",
+    "A close frame with no code is answered with one that has none, or 1000.",
+    side="each",
+)
+async def test_close_empty(judged: Judged) -> None:
+    connection = await judged.open()
+    connection.send(CLOSE)
+    assert (await connection.next(CLOSE)).code in (None, 1000)
+    connection.abort()
+    await ended(judged)
+
+
+@scenario(
+    "frames.close-half-a-code",
+    "A close frame of one byte fails the connection.",
+    side="each",
+    escapes=True,
+)
+async def test_close_half_a_code(judged: Judged) -> None:
+    connection = await judged.open()
+    connection.send(CLOSE, b"\x03")
+    await connection.failed(PROTOCOL_ERROR)
+
+
+@scenario(
+    "frames.close-longest-reason",
+    "A close frame with a reason of 123 bytes, the longest there can be, is a clean close.",
+    side="each",
+)
+async def test_close_longest_reason(judged: Judged) -> None:
+    connection = await judged.open()
+    connection.send_close(4001, "é" * 61 + "x")
+    assert (await connection.next(CLOSE)).code in (4001, 1000, None)
+
+
+@scenario(
+    "frames.close-reason-not-utf8",
+    "A close frame whose reason is not UTF-8 fails the connection.",
+    side="each",
+    escapes=True,
+)
+async def test_close_reason_not_utf8(judged: Judged) -> None:
+    connection = await judged.open()
+    connection.send(CLOSE, close_payload(1000, b"\xff\xfe"))
+    await connection.failed(PROTOCOL_ERROR, NO_TEXT)
+
+
+@scenario(
+    "frames.messages-before-close",
+    "Messages in the same segment as the close frame behind them are delivered, in order.",
+    side="each",
+)
+async def test_messages_before_close(judged: Judged) -> None:
+    count = 50
+    connection = await judged.open()
+    texts = [connection.frame(TEXT, event(number)) for number in range(count)]
+    connection.write(*texts, connection.frame(CLOSE, close_payload(1000)))
+    for number in range(count):
+        await judged.received("echo", number)
+    await connection.next(CLOSE)
+
+
+@scenario(
+    "frames.nothing-after-close",
+    "What follows a close frame is no event.",
+    side="each",
+    escapes=True,
+)
+async def test_nothing_after_close(judged: Judged) -> None:
+    connection = await judged.open()
+    connection.write(connection.frame(CLOSE, close_payload(1000)), connection.frame(TEXT, event(1)))
+    await connection.next(CLOSE)
+    await judged.nothing_received()
+
+
+@scenario(
+    "frames.close-while-closing",
+    "Both sides may close at once: each takes the other's close frame for the answer.",
+    side="each",
+)
+async def test_close_while_closing(judged: Judged) -> None:
+    connection = await judged.open()
+    if judged.side == "server":
+        closing = judged.server.session.start("drop", {"conn": judged.conn})
+    else:
+        closing = judged.client.session.start("close", {})
+    connection.send_close(1000)
+    await connection.next(CLOSE)
+    if connection.side == "server":
+        connection.abort()
+    with contextlib.suppress(PeerFailure):  # it may say that the other side was first
+        await judged.role.session.reply("close", closing)
+    await ended(judged)
+    closes = [found for found in connection.frames if found.opcode == CLOSE]
+    assert len(closes) == 1, f"the {judged.side} wrote {len(closes)} close frames"
+
+
+@pytest.mark.parametrize("code", [999, 1004, 1005, 1006, 1015, 5000])
+@scenario(
+    "frames.own-illegal-code",
+    "An application that closes with a code that none may carry gets an error or a legal one.",
+    side="each",
+    escapes=True,
+)
+async def test_own_illegal_code(judged: Judged, code: int) -> None:
+    connection = await judged.open()
+    how = {"code": code}
+    if judged.side == "server":
+        closing = judged.server.session.start("drop", {"conn": judged.conn, **how})
+    else:
+        closing = judged.client.session.start("close", how)
+    written = connection.soon(CLOSE)
+    await judged.first(closing, written)
+    if written.done():  # the reader judges its code
+        connection.send_close(1000)
+        connection.abort()
+    with contextlib.suppress(PeerFailure):
+        await judged.role.session.reply("close", closing)
+        await written
+    written.cancel()

@@ -1,0 +1,185 @@
+"""Every way in which a connection can end, and what may be asked of it then."""
+
+from __future__ import annotations
+
+import pytest
+
+from interop.errors import PeerFailure
+from interop.judged import Judged
+from interop.raw import RawConnection
+from interop.rawframes import CLOSE
+from interop.scenario import Clients, scenario
+from interop.session import Client, Server
+from interop.tap import Tap
+
+OURS = ["own-close", "own-close-code"]
+THEIRS = ["close", "close-empty", "close-code", "end", "reset"]
+CLEAN = (*OURS, "close", "close-empty", "close-code")
+
+
+async def end(judged: Judged, connection: RawConnection, how: str) -> None:
+    """End the connection, by the side under test or by the judge."""
+    if how in OURS:
+        code = {"code": 4003, "reason": "enough"} if how == "own-close-code" else {}
+        if judged.side == "server":
+            closing = judged.server.session.start("drop", {"conn": judged.conn, **code})
+        else:
+            closing = judged.client.session.start("close", code)
+        await judged.first(closing, connection.soon(CLOSE))
+        connection.send(CLOSE)
+        connection.end_tcp()
+        await judged.role.session.reply("close", closing)
+    elif how in ("close", "close-empty", "close-code"):
+        if how == "close-empty":
+            connection.send(CLOSE)
+        else:
+            connection.send_close(1000 if how == "close" else 4003, "enough")
+        await connection.next(CLOSE)
+        connection.end_tcp()
+    else:
+        connection.abort(reset=how == "reset")
+
+
+async def told(judged: Judged) -> None:
+    """Wait until the application was told of the end."""
+    if judged.side == "server":
+        await judged.server.disconnected(judged.conn)
+    else:
+        ends = ("offline", "error")
+        await judged.role.wait("state", lambda n: n.data["state"] in ends, what="the end")
+    await judged.role.settle()
+
+
+@pytest.mark.parametrize("how", [*OURS, *THEIRS])
+@scenario(
+    "ends.once",
+    "However a connection ends, the application is told once, after all its events.",
+    side="each",
+)
+async def test_once(judged: Judged, how: str) -> None:
+    connection = await judged.open()
+    await judged.works(connection)
+    await end(judged, connection, how)
+    await told(judged)
+    notes = judged.role.session.notifications
+    if judged.side == "server":
+        assert [n.on for n in notes if n.on != "error"] == ["connected", "event", "disconnected"]
+    else:
+        states = [n.data["state"] for n in notes if n.on == "state"]
+        if how in CLEAN:
+            assert states == ["connecting", "online", "offline"]
+        else:
+            assert states[:2] == ["connecting", "online"]
+            assert states[2:] in (["offline"], ["error"], ["error", "offline"])
+        assert judged.client.count("connected") <= 1
+        assert judged.client.count("disconnected") <= 1
+
+
+@pytest.mark.parametrize("how", [*OURS, *THEIRS])
+@scenario(
+    "ends.send-after",
+    "Sending on a connection that has ended is an error to the caller, never a silent loss.",
+    side="each",
+)
+async def test_send_after(judged: Judged, how: str) -> None:
+    connection = await judged.open()
+    await end(judged, connection, how)
+    await told(judged)
+    try:
+        if judged.side == "server":
+            await judged.server.push(judged.conn, "late", 1)
+        else:
+            await judged.client.send("late", 1)
+    except PeerFailure:
+        return
+    raise AssertionError(f"the {judged.side}'s send said nothing of the connection that has ended")
+
+
+@scenario(
+    "ends.send-never-connected",
+    "Sending with a client that is not connected is an error to the caller.",
+)
+async def test_send_never_connected(client: Client, tap: Tap) -> None:
+    await client.refused(f"ws://{tap.host}:1/ws")
+    try:
+        await client.send("early", 1)
+    except PeerFailure:
+        return
+    raise AssertionError("the client's send said nothing of the connection that is not there")
+
+
+@scenario(
+    "ends.close-twice",
+    "Closing again what is closed is no harm: done, or an error; the application is told once.",
+    side="each",
+)
+async def test_close_twice(judged: Judged) -> None:
+    connection = await judged.open()
+    await end(judged, connection, "own-close")
+    await told(judged)
+    try:
+        if judged.side == "server":
+            await judged.server.drop(judged.conn)
+        else:
+            await judged.client.close()
+    except PeerFailure:
+        pass
+    await judged.role.settle()
+    if judged.side == "server":
+        assert judged.server.count("disconnected") == 1
+    else:
+        assert judged.client.states.count("offline") == 1
+
+
+@scenario(
+    "ends.connect-twice",
+    "Connecting a client that is connected is refused, or leaves it one connection that works.",
+)
+async def test_connect_twice(server: Server, client: Client) -> None:
+    await client.open("news")
+    try:
+        await client.reconnect()
+    except PeerFailure:
+        assert server.count("connected") == 1
+    await server.settle()
+    await client.check_usable()
+    await server.push(client.conn, "news", 1)
+    await client.event("news")
+    await client.settle()
+    assert client.count("event", name="news") == 1
+    assert server.count("connected") - server.count("disconnected") == 1
+
+
+@scenario(
+    "ends.reconnect-after-cut",
+    "A client whose connection was cut connects again, twice, and gets each event once.",
+)
+async def test_reconnect_after_cut(server: Server, client: Client, tap: Tap) -> None:
+    await client.open("news")
+    for number in range(2):
+        tap.cut()
+        await server.disconnected(client.conn)
+        await client.state("offline")
+        await client.reconnect()
+        await server.push(client.conn, "news", number)
+        assert (await client.event("news")).data["payload"] == number
+    await client.settle()
+    assert client.count("event", name="news") == 2
+
+
+@scenario(
+    "ends.stop-disconnects",
+    "A server that stops tells its application of each connection's end, once.",
+    severity="should",
+)
+async def test_stop_disconnects(server: Server, clients: Clients) -> None:
+    conns = []
+    for _ in range(3):
+        client = await clients()
+        await client.open()
+        conns.append(client.conn)
+    await server.stop()
+    for conn in conns:
+        await server.disconnected(conn)
+    await server.settle()
+    assert server.count("disconnected") == 3

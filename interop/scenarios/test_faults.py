@@ -1,0 +1,145 @@
+"""Faults of the network between client and server, which the tap makes."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from interop.scenario import scenario
+from interop.session import Client, Server
+from interop.tap import Side, Tap
+
+ENDED = ("offline", "error")
+BOTH: tuple[Side, Side] = ("client", "server")
+
+
+async def both_told(server: Server, client: Client) -> None:
+    """Check that both applications are told of the end, each once."""
+    await server.disconnected(client.conn)
+    await client.wait("state", lambda n: n.data["state"] in ENDED, what="state offline or error")
+    await server.settle()
+    await client.settle()
+    assert server.count("disconnected", conn=client.conn) == 1
+    assert client.states.count("offline") == 1
+
+
+@scenario("faults.reset", "A connection that is reset is reported once by both sides.")
+async def test_reset(server: Server, client: Client, tap: Tap) -> None:
+    await client.open()
+    await client.echo("hello")
+    tap.reset()
+    await both_told(server, client)
+
+
+@pytest.mark.parametrize("side", BOTH)
+@scenario(
+    "faults.half-close",
+    "A side that can write no more ends the connection: it is reported once by both sides.",
+)
+async def test_half_close(server: Server, client: Client, tap: Tap, side: Side) -> None:
+    await client.open()
+    await client.echo("hello")
+    tap.half_close(side)
+    await both_told(server, client)
+
+
+@pytest.mark.parametrize("cut", [1, 5])
+@scenario(
+    "faults.cut-in-a-frame",
+    "A connection that ends within a frame delivers nothing of it, and is reported once.",
+    faults=["client"],
+)
+async def test_cut_in_a_frame(server: Server, client: Client, tap: Tap, cut: int) -> None:
+    await client.open()
+    await client.echo("hello")
+    tap.passage("client").keep(cut)
+    await client.send("echo", "never")
+    await asyncio.wait_for(tap.passage("client").taken.wait(), client.patience)
+    tap.cut()
+    await both_told(server, client)
+    assert server.count("event") == 1
+
+
+@scenario(
+    "faults.stall",
+    "A connection that stalls and goes on loses nothing and reorders nothing.",
+)
+async def test_stall(server: Server, client: Client, tap: Tap) -> None:
+    await client.open()
+    for side in BOTH:
+        tap.passage(side).set("stalled")
+    await client.send_many([("echo", number) for number in range(20)])
+    await client.settle()
+    assert server.count("event") == 0
+    for side in BOTH:
+        tap.passage(side).set("at-once")
+    for number in range(20):
+        assert (await client.event("echo")).data["payload"] == number
+    assert server.count("event") == 20
+
+
+@scenario(
+    "faults.stall-then-cut",
+    "A connection that stalls and then ends is reported once by both sides.",
+)
+async def test_stall_then_cut(server: Server, client: Client, tap: Tap) -> None:
+    await client.open()
+    for side in BOTH:
+        tap.passage(side).set("stalled")
+    await client.send("echo", "never")
+    tap.cut()
+    await both_told(server, client)
+    assert server.count("event") == 0
+
+
+@scenario("faults.delay", "Bytes that take their time arrive all, in order.")
+async def test_delay(client: Client, tap: Tap) -> None:
+    tap.mode = "delayed"
+    await client.open()
+    await client.send_many([("echo", number) for number in range(5)])
+    for number in range(5):
+        assert (await client.event("echo")).data["payload"] == number
+
+
+@scenario(
+    "faults.byte-by-byte",
+    "Handshake, messages and close pass one byte at a time.",
+)
+async def test_byte_by_byte(server: Server, client: Client, tap: Tap) -> None:
+    tap.mode = "byte-by-byte"
+    await client.open()
+    await client.check_usable("é🙂")
+    await client.close()
+    await both_told(server, client)
+
+
+@scenario(
+    "faults.duplicate-to-client",
+    "A server's bytes that come twice are refused: what they make is no event.",
+    escapes=True,
+)
+async def test_duplicate_to_client(server: Server, client: Client, tap: Tap) -> None:
+    await client.open()
+    await client.echo("hello")
+    # Its second byte is now 0x81: a masked frame, which no server may send.
+    tap.passage("server").double = 1
+    await server.push(client.conn, "echo", "twice")
+    await client.wait("state", lambda n: n.data["state"] in ENDED, what="state offline or error")
+    await client.settle()
+    assert client.count("event") == 1
+
+
+@scenario(
+    "faults.duplicate-to-server",
+    "A client's bytes that come twice are refused: what they make is no event.",
+    escapes=True,
+)
+async def test_duplicate_to_server(server: Server, client: Client, tap: Tap) -> None:
+    await client.open()
+    await client.echo("hello")
+    tap.passage("client").double = 3
+    await client.send("echo", "twice")
+    await asyncio.sleep(0.02)
+    await server.settle()
+    assert server.count("event") == 1

@@ -1,0 +1,350 @@
+"""Frames (RFC 6455, section 5): every legal form is read, every illegal one ends the connection.
+
+Each scenario runs for every server and every client, with the judge on the other side.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from interop.judged import Judged
+from interop.raw import RawConnection
+from interop.rawframes import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, close_payload
+from interop.scenario import scenario
+from interop.wire import event_text
+
+PROTOCOL_ERROR, NO_TEXT = 1002, 1007
+
+
+def event(payload: object) -> bytes:
+    """Return an echo event's bytes."""
+    return event_text(eventName="echo", payload=payload, headers={}).encode()
+
+
+# --- Fragmentation ------------------------------------------------------------------------
+
+
+@scenario(
+    "frames.split-in-two",
+    "A message in two fragments is one message, wherever it is split.",
+    side="each",
+)
+async def test_split_in_two(judged: Judged) -> None:
+    connection = await judged.open()
+    text = event("é🙂")
+    for at in range(len(text) + 1):
+        connection.write(*connection.fragments([text[:at], text[at:]]))
+        await judged.received("echo", "é🙂")
+    await judged.works(connection)
+
+
+@scenario(
+    "frames.split-each-byte",
+    "A message in fragments of one byte each is one message.",
+    side="each",
+)
+async def test_split_each_byte(judged: Judged) -> None:
+    connection = await judged.open()
+    text = event("é🙂")
+    connection.write(*connection.fragments([bytes([byte]) for byte in text]))
+    await judged.received("echo", "é🙂")
+
+
+@scenario("frames.empty-fragments", "Fragments may be empty, all of them too.", side="each")
+async def test_empty_fragments(judged: Judged) -> None:
+    connection = await judged.open()
+    text = event("x")
+    connection.write(*connection.fragments([b"", text[:5], b"", b"", text[5:], b""]))
+    await judged.received("echo", "x")
+
+
+@scenario(
+    "frames.control-between-fragments",
+    "Control frames between the fragments of a message are answered, and change nothing in it.",
+    side="each",
+)
+async def test_control_between_fragments(judged: Judged) -> None:
+    connection = await judged.open()
+    first, second, third = connection.fragments([event("é🙂")[:9], b"", event("é🙂")[9:]])
+    ping, pong = connection.frame(PING, "one"), connection.frame(PONG, "unasked")
+    connection.write(first, ping, second, pong)
+    assert (await connection.next(PONG)).payload == b"one"
+    connection.write(third)
+    await judged.received("echo", "é🙂")
+
+
+@scenario(
+    "frames.close-between-fragments",
+    "A close frame within a message's fragments ends the connection; the message is no event.",
+    side="each",
+)
+async def test_close_between_fragments(judged: Judged) -> None:
+    connection = await judged.open()
+    connection.write(connection.fragments([event("x")[:9], b""])[0])
+    connection.send_close(1000)
+    await connection.failed(1000, PROTOCOL_ERROR)
+    await judged.nothing_received()
+
+
+@pytest.mark.parametrize("what", ["text", "continuation", "final-continuation"])
+@scenario(
+    "frames.out-of-order",
+    "A fragment where none can be fails the connection.",
+    side="each",
+    escapes=True,
+)
+async def test_out_of_order(judged: Judged, what: str) -> None:
+    connection = await judged.open()
+    if what == "text":
+        connection.write(connection.frame(TEXT, event("x")[:9], fin=False))
+        connection.write(connection.frame(TEXT, event("x")))
+    else:
+        connection.write(
+            connection.frame(CONTINUATION, event("x"), fin=what == "final-continuation")
+        )
+    await connection.failed(PROTOCOL_ERROR)
+    await judged.nothing_received()
+
+
+# --- Data frames --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("payload", [b"", event("x")], ids=["empty", "event"])
+@scenario(
+    "frames.binary",
+    "A binary message is no event: it is ignored, or the connection is closed in order.",
+    side="each",
+    escapes=True,
+)
+async def test_binary(judged: Judged, payload: bytes) -> None:
+    connection = await judged.open()
+    connection.send(BINARY, payload)
+    await usable_or_closed(judged, connection)
+
+
+@scenario(
+    "frames.empty-text",
+    "An empty text message is no event: it is ignored, or the connection is closed in order.",
+    side="each",
+    escapes=True,
+)
+async def test_empty_text(judged: Judged) -> None:
+    connection = await judged.open()
+    connection.send(TEXT, b"")
+    await usable_or_closed(judged, connection)
+
+
+async def usable_or_closed(judged: Judged, connection: RawConnection) -> None:
+    """Check that a ping is answered after it or a close frame came, and no event before."""
+    connection.send(PING, "still there?")
+    got = await connection.next(PONG, CLOSE)
+    await judged.nothing_received()
+    if got.opcode == PONG and CLOSE not in [f.opcode for f in connection.frames]:
+        connection.send_event("echo", "more")
+        await judged.received("echo", "more")
+
+
+NOT_UTF8 = {
+    "stray-continuation": b"\x80",
+    "cut-short": b"\xe2\x82",
+    "overlong": b"\xc0\xaf",
+    "surrogate": b"\xed\xa0\x80",
+    "beyond-unicode": b"\xf4\x90\x80\x80",
+    "never-a-byte": b"\xff",
+}
+
+
+@pytest.mark.parametrize("name", NOT_UTF8)
+@scenario(
+    "frames.not-utf8",
+    "A text message that is not UTF-8 fails the connection with 1007.",
+    side="each",
+    escapes=True,
+)
+async def test_not_utf8(judged: Judged, name: str) -> None:
+    connection = await judged.open()
+    connection.send(TEXT, event("#").replace(b"#", NOT_UTF8[name]))
+    await connection.failed(NO_TEXT)
+    await judged.nothing_received()
+
+
+@scenario(
+    "frames.not-utf8-in-fragments",
+    "Text that is not UTF-8 in one of its fragments fails the connection with 1007.",
+    side="each",
+    escapes=True,
+)
+async def test_not_utf8_in_fragments(judged: Judged) -> None:
+    connection = await judged.open()
+    text = event("#").replace(b"#", b"\xe2\x82x")
+    at = text.index(b"\xe2") + 1
+    connection.write(*connection.fragments([text[:at], text[at:]]))
+    await connection.failed(NO_TEXT)
+    await judged.nothing_received()
+
+
+# --- Headers of frames --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bits", [4, 2, 1], ids=["rsv1", "rsv2", "rsv3"])
+@scenario(
+    "frames.reserved-bit",
+    "A reserved bit that nobody agreed on fails the connection.",
+    side="each",
+    escapes=True,
+)
+async def test_reserved_bit(judged: Judged, bits: int) -> None:
+    connection = await judged.open()
+    connection.send(TEXT, event("x"), rsv=bits)
+    await connection.failed(PROTOCOL_ERROR)
+    await judged.nothing_received()
+
+
+@pytest.mark.parametrize("opcode", [3, 4, 5, 6, 7, 11, 12, 13, 14, 15])
+@scenario(
+    "frames.reserved-opcode",
+    "A reserved opcode fails the connection.",
+    side="each",
+    escapes=True,
+)
+async def test_reserved_opcode(judged: Judged, opcode: int) -> None:
+    connection = await judged.open()
+    connection.send(opcode, b"x")
+    await connection.failed(PROTOCOL_ERROR)
+
+
+@scenario(
+    "frames.masking",
+    "A server fails a connection whose client does not mask, a client one whose server does.",
+    side="each",
+    escapes=True,
+)
+async def test_masking(judged: Judged) -> None:
+    connection = await judged.open()
+    wrong = None if connection.side == "client" else b"\x01\x02\x03\x04"
+    connection.send(TEXT, event("x"), mask=wrong)
+    await connection.failed(PROTOCOL_ERROR)
+    await judged.nothing_received()
+
+
+@pytest.mark.parametrize("mask", [b"\0\0\0\0", b"\xff\xff\xff\xff"], ids=["zeros", "ones"])
+@scenario("frames.any-mask", "Every masking key is legal, zero too.", side="server")
+async def test_any_mask(judged: Judged, mask: bytes) -> None:
+    connection = await judged.open()
+    connection.send(TEXT, event("é🙂"), mask=mask)
+    await judged.received("echo", "é🙂")
+
+
+@scenario(
+    "frames.new-masks",
+    "A client takes a new masking key for each frame.",
+    side="client",
+)
+async def test_new_masks(judged: Judged) -> None:
+    connection = await judged.open()
+    for number in range(8):
+        await judged.client.send("echo", number)
+        await connection.next(TEXT)
+    assert connection.reader is not None
+    assert len(set(connection.reader.masks)) >= 7, "the client's masking keys repeat"
+
+
+@pytest.mark.parametrize("length", [0, 1, 124, 125, 126, 127, 65_535, 65_536])
+@scenario(
+    "frames.length",
+    "Messages on each side of the bounds of a length's three forms pass both ways.",
+    side="each",
+)
+async def test_length(judged: Judged, length: int) -> None:
+    connection = await judged.open()
+    bare = len(event(""))
+    await judged.works(connection, "x" * max(0, length - bare))
+
+
+@pytest.mark.parametrize("form", [16, 64])
+@scenario(
+    "frames.longer-length-form",
+    "A length in more bytes than it needs fails the connection, or is read as what it says.",
+    severity="should",
+    side="each",
+    escapes=True,
+)
+async def test_longer_length_form(judged: Judged, form: int) -> None:
+    connection = await judged.open()
+    connection.send(TEXT, event("x"), form=form)
+    connection.send(PING, "past it")
+    got = await connection.next(PONG, CLOSE)
+    if got.opcode == PONG:
+        await judged.received("echo", "x")
+
+
+@scenario(
+    "frames.length-too-long-for-anyone",
+    "A length with its highest bit set fails the connection.",
+    side="each",
+    escapes=True,
+)
+async def test_length_too_long(judged: Judged) -> None:
+    connection = await judged.open()
+    connection.write(connection.frame(TEXT, b"x", form=64, announce=1 << 63))
+    await connection.failed()
+    await judged.nothing_received()
+
+
+# --- Control frames -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("length", [0, 1, 125])
+@scenario(
+    "frames.ping",
+    "A ping is answered with a pong that holds the same bytes.",
+    side="each",
+)
+async def test_ping(judged: Judged, length: int) -> None:
+    connection = await judged.open()
+    payload = bytes(range(256))[-length:] if length else b""
+    connection.send(PING, payload)
+    assert (await connection.next(PONG)).payload == payload
+    await judged.works(connection)
+
+
+@scenario(
+    "frames.pings",
+    "Of many pings the last is answered, and no pong answers what was no ping.",
+    side="each",
+)
+async def test_pings(judged: Judged) -> None:
+    connection = await judged.open()
+    sent = [f"ping {number}".encode() for number in range(20)]
+    connection.write(*(connection.frame(PING, payload) for payload in sent))
+    got: list[bytes] = []
+    while not got or got[-1] != sent[-1]:
+        got.append((await connection.next(PONG)).payload)
+    order = [sent.index(payload) for payload in got]
+    assert order == sorted(order), "pongs came in another order than their pings"
+
+
+@scenario("frames.unasked-pong", "A pong that answers nothing is ignored.", side="each")
+async def test_unasked_pong(judged: Judged) -> None:
+    connection = await judged.open()
+    connection.send(PONG, b"")
+    connection.send(PONG, b"nobody asked")
+    await judged.works(connection)
+
+
+@pytest.mark.parametrize("opcode", [CLOSE, PING, PONG], ids=["close", "ping", "pong"])
+@pytest.mark.parametrize("form", ["long", "fragmented"])
+@scenario(
+    "frames.bad-control",
+    "A control frame longer than 125 bytes, or in fragments, fails the connection.",
+    side="each",
+    escapes=True,
+)
+async def test_bad_control(judged: Judged, form: str, opcode: int) -> None:
+    connection = await judged.open()
+    payload = close_payload(1000) if opcode == CLOSE else b"xx"
+    if form == "long":
+        connection.send(opcode, payload + b"x" * 124)
+    else:
+        connection.send(opcode, payload, fin=False)
+    await connection.failed(PROTOCOL_ERROR)

@@ -1,0 +1,383 @@
+"""The opening handshake of a server (RFC 6455, section 4.2), asked by the judge over raw HTTP."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+from interop.errors import Violation
+from interop.judged import Judged
+from interop.rawframes import Inflater, deflate_parameters
+from interop.rawhttp import accept_key
+from interop.scenario import scenario
+
+# --- Paths --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("query", ["?", "?a=1&b=%20", "?a=?/"], ids=["empty", "plain", "odd"])
+@scenario("handshake.query", "A query behind the path changes nothing.", side="server")
+async def test_query(judged: Judged, query: str) -> None:
+    await judged.serve()
+    connection = await judged.open(path=judged.server.path + query)
+    await judged.works(connection)
+
+
+OTHER_PATHS = {"root": "/", "elsewhere": "/elsewhere", "below": "{path}/more", "longer": "{path}x"}
+
+
+@pytest.mark.parametrize("path", OTHER_PATHS)
+@scenario("handshake.other-path", "A path that nobody serves is refused.", side="server")
+async def test_other_path(judged: Judged, path: str) -> None:
+    await judged.serve()
+    head = await judged.refuses(path=OTHER_PATHS[path].format(path=judged.server.path))
+    assert head.status >= 400, f"it answered {head.line!r}"
+    await judged.works(await judged.open())
+
+
+# --- What makes a request a handshake -----------------------------------------------------
+
+LEGAL: dict[str, dict[str, str | None]] = {
+    "upgrade-in-capitals": {"Upgrade": "WebSocket"},
+    "connection-in-small-letters": {"Connection": "upgrade"},
+    "connection-list": {"Connection": "keep-alive, Upgrade"},
+    "names-in-small-letters": {
+        **{name: None for name in ("Upgrade", "Connection", "Sec-WebSocket-Version")},
+        "upgrade": "websocket",
+        "connection": "Upgrade",
+        "sec-websocket-version": "13",
+    },
+    "extra-headers": {"X-Trace": "abc", "Cookie": "a=b; c=d"},
+    "latin-1-header": {"X-Name": "é"},
+    "long-header": {"X-Long": "x" * 4000},
+    "credentials": {"Authorization": "Bearer abc.def"},
+    "no-origin": {},
+    "origin": {"Origin": "https://example.org"},
+    "origin-null": {"Origin": "null"},
+    "unknown-extension": {"Sec-WebSocket-Extensions": "x-nobody-knows; a=1"},
+    "unknown-subprotocol": {"Sec-WebSocket-Protocol": "x-nobody-knows"},
+}
+
+
+@pytest.mark.parametrize("form", LEGAL)
+@scenario("handshake.accepts", "Every legal form of the request is accepted.", side="server")
+async def test_accepts(judged: Judged, form: str) -> None:
+    connection = await judged.open(headers=LEGAL[form])
+    head = connection.head
+    for name in ("Sec-WebSocket-Extensions", "Sec-WebSocket-Protocol"):
+        assert not head.all(name), f"it chose {head.all(name)}, which is not its to choose"
+    assert (head.one("Upgrade") or "").lower() == "websocket"
+    assert "upgrade" in [word.lower() for word in head.all("Connection")]
+    await judged.works(connection)
+
+
+@scenario("handshake.many-headers", "A request with 80 headers is accepted.", side="server")
+async def test_many_headers(judged: Judged) -> None:
+    connection = await judged.open(extra=[(f"X-{n}", "x" * 20) for n in range(80)])
+    await judged.works(connection)
+
+
+@scenario("handshake.byte-by-byte", "A request may come one byte at a time.", side="server")
+async def test_byte_by_byte(judged: Judged) -> None:
+    connection = await judged.dial()
+    for byte in judged.request():
+        connection.write(bytes([byte]))
+        await connection.streams[1].drain()
+    assert (await connection.read_head()).status == 101
+
+
+NOT_A_KEY = {
+    "missing": None,
+    "empty": "",
+    "no-base64": "!!!!!!!!!!!!!!!!!!!!!!==",
+    "8-bytes": base64.b64encode(b"x" * 8).decode(),
+    "17-bytes": base64.b64encode(b"x" * 17).decode(),
+}
+
+
+@pytest.mark.parametrize("key", NOT_A_KEY)
+@scenario(
+    "handshake.key",
+    "A key that is not 16 bytes in base64 is refused.",
+    side="server",
+)
+async def test_key(judged: Judged, key: str) -> None:
+    await judged.serve()
+    head = await judged.refuses(headers={"Sec-WebSocket-Key": NOT_A_KEY[key]})
+    assert 400 <= head.status < 500, f"it answered {head.line!r}"
+    await judged.works(await judged.open())
+
+
+@scenario("handshake.accept-key", "Sec-WebSocket-Accept is the hash of the key.", side="server")
+async def test_accept_key(judged: Judged) -> None:
+    for key in ("dGhlIHNhbXBsZSBub25jZQ==", "AAAAAAAAAAAAAAAAAAAAAA==", "/////////////////////w=="):
+        connection = await judged.ask(headers={"Sec-WebSocket-Key": key})
+        got = connection.head.one("Sec-WebSocket-Accept")
+        assert got == accept_key(key), f"it answered {connection.head.line!r}, {got!r}"
+
+
+VERSIONS = {"missing": None, "0": "0", "8": "8", "12": "12", "14": "14", "text": "x"}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@scenario("handshake.version", "A version other than 13 is refused.", side="server")
+async def test_version(judged: Judged, version: str) -> None:
+    await judged.serve()
+    head = await judged.refuses(headers={"Sec-WebSocket-Version": VERSIONS[version]})
+    assert 400 <= head.status < 500, f"it answered {head.line!r}"
+
+
+@scenario(
+    "handshake.version-told",
+    "Who refuses a version says in Sec-WebSocket-Version which ones it takes.",
+    side="server",
+)
+async def test_version_told(judged: Judged) -> None:
+    await judged.serve()
+    head = await judged.refuses(headers={"Sec-WebSocket-Version": "12"})
+    assert "13" in head.all("Sec-WebSocket-Version"), f"it answered {head.line!r} and no version"
+
+
+NO_UPGRADE: dict[str, dict[str, str | None]] = {
+    "no-upgrade": {"Upgrade": None},
+    "other-upgrade": {"Upgrade": "h2c"},
+    "no-connection": {"Connection": None},
+    "other-connection": {"Connection": "keep-alive"},
+}
+
+
+@pytest.mark.parametrize("form", NO_UPGRADE)
+@scenario(
+    "handshake.no-upgrade",
+    "A request that asks for no upgrade to WebSocket gets none.",
+    side="server",
+)
+async def test_no_upgrade(judged: Judged, form: str) -> None:
+    await judged.serve()
+    await judged.refuses(headers=NO_UPGRADE[form])
+    await judged.works(await judged.open())
+
+
+@scenario("handshake.http-1.0", "HTTP/1.0 has no upgrade: it is refused.", side="server")
+async def test_http_10(judged: Judged) -> None:
+    await judged.serve()
+    await judged.refuses(version="HTTP/1.0")
+
+
+@scenario("handshake.no-host", "A request with no Host is refused.", side="server")
+async def test_no_host(judged: Judged) -> None:
+    await judged.serve()
+    await judged.refuses(headers={"Host": None})
+
+
+METHODS = ["HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+@scenario(
+    "handshake.method",
+    "A handshake with another method than GET is refused, and the server goes on.",
+    side="server",
+)
+async def test_method(judged: Judged, method: str) -> None:
+    await judged.serve()
+    await judged.refuses(method=method)
+    await judged.works(await judged.open())
+
+
+PLAIN = dict.fromkeys(("Upgrade", "Connection", "Sec-WebSocket-Key", "Sec-WebSocket-Version"), None)
+
+
+@pytest.mark.parametrize("method", ["GET", *METHODS])
+@scenario(
+    "handshake.plain-http",
+    "A plain HTTP request on the path is answered with an error, and the server goes on.",
+    side="server",
+)
+async def test_plain_http(judged: Judged, method: str) -> None:
+    await judged.serve()
+    head = await judged.refuses(method=method, headers=dict(PLAIN))
+    least = 200 if method == "OPTIONS" else 400  # a framework may answer OPTIONS for its routes
+    assert head.status >= least, f"it answered {head.line!r}"
+    await judged.works(await judged.open())
+
+
+GARBAGE = {
+    "no-http": b"hello?\r\n\r\n",
+    "tls": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\r\n\r\n",
+    "frame": b"\x81\x85\x00\x00\x00\x00hello\r\n\r\n",
+    "no-version": b"GET /ws\r\n\r\n",
+    "header-without-colon": b"GET /ws HTTP/1.1\r\nHost\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("name", GARBAGE)
+@scenario(
+    "handshake.garbage",
+    "Bytes that are no HTTP end their own connection, and the server goes on.",
+    side="server",
+)
+async def test_garbage(judged: Judged, name: str) -> None:
+    connection = await judged.dial()
+    connection.write(GARBAGE[name])
+    try:
+        head = await connection.read_head()
+    except Violation as silent:  # ended with no answer, which is an answer to what is no HTTP
+        if "ended" not in str(silent) and "reset" not in str(silent):
+            raise
+    else:
+        assert head.status >= 400, f"it answered {head.line!r}"
+    await judged.works(await judged.open())
+
+
+@scenario(
+    "handshake.half-a-request",
+    "A client that leaves in the middle of its request is no trouble to others.",
+    side="server",
+)
+async def test_half_a_request(judged: Judged) -> None:
+    for reset in (False, True):
+        connection = await judged.dial()
+        connection.write(judged.request()[:40])
+        await connection.streams[1].drain()
+        connection.abort(reset=reset)
+    await judged.works(await judged.open())
+
+
+# --- Origin and subprotocols, where a server can be told ----------------------------------
+
+
+@scenario(
+    "handshake.origin-refused",
+    "A server that was told its origins refuses others, and requests that have none.",
+    side="server",
+)
+async def test_origin_refused(judged: Judged) -> None:
+    await judged.serve(origins=["https://mine.example"])
+    for origin in ("https://other.example", "https://mine.example.evil", "null", None):
+        head = await judged.refuses(headers={"Origin": origin})
+        assert 400 <= head.status < 500, f"it answered {head.line!r}"
+    await judged.works(await judged.open(headers={"Origin": "https://mine.example"}))
+
+
+SUBPROTOCOLS: dict[str, tuple[list[tuple[str, str]], list[str]]] = {
+    "none-offered": ([], []),
+    "none-in-common": ([("Sec-WebSocket-Protocol", "c, d")], []),
+    "one": ([("Sec-WebSocket-Protocol", "b")], ["b"]),
+    "several": ([("Sec-WebSocket-Protocol", "c, b , a")], ["a", "b"]),
+    "in-two-lines": ([("Sec-WebSocket-Protocol", "c"), ("Sec-WebSocket-Protocol", "b")], ["b"]),
+    "in-capitals": ([("Sec-WebSocket-Protocol", "A, B")], []),
+}
+
+
+@pytest.mark.parametrize("offer", SUBPROTOCOLS)
+@scenario(
+    "handshake.subprotocol",
+    "A server that was told its subprotocols chooses one that is offered, or none.",
+    side="server",
+)
+async def test_subprotocol(judged: Judged, offer: str) -> None:
+    extra, common = SUBPROTOCOLS[offer]
+    connection = await judged.open(extra=extra, more={"protocols": ["a", "b"]})
+    chosen = [v for n, v in connection.head.headers if n.lower() == "sec-websocket-protocol"]
+    assert len(chosen) == bool(common), f"it chose {chosen} of {common}"
+    assert set(chosen) <= set(common), f"it chose {chosen}, and {common} are common"
+    await judged.works(connection)
+
+
+# --- permessage-deflate (RFC 7692) --------------------------------------------------------
+
+OFFERS = {
+    "plain": "permessage-deflate",
+    "client-bits": "permessage-deflate; client_max_window_bits",
+    "client-bits-given": "permessage-deflate; client_max_window_bits=10",
+    "server-bits": "permessage-deflate; server_max_window_bits=10",
+    "server-no-takeover": "permessage-deflate; server_no_context_takeover",
+    "client-no-takeover": "permessage-deflate; client_no_context_takeover",
+    "everything": "permessage-deflate; server_no_context_takeover; client_no_context_takeover; "
+    "server_max_window_bits=12; client_max_window_bits=12",
+    "quoted": 'permessage-deflate; server_max_window_bits="11"',
+    "two-offers": "permessage-deflate; server_max_window_bits=10, permessage-deflate",
+    "after-unknown": "x-nobody-knows, permessage-deflate",
+}
+BAD_OFFERS = {
+    "unknown-parameter": "permessage-deflate; x=1",
+    "bits-out-of-range": "permessage-deflate; server_max_window_bits=16",
+    "bits-too-small": "permessage-deflate; server_max_window_bits=7",
+    "bits-no-number": "permessage-deflate; client_max_window_bits=x",
+    "value-where-none-can-be": "permessage-deflate; server_no_context_takeover=1",
+    "parameter-twice": "permessage-deflate; client_max_window_bits=10; client_max_window_bits=11",
+}
+
+
+@pytest.mark.parametrize("offer", OFFERS)
+@scenario(
+    "handshake.deflate-offer",
+    "A server answers each legal offer of permessage-deflate legally, and both ways work.",
+    side="server",
+)
+async def test_deflate_offer(judged: Judged, offer: str) -> None:
+    offered = {"Sec-WebSocket-Extensions": OFFERS[offer]}
+    await judged.serve(deflate=True)
+    probe = await judged.ask(headers=offered)  # the answer decides how its frames are to be read
+    agreed = answered(probe.head.all("Sec-WebSocket-Extensions"), OFFERS[offer])
+    if agreed is None:
+        if offer not in ("plain", "client-bits"):
+            await judged.works(await judged.open(headers=offered))
+            return
+        raise Violation("a server that compresses declined the offer that all clients make")
+    bits = int(agreed.get("server_max_window_bits") or 15)
+    inflater = Inflater(bits, takeover="server_no_context_takeover" not in agreed)
+    connection = await judged.open(inflater, headers=offered)
+    for text in ("short", "x" * 5000, "x" * 5000, "é🙂" * 700):
+        await judged.works(connection, text)
+
+
+def answered(chosen: list[str], offer: str) -> dict[str, str | None] | None:
+    """Return what a server agreed to, None if to nothing, after checking it against the offer."""
+    if not chosen:
+        return None
+    if len(chosen) > 1:
+        raise Violation(f"one extension was offered, and {chosen} were chosen")
+    agreed = dict(deflate_parameters(chosen[0]))
+    offers = [deflate_parameters(o) for o in offer.split(",") if "permessage-deflate" in o]
+    if not any(fits(agreed, dict(one)) for one in offers):
+        raise Violation(f"it answered {chosen[0]!r} to {offer!r}")
+    return agreed
+
+
+def fits(agreed: dict[str, str | None], offered: dict[str, str | None]) -> bool:
+    """Whether an answer is one to this offer (RFC 7692, section 7.1)."""
+    known = {"server_no_context_takeover", "client_no_context_takeover"}
+    known |= {"server_max_window_bits", "client_max_window_bits"}
+    if set(agreed) - known:
+        return False
+    if "client_max_window_bits" in agreed and "client_max_window_bits" not in offered:
+        return False
+    if "server_no_context_takeover" in offered and "server_no_context_takeover" not in agreed:
+        return False
+    for name in ("server_max_window_bits", "client_max_window_bits"):
+        if name in agreed and not 8 <= int(agreed[name] or 0) <= 15:
+            return False
+    limit = offered.get("server_max_window_bits")
+    return limit is None or int(agreed.get("server_max_window_bits") or 15) <= int(limit)
+
+
+@pytest.mark.parametrize("offer", BAD_OFFERS)
+@scenario(
+    "handshake.deflate-bad-offer",
+    "An illegal offer of permessage-deflate is declined, and the connection works without.",
+    side="server",
+)
+async def test_deflate_bad_offer(judged: Judged, offer: str) -> None:
+    await judged.serve(deflate=True)
+    headers = {"Sec-WebSocket-Extensions": BAD_OFFERS[offer]}
+    connection = await judged.ask(headers=headers)
+    if connection.head.status == 101:
+        chosen = connection.head.all("Sec-WebSocket-Extensions")
+        assert not chosen, f"it answered {chosen} to {BAD_OFFERS[offer]!r}"
+        await judged.server.connected()
+        await judged.works(await judged.open(headers=headers))
+    else:
+        assert 400 <= connection.head.status < 500, f"it answered {connection.head.line!r}"
+        await judged.works(await judged.open())

@@ -1,0 +1,288 @@
+"""Time and amounts: pings, silence, slowness, many events, big ones.
+
+Peers are given scaled-down times where their library takes any; others say "unsupported".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from interop.errors import Violation
+from interop.judged import Judged
+from interop.raw import RawConnection
+from interop.rawframes import CLOSE, PING, PONG, TEXT
+from interop.scenario import scenario
+from interop.wire import event_text
+
+PINGS = {"ping_interval_s": 0.15, "ping_timeout_s": 2.0}
+SHORT = {"ping_interval_s": 0.05, "ping_timeout_s": 0.05}
+
+MANY = 10_000
+
+
+async def ended(judged: Judged) -> None:
+    """Wait until the application was told of the end."""
+    if judged.side == "server":
+        await judged.server.disconnected(judged.conn)
+    else:
+        ends = ("offline", "error")
+        await judged.role.wait("state", lambda n: n.data["state"] in ends, what="the end")
+
+
+# --- Pings --------------------------------------------------------------------------------
+
+
+@scenario(
+    "time.pings", "A side that was given a ping interval pings, again and again.", side="each"
+)
+async def test_pings(judged: Judged) -> None:
+    connection = await judged.open(more=PINGS)
+    for _ in range(2):
+        ping = await connection.next(PING)
+        connection.send(PONG, ping.payload)
+    await judged.works(connection)
+
+
+@scenario(
+    "time.silent-peer",
+    "A peer that answers no ping is noticed: the connection ends, and the application is told.",
+    side="each",
+)
+async def test_silent_peer(judged: Judged) -> None:
+    connection = await judged.open(more=SHORT)
+    await connection.next(PING)
+    await ended(judged)
+    codes = [found.code for found in connection.frames if found.opcode == CLOSE]
+    assert codes in ([], [1001], [1002], [1006], [1011]), f"it closed with {codes}"
+
+
+@scenario(
+    "time.idle",
+    "A connection on which nobody says anything but pongs lives on.",
+    side="each",
+)
+async def test_idle(judged: Judged) -> None:
+    connection = await judged.open(more=PINGS)
+    for _ in range(2):
+        connection.send(PONG, (await connection.next(PING)).payload)
+    await asyncio.sleep(0.05)
+    await judged.works(connection)
+
+
+@scenario(
+    "time.idle-without-pings",
+    "A connection on which nobody says anything lives on.",
+    side="each",
+)
+async def test_idle_without_pings(judged: Judged) -> None:
+    connection = await judged.open()
+    await asyncio.sleep(0.25)
+    await judged.works(connection)
+
+
+@scenario(
+    "time.ping-while-handling",
+    "A ping is answered while a handler takes its time.",
+    severity="should",
+    side="server",
+)
+async def test_ping_while_handling(judged: Judged) -> None:
+    connection = await judged.open()
+    connection.send_event("slow", {"ms": 1500})
+    await judged.server.event("slow")
+    connection.send(PING, b"now")
+    first = await connection.next(PONG, TEXT)
+    assert first.opcode == PONG, "the ping had to wait for the handler"
+
+
+@scenario(
+    "time.ping-in-between",
+    "Pings in the midst of events are answered, and no event is lost.",
+    side="each",
+)
+async def test_ping_in_between(judged: Judged) -> None:
+    connection = await judged.open()
+    parts = []
+    for number in range(100):
+        text = event_text(eventName="echo", payload=number, headers={})
+        parts += [connection.frame(TEXT, text), connection.frame(PING, str(number))]
+    connection.write(*parts)
+    for number in range(100):
+        await judged.received("echo", number)
+    while (await connection.next(PONG)).payload != b"99":
+        pass
+
+
+# --- Slowness -----------------------------------------------------------------------------
+
+
+@scenario(
+    "time.slow-handler",
+    "Events that arrive while a handler takes its time are delivered after it, in order.",
+    side="server",
+)
+async def test_slow_handler(judged: Judged) -> None:
+    connection = await judged.open()
+    connection.send_event("slow", {"ms": 100})
+    for number in range(50):
+        connection.send_event("echo", number)
+    names = [await next_echo(connection) for _ in range(51)]
+    assert names == ["slow", *range(50)], f"they came as {names[:10]}"
+
+
+async def next_echo(connection: RawConnection) -> Any:
+    """Return the payload of the next echo, or the name of another event."""
+    message = json.loads((await connection.next(TEXT)).payload)
+    return message["payload"] if message["eventName"] == "echo" else message["eventName"]
+
+
+SLOW = 3000
+FILLER = "x" * 4000
+"""With which 3,000 events are 12 MB: more than the buffers of a loopback connection hold."""
+
+
+@scenario(
+    "time.slow-reader",
+    "A client that does not read for a while gets everything, in order, once it does.",
+    side="server",
+    timeout=30.0,
+)
+async def test_slow_reader(judged: Judged) -> None:
+    judged.patient()
+    connection = await judged.open()
+    connection.pause()
+    for number in range(SLOW):
+        connection.send_event("echo", [number, FILLER])
+        if number % 500 == 0:
+            await asyncio.sleep(0)
+    await asyncio.sleep(0.1)
+    connection.resume()
+    for number in range(SLOW):
+        assert (await next_echo(connection))[0] == number
+
+
+@scenario(
+    "time.slow-reader-alone",
+    "A client that does not read slows nobody else.",
+    side="server",
+)
+async def test_slow_reader_alone(judged: Judged) -> None:
+    slow = await judged.open()
+    slow.pause()
+    slow.send_event("burst", {"count": 20_000})
+    other = await judged.open()
+    other.send_event("echo", "me too")
+    assert await next_echo(other) == "me too"
+
+
+# --- Amounts ------------------------------------------------------------------------------
+
+
+@scenario(
+    "amount.ten-thousand",
+    "10,000 events arrive all, once, in order.",
+    side="each",
+    timeout=30.0,
+)
+async def test_ten_thousand(judged: Judged) -> None:
+    judged.patient()
+    connection = await judged.open()
+    texts = (event_text(eventName="echo", payload=n, headers={}) for n in range(MANY))
+    connection.write(*(connection.frame(TEXT, text) for text in texts))
+    await judged.role.wait(
+        "event", lambda n: n.data["payload"] == MANY - 1, what=f"event {MANY - 1}"
+    )
+    got = [n.data["payload"] for n in judged.role.session.notifications if n.on == "event"]
+    assert got == list(range(MANY))
+
+
+@scenario(
+    "amount.ten-thousand-out",
+    "10,000 events that a handler sends arrive all, once, in order.",
+    side="server",
+    timeout=30.0,
+)
+async def test_ten_thousand_out(judged: Judged) -> None:
+    judged.patient()
+    connection = await judged.open()
+    connection.send_event("burst", {"count": MANY})
+    for number in range(MANY):
+        assert json.loads((await connection.next(TEXT)).payload)["payload"] == number
+
+
+MEBIBYTE = 1 << 20
+LIMIT = 2000
+BARE = len(event_text(eventName="echo", payload="", headers={}))
+
+
+def padded(length: int) -> bytes:
+    """Return a message of so many bytes, most of them white space, so that little is reported."""
+    text = event_text(eventName="echo", payload="x", headers={})
+    return (text[:-1] + " " * (length - len(text)) + "}").encode()
+
+
+@scenario(
+    "amount.16-mebibytes",
+    "A message of 16 MiB is read where that many are declared.",
+    side="each",
+    timeout=30.0,
+)
+async def test_16_mebibytes(judged: Judged) -> None:
+    judged.patient()
+    declared = await judged.declared("message_bytes")
+    small = declared is not None and declared < 16 * MEBIBYTE
+    connection = await judged.open(more={"message_bytes": 16 * MEBIBYTE} if small else {})
+    connection.send(TEXT, padded(16 * MEBIBYTE))
+    await judged.received("echo", "x")
+    await judged.works(connection)
+
+
+@scenario(
+    "amount.declared-limit",
+    "A message as long as the declared limit is read; one a byte longer ends with 1009.",
+    side="each",
+    escapes=True,
+)
+async def test_declared_limit(judged: Judged) -> None:
+    judged.patient()
+    declared = await judged.declared("message_bytes")
+    connection = await judged.open()
+    connection.send(TEXT, padded(declared or 2 * MEBIBYTE))
+    await judged.received("echo", "x")
+    if declared is None:
+        return
+    if declared <= MEBIBYTE:
+        connection.send(TEXT, padded(declared + 1))
+    else:  # who is told so much need not read it: a reset could overtake its close frame
+        connection.write(connection.frame(TEXT, b"{", announce=declared + 1))
+    await connection.failed(1009)
+
+
+@pytest.mark.parametrize("form", ["one-frame", "fragments", "announced", "many-fragments"])
+@scenario(
+    "amount.scaled-limit",
+    "A message longer than the limit that a side was given ends with 1009, in every form.",
+    side="each",
+    escapes=True,
+)
+async def test_scaled_limit(judged: Judged, form: str) -> None:
+    connection = await judged.open(more={"message_bytes": LIMIT})
+    await judged.works(connection, "x" * (LIMIT - BARE))
+    payload = event_text(eventName="echo", payload="x" * (LIMIT + 1 - BARE), headers={}).encode()
+    if form == "one-frame":
+        connection.write(connection.frame(TEXT, payload))
+    elif form == "fragments":
+        connection.write(*connection.fragments([payload[:1500], payload[1500:]]))
+    elif form == "announced":  # framework rows have a limit of their own, of 4 times this one
+        connection.write(connection.frame(TEXT, b"", announce=5 * LIMIT) + b"x" * (5 * LIMIT))
+    else:
+        pieces = [payload[at : at + 20] for at in range(0, len(payload), 20)]
+        connection.write(*connection.fragments(pieces))
+    await connection.failed(1009)
+    seen = judged.role.session.count("event")
+    if seen != 1:
+        raise Violation(f"{seen} events were delivered, of which one was within the limit")
