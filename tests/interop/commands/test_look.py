@@ -13,10 +13,9 @@ QUICK = ["--server", "python/ZapServer", "--client", "python/ZapConsumer", "-n",
 def test_list_shows_rows_columns_and_rules(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "--scenario", "many.ids"]) == 0
     out = capsys.readouterr().out
-    lacks = "clean, close code, close reason, open headers, request"
-    assert f"dart@0.5.0/ZapConsumer (lacks: {lacks})" in out
+    assert "dart@0.5.0/ZapConsumer (lacks: clean, close code, close reason, open headers, " in out
     assert "many.ids (must): Every connection has an id of its own." in out
-    assert "x 1 scenarios" in out
+    assert " 1 scenarios: " in out
 
 
 def test_dart_packages_names_what_is_missing(
