@@ -66,6 +66,12 @@ class TestConsumer:
             assert [event async for event in early] == [event async for event in late] == []
             assert log == ["echo", 1, "echo", ("new", 2)]
 
+    async def test_iterating_with_no_handler(self) -> None:
+        async with App() as app, ZapConsumer(app.url()) as client:
+            events = aiter(client)
+            await client.send_event("echo", 1)
+            assert (await within(anext(events))).payload == 1
+
     async def test_order(self) -> None:
         async with App() as app:
             app.on_event("burst", burst)
