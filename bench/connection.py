@@ -205,7 +205,7 @@ async def connect(port: int, wire: Wire, *, deflated: bool = False) -> Connectio
         raise MeasureError(f"the server cannot be reached: {exc}") from exc
     try:
         await _within(connection.opened, "the connection does not open")
-    except BaseException:
+    except BaseException:  # cancellation too: whoever gets no connection cannot drop it
         transport.abort()
         raise
     return connection

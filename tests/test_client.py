@@ -46,6 +46,32 @@ class TestConsumer:
                 await within(done.wait())
             assert log == [EventData("echo", {"a": 1}, {"h": 2}), ("any", "echo")]
 
+    async def test_iterating(self) -> None:
+        async with App() as app:
+            client = ZapConsumer(app.url())
+            log: list[Any] = []
+            client.on_any_event(lambda event: log.append(event.payload))
+            early = aiter(client)
+            client.on_event("echo", lambda event: log.append("echo"))
+            async with client:
+                await client.send_event("echo", 1)
+                assert (await within(anext(early))).payload == 1
+                await client._connection.close()  # type: ignore[union-attr]  # it is connected
+                await until(lambda: not client.is_connected)
+                await client.connect()
+                client.on_any_event(lambda event: log.append(("new", event.payload)))
+                late = aiter(client)
+                await client.send_event("echo", 2)
+                assert [(await within(anext(each))).payload for each in (early, late)] == [2, 2]
+            assert [event async for event in early] == [event async for event in late] == []
+            assert log == ["echo", 1, "echo", ("new", 2)]
+
+    async def test_iterating_with_no_handler(self) -> None:
+        async with App() as app, ZapConsumer(app.url()) as client:
+            events = aiter(client)
+            await client.send_event("echo", 1)
+            assert (await within(anext(events))).payload == 1
+
     async def test_order(self) -> None:
         async with App() as app:
             app.on_event("burst", burst)
@@ -286,6 +312,14 @@ class TestSubscriber:
                 await client.connect()
             expected = [ZapClientState.OFFLINE, ZapClientState.CONNECTING, ZapClientState.ONLINE]
             assert [await within(anext(states)) for _ in range(9)] == expected * 3
+
+    async def test_iterating(self) -> None:
+        async with App() as app, ZapSubscriber(app.url()) as client:
+            events = aiter(client)
+            await client.send_event("echo", 1)
+            async for event in events:
+                assert event.payload == 1
+                await client.clean()
 
     async def test_clean_ends_every_stream(self) -> None:
         async with App() as app:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from websockets.frames import Opcode
-from websockets.http11 import Response
+from websockets.server import ServerProtocol
 
 from tests.support import MS, until, within
 from tests.support.app import App
@@ -127,9 +127,11 @@ def choose(header: str) -> Step:
     """Accept with this choice of subprotocols."""
 
     async def script(peer: RawPeer) -> None:
-        response: Response = peer.protocol.accept(peer.request)  # type: ignore[attr-defined]
+        protocol, request = peer.protocol, peer.request
+        assert isinstance(protocol, ServerProtocol) and request is not None
+        response = protocol.accept(request)
         response.headers["Sec-WebSocket-Protocol"] = header
-        peer.protocol.send_response(response)  # type: ignore[attr-defined]  # a server's
+        protocol.send_response(response)
         peer.flush()
         await peer.writer.drain()
 

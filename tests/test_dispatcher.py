@@ -123,6 +123,16 @@ class TestDispatch:
             await asyncio.sleep(0)
         assert len(seen) >= 5
 
+    async def test_a_read_in_many_pieces_lets_others_run(self) -> None:
+        register = EventRegister()
+        handled: list[Any] = []
+        register.on_event("e", lambda ctx: handled.append(ctx.payload))
+        wired = Wired(register)
+        for _ in range(20):  # with no turn of the loop between them
+            wired.dispatcher.feed([event("e")] * 90)
+        assert len(handled) < 100
+        await until(lambda: len(handled) == 1800)
+
     async def test_discarded_during_a_turn(self) -> None:
         log = Log("a")
         wired = Wired(log.register)

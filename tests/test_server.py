@@ -218,6 +218,8 @@ class TestHttp:
             (b"GET /ws HTTP/1.0\r\nHost: x\r\n\r\n", 505),
             (UPGRADE.replace(b"13", b"8") % (b"/ws", b""), 400),
             (UPGRADE.replace(b"dGhl", b"####") % (b"/ws", b""), 400),
+            (UPGRADE.replace(b"Host: x\r\n", b"") % (b"/ws", b""), 400),
+            (UPGRADE % (b"/ws", b"Host: y\r\n"), 400),
             (b"nonsense\r\n\r\n", 400),
             (b"\x16\x03\x01\x02\x00\r\n\r\n", 400),
             (b"GET /ws HTTP/1.1\r\nno header\r\n\r\n", 400),
@@ -229,6 +231,8 @@ class TestHttp:
         async with App(path="/ws") as app:
             answer = await http(app.port, request_)
             assert status(answer) == expected
+            if request_.endswith(b"Version: 8\r\n\r\n"):
+                assert b"Sec-WebSocket-Version: 13\r\n" in answer
             if expected == 426:
                 assert b"\r\nUpgrade: websocket\r\n" in answer
             assert app.log == []

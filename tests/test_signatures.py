@@ -174,7 +174,10 @@ def own_any(ctx: EventContext, number: Any = 3) -> None: ...
 def own_type(ctx: EventContext, like: Wired | None = None, *, key: int = 1) -> None: ...
 
 
-def foreign(ctx: zaptools_of_nobody.EventContext) -> None: ...  # type: ignore[name-defined] # noqa: F821
+def foreign(ctx: EventContext) -> None: ...
+
+
+foreign.__annotations__["ctx"] = "zaptools_of_nobody.EventContext"
 
 
 @pytest.mark.parametrize(
@@ -259,12 +262,14 @@ def keyword(ctx: EventContext, *, key: int) -> None: ...
 def swapped(user: User, ctx: EventContext) -> None: ...
 def clients(event: EventData) -> None: ...
 def clients_two(event: EventData, user: User) -> None: ...
-def unresolved(ctx: EventContext, user: Nobody) -> None: ...  # type: ignore[name-defined] # noqa: F821
-def unresolved_only(user: list[Nobody]) -> None: ...  # type: ignore[name-defined] # noqa: F821
+def unresolved(ctx: EventContext, user: User) -> None: ...
+def unresolved_only(user: list[User]) -> None: ...
 def no_expression(ctx: EventContext, user: User) -> None: ...
 def no_type(ctx: EventContext, user: note) -> None: ...  # type: ignore[valid-type] # on purpose
 
 
+unresolved.__annotations__["user"] = "Nobody"
+unresolved_only.__annotations__["user"] = "list[Nobody]"
 no_expression.__annotations__["user"] = "3 +"
 
 
@@ -274,7 +279,10 @@ def no_payload_only(connection: Wired) -> None: ...
 
 
 class Cyclic(msgspec.Struct):
-    other: Nobody  # type: ignore[name-defined] # noqa: F821
+    other: User
+
+
+Cyclic.__annotations__["other"] = "Nobody"
 
 
 def deep(ctx: EventContext, it: Cyclic) -> None: ...

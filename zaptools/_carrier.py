@@ -149,7 +149,7 @@ class Carrier(ABC):
                     raise
                 finally:
                     self._handling = False
-        except BaseException:
+        except BaseException:  # cancellation too: the peer is told, whatever ends the task
             await self._stop_reader()
             self.abort()
             try:

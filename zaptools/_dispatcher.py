@@ -62,6 +62,7 @@ class Dispatcher:
         "_exchange",
         "_finished",
         "_greeted",
+        "_handled",
         "_on_finish",
         "_on_idle",
         "_on_wait",
@@ -94,6 +95,7 @@ class Dispatcher:
         self._end_info: CloseInfo | None = None
         self._running = self._greeted = self._ended = False
         self._finished = _NOT
+        self._handled = 0
         self.task: asyncio.Task[Any] | None = None
         connection._inbox = self
 
@@ -293,7 +295,7 @@ class Dispatcher:
         """Handle all that waits, one after the other: `run` without its beginning and end."""
         queue, book = self._queue, self._book
         events = book.events
-        handled = 0
+        handled = self._handled  # one read may come in pieces, each of them handled at once
         while queue:
             handled += 1
             if handled % _TURN == 0:
@@ -323,6 +325,7 @@ class Dispatcher:
                 logger.debug("no handler for the event %r", name)
             if any_event is not None:
                 await self._call(any_event, EventContext(event, self._connection))
+        self._handled = handled % _TURN
 
     async def _drain_with(self, crew: Crew, until_room: bool) -> None:
         """Do what `drain` does with several handlers at the same time."""

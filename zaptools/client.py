@@ -42,6 +42,8 @@ logger.addHandler(logging.NullHandler())
 EventCallback: TypeAlias = Callable[[EventData], Awaitable[Any] | Any]
 """A function of an `EventData`, sync or async. What it returns is not used."""
 
+_BUFFER_SIZE = 4096
+
 H = TypeVar("H", bound=Callable[..., Any])
 
 
@@ -73,9 +75,14 @@ class ZapConsumer(ClientCore):
         async with client:
             await client.send_event("greet", {"name": "Ada"})
 
+    ``async for event in client`` hands out every event too, from then on, through reconnects, and
+    ends with `disconnect`; an event that finds 4096 unread ends it with `BufferOverflowError`.
+
     The arguments are those of `ClientCore`.
     """
 
+    _events: Streams[EventData] | None = None
+    _any_event: Callable[[EventContext], Any] | None = None
     _connected: EventCallback | None = None
     _disconnected: EventCallback | None = None
     _state_callback: Callable[[ZapClientState], Any] | None = None
@@ -91,6 +98,18 @@ class ZapConsumer(ClientCore):
         trace: TracebackType | None,
     ) -> None:
         await self.disconnect()
+
+    def __aiter__(self) -> Stream[EventData]:
+        if self._events is None:
+            self._events = Streams()
+            self._book.any_event = self._on_any_event  # which calls the application's
+        return self._events.add(Stream(None, _BUFFER_SIZE, "raise"))
+
+    async def disconnect(self, code: int = 1000, reason: str = "") -> None:
+        """Disconnect as `ClientCore.disconnect` does, and end what iterates over the client."""
+        await super().disconnect(code, reason)
+        if self._events is not None:
+            self._events.close()
 
     @overload
     def on_event(self, name: str) -> Callable[[H], H]: ...
@@ -128,7 +147,15 @@ class ZapConsumer(ClientCore):
     @decorator
     def on_any_event(self, callback: EventCallback) -> None:
         """Register what runs for every event, after the handler of its name."""
-        self._book.any_event = adapt(callback, EventData)
+        self._any_event = adapt(callback, EventData)
+        if self._events is None:
+            self._book.any_event = self._any_event
+
+    async def _on_any_event(self, context: EventContext) -> None:
+        assert self._events is not None  # it is the handler only then
+        self._events.push(context.event_data)
+        if self._any_event is not None:
+            await call(self._any_event, context)
 
     @decorator
     def on_error(self, callback: Callable[[Any], Any]) -> None:
@@ -167,7 +194,7 @@ class ZapSubscriber(ClientCore):
     """A client that hands out streams.
 
     A stream gets each event from the moment it is made, survives reconnects, and ends with
-    `clean`; each stream sees every event::
+    `clean`; each stream sees every event. ``async for event in client`` reads one of all events::
 
         async with ZapSubscriber("ws://127.0.0.1:8000/ws") as client:
             welcomes = client.subscribe_to_event("welcome")
@@ -187,7 +214,7 @@ class ZapSubscriber(ClientCore):
         self,
         url: str,
         *,
-        buffer_size: int = 4096,
+        buffer_size: int = _BUFFER_SIZE,
         overflow: Overflow = "raise",
         reconnect: ReconnectPolicy | bool = False,
         offline: Offline = "raise",
@@ -224,6 +251,9 @@ class ZapSubscriber(ClientCore):
         trace: TracebackType | None,
     ) -> None:
         await self.clean()
+
+    def __aiter__(self) -> Stream[EventData]:
+        return self.subscribe_to_all_event()
 
     @property
     def connection_state(self) -> Stream[ZapClientState]:

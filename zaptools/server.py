@@ -342,8 +342,12 @@ class _ServerTransport(WebSocketTransport):
     def _respond(self, protocol: ServerProtocol, request: Request) -> Response:
         if request.path.partition("?")[0] != self._server.path:
             return protocol.reject(HTTPStatus.NOT_FOUND, "There is nothing here.\n")
+        if len(request.headers.get_all("Host")) != 1:  # RFC 9112, section 3.2
+            return protocol.reject(HTTPStatus.BAD_REQUEST, "A request has one Host header.\n")
         response = protocol.accept(request)
         if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+            if response.status_code == HTTPStatus.BAD_REQUEST:
+                response.headers["Sec-WebSocket-Version"] = "13"  # RFC 6455, section 4.4
             return response
         try:
             self._id = claim_id(self._server._book.ids, self._server._id_strategy)

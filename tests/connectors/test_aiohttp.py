@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AbstractAsyncContextManager
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from aiohttp import WebSocketError, WSMessage, WSMsgType, web
 
 from tests.support import within
@@ -40,6 +42,33 @@ class TestAioHttp(ConnectorContract):
                 running.port, b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
             )
         assert answer.startswith(b"HTTP/1.1 400")
+        assert not register.log
+
+    @pytest.mark.parametrize(
+        ("start", "version", "told"),
+        [
+            (b"HEAD /ws HTTP/1.1", b"13", False),
+            (b"GET /ws HTTP/1.0", b"13", False),
+            (b"GET /ws HTTP/1.1", b"8", True),
+        ],
+    )
+    async def test_what_aiohttp_would_take(self, start: bytes, version: bytes, told: bool) -> None:
+        register = Log()
+        lines = [
+            start,
+            b"Host: x",
+            b"Connection: Upgrade",
+            b"Upgrade: websocket",
+            b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+            b"Sec-WebSocket-Version: " + version,
+        ]
+        async with self.serve(register) as running:
+            reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
+            writer.write(b"\r\n".join([*lines, b"", b""]))
+            answer = await within(reader.readuntil(b"\r\n\r\n"))
+            writer.close()
+        assert b" 400 " in answer.split(b"\r\n")[0]
+        assert (b"Sec-WebSocket-Version: 13" in answer) is told
         assert not register.log
 
 

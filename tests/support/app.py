@@ -6,28 +6,26 @@ import asyncio
 from typing import Any
 
 from tests.support import tls
-from zaptools import EventContext, WebSocketConnection, ZapServer
+from zaptools import EventContext, EventRegister, WebSocketConnection, ZapServer
 
-__all__ = ["App"]
+__all__ = ["App", "Notes"]
 
 
-class App(ZapServer):
-    """A server on loopback with a few handlers.
+class Notes(EventRegister):
+    """A register that writes down what happens.
 
-    ``echo`` sends back; ``gate`` waits until `gate` is set, then sends back; ``boom`` raises;
-    ``close`` closes with the payload's code.
+    ``echo`` sends back; ``gate`` waits until `gate` is set, then sends back; ``boom`` raises.
 
     Attributes:
         log: names of lifecycle events and events, in order, with what belongs to them.
         gate: see above.
         errors: what the error handler got.
         ends: how each connection ended.
+        seen: the connections, as they came.
     """
 
     def __init__(self, **options: Any) -> None:
-        if tls.everywhere:
-            options.setdefault("ssl", tls.server_context())
-        super().__init__(port=0, **options)
+        super().__init__(**options)
         self.log: list[Any] = []
         self.errors: list[Any] = []
         self.ends: list[Any] = []
@@ -39,16 +37,6 @@ class App(ZapServer):
         self.on_event("echo", self._echo)
         self.on_event("gate", self._gate)
         self.on_event("boom", lambda ctx: 1 / 0)
-        self.on_event("close", lambda ctx: ctx.connection.close(ctx.payload))
-
-    @property
-    def shell(self) -> Any:
-        """The shell of the one connection there is."""
-        (shell,) = self._shells
-        return shell
-
-    def url(self, path: str | None = None) -> str:
-        return f"ws://127.0.0.1:{self.port}{path or self.path}"
 
     def _connected(self, ctx: EventContext) -> None:
         self.seen.append(ctx.connection)
@@ -66,3 +54,22 @@ class App(ZapServer):
         await self.gate.wait()
         self.log.append(ctx.payload)
         await ctx.connection.send("gate", ctx.payload)
+
+
+class App(Notes, ZapServer):
+    """A server on loopback; ``close`` closes with the payload's code."""
+
+    def __init__(self, **options: Any) -> None:
+        if tls.everywhere:
+            options.setdefault("ssl", tls.server_context())
+        super().__init__(port=0, **options)
+        self.on_event("close", lambda ctx: ctx.connection.close(ctx.payload))
+
+    @property
+    def shell(self) -> Any:
+        """The shell of the one connection there is."""
+        (shell,) = self._shells
+        return shell
+
+    def url(self, path: str | None = None) -> str:
+        return f"ws://127.0.0.1:{self.port}{path or self.path}"

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import pytest
 
 from tests.support import MS, until, within
+from tests.support.app import Notes
 from tests.support.raw import RawPeer, raw_client
 from zaptools import (
     CodecError,
@@ -33,22 +34,11 @@ class Running(Protocol):
     async def stop(self) -> None: ...
 
 
-class Log(EventRegister):
-    """A register that writes down what happens, with the handlers of `tests.support.app.App`."""
+class Log(Notes):
+    """One connection's notes; ``close`` closes with the payload's code and reason."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.log: list[Any] = []
-        self.errors: list[Any] = []
-        self.ends: list[Any] = []
-        self.seen: list[WebSocketConnection] = []
-        self.gate = asyncio.Event()
-        self.on_connected(self._connected)
-        self.on_disconnected(self._disconnected)
-        self.on_error(lambda ctx: self.errors.append(ctx.error))
-        self.on_event("echo", self._echo)
-        self.on_event("gate", self._gate)
-        self.on_event("boom", lambda ctx: 1 / 0)
         self.on_event("ask", self._ask)
         self.on_event("close", lambda ctx: ctx.connection.close(*ctx.payload))
 
@@ -62,23 +52,6 @@ class Log(EventRegister):
         await until(lambda: self.ends)
         (end,) = self.ends
         return end
-
-    def _connected(self, ctx: EventContext) -> None:
-        self.seen.append(ctx.connection)
-        self.log.append("connected")
-
-    def _disconnected(self, ctx: EventContext) -> None:
-        self.log.append("disconnected")
-        self.ends.append(ctx.connection.closed)
-
-    async def _echo(self, ctx: EventContext) -> None:
-        self.log.append(ctx.payload)
-        await ctx.connection.send("echo", ctx.payload, ctx.headers)
-
-    async def _gate(self, ctx: EventContext) -> None:
-        await self.gate.wait()
-        self.log.append(ctx.payload)
-        await ctx.connection.send("gate", ctx.payload)
 
     async def _ask(self, ctx: EventContext) -> None:
         """Ask back as often as the payload says, and say what the peer replied."""

@@ -69,10 +69,12 @@ class AioHttpConnector:
             What the endpoint has to return.
 
         Raises:
-            aiohttp.web.HTTPBadRequest: the request asks for no WebSocket.
+            aiohttp.web.HTTPBadRequest: the request asks for no WebSocket, or not as RFC 6455,
+                section 4.2.1, has it.
         """
         from aiohttp import web
 
+        _check(self.request)
         limits = self._limits
         socket = web.WebSocketResponse(
             timeout=limits.close_timeout or 0,
@@ -151,6 +153,19 @@ class _AioHttpCarrier(Carrier):
 async def _drain(rest: Coroutine[Any, Any, None]) -> None:
     with contextlib.suppress(Exception):  # the connection has ended: the next send says so
         await rest
+
+
+def _check(request: web.Request) -> None:
+    """Refuse what aiohttp 3.14 would take: HEAD, HTTP/1.0, and versions 7 and 8 for 13."""
+    from aiohttp import web
+
+    if request.headers.get("Upgrade", "").lower() != "websocket":
+        return  # aiohttp says what it thinks of it
+    if request.method != "GET" or request.version < (1, 1):
+        raise web.HTTPBadRequest(text="A WebSocket is asked for by GET and HTTP/1.1.\n")
+    if request.headers.get("Sec-WebSocket-Version") != "13":
+        told = {"Sec-WebSocket-Version": "13"}  # RFC 6455, section 4.4
+        raise web.HTTPBadRequest(text="The WebSocket version is 13.\n", headers=told)
 
 
 def _handshake_of(request: web.Request, subprotocol: str | None) -> Handshake:
