@@ -1,9 +1,6 @@
 // A zaptools client with callbacks, on the package `ws`.
 import { WebSocket } from 'ws';
 
-// A server that does not answer a close frame must not outlast the testbed's patience for a reply.
-const CLOSE_TIMEOUT = 3000;
-
 // What a client takes when it is not told otherwise: 16 MiB.
 export const MESSAGE_BYTES = 1 << 24;
 
@@ -19,8 +16,8 @@ function decode(data, isBinary) {
   return { name, payload, headers: headers ?? {} };
 }
 
-// Callbacks: state(name), connected(), disconnected(code, reason), error(error, event name or
-// undefined), event(event, 'named' or 'all'). The same client connects again once it is offline.
+// Callbacks: state(name), connected(), disconnected(code, reason), error(error, event name if any),
+// event(event, 'named' or 'all'). The same client connects again once it is offline.
 export class Client {
   #socket = null;
   #closed = Promise.resolve();
@@ -30,7 +27,8 @@ export class Client {
   constructor(url, { protocols, headers, deflate, messageBytes }, callbacks) {
     this.options = {
       headers,
-      closeTimeout: CLOSE_TIMEOUT,
+      closeTimeout: 3000, // a server that never closes must not outlast the testbed's patience
+      maxPendingAutoPongs: 0, // no limit: an answer to each ping is owed
       maxPayload: messageBytes ?? MESSAGE_BYTES,
       perMessageDeflate: deflate ?? false,
     };
@@ -61,8 +59,7 @@ export class Client {
       socket.on('open', () => {
         open = true;
         callbacks.state('online');
-        callbacks.connected();
-        resolve();
+        resolve(callbacks.connected());
       });
       socket.on('close', (code, reason) => {
         this.#socket = null;
@@ -76,10 +73,8 @@ export class Client {
   send(eventName, payload, headers = {}) {
     const socket = this.#socket;
     if (!socket) throw new Error('the client is not connected');
-    return new Promise((resolve, reject) => {
-      const done = (error) => (error ? reject(error) : resolve());
-      socket.send(JSON.stringify({ eventName, payload, headers }), done);
-    });
+    const text = JSON.stringify({ eventName, payload, headers });
+    return new Promise((done, fail) => socket.send(text, (error) => (error ? fail(error) : done())));
   }
 
   async close(code, reason) {

@@ -2,7 +2,6 @@
 import { createRequire } from 'node:module';
 import net from 'node:net';
 import { parseArgs } from 'node:util';
-
 import { Client, MESSAGE_BYTES } from './client.mjs';
 
 class Unsupported extends Error {}
@@ -34,9 +33,8 @@ function session(write) {
     open({ api, url, events = [], all = false, message_bytes: messageBytes, ...options }) {
       if (api !== 'Client') throw new Unsupported(`no client API ${JSON.stringify(api)}`);
       if (client) throw new Error('this session has its client');
-      for (const key of ['ping_interval_s', 'ping_timeout_s']) {
-        if (options[key] != null) throw new Unsupported(`this client sends no pings: no ${key}`);
-      }
+      const pings = Object.keys(options).find((key) => key.startsWith('ping_'));
+      if (pings) throw new Unsupported(`this client sends no pings: no ${pings}`);
       client = new Client(url, { ...options, messageBytes }, callbacks);
       operations.subscribe({ events, all });
       return client.connect();
@@ -87,10 +85,7 @@ function control(socket) {
     parts.push(data);
   });
   socket.on('error', (error) => console.error(`control connection: ${error.message}`));
-  socket.on('close', () => {
-    sessions.delete(mine);
-    mine.teardown();
-  });
+  socket.on('close', () => sessions.delete(mine) && mine.teardown());
 }
 
 process.on('uncaughtException', (error) => {
@@ -100,8 +95,7 @@ process.on('uncaughtException', (error) => {
 
 const options = { listen: { type: 'string' }, 'exit-with-stdin': { type: 'boolean' } };
 const { values } = parseArgs({ options });
-const [, host, port] = /^(.+):(\d+)$/.exec(values.listen) ?? [];
-if (!host) throw new Error('--listen HOST:PORT is needed');
+const [, host, port] = /^(.+):(\d+)$/.exec(values.listen) ?? raise(new Error('--listen HOST:PORT'));
 if (values['exit-with-stdin']) process.stdin.on('end', () => process.exit()).resume();
 const server = net.createServer(control).listen(Number(port), host, () => {
   console.log('READY', server.address().address, server.address().port);
