@@ -153,10 +153,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    plan, known = config.stash[_PLAN], config.stash[_DEVIATIONS]
+    plan = config.stash[_PLAN]
     chosen = [item for item in items if plan.wants(scenario_id(item))]
     for item in chosen:
-        item.stash[_KNOWN] = deviations.find(known, *_pair(item), scenario_id(item))
         item.function.timeout = plan.timeout  # type: ignore[attr-defined]  # `@scenario` reads it
     items[:] = chosen
 
@@ -312,16 +311,25 @@ def _pair(item: pytest.Item) -> tuple[Api, Api]:
     return server, client
 
 
+def _known(item: pytest.Item) -> list[deviations.Deviation]:
+    """Return the entries that expect this cell to fail; every worker collects all cells, and looks
+    for the entries of those alone that it runs."""
+    if _KNOWN not in item.stash:
+        entries = item.config.stash[_DEVIATIONS]
+        item.stash[_KNOWN] = deviations.find(entries, *_pair(item), scenario_id(item))
+    return item.stash[_KNOWN]
+
+
 def _patience(request: pytest.FixtureRequest) -> float:
     plan = request.config.stash[_PLAN]
-    return EXPECTED_PATIENCE if request.node.stash[_KNOWN] else plan.patience
+    return EXPECTED_PATIENCE if _known(request.node) else plan.patience
 
 
 def _record(
     item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport
 ) -> dict[str, Any]:
     (server, client), found = _pair(item), facts(item)
-    known = item.stash[_KNOWN]
+    known = _known(item)
     outcome, text = _outcome(call, report)
     cell = getattr(item, "funcargs", {}).get("cell")
     if outcome == "failed" and isinstance(cell, Cell):

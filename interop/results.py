@@ -104,9 +104,15 @@ class Results:
         }
 
     def write(self, directory: Path) -> None:
-        """Write ``results.json`` below `directory`, which is made when it is missing."""
+        """Write ``results.json`` below `directory`, which is made when it is missing.
+
+        A cell is one line: lines can be searched, and are written faster.
+        """
         directory.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(self.to_json(), ensure_ascii=False, indent=1)
+        head = self.to_json()
+        cells = ",\n".join(json.dumps(cell, ensure_ascii=False) for cell in head.pop("cells"))
+        text = json.dumps(head, ensure_ascii=False, indent=1).removesuffix("\n}")
+        text += f',\n "cells": [\n{cells}\n ]\n}}'
         # A string may hold a lone surrogate that some peer let through: keep the evidence.
         (directory / "results.json").write_text(text + "\n", "utf-8", errors="backslashreplace")
 
