@@ -10,7 +10,7 @@ from rich.console import Console
 
 from . import deviations
 from .catalog import CatalogError
-from .commands import Stop, compare, known, look, run
+from .commands import Stop, check, compare, known, look, run
 from .errors import TestbedError
 
 __all__ = ["main"]
@@ -48,4 +48,5 @@ def _parser() -> argparse.ArgumentParser:
     look.add(commands)
     known.add(commands)
     compare.add(commands)
+    check.add(commands)
     return parser

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from .contract import Notification
@@ -18,6 +20,7 @@ from .rawframes import Inflater
 from .rawhttp import Head, accept_key, answer, request
 from .session import Client, Server
 from .tap import Tap
+from .wire import event_text
 
 __all__ = ["Judged"]
 
@@ -32,7 +35,12 @@ class Judged:
     Attributes:
         role: the side under test.
         side: which side it is.
+        echo: the event that the application answers with the same payload.
+        subprotocols: those that every handshake offers.
     """
+
+    echo: str | None = "echo"
+    subprotocols: Sequence[str] = ()
 
     def __init__(self, role: Server | Client, tap: Tap) -> None:
         self.role = role
@@ -92,8 +100,16 @@ class Judged:
         connection.write(data if data is not None else self.request(**change))
         await connection.read_head()
         connection.patience = self.role.patience
-        await self.role.session.call("describe")  # what escaped meanwhile is reported by now
+        await self._settled()
         return connection
+
+    async def _settled(self) -> None:
+        """Let what escaped the library meanwhile be reported."""
+        await self.role.session.call("describe")
+
+    def with_query(self, query: str) -> str:
+        """Return the path of the server under test with this query, which begins with ``?``."""
+        return self.server.path + query
 
     async def refuses(self, data: bytes | None = None, **change: Any) -> Head:
         """Check that the server answers such a request, and not with 101.
@@ -185,9 +201,29 @@ class Judged:
         if connection.head.one("Sec-WebSocket-Accept") != accept_key(key):
             raise Violation("the server's Sec-WebSocket-Accept does not belong to the key")
         connection.start(inflater)
+        await self._connected()
+        return connection
+
+    async def _connected(self) -> None:
+        """Wait until the server's application was told of the newest connection."""
         told = await self.server.session.wait("connected", within=self._set_up)
         self.conn = str(told.data["conn"])
-        return connection
+
+    async def ended(self) -> None:
+        """Wait until the application under test was told of the end."""
+        if self.side == "server":
+            await self.server.disconnected(self.conn)
+        else:
+            ends = ("offline", "error")
+            await self.role.wait("state", lambda n: n.data["state"] in ends, what="the end")
+
+    def event(self, payload: object) -> bytes:
+        """Return the bytes of an event that is echoed."""
+        return event_text(eventName=self.echo or "echo", payload=payload, headers={}).encode()
+
+    def named(self, text: str) -> str:
+        """Return a text in which the event ``echo`` has the name of the one that is echoed."""
+        return text.replace('"echo"', json.dumps(self.echo or "echo"))
 
     async def declared(self, limit: str) -> Any:
         """Return a limit as the peer declares it; None when there is none."""
@@ -206,6 +242,11 @@ class Judged:
             shown = repr(got.data["payload"])[:120]
             raise Violation(f"{self.role.session.who} got {name!r} with the payload {shown}")
         return got
+
+    async def delivers(self, connection: RawConnection, payload: Any) -> None:
+        """Check that an event still reaches the application under test."""
+        connection.send_event("echo", payload)
+        await self.received("echo", payload)
 
     async def works(self, connection: RawConnection, probe: str = "still there?") -> None:
         """Check that events still pass, in both directions, past what was sent before."""

@@ -17,9 +17,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from . import deviations
+from . import deviations, evidence
 from .catalog import JUDGES, Api, Role
-from .control import Session
 from .culprit import by_evidence
 from .engines import Address, Engine, Fault
 from .errors import Unsupported
@@ -44,8 +43,6 @@ _SIDES: tuple[Role, Role] = ("server", "client")
 _PLAN = pytest.StashKey[Plan]()
 _DEVIATIONS = pytest.StashKey[list[deviations.Deviation]]()
 _KNOWN = pytest.StashKey[list[deviations.Deviation]]()
-_MAX_EVIDENCE = 60
-"""Frames and notifications kept for one cell, of each kind: a burst of 1,000 is cut."""
 
 
 @dataclass
@@ -85,17 +82,16 @@ class Cell:
 
     def evidence(self, facts: Scenario) -> dict[str, Any]:
         """What the tap and both peers saw, as JSON data."""
-        frames = [frame.to_json() for frame in self.tap.frames]
+        opened = self.tap.opened
         waited = self.tap.waited + sum(role.session.waited for role in self.roles)
         return {
             "waited_ms": round(waited * 1000, 1),
             "escapes": facts.escapes,
-            "frames": frames[:_MAX_EVIDENCE],
-            "frames_total": len(frames),
-            "violations": self._violations(facts),
+            **evidence.frames(self.tap),
+            "violations": evidence.violations(facts, self.tap),
             "notifications": {
-                "server": self._notes(self.server.session) if self.server else [],
-                "clients": [self._notes(client.session) for client in self.clients],
+                "server": evidence.notes(self.server.session, opened) if self.server else [],
+                "clients": [evidence.notes(client.session, opened) for client in self.clients],
             },
         }
 
@@ -108,27 +104,6 @@ class Cell:
             if note.on == "uncaught"
         }
         return list(found)
-
-    def _violations(self, facts: Scenario) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = [
-            {"author": author, "violation": f"bytes that are no WebSocket frame: {fault}"}
-            for author, fault in self.tap.faults
-        ]
-        found += [
-            {"author": frame.author, "violation": violation, "frame": index}
-            for index, frame in enumerate(self.tap.frames)
-            if frame.author != "judge"
-            for violation in frame.violations()
-        ]
-        return [{**each, "excused": each["author"] in facts.faults} for each in found]
-
-    def _notes(self, session: Session) -> list[dict[str, Any]]:
-        timed = zip(session.notifications[:_MAX_EVIDENCE], session.times, strict=False)
-        opened = self.tap.opened
-        return [
-            {**_clipped(note.to_json()), "t_ms": round((when - opened) * 1000, 1)}
-            for note, when in timed
-        ]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -291,8 +266,11 @@ def facts(item: pytest.Item) -> Scenario:
     found = getattr(getattr(item, "function", None), "scenario", None)
     if not isinstance(found, Scenario):
         raise pytest.UsageError(f"{item.nodeid} has no @scenario")
-    if found.should and set(found.should) & set(_parameters(item)):
-        return replace(found, severity="should")
+    parameters = set(_parameters(item))
+    if parameters & set(found.should):
+        found = replace(found, severity="should")
+    if parameters & set(found.control):
+        found = replace(found, needs="control")
     return found
 
 
@@ -366,20 +344,12 @@ def _record(
 def _outcome(call: pytest.CallInfo[None], report: pytest.TestReport) -> tuple[Outcome, str]:
     if call.excinfo is None:
         return "passed", ""
-    raised = _words(str(call.excinfo.value)) or call.excinfo.typename
+    raised = evidence.words(str(call.excinfo.value)) or call.excinfo.typename
     if report.skipped:
         return "unsupported", raised
     if call.when == "call" and call.excinfo.errisinstance(AssertionError):
         return "failed", raised
     return "error", f"{call.excinfo.typename}: {raised}"
-
-
-def _words(raised: str) -> str:
-    """Return an exception's text without pytest's account of where a value came from.
-
-    That account holds the addresses of objects: no two runs would fail with the same text.
-    """
-    return "\n".join(line for line in raised.split("\n") if not line.lstrip().startswith("+"))
 
 
 def _show_as(report: pytest.TestReport, verdict: str, reason: str) -> None:
@@ -388,10 +358,3 @@ def _show_as(report: pytest.TestReport, verdict: str, reason: str) -> None:
         report.outcome, report.wasxfail = "skipped", reason
     elif verdict == "failed" and not report.failed:
         report.outcome, report.longrepr = "failed", reason
-
-
-def _clipped(note: dict[str, Any]) -> dict[str, Any]:
-    return {
-        key: value if len(json.dumps(value)) <= 400 else json.dumps(value)[:400] + "…"
-        for key, value in note.items()
-    }

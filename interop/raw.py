@@ -28,13 +28,14 @@ from .rawhttp import Head, parse_head
 from .tap import Tap
 from .wire import Frame, event_text
 
-__all__ = ["MAX_HEAD", "RawConnection", "RawServer", "Side"]
+__all__ = ["MAX_HEAD", "RawConnection", "RawServer", "Side", "Streams"]
 
 _READ = 1 << 18
 MAX_HEAD = 1 << 16
 """Bytes that a handshake may have."""
 
 Side = Literal["client", "server"]
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class RawConnection:
@@ -51,7 +52,7 @@ class RawConnection:
         self,
         tap: Tap,
         side: Side,
-        streams: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+        streams: Streams,
         patience: float,
     ) -> None:
         self.tap = tap
@@ -138,13 +139,24 @@ class RawConnection:
         Raises:
             Violation: there was none in time, or the connection ended.
         """
+        at = await self.find(self._taken, *kinds)
+        self._taken = max(self._taken, at + 1)
+        return self.frames[at]
+
+    async def find(self, start: int, *kinds: int) -> int:
+        """Return the index of the first frame of these opcodes from `start` on; it takes none.
+
+        Raises:
+            Violation: there was none in time, or the connection ended.
+        """
+        at = start
         try:
             async with asyncio.timeout(self.patience):
                 while True:
-                    while self._taken < len(self.frames):
-                        self._taken += 1
-                        if self.frames[self._taken - 1].opcode in kinds:
-                            return self.frames[self._taken - 1]
+                    while at < len(self.frames):
+                        if self.frames[at].opcode in kinds:
+                            return at
+                        at += 1
                     if self.ended.is_set():
                         raise Violation(
                             f"the {self.other} ended the connection and wrote no frame of the "

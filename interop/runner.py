@@ -7,8 +7,9 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from .plugin import CELL_PROPERTY, facts, scenario_id
 from .results import Cell
 from .scenario import Scenario
 
-__all__ = ["SCENARIOS", "Collector", "load_catalogue", "run_plan"]
+__all__ = ["SCENARIOS", "Bound", "Collector", "load_catalogue", "load_functions", "run_plan"]
 
 HERE = Path(__file__).parent
 
@@ -111,13 +112,43 @@ def run_plan(
     return list(cells), seconds, "; ".join(problems)
 
 
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A scenario that can be called by hand.
+
+    Attributes:
+        function: what ``@scenario`` returned; it takes its fixtures and the parameters.
+    """
+
+    facts: Scenario
+    function: Callable[..., Awaitable[None]]
+    parameters: Mapping[str, Any]
+
+
 def load_catalogue() -> dict[str, Scenario]:
     """Return every scenario by its id, in order of the ids.
 
     Raises:
         CatalogError: the scenarios cannot be collected.
     """
-    nobody = Plan("local", (Api("none", "server", "None"),), (Api("none", "client", "None"),))
+    return {name: found.facts for name, found in load_functions().items()}
+
+
+def load_functions(timeout: float | None = None) -> dict[str, Bound]:
+    """Return every scenario with its function, by its id, in order of the ids.
+
+    Args:
+        timeout: seconds for each of them, or None for each one's own.
+
+    Raises:
+        CatalogError: the scenarios cannot be collected.
+    """
+    nobody = Plan(
+        "local",
+        (Api("none", "server", "None"),),
+        (Api("none", "client", "None"),),
+        timeout=timeout,
+    )
     found = _Catalogue()
     _pytest(nobody, found, SCENARIOS, "--collect-only", "-p", "no:terminal")
     if found.problems:
@@ -128,11 +159,14 @@ def load_catalogue() -> dict[str, Scenario]:
 class _Catalogue(Collector):
     def __init__(self) -> None:
         super().__init__(lambda count, cell: None)
-        self.scenarios: dict[str, Scenario] = {}
+        self.scenarios: dict[str, Bound] = {}
 
     @pytest.hookimpl
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        self.scenarios = {scenario_id(item): facts(item) for item in session.items}
+        for item in session.items:
+            assert isinstance(item, pytest.Function)
+            parameters = {k: v for k, v in item.callspec.params.items() if k != "pair"}
+            self.scenarios[scenario_id(item)] = Bound(facts(item), item.function, parameters)
 
 
 @contextmanager

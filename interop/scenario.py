@@ -14,7 +14,7 @@ from .judged import Judged
 from .session import Client, Server
 from .tap import Tap
 
-__all__ = ["Clients", "Faulting", "Scenario", "Side", "check_evidence", "scenario"]
+__all__ = ["Clients", "Faulting", "Needs", "Scenario", "Side", "check_evidence", "scenario"]
 
 P = ParamSpec("P")
 
@@ -38,6 +38,12 @@ Side = Literal["pair", "server", "client", "each"]
 """What a scenario runs for: each pair, or each server, each client or each of both with the judge
 itself on the other side."""
 
+Needs = Literal["nothing", "echo", "load", "control"]
+"""What a scenario of a server needs beside its address, for ``check``: nothing of its
+application, an event that it echoes, that it bears load, or control over it. What changes
+something at a server that is not the interop app, or guesses at what its application does (its
+other paths, its policy of origins), counts as ``control``."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
@@ -54,6 +60,8 @@ class Scenario:
         isolated: whether each side has a peer for this cell alone, that `Fault`s can befall.
         side: what it runs for. Only ``pair`` has a tap between two peers; the others take the
             fixture `judged`.
+        needs: what it needs of a server that is not under control.
+        control: ids of the parameters for which that is ``control`` whatever the rest needs.
     """
 
     id: str
@@ -65,6 +73,8 @@ class Scenario:
     faults: Sequence[str] = field(default=())
     isolated: bool = False
     side: Side = "pair"
+    needs: Needs = "control"
+    control: Sequence[str] = ()
 
 
 def scenario(

@@ -22,6 +22,7 @@ __all__ = [
     "chosen_apis",
     "matching",
     "results_argument",
+    "seconds",
     "selection",
 ]
 
@@ -34,6 +35,18 @@ Commands = Any
 
 class Stop(Exception):
     """Ends the program with status 2 and this message."""
+
+
+def seconds(text: str) -> float:
+    """Return an option's value that is a time.
+
+    Raises:
+        ArgumentTypeError: it is none, or out of bounds.
+    """
+    value = float(text)
+    if not 0 < value < 3600:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 3600")
+    return value
 
 
 def selection(parser: argparse.ArgumentParser) -> None:

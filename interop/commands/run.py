@@ -26,7 +26,7 @@ from ..reports.terminal import print_report
 from ..results import Results, claimed
 from ..runner import run_plan
 from ..scenario import Scenario
-from . import RESULTS, Commands, Stop, catalogue, chosen_apis, selection
+from . import RESULTS, Commands, Stop, catalogue, chosen_apis, seconds, selection
 
 __all__ = ["add"]
 
@@ -48,9 +48,9 @@ def add(commands: Commands, epilog: str) -> None:
                 "since cells also wait: %(default)s)")  # fmt: skip
     option("--results", type=Path, default=RESULTS, metavar="DIR",
            help="where to write the reports (default: results)")  # fmt: skip
-    option("--patience", type=_seconds, default=5.0, metavar="SECONDS",
+    option("--patience", type=seconds, default=5.0, metavar="SECONDS",
            help="how long a scenario waits for what must come (default: 5)")  # fmt: skip
-    option("--timeout", type=_seconds, metavar="SECONDS",
+    option("--timeout", type=seconds, metavar="SECONDS",
            help="how long a scenario may take at all (default: each one's own)")  # fmt: skip
     option("--repeat", type=_times, default=1, metavar="N",
            help="run every cell N times; one whose runs differ is flaky")  # fmt: skip
@@ -74,13 +74,6 @@ def _times(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
-    return value
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 < value < 3600:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 3600")
     return value
 
 

@@ -10,14 +10,8 @@ from interop.errors import PeerFailure
 from interop.judged import Judged
 from interop.rawframes import CLOSE, TEXT, close_payload
 from interop.scenario import scenario
-from interop.wire import event_text
 
 PROTOCOL_ERROR, NO_TEXT = 1002, 1007
-
-
-def event(payload: object) -> bytes:
-    """Return an echo event's bytes."""
-    return event_text(eventName="echo", payload=payload, headers={}).encode()
 
 
 LEGAL = [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999]
@@ -30,6 +24,7 @@ ILLEGAL = [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535]
     "frames.close-code",
     "A close frame with a legal code is answered by one, and the connection ends.",
     side="each",
+    needs="nothing",
 )
 async def test_close_code(judged: Judged, code: int) -> None:
     connection = await judged.open()
@@ -40,16 +35,7 @@ async def test_close_code(judged: Judged, code: int) -> None:
         await connection.tcp_ended()
     else:
         connection.abort()
-    await ended(judged)
-
-
-async def ended(judged: Judged) -> None:
-    """Wait until the application was told of the end."""
-    if judged.side == "server":
-        await judged.server.disconnected(judged.conn)
-    else:
-        ends = ("offline", "error")
-        await judged.role.wait("state", lambda n: n.data["state"] in ends, what="the end")
+    await judged.ended()
 
 
 @pytest.mark.parametrize("code", ILLEGAL)
@@ -58,6 +44,7 @@ async def ended(judged: Judged) -> None:
     "A close frame with a code that none may carry fails the connection.",
     severity="should",
     side="each",
+    needs="nothing",
     escapes=True,
 )
 async def test_illegal_close_code(judged: Judged, code: int) -> None:
@@ -70,19 +57,21 @@ async def test_illegal_close_code(judged: Judged, code: int) -> None:
     "frames.close-empty",
     "A close frame with no code is answered with one that has none, or 1000.",
     side="each",
+    needs="nothing",
 )
 async def test_close_empty(judged: Judged) -> None:
     connection = await judged.open()
     connection.send(CLOSE)
     assert (await connection.next(CLOSE)).code in (None, 1000)
     connection.abort()
-    await ended(judged)
+    await judged.ended()
 
 
 @scenario(
     "frames.close-half-a-code",
     "A close frame of one byte fails the connection.",
     side="each",
+    needs="nothing",
     escapes=True,
 )
 async def test_close_half_a_code(judged: Judged) -> None:
@@ -95,6 +84,7 @@ async def test_close_half_a_code(judged: Judged) -> None:
     "frames.close-longest-reason",
     "A close frame with a reason of 123 bytes, the longest there can be, is a clean close.",
     side="each",
+    needs="nothing",
 )
 async def test_close_longest_reason(judged: Judged) -> None:
     connection = await judged.open()
@@ -106,6 +96,7 @@ async def test_close_longest_reason(judged: Judged) -> None:
     "frames.close-reason-not-utf8",
     "A close frame whose reason is not UTF-8 fails the connection.",
     side="each",
+    needs="nothing",
     escapes=True,
 )
 async def test_close_reason_not_utf8(judged: Judged) -> None:
@@ -122,7 +113,7 @@ async def test_close_reason_not_utf8(judged: Judged) -> None:
 async def test_messages_before_close(judged: Judged) -> None:
     count = 50
     connection = await judged.open()
-    texts = [connection.frame(TEXT, event(number)) for number in range(count)]
+    texts = [connection.frame(TEXT, judged.event(number)) for number in range(count)]
     connection.write(*texts, connection.frame(CLOSE, close_payload(1000)))
     for number in range(count):
         await judged.received("echo", number)
@@ -133,11 +124,14 @@ async def test_messages_before_close(judged: Judged) -> None:
     "frames.nothing-after-close",
     "What follows a close frame is no event.",
     side="each",
+    needs="nothing",
     escapes=True,
 )
 async def test_nothing_after_close(judged: Judged) -> None:
     connection = await judged.open()
-    connection.write(connection.frame(CLOSE, close_payload(1000)), connection.frame(TEXT, event(1)))
+    connection.write(
+        connection.frame(CLOSE, close_payload(1000)), connection.frame(TEXT, judged.event(1))
+    )
     await connection.next(CLOSE)
     await judged.nothing_received()
 
@@ -159,7 +153,7 @@ async def test_close_while_closing(judged: Judged) -> None:
         connection.abort()
     with contextlib.suppress(PeerFailure):  # it may say that the other side was first
         await judged.role.session.reply("close", closing)
-    await ended(judged)
+    await judged.ended()
     closes = [found for found in connection.frames if found.opcode == CLOSE]
     assert len(closes) == 1, f"the {judged.side} wrote {len(closes)} close frames"
 

@@ -42,11 +42,7 @@ async def end(judged: Judged, connection: RawConnection, how: str) -> None:
 
 async def told(judged: Judged) -> None:
     """Wait until the application was told of the end."""
-    if judged.side == "server":
-        await judged.server.disconnected(judged.conn)
-    else:
-        ends = ("offline", "error")
-        await judged.role.wait("state", lambda n: n.data["state"] in ends, what="the end")
+    await judged.ended()
     await judged.role.settle()
 
 

@@ -11,14 +11,8 @@ from interop.judged import Judged
 from interop.raw import RawConnection
 from interop.rawframes import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, close_payload
 from interop.scenario import scenario
-from interop.wire import event_text
 
 PROTOCOL_ERROR, NO_TEXT = 1002, 1007
-
-
-def event(payload: object) -> bytes:
-    """Return an echo event's bytes."""
-    return event_text(eventName="echo", payload=payload, headers={}).encode()
 
 
 # --- Fragmentation ------------------------------------------------------------------------
@@ -28,10 +22,11 @@ def event(payload: object) -> bytes:
     "frames.split-in-two",
     "A message in two fragments is one message, wherever it is split.",
     side="each",
+    needs="echo",
 )
 async def test_split_in_two(judged: Judged) -> None:
     connection = await judged.open()
-    text = event("é🙂")
+    text = judged.event("é🙂")
     for at in range(len(text) + 1):
         connection.write(*connection.fragments([text[:at], text[at:]]))
         await judged.received("echo", "é🙂")
@@ -42,18 +37,21 @@ async def test_split_in_two(judged: Judged) -> None:
     "frames.split-each-byte",
     "A message in fragments of one byte each is one message.",
     side="each",
+    needs="echo",
 )
 async def test_split_each_byte(judged: Judged) -> None:
     connection = await judged.open()
-    text = event("é🙂")
+    text = judged.event("é🙂")
     connection.write(*connection.fragments([bytes([byte]) for byte in text]))
     await judged.received("echo", "é🙂")
 
 
-@scenario("frames.empty-fragments", "Fragments may be empty, all of them too.", side="each")
+@scenario(
+    "frames.empty-fragments", "Fragments may be empty, all of them too.", side="each", needs="echo"
+)
 async def test_empty_fragments(judged: Judged) -> None:
     connection = await judged.open()
-    text = event("x")
+    text = judged.event("x")
     connection.write(*connection.fragments([b"", text[:5], b"", b"", text[5:], b""]))
     await judged.received("echo", "x")
 
@@ -62,10 +60,13 @@ async def test_empty_fragments(judged: Judged) -> None:
     "frames.control-between-fragments",
     "Control frames between the fragments of a message are answered, and change nothing in it.",
     side="each",
+    needs="echo",
 )
 async def test_control_between_fragments(judged: Judged) -> None:
     connection = await judged.open()
-    first, second, third = connection.fragments([event("é🙂")[:9], b"", event("é🙂")[9:]])
+    first, second, third = connection.fragments(
+        [judged.event("é🙂")[:9], b"", judged.event("é🙂")[9:]]
+    )
     ping, pong = connection.frame(PING, "one"), connection.frame(PONG, "unasked")
     connection.write(first, ping, second, pong)
     assert (await connection.next(PONG)).payload == b"one"
@@ -77,10 +78,11 @@ async def test_control_between_fragments(judged: Judged) -> None:
     "frames.close-between-fragments",
     "A close frame within a message's fragments ends the connection; the message is no event.",
     side="each",
+    needs="nothing",
 )
 async def test_close_between_fragments(judged: Judged) -> None:
     connection = await judged.open()
-    connection.write(connection.fragments([event("x")[:9], b""])[0])
+    connection.write(connection.fragments([judged.event("x")[:9], b""])[0])
     connection.send_close(1000)
     await connection.failed(1000, PROTOCOL_ERROR)
     await judged.nothing_received()
@@ -91,16 +93,17 @@ async def test_close_between_fragments(judged: Judged) -> None:
     "frames.out-of-order",
     "A fragment where none can be fails the connection.",
     side="each",
+    needs="nothing",
     escapes=True,
 )
 async def test_out_of_order(judged: Judged, what: str) -> None:
     connection = await judged.open()
     if what == "text":
-        connection.write(connection.frame(TEXT, event("x")[:9], fin=False))
-        connection.write(connection.frame(TEXT, event("x")))
+        connection.write(connection.frame(TEXT, judged.event("x")[:9], fin=False))
+        connection.write(connection.frame(TEXT, judged.event("x")))
     else:
         connection.write(
-            connection.frame(CONTINUATION, event("x"), fin=what == "final-continuation")
+            connection.frame(CONTINUATION, judged.event("x"), fin=what == "final-continuation")
         )
     await connection.failed(PROTOCOL_ERROR)
     await judged.nothing_received()
@@ -109,16 +112,17 @@ async def test_out_of_order(judged: Judged, what: str) -> None:
 # --- Data frames --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("payload", [b"", event("x")], ids=["empty", "event"])
+@pytest.mark.parametrize("payload", ["empty", "event"])
 @scenario(
     "frames.binary",
     "A binary message is no event: it is ignored, or the connection is closed in order.",
     side="each",
+    needs="nothing",
     escapes=True,
 )
-async def test_binary(judged: Judged, payload: bytes) -> None:
+async def test_binary(judged: Judged, payload: str) -> None:
     connection = await judged.open()
-    connection.send(BINARY, payload)
+    connection.send(BINARY, judged.event("x") if payload == "event" else b"")
     await usable_or_closed(judged, connection)
 
 
@@ -126,6 +130,7 @@ async def test_binary(judged: Judged, payload: bytes) -> None:
     "frames.empty-text",
     "An empty text message is no event: it is ignored, or the connection is closed in order.",
     side="each",
+    needs="nothing",
     escapes=True,
 )
 async def test_empty_text(judged: Judged) -> None:
@@ -140,8 +145,7 @@ async def usable_or_closed(judged: Judged, connection: RawConnection) -> None:
     got = await connection.next(PONG, CLOSE)
     await judged.nothing_received()
     if got.opcode == PONG and CLOSE not in [f.opcode for f in connection.frames]:
-        connection.send_event("echo", "more")
-        await judged.received("echo", "more")
+        await judged.delivers(connection, "more")
 
 
 NOT_UTF8 = {
@@ -159,11 +163,12 @@ NOT_UTF8 = {
     "frames.not-utf8",
     "A text message that is not UTF-8 fails the connection with 1007.",
     side="each",
+    needs="nothing",
     escapes=True,
 )
 async def test_not_utf8(judged: Judged, name: str) -> None:
     connection = await judged.open()
-    connection.send(TEXT, event("#").replace(b"#", NOT_UTF8[name]))
+    connection.send(TEXT, judged.event("#").replace(b"#", NOT_UTF8[name]))
     await connection.failed(NO_TEXT)
     await judged.nothing_received()
 
@@ -172,11 +177,12 @@ async def test_not_utf8(judged: Judged, name: str) -> None:
     "frames.not-utf8-in-fragments",
     "Text that is not UTF-8 in one of its fragments fails the connection with 1007.",
     side="each",
+    needs="nothing",
     escapes=True,
 )
 async def test_not_utf8_in_fragments(judged: Judged) -> None:
     connection = await judged.open()
-    text = event("#").replace(b"#", b"\xe2\x82x")
+    text = judged.event("#").replace(b"#", b"\xe2\x82x")
     at = text.index(b"\xe2") + 1
     connection.write(*connection.fragments([text[:at], text[at:]]))
     await connection.failed(NO_TEXT)
@@ -191,11 +197,12 @@ async def test_not_utf8_in_fragments(judged: Judged) -> None:
     "frames.reserved-bit",
     "A reserved bit that nobody agreed on fails the connection.",
     side="each",
+    needs="nothing",
     escapes=True,
 )
 async def test_reserved_bit(judged: Judged, bits: int) -> None:
     connection = await judged.open()
-    connection.send(TEXT, event("x"), rsv=bits)
+    connection.send(TEXT, judged.event("x"), rsv=bits)
     await connection.failed(PROTOCOL_ERROR)
     await judged.nothing_received()
 
@@ -205,6 +212,7 @@ async def test_reserved_bit(judged: Judged, bits: int) -> None:
     "frames.reserved-opcode",
     "A reserved opcode fails the connection.",
     side="each",
+    needs="nothing",
     escapes=True,
 )
 async def test_reserved_opcode(judged: Judged, opcode: int) -> None:
@@ -217,21 +225,22 @@ async def test_reserved_opcode(judged: Judged, opcode: int) -> None:
     "frames.masking",
     "A server fails a connection whose client does not mask, a client one whose server does.",
     side="each",
+    needs="nothing",
     escapes=True,
 )
 async def test_masking(judged: Judged) -> None:
     connection = await judged.open()
     wrong = None if connection.side == "client" else b"\x01\x02\x03\x04"
-    connection.send(TEXT, event("x"), mask=wrong)
+    connection.send(TEXT, judged.event("x"), mask=wrong)
     await connection.failed(PROTOCOL_ERROR)
     await judged.nothing_received()
 
 
 @pytest.mark.parametrize("mask", [b"\0\0\0\0", b"\xff\xff\xff\xff"], ids=["zeros", "ones"])
-@scenario("frames.any-mask", "Every masking key is legal, zero too.", side="server")
+@scenario("frames.any-mask", "Every masking key is legal, zero too.", side="server", needs="echo")
 async def test_any_mask(judged: Judged, mask: bytes) -> None:
     connection = await judged.open()
-    connection.send(TEXT, event("é🙂"), mask=mask)
+    connection.send(TEXT, judged.event("é🙂"), mask=mask)
     await judged.received("echo", "é🙂")
 
 
@@ -254,10 +263,11 @@ async def test_new_masks(judged: Judged) -> None:
     "frames.length",
     "Messages on each side of the bounds of a length's three forms pass both ways.",
     side="each",
+    needs="echo",
 )
 async def test_length(judged: Judged, length: int) -> None:
     connection = await judged.open()
-    bare = len(event(""))
+    bare = len(judged.event(""))
     await judged.works(connection, "x" * max(0, length - bare))
 
 
@@ -267,11 +277,12 @@ async def test_length(judged: Judged, length: int) -> None:
     "A length in more bytes than it needs fails the connection, or is read as what it says.",
     severity="should",
     side="each",
+    needs="echo",
     escapes=True,
 )
 async def test_longer_length_form(judged: Judged, form: int) -> None:
     connection = await judged.open()
-    connection.send(TEXT, event("x"), form=form)
+    connection.send(TEXT, judged.event("x"), form=form)
     connection.send(PING, "past it")
     got = await connection.next(PONG, CLOSE)
     if got.opcode == PONG:
@@ -282,6 +293,7 @@ async def test_longer_length_form(judged: Judged, form: int) -> None:
     "frames.length-too-long-for-anyone",
     "A length with its highest bit set fails the connection.",
     side="each",
+    needs="nothing",
     escapes=True,
 )
 async def test_length_too_long(judged: Judged) -> None:
@@ -299,6 +311,7 @@ async def test_length_too_long(judged: Judged) -> None:
     "frames.ping",
     "A ping is answered with a pong that holds the same bytes.",
     side="each",
+    needs="nothing",
 )
 async def test_ping(judged: Judged, length: int) -> None:
     connection = await judged.open()
@@ -312,6 +325,7 @@ async def test_ping(judged: Judged, length: int) -> None:
     "frames.pings",
     "Of many pings the last is answered, and no pong answers what was no ping.",
     side="each",
+    needs="nothing",
 )
 async def test_pings(judged: Judged) -> None:
     connection = await judged.open()
@@ -324,7 +338,9 @@ async def test_pings(judged: Judged) -> None:
     assert order == sorted(order), "pongs came in another order than their pings"
 
 
-@scenario("frames.unasked-pong", "A pong that answers nothing is ignored.", side="each")
+@scenario(
+    "frames.unasked-pong", "A pong that answers nothing is ignored.", side="each", needs="nothing"
+)
 async def test_unasked_pong(judged: Judged) -> None:
     connection = await judged.open()
     connection.send(PONG, b"")
@@ -338,6 +354,7 @@ async def test_unasked_pong(judged: Judged) -> None:
     "frames.bad-control",
     "A control frame longer than 125 bytes, or in fragments, fails the connection.",
     side="each",
+    needs="nothing",
     escapes=True,
 )
 async def test_bad_control(judged: Judged, form: str, opcode: int) -> None:

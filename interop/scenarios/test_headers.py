@@ -102,11 +102,16 @@ async def test_form_to_client(judged: Judged, form: str) -> None:
     assert event.data["headers"] == {}
 
 
-@scenario("form.white-space", "White space around a message's tokens means nothing.", side="each")
+@scenario(
+    "form.white-space",
+    "White space around a message's tokens means nothing.",
+    side="each",
+    needs="echo",
+)
 async def test_white_space(judged: Judged) -> None:
     connection = await judged.open()
     text = ' \n{ "eventName" :\t"echo" , "payload" : [ 1 , 2 ] , "headers" : { } } \r\n'
-    connection.send(TEXT, text)
+    connection.send(TEXT, judged.named(text))
     await judged.received("echo", [1, 2])
 
 

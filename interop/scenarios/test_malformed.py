@@ -68,6 +68,7 @@ async def test_others(judged: Judged, name: str) -> None:
     "malformed.sender",
     "A malformed message leaves its connection usable, or ends it with a close frame.",
     side="server",
+    needs="nothing",
     escapes=True,
     should=["lone-surrogate"],
 )
@@ -127,13 +128,14 @@ async def test_contained_in_client(judged: Judged, name: str) -> None:
     "A message that has a key twice is no event: nobody can tell which was meant.",
     severity="should",
     side="each",
+    needs="echo",
     escapes=True,
 )
 async def test_duplicate_key(judged: Judged) -> None:
     connection = await judged.open()
     for key, value in (("eventName", '"echo"'), ("payload", "2"), ("headers", "{}")):
         text = '{"eventName":"echo","payload":1,"headers":{}'
-        write(connection, f'{text},"{key}":{value}}}')
+        write(connection, judged.named(f'{text},"{key}":{value}}}'))
     await judged.nothing_received()
 
 
@@ -142,6 +144,7 @@ async def test_duplicate_key(judged: Judged) -> None:
     "A byte order mark before a message is ignored, or makes it none; it ends nothing unsaid.",
     severity="should",
     side="each",
+    needs="nothing",
     escapes=True,
 )
 async def test_byte_order_mark(judged: Judged) -> None:
@@ -156,7 +159,7 @@ def write(connection: RawConnection, message: str | bytes) -> None:
 async def usable_or_closed(judged: Judged, message: str | bytes) -> None:
     """Check that an event still arrives after `message`, or that the other side closed in order."""
     connection = await judged.open()
-    write(connection, message)
+    write(connection, judged.named(message) if isinstance(message, str) else message)
     works = asyncio.ensure_future(judged.works(connection))
     closed = asyncio.ensure_future(connection.closing())
     try:

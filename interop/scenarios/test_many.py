@@ -91,6 +91,7 @@ FIFTY = 50
     "many.fifty",
     "50 connections at once each have an id of their own and get their own answers.",
     side="server",
+    needs="load",
 )
 async def test_fifty(judged: Judged) -> None:
     judged.patient()
@@ -109,6 +110,7 @@ async def test_fifty(judged: Judged) -> None:
     "many.fifty-leave",
     "Of 50 connections 49 end in every way; each is told of once, and the last works.",
     side="server",
+    needs="load",
 )
 async def test_fifty_leave(judged: Judged) -> None:
     judged.patient()
@@ -131,6 +133,7 @@ async def test_fifty_leave(judged: Judged) -> None:
     "rooms.of-fifty",
     "Of 50 connections, the members of each of two rooms get what is sent to it, and they alone.",
     side="server",
+    needs="load",
 )
 async def test_rooms_of_fifty(judged: Judged) -> None:
     judged.patient()

@@ -24,15 +24,6 @@ SHORT = {"ping_interval_s": 0.05, "ping_timeout_s": 0.05}
 MANY = 10_000
 
 
-async def ended(judged: Judged) -> None:
-    """Wait until the application was told of the end."""
-    if judged.side == "server":
-        await judged.server.disconnected(judged.conn)
-    else:
-        ends = ("offline", "error")
-        await judged.role.wait("state", lambda n: n.data["state"] in ends, what="the end")
-
-
 # --- Pings --------------------------------------------------------------------------------
 
 
@@ -55,7 +46,7 @@ async def test_pings(judged: Judged) -> None:
 async def test_silent_peer(judged: Judged) -> None:
     connection = await judged.open(more=SHORT)
     await connection.next(PING)
-    await ended(judged)
+    await judged.ended()
     codes = [found.code for found in connection.frames if found.opcode == CLOSE]
     assert codes in ([], [1001], [1002], [1006], [1011]), f"it closed with {codes}"
 
@@ -77,6 +68,7 @@ async def test_idle(judged: Judged) -> None:
     "time.idle-without-pings",
     "A connection on which nobody says anything lives on.",
     side="each",
+    needs="nothing",
 )
 async def test_idle_without_pings(judged: Judged) -> None:
     connection = await judged.open()
@@ -103,12 +95,13 @@ async def test_ping_while_handling(judged: Judged) -> None:
     "time.ping-in-between",
     "Pings in the midst of events are answered, and no event is lost.",
     side="each",
+    needs="echo",
 )
 async def test_ping_in_between(judged: Judged) -> None:
     connection = await judged.open()
     parts = []
     for number in range(100):
-        text = event_text(eventName="echo", payload=number, headers={})
+        text = judged.event(number)
         parts += [connection.frame(TEXT, text), connection.frame(PING, str(number))]
     connection.write(*parts)
     for number in range(100):
@@ -124,6 +117,7 @@ async def test_ping_in_between(judged: Judged) -> None:
     "time.slow-handler",
     "Events that arrive while a handler takes its time are delivered after it, in order.",
     side="server",
+    needs="load",
 )
 async def test_slow_handler(judged: Judged) -> None:
     connection = await judged.open()
@@ -149,6 +143,7 @@ FILLER = "x" * 4000
     "time.slow-reader",
     "A client that does not read for a while gets everything, in order, once it does.",
     side="server",
+    needs="load",
     timeout=30.0,
 )
 async def test_slow_reader(judged: Judged) -> None:
@@ -169,6 +164,7 @@ async def test_slow_reader(judged: Judged) -> None:
     "time.slow-reader-alone",
     "A client that does not read slows nobody else.",
     side="server",
+    needs="load",
 )
 async def test_slow_reader_alone(judged: Judged) -> None:
     slow = await judged.open()
@@ -186,6 +182,7 @@ async def test_slow_reader_alone(judged: Judged) -> None:
     "amount.ten-thousand",
     "10,000 events arrive all, once, in order.",
     side="each",
+    needs="load",
     timeout=30.0,
 )
 async def test_ten_thousand(judged: Judged) -> None:
@@ -204,6 +201,7 @@ async def test_ten_thousand(judged: Judged) -> None:
     "amount.ten-thousand-out",
     "10,000 events that a handler sends arrive all, once, in order.",
     side="server",
+    needs="load",
     timeout=30.0,
 )
 async def test_ten_thousand_out(judged: Judged) -> None:
@@ -229,6 +227,7 @@ def padded(length: int) -> bytes:
     "amount.16-mebibytes",
     "A message of 16 MiB is read where that many are declared.",
     side="each",
+    needs="load",
     timeout=30.0,
 )
 async def test_16_mebibytes(judged: Judged) -> None:
@@ -245,6 +244,7 @@ async def test_16_mebibytes(judged: Judged) -> None:
     "amount.declared-limit",
     "A message as long as the declared limit is read; one a byte longer ends with 1009.",
     side="each",
+    needs="load",
     escapes=True,
 )
 async def test_declared_limit(judged: Judged) -> None:

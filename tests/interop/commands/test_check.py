@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from interop.cli import main
+from interop.results import read
+from tests.support import tls
+
+from .. import servers
+
+
+@pytest.fixture(autouse=True)
+def _short_farewell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scripted servers answer no close frame."""
+    monkeypatch.setattr("interop.remote._FAREWELL", 0.05)
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with servers.background(servers.app) as found:
+        yield found
+
+
+def test_a_report_in_words(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", url, "--scenario", "frames.ping*", "--scenario", "frames.length.*"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(f"{url}\n  frames: 4 passed\n")
+    assert "not run: 8 that need an event that the server echoes: name it with --echo" in out
+    assert "4 scenarios in " in out
+    assert out.endswith("4 passed - every must holds\n")
+
+
+def test_with_an_echo(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", url, "--scenario", "frames.length.*", "--echo", "echo"]) == 0
+    assert "frames: 8 passed\n" in capsys.readouterr().out
+
+
+def test_over_tls(capsys: pytest.CaptureFixture[str]) -> None:
+    with servers.background(partial(servers.app, secure=True)) as url:
+        chosen = ["--scenario", "frames.ping*"]
+        assert main(["check", url, *chosen, "--ca", str(tls.PEM)]) == 0
+        assert main(["check", url, *chosen, "--insecure"]) == 0
+        assert main(["check", url, *chosen]) == 2
+    assert "certificate is not trusted" in capsys.readouterr().err
+
+
+def test_what_does_not_hold_and_its_frames(capsys: pytest.CaptureFixture[str]) -> None:
+    with servers.background(partial(servers.scripted, None, b"\x81\x015" * 9)) as url:
+        chosen = ["--scenario", "frames.ping.1", "--scenario", "frames.illegal-close-code.999"]
+        assert main(["check", url, *chosen, "--patience", "0.1"]) == 1
+    out = capsys.readouterr().out
+    assert "  frames: 1 warned, 1 failed\n" in out
+    assert "must frames.ping.1: A ping is answered with a pong that holds the same bytes.\n" in out
+    assert "   the server wrote no frame of the opcodes (10,) within 0.1 s" in out
+    assert "      judge -> ping '\\\\xff'\n      server -> text '5'\n" in out
+    assert "      and 2 more frames\n" in out
+    assert "should frames.illegal-close-code.999: " in out
+    assert "      judge -> close 999 " in out
+    assert "1 warned, 1 failed - not every must holds" in out
+
+
+def test_a_server_that_goes_away(capsys: pytest.CaptureFixture[str]) -> None:
+    with servers.background(partial(servers.scripted, times=3)) as url:
+        chosen = ["--scenario", "frames.ping.*"]
+        assert main(["check", url, *chosen, "--patience", "0.1"]) == 2
+    out = capsys.readouterr().out
+    assert "not finished: before frames.ping.1 was done: " in out
+    assert "- could not be checked" in out
+
+
+def test_results_like_those_of_a_run(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chosen = ["--scenario", "frames.ping.*", "--results", str(tmp_path)]
+    assert main(["check", f"{url}?key=qwertz", *chosen, "--header", "X-Key: geheim"]) == 0
+    assert {(c["server"], c["client"], c["verdict"]) for c in read(tmp_path)} == {
+        (url, "judge/Raw", "passed")
+    }
+    written = "".join(path.read_text() for path in tmp_path.iterdir())
+    assert len(list(tmp_path.iterdir())) == 3
+    for secret in ("qwertz", "geheim"):
+        assert secret not in written + capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["http://h/ws"], "did you mean ws://?"),
+        (["ws://127.0.0.1:1/ws"], "no connection to 127.0.0.1 port 1: Connection refused"),
+        (["URL", "--scenario", "nope"], "--scenario 'nope' names no scenario"),
+        (["URL", "--scenario", "echo.null"],
+         "none of the chosen scenarios can be run: 1 run between a server and a client"),
+        (["URL", "--header", "x"], "--header number 1 is not of the form"),
+        (["URL", "--results", "/dev/null/x"], "--results /dev/null/x: Not a directory"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_checked_is_status_2(
+    arguments: list[str], words: str, url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", *(url if a == "URL" else a for a in arguments)]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("interop: ")
+    assert captured.err.count("\n") == 1
+    assert words in captured.err
+    assert captured.out == ""
+
+
+@pytest.mark.parametrize("value", ["x", "0", "nan", "3601"])
+def test_a_time_of_no_use_is_a_usage_error(value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["check", "ws://h", "--patience", value])
+    assert caught.value.code == 2
+    assert "argument --patience" in capsys.readouterr().err
