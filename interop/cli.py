@@ -10,7 +10,7 @@ from rich.console import Console
 
 from . import deviations
 from .catalog import CatalogError
-from .commands import Stop, check, compare, known, look, run
+from .commands import Stop, check, compare, known, look, replay, run
 from .errors import TestbedError
 
 __all__ = ["main"]
@@ -49,4 +49,5 @@ def _parser() -> argparse.ArgumentParser:
     known.add(commands)
     compare.add(commands)
     check.add(commands)
+    replay.add(commands)
     return parser

@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from .contract import (
@@ -22,7 +23,7 @@ from .engines import Address
 from .errors import PeerDied, PeerFailure, PeerHung, Unsupported, Violation
 from .judge import asked_of
 
-__all__ = ["Session"]
+__all__ = ["Asked", "Session"]
 
 CALL_TIMEOUT = 15.0
 """Seconds for a reply. What takes a library longer is a failure of that library."""
@@ -36,6 +37,30 @@ PROBE_TIMEOUT = 5.0
 _READ = 1 << 18
 
 
+@dataclass(slots=True)
+class Asked:
+    """One request but ``describe``, and what became of it; times as of `time.monotonic`.
+
+    Attributes:
+        outcome: ``ok``, ``unsupported`` or the kind of error; empty while there is no reply.
+    """
+
+    op: str
+    args: Mapping[str, Any]
+    time: float
+    done: float = 0.0
+    outcome: str = ""
+
+    def answered(self, future: asyncio.Future[Reply]) -> None:
+        if future.cancelled() or future.exception() is not None:
+            return
+        reply, self.done = future.result(), time.monotonic()
+        if reply.error is not None:
+            self.outcome = str(reply.error.get("kind"))
+        else:
+            self.outcome = "ok" if reply.unsupported is None else "unsupported"
+
+
 class Session:
     """One control connection: requests out; replies and notifications in.
 
@@ -43,6 +68,7 @@ class Session:
         notifications: all that the peer reported, in order.
         times: when each of them came, by the clock of `time.monotonic`.
         asked: what was asked of the library, as `interop.judge.asked_of` names it.
+        requests: what was asked, in order.
         waited: seconds spent waiting for notifications.
         ended: why the connection is of no more use, or None.
     """
@@ -54,6 +80,7 @@ class Session:
         self.notifications: list[Notification] = []
         self.times: list[float] = []
         self.asked: set[str] = set()
+        self.requests: list[Asked] = []
         self.waited = 0.0
         self.ended: PeerDied | None = None
         self._reader, self._writer = reader, writer
@@ -87,10 +114,12 @@ class Session:
         """Send a request and return the future of its reply."""
         if self.ended is not None:
             raise self.ended
+        request = Request(next(self._ids), op, args)
+        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         if op != "describe":
             self.asked |= asked_of(op, args)
-        request = Request(next(self._ids), op, args)
-        future = asyncio.get_running_loop().create_future()
+            self.requests.append(asked := Asked(op, args, time.monotonic()))
+            future.add_done_callback(asked.answered)
         self._pending[request.id] = future
         self._writer.write(encode(request))
         return future

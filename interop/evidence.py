@@ -5,22 +5,68 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .control import Session
+from .control import Asked, Session
+from .rawhttp import parse_head
 from .scenario import Scenario
-from .tap import Tap
+from .tap import Tap, TapConnection
 
-__all__ = ["KEPT", "frames", "notes", "violations", "words"]
+__all__ = ["KEPT", "connections", "frames", "notes", "requests", "violations", "words"]
 
 KEPT = 60
 """Frames and notifications kept for one cell, of each kind: a burst of 1,000 is cut."""
 
 _CLIP = 400
 
+_USUAL = {"host", "upgrade", "connection", "sec-websocket-key", "sec-websocket-version"}
+_USUAL |= {"sec-websocket-extensions", "user-agent", "accept", "accept-encoding", "cache-control"}
+_USUAL |= {"content-length"}
+
 
 def frames(tap: Tap) -> dict[str, Any]:
     """Return the frames that the tap saw, and how many there were."""
     kept = [frame.to_json() for frame in tap.frames[:KEPT]]
     return {"frames": kept, "frames_total": len(tap.frames)}
+
+
+def connections(tap: Tap) -> list[dict[str, Any]]:
+    """Return the connections through the tap: how each was opened, answered and ended.
+
+    What any handshake has is left out of its headers.
+    """
+    return [_connection(each) for each in tap.connections[:KEPT]]
+
+
+def _connection(connection: TapConnection) -> dict[str, Any]:
+    asked = parse_head(connection.heads["client"] or b"")
+    answered = parse_head(connection.heads["server"] or b"")
+    record: dict[str, Any] = {
+        "t_ms": round(connection.opened * 1000, 3),
+        "target": asked.target,
+        "headers": [list(pair) for pair in asked.headers if pair[0].lower() not in _USUAL],
+        "status": answered.status,
+    }
+    if (protocol := answered.one("Sec-WebSocket-Protocol")) is not None:
+        record["protocol"] = protocol
+    if connection.ended_by is not None:
+        by, when = connection.ended_by
+        record["ended"] = {"by": by, "t_ms": round(when * 1000, 3)}
+    return record
+
+
+def requests(session: Session, opened: float) -> list[dict[str, Any]]:
+    """Return what a peer was asked to do, and what became of it; `opened` as for `notes`."""
+    return [_request(asked, opened) for asked in session.requests[:KEPT]]
+
+
+def _request(asked: Asked, opened: float) -> dict[str, Any]:
+    args = clipped(dict(asked.args))
+    record = {"op": asked.op, "args": args, "t_ms": round((asked.time - opened) * 1000, 3)}
+    if asked.outcome:
+        record |= {
+            "done_ms": round((asked.done - opened) * 1000, 3),
+            "outcome": asked.outcome,
+        }
+    return record
 
 
 def violations(facts: Scenario, tap: Tap) -> list[dict[str, Any]]:
@@ -42,7 +88,7 @@ def notes(session: Session, opened: float) -> list[dict[str, Any]]:
     """Return what a peer reported; `opened` is when the tap was made."""
     timed = zip(session.notifications[:KEPT], session.times, strict=False)
     return [
-        {**clipped(note.to_json()), "t_ms": round((when - opened) * 1000, 1)}
+        {**clipped(note.to_json()), "t_ms": round((when - opened) * 1000, 3)}
         for note, when in timed
     ]
 

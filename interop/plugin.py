@@ -93,6 +93,12 @@ class Cell:
                 "server": evidence.notes(self.server.session, opened) if self.server else [],
                 "clients": [evidence.notes(client.session, opened) for client in self.clients],
             },
+            "requests": {
+                "server": evidence.requests(self.server.session, opened) if self.server else [],
+                "clients": [evidence.requests(client.session, opened) for client in self.clients],
+            },
+            "connections": evidence.connections(self.tap),
+            "acts": sorted(self.tap.acts),
         }
 
     def escaped(self) -> list[tuple[Role, str]]:

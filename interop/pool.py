@@ -80,5 +80,6 @@ async def _probe(session: Session, api: Api) -> None:
         await session.call(op)
     except Unsupported:
         session.asked.discard(op)
+        session.requests.clear()
         return
     raise TestbedError(f"{api.peer} did not answer the unknown op {op!r} with unsupported")

@@ -32,6 +32,7 @@ class Tap:
         frames: every message and control frame seen or injected, in order of arrival.
         faults: bytes that are no WebSocket frames, as (author, words).
         connections: the relayed connections, oldest first.
+        acts: what was done to what passes, but for ends: what frames do not show.
         mode: how the bytes of connections to come pass, in both directions.
         opened: when the tap was made, by the clock of `time.monotonic`.
         waited: seconds spent in `wait`.
@@ -44,6 +45,7 @@ class Tap:
         self.frames: list[Frame] = []
         self.faults: list[tuple[Side, str]] = []
         self.connections: list[TapConnection] = []
+        self.acts: set[str] = set()
         self.mode: Mode = "at-once"
         self.opened = time.monotonic()
         self.waited = 0.0
@@ -86,10 +88,12 @@ class Tap:
 
     def cut(self, connection: int = -1) -> None:
         """End a connection towards both sides with no close frame."""
+        self._connection(connection).over("judge")
         self._connection(connection).cut()
 
     def reset(self, connection: int = -1) -> None:
         """End a connection towards both sides with a TCP reset."""
+        self.acts.add("reset")
         for leg in self._connection(connection).legs.values():
             leg.reset()
         self.cut(connection)
@@ -97,11 +101,13 @@ class Tap:
     def half_close(self, author: Side) -> None:
         """Pretend that `author` will write no more: tell the other side, drop what it writes."""
         newest = self._connection(-1)
+        self.acts.add("half-close")
         newest.passages[author].finish()
         newest.mute.add(author)
 
     def passage(self, author: Side) -> Passage:
         """Return how the bytes that `author` writes pass through the newest connection."""
+        self.acts.add("passage")
         return self._connection(-1).passages[author]
 
     def seen(self, *, author: str | None = None, kind: str | None = None) -> list[Frame]:
@@ -142,11 +148,19 @@ class Tap:
 
 
 class TapConnection:
-    """One relayed TCP connection: a leg to each side, and a decoder for what each side writes."""
+    """One relayed TCP connection: a leg to each side, and a decoder for what each side writes.
+
+    Attributes:
+        heads: what each side wrote of the handshake.
+        opened: when it was made, in seconds since the tap was.
+        ended_by: who ended it first, and when; None while nobody has.
+    """
 
     def __init__(self, tap: Tap, number: int) -> None:
         self.tap = tap
         self.number = number
+        self.opened = tap.elapsed()
+        self.ended_by: tuple[Literal["client", "server", "judge"], float] | None = None
         self.legs: dict[Side, _Leg] = {s: _Leg(self, s) for s in ("client", "server")}
         self.passages = {side: self._passage(side) for side in self.legs}
         self.mute: set[Side] = set()
@@ -197,7 +211,12 @@ class TapConnection:
         for leg in self.legs.values():
             leg.abort()
 
+    def over(self, author: Literal["client", "server", "judge"]) -> None:
+        """Take note of who ends it, if nobody has."""
+        self.ended_by = self.ended_by or (author, self.tap.elapsed())
+
     def ended(self, author: Side, *, abruptly: bool) -> None:
+        self.over(author)
         if abruptly:
             self.legs[_other(author)].abort()
         else:

@@ -56,7 +56,7 @@ class Frame:
     def to_json(self) -> dict[str, Any]:
         """The frame as evidence in a result: long data are clipped, their length is kept."""
         record: dict[str, Any] = {
-            "t_ms": round(self.time * 1000, 1),
+            "t_ms": round(self.time * 1000, 3),
             "connection": self.connection,
             "author": self.author,
             "to": self.to,

@@ -16,14 +16,14 @@ from typing import Any
 
 from .wire import differ
 
-__all__ = ["Group", "canonical", "differences", "groups", "masked", "texts"]
+__all__ = ["IDS", "Group", "canonical", "differences", "groups", "masked", "texts"]
 
 Cell = Mapping[str, Any]
 
 MAX_TEXTS = 5
 """Text frames of one author on one connection that are compared; later ones repeat the first."""
 
-_ID = re.compile(
+IDS = re.compile(
     r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
     r"|\b[0-9a-f]{32}\b"
 )
@@ -48,7 +48,7 @@ class Group:
 
 def masked(text: str) -> str:
     """Return `text` with generated ids replaced by ``<id>``."""
-    text = _ID.sub("<id>", text)
+    text = IDS.sub("<id>", text)
     return _WHOAMI.sub(r'\1"<id>"', text) if '"whoami"' in text else text
 
 

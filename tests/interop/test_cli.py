@@ -18,7 +18,16 @@ def test_the_commands_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--help"])
     assert caught.value.code == 0
     out = capsys.readouterr().out
-    for command in ("run", "list", "dart-packages", "deviations", "compare", "wire-diff", "check"):
+    for command in (
+        "run",
+        "list",
+        "dart-packages",
+        "deviations",
+        "compare",
+        "wire-diff",
+        "check",
+        "replay",
+    ):
         assert f"\n    {command}" in out
 
 

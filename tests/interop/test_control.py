@@ -146,6 +146,7 @@ async def test_what_was_asked_is_kept() -> None:
         await session.call("describe")
         await session.call("close", code=4000)
         assert session.asked == {"close", "close code"}
+        assert [(asked.op, asked.outcome) for asked in session.requests] == [("close", "ok")]
 
 
 async def test_nobody_listens() -> None:

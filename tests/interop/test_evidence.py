@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 from interop import evidence
 from interop.contract import Notification
 from interop.engines import Address
+from interop.rawhttp import answer, parse_head, request
 from interop.scenario import Scenario
-from interop.tap import Tap
+from interop.tap import Tap, TapConnection
 from interop.wire import Frame
 
 from .fake_peer import good
@@ -63,3 +67,46 @@ async def test_notes_have_their_time() -> None:
     assert len(found) == evidence.KEPT
     assert (found[0]["on"], found[0]["t_ms"]) == ("event", 500.0)
     assert found[0]["name"].endswith("…")
+
+
+async def test_requests_have_what_became_of_them() -> None:
+    def script(request: dict[str, Any]) -> Any:
+        return {
+            "send": {"error": {"kind": "Gone", "message": "it went"}},
+            "serve": {"ok": {}},
+            "wait": [],
+        }.get(request["op"], {"unsupported": "no"})
+
+    async with connected(script) as session:
+        session.start("wait", {"text": "x" * 1000})
+        for op in ("serve", "send", "clean"):
+            await asyncio.wait([session.start(op, {"n": 1})])
+        found = evidence.requests(session, session.requests[0].time)
+    assert [(asked["op"], asked.get("outcome")) for asked in found] == [
+        ("wait", None), ("serve", "ok"), ("send", "Gone"), ("clean", "unsupported")
+    ]  # fmt: skip
+    assert found[0]["args"]["text"].endswith("…")
+    assert "done_ms" not in found[0]
+    assert found[1]["args"] == {"n": 1}
+    assert 0 == found[0]["t_ms"] < found[1]["t_ms"] < found[1]["done_ms"] < found[2]["t_ms"]
+
+
+async def test_connections_have_what_is_special_in_their_handshakes() -> None:
+    made = tap()
+    for _ in range(2):
+        made.connections.append(TapConnection(made, 1))
+    first = made.connections[0]
+    first.heads["client"] = request(host="h", path="/a?b", extra=[("X-A", "1"), ("X-A", "2")])
+    first.heads["server"] = answer(
+        parse_head(first.heads["client"]), extra=[("Sec-WebSocket-Protocol", "p")]
+    )
+    first.over("judge")
+    first.over("client")
+    found = evidence.connections(made)
+    assert found[0].pop("ended").pop("by") == "judge"
+    times = [each.pop("t_ms") for each in found]
+    assert times == sorted(times)
+    assert found == [
+        {"target": "/a?b", "headers": [["X-A", "1"], ["X-A", "2"]], "status": 101, "protocol": "p"},
+        {"target": "", "headers": [], "status": 0},
+    ]

@@ -60,6 +60,7 @@ async def test_an_api_is_probed_once() -> None:
             session = await peers.open(FAKE)
             assert session.who == "server fake/Fake"
             assert session.asked == set()
+            assert session.requests == []
             await peers.close(FAKE.program, session)
         assert ops == ["describe", "no-such-op"]
         assert engine.restarted == []

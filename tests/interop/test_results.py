@@ -104,6 +104,15 @@ EVIDENCE: dict[str, Any] = {
     "frames_total": 2,
     "violations": [{"author": "client", "violation": "no eventName", "frame": 0, "excused": False}],
     "notifications": {"server": [{"on": "connected", "conn": "1"}], "clients": [[]]},
+    "requests": {
+        "server": [{"op": "serve", "args": {}, "t_ms": -1.5, "done_ms": -1, "outcome": "ok"}],
+        "clients": [[{"op": "open", "args": {"url": "ws://h"}, "t_ms": 1}]],
+    },
+    "connections": [
+        {"t_ms": 1, "target": "/", "headers": [["X", "y"]], "status": 101, "protocol": "a",
+         "ended": {"by": "judge", "t_ms": 2}},
+    ],
+    "acts": ["reset"],
 }  # fmt: skip
 
 

@@ -143,6 +143,20 @@ async def test_a_cut_has_no_close_frame_on_either_side() -> None:
         assert client.close_code == 1006
         assert await ended == 1006
         assert tap.seen(kind="close") == []
+        assert [by for by, _ in filter(None, [each.ended_by for each in tap.connections])] == [
+            "judge"
+        ]
+        assert tap.acts == set()
+
+
+async def test_what_frames_do_not_show_is_noted() -> None:
+    async with tapped() as tap, connect(tap.url("/")) as client:
+        tap.passage("client")
+        tap.half_close("server")
+        tap.reset()
+        with pytest.raises(ConnectionClosed):
+            await client.recv()
+        assert tap.acts == {"passage", "half-close", "reset"}
 
 
 async def test_the_servers_end_ends_the_client() -> None:
@@ -152,6 +166,8 @@ async def test_the_servers_end_ends_the_client() -> None:
     async with tapped(abort) as tap, connect(tap.url("/")) as client:
         with pytest.raises(ConnectionClosed):
             await client.recv()
+        assert tap.connections[0].ended_by is not None
+        assert tap.connections[0].ended_by[0] == "server"
 
 
 async def test_bytes_that_are_no_frames_are_a_fault_of_their_author() -> None:

@@ -1,0 +1,109 @@
+"""``python -m interop replay``: one half of a recorded cell, against one live implementation."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from ..catalog import Api, Peer, Role, load_peers, select
+from ..engines.local import LocalEngine
+from ..pool import Pool
+from ..prepare import CACHE_DIR, CannotRun, Preparer
+from ..recording import Step, find, steps
+from ..replay import Replay
+from ..results import Cell, read
+from . import RESULTS, Commands, Stop, seconds
+
+__all__ = ["add"]
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    replay = commands.add_parser(
+        "replay", help="play one half of a recorded cell to a live implementation",
+        epilog="exit status: 0 as recorded; 1 otherwise; 2 it could not be replayed",
+    )  # fmt: skip
+    replay.set_defaults(command=_replay)
+    option = replay.add_argument
+    option("cell", nargs="+", metavar="CELL",
+           help="the cell's server, client and scenario, or parts that only it has")  # fmt: skip
+    option("--results", type=Path, default=RESULTS, metavar="DIR",
+           help="where the cell was recorded (default: results)")  # fmt: skip
+    live = replay.add_mutually_exclusive_group()
+    live.add_argument("--server", metavar="API", help="play the client's half to this server")
+    live.add_argument("--client", metavar="API", help="play the server's half to this client")
+    live.add_argument("--half", choices=["client", "server"],
+                      help="play this half to the recorded other (default: client)")  # fmt: skip
+    option("--patience", type=seconds, default=5.0, metavar="SECONDS",
+           help="how long to wait for what must come (default: 5)")  # fmt: skip
+
+
+def _replay(arguments: argparse.Namespace, console: Console) -> int:
+    cell = find(read(arguments.results), arguments.cell)
+    live: Role = "client" if arguments.client or arguments.half == "server" else "server"
+    peers = load_peers()
+    api = _api(arguments.client or arguments.server, cell, live, peers)
+    todo = steps(cell, live, api.id)
+    half = "server" if live == "client" else "client"
+    name = f"{cell['server']} <-> {cell['client']}, {cell['scenario']}"
+    _line(console, f"the {half}'s half of {name}, to {api.id}")
+    command = _command(peers[api.peer], api)
+    replay = asyncio.run(_played(api, cell, todo, command, arguments.patience))
+    for difference in replay.differences:
+        _line(console, difference)
+    count = len(replay.differences)
+    _line(console, f"{replay.same} as recorded, {count} not" if count else
+                   f"all {replay.same} as recorded")  # fmt: skip
+    return bool(count)
+
+
+def _api(pattern: str | None, cell: Cell, live: Role, peers: dict[str, Peer]) -> Api:
+    """Return the implementation to run.
+
+    Raises:
+        Stop: the pattern names several.
+        CatalogError: it names none.
+    """
+    what = f"--{live}" if pattern else "the recorded"
+    apis = [api for peer in peers.values() for api in peer.apis]
+    found = select(apis, live, [pattern or cell[live]], what=what)
+    if len(found) > 1:
+        names = ", ".join(api.id for api in found)
+        raise Stop(f"{what} {pattern!r} names several: {names}")
+    return found[0]
+
+
+def _command(peer: Peer, api: Api) -> list[str]:
+    packages = os.environ.get("ZAPTOOLS_DART_PACKAGES")
+    try:
+        return Preparer(packages=Path(packages) if packages else None).command(peer)
+    except CannotRun as exc:
+        raise Stop(f"{api.id} cannot run: {exc}") from exc
+
+
+async def _played(
+    api: Api, cell: Cell, todo: list[Step], command: list[str], patience: float
+) -> Replay:
+    """Return the replay once it is done."""
+    count = 1 if api.role == "server" else len(cell["requests"]["clients"])
+    async with AsyncExitStack() as stack:
+        engine = LocalEngine({api.peer: command}, CACHE_DIR / "logs")
+        stack.push_async_callback(engine.close)
+        pool, sessions = Pool(engine), []
+        for _ in range(count):
+            sessions.append(session := await pool.open(api))
+            stack.push_async_callback(session.close)
+        host = (await engine.address(api.peer)).host
+        replay = Replay(api.role, api, sessions, host=host, patience=patience)
+        await replay.run(todo)
+    return replay
+
+
+def _line(console: Console, line: str) -> None:
+    console.print(escape(line), highlight=False, soft_wrap=True)
