@@ -98,7 +98,7 @@ class Cell:
                 "clients": [evidence.requests(client.session, opened) for client in self.clients],
             },
             "connections": evidence.connections(self.tap),
-            "acts": sorted(self.tap.acts),
+            "acts": sorted(self.tap.acts | ({"fault"} if facts.isolated else set())),
         }
 
     def escaped(self) -> list[tuple[Role, str]]:

@@ -174,7 +174,7 @@ def _check(cell: Cell, live: Role) -> None:
     if "requests" not in cell or "connections" not in cell:
         raise refuse("its record has no requests and connections, as those of older runs")
     if acts := cell.get("acts"):
-        raise refuse(f"the tap did what the frames do not show ({', '.join(acts)})")
+        raise refuse(f"what was done to it is not in the frames ({', '.join(acts)})")
     if cell["frames_total"] > len(cell["frames"]):
         raise refuse(f"it had {cell['frames_total']} frames, and {len(cell['frames'])} were kept")
     kept = [*_of(cell["requests"], live), *_of(cell["notifications"], live), cell["connections"]]

@@ -82,7 +82,9 @@ def _api(pattern: str | None, cell: Cell, live: Role, peers: dict[str, Peer]) ->
 def _command(peer: Peer, api: Api) -> list[str]:
     packages = os.environ.get("ZAPTOOLS_DART_PACKAGES")
     try:
-        return Preparer(packages=Path(packages) if packages else None).command(peer)
+        return Preparer(packages=Path(packages) if packages else None).command(
+            peer, api.version if api.older else None
+        )
     except CannotRun as exc:
         raise Stop(f"{api.id} cannot run: {exc}") from exc
 
@@ -93,13 +95,13 @@ async def _played(
     """Return the replay once it is done."""
     count = 1 if api.role == "server" else len(cell["requests"]["clients"])
     async with AsyncExitStack() as stack:
-        engine = LocalEngine({api.peer: command}, CACHE_DIR / "logs")
+        engine = LocalEngine({api.program: command}, CACHE_DIR / "logs")
         stack.push_async_callback(engine.close)
         pool, sessions = Pool(engine), []
         for _ in range(count):
             sessions.append(session := await pool.open(api))
             stack.push_async_callback(session.close)
-        host = (await engine.address(api.peer)).host
+        host = (await engine.address(api.program)).host
         replay = Replay(api.role, api, sessions, host=host, patience=patience)
         await replay.run(todo)
     return replay

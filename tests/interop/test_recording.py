@@ -154,7 +154,7 @@ LONG = {"op": "push", "args": {"payload": "x" * 400 + "…"}, "t_ms": 1.0}
     [
         ({"client": "judge/Raw"}, "the judge wrote its half byte by byte"),
         ({"server": "judge/Raw"}, "the judge wrote its half byte by byte"),
-        ({"acts": ["half-close", "passage"]}, r"the tap did .* \(half-close, passage\)"),
+        ({"acts": ["half-close", "passage"]}, r"what was done to it .* \(half-close, passage\)"),
         ({"frames_total": 100}, "it had 100 frames, and 5 were kept"),
         (too_many(), f"more than the {KEPT} requests, notifications or connections kept"),
         ({"connections": []}, "nobody connected"),
