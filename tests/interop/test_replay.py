@@ -170,6 +170,16 @@ async def test_what_was_reported_is_compared() -> None:
     ]
 
 
+async def test_why_a_connection_ended_is_compared_where_it_is_told() -> None:
+    end = {"on": "disconnected", "conn": "1"}
+    for live, difference in (({}, ""), ({"code": 1001}, '"code":1000,"conn":"1"}, came ')):
+        async with servers.scripted() as url:
+            note = Told(0, {**end, "code": 1000, "reason": ""})
+            replay = await to_server(url, note, told=({**end, **live},))
+        assert len(replay.differences) == bool(difference)
+        assert difference in "".join(replay.differences)
+
+
 async def test_what_was_not_reported_ends_it() -> None:
     async with servers.scripted() as url:
         replay = await to_server(url, Told(0, {"on": "state", "state": "online"}), expect())
