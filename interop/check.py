@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +18,7 @@ from .remote import Remote
 from .results import Cell, Results
 from .runner import Bound
 from .scenario import Scenario, check_evidence
+from .wire import OPCODES
 
 __all__ = ["WHY_NOT", "Check", "Checked", "why_not"]
 
@@ -124,7 +126,7 @@ class Check:
             check_evidence(facts, remote.tap, [])
         except AssertionError as exc:
             verdict = "failed" if facts.severity == "must" else "warned"
-            reason = evidence.words(str(exc)) or "it does not hold"
+            reason = _plain(evidence.words(str(exc))) or "it does not hold"
         except EndpointError:
             raise
         except TestbedError as exc:
@@ -144,3 +146,14 @@ class Check:
         }
         redacted: dict[str, Any] = self.endpoint.redacted(record)
         return {**redacted, "server": self.endpoint.shown}
+
+
+def _plain(reason: str) -> str:
+    """Return a reason without pytest's expression behind it, and with names for opcodes."""
+
+    def named(numbers: str) -> str:
+        return " or ".join(OPCODES[int(number)] for number in re.findall(r"\d+", numbers))
+
+    reason = reason.partition("\nassert ")[0]
+    reason = re.sub(r"frame of the opcodes \(([\d, ]+)\)", lambda m: named(m[1]), reason)
+    return re.sub(r"(?<= )(0|1|2|8|9|10):(?=b['\"])", lambda m: f"{named(m[1])} ", reason)

@@ -220,6 +220,7 @@ class _NoControl(Session):
         self.notifications = []
         self.times = []
         self.asked = set()
+        self.requests = []
         self.waited = 0.0
         self.ended = None
 

@@ -12,7 +12,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
-__all__ = ["Author", "Frame", "check_text", "differ", "event_text"]
+__all__ = ["OPCODES", "Author", "Frame", "check_text", "differ", "event_text"]
 
 Author = Literal["client", "server", "judge"]
 

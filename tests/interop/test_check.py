@@ -89,7 +89,7 @@ async def test_a_rule_that_does_not_hold_shows_the_frames() -> None:
         checked = await Check(parse_endpoint(url), patience=0.1).run(made())
     (cell,) = checked.results.cells
     assert (cell["verdict"], cell["severity"]) == ("failed", "must")
-    assert "wrote no frame of the opcodes (10,)" in cell["reason"]
+    assert cell["reason"] == "the server wrote no pong within 0.1 s; it wrote ping b'hello'"
     assert [(f["author"], f["kind"]) for f in cell["frames"]] == [
         ("judge", "ping"),
         ("server", "ping"),
@@ -138,15 +138,26 @@ async def test_a_failure_without_words_and_one_of_the_testbed() -> None:
     async def fails(judged: Judged) -> None:
         raise AssertionError
 
+    async def explains(judged: Judged) -> None:
+        raise AssertionError("it answered 5\nassert 5 == 6\n +  where 5 = f()")
+
     async def breaks(judged: Judged) -> None:
         raise TestbedError("broken")
 
     facts = Scenario("x", "A rule.", side="server", needs="nothing")
-    bounds = {"a": Bound(facts, fails, {}), "b": Bound(facts, breaks, {})}
+    bounds = {
+        "a": Bound(facts, fails, {}),
+        "b": Bound(facts, breaks, {}),
+        "c": Bound(facts, explains, {}),
+    }
     async with servers.app() as url:
         checked = await Check(parse_endpoint(url), patience=1).run(bounds)
     found = [(cell["verdict"], cell["reason"]) for cell in checked.results.cells]
-    assert found == [("failed", "it does not hold"), ("error", "broken")]
+    assert found == [
+        ("failed", "it does not hold"),
+        ("error", "broken"),
+        ("failed", "it answered 5"),
+    ]
     assert checked.results.exit_status == 2
 
 
