@@ -147,7 +147,7 @@ def test_the_handshake_has_what_the_user_gave_whatever_a_scenario_wants() -> Non
         "ws://h/ws?t=1", headers=["Cookie: mine", "X-A: 1", "X-A: 2"], subprotocols=["a", "b"]
     )
     data = judged.request(
-        headers={"cookie": "yours", "X-B": "3", "Upgrade": None}, extra=[("C", "4")]
+        headers={"COOKIE": "yours", "X-B": "3", "Upgrade": None}, extra=[("C", "4")]
     )
     assert data.decode().split("\r\n") == [
         "GET /ws?t=1 HTTP/1.1",

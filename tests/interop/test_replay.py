@@ -122,6 +122,13 @@ async def test_frames_are_compared(written: bytes, step: Step, difference: str) 
     assert difference in "".join(replay.differences)[: len(difference)]
 
 
+async def test_a_ping_of_the_live_side_is_answered() -> None:
+    async with servers.scripted(None, frame(PING, b"p"), frame(PONG, b"q")) as url:
+        replay = await to_server(url, CONNECT, expect("q", "pong"))
+    answers = [f.data for f in replay._tap.frames if f.author == "judge"]
+    assert (replay.differences, answers) == ([], [b"p"])
+
+
 def _settled(written: bytes) -> list[Step]:
     """A step that takes until a frame has been read, where nothing waits for it."""
     return [Ask(0, 1, "push", {}), Answer(0, 1, "push", "ok")] if written else []
