@@ -22,6 +22,7 @@ from .contract import (
 from .engines import Address
 from .errors import PeerDied, PeerFailure, PeerHung, Unsupported, Violation
 from .judge import asked_of
+from .patience import Patience
 
 __all__ = ["Asked", "Session"]
 
@@ -167,33 +168,34 @@ class Session:
         on: str,
         where: Callable[[Notification], bool] = lambda _: True,
         *,
-        within: float,
+        within: Patience,
         what: str = "",
     ) -> Notification:
         """Return the first notification not yet taken that fits, and take it.
 
         Raises:
-            Violation: none came within `within` seconds; says what came instead.
+            Violation: none came in time; says what came instead.
             PeerDied: the peer is not there any more.
         """
         began = time.monotonic()
+
+        def take() -> Notification | None:
+            for index, notification in enumerate(self._unread):
+                if notification.on == on and where(notification):
+                    return self._unread.pop(index)
+            if self.ended is not None:
+                raise self.ended
+            return None
+
         try:
-            async with asyncio.timeout(within):
-                while True:
-                    for index, notification in enumerate(self._unread):
-                        if notification.on == on and where(notification):
-                            return self._unread.pop(index)
-                    if self.ended is not None:
-                        raise self.ended
-                    self._news.clear()
-                    await self._news.wait()
-        except TimeoutError:
+            if (taken := await within.until(self._news, take)) is not None:
+                return taken
             await self.check_alive()
             seen = [_brief(n) for n in self.notifications[-6:]]
             raise Violation(
-                f"{self.who}: no {what or on} within {within:g} s; last it reported: "
+                f"{self.who}: no {what or on} within {within}; last it reported: "
                 + ("; ".join(seen) or "nothing")
-            ) from None
+            )
         finally:
             self.waited += time.monotonic() - began
 

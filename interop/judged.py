@@ -15,18 +15,15 @@ from typing import Any
 
 from .contract import Notification
 from .errors import PeerFailure, TestbedError, Violation
+from .patience import Patience
 from .raw import MAX_HEAD, RawConnection, RawServer, Side
 from .rawframes import Inflater
 from .rawhttp import Head, accept_key, answer, request
-from .session import Client, Server
+from .session import SET_UP, Client, Server
 from .tap import Tap
 from .wire import event_text
 
 __all__ = ["Judged"]
-
-_SET_UP = 5.0
-"""Seconds for what a scenario only needs, and does not judge: where a failure is expected, the
-patience is short."""
 
 
 class Judged:
@@ -64,12 +61,12 @@ class Judged:
         return self.role
 
     @property
-    def _set_up(self) -> float:
-        return max(self.role.patience, _SET_UP)
+    def _set_up(self) -> Patience:
+        return self.role.patience.at_least(SET_UP)
 
     def patient(self) -> None:
         """Wait longer from now on: what comes next is much."""
-        self.role.patience *= 5
+        self.role.patience = self.role.patience.times(5)
 
     # --- The judge as a client --------------------------------------------------------------
 

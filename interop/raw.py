@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from .errors import Violation
 from .passage import reset_on_close
+from .patience import Patience
 from .rawframes import (
     CLOSE,
     CONTINUATION,
@@ -53,7 +54,7 @@ class RawConnection:
         tap: Tap,
         side: Side,
         streams: Streams,
-        patience: float,
+        patience: Patience,
     ) -> None:
         self.tap = tap
         self.side: Side = side
@@ -77,16 +78,14 @@ class RawConnection:
             Violation: the connection ended before it was whole.
         """
         try:
-            async with asyncio.timeout(self.patience):
+            async with self.patience.limit():
                 data = await self.streams[0].readuntil(b"\r\n\r\n")
         except asyncio.IncompleteReadError as exc:
             raise Violation(
                 f"the {self.other} ended the connection after {exc.partial[:120]!r}"
             ) from None
         except TimeoutError:
-            raise Violation(
-                f"the {self.other} wrote no handshake within {self.patience:g} s"
-            ) from None
+            raise Violation(f"the {self.other} wrote no handshake within {self.patience}") from None
         except OSError as exc:
             raise Violation(f"the {self.other} reset the connection: {exc}") from None
         self.head = parse_head(data)
@@ -150,25 +149,26 @@ class RawConnection:
             Violation: there was none in time, or the connection ended.
         """
         at = start
-        try:
-            async with asyncio.timeout(self.patience):
-                while True:
-                    while at < len(self.frames):
-                        if self.frames[at].opcode in kinds:
-                            return at
-                        at += 1
-                    if self.ended.is_set():
-                        raise Violation(
-                            f"the {self.other} ended the connection and wrote no frame of the "
-                            f"opcodes {kinds}; it wrote {self._brief()}"
-                        )
-                    self._news.clear()
-                    await self._news.wait()
-        except TimeoutError:
-            raise Violation(
-                f"the {self.other} wrote no frame of the opcodes {kinds} within "
-                f"{self.patience:g} s; it wrote {self._brief()}"
-            ) from None
+
+        def look() -> int | None:
+            nonlocal at
+            while at < len(self.frames):
+                if self.frames[at].opcode in kinds:
+                    return at
+                at += 1
+            if self.ended.is_set():
+                raise Violation(
+                    f"the {self.other} ended the connection and wrote no frame of the "
+                    f"opcodes {kinds}; it wrote {self._brief()}"
+                )
+            return None
+
+        if (found := await self.patience.until(self._news, look)) is not None:
+            return found
+        raise Violation(
+            f"the {self.other} wrote no frame of the opcodes {kinds} within "
+            f"{self.patience}; it wrote {self._brief()}"
+        )
 
     def soon(self, *kinds: int) -> asyncio.Task[RawFrame]:
         """Return the task of `next`."""
@@ -201,15 +201,12 @@ class RawConnection:
 
     async def _until_ended(self) -> None:
         """Wait for a close frame or the end of the connection."""
-        try:
-            async with asyncio.timeout(self.patience):
-                while not (self.ended.is_set() or any(f.opcode == CLOSE for f in self.frames)):
-                    self._news.clear()
-                    await self._news.wait()
-        except TimeoutError:
-            raise Violation(
-                f"the {self.other} did not end the connection within {self.patience:g} s"
-            ) from None
+
+        def ended() -> bool | None:
+            return self.ended.is_set() or any(f.opcode == CLOSE for f in self.frames) or None
+
+        if not await self.patience.until(self._news, ended):
+            raise Violation(f"the {self.other} did not end the connection within {self.patience}")
 
     async def closing(self) -> RawFrame:
         """Return the close frame once there is one; unlike `next` it takes nothing away.
@@ -225,13 +222,8 @@ class RawConnection:
 
     async def tcp_ended(self) -> None:
         """Wait until the other side has ended the TCP connection."""
-        try:
-            async with asyncio.timeout(self.patience):
-                await self.ended.wait()
-        except TimeoutError:
-            raise Violation(
-                f"the {self.other} left the TCP connection open for {self.patience:g} s"
-            ) from None
+        if not await self.patience.until(self._news, lambda: self.ended.is_set() or None):
+            raise Violation(f"the {self.other} left the TCP connection open for {self.patience}")
 
     def end_tcp(self) -> None:
         """End the TCP connection, what was written first."""
@@ -290,7 +282,7 @@ class RawConnection:
 class RawServer:
     """Listens for the client under test; the scenario answers by hand."""
 
-    def __init__(self, tap: Tap, patience: float) -> None:
+    def __init__(self, tap: Tap, patience: Patience) -> None:
         self.tap = tap
         self.patience = patience
         self.port = 0
@@ -313,10 +305,10 @@ class RawServer:
             Violation: none came.
         """
         try:
-            async with asyncio.timeout(self.patience):
+            async with self.patience.limit():
                 connection = await self._arrived.get()
         except TimeoutError:
-            raise Violation(f"the client did not connect within {self.patience:g} s") from None
+            raise Violation(f"the client did not connect within {self.patience}") from None
         await connection.read_head()
         return connection
 

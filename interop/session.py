@@ -12,9 +12,20 @@ from .contract import Notification
 from .control import Session
 from .errors import PeerFailure, Violation
 from .judge import asked_of
+from .patience import Patience
 from .tap import Tap
 
-__all__ = ["Client", "Server", "Session"]
+__all__ = ["SET_UP", "Client", "Server", "Session"]
+
+SET_UP = 5.0
+"""Seconds for what a scenario only needs, and does not judge: where a failure is expected, the
+patience is short."""
+
+_QUIET = 3
+"""Round trips in which nothing may be reported until a peer counts as settled."""
+
+_PAUSE = 0.005
+"""Seconds between those."""
 
 _MAY_LACK = ("join", "leave", "to-room", "close-me")
 """Events of the interop app that a server's library may have no way to do."""
@@ -27,12 +38,19 @@ _NO_REFUSAL = frozenset(
 
 
 class _Role:
-    """What both roles share: the session, and how long to wait for what must come."""
+    """What both roles share: the session, and how long to wait for what must come.
 
-    def __init__(self, api: Api, session: Session, patience: float) -> None:
+    Attributes:
+        sessions: those of the whole cell, the server's first.
+    """
+
+    def __init__(
+        self, api: Api, session: Session, patience: float, sessions: list[Session]
+    ) -> None:
         self.api = api
         self.session = session
-        self.patience = patience
+        self.sessions = sessions
+        self.patience = Patience(patience, sessions)
 
     async def wait(
         self, on: str, where: Callable[[Notification], bool] = lambda _: True, *, what: str = ""
@@ -41,11 +59,18 @@ class _Role:
         return await self.session.wait(on, where, within=self.patience, what=what)
 
     async def settle(self) -> None:
-        """Give what should not come the time to come: two round trips and 20 ms."""
-        for _ in range(2):
-            await self.session.call("describe")
-            await asyncio.sleep(0.01)
-            self.session.waited += 0.01
+        """Give what should not come the time to come.
+
+        Returns after several round trips with each peer of the cell, in the last of which none
+        reported anything.
+        """
+        quiet, reported = 0, -1
+        while quiet < _QUIET:
+            await asyncio.gather(*(session.check_alive() for session in self.sessions))
+            await asyncio.sleep(_PAUSE)
+            self.session.waited += _PAUSE
+            now = sum(len(session.notifications) for session in self.sessions)
+            quiet, reported = (quiet + 1 if now == reported else 0), now
 
     def count(self, on: str, **equal: Any) -> int:
         """Return how many notifications `on` had these values."""
@@ -53,18 +78,13 @@ class _Role:
 
 
 class Server(_Role):
-    """The server under test. `conn` arguments are those of its ``connected`` notifications.
-
-    Attributes:
-        sessions: the sessions of the whole cell, its own first.
-    """
+    """The server under test. `conn` arguments are those of its ``connected`` notifications."""
 
     port: int
     path: str
 
     def __init__(self, api: Api, session: Session, patience: float) -> None:
-        super().__init__(api, session, patience)
-        self.sessions = [session]
+        super().__init__(api, session, patience, [session])
 
     async def serve(self, **options: Any) -> None:
         """Start the interop app, on a path of its own; `options` are more of ``serve``'s arguments.
@@ -78,7 +98,8 @@ class Server(_Role):
 
     async def connected(self) -> str:
         """Wait for the next connected callback and return its `conn`."""
-        return str((await self.wait("connected")).data["conn"])
+        within = self.patience.at_least(SET_UP)
+        return str((await self.session.wait("connected", within=within)).data["conn"])
 
     async def disconnected(self, conn: str) -> Notification:
         return await self.wait("disconnected", lambda n: n.data["conn"] == conn)
@@ -112,12 +133,12 @@ class Client(_Role):
     def __init__(
         self, api: Api, session: Session, patience: float, tap: Tap, server: Server | None
     ) -> None:
-        super().__init__(api, session, patience)
+        sessions = server.sessions if server is not None else []
+        sessions.append(session)
+        super().__init__(api, session, patience, sessions)
         self.tap = tap
         self._server = server
         self.conn = ""
-        if server is not None:
-            server.sessions.append(session)
 
     @property
     def server(self) -> Server:

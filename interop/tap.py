@@ -18,6 +18,7 @@ from wsproto.frame_protocol import FrameProtocol, Opcode, ParseFailed
 from .engines import Address
 from .errors import TestbedError
 from .passage import Mode, Passage, reset_on_close
+from .patience import Patience
 from .wire import Frame
 
 __all__ = ["Tap", "TapConnection"]
@@ -118,16 +119,14 @@ class Tap:
         self.frames.append(frame)
         self._news.set()
 
-    async def wait(self, *, author: str, kind: str, within: float) -> Frame | None:
-        """Return the first such frame, waiting for it as long as `within` seconds."""
+    async def wait(self, *, author: str, kind: str, within: Patience) -> Frame | None:
+        """Return the first such frame, waiting for it as long as that."""
         began = time.monotonic()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(within):
-                while not self.seen(author=author, kind=kind):
-                    self._news.clear()
-                    await self._news.wait()
+        frame = await within.until(
+            self._news, lambda: next(iter(self.seen(author=author, kind=kind)), None)
+        )
         self.waited += time.monotonic() - began
-        return next(iter(self.seen(author=author, kind=kind)), None)
+        return frame
 
     def elapsed(self) -> float:
         return time.monotonic() - self.opened

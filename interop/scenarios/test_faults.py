@@ -55,7 +55,8 @@ async def test_cut_in_a_frame(server: Server, client: Client, tap: Tap, cut: int
     await client.echo("hello")
     tap.passage("client").keep(cut)
     await client.send("echo", "never")
-    await asyncio.wait_for(tap.passage("client").taken.wait(), client.patience)
+    async with client.patience.limit():
+        await tap.passage("client").taken.wait()
     tap.cut()
     await both_told(server, client)
     assert server.count("event") == 1

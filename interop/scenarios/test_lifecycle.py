@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from interop.errors import Violation
+from interop.patience import Patience
 from interop.scenario import Clients, scenario
 from interop.session import Client, Server
 from interop.tap import Tap
@@ -17,7 +18,7 @@ async def gone(client: Client) -> None:
     await client.wait("state", lambda n: n.data["state"] in ENDED, what="state offline or error")
 
 
-async def close_code(tap: Tap, author: str, within: float) -> int | None:
+async def close_code(tap: Tap, author: str, within: Patience) -> int | None:
     """Return the code of the close frame that `author` wrote, or writes within that time.
 
     Raises:

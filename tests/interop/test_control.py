@@ -13,6 +13,7 @@ from interop import control as control_module
 from interop.control import Session
 from interop.engines import Address
 from interop.errors import PeerDied, PeerFailure, PeerHung, Unsupported, Violation
+from interop.patience import Patience
 
 from .fake_peer import Answer, Script, good, serve
 
@@ -88,7 +89,7 @@ async def test_a_peer_that_does_not_answer_is_hung(monkeypatch: pytest.MonkeyPat
         with pytest.raises(PeerHung, match="no reply to 'describe'"):
             await session.call("describe")
         with pytest.raises(PeerHung, match="no reply to 'describe'"):
-            await session.wait("event", within=60)
+            await session.wait("event", within=Patience(60))
 
 
 async def test_a_request_that_a_hung_peer_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,14 +111,14 @@ async def test_a_slow_library_is_not_a_hung_peer(monkeypatch: pytest.MonkeyPatch
 async def test_silence_is_judged_only_of_a_peer_that_answers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    async with connected(good) as session:
+        with pytest.raises(Violation, match="no event within"):
+            await session.wait("event", within=Patience(0.01))
+        assert session.waited >= 0.01
     monkeypatch.setattr(control_module, "PROBE_TIMEOUT", 0.02)
     async with connected(lambda _: []) as session:
         with pytest.raises(PeerHung, match="no reply to 'describe'"):
-            await session.wait("event", within=0.01)
-    async with connected(good) as session:
-        with pytest.raises(Violation, match="no event within"):
-            await session.wait("event", within=0.01)
-        assert session.waited >= 0.01
+            await session.wait("event", within=Patience(0.01))
 
 
 async def test_a_reply_that_comes_too_late_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,8 +159,10 @@ async def test_notifications_are_taken_once_and_in_order() -> None:
     notes = [{"on": "event", "name": "a", "payload": n} for n in (1, 2)]
     async with connected(saying(*notes, {"on": "state", "state": "online"})) as session:
         await session.call("x")
-        await session.wait("state", within=1)
-        payloads = [(await session.wait("event", within=1)).data["payload"] for _ in notes]
+        await session.wait("state", within=Patience(1))
+        payloads = [
+            (await session.wait("event", within=Patience(1))).data["payload"] for _ in notes
+        ]
         assert payloads == [1, 2]
         count = session.count("event")
         assert count == 2
@@ -167,7 +170,7 @@ async def test_notifications_are_taken_once_and_in_order() -> None:
 
 async def test_waiting_wakes_when_it_comes() -> None:
     async with connected(saying({"on": "connected", "conn": "1"})) as session:
-        waiting = asyncio.ensure_future(session.wait("connected", within=5))
+        waiting = asyncio.ensure_future(session.wait("connected", within=Patience(5)))
         await asyncio.sleep(0)
         await session.call("x")
         assert (await waiting).data == {"conn": "1"}
@@ -177,7 +180,7 @@ async def test_what_does_not_come_says_what_came() -> None:
     async with connected(saying({"on": "uncaught", "message": "oh no"})) as session:
         await session.call("x")
         with pytest.raises(Violation, match=r"no event 'echo' within 0\.01 s.*uncaught.*oh no"):
-            await session.wait("event", within=0.01, what="event 'echo'")
+            await session.wait("event", within=Patience(0.01), what="event 'echo'")
 
 
 async def test_waiting_for_a_dead_peer_ends_at_once() -> None:
@@ -185,4 +188,4 @@ async def test_waiting_for_a_dead_peer_ends_at_once() -> None:
         with pytest.raises(PeerDied):
             await session.call("x")
         with pytest.raises(PeerDied):
-            await session.wait("event", within=60)
+            await session.wait("event", within=Patience(60))

@@ -10,12 +10,13 @@ import pytest
 
 from interop.engines import Address
 from interop.errors import Violation
+from interop.patience import Patience
 from interop.raw import RawConnection, RawServer
 from interop.rawframes import BINARY, CLOSE, PING, PONG, TEXT
 from interop.rawhttp import answer, request
 from interop.tap import Tap
 
-PATIENCE = 0.2
+PATIENCE = Patience(0.2)
 
 
 def new_tap() -> Tap:
