@@ -32,8 +32,9 @@ CALL_TIMEOUT = 15.0
 CONNECT_TIMEOUT = 5.0
 """Seconds for a control connection to be made."""
 
-PROBE_TIMEOUT = 5.0
-"""Seconds for the answer to ``describe``. A peer that takes longer counts as hung."""
+PROBE_TIMEOUT = 15.0
+"""Seconds for the answer to ``describe``: thrice what the contract gives a peer, since a machine
+may be busy. One that takes longer counts as hung."""
 
 _READ = 1 << 18
 

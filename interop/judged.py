@@ -10,6 +10,7 @@ import asyncio
 import base64
 import json
 import os
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,6 +26,9 @@ from .wire import event_text
 
 __all__ = ["Judged"]
 
+STILL_THERE = "still there?"
+"""The payload by which `Judged.works` sees that events pass."""
+
 
 class Judged:
     """The side under test, and the judge's connections to it.
@@ -34,6 +38,7 @@ class Judged:
         side: which side it is.
         echo: the event that the application answers with the same payload.
         subprotocols: those that every handshake offers.
+        pongs: whether connections to come answer pings by themselves.
     """
 
     echo: str | None = "echo"
@@ -44,6 +49,7 @@ class Judged:
         self.side: Side = "server" if isinstance(role, Server) else "client"
         self.tap = tap
         self.conn = ""
+        self.pongs = False
         self._serving = False
         self._listener: RawServer | None = None
         self._connections: list[RawConnection] = []
@@ -63,6 +69,15 @@ class Judged:
     @property
     def _set_up(self) -> Patience:
         return self.role.patience.at_least(SET_UP)
+
+    async def pace(self) -> float:
+        """Return how long, in seconds, the peer takes to answer: the longest of some times."""
+        took = []
+        for _ in range(5):
+            began = time.monotonic()
+            await self.role.session.check_alive()
+            took.append(time.monotonic() - began)
+        return max(took)
 
     def patient(self) -> None:
         """Wait longer from now on: what comes next is much."""
@@ -186,7 +201,7 @@ class Judged:
         if self.side == "client":
             connection, opening = await self.dialled(**change.pop("more", {}))
             connection.write(answer(connection.head, **change))
-            connection.start(inflater)
+            connection.start(inflater, pongs=self.pongs)
             await opening
             return connection
         await self.serve(**change.pop("more", {}))
@@ -197,7 +212,7 @@ class Judged:
             raise Violation(f"the server answered {connection.head.line!r}, not 101")
         if connection.head.one("Sec-WebSocket-Accept") != accept_key(key):
             raise Violation("the server's Sec-WebSocket-Accept does not belong to the key")
-        connection.start(inflater)
+        connection.start(inflater, pongs=self.pongs)
         await self._connected()
         return connection
 
@@ -245,7 +260,7 @@ class Judged:
         connection.send_event("echo", payload)
         await self.received("echo", payload)
 
-    async def works(self, connection: RawConnection, probe: str = "still there?") -> None:
+    async def works(self, connection: RawConnection, probe: str = STILL_THERE) -> None:
         """Check that events still pass, in both directions, past what was sent before."""
         connection.send_event("echo", probe)
         await self.role.wait(
@@ -256,10 +271,34 @@ class Judged:
         while (await connection.next_event("echo"))["payload"] != probe:
             pass
 
+    async def usable_or_closed(self, connection: RawConnection) -> None:
+        """Check that events still pass, or that the other side closes the connection in order.
+
+        Raises:
+            Violation: neither; one text for every way in which that can be.
+        """
+        works = asyncio.ensure_future(self.works(connection))
+        closed = asyncio.ensure_future(connection.closing())
+        try:
+            await self.first(works, closed)
+            if works.done() and works.exception() is None:
+                return
+            await closed
+        except Violation:
+            raise Violation(
+                f"the connection is not usable and the {self.side} wrote no close frame"
+            ) from None
+        finally:
+            for task in (works, closed):
+                task.cancel()
+            await asyncio.gather(works, closed, return_exceptions=True)
+
     async def nothing_received(self) -> None:
-        """Check that the application got no event."""
+        """Check that the application got no event, past the probe of `works`."""
         await self.role.settle()
-        if count := self.role.session.count("event"):
+        if count := self.role.session.count(
+            "event", lambda n: n.data.get("payload") != STILL_THERE
+        ):
             raise Violation(f"{self.role.session.who} delivered {count} events, not none")
 
     async def close(self) -> None:

@@ -17,6 +17,8 @@ from .patience import Patience
 from .rawframes import (
     CLOSE,
     CONTINUATION,
+    PING,
+    PONG,
     TEXT,
     FrameReader,
     Inflater,
@@ -69,6 +71,7 @@ class RawConnection:
         self._resumed = asyncio.Event()
         self._resumed.set()
         self._taken = 0
+        self._pongs = False
         self._reading: asyncio.Task[None] | None = None
 
     async def read_head(self) -> Head:
@@ -91,8 +94,13 @@ class RawConnection:
         self.head = parse_head(data)
         return self.head
 
-    def start(self, inflater: Inflater | None = None) -> None:
-        """Begin to read frames; the handshake is done."""
+    def start(self, inflater: Inflater | None = None, *, pongs: bool = False) -> None:
+        """Begin to read frames; the handshake is done.
+
+        Args:
+            pongs: whether to answer each ping at once.
+        """
+        self._pongs = pongs
         self.reader = FrameReader(masked=self.other == "client", inflater=inflater)
         self._reading = asyncio.create_task(self._read(self.reader))
 
@@ -263,6 +271,8 @@ class RawConnection:
                     close = found.opcode == CLOSE
                     text = found.payload[2:] if close else found.payload
                     self._record(self.other, found.opcode, text, found.code if close else None)
+                    if found.opcode == PING and self._pongs:
+                        self.send(PONG, found.payload)
                 for fault in reader.faults[faults:]:
                     self.tap.faults.append((self.other, fault))
                 faults = len(reader.faults)

@@ -97,7 +97,7 @@ class Remote(Judged):
     async def dial(self) -> RawConnection:
         """Leave the last connection and make a new one, with nothing written yet."""
         await self.close()
-        streams = await self.endpoint.connect(self._set_up)
+        streams = await self.endpoint.connect(self._set_up.seconds)
         connection = RawConnection(self.tap, "client", streams, self._set_up)
         self._connections.append(connection)
         return connection

@@ -14,6 +14,7 @@ from .contract import Notification, Reply
 from .control import Session
 from .engines import Address
 from .errors import TestbedError, Violation
+from .patience import Patience
 from .raw import MAX_HEAD, RawConnection, RawServer
 from .rawframes import BINARY, CLOSE, PING, PONG, TEXT, close_payload
 from .rawhttp import answer, request
@@ -71,7 +72,7 @@ class Replay:
         self.differences: list[str] = []
         self.same = 0
         self._sessions = sessions
-        self._patience = patience
+        self._patience = Patience(patience, sessions)
         self._tap = Tap(host, Address(host, 0))
         self._listener: RawServer | None = None
         self._port = 0
@@ -135,12 +136,12 @@ class Replay:
     async def _answered(self, step: Answer) -> None:
         session, future = self._sessions[step.who], self._asked[step.who, step.number]
         try:
-            async with asyncio.timeout(self._patience):
+            async with self._patience.limit():
                 reply = await asyncio.shield(future)
         except TimeoutError:
             await session.check_alive()
             raise _OutOfStep(
-                f"{step.op!r} was not done within {self._patience:g} s; recorded: {step.outcome}"
+                f"{step.op!r} was not done within {self._patience}; recorded: {step.outcome}"
             ) from None
         if reply.unsupported is not None and step.outcome != "unsupported":
             raise TestbedError(f"{session.who} cannot do {step.op!r}: {reply.unsupported}")

@@ -68,7 +68,7 @@ class Scenario:
     rule: str
     severity: Literal["must", "should"] = "must"
     should: Sequence[str] = ()
-    timeout: float = 20.0
+    timeout: float = 60.0
     escapes: bool = False
     faults: Sequence[str] = field(default=())
     isolated: bool = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from interop.errors import Violation
 from interop.judged import Judged
 from interop.scenario import Clients, scenario
 from interop.session import Client, Server
@@ -157,8 +158,8 @@ async def test_raise_reported(server: Server, client: Client) -> None:
 )
 async def test_one_after_the_other(client: Client) -> None:
     await client.open("slow")
-    await client.send("slow", {"ms": 60})
-    await client.send("echo", "second")
+    # At once: if the second arrives when the first is done, nothing is seen of their order.
+    await client.send_many([("slow", {"ms": 100}), ("echo", "second")])
     await client.event("slow")
     await client.event("echo")
     answers = [n.data["name"] for n in client.session.notifications if n.on == "event"]
@@ -170,8 +171,14 @@ async def test_slow(server: Server, clients: Clients) -> None:
     first, second = await clients(), await clients()
     await first.open("slow")
     await second.open()
-    await first.send("slow", {"ms": 150})
-    await server.event("slow", first.conn)
-    await second.check_usable()
-    assert first.count("event", name="slow") == 0, "the echo had to wait for the slow handler"
-    await first.event("slow")
+    # A busy machine may take longer than the handler. A server in which others have to wait for
+    # it answers them after it, however long it takes.
+    for number, ms in enumerate((150, 1000, 3000)):
+        await first.send("slow", {"ms": ms})
+        await server.event("slow", first.conn)
+        await second.check_usable(f"beside {ms} ms")
+        beside = first.count("event", name="slow") == number
+        await first.event("slow")
+        if beside:
+            return
+    raise Violation("the echo had to wait for the slow handler")

@@ -17,9 +17,8 @@ BOTH: tuple[Side, Side] = ("client", "server")
 async def both_told(server: Server, client: Client) -> None:
     """Check that both applications are told of the end, each once."""
     await server.disconnected(client.conn)
-    await client.wait("state", lambda n: n.data["state"] in ENDED, what="state offline or error")
+    await client.state("offline")
     await server.settle()
-    await client.settle()
     assert server.count("disconnected", conn=client.conn) == 1
     assert client.states.count("offline") == 1
 

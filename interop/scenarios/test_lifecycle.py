@@ -167,9 +167,8 @@ async def test_cut(server: Server, client: Client, tap: Tap) -> None:
     await client.echo("hello")
     tap.cut()
     await server.disconnected(client.conn)
-    await gone(client)
+    await client.state("offline")
     await server.settle()
-    await client.settle()
     assert server.count("disconnected", conn=client.conn) == 1
     assert client.states.count("offline") == 1
 

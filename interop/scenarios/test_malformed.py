@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
-from interop.errors import Violation
 from interop.judged import Judged
 from interop.raw import RawConnection
 from interop.rawframes import BINARY, TEXT
@@ -160,18 +157,4 @@ async def usable_or_closed(judged: Judged, message: str | bytes) -> None:
     """Check that an event still arrives after `message`, or that the other side closed in order."""
     connection = await judged.open()
     write(connection, judged.named(message) if isinstance(message, str) else message)
-    works = asyncio.ensure_future(judged.works(connection))
-    closed = asyncio.ensure_future(connection.closing())
-    try:
-        await asyncio.wait([works, closed], return_when=asyncio.FIRST_COMPLETED)
-        if works.done() and works.exception() is None:
-            return
-        await closed
-    except Violation:
-        raise Violation(
-            f"the connection is not usable and the {judged.side} wrote no close frame"
-        ) from None
-    finally:
-        for task in (works, closed):
-            task.cancel()
-        await asyncio.gather(works, closed, return_exceptions=True)
+    await judged.usable_or_closed(connection)
