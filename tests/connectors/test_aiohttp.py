@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 from contextlib import AbstractAsyncContextManager
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from aiohttp import WebSocketError, WSMessage, WSMsgType, web
+from websockets.frames import Close, Opcode
 
-from tests.support import within
+from tests.support import MS, PATIENCE, within
 from tests.support.contract import ConnectorContract, Log
 from tests.support.hosts import aiohttp_server
 from tests.support.raw import http
-from zaptools import CloseInfo, EventRegister
+from zaptools import CloseInfo, EventRegister, Limits
 from zaptools.connectors import AioHttpConnector
 from zaptools.connectors.aiohttp import _AioHttpCarrier
 
@@ -70,6 +71,94 @@ class TestAioHttp(ConnectorContract):
         assert b" 400 " in answer.split(b"\r\n")[0]
         assert (b"Sec-WebSocket-Version: 13" in answer) is told
         assert not register.log
+
+    async def test_pings_that_are_answered(self) -> None:
+        limits = Limits(ping_interval=5 * MS, ping_timeout=PATIENCE)
+        async with self.peer(limits=limits) as (register, peer, _):
+            peer.answers = False
+            for _ in range(3):  # each is sent although the one before it has no answer yet
+                await peer.frame(Opcode.PING)
+            peer.answers = True
+            peer.event("echo", 1)
+            while (frame := await peer.next()).opcode is Opcode.PING:
+                pass
+            assert frame.opcode is Opcode.TEXT
+            assert register.ends == []
+
+    async def test_a_peer_that_answers_no_ping(self) -> None:
+        limits = Limits(ping_interval=10 * MS, ping_timeout=20 * MS)
+        async with self.peer(limits=limits) as (register, peer, _):
+            peer.answers = False
+            while (frame := await peer.next()).opcode is Opcode.PING:
+                pass
+            reason = f"no answer to a ping within {20 * MS:g} s"
+            assert Close.parse(frame.data) == Close(1011, reason)
+            assert tuple(await register.ended()) == (1011, reason, "local")
+
+    async def test_nobody_is_blamed_while_a_handler_runs(self) -> None:
+        limits = Limits(ping_interval=5 * MS, ping_timeout=10 * MS)
+        async with self.peer(limits=limits) as (register, peer, _):
+            peer.event("gate", 1)
+            for _ in range(12):  # several timeouts, in which nothing is read
+                await peer.frame(Opcode.PING)
+            assert register.ends == []
+            register.gate.set()
+
+    async def test_a_ping_of_the_peers(self) -> None:
+        async with self.peer() as (_, peer, _):
+            peer.protocol.send_ping(b"me")
+            peer.protocol.send_pong(b"nobody asked")
+            peer.flush()
+            assert (await peer.frame(Opcode.PONG)).data == b"me"
+            peer.event("echo", 1)
+            assert (await peer.text())["payload"] == 1
+
+
+async def test_a_ping_at_a_time_and_no_blame_after_the_end() -> None:
+    pings = []
+
+    class Socket:
+        ws_protocol = None
+
+        async def ping(self) -> None:
+            pings.append(1)
+            await asyncio.Event().wait()
+
+    request: Any = SimpleNamespace(transport=None, path="/ws", query_string="", raw_headers=())
+    socket: Any = Socket()
+    carrier = _AioHttpCarrier(AioHttpConnector(Log(), request), socket)
+    for _ in range(3):
+        carrier._ping()
+        await asyncio.sleep(0)
+    assert pings == [1]
+    carrier.connection.closed = CloseInfo(1000, "", "local")
+    carrier._peer_is_gone()
+    assert carrier._letting_go is None
+    assert carrier._pinging is not None
+    carrier._pinging.cancel()
+
+
+async def test_whatever_comes_is_a_sign_of_life() -> None:
+    heard = []
+
+    class Socket:
+        ws_protocol = None
+        messages: ClassVar = [
+            WSMessage(WSMsgType.PONG, b"", None),
+            WSMessage(WSMsgType.TEXT, "{", None),
+            WSMessage(WSMsgType.CLOSED, None, None),
+        ]
+
+        async def receive(self) -> WSMessage:
+            heard.append(carrier.keepalive.heard and not carrier.keepalive.deaf)
+            carrier.keepalive.heard = False
+            return self.messages.pop(0)
+
+    request: Any = SimpleNamespace(transport=None, path="/ws", query_string="", raw_headers=())
+    socket: Any = Socket()
+    carrier = _AioHttpCarrier(AioHttpConnector(Log(), request), socket)
+    await within(carrier.run())
+    assert heard == [False, True, True]
 
 
 async def test_a_fault_that_was_found_before_anybody_received() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._carrier import Carrier
 from .._closing import LOST, CloseInfo
+from .._keepalive import Keepalive
 from .._tasks import begin
 from ..connection import WebSocketConnection, new_id
 from ..handshake import Handshake, header_block
@@ -35,9 +36,9 @@ class AioHttpConnector:
         connection_id: the connection's id. Default None: a new one, ``zpt-<uuid4>``.
         subprotocols: subprotocols; aiohttp chooses the first of the client's that is among them.
             Default none.
-        limits: of these `Limits.ping_timeout` and the others that are about pings, opening and
-            queues are not used: aiohttp sends a ping each `Limits.ping_interval` and waits half
-            of that for the answer.
+        limits: of these the ones that are about opening and queues are not used. While a handler
+            runs, nothing is read: a ping of the peer's is answered after it, and no silence of
+            the peer's counts.
         omit_empty_headers: see `zaptools.protocol.encode_event`. Default False.
         compress: whether to agree to compress when a client offers it. Default False, as for
             `zaptools.ZapServer`.
@@ -79,7 +80,8 @@ class AioHttpConnector:
         socket = web.WebSocketResponse(
             timeout=limits.close_timeout or 0,
             autoclose=False,
-            heartbeat=limits.ping_interval,
+            # aiohttp's own `heartbeat` gives a peer half of the interval to answer, no more.
+            autoping=False,
             protocols=self._subprotocols,
             compress=self._compress,
             # aiohttp 3.14 refuses a message that is as long as this.
@@ -87,7 +89,11 @@ class AioHttpConnector:
         )
         await socket.prepare(self.request)
         carrier = _AioHttpCarrier(self, socket)
-        await carrier.run()
+        carrier.keepalive.start()
+        try:
+            await carrier.run()
+        finally:
+            carrier.keepalive.stop()
         return socket
 
     @classmethod
@@ -114,14 +120,25 @@ class _AioHttpCarrier(Carrier):
         self._request = connector.request
         self._socket = socket
         self._draining: asyncio.Task[None] | None = None
+        self._pinging: asyncio.Task[None] | None = None
+        self._letting_go: asyncio.Task[None] | None = None
+        self.keepalive = Keepalive(connector._limits, self._ping, self._peer_is_gone)
 
     async def _receive(self) -> str | bytes | CloseInfo:
         from aiohttp import WebSocketError, WSMsgType
 
-        message = await self._socket.receive()
-        if message.type is WSMsgType.TEXT or message.type is WSMsgType.BINARY:
-            data: str | bytes = message.data
-            return data
+        keepalive = self.keepalive
+        while True:
+            keepalive.deaf = False
+            message = await self._socket.receive()
+            keepalive.heard = keepalive.deaf = True
+            if message.type is WSMsgType.TEXT or message.type is WSMsgType.BINARY:
+                data: str | bytes = message.data
+                return data
+            if message.type is WSMsgType.PING:
+                await self._socket.pong(message.data)
+            elif message.type is not WSMsgType.PONG:
+                break
         if message.type is WSMsgType.CLOSE:
             # aiohttp 3.14 has 0 for a close frame with no code. By itself it would answer 1000,
             # whatever the code; RFC 6455, section 5.5.1: typically the code is echoed.
@@ -141,6 +158,15 @@ class _AioHttpCarrier(Carrier):
         rest = begin(self._socket.send_str(text))
         if rest is not None:
             self._draining = asyncio.create_task(_drain(rest))
+
+    def _ping(self) -> None:
+        if self._pinging is None or self._pinging.done():  # else the peer does not read
+            self._pinging = asyncio.create_task(_drain(self._socket.ping()))
+
+    def _peer_is_gone(self) -> None:
+        if self.connection.closed is None:
+            reason = f"no answer to a ping within {self._limits.ping_timeout:g} s"
+            self._letting_go = asyncio.create_task(self.close(1011, reason))
 
     def _known_end(self) -> CloseInfo | None:
         # With `handler_cancellation`, aiohttp cancels an endpoint whose client has gone.
