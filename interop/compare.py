@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from .catalog import JUDGES
 from .wirediff import differences, texts
 
 __all__ = ["Change", "Comparison", "WireChange", "compare", "unequal"]
@@ -15,6 +16,7 @@ Key = tuple[str, str, str]
 
 _BROKEN = ("failed", "error")
 _NO_CELL = "no cell"
+_JUDGE = JUDGES["server"].peer
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,8 @@ def unequal(
     """Return in words where two runs do not say the same of the same cells.
 
     Args:
-        peers: only cells between these, and each pair of them must have some; empty for all.
+        peers: only cells between these, or between one of them and the judge; each pair of them
+            must have some. Empty for all.
         roles: tells the roles that a peer has.
     """
     before, after = _by_key(old), _by_key(new)
@@ -102,9 +105,8 @@ def unequal(
         ]
     for key in sorted({*before, *after}):
         old_verdict, new_verdict = _verdict(before.get(key)), _verdict(after.get(key))
-        if old_verdict != new_verdict and (
-            not peers or (_peer(key[0]) in peers and _peer(key[1]) in peers)
-        ):
+        sides = {_peer(key[0]), _peer(key[1])}
+        if old_verdict != new_verdict and (not peers or sides <= {*peers, _JUDGE}):
             problems.append(f"{' / '.join(key)}: old {old_verdict}, new {new_verdict}")
     return problems
 

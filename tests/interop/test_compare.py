@@ -72,6 +72,18 @@ def test_equal_runs_have_no_problems() -> None:
     assert unequal(cells, cells, ["a", "c"], roles) == []
 
 
+def test_cells_with_the_judge_on_one_side_count_too() -> None:
+    judged = [("a@1/S", "judge/Raw"), ("judge/Raw", "c/C"), ("z/S", "judge/Raw")]
+    both = at("a", "a")
+    old = [both, *(cell("passed", server=s, client=c) for s, c in judged)]
+    new = [both, *(cell("flaky", server=s, client=c) for s, c in judged)]
+    of_a = ["a@1/S / judge/Raw / echo.null: old passed, new flaky"]
+    of_c = ["judge/Raw / c/C / echo.null: old passed, new flaky"]
+    assert unequal(old, new, ["a"], roles) == of_a
+    assert [each for each in unequal(old, new, ["a", "c"], roles) if "judge" in each] == of_a + of_c
+    assert len(unequal(old, new, [], roles)) == 3
+
+
 def test_what_is_not_equal_is_named() -> None:
     old = [at("a", "a"), at("a", "b"), at("z", "a")]
     new = [at("a", "a", "failed"), at("z", "a", "failed")]

@@ -8,6 +8,7 @@ import pytest
 
 from interop.errors import PeerDied
 from interop.patience import STEP, Patience
+from tests.support import until
 
 from .fake_peer import good
 from .test_control import connected
@@ -59,8 +60,7 @@ async def test_plain_time_passes_with_no_peers() -> None:
 async def test_a_step_counts_once_every_peer_has_answered() -> None:
     quick, slow = FakePeer(99), FakePeer(2)
     waiting = asyncio.ensure_future(never(Patience(4 * STEP, [quick, slow])))
-    while slow.asked < 3:
-        await asyncio.sleep(STEP)
+    await until(lambda: slow.asked == 3)
     for _ in range(5):
         await asyncio.sleep(STEP)
     assert not waiting.done()
