@@ -12,7 +12,7 @@ __all__ = ["MS", "PATIENCE", "until", "within"]
 MS = 0.001 * float(os.environ.get("ZAPTOOLS_TEST_TIME_SCALE", "1"))
 """One millisecond, stretched on slow machines by ``ZAPTOOLS_TEST_TIME_SCALE``."""
 
-PATIENCE = 30_000 * MS
+PATIENCE = 120_000 * MS
 """How long to wait for what must come. Never waited out in a test that passes.
 
 On a busy machine a process that imports all frameworks takes more than 10 s to be ready.
