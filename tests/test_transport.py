@@ -13,7 +13,7 @@ import pytest
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from websockets.frames import Frame, Opcode
 
-from tests.support import MS, tls, until, within
+from tests.support import MS, PATIENCE, tls, until, within
 from tests.support.app import App
 from tests.support.raw import RawPeer, raw_client
 from zaptools import CloseInfo, CodecError, ConnectionClosedError, EventContext, Limits
@@ -230,9 +230,11 @@ class TestPings:
             assert sorted(kinds) == [Opcode.TEXT, Opcode.TEXT, Opcode.PONG]
 
     async def test_sent_and_answered(self) -> None:
-        async with served(ping_interval=5 * MS, ping_timeout=200 * MS) as (app, peer):
-            for _ in range(50):
+        async with served(ping_interval=5 * MS, ping_timeout=PATIENCE) as (app, peer):
+            for _ in range(5):
                 await peer.frame(Opcode.PING)
+                await until(lambda: app.shell._keepalive.heard)
+                app.shell._keepalive._check()  # as its timer does
             assert app.ends == [] and len(app.connections) == 1
 
     async def test_half_open(self) -> None:
@@ -248,12 +250,16 @@ class TestPings:
             await until(lambda: not app.connections)
 
     async def test_whatever_comes_is_a_sign_of_life(self) -> None:
-        async with served(ping_interval=10 * MS, ping_timeout=200 * MS) as (app, peer):
-            peer.answers = False
-            for _ in range(25):
-                peer.event("echo")
-                await asyncio.sleep(10 * MS)  # the time itself is what is tested
-            assert app.ends == []
+        async with served(ping_interval=None) as (app, peer):
+            keepalive = app.shell._keepalive
+            keepalive.heard = False
+            peer.event("echo")
+            await until(lambda: keepalive.heard)
+            keepalive._check()  # as its timer does
+            assert app.ends == [] and app.seen[0].is_open
+            keepalive.heard = False
+            keepalive._check()
+            assert not app.seen[0].is_open
 
     async def test_none(self) -> None:
         async with served(ping_interval=None) as (app, _):
@@ -266,6 +272,7 @@ class TestPings:
             await until(lambda: app.shell._read_paused)
             await asyncio.sleep(60 * MS)  # several timeouts, in which no pong is read
             assert app.ends == []
+            app.shell._keepalive.stop()  # the peer answers no ping now either
             app.gate.set()
             await until(lambda: app.log.count(None) == 5)
 
