@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Callable, Mapping
 
 import pytest
 import uvloop
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-# On a busy machine an example takes any time.
-settings.register_profile("zaptools", deadline=None)
+# On a busy machine an example takes any time, and so does making it. Every run tries the same
+# ones: whether a branch is reached, or a rare fault found, is then no question of luck.
+settings.register_profile(
+    "zaptools",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("zaptools")
+
+# A shell has what it starts in its background ignore Ctrl-C, and so does whatever that starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ON_EACH_LOOP = ("test_transport.py", "test_opening.py")
 """The tests of what meets a socket, where event loops differ."""

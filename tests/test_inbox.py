@@ -166,6 +166,8 @@ def test_frames(side: str, limit: int | None, data: st.DataObject, cuts: list[in
 @example(stream=b"\x81\x7f\x80\x00\x00\x00\x00\x00\x00\x00", cuts=[])
 @example(stream=b"\x81\xfe\x01", cuts=[])  # cut within the length
 @example(stream=b"\x81\x7e\x01", cuts=[])
+@example(stream=b"\x81\xfe\x01\x2c\x00", cuts=[])  # cut within the key
+@example(stream=b"\x81\xfe\x01\x2d\x00", cuts=[])  # and longer than allowed
 def test_any_bytes(side: str, stream: bytes, cuts: list[int]) -> None:
     differ(side, stream, cuts)
 

@@ -422,7 +422,6 @@ class TestTls:
 
 
 PROGRAM = """
-import sys
 from zaptools import ZapServer
 
 class Server(ZapServer):
