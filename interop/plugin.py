@@ -208,10 +208,12 @@ async def _isolate(engine: Engine, programs: list[str], stack: AsyncExitStack) -
 
 
 @pytest.fixture
-def fault(pool: Pool, pair: tuple[Api, Api, int]) -> Faulting:
+def fault(pool: Pool, cell: Cell, pair: tuple[Api, Api, int]) -> Faulting:
     """Does something to the whole peer of one side."""
 
     async def act(fault: Fault, side: Role) -> None:
+        for role in cell.roles:
+            role.count_out(side)
         program = pair[:2][_SIDES.index(side)].program
         await pool.engine.faults().fault(fault, f"{program}!{side}")
 

@@ -54,7 +54,8 @@ class Scenario:
         rule: the rule that it checks, one sentence.
         severity: ``must`` gates; ``should`` is shown and does not.
         should: ids of the parameters for which it is a *should* where the rest is a *must*.
-        timeout: seconds for the whole scenario; ``--timeout`` overrides it.
+        timeout: seconds for the whole scenario; ``--timeout`` overrides it. What it waits for has
+            its own limits, so that this one is for what nobody thought of.
         escapes: whether an exception that escapes the library is not judged here.
         faults: authors whose frames are not held against them here.
         isolated: whether each side has a peer for this cell alone, that `Fault`s can befall.
@@ -68,7 +69,7 @@ class Scenario:
     rule: str
     severity: Literal["must", "should"] = "must"
     should: Sequence[str] = ()
-    timeout: float = 60.0
+    timeout: float = 300.0
     escapes: bool = False
     faults: Sequence[str] = field(default=())
     isolated: bool = False

@@ -24,6 +24,9 @@ patience is short."""
 _QUIET = 3
 """Round trips in which nothing may be reported until a peer counts as settled."""
 
+_MOST = 200
+"""Round trips at most."""
+
 _PAUSE = 0.005
 """Seconds between those."""
 
@@ -58,14 +61,21 @@ class _Role:
         """Wait for a notification; see `Session.wait`."""
         return await self.session.wait(on, where, within=self.patience, what=what)
 
+    def count_out(self, side: str) -> None:
+        """Wait for no answers of this side's peer any more, if this is that side."""
+        if self.api.role == side:
+            self.sessions[:] = [each for each in self.sessions if each is not self.session]
+
     async def settle(self) -> None:
         """Give what should not come the time to come.
 
         Returns after several round trips with each peer of the cell, in the last of which none
-        reported anything.
+        reported anything; or after many, if there is no end of it.
         """
         quiet, reported = 0, -1
-        while quiet < _QUIET:
+        for _ in range(_MOST):
+            if quiet == _QUIET:
+                break
             await asyncio.gather(*(session.check_alive() for session in self.sessions))
             await asyncio.sleep(_PAUSE)
             self.session.waited += _PAUSE
@@ -184,7 +194,7 @@ class Client(_Role):
         """
         try:
             await self.dial(self.tap.url(self.server.path))
-            conn = await self.server.connected()
+            conn = (await self.server.wait("connected")).data["conn"]
         except PeerFailure as failure:
             _check_refusal(failure)
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from interop.patience import Patience
 from interop.scenario import Faulting, scenario
 from interop.session import Client, Server
 
@@ -9,7 +10,7 @@ UNREACHABLE = 20.0
 """Seconds for who gets no answer to a close frame. Dart waits 5 s for one, by its own clock."""
 
 
-async def gone(client: Client, within: float) -> None:
+async def gone(client: Client, within: Patience) -> None:
     """Wait until the client reports that the connection ended."""
     ended = ("offline", "error")
     await client.session.wait("state", lambda n: n.data["state"] in ended, within=within)
@@ -77,7 +78,6 @@ async def test_client_killed(server: Server, client: Client, fault: Faulting) ->
 @scenario(
     "engine.server-disconnected",
     "A client can close, and says so once, when the server can no longer be reached.",
-    timeout=60.0,
     isolated=True,
 )
 async def test_server_disconnected(client: Client, fault: Faulting) -> None:
@@ -85,7 +85,7 @@ async def test_server_disconnected(client: Client, fault: Faulting) -> None:
     await client.echo("before")
     await fault("disconnect", "server")
     await client.close()
-    await gone(client, UNREACHABLE)
+    await gone(client, client.patience.at_least(UNREACHABLE))
     await client.settle()
     assert client.states.count("offline") == 1
 
@@ -93,7 +93,6 @@ async def test_server_disconnected(client: Client, fault: Faulting) -> None:
 @scenario(
     "engine.client-disconnected",
     "The server can drop a client that can no longer be reached, and is told so once.",
-    timeout=60.0,
     isolated=True,
 )
 async def test_client_disconnected(server: Server, client: Client, fault: Faulting) -> None:
@@ -101,6 +100,7 @@ async def test_client_disconnected(server: Server, client: Client, fault: Faulti
     await client.echo("before")
     await fault("disconnect", "client")
     await server.drop(client.conn)
-    await server.session.wait("disconnected", within=UNREACHABLE)
+    within = server.patience.at_least(UNREACHABLE)
+    await server.session.wait("disconnected", within=within)
     await server.settle()
     assert server.count("disconnected", conn=client.conn) == 1
