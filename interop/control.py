@@ -29,7 +29,7 @@ __all__ = ["Asked", "Session"]
 CALL_TIMEOUT = 15.0
 """Seconds for a reply. What takes a library longer is a failure of that library."""
 
-CONNECT_TIMEOUT = 5.0
+CONNECT_TIMEOUT = 15.0
 """Seconds for a control connection to be made."""
 
 PROBE_TIMEOUT = 15.0

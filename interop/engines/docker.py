@@ -31,7 +31,7 @@ __all__ = ["LABEL", "DockerEngine", "connect", "sweep"]
 LABEL = "zaptools.interop"
 """The label of all that a run makes; its value is the run's name."""
 
-START_TIMEOUT = 60.0
+START_TIMEOUT = 180.0
 """Seconds for a container to take its first control connection."""
 
 

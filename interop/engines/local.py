@@ -16,7 +16,7 @@ __all__ = ["LocalEngine"]
 
 ROOT = Path(__file__).resolve().parents[2]
 
-START_TIMEOUT = 60.0
+START_TIMEOUT = 180.0
 """Seconds for a peer to print READY. A bare Dart VM compiling from source took 6 s."""
 
 STOP_TIMEOUT = 3.0

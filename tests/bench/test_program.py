@@ -8,6 +8,7 @@ import pytest
 
 from bench.errors import MeasureError
 from bench.program import Program
+from tests.support import PATIENCE
 
 GOOD = """
 import json, sys
@@ -17,7 +18,7 @@ for line in sys.stdin:
 """
 
 
-def program(text: str, timeout: float = 20) -> Program:
+def program(text: str, timeout: float = PATIENCE) -> Program:
     return Program([sys.executable, "-c", text], timeout=timeout)
 
 

@@ -15,6 +15,7 @@ import pytest
 from interop import dart as dart_module
 from interop.dart import DartError, DartVM, command, find_dart, packages_ready, snapshot
 from interop.dart_packages import GENERATOR, write_package_config
+from tests.support import PATIENCE
 
 PEERS = Path(dart_module.__file__).parent / "peers"
 
@@ -190,4 +191,4 @@ def test_the_dart_io_peer_answers(tmp_path: Path) -> None:
         assert process.stdin is not None
         assert process.stdout.readline().startswith("READY 127.0.0.1 ")
         process.stdin.close()
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=PATIENCE) == 0

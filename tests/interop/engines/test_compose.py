@@ -33,10 +33,10 @@ async def test_the_tap_is_where_the_peer_can_reach_it() -> None:
 
 
 async def test_a_service_that_failed_is_waited_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compose, "WAIT_TIMEOUT", 0.05)
     async with serve(good) as address:
         engine = ComposeEngine({"fake": Address(*address)})
         await engine.address("fake")
+    monkeypatch.setattr(compose, "WAIT_TIMEOUT", 0.05)
     assert await engine.address("fake") == Address(*address)
     await engine.restart("fake")
     with pytest.raises(TestbedError, match="did not answer"):

@@ -14,6 +14,7 @@ from interop.engines import local
 from interop.engines.local import LocalEngine
 from interop.errors import PeerDied, PeerHung, Unsupported
 from interop.session import Session
+from tests.support import PATIENCE
 
 
 def command(mode: str) -> list[str]:
@@ -61,7 +62,7 @@ async def test_a_peer_that_died_is_started_again() -> None:
         first = await peers.address("fake")
         with pytest.raises(PeerDied):
             await describe(peers)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while await peers.address("fake") == first:  # noqa: ASYNC110  # its exit is polled
                 await asyncio.sleep(0.01)
 
