@@ -758,5 +758,6 @@ def test_digit_limit_is_the_interpreters() -> None:
     sys.set_int_max_str_digits(10_000)
     try:
         assert decode_event(encode_event("x", 10**5000)).payload == 10**5000
+        assert decode_event(encode_event("x", [1.5, 10**5000])).payload == [1.5, 10**5000]
     finally:
         sys.set_int_max_str_digits(before)
