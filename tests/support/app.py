@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from tests.support import tls
-from zaptools import EventContext, EventRegister, Limits, WebSocketConnection, ZapServer
+from zaptools import EventContext, EventRegister, WebSocketConnection, ZapServer
 
 __all__ = ["App", "Notes"]
 
@@ -62,8 +62,6 @@ class App(Notes, ZapServer):
     def __init__(self, **options: Any) -> None:
         if tls.everywhere:
             options.setdefault("ssl", tls.server_context())
-        # On a busy machine a test may take longer than the interval of the default's pings.
-        options.setdefault("limits", Limits(ping_interval=None))
         super().__init__(port=0, **options)
         self.on_event("close", lambda ctx: ctx.connection.close(ctx.payload))
 
