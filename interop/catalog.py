@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
@@ -41,6 +41,7 @@ class Api:
         lacks: what its library has not, in the words of `interop.judge.asked_of`: all that the
             API may answer ``unsupported`` to.
         older: whether there is a newer version of it; then it runs as a program of its own.
+        control: whether it is broken on purpose, to try the testbed itself.
     """
 
     peer: str
@@ -49,6 +50,7 @@ class Api:
     version: str | None = None
     lacks: tuple[str, ...] = ()
     older: bool = False
+    control: bool = False
 
     @classmethod
     def parse(cls, id: str, role: Role) -> Api:
@@ -68,9 +70,14 @@ class Api:
         return f"{self.peer}@{self.version}" if self.older else self.peer
 
     def matches(self, pattern: str) -> bool:
-        """Whether a glob names this API: by peer, with or without version, with or without API."""
+        """Whether a glob names this API: by peer, with or without version, with or without API.
+
+        No glob names a control but one that begins with its peer's name.
+        """
         peers = [self.peer] + ([f"{self.peer}@{self.version}"] if self.version else [])
         names = peers + [f"{peer}/{self.name}" for peer in peers]
+        if self.control and not pattern.startswith(self.peer):
+            return False
         return any(fnmatchcase(name, pattern) for name in names)
 
 
@@ -156,6 +163,9 @@ def _peer(path: Path) -> Peer:
     tables = data.pop("api", None)
     if not isinstance(tables, list) or not tables:
         raise CatalogError(f"{path}: needs at least one [[api]] table")
+    control = data.pop("control", False)
+    if not isinstance(control, bool):
+        raise CatalogError(f"{path}: 'control' must be true or false, not {control!r}")
     apis: list[Api] = []
     pins: dict[str, dict[str, str]] = {}
     for table in tables:
@@ -166,7 +176,7 @@ def _peer(path: Path) -> Peer:
         runtime=runtime,
         program=_string(path, data, program_key),
         folder=path.parent,
-        apis=tuple(apis),
+        apis=tuple(replace(api, control=control) for api in apis),
         pins=pins,
     )
     if data:

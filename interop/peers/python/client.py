@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from interop.peers._control import Failure, PeerSession, Unsupported
@@ -142,7 +142,7 @@ class ZapClientApi:
 class ClientRole(PeerSession):
     """The operations of a client."""
 
-    APIS: Mapping[str, type[ClientApi]] = {
+    APIS: Mapping[str, Callable[..., ClientApi]] = {
         "ZapConsumer": ConsumerApi,
         "ZapSubscriber": SubscriberApi,
         "ZapClient": ZapClientApi,

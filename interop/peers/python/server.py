@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from interop.peers._app import EVENTS, handle
@@ -53,6 +54,8 @@ class _AppRooms:
 class ServerRole(PeerSession):
     """The operations of a server."""
 
+    HOSTS: Mapping[str, Callable[..., Host]] = HOSTS
+
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._server: Host | None = None
@@ -61,7 +64,7 @@ class ServerRole(PeerSession):
         self._connections: dict[str, WebSocketConnection] = {}
 
     async def op_serve(self, api: str, path: str = "/ws", **more: Any) -> dict[str, Any]:
-        if api not in HOSTS:
+        if api not in self.HOSTS:
             raise Failure(f"no server API {api!r}")
         if self._server is not None:
             raise Failure("this session has its server")
@@ -72,7 +75,7 @@ class ServerRole(PeerSession):
         for name in EVENTS:
             register.on_event(name, self._on_event)
         options = Options(limits=limits_of(more), **more)
-        self._server = HOSTS[api](register, self.host, path, self.uncaught, options)
+        self._server = self.HOSTS[api](register, self.host, path, self.uncaught, options)
         return {"port": await self._server.start()}
 
     async def op_push(self, conn: str, event: str, payload: Any = None, **more: Any) -> None:

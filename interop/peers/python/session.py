@@ -7,7 +7,6 @@ from typing import Any
 
 from interop.peers._control import describe
 from interop.peers.python.client import ClientRole
-from interop.peers.python.hosts import HOSTS
 from interop.peers.python.server import ServerRole
 from zaptools import Limits
 
@@ -28,6 +27,8 @@ _LIBRARIES = (
 class Session(ServerRole, ClientRole):
     """Both roles."""
 
+    PEER = "python"
+
     async def op_describe(self) -> dict[str, Any]:
         limits = Limits()
         declared = {
@@ -36,8 +37,8 @@ class Session(ServerRole, ClientRole):
             "ping_timeout_s": limits.ping_timeout,
         }
         return describe(
-            "python",
+            self.PEER,
             {name: version(name) for name in _LIBRARIES},
-            apis={"server": list(HOSTS), "client": list(ClientRole.APIS)},
+            apis={"server": list(self.HOSTS), "client": list(self.APIS)},
             limits={role: declared for role in ("server", "client")},
         )

@@ -1,0 +1,292 @@
+"""Defects of clients: their states, connecting and connecting again, handlers and streams."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from websockets.client import ClientProtocol
+from websockets.utils import accept_key
+
+from interop.peers.mutant.seams import ClientSeam, override
+from zaptools import ConnectError, EventData, NotConnectedError, ZapClientState, ZapConsumer
+from zaptools._opening import ClientTransport, parse_url
+from zaptools._signatures import adapt
+from zaptools.connection import EventContext, WebSocketConnection, new_id
+
+__all__ = ["DEFECTS", "SUBSCRIBER_DEFECTS"]
+
+Seed = Callable[[ClientSeam], None]
+ONLINE, OFFLINE, ERROR = ZapClientState.ONLINE, ZapClientState.OFFLINE, ZapClientState.ERROR
+
+
+# --- States -------------------------------------------------------------------------------
+
+
+def _tells(change: Callable[[Any, ZapClientState], list[ZapClientState]]) -> Seed:
+    """Tell other states: `change` takes the client and the state."""
+
+    def seed(seam: ClientSeam) -> None:
+        tell = seam.client._tell_state
+
+        async def tell_state(state: ZapClientState) -> None:
+            for each in change(seam.client, state):
+                await tell(each)
+
+        seam.client._tell_state = tell_state
+
+    return seed
+
+
+def _no_offline_by_remote(client: Any, state: ZapClientState) -> list[ZapClientState]:
+    remote = client.closed is not None and client.closed.by == "remote"
+    return [] if state is OFFLINE and remote else [state]
+
+
+def _online_after_first_event(seam: ClientSeam) -> None:
+    tell = seam.client._tell_state
+    told: list[bool] = []
+
+    async def tell_state(state: ZapClientState) -> None:
+        if state is not ONLINE:
+            await tell(state)
+
+    async def any_event(context: EventContext) -> None:
+        if not told:
+            told.append(True)
+            await tell(ONLINE)
+
+    seam.client._tell_state = tell_state
+    seam.book.any_event = any_event
+
+
+def _messages_fire_callbacks(seam: ClientSeam) -> None:
+    for name in ("connected", "disconnected"):
+        seam.book.events[name] = adapt(getattr(seam.client, f"_{name}"), EventData)
+
+
+# --- Connecting ---------------------------------------------------------------------------
+
+
+def _offers(*, protocols: bool = True, headers: bool = True) -> Seed:
+    """Leave out what the application wants to be offered."""
+
+    def seed(seam: ClientSeam) -> None:
+        connect = seam.client.connect
+
+        async def less(subprotocols: Any = None, fields: Any = None) -> None:
+            await connect(subprotocols if protocols else None, fields if headers else None)
+
+        seam.client.connect = less
+
+    return seed
+
+
+def _drops_query(seam: ClientSeam) -> None:
+    seam.client.url = seam.client.url.partition("?")[0]
+
+
+def _refusals_are_nothing(seam: ClientSeam) -> None:
+    connect = seam.client.connect
+
+    async def connect_anyhow(*offer: Any) -> None:
+        with suppress(ConnectError):
+            await connect(*offer)
+
+    seam.client.connect = connect_anyhow
+
+
+def _with_protocol(change: Callable[[ClientProtocol], None]) -> Seed:
+    """Change the handshake's protocol before it begins."""
+
+    def seed(seam: ClientSeam) -> None:
+        client = seam.client
+
+        def begin(transport: ClientTransport) -> None:
+            client._transport = transport
+            client._latest = WebSocketConnection(new_id(), transport)
+            transport.begin(client._latest, client._book)
+
+        async def open_() -> None:
+            uri = parse_url(client.url)
+            protocol = ClientProtocol(uri, max_size=client.limits.message_bytes)
+            change(protocol)
+            _, transport = await asyncio.get_running_loop().create_connection(
+                lambda: ClientTransport(protocol, client.limits, client.url, {}, begin),
+                uri.host,
+                uri.port,
+            )
+            await transport.opened
+
+        client._open = open_
+
+    return seed
+
+
+def _uses_one_key(protocol: Any) -> None:
+    protocol.key = "dGhlIHNhbXBsZSBub25jZQ=="
+
+
+def _takes_any_accept(protocol: Any) -> None:
+    process = protocol.process_response
+
+    def process_response(response: Any) -> None:
+        response.headers.pop("Sec-WebSocket-Accept", None)
+        response.headers["Sec-WebSocket-Accept"] = accept_key(protocol.key)
+        process(response)
+
+    protocol.process_response = process_response
+
+
+def _loses_first_moment(seam: ClientSeam) -> None:
+    """Look at what comes only from the loop's next turn on."""
+
+    def hook(shell: Any) -> None:
+        dispatcher = shell._dispatcher
+        loop = asyncio.get_running_loop()
+        feed = dispatcher.feed
+        late: list[bool] = []
+        loop.call_soon(late.append, True)
+        override(dispatcher, feed=lambda dispatcher, messages: feed(messages if late else []))
+
+    seam.opened.append(hook)
+
+
+# --- Connecting again ---------------------------------------------------------------------
+
+
+def _second_socket(seam: ClientSeam) -> None:
+    client = seam.client
+    connect, disconnect = client.connect, client.disconnect
+    others: list[ZapConsumer] = []
+
+    async def connect_beside(*offer: Any) -> None:
+        if not client.is_connected:
+            await connect(*offer)
+            return
+        other = ZapConsumer(client.url)
+        other._book.events = client._book.events
+        others.append(other)
+        await other.connect()
+
+    async def disconnect_all(*how: Any, **more: Any) -> None:
+        await disconnect(*how, **more)
+        for other in others:
+            await other.disconnect()
+
+    client.connect, client.disconnect = connect_beside, disconnect_all
+
+
+def _handlers_twice(seam: ClientSeam) -> None:
+    """Register all handlers again when it connects again."""
+    times: list[int] = []
+
+    def hook(shell: Any) -> None:
+        times.append(1)
+        if len(times) == 1:
+            return
+        for name, handler in list(seam.book.events.items()):
+
+            def twice(context: EventContext, handler: Any = handler) -> None:
+                handler(context)
+                handler(context)
+
+            seam.book.events[name] = twice
+
+    seam.opened.append(hook)
+
+
+def _sends_again(seam: ClientSeam) -> None:
+    """Send once more, when it connects again, what it sent last."""
+    client = seam.client
+    send_event = client.send_event
+    last: list[tuple[Any, ...]] = []
+
+    async def send(*event: Any, **more: Any) -> None:
+        await send_event(*event, **more)
+        last[:] = [(event, more)]
+
+    async def connected(context: EventContext) -> None:
+        for event, more in last:
+            await send_event(*event, **more)
+
+    client.send_event = send
+    client._tell_connected = connected
+
+
+# --- Sending, handlers, streams -----------------------------------------------------------
+
+
+def _late_sends_are_lost(seam: ClientSeam) -> None:
+    send_event = seam.client.send_event
+
+    async def send(*event: Any, **more: Any) -> None:
+        with suppress(NotConnectedError):
+            await send_event(*event, **more)
+
+    seam.client.send_event = send
+
+
+def _late_handlers_are_lost(seam: ClientSeam) -> None:
+    register = seam.api.register
+
+    def register_early(events: Any, all_events: bool) -> None:
+        if not seam.client.is_connected:
+            register(events, all_events)
+
+    seam.api.register = register_early
+
+
+def _any_event_is_reply(seam: ClientSeam) -> None:
+    client = seam.client
+
+    async def request(event: str, payload: Any = None, timeout: float = 10.0) -> EventData:  # noqa: ASYNC109 # as the library's own
+        await client.send_event(event, payload, {"requestId": new_id()})
+        reply: EventData = await client.wait_for(event, timeout=timeout)
+        return reply
+
+    client.request = request
+
+
+def _streams_end_with_connection(seam: ClientSeam) -> None:
+    async def tell(context: EventContext) -> None:
+        seam.client._events.close()
+
+    seam.client._tell_disconnected = tell
+
+
+def _clean_ends_no_streams(seam: ClientSeam) -> None:
+    seam.client.clean = seam.client.disconnect
+
+
+DEFECTS: Mapping[str, Seed] = {
+    "no-online": _tells(lambda client, state: [] if state is ONLINE else [state]),
+    "no-offline-by-remote-close": _tells(_no_offline_by_remote),
+    "offline-twice": _tells(lambda client, state: [state, state] if state is OFFLINE else [state]),
+    "close-is-error": _tells(lambda client, state: [ERROR if state is OFFLINE else state]),
+    "refused-is-no-state": _tells(lambda client, state: [] if state is ERROR else [state]),
+    "online-after-events": _online_after_first_event,
+    "messages-fire-callbacks": _messages_fire_callbacks,
+    "offers-no-subprotocols": _offers(protocols=False),
+    "sends-no-request-headers": _offers(headers=False),
+    "drops-query": _drops_query,
+    "refused-is-success": _refusals_are_nothing,
+    "one-key": _with_protocol(_uses_one_key),
+    "any-accept": _with_protocol(_takes_any_accept),
+    "first-moment-lost": _loses_first_moment,
+    "second-socket": _second_socket,
+    "handlers-twice-after-reconnect": _handlers_twice,
+    "sends-again-after-reconnect": _sends_again,
+    "late-send-lost": _late_sends_are_lost,
+    "late-handlers-ignored": _late_handlers_are_lost,
+    "any-event-is-reply": _any_event_is_reply,
+}
+"""Defects of `ZapConsumer` by name."""
+
+SUBSCRIBER_DEFECTS: Mapping[str, Seed] = {
+    "streams-end-with-connection": _streams_end_with_connection,
+    "clean-ends-no-streams": _clean_ends_no_streams,
+}
+"""Defects of `ZapSubscriber` by name."""

@@ -1,0 +1,186 @@
+"""Defects below the messages: frames, pings, limits, and how a connection ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from websockets.frames import Frame, Opcode
+
+from interop.peers.mutant.seams import Message, Seam, override, per_connection, reads
+from zaptools._outbox import apply_mask, text_frame
+from zaptools.connection import CloseInfo
+
+__all__ = ["CLIENT", "SERVER"]
+
+Seed = Callable[[Seam], None]
+
+
+def _of_shell(**methods: Callable[..., Any]) -> Seed:
+    """Give each connection's transport other methods, which take what they replace at first."""
+
+    def hook(shell: Any) -> None:
+        base = type(shell)
+        for name, new in methods.items():
+            override(shell, **{name: _instead(getattr(base, name), new)})
+
+    return lambda seam: seam.made.append(hook)
+
+
+def _instead(old: Callable[..., Any], new: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *arguments: new(old, *arguments)
+
+
+def _of_frames(direction: str, change: Callable[[Frame], Frame | None]) -> Seed:
+    """Change the protocol's own frames: ``send_frame``, or those that come: ``recv_frame``."""
+
+    def hook(shell: Any) -> None:
+        protocol = shell._protocol
+        old = getattr(protocol, direction)
+
+        def changed(frame: Frame) -> None:
+            new = change(frame)
+            if new is not None:
+                old(new)
+
+        setattr(protocol, direction, changed)
+
+    return lambda seam: seam.made.append(hook)
+
+
+def _limited(**limits: Any) -> Seed:
+    def hook(shell: Any) -> None:
+        shell._limits = replace(shell._limits, **limits)
+        if "message_bytes" in limits:
+            shell._protocol.max_message_size = limits["message_bytes"]
+
+    return lambda seam: seam.made.append(hook)
+
+
+# --- Frames -------------------------------------------------------------------------------
+
+
+def _of(opcode: Opcode, data: bytes | None) -> Callable[[Frame], Frame | None]:
+    """Change the data of one kind of frame; None for no such frame at all."""
+
+    def change(frame: Frame) -> Frame | None:
+        if frame.opcode is not opcode:
+            return frame
+        return None if data is None else replace(frame, data=data)
+
+    return change
+
+
+def _without_last_part(frame: Frame) -> Frame:
+    return replace(frame, data=b"") if frame.opcode is Opcode.CONT and frame.fin else frame
+
+
+def _answers_close_wrongly(shell: Any) -> None:
+    protocol = shell._protocol
+    old = protocol.send_frame
+
+    def send_frame(frame: Frame) -> None:
+        answer = frame.opcode is Opcode.CLOSE and protocol.close_rcvd is not None
+        old(replace(frame, data=b"\x03\xea") if answer else frame)
+
+    protocol.send_frame = send_frame
+
+
+def _pongs_when_idle(shell: Any) -> None:
+    def write(outbox: Any, frames: list[bytes]) -> None:
+        if frames and frames[0][:1] == b"\x8a" and shell._dispatcher.busy:
+            asyncio.get_running_loop().call_later(0.02, write, outbox, frames)
+        else:
+            base.write(outbox, frames)
+
+    base = override(shell._outbox, write=write)
+
+
+def _unmasked(shell: Any) -> None:
+    shell._outbox._masks = False
+
+
+def _one_mask(shell: Any) -> None:
+    key = b"\x12\x34\x56\x78"
+
+    def add(outbox: Any, data: bytes) -> bool:
+        frame = text_frame(data)
+        head = len(frame) - len(data)
+        masked = bytes((frame[0], frame[1] | 128)) + frame[2:head] + key + apply_mask(data, key)
+        outbox._tcp.write(masked)
+        return False
+
+    override(shell._outbox, _add=add)
+
+
+def _binary_is_text(old: Message) -> list[Message]:
+    return [old.decode()] if isinstance(old, bytes) else [old]
+
+
+def _first_of_each_read(shell: Any) -> None:
+    base = override(
+        shell._dispatcher, feed=lambda dispatcher, messages: base.feed(dispatcher, messages[:1])
+    )
+
+
+# --- Endings ------------------------------------------------------------------------------
+
+
+def _closes_without_frame(old: object, shell: Any, code: int, reason: str) -> None:
+    shell._tcp.close()
+
+
+def _ends_without_messages(old: Any, shell: Any, messages: list[Message], writes: Any) -> None:
+    old(shell, [], writes)
+
+
+def _tells(**told: Any) -> Callable[..., CloseInfo]:
+    def how_it_ended(old: Any, shell: Any, connection: Any) -> CloseInfo:
+        info: CloseInfo = old(shell, connection)
+        return info._replace(**told)
+
+    return how_it_ended
+
+
+def _closes_with(code: int, reason: str) -> Callable[..., None]:
+    return lambda old, shell, *asked: old(shell, code, reason)
+
+
+def _needs_whole_request(old: Any, shell: Any, data: bytes) -> None:
+    if b"\r\n\r\n" in data:
+        old(shell, data)
+    else:
+        shell._tcp.abort()
+
+
+SERVER: Mapping[str, Seed] = {
+    "no-pong": _of_frames("send_frame", _of(Opcode.PONG, None)),
+    "late-pong": lambda seam: seam.made.append(_pongs_when_idle),
+    "no-pings": _limited(ping_interval=None),
+    "no-size-limit": _limited(message_bytes=None),
+    "binary-is-text": reads(lambda shell: _binary_is_text),
+    "loses-last-fragment": _of_frames("recv_frame", _without_last_part),
+    "one-message-a-read": per_connection(_first_of_each_read),
+    "events-before-close-lost": _of_shell(_end=_ends_without_messages),
+    "close-unanswered": _of_frames("send_frame", _of(Opcode.CLOSE, None)),
+    "own-close-code-lost": _of_shell(start_close=_closes_with(1000, "")),
+    "tells-another-close-code": _of_shell(_how_it_ended=_tells(code=1000)),
+    "request-in-one-segment": _of_shell(_receive_opening=_needs_whole_request),
+}
+"""Defects of servers."""
+
+CLIENT: Mapping[str, Seed] = {
+    "wrong-pong": _of_frames("send_frame", _of(Opcode.PONG, b"")),
+    "unmasked": lambda seam: seam.made.append(_unmasked),
+    "one-mask": lambda seam: seam.made.append(_one_mask),
+    "silent-peer-unnoticed": _limited(ping_timeout=None),
+    "one-event-a-read": per_connection(_first_of_each_read),
+    "loses-events-before-close": _of_shell(_end=_ends_without_messages),
+    "answers-close-with-1002": lambda seam: seam.made.append(_answers_close_wrongly),
+    "wrong-close-code": _of_shell(start_close=_closes_with(1000, "")),
+    "close-without-frame": _of_shell(start_close=_closes_without_frame),
+    "close-reason-lost": _of_shell(_how_it_ended=_tells(reason="")),
+}
+"""Defects of clients."""

@@ -1,0 +1,213 @@
+"""Where a defect is put in: one session's own server or client, and their connections.
+
+The library is changed object by object, never as a whole: the sessions beside this one, which
+the same process serves, have it as it is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from interop.peers.python.client import ClientApi
+from interop.peers.python.server import ServerRole
+from zaptools.connection import WebSocketConnection
+from zaptools.registry import HandlerBook
+from zaptools.transport import WebSocketTransport
+
+__all__ = [
+    "ClientSeam",
+    "Message",
+    "Seam",
+    "ServerSeam",
+    "event_of",
+    "override",
+    "per_connection",
+    "reads",
+    "rewrites",
+    "text_of",
+    "writes",
+]
+
+Message = str | bytes
+"""What a connection reads: text as str, a binary message as bytes."""
+
+Hook = Callable[[Any], None]
+"""Takes a connection's `WebSocketTransport`, by whose private parts the defects are made."""
+
+
+def override(thing: Any, **methods: Callable[..., Any]) -> Any:
+    """Give one object other methods than its class has; return the class that has the old ones."""
+    base = type(thing)
+    thing.__class__ = type(base.__name__, (base,), {"__slots__": (), **methods})
+    return base
+
+
+class Seam:
+    """What is made for one session.
+
+    Attributes:
+        made: called with each connection's transport: a server's before anything came, a
+            client's when its handshake is done.
+        opened: called with it when the handshake is done, before the first message is handled;
+            its ``connection`` and ``_dispatcher`` are set.
+    """
+
+    def __init__(self) -> None:
+        self.made: list[Hook] = []
+        self.opened: list[Hook] = []
+
+    def take(self, shell: WebSocketTransport) -> None:
+        """Put the hooks into a new connection's transport."""
+
+        def begin(shell: Any, connection: WebSocketConnection, dispatcher: Any) -> None:
+            shell.connection, shell._dispatcher = connection, dispatcher
+            for hook in self.opened:
+                hook(shell)
+            base._open(shell, connection, dispatcher)
+
+        base = override(shell, _open=begin)
+        for hook in self.made:
+            hook(shell)
+
+
+class _Shells(set[Any]):
+    """The transports of a server; each says at once that it is there."""
+
+    def __init__(self, take: Hook) -> None:
+        super().__init__()
+        self._take = take
+
+    def add(self, shell: Any) -> None:
+        super().add(shell)
+        self._take(shell)
+
+
+class ServerSeam(Seam):
+    """A server that does not listen yet.
+
+    Attributes:
+        role: the peer's session, whose rooms they are.
+        server: a `zaptools.ZapServer`.
+        book: its handlers, registered.
+    """
+
+    def __init__(self, role: ServerRole, server: Any, book: HandlerBook) -> None:
+        super().__init__()
+        self.role: Any = role
+        self.server = server
+        self.book = book
+        server._shells = _Shells(self.take)
+
+
+class ClientSeam(Seam):
+    """A client that has no handlers yet and is not connected.
+
+    Attributes:
+        api: the peer's own part around the client.
+        client: a `zaptools.ZapConsumer` or `zaptools.ZapSubscriber`.
+        book: its handlers.
+    """
+
+    def __init__(self, api: ClientApi) -> None:
+        super().__init__()
+        self.api: Any = api
+        self.client: Any = api.client
+        self.book: HandlerBook = self.client._book
+        transports: list[Any] = [None]
+
+        def set_transport(client: Any, shell: Any) -> None:
+            transports[0] = shell
+            if shell is not None:
+                self.take(shell)
+
+        transport = property(lambda client: transports[0], set_transport)
+        base = type(self.client)
+        self.client.__class__ = type(base.__name__, (base,), {"_transport": transport})
+
+
+# What a connection writes and reads
+
+
+class _Wire:
+    """A connection's `zaptools.connection.Transport` that changes what is sent."""
+
+    def __init__(self, shell: Any, change: Callable[[bytes], Iterable[bytes]]) -> None:
+        self._shell = shell
+        self._change = change
+
+    async def send(self, data: bytes) -> None:
+        for text in self._change(data):
+            waiting = self._shell.send(text)
+            if waiting is not None:
+                await waiting
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._shell, name)
+
+
+def per_connection(hook: Hook) -> Callable[[Seam], None]:
+    """Return a defect that is put into each connection once it is open."""
+    return lambda seam: seam.opened.append(hook)
+
+
+def writes(make: Callable[[], Callable[[bytes], Iterable[bytes]]]) -> Callable[[Seam], None]:
+    """Return a defect of what is written.
+
+    Args:
+        make: called for each connection; returns what makes of one text those that are sent.
+    """
+
+    def hook(shell: Any) -> None:
+        shell.connection._transport = _Wire(shell, make())
+
+    return per_connection(hook)
+
+
+def rewrites(change: Callable[[dict[str, Any]], object], **load: Any) -> Callable[[Seam], None]:
+    """Return a defect of what is written: `change` alters the event's object in place.
+
+    Args:
+        load: arguments of `json.loads`.
+    """
+
+    def rewrite(data: bytes) -> Iterable[bytes]:
+        event = json.loads(data, **load)
+        change(event)
+        yield text_of(event)
+
+    return writes(lambda: rewrite)
+
+
+def reads(make: Callable[[Any], Callable[[Message], Iterable[Message]]]) -> Callable[[Seam], None]:
+    """Return a defect of what is read.
+
+    Args:
+        make: called with each connection's transport; returns what makes of one message those
+            that are handled.
+    """
+
+    def hook(shell: Any) -> None:
+        change = make(shell)
+
+        def feed(dispatcher: Any, messages: list[Message]) -> None:
+            base.feed(dispatcher, [new for old in messages for new in change(old)])
+
+        base = override(shell._dispatcher, feed=feed)
+
+    return per_connection(hook)
+
+
+def event_of(message: Message) -> dict[str, Any]:
+    """Return a message's object; an empty one if it is none."""
+    try:
+        value = json.loads(message)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def text_of(event: dict[str, Any]) -> bytes:
+    """Return an event's text as the library writes it."""
+    return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()

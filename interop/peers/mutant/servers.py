@@ -1,0 +1,330 @@
+"""Defects of servers: their handlers' lives, their connections among each other, rooms, HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from interop.peers.mutant.seams import Message, ServerSeam, event_of, override
+from zaptools import ConnectionClosedError, EventContext
+from zaptools.registry import Handler
+
+__all__ = ["DEFECTS"]
+
+Seed = Callable[[ServerSeam], None]
+
+
+async def _call(handler: Handler, context: EventContext) -> None:
+    result: Any = handler(context)
+    await result  # the interop app's are coroutine functions
+
+
+# --- Handlers -----------------------------------------------------------------------------
+
+
+def _forgets(lifecycle: str) -> Seed:
+    return lambda seam: seam.book.lifecycle.__setitem__(lifecycle, lambda context: None)
+
+
+def _calls_twice(lifecycle: str) -> Seed:
+    def seed(seam: ServerSeam) -> None:
+        handler = seam.book.lifecycle[lifecycle]
+
+        async def twice(context: EventContext) -> None:
+            await _call(handler, context)
+            await _call(handler, context)
+
+        seam.book.lifecycle[lifecycle] = twice
+
+    return seed
+
+
+def _connected_beside(seam: ServerSeam) -> None:
+    """Let the connected handler run in a task of its own, which begins late."""
+    handler = seam.book.lifecycle["connected"]
+    tasks = set()
+
+    async def later(context: EventContext) -> None:
+        await asyncio.sleep(0.05)
+        await _call(handler, context)
+
+    def connected(context: EventContext) -> None:
+        task = asyncio.create_task(later(context))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    seam.book.lifecycle["connected"] = connected
+
+
+def _around_handlers(seam: ServerSeam, around: Callable[[Handler, Any], Awaitable[None]]) -> None:
+    for name, handler in list(seam.book.events.items()):
+        seam.book.events[name] = partial(around, handler)
+
+
+def _handlers_wait_for_all(seam: ServerSeam) -> None:
+    lock = asyncio.Lock()
+
+    async def around(handler: Handler, context: EventContext) -> None:
+        async with lock:
+            await _call(handler, context)
+
+    _around_handlers(seam, around)
+
+
+def _handlers_at_once(seam: ServerSeam) -> None:
+    seam.book.concurrency = 8
+
+
+def _errors_end_connection(seam: ServerSeam) -> None:
+    async def around(handler: Handler, context: EventContext) -> None:
+        try:
+            await _call(handler, context)
+        except RuntimeError:
+            await context.connection.close(1011)
+            raise
+
+    _around_handlers(seam, around)
+
+
+def _errors_escape(seam: ServerSeam) -> None:
+    async def around(handler: Handler, context: EventContext) -> None:
+        try:
+            await _call(handler, context)
+        except RuntimeError as exc:
+            found = {"message": "in a handler", "exception": exc}
+            asyncio.get_running_loop().call_exception_handler(found)
+
+    _around_handlers(seam, around)
+
+
+def _messages_fire_lifecycle(seam: ServerSeam) -> None:
+    seam.book.events.update(seam.book.lifecycle)
+
+    def hook(shell: Any) -> None:
+        shell._dispatcher._reserved = frozenset()
+
+    seam.opened.append(hook)
+
+
+# --- Several connections ------------------------------------------------------------------
+
+
+def _with_one_id(seam: ServerSeam) -> None:
+    def hook(shell: Any) -> None:
+        shell.connection.id = "zpt-id"
+
+    seam.opened.append(hook)
+
+
+def _with_used_ids(seam: ServerSeam) -> None:
+    """Number the connections that there are."""
+    taken = seam.book.ids
+    seam.server._id_strategy = lambda: next(
+        id for n in range(len(taken) + 1) if (id := f"zpt-{n}") not in taken
+    )
+
+
+def _deaf_after_one_left(seam: ServerSeam) -> None:
+    left = []
+    forget = seam.server._forget
+
+    def note(shell: Any) -> None:
+        left.append(shell)
+        forget(shell)
+
+    def hook(shell: Any) -> None:
+        def feed(dispatcher: Any, messages: list[Message]) -> None:
+            base.feed(dispatcher, [] if left else messages)
+
+        base = override(shell._dispatcher, feed=feed)
+
+    seam.server._forget = note
+    seam.opened.append(hook)
+
+
+def _malformed_ends_all(seam: ServerSeam) -> None:
+    def hook(shell: Any) -> None:
+        def feed(dispatcher: Any, messages: list[Message]) -> None:
+            if all(map(event_of, messages)):
+                base.feed(dispatcher, messages)
+                return
+            for each in list(seam.server._shells):
+                each._tcp.abort()
+
+        base = override(shell._dispatcher, feed=feed)
+
+    seam.opened.append(hook)
+
+
+def _stop_leaves_connections(seam: ServerSeam) -> None:
+    async def close() -> None:
+        if seam.server._listener is not None:
+            seam.server._stop_listening()
+        else:  # the session's end
+            for shell in list(seam.server._shells):
+                shell.cancel()
+
+    seam.server.close = close
+
+
+def _late_sends_are_lost(seam: ServerSeam) -> None:
+    def hook(shell: Any) -> None:
+        async def send(connection: Any, *event: Any, **more: Any) -> None:
+            with suppress(ConnectionClosedError):
+                await base.send(connection, *event, **more)
+
+        base = override(shell.connection, send=send)
+
+    seam.opened.append(hook)
+
+
+# --- Rooms --------------------------------------------------------------------------------
+
+
+def _keeps_who_left(seam: ServerSeam) -> None:
+    seam.role._rooms.remove_from_room = lambda name, connection: None
+
+
+def _with_exclude_self(value: bool) -> Seed:
+    def seed(seam: ServerSeam) -> None:
+        handler = seam.book.events["to-room"]
+
+        def to_room(context: EventContext) -> Any:
+            context.payload["exclude-self"] = value
+            return handler(context)
+
+        seam.book.events["to-room"] = to_room
+
+    return seed
+
+
+def _members_twice(seam: ServerSeam) -> None:
+    """Keep members in a list."""
+    rooms = seam.role._rooms
+    add, send = rooms.add_to_room, rooms.send_to_room
+    members: list[Any] = []
+
+    def add_to_room(name: str, connection: Any) -> None:
+        add(name, connection)
+        members.append(connection)
+
+    async def send_to_room(name: str, *event: Any, **more: Any) -> Any:
+        for connection in {each for each in members if members.count(each) > 1}:
+            await connection.send(*event)
+        return await send(name, *event, **more)
+
+    rooms.add_to_room, rooms.send_to_room = add_to_room, send_to_room
+
+
+def _rooms_are_one(seam: ServerSeam) -> None:
+    rooms = seam.role._rooms
+    rooms.send_to_room = lambda name, *event, **more: rooms.send_to_rooms(
+        list(rooms.rooms), *event, **more
+    )
+
+
+def _fails_at_who_is_gone(seam: ServerSeam) -> None:
+    """Let who disconnected stay a member, at whom sending fails."""
+    rooms = seam.role._rooms
+    add, send = rooms.add_to_room, rooms.send_to_room
+    members: list[Any] = []
+
+    def add_to_room(name: str, connection: Any) -> None:
+        add(name, connection)
+        members.append(connection)
+
+    async def send_to_room(name: str, *event: Any, **more: Any) -> Any:
+        for connection in members:
+            if connection.closed is not None:
+                raise ConnectionClosedError(*connection.closed)
+        return await send(name, *event, **more)
+
+    rooms.add_to_room, rooms.send_to_room = add_to_room, send_to_room
+
+
+# --- The handshake ------------------------------------------------------------------------
+
+
+def _answers(respond: Callable[[Callable[..., Any], Any, Any, Any], Any]) -> Seed:
+    """Change the answer: `respond` takes the right one's function, then that one's arguments."""
+
+    def seed(seam: ServerSeam) -> None:
+        def hook(shell: Any) -> None:
+            base = override(
+                shell,
+                _respond=lambda shell, protocol, request: respond(
+                    base._respond, shell, protocol, request
+                ),
+            )
+
+        seam.made.append(hook)
+
+    return seed
+
+
+def _on_any_path(old: Any, shell: Any, protocol: Any, request: Any) -> Any:
+    return old(shell, protocol, replace(request, path=shell._server.path))
+
+
+def _refuses_query(old: Any, shell: Any, protocol: Any, request: Any) -> Any:
+    if "?" in request.path:
+        return protocol.reject(404, "There is nothing here.\n")
+    return old(shell, protocol, request)
+
+
+def _plain_http_is_fine(old: Any, shell: Any, protocol: Any, request: Any) -> Any:
+    response = old(shell, protocol, request)
+    return (
+        replace(response, status_code=200, reason_phrase="OK")
+        if (response.status_code == 426)
+        else response
+    )
+
+
+def _with_accept_of_another(old: Any, shell: Any, protocol: Any, request: Any) -> Any:
+    response = old(shell, protocol, request)
+    if response.status_code == 101:
+        del response.headers["Sec-WebSocket-Accept"]
+        response.headers["Sec-WebSocket-Accept"] = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+    return response
+
+
+def _without(option: str) -> Seed:
+    return lambda seam: setattr(seam.server, option, None)
+
+
+DEFECTS: Mapping[str, Seed] = {
+    "no-disconnected": _forgets("disconnected"),
+    "disconnected-twice": _calls_twice("disconnected"),
+    "connected-twice": _calls_twice("connected"),
+    "connected-after-events": _connected_beside,
+    "handler-errors-swallowed": _forgets("error"),
+    "handler-error-ends-connection": _errors_end_connection,
+    "handler-error-escapes": _errors_escape,
+    "handlers-at-once": _handlers_at_once,
+    "slow-handler-delays-all": _handlers_wait_for_all,
+    "messages-fire-lifecycle": _messages_fire_lifecycle,
+    "one-id": _with_one_id,
+    "ids-used-again": _with_used_ids,
+    "deaf-after-one-left": _deaf_after_one_left,
+    "malformed-ends-all": _malformed_ends_all,
+    "stop-leaves-connections": _stop_leaves_connections,
+    "send-after-close-lost": _late_sends_are_lost,
+    "room-keeps-who-left": _keeps_who_left,
+    "room-leaves-sender-out": _with_exclude_self(True),
+    "room-ignores-exclude": _with_exclude_self(False),
+    "room-members-twice": _members_twice,
+    "rooms-are-one": _rooms_are_one,
+    "room-fails-at-who-is-gone": _fails_at_who_is_gone,
+    "any-path": _answers(_on_any_path),
+    "query-refused": _answers(_refuses_query),
+    "plain-http-is-fine": _answers(_plain_http_is_fine),
+    "wrong-accept": _answers(_with_accept_of_another),
+    "no-subprotocol": _without("_subprotocols"),
+    "any-origin": _without("_origins"),
+}
+"""Defects by name."""

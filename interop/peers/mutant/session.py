@@ -1,0 +1,75 @@
+"""One control connection of the `mutant` peer: the `python` peer's, its library with one defect.
+
+Each API is named after its defect. ``sound`` and ``sound-too``, a server and a client, have none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from interop.peers._control import PeerSession
+from interop.peers.mutant import clients, frames, servers, texts
+from interop.peers.mutant.seams import ClientSeam, ServerSeam
+from interop.peers.python.client import ClientApi, ConsumerApi, SubscriberApi
+from interop.peers.python.hosts import Host, ZapServerHost
+from interop.peers.python.server import ServerRole
+from interop.peers.python.session import Session as Sound
+from zaptools import EventRegister
+
+__all__ = ["Session"]
+
+ServerSeed = Callable[[ServerSeam], None]
+ClientSeed = Callable[[ClientSeam], None]
+
+
+def _nothing(seam: object) -> None:
+    """No defect."""
+
+
+SERVERS: Mapping[str, ServerSeed] = {
+    "sound": _nothing,
+    **texts.SERVER,
+    **frames.SERVER,
+    **servers.DEFECTS,
+}
+CONSUMERS: Mapping[str, ClientSeed] = {
+    "sound-too": _nothing,
+    **texts.CLIENT,
+    **frames.CLIENT,
+    **clients.DEFECTS,
+}
+SUBSCRIBERS: Mapping[str, ClientSeed] = clients.SUBSCRIBER_DEFECTS
+
+
+def _host(role: ServerRole, seed: ServerSeed, register: EventRegister, *more: Any) -> Host:
+    host = ZapServerHost(register, *more)
+    seed(ServerSeam(role, host._server, register._book))
+    return host
+
+
+def _client(
+    make: type[ConsumerApi | SubscriberApi],
+    seed: ClientSeed,
+    session: PeerSession,
+    url: str,
+    **options: Any,
+) -> ClientApi:
+    api = make(session, url, **options)
+    seed(ClientSeam(api))
+    return api
+
+
+class Session(Sound):
+    """Both roles, with the defect that the API's name says."""
+
+    PEER = "mutant"
+    APIS: Mapping[str, Callable[..., ClientApi]] = {
+        **{name: partial(_client, ConsumerApi, seed) for name, seed in CONSUMERS.items()},
+        **{name: partial(_client, SubscriberApi, seed) for name, seed in SUBSCRIBERS.items()},
+    }
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.HOSTS = {name: partial(_host, self, seed) for name, seed in SERVERS.items()}

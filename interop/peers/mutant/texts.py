@@ -1,0 +1,227 @@
+"""Defects of the messages' text: what is written of an event, and what is read of a message."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from interop.peers.mutant.seams import (
+    Message,
+    Seam,
+    event_of,
+    override,
+    per_connection,
+    reads,
+    rewrites,
+    text_of,
+    writes,
+)
+from zaptools import CodecError
+
+__all__ = ["CLIENT", "SERVER"]
+
+Seed = Callable[[Seam], None]
+Text = Callable[[bytes], Iterable[bytes]]
+
+
+def _replaces(pattern: str, by: str | Callable[[re.Match[str]], str]) -> Seed:
+    """Change what is written by a regular expression."""
+    return writes(lambda: lambda data: [re.sub(pattern, by, data.decode()).encode()])
+
+
+# --- What is written ----------------------------------------------------------------------
+
+
+def _drops_null_payload(event: dict[str, Any]) -> None:
+    if event["payload"] is None:
+        del event["payload"]
+
+
+def _cesu8(data: bytes) -> list[bytes]:
+    """Write each half of a surrogate pair as a character of its own."""
+    pairs = data.decode().encode("utf-16-be")
+    units = [chr(int.from_bytes(pairs[at : at + 2])) for at in range(0, len(pairs), 2)]
+    return ["".join(units).encode("utf-8", "surrogatepass")]
+
+
+def _carries_headers() -> Text:
+    """Keep one object of headers for all events, as a default argument that is altered."""
+    headers: dict[str, Any] = {}
+
+    def change(data: bytes) -> Iterable[bytes]:
+        event = json.loads(data)
+        headers.update(event["headers"])
+        yield text_of({**event, "headers": headers})
+
+    return change
+
+
+def _twice_under_load() -> Text:
+    """Send what finds a full buffer, and once more when there is room."""
+    count = 0
+
+    def change(data: bytes) -> Iterable[bytes]:
+        nonlocal count
+        count += 1
+        return [data, data] if count % 100 == 99 else [data]
+
+    return change
+
+
+def _swaps_under_load() -> Text:
+    """Let what finds a full buffer be overtaken."""
+    held: list[bytes] = []
+    count = 0
+
+    def change(data: bytes) -> Iterable[bytes]:
+        nonlocal count
+        count += 1
+        if count % 100 == 49:
+            held.append(data)
+            return []
+        late = held.copy()
+        held.clear()
+        return [data, *late]
+
+    return change
+
+
+def _loses_what_finds_no_room() -> Text:
+    """Drop what is sent when 500 events have been since the loop's last turn."""
+    count = 0
+
+    def reset() -> None:
+        nonlocal count
+        count = 0
+
+    def change(data: bytes) -> Iterable[bytes]:
+        nonlocal count
+        if count == 0:
+            asyncio.get_running_loop().call_soon(reset)
+        count += 1
+        return [data] if count <= 500 else []
+
+    return change
+
+
+def _writes_surrogates(shell: Any) -> None:
+    async def send(connection: Any, name: str, payload: Any = None, headers: Any = None) -> None:
+        try:
+            await base.send(connection, name, payload, headers)
+        except CodecError:
+            event = {"eventName": name, "payload": payload, "headers": headers or {}}
+            shell.send(json.dumps(event).encode())
+
+    base = override(shell.connection, send=send)
+
+
+def _truncates(event: dict[str, Any]) -> None:
+    if isinstance(event["payload"], str):
+        event["payload"] = event["payload"][: 1 << 15]
+
+
+def _integers_from_doubles(text: str) -> int:
+    return int(float(text))
+
+
+def _numbers_without_fraction(text: str) -> float | int:
+    value = float(text)
+    return int(value) if value.is_integer() and abs(value) < 1e15 else value
+
+
+# --- What is read -------------------------------------------------------------------------
+
+
+def _reads_if(accepts: Callable[[str], object]) -> Seed:
+    """Drop the texts that are not accepted."""
+    return reads(lambda shell: lambda old: [old] if isinstance(old, bytes) or accepts(old) else [])
+
+
+def _ends_at(refuses: Callable[[str], object], code: int = 1008) -> Seed:
+    """End the connection at a text that is refused, with that close code; 0 for no close frame."""
+
+    def make(shell: Any) -> Callable[[Message], Iterable[Message]]:
+        def change(old: Message) -> Iterable[Message]:
+            if isinstance(old, bytes) or not refuses(old):
+                return [old]
+            if code:
+                shell.start_close(code, "")
+            else:
+                shell._tcp.abort()
+            return []
+
+        return change
+
+    return reads(make)
+
+
+def _folds_case(old: Message) -> list[Message]:
+    event = event_of(old)
+    name = event.get("eventName")
+    return [text_of({**event, "eventName": name.strip().lower()}).decode()] if name else [old]
+
+
+def _drops_read_headers(old: Message) -> list[Message]:
+    event = event_of(old)
+    return [text_of({**event, "headers": {}}).decode()] if event else [old]
+
+
+def _lets_malformed_escape(shell: Any) -> Callable[[Message], Iterable[Message]]:
+    def change(old: Message) -> Iterable[Message]:
+        if event_of(old):
+            return [old]
+        error = ValueError("Unexpected character")
+        context = {"message": "reading a message", "exception": error}
+        asyncio.get_running_loop().call_exception_handler(context)
+        return []
+
+    return change
+
+
+_KEYS = {"eventName", "payload", "headers"}
+
+SERVER: Mapping[str, Seed] = {
+    "event-name-key": _replaces('"eventName"', '"event_name"'),
+    "writes-no-headers": rewrites(lambda event: event.update(headers={})),
+    "null-payload-absent": rewrites(_drops_null_payload),
+    "integers-as-floats": rewrites(lambda event: None, parse_int=float),
+    "ascii-only": _replaces("[^\x00-\x7f]", "?"),
+    "astral-as-two": writes(lambda: _cesu8),
+    "raw-controls": _replaces(r"\\u00([01][0-9a-f])", lambda m: chr(int(m[1], 16))),
+    "escapes-twice": _replaces(r"\\([nrt])", r"\\\\\1"),
+    "lone-surrogates": per_connection(_writes_surrogates),
+    "truncates-long-text": rewrites(_truncates),
+    "headers-carried-over": writes(_carries_headers),
+    "sends-twice-under-load": writes(_twice_under_load),
+    "reorders-under-load": writes(_swaps_under_load),
+    "loses-end-of-burst": writes(_loses_what_finds_no_room),
+    "reply-without-id": rewrites(lambda event: event["headers"].pop("replyTo", None)),
+    "refuses-empty-name": _ends_at(lambda text: event_of(text).get("eventName") == ""),
+    "refuses-unknown-keys": _reads_if(lambda text: not event_of(text).keys() - _KEYS),
+    "needs-name-first": _reads_if(lambda text: next(iter(event_of(text)), "") == "eventName"),
+    "needs-headers": _reads_if(lambda text: "headers" in event_of(text)),
+    "needs-compact-text": _reads_if(lambda text: not re.match(r"\s", text)),
+    "dies-of-byte-order-mark": _ends_at(lambda text: text.startswith("\ufeff"), 0),
+    "malformed-unreported": _reads_if(event_of),
+    "folds-case-of-names": reads(lambda shell: _folds_case),
+}
+"""Defects of servers."""
+
+CLIENT: Mapping[str, Seed] = {
+    "payload-key": _replaces('"payload"', '"data"'),
+    "payload-as-text": rewrites(lambda event: event.update(payload=json.dumps(event["payload"]))),
+    "drops-headers": reads(lambda shell: _drops_read_headers),
+    "integers-through-double": rewrites(lambda event: None, parse_int=_integers_from_doubles),
+    "floats-as-integers": rewrites(lambda event: None, parse_float=_numbers_without_fraction),
+    "drops-line-separators": _replaces("[\u2028\u2029]", ""),
+    "sends-headers-of-before": writes(_carries_headers),
+    "duplicates-under-load": writes(_twice_under_load),
+    "swaps-under-load": writes(_swaps_under_load),
+    "null-headers-refused": _ends_at(lambda text: event_of(text).get("headers", 0) is None, 1007),
+    "empty-payload-refused": _reads_if(lambda text: "payload" in event_of(text)),
+    "malformed-escapes": reads(_lets_malformed_escape),
+}
+"""Defects of clients."""
