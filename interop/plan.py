@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -29,6 +29,7 @@ class Plan:
         images: what the docker engine starts for each peer.
         run: the run's name, by which the docker engine's containers are found.
         scenarios: globs of scenario ids; empty for all.
+        only: for the APIs that are in it, by id, the ids of the scenarios that they run.
         deviations: the deviations file, or None to expect no failure.
         patience: seconds that a scenario waits for what must come.
         timeout: seconds for every scenario, or None for each one's own.
@@ -44,6 +45,7 @@ class Plan:
     images: dict[str, str] = field(default_factory=dict)
     run: str = ""
     scenarios: tuple[str, ...] = ()
+    only: Mapping[str, Sequence[str]] = field(default_factory=dict)
     deviations: Path | None = None
     logs: Path | None = None
     patience: float = 5.0
@@ -64,8 +66,19 @@ class Plan:
             for client in self.clients:
                 yield JUDGES["server"], client
 
-    def wants(self, scenario: str) -> bool:
-        return not self.scenarios or any(fnmatchcase(scenario, p) for p in self.scenarios)
+    def wants(self, scenario: str, pair: Iterable[Api] = ()) -> bool:
+        """Whether there is a cell of that scenario, with its parameters, and that pair."""
+        chosen = not self.scenarios or any(fnmatchcase(scenario, p) for p in self.scenarios)
+        return chosen and all(scenario in self.only.get(api.id, (scenario,)) for api in pair)
+
+    def may_want(self, scenario: str, pair: Iterable[Api]) -> bool:
+        """Whether `only` leaves that pair a cell of that scenario, with whatever parameters."""
+        return all(
+            any(
+                f"{each}.".startswith(f"{scenario}.") for each in self.only.get(api.id, (scenario,))
+            )
+            for api in pair
+        )
 
     def make_engine(self) -> Engine:
         if self.engine == "compose":

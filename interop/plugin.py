@@ -127,6 +127,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     plan = metafunc.config.stash[_PLAN]
     marked = getattr(metafunc.function, "scenario", None)  # `facts` says so where there is none
     pairs = plan.pairs(marked.side if isinstance(marked, Scenario) else "pair")
+    if isinstance(marked, Scenario):
+        pairs = (pair for pair in pairs if plan.may_want(marked.id, pair))
     runs = range(1, plan.repeat + 1)
     cells = [(server, client, run) for server, client in pairs for run in runs]
     ids = [f"{s.id}~{c.id}" + (f"~{run}" if plan.repeat > 1 else "") for s, c, run in cells]
@@ -135,7 +137,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     plan = config.stash[_PLAN]
-    chosen = [item for item in items if plan.wants(scenario_id(item))]
+    chosen = [
+        item for item in items if _has_pair(item) and plan.wants(scenario_id(item), _pair(item))
+    ]
     for item in chosen:
         item.function.timeout = plan.timeout  # type: ignore[attr-defined]  # `@scenario` reads it
     items[:] = chosen
@@ -290,6 +294,11 @@ def scenario_id(item: pytest.Item) -> str:
 def _parameters(item: pytest.Item) -> list[str]:
     spec = item.callspec  # type: ignore[attr-defined]  # every item has the `pair` parameter
     return [part for part in spec._idlist if "~" not in part]
+
+
+def _has_pair(item: pytest.Item) -> bool:
+    """Whether it is a cell: where a run has none for a scenario, pytest leaves an item."""
+    return isinstance(item.callspec.params["pair"], tuple)  # type: ignore[attr-defined]  # as above
 
 
 def _pair(item: pytest.Item) -> tuple[Api, Api]:

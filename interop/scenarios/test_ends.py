@@ -92,6 +92,22 @@ async def test_send_after(judged: Judged, how: str) -> None:
 
 
 @scenario(
+    "ends.close-told",
+    "Where a library tells its application how a connection ended, it is as the close frame said.",
+    side="each",
+)
+async def test_close_told(judged: Judged) -> None:
+    connection = await judged.open()
+    await end(judged, connection, "close-code")
+    await told(judged)
+    for note in judged.role.session.notifications:
+        if note.on == "disconnected":
+            for key, sent in (("code", 4003), ("reason", "enough")):
+                heard = note.data.get(key, sent)
+                assert heard == sent, f"the application was told {heard!r}, not {sent!r}"
+
+
+@scenario(
     "ends.send-never-connected",
     "Sending with a client that is not connected is an error to the caller.",
 )

@@ -35,6 +35,17 @@ async def test_headers(server: Server, client: Client, name: str) -> None:
             raise Violation(f"{where} other headers at {difference}")
 
 
+@scenario("headers.each-its-own", "The headers of one event are not among those of the next.")
+async def test_each_its_own(server: Server, client: Client) -> None:
+    await client.open()
+    for given in ({"a": 1, "b": 1}, {"b": 2}, {}, {"c": 3}):
+        answer = await client.echo("x", given)
+        received = await server.event("echo")
+        for where, got in (("the server received", received), ("back came", answer)):
+            if difference := differ(given, got.data["headers"]):
+                raise Violation(f"{where} other headers at {difference}")
+
+
 @scenario("headers.none-given", "An event sent without headers arrives with empty headers.")
 async def test_none_given(server: Server, client: Client) -> None:
     await client.open("plain")
@@ -68,6 +79,22 @@ async def test_null_pushed(server: Server, client: Client) -> None:
     await client.open("nothing")
     await server.push(client.conn, "nothing", None)
     assert (await client.event("nothing")).data["payload"] is None
+
+
+@scenario(
+    "payload.null-written",
+    "Both sides write a payload that is null, as every version of every peer does.",
+    severity="should",
+    escapes=True,
+)
+async def test_null_written(server: Server, client: Client, tap: Tap) -> None:
+    await client.open()
+    await client.send("nobody-listens", None)
+    await server.push(client.conn, "nobody-listens", None)
+    for author in ("client", "server"):
+        frame = await tap.wait(author=author, kind="text", within=client.patience)
+        assert frame is not None, f"the {author} wrote nothing"
+        assert "payload" in json.loads(frame.data), f"the {author} left out the payload"
 
 
 # What each direction must read although nobody here may write it. The judge writes it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from interop.errors import Violation
+from interop.judged import Judged
 from interop.patience import Patience
 from interop.scenario import Clients, scenario
 from interop.session import Client, Server
@@ -40,6 +41,21 @@ async def test_connected_once(server: Server, client: Client) -> None:
     await server.settle()
     of_conn = [n.on for n in server.session.notifications if n.data.get("conn") == client.conn]
     assert of_conn == ["connected", "event"]
+
+
+@scenario(
+    "lifecycle.connected-before-events",
+    "The connected callback comes before events that follow the handshake at once.",
+    side="server",
+)
+async def test_connected_before_events(judged: Judged) -> None:
+    connection = await judged.ask()
+    connection.start()
+    connection.send_event("echo", "at once")
+    await judged.received("echo", "at once")
+    await judged.role.settle()
+    told = [n.on for n in judged.role.session.notifications]
+    assert told == ["connected", "event"], f"an event came before connected: {told}"
 
 
 @scenario(
@@ -188,6 +204,22 @@ async def test_reconnect(server: Server, client: Client) -> None:
     await client.check_usable()
     assert event.data["payload"] == {"after": True}
     assert client.count("event", name="news") == 1
+
+
+@scenario(
+    "lifecycle.reconnect-says-nothing",
+    "A client that connects again does not send again what it had sent before.",
+)
+async def test_reconnect_says_nothing(server: Server, client: Client) -> None:
+    await client.open()
+    await client.echo("before")
+    await server.drop(client.conn)
+    await gone(client)
+    await client.reconnect()
+    await client.check_usable("after")
+    await server.settle()
+    got = [n.data["payload"] for n in server.session.notifications if n.on == "event"]
+    assert got == ["before", "after"], f"the server got {got}"
 
 
 @scenario(

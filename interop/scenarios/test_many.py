@@ -64,6 +64,22 @@ async def test_ids(clients: Clients) -> None:
     assert ids[0] != ids[1]
 
 
+@scenario(
+    "many.ids-not-again",
+    "The id of a connection that has ended is not given to the next one.",
+    side="server",
+)
+async def test_ids_not_again(judged: Judged) -> None:
+    ids = []
+    for number in range(3):
+        connection = await judged.open()
+        connection.send_event("whoami", {})
+        ids.append((await connection.next_event("whoami"))["payload"]["id"])
+        connection.abort()
+        await judged.server.disconnected(str(number + 1))
+    assert len(set(ids)) == 3, f"an id was given again: {ids}"
+
+
 @scenario("many.ten", "Ten clients at once each get their own answers.")
 async def test_ten(clients: Clients) -> None:
     ten = [await clients() for _ in range(10)]

@@ -1,0 +1,169 @@
+"""What must catch each defect of the `mutant` peer, and in which words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+__all__ = ["CLIENTS", "SERVERS", "Caught"]
+
+
+@dataclass(frozen=True)
+class Caught:
+    """How a defect shows.
+
+    Attributes:
+        seen: a regular expression that the failure's text matches, in each of `scenarios`.
+        scenarios: ids of those in which it must be red.
+    """
+
+    seen: str
+    scenarios: Sequence[str]
+
+
+def by(seen: str, *scenarios: str) -> Caught:
+    return Caught(seen, scenarios)
+
+
+SERVERS: Mapping[str, Caught] = {
+    # What it writes.
+    "event-name-key": by("event-name at .*missing", "echo.null", "order.pushed"),
+    "writes-no-headers": by("back came other headers", "headers.echo.strings"),
+    "null-payload-absent": by("left out the payload", "payload.null-written"),
+    "integers-as-floats": by(r"expected a number 0, got a number 0\.0", "echo.integers"),
+    "ascii-only": by(r"expected a string 'é', got a string '\?'", "echo.text-bmp"),
+    "astral-as-two": by("invalid continuation byte", "echo.text-astral"),
+    "raw-controls": by("Invalid control character", "echo.text-controls"),
+    "escapes-twice": by(r"back came another value at \$: expected", "echo.text-escapes"),
+    "lone-surrogates": by("the server wrote a lone surrogate", "form.own-lone-surrogate"),
+    "truncates-long-text": by("back came another value", "echo.text-64-kib"),
+    "headers-carried-over": by("back came other headers", "headers.each-its-own"),
+    "sends-twice-under-load": by("At index 99 diff: 98 != 99", "order.pushed"),
+    "reorders-under-load": by("At index 48 diff: 49 != 48", "order.pushed"),
+    "loses-end-of-burst": by("no last tick", "order.pushed"),
+    "reply-without-id": by("assert None == 'by hand-1'", "request.by-hand"),
+    # What it reads.
+    "refuses-empty-name": by("no echo of|not connected", "events.empty-name"),
+    "refuses-unknown-keys": by("no event 'whoami'", "form.server.unknown-keys"),
+    "needs-name-first": by("no event 'whoami'", "form.server.other-key-order"),
+    "needs-headers": by("no event 'whoami'", "form.server.headers-absent"),
+    "needs-compact-text": by("no event 'echo'", "form.white-space"),
+    "dies-of-byte-order-mark": by("wrote no close frame", "malformed.byte-order-mark"),
+    "malformed-unreported": by("no error callback", "malformed.reported"),
+    "folds-case-of-names": by(r"\['echo', 'echo', 'echo'\] ==", "events.name-exact"),
+    "binary-is-text": by("delivered 1 events, not none", "frames.binary.event"),
+    "one-message-a-read": by("no last echo", "order.sent"),
+    # Frames, time, endings.
+    "no-pong": by(r"no frame of the opcodes \(10,\)", "frames.ping.1"),
+    "late-pong": by(r"had to wait|no frame of the opcodes \(10, 1\)", "time.ping-while-handling"),
+    "no-pings": by(r"no frame of the opcodes \(9,\)", "time.pings"),
+    "no-size-limit": by(r"no frame of the opcodes \(8,\)", "amount.scaled-limit.one-frame"),
+    "loses-last-fragment": by("no event 'echo'", "frames.split-in-two"),
+    "events-before-close-lost": by("no event 'echo'", "frames.messages-before-close"),
+    "close-unanswered": by(
+        "no frame of the opcodes|with no close frame",
+        "frames.close-code.1000",
+        "lifecycle.client-close-code",
+    ),
+    "own-close-code-lost": by("1000 == 4002", "lifecycle.server-close-code"),
+    "tells-another-close-code": by("was told 1000, not 4003", "ends.close-told"),
+    # Handlers.
+    "no-disconnected": by("no disconnected", "lifecycle.client-close"),
+    "disconnected-twice": by("assert 2 == 1", "lifecycle.client-close"),
+    "connected-twice": by(r"index 1 diff: 'connected' != 'event'", "lifecycle.connected-once"),
+    "connected-after-events": by(
+        "an event came before connected", "lifecycle.connected-before-events"
+    ),
+    "handler-errors-swallowed": by("no error callback", "handlers.raise-reported"),
+    "handler-error-ends-connection": by("usable|not connected", "handlers.raise"),
+    "handler-error-escapes": by("let an exception escape: .*boom", "handlers.raise-contained"),
+    "handlers-at-once": by("'echo', 'slow'", "handlers.one-after-the-other"),
+    "slow-handler-delays-all": by("had to wait for the slow handler", "handlers.slow"),
+    "messages-fire-lifecycle": by("fired the connected handler", "events.reserved.connected"),
+    # Several connections.
+    "one-id": by("'zpt-id' != 'zpt-id'", "many.ids"),
+    "ids-used-again": by("an id was given again", "many.ids-not-again"),
+    "deaf-after-one-left": by("is the connection usable", "many.one-leaves.first"),
+    "malformed-ends-all": by(
+        r"no event with the payload 'still there\?'", "malformed.others.not-json"
+    ),
+    "stop-leaves-connections": by("no state offline", "lifecycle.stop-tells-clients"),
+    "send-after-close-lost": by("the server's send said nothing", "ends.send-after.close"),
+    "room-keeps-who-left": by("assert 1 == 0", "rooms.leave"),
+    "room-leaves-sender-out": by("no event 'said'", "rooms.members"),
+    "room-ignores-exclude": by("assert 1 == 0", "rooms.exclude-self"),
+    "room-members-twice": by("assert 2 == 1", "rooms.once"),
+    "rooms-are-one": by(r"got \[2, 3\], not \[2\]", "rooms.of-fifty"),
+    "room-fails-at-who-is-gone": by("no what was said", "rooms.leave-by-disconnecting"),
+    # The handshake.
+    "request-in-one-segment": by("reset the connection", "handshake.byte-by-byte"),
+    "any-path": by(
+        "connected where it should|upgraded", "lifecycle.wrong-path", "handshake.other-path.root"
+    ),
+    "query-refused": by("404 Not Found., not 101", "handshake.query.plain"),
+    "plain-http-is-fine": by("it answered .*200 OK", "handshake.plain-http.GET"),
+    "wrong-accept": by("s3pPLMBiTxaQ9kYGzzhZRbK", "handshake.accept-key"),
+    "no-subprotocol": by(r"it chose \[\] of", "handshake.subprotocol.one"),
+    "any-origin": by("upgraded", "handshake.origin-refused"),
+}
+"""By the name of the server."""
+
+CLIENTS: Mapping[str, Caught] = {
+    # What it writes.
+    "payload-key": by("the server received another value", "echo.booleans"),
+    "payload-as-text": by("the server received another value", "echo.integers"),
+    "integers-through-double": by("the server received another value", "echo.integers-to-63-bits"),
+    "floats-as-integers": by(r"expected a number 1\.0, got a number 1", "echo.floats"),
+    "drops-line-separators": by("the server received another value", "echo.text-bmp"),
+    "sends-headers-of-before": by("the server received other headers", "headers.each-its-own"),
+    "duplicates-under-load": by("At index 99 diff: 98 != 99", "order.sent"),
+    "swaps-under-load": by("At index 48 diff: 49 != 48", "order.sent"),
+    # What it reads.
+    "drops-headers": by("back came other headers", "headers.echo.strings"),
+    "null-headers-refused": by("no event 'echo'", "form.client.headers-null"),
+    "empty-payload-refused": by("no event 'echo'", "form.client.payload-absent"),
+    "malformed-escapes": by("let an exception escape", "malformed.contained-in-client.not-json"),
+    "one-event-a-read": by("no last tick", "order.pushed"),
+    # Frames, time, endings.
+    "wrong-pong": by("assert b'' ==", "frames.ping.125"),
+    "unmasked": by("mask|no WebSocket frame", "frames.new-masks", "echo.null"),
+    "one-mask": by("masking keys repeat", "frames.new-masks"),
+    "silent-peer-unnoticed": by("no the end within", "time.silent-peer"),
+    "loses-events-before-close": by("no event 'echo'", "frames.messages-before-close"),
+    "answers-close-with-1002": by(
+        "answered 1002|1002 == 4002", "frames.close-code.1000", "lifecycle.server-close-code"
+    ),
+    "wrong-close-code": by("1000 == 4001", "lifecycle.client-close-code"),
+    "close-without-frame": by("no close frame", "lifecycle.client-close-clean"),
+    "close-reason-lost": by("was told '', not 'enough'", "ends.close-told"),
+    # States.
+    "no-online": by("diff: 'offline' != 'online'", "lifecycle.states"),
+    "no-offline-by-remote-close": by("no state offline", "lifecycle.server-close"),
+    "offline-twice": by("one more item: 'offline'", "lifecycle.states"),
+    "close-is-error": by("no state 'offline'", "lifecycle.clean-close-is-no-error"),
+    "refused-is-no-state": by("no state 'error'", "lifecycle.refused"),
+    "online-after-events": by("before the state online", "lifecycle.online-before-events"),
+    "messages-fire-callbacks": by(
+        "fired the disconnected callback", "events.reserved-to-client.disconnected"
+    ),
+    # Connecting.
+    "offers-no-subprotocols": by("no subprotocols supported", "request.subprotocols"),
+    "sends-no-request-headers": by("assert None == 'abc'", "request.headers"),
+    "drops-query": by(r"'/ws' == '/ws\?a=1", "request.target.query"),
+    "refused-is-success": by("connected where it should", "lifecycle.refused"),
+    "one-key": by("a key came twice", "request.key"),
+    "any-accept": by("connected where it has to fail", "response.fails.wrong-accept"),
+    "first-moment-lost": by("no event 'echo'", "response.first-moment"),
+    "second-socket": by(r"\(2 - 0\) == 1", "ends.connect-twice"),
+    "handlers-twice-after-reconnect": by("assert 2 == 1", "lifecycle.reconnect"),
+    "sends-again-after-reconnect": by(
+        r"got \['before', 'before', 'after'\]", "lifecycle.reconnect-says-nothing"
+    ),
+    # Sending, handlers, streams.
+    "late-send-lost": by("the client's send said nothing", "ends.send-after.close"),
+    "late-handlers-ignored": by("no event 'late'", "lifecycle.subscribe-later"),
+    "any-event-is-reply": by("had a reply that nobody sent", "request.no-reply"),
+    "streams-end-with-connection": by("no event 'news'", "lifecycle.reconnect"),
+    "clean-ends-no-streams": by("no ended", "lifecycle.clean"),
+}
+"""By the name of the client."""

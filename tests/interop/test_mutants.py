@@ -1,0 +1,149 @@
+"""The negative control: each seeded defect is found, and laid at the right door.
+
+``pytest -k mutant`` runs them. Four runs of the matrix serve all of these tests: of the broken
+servers and of the broken clients, and, before each, of what is sound in the same cells.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from interop.catalog import Api, Role, load_peers, select
+from interop.culprit import name_culprits
+from interop.peers.mutant.session import CONSUMERS, SERVERS, SUBSCRIBERS
+from interop.prepare import locked
+
+from . import mutants
+from .mutants import Caught
+from .runs import CLIENT, PYTHON, SERVER, run
+
+Cells = list[dict[str, Any]]
+
+SUBSCRIBER = Api("python", "client", "ZapSubscriber")
+APIS = load_peers()["mutant"].apis
+SOUND: Mapping[Role, str] = {"server": "sound", "client": "sound-too"}
+TABLES: Mapping[Role, Mapping[str, Caught]] = {
+    "server": mutants.SERVERS,
+    "client": mutants.CLIENTS,
+}
+EACH = [(role, name) for role, table in TABLES.items() for name in table]
+COMMANDS = {"python": PYTHON, "mutant": [sys.executable, "-m", "interop.peers.mutant"]}
+
+
+def scenarios(role: Role) -> list[str]:
+    """Return all that catches a broken `role`."""
+    return sorted({each for caught in TABLES[role].values() for each in caught.scenarios})
+
+
+def run_matrix(role: Role) -> Cells:
+    """Run each mutant in the scenarios that must catch it, and what is sound in all of them."""
+    plan: dict[str, Any] = {"commands": COMMANDS, "strict": True, "scenarios": scenarios(role)}
+    broken = tuple(api for api in APIS if api.role == role and api.name in TABLES[role])
+    only = {api.id: TABLES[role][api.name].scenarios for api in broken}
+    nothing = tuple(api for api in APIS if api.name == SOUND[role])
+    if role == "server":
+        first = run(servers=(SERVER, *nothing), clients=(CLIENT,), patience=5.0, **plan)
+        # What must come has long come by then, and nearly each of these cells waits in vain.
+        second = run(2, servers=broken, clients=(CLIENT,), only=only, patience=0.7, **plan)
+    else:
+        columns = (CLIENT, SUBSCRIBER, *nothing)
+        first = run(servers=(SERVER,), clients=columns, patience=5.0, **plan)
+        second = run(2, servers=(SERVER,), clients=broken, only=only, patience=0.7, **plan)
+    assert first[1] == second[1] == ""
+    cells = [*first[0], *second[0]]
+    name_culprits(cells)
+    return cells
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory: pytest.TempPathFactory) -> Mapping[Role, Cells]:
+    """The cells of all mutants and of what is sound, run once by whichever worker is first."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # the workers' common one
+    return {role: shared(folder, role) for role in TABLES}
+
+
+def shared(folder: Path, role: Role) -> Cells:
+    file = folder / f"mutants-{role}.json"
+    with locked(folder / f"mutants-{role}.lock"):
+        if not file.exists():
+            file.write_text(json.dumps(run_matrix(role)), "utf-8")
+    found: Cells = json.loads(file.read_text("utf-8"))
+    return found
+
+
+def objections(cells: Cells, role: Role, name: str, caught: Caught) -> list[str]:
+    """Return what is missing for that mutant to be caught; nothing if it is."""
+    missing = []
+    own = [cell for cell in cells if cell[role] == f"mutant/{name}"]
+    for scenario in caught.scenarios:
+        red = [c for c in own if c["scenario"] == scenario and c["verdict"] == "failed"]
+        if not red:
+            missing.append(f"{name} survives {scenario}")
+        for cell in red:
+            if not re.search(caught.seen, cell["reason"]):
+                missing.append(f"{scenario} fails for another reason: {cell['reason']}")
+            if (cell["culprit"]["side"], cell["culprit"]["api"]) != (role, f"mutant/{name}"):
+                missing.append(f"{scenario} blames another: {cell['culprit']}")
+    return missing
+
+
+@pytest.mark.parametrize(("role", "name"), EACH, ids=[name for _, name in EACH])
+def test_a_mutant_is_caught(cells: Mapping[Role, Cells], role: Role, name: str) -> None:
+    assert objections(cells[role], role, name, TABLES[role][name]) == []
+
+
+@pytest.mark.parametrize("role", TABLES)
+def test_what_is_sound_passes_where_mutants_fail(cells: Mapping[Role, Cells], role: Role) -> None:
+    """Beside the broken ones, in the same process, and in this repository's own peer."""
+    sound = [
+        cell for cell in cells[role] if cell[role] not in {f"mutant/{n}" for n in TABLES[role]}
+    ]
+    assert {cell[role] for cell in sound} >= {f"mutant/{SOUND[role]}"}
+    # ZapConsumer has no clean(), as its peer.toml says.
+    assert {c["verdict"] for c in sound if c["scenario"] != "lifecycle.clean"} == {"passed"}
+    passed = {cell["scenario"] for cell in sound if cell["verdict"] == "passed"}
+    assert sorted(passed) == scenarios(role)
+
+
+@pytest.mark.parametrize("role", TABLES)
+def test_a_mutant_with_no_defect_survives(cells: Mapping[Role, Cells], role: Role) -> None:
+    for caught in TABLES[role].values():
+        found = objections(cells[role], role, SOUND[role], caught)
+        assert found == [f"{SOUND[role]} survives {each}" for each in caught.scenarios]
+
+
+def test_a_mutant_that_another_is_blamed_for_is_not_caught(cells: Mapping[Role, Cells]) -> None:
+    (cell,) = [c for c in cells["server"] if c["server"] == "mutant/one-id"]
+    caught = mutants.SERVERS["one-id"]
+    for culprit in ({"side": "client", "api": CLIENT.id}, {"side": "unknown", "api": ""}):
+        blamed = [{**cell, "culprit": culprit}]
+        assert "blames another" in objections(blamed, "server", "one-id", caught)[0]
+    another = [{**cell, "reason": "no connected within 1 s"}]
+    assert "another reason" in objections(another, "server", "one-id", caught)[0]
+
+
+def test_each_mutant_has_its_row_or_column_and_its_scenarios() -> None:
+    made = {("server", name) for name in SERVERS}
+    made |= {("client", name) for name in (*CONSUMERS, *SUBSCRIBERS)}
+    assert {(api.role, api.name) for api in APIS} == made
+    assert made - set(SOUND.items()) == set(EACH)
+    assert len(EACH) >= 40
+    assert all(caught.seen and caught.scenarios for t in TABLES.values() for caught in t.values())
+
+
+def test_no_run_has_mutants_unless_they_are_asked_for() -> None:
+    apis = [api for peer in load_peers().values() for api in peer.apis]
+    for patterns in ([], ["*"], ["*/*"], ["python"]):
+        assert not [api for api in select(apis, "server", patterns) if api.peer == "mutant"]
+    assert [api.name for api in select(apis, "server", ["mutant/one-id"])] == ["one-id"]
+    assert len(select(apis, "client", ["mutant"])) == len(CONSUMERS) + len(SUBSCRIBERS)
