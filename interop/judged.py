@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import os
 import time
@@ -24,7 +25,7 @@ from .session import SET_UP, Client, Server
 from .tap import Tap
 from .wire import event_text
 
-__all__ = ["Judged"]
+__all__ = ["Judged", "in_bytes"]
 
 STILL_THERE = "still there?"
 """The payload by which `Judged.works` sees that events pass."""
@@ -307,3 +308,16 @@ class Judged:
             await connection.close()
         if self._listener is not None:
             await self._listener.close()
+
+
+async def in_bytes(judged: Judged, connection: RawConnection, head: bytes) -> None:
+    """Write an HTTP head one byte at a time, in two reads of the other side's at least.
+
+    Who ends the connection meanwhile shows it when it is read from.
+    """
+    with contextlib.suppress(ConnectionError):
+        for number, byte in enumerate(head):
+            connection.write(bytes([byte]))
+            await connection.streams[1].drain()
+            if number == len(head) // 2:
+                await judged.role.settle()  # it has read these, however busy it was

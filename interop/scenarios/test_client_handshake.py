@@ -8,7 +8,7 @@ import binascii
 import pytest
 
 from interop.errors import Violation
-from interop.judged import Judged
+from interop.judged import Judged, in_bytes
 from interop.rawframes import DEFLATE, TEXT, Inflater, deflate_parameters, deflated
 from interop.rawhttp import answer
 from interop.scenario import scenario
@@ -136,11 +136,7 @@ async def test_reason(judged: Judged, reason: str) -> None:
 @scenario("response.byte-by-byte", "An answer may come one byte at a time.", side="client")
 async def test_byte_by_byte(judged: Judged) -> None:
     connection, opening = await judged.dialled()
-    for number, byte in enumerate(answer(connection.head)):
-        connection.write(bytes([byte]))
-        await connection.streams[1].drain()
-        if number == 40:
-            await judged.role.settle()  # who was busy till now has read these alone
+    await in_bytes(judged, connection, answer(connection.head))
     connection.start()
     await opening
     await judged.works(connection)

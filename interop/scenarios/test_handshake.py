@@ -7,7 +7,7 @@ import base64
 import pytest
 
 from interop.errors import Violation
-from interop.judged import Judged
+from interop.judged import Judged, in_bytes
 from interop.rawframes import Inflater, deflate_parameters
 from interop.rawhttp import accept_key
 from interop.scenario import scenario
@@ -99,11 +99,7 @@ async def test_many_headers(judged: Judged) -> None:
 )
 async def test_byte_by_byte(judged: Judged) -> None:
     connection = await judged.dial()
-    for number, byte in enumerate(judged.request()):
-        connection.write(bytes([byte]))
-        await connection.streams[1].drain()
-        if number == 40:
-            await judged.role.settle()  # who was busy till now has read these alone
+    await in_bytes(judged, connection, judged.request())
     assert (await connection.read_head()).status == 101
 
 
