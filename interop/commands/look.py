@@ -46,7 +46,8 @@ def _list(arguments: argparse.Namespace, console: Console) -> int:
         console.print(f"[bold]{title}[/]")
         for api in apis:
             lacks = f" (lacks: {', '.join(api.lacks)})" if api.lacks else ""
-            console.print(f"  {api.id}{lacks}", highlight=False, soft_wrap=True)
+            control = " (control)" if api.control else ""
+            console.print(f"  {api.id}{control}{lacks}", highlight=False, soft_wrap=True)
     console.print("[bold]scenarios[/]")
     for name, facts in scenarios.items():
         line = f"  {name} ({facts.severity}): {escape(facts.rule)}"

@@ -9,6 +9,7 @@ from interop.catalog import Api, CatalogError, load_peers, select
 CONSUMER = Api("dart", "client", "ZapConsumer", "0.5.0")
 SUBSCRIBER = Api("dart-0.3", "client", "ZapSubscriber", "0.3.0")
 SERVER = Api("python", "server", "ZapServer")
+CONTROL = Api("broken", "server", "S", control=True)
 ALL = [CONSUMER, SUBSCRIBER, SERVER]
 
 
@@ -40,6 +41,20 @@ def test_a_pattern_chooses(pattern: str, chosen: list[Api]) -> None:
 
 def test_no_pattern_chooses_all_of_the_role() -> None:
     assert select(ALL, "server", []) == [SERVER]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "chosen"),
+    [("*", [SERVER]), ("*/ZapServer", [SERVER]), ("broken*", [CONTROL]), ("broken/S", [CONTROL])],
+)
+def test_a_control_is_chosen_by_its_name_alone(pattern: str, chosen: list[Api]) -> None:
+    assert select([SERVER, CONTROL], "server", [pattern]) == chosen
+    assert select([SERVER, CONTROL], "server", []) == [SERVER]
+
+
+def test_a_pattern_that_fits_a_control_by_chance_names_nothing() -> None:
+    with pytest.raises(CatalogError, match="names no server"):
+        select([CONTROL], "server", ["*/S"])
 
 
 def test_patterns_add_up_without_repeating() -> None:
@@ -144,6 +159,11 @@ def test_a_peer_is_named_by_its_folder(tmp_path: Path) -> None:
     assert (peer.name, peer.program, peer.apis[0].id) == ("mine", "m", "mine/S")
 
 
+def test_a_peer_may_be_a_control(tmp_path: Path) -> None:
+    (peer,) = load_peers(write(tmp_path, "control = true\n" + GOOD)).values()
+    assert peer.apis[0].control
+
+
 def test_what_an_api_lacks_is_declared(tmp_path: Path) -> None:
     text = GOOD.replace('name = "S"', 'name = "S"\nlacks = ["rooms", "drop code"]')
     (peer,) = load_peers(write(tmp_path, text)).values()
@@ -168,6 +188,7 @@ def test_an_id_can_be_read_back(id: str) -> None:
         (('name = "S"', 'name = ""'), "'name' must be a non-empty string"),
         (('name = "S"', 'name = "S"\ncolour = "red"'), "unknown key 'colour' in api 'S'"),
         (("language =", "colour = 1\nlanguage ="), "unknown key 'colour'"),
+        (("language =", "control = 1\nlanguage ="), "'control' must be true or false, not 1"),
         (('name = "S"', 'name = "S"\nlacks = "clean"'), "'lacks' must be a list of oper.*'clean'"),
         (('name = "S"', 'name = "S"\nlacks = ["claen"]'), "'lacks' must be a list"),
         (('name = "S"', 'name = "S"\nlacks = ["close code reason"]'), "'lacks' must be a list"),

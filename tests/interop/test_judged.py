@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from interop.catalog import JUDGES
+import sys
+
+from interop.catalog import JUDGES, Api
 
 from .runs import CLIENT, SERVER, fake, run
 
@@ -49,3 +51,13 @@ def test_what_a_side_has_to_refuse_and_does() -> None:
     chosen = ("handshake.key.empty", "response.fails.no-accept", "response.redirect")
     cells, _ = run(scenarios=chosen)
     assert [c["verdict"] for c in cells] == ["passed"] * 3
+
+
+def test_who_resets_a_head_in_single_bytes_fails() -> None:
+    """It may do so while the judge writes: that is no error of the testbed's."""
+    mutant = Api("mutant", "server", "request-in-one-segment")
+    command = {"mutant": [sys.executable, "-m", "interop.peers.mutant"]}
+    chosen = ("handshake.byte-by-byte",)
+    ((cell,), _) = run(scenarios=chosen, servers=(mutant,), clients=(), commands=command)
+    assert cell["verdict"] == "failed"
+    assert "the server reset the connection" in cell["reason"]

@@ -22,6 +22,7 @@ def test_a_plan_survives_the_way_to_a_worker() -> None:
         commands={"a": ["python", "-m", "a"]},
         addresses={"b": Address("b", 7000)},
         scenarios=("echo.*",),
+        only={"a/S": ["echo.null"]},
         deviations=Path("deviations.toml"),
         patience=0.5,
     )
@@ -39,6 +40,17 @@ def test_pairs_are_rows_times_columns() -> None:
 )  # fmt: skip
 def test_scenarios_are_chosen_by_globs(patterns: tuple[str, ...], wanted: bool) -> None:
     assert Plan("local", SERVERS, CLIENTS, scenarios=patterns).wants("echo.null") is wanted
+
+
+def test_an_api_may_run_some_scenarios_only() -> None:
+    plan = Plan("local", SERVERS, CLIENTS, scenarios=("e*",), only={"a/S": ["echo.null", "ends"]})
+    a, b = ((server, CLIENTS[0]) for server in SERVERS)
+    wanted = ("echo.null", "ends", "echo.floats", "echo", "many.ids")
+    assert [plan.wants(each, a) for each in wanted] == [True, True, False, False, False]
+    assert [plan.wants(each, b) for each in wanted] == [True, True, True, True, False]
+    begun = ("echo", "ends", "ech", "many")
+    assert [plan.may_want(each, a) for each in begun] == [True, True, False, False]
+    assert [plan.may_want(each, b) for each in begun] == [True, True, True, True]
 
 
 def test_the_engine_is_the_one_named() -> None:

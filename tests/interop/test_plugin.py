@@ -12,7 +12,7 @@ from interop.engines import Address, Fault
 from interop.engines.local import LocalEngine
 from interop.plan import Plan
 
-from .runs import PYTHON, deviation, fake, run
+from .runs import CLIENT, PYTHON, deviation, fake, run
 
 
 @pytest.fixture(autouse=True)
@@ -204,3 +204,25 @@ class OwnProcesses(LocalEngine):
     async def discard(self, peer: str) -> None:
         self.discarded.append(peer)
         await self.restart(peer)
+
+
+def test_a_scenario_with_no_pair_has_no_cell() -> None:
+    cells, broken = run(scenarios=("ec*", "request.fo*"), servers=())
+    assert broken == ""
+    assert [(c["client"], c["scenario"]) for c in cells] == [(CLIENT.id, "request.form")]
+
+
+def test_an_api_may_run_some_scenarios_only() -> None:
+    other = Api("python", "client", "ZapSubscriber")
+    cells, _ = run(
+        scenarios=("echo.null", "echo.floats", "order.sent"),
+        clients=(CLIENT, other),
+        only={other.id: ["echo.null"]},
+    )
+    ran = {(c["client"], c["scenario"]) for c in cells}
+    assert ran == {
+        (CLIENT.id, "echo.null"),
+        (CLIENT.id, "echo.floats"),
+        (CLIENT.id, "order.sent"),
+        (other.id, "echo.null"),
+    }

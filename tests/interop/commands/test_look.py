@@ -19,6 +19,16 @@ def test_list_shows_rows_columns_and_rules(capsys: pytest.CaptureFixture[str]) -
     assert " 1 scenarios: " in out
 
 
+def test_a_control_is_marked_and_only_there_if_asked_for(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    chosen = ["--scenario", "many.ids", "--client", "python"]
+    assert main(["list", *chosen]) == 0
+    assert "mutant" not in capsys.readouterr().out
+    assert main(["list", *chosen, "--server", "mutant/one-id"]) == 0
+    assert "  mutant/one-id (control)\n" in capsys.readouterr().out
+
+
 def test_dart_packages_names_what_is_missing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
