@@ -38,7 +38,7 @@ async def test_headers(server: Server, client: Client, name: str) -> None:
 @scenario("headers.each-its-own", "The headers of one event are not among those of the next.")
 async def test_each_its_own(server: Server, client: Client) -> None:
     await client.open()
-    for given in ({"a": 1, "b": 1}, {"b": 2}, {}, {"c": 3}):
+    for given in ({"a": 1, "b": 1}, {"b": 2}, {"c": 3}):
         answer = await client.echo("x", given)
         received = await server.event("echo")
         for where, got in (("the server received", received), ("back came", answer)):

@@ -44,19 +44,26 @@ def _calls_twice(lifecycle: str) -> Seed:
 
 
 def _connected_beside(seam: ServerSeam) -> None:
-    """Let the connected handler run in a task of its own, which begins late."""
+    """Let the connected handler run in a task of its own, whose turn comes late."""
     handler = seam.book.lifecycle["connected"]
-    tasks = set()
+    tasks = {}
 
     async def later(context: EventContext) -> None:
-        await asyncio.sleep(0.05)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await handled.setdefault(context.connection, asyncio.Event()).wait()
         await _call(handler, context)
 
     def connected(context: EventContext) -> None:
-        task = asyncio.create_task(later(context))
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
+        tasks[context.connection] = asyncio.create_task(later(context))
 
+    handled: dict[Any, asyncio.Event] = {}
+
+    async def around(handler: Handler, context: EventContext) -> None:
+        await _call(handler, context)
+        handled.setdefault(context.connection, asyncio.Event()).set()
+
+    _around_handlers(seam, around)
     seam.book.lifecycle["connected"] = connected
 
 
