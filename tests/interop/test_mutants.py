@@ -104,7 +104,6 @@ def test_a_mutant_is_caught(cells: Mapping[Role, Cells], role: Role, name: str) 
 
 @pytest.mark.parametrize("role", TABLES)
 def test_what_is_sound_passes_where_mutants_fail(cells: Mapping[Role, Cells], role: Role) -> None:
-    """Beside the broken ones, in the same process, and in this repository's own peer."""
     sound = [
         cell for cell in cells[role] if cell[role] not in {f"mutant/{n}" for n in TABLES[role]}
     ]
@@ -130,6 +129,26 @@ def test_a_mutant_that_another_is_blamed_for_is_not_caught(cells: Mapping[Role, 
         assert "blames another" in objections(blamed, "server", "one-id", caught)[0]
     another = [{**cell, "reason": "no connected within 1 s"}]
     assert "another reason" in objections(another, "server", "one-id", caught)[0]
+
+
+def test_a_defect_stays_in_its_session() -> None:
+    """One process serves all of these."""
+    names = ("integers-as-floats", "one-id", "connected-twice", "floats-as-integers")
+    red = ("echo.integers", "many.ids", "lifecycle.connected-once", "echo.floats")
+    chosen = [api for api in APIS if api.name in (*names, *SOUND.values())]
+    cells, broken = run(
+        servers=tuple(api for api in chosen if api.role == "server"),
+        clients=tuple(api for api in chosen if api.role == "client"),
+        scenarios=red,
+        commands=COMMANDS,
+        patience=5.0,
+    )
+    assert broken == ""
+    shown = dict(zip(names, red, strict=True))
+    for cell in cells:
+        sides = {cell["server"].removeprefix("mutant/"), cell["client"].removeprefix("mutant/")}
+        failing = cell["scenario"] in {shown.get(name) for name in sides}
+        assert cell["verdict"] == ("failed" if failing else "passed"), cell["reason"]
 
 
 def test_each_mutant_has_its_row_or_column_and_its_scenarios() -> None:
