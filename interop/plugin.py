@@ -126,9 +126,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     plan = metafunc.config.stash[_PLAN]
     marked = getattr(metafunc.function, "scenario", None)  # `facts` says so where there is none
-    pairs = plan.pairs(marked.side if isinstance(marked, Scenario) else "pair")
-    if isinstance(marked, Scenario):
-        pairs = (pair for pair in pairs if plan.may_want(marked.id, pair))
+    side, id = (marked.side, marked.id) if isinstance(marked, Scenario) else ("pair", "")
+    pairs = [pair for pair in plan.pairs(side) if plan.may_want(id, pair)]
     runs = range(1, plan.repeat + 1)
     cells = [(server, client, run) for server, client in pairs for run in runs]
     ids = [f"{s.id}~{c.id}" + (f"~{run}" if plan.repeat > 1 else "") for s, c, run in cells]
@@ -137,9 +136,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     plan = config.stash[_PLAN]
-    chosen = [
-        item for item in items if _has_pair(item) and plan.wants(scenario_id(item), _pair(item))
-    ]
+    chosen = [i for i in items if _has_pair(i) and plan.wants(scenario_id(i), _pair(i))]
     for item in chosen:
         item.function.timeout = plan.timeout  # type: ignore[attr-defined]  # `@scenario` reads it
     items[:] = chosen

@@ -185,11 +185,24 @@ class RawConnection:
         return task
 
     async def next_event(self, name: str) -> Any:
-        """Return the next event of that name, an object."""
+        """Return the next event of that name; see `next_message`."""
         while True:
-            message = json.loads((await self.next(TEXT)).payload)
-            if message.get("eventName") == name:
+            message = await self.next_message()
+            if message["eventName"] == name:
                 return message
+
+    async def next_message(self) -> dict[str, Any]:
+        """Return the next text message's object; a payload that is absent is null.
+
+        Raises:
+            Violation: the other side wrote none within the patience, or what is no event.
+        """
+        text = (await self.next(TEXT)).payload
+        try:
+            message = json.loads(text)
+            return {"payload": None, **message, "eventName": message["eventName"]}
+        except (ValueError, TypeError, KeyError):
+            raise Violation(f"the {self.other} wrote what is no event: {text[:120]!r}") from None
 
     async def failed(self, *codes: int) -> None:
         """Check that the other side fails the connection, with one of these codes if any is given.

@@ -164,7 +164,9 @@ async def test_number(judged: Judged, name: str) -> None:
     texts, kind = NUMBERS[name]
     for text in texts:
         connection.send(TEXT, f'{{"eventName":"echo","payload":[{text}],"headers":{{}}}}')
-        (got,) = (await judged.role.event("echo")).data["payload"]
+        payload = (await judged.role.event("echo")).data["payload"]
+        assert isinstance(payload, list) and len(payload) == 1, f"[{text}] was read as {payload!r}"
+        (got,) = payload
         expected = json.loads(text)
         assert isinstance(got, (int, float)), f"{text} was read as {got!r}"
         assert float(got) == float(expected), f"{text} was read as {got!r}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import Any
 
 import pytest
@@ -12,7 +11,6 @@ from interop.errors import Unsupported
 from interop.judge import asked_of
 from interop.judged import Judged
 from interop.raw import RawConnection
-from interop.rawframes import TEXT
 from interop.scenario import Clients, scenario
 from interop.session import Client, Server
 from interop.tap import Tap
@@ -23,6 +21,11 @@ async def two(clients: Clients, *events: str) -> tuple[Client, Client]:
     await first.open(*events)
     await second.open(*events)
     return first, second
+
+
+def id_in(payload: Any) -> Any:
+    assert isinstance(payload, dict) and "id" in payload, f"whoami was answered with {payload!r}"
+    return payload["id"]
 
 
 @pytest.mark.parametrize("leaver", ["first", "last"])
@@ -60,7 +63,7 @@ async def test_ids(clients: Clients) -> None:
     ids = []
     for client in (first, second):
         await client.send("whoami", {})
-        ids.append((await client.event("whoami")).data["payload"]["id"])
+        ids.append(id_in((await client.event("whoami")).data["payload"]))
     assert ids[0] != ids[1]
 
 
@@ -74,7 +77,7 @@ async def test_ids_not_again(judged: Judged) -> None:
     for number in range(3):
         connection = await judged.open()
         connection.send_event("whoami", {})
-        ids.append((await connection.next_event("whoami"))["payload"]["id"])
+        ids.append(id_in((await connection.next_event("whoami"))["payload"]))
         connection.abort()
         await judged.server.disconnected(str(number + 1))
     assert len(set(ids)) == 3, f"an id was given again: {ids}"
@@ -117,7 +120,7 @@ async def test_fifty(judged: Judged) -> None:
         connection.send_event("echo", number)
     ids = []
     for number, connection in enumerate(fifty):
-        ids.append((await connection.next_event("whoami"))["payload"]["id"])
+        ids.append(id_in((await connection.next_event("whoami"))["payload"]))
         assert (await connection.next_event("echo"))["payload"] == number
     assert len(set(ids)) == FIFTY, f"{FIFTY} connections have {len(set(ids))} ids"
 
@@ -166,14 +169,14 @@ async def test_rooms_of_fifty(judged: Judged) -> None:
     for number, connection in enumerate(fifty):
         connection.send_event("echo", "done")
         heard: list[Any] = []
-        while (message := json.loads((await connection.next(TEXT)).payload))["payload"] != "done":
+        while (message := await connection.next_message())["payload"] != "done":
             heard.append(message["payload"])
         assert heard == rooms[number], f"connection {number} got {heard}, not {rooms[number]}"
 
 
 async def joined_raw(judged: Judged, connection: RawConnection) -> None:
     """Wait for the app's answer; its own word "unsupported" makes the cell so."""
-    message = json.loads((await connection.next(TEXT)).payload)
+    message = await connection.next_message()
     if message["eventName"] == "unsupported":
         raise Unsupported(f"{judged.server.session.who}: {message['payload']['why']}")
 

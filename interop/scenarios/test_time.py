@@ -6,7 +6,6 @@ Peers are given scaled-down times where their library takes any; others say "uns
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import Any
 
 import pytest
@@ -140,7 +139,7 @@ async def test_slow_handler(judged: Judged) -> None:
 
 async def next_echo(connection: RawConnection) -> Any:
     """Return the payload of the next echo, or the name of another event."""
-    message = json.loads((await connection.next(TEXT)).payload)
+    message = await connection.next_message()
     return message["payload"] if message["eventName"] == "echo" else message["eventName"]
 
 
@@ -216,7 +215,7 @@ async def test_ten_thousand_out(judged: Judged) -> None:
     connection = await judged.open()
     connection.send_event("burst", {"count": MANY})
     for number in range(MANY):
-        assert json.loads((await connection.next(TEXT)).payload)["payload"] == number
+        assert (await connection.next_message())["payload"] == number
 
 
 MEBIBYTE = 1 << 20

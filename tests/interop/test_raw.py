@@ -43,6 +43,16 @@ async def pair(tap: Tap | None = None) -> AsyncIterator[tuple[RawConnection, Raw
         await server.close()
 
 
+@pytest.mark.parametrize("text", ["{", "[1]", "1", '{"payload":1}', b"\xff"])
+async def test_a_message_that_is_no_event_is_the_other_sides_fault(text: str | bytes) -> None:
+    async with pair() as (client, server):
+        client.send(TEXT, '{"eventName":"a"}')
+        assert await server.next_message() == {"eventName": "a", "payload": None}
+        client.send(TEXT, text)
+        with pytest.raises(Violation, match=r"the client wrote what is no event|1007"):
+            await server.next_event("a")
+
+
 async def test_messages_pass_and_are_recorded() -> None:
     tap = new_tap()
     async with pair(tap) as (client, server):
