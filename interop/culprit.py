@@ -162,10 +162,17 @@ def _odd_frame(cell: Cell, side: str, good: Cell) -> int | None:
     less than there, the last that it had received and did not answer.
     """
     here, there = _texts(cell, side), _texts(good, side)
+    if _is_cut(cell) or _is_cut(good):  # of a long burst the rest is not known
+        here, there = here[: len(there)], there[: len(here)]
     for number, (index, text) in enumerate(here):
         if number >= len(there) or canonical(text) != canonical(there[number][1]):
             return index
     return _last_frame_to(cell, side, {}) if len(here) < len(there) else None
+
+
+def _is_cut(cell: Cell) -> bool:
+    frames = len(cell.get("frames", ()))
+    return bool(cell.get("frames_total", frames) > frames)
 
 
 def _texts(cell: Cell, side: str) -> list[tuple[int, str]]:

@@ -164,3 +164,13 @@ def test_every_red_cell_gets_its_culprit() -> None:
 
 def test_the_unknown_says_why() -> None:
     assert str(by_matrix(red(), [])).startswith("unknown: there is no other cell")
+
+
+@pytest.mark.parametrize("cut", ["here", "there"])
+def test_what_is_not_recorded_of_a_burst_shows_nothing(cut: str) -> None:
+    """One of the two has more frames of that side, since the other side wrote less so far."""
+    few, many = said("server", '{"eventName":"a"}'), said("server", *['{"eventName":"a"}'] * 2)
+    good = cell(**B, **X, frames=many if cut == "here" else few, frames_total=99)
+    one = red(**A, **X, frames=few if cut == "here" else many, frames_total=99)
+    found = by_matrix(one, [one, good])
+    assert (found.side, found.frame) == ("server", None)
