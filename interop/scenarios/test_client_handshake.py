@@ -136,7 +136,7 @@ async def test_reason(judged: Judged, reason: str) -> None:
 @scenario("response.byte-by-byte", "An answer may come one byte at a time.", side="client")
 async def test_byte_by_byte(judged: Judged) -> None:
     connection, opening = await judged.dialled()
-    await in_bytes(judged, connection, answer(connection.head))
+    await in_bytes(connection, answer(connection.head))
     connection.start()
     await opening
     await judged.works(connection)

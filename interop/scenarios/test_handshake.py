@@ -99,7 +99,7 @@ async def test_many_headers(judged: Judged) -> None:
 )
 async def test_byte_by_byte(judged: Judged) -> None:
     connection = await judged.dial()
-    await in_bytes(judged, connection, judged.request())
+    await in_bytes(connection, judged.request())
     assert (await connection.read_head()).status == 101
 
 
