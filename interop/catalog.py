@@ -19,7 +19,7 @@ PEERS_DIR = Path(__file__).parent / "peers"
 
 Role = Literal["server", "client"]
 _ROLES: tuple[Role, ...] = ("server", "client")
-_RUNTIMES = ("here", "venv", "dart", "node")
+_RUNTIMES = ("here", "venv", "dart", "node", "go")
 
 # The operations and the events of docs/peer-contract.md that a library may have no way to do.
 _ASKED = frozenset(
@@ -91,7 +91,8 @@ class Peer:
 
     Attributes:
         runtime: what runs it: ``here`` (this interpreter, `program` is a module), ``venv``
-            (an environment made from the folder's ``requirements.txt``), ``dart`` or ``node``.
+            (an environment made from the folder's ``requirements.txt``), ``dart``, ``node`` or
+            ``go``.
         program: the module, or the script's path below `folder`.
         pins: for each older version, the packages that have another version in it.
     """
@@ -203,7 +204,7 @@ def _read_api(
     if versions is None:
         newest, older = data.pop("version", None), []
     else:
-        if runtime not in ("venv", "dart"):
+        if runtime not in ("venv", "dart", "go"):
             raise CatalogError(f"{path}: runtime {runtime!r} has no 'versions' of {name!r}")
         if not (isinstance(versions, list) and versions and all(map(_is_text, versions))):
             raise CatalogError(f"{path}: 'versions' of {name!r} must be a list, the newest first")

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import subprocess
-from collections.abc import Sequence
 from pathlib import Path
 
-from .errors import TestbedError
+from .programs import ProgramError, find_program, run_program
 
-__all__ = ["OLDEST", "NodeError", "find_node", "install"]
+__all__ = ["OLDEST", "find_node", "install"]
 
 OLDEST = 18
 """The oldest major version that peers are written for: Debian 12 has it."""
@@ -21,24 +18,22 @@ INSTALL_TIMEOUT = 180.0
 """Seconds for ``npm ci``."""
 
 
-class NodeError(TestbedError):
-    """Node.js or npm is missing or failed; says what to do."""
-
-
 def find_node(explicit: str | None = None) -> Path:
     """Find a Node.js that runs: `explicit`, else ``$NODE``, else ``node`` on the ``PATH``.
 
     Raises:
-        NodeError: there is none, it is too old, or it does not run.
+        ProgramError: there is none, it is too old, or it does not run.
     """
     wanted = explicit or os.environ.get("NODE") or "node"
-    path = _program(wanted, f"install Node.js {OLDEST} or later, or name it in $NODE")
-    said = _run([str(path), "--version"], Path.cwd(), PROBE_TIMEOUT)
+    path = find_program(wanted, f"install Node.js {OLDEST} or later, or name it in $NODE")
+    said = run_program([str(path), "--version"], Path.cwd(), PROBE_TIMEOUT)
     major = said.strip().removeprefix("v").split(".")[0]
     if not major.isdigit():
-        raise NodeError(f"{path} does not answer --version as Node.js does: {said.strip()!r}")
+        raise ProgramError(f"{path} does not answer --version as Node.js does: {said.strip()!r}")
     if int(major) < OLDEST:
-        raise NodeError(f"{path} is Node.js {said.strip()}, and {OLDEST} is the oldest that serves")
+        raise ProgramError(
+            f"{path} is Node.js {said.strip()}, and {OLDEST} is the oldest that serves"
+        )
     return path
 
 
@@ -48,7 +43,7 @@ def install(peer_dir: Path) -> None:
     A peer without a ``package-lock.json`` needs none. Packages' own scripts are not run.
 
     Raises:
-        NodeError: npm is missing, or cannot bring the packages; the text ends with what it said.
+        ProgramError: npm is missing, or cannot bring the packages; the text ends with what it said.
     """
     lock = peer_dir / "package-lock.json"
     if not lock.is_file():
@@ -59,49 +54,19 @@ def install(peer_dir: Path) -> None:
     wanted = _packages(lock)
     if not wanted or (there.is_file() and _packages(there) == wanted):
         return
-    npm = _program("npm", f"install npm: it brings what {lock} names")
+    npm = find_program("npm", f"install npm: it brings what {lock} names")
     quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-    _run([str(npm), "ci", *quiet], peer_dir, INSTALL_TIMEOUT)
+    run_program([str(npm), "ci", *quiet], peer_dir, INSTALL_TIMEOUT)
 
 
 def _packages(lock: Path) -> dict[str, str]:
     """Return the hash of each package that a lock file names, the peer itself left out.
 
     Raises:
-        NodeError: it is no lock file of npm 7 or later.
+        ProgramError: it is no lock file of npm 7 or later.
     """
     try:
         packages = json.loads(lock.read_text("utf-8"))["packages"]
         return {name: entry["integrity"] for name, entry in packages.items() if name}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
-        raise NodeError(f"{lock}: not a lock file of npm 7 or later ({exc!r})") from exc
-
-
-def _program(name: str, advice: str) -> Path:
-    found = shutil.which(name)
-    if found is None:
-        raise NodeError(f"no program {name!r}: {advice}")
-    return Path(found).absolute()
-
-
-def _run(arguments: Sequence[str], cwd: Path, timeout: float) -> str:
-    line = " ".join(arguments)
-    try:
-        done = subprocess.run(
-            arguments,
-            cwd=cwd,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=timeout,
-            text=True,
-            errors="replace",
-            check=False,
-        )
-    except OSError as exc:
-        raise NodeError(f"'{line}' does not run: {exc.strerror}") from exc
-    except subprocess.TimeoutExpired as exc:
-        raise NodeError(f"'{line}' in {cwd} did not end within {timeout:g} s") from exc
-    if done.returncode:
-        raise NodeError(f"'{line}' in {cwd} failed:\n{done.stdout[-1500:].strip()}")
-    return done.stdout
+        raise ProgramError(f"{lock}: not a lock file of npm 7 or later ({exc!r})") from exc

@@ -17,9 +17,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from . import dart, node
+from . import dart, golang, node
 from .catalog import Peer
 from .dart_packages import DartPackageError, write_package_config
+from .programs import ProgramError
 
 __all__ = ["CACHE_DIR", "CannotRun", "Preparer", "locked"]
 
@@ -73,24 +74,32 @@ class Preparer:
             # -E: a PYTHONPATH that leads to this repository must not hide the published package.
             return [str(python), "-E", str(peer.folder / peer.program)]
         with locked(self._cache / f"{peer.runtime}.lock"):
-            return self._node_command(peer) if peer.runtime == "node" else self._dart_command(peer)
+            try:
+                return self._made(peer)
+            except (ProgramError, dart.DartError, DartPackageError) as exc:
+                raise CannotRun(str(exc)) from exc
 
-    def _node_command(self, peer: Peer) -> list[str]:
-        try:
+    def _made(self, peer: Peer) -> list[str]:
+        if peer.runtime == "node":
             program = node.find_node()
             node.install(peer.folder)
-        except node.NodeError as exc:
-            raise CannotRun(str(exc)) from exc
-        return [str(program), str(peer.folder / peer.program)]
+            return [str(program), str(peer.folder / peer.program)]
+        if peer.runtime == "go":
+            binary = self._cache / f"{peer.name}-peer.exe"  # Windows starts no other name
+            golang.build(golang.find_go(), peer.folder, binary)
+            return [str(binary)]
+        vm = dart.find_dart(self._dart)
+        if self._packages is not None and (peer.folder / "pubspec.yaml").exists():
+            write_package_config(self._packages, peer.folder)
+        return dart.command(vm, peer.folder, dart.snapshot(vm, peer.folder, self._cache))
 
-    def _dart_command(self, peer: Peer) -> list[str]:
-        try:
-            vm = dart.find_dart(self._dart)
-            if self._packages is not None and (peer.folder / "pubspec.yaml").exists():
-                write_package_config(self._packages, peer.folder)
-            return dart.command(vm, peer.folder, dart.snapshot(vm, peer.folder, self._cache))
-        except (dart.DartError, DartPackageError) as exc:
-            raise CannotRun(str(exc)) from exc
+
+_COPIED = {
+    "venv": ("requirements.txt",),
+    "dart": ("pubspec.yaml", "*.dart"),
+    "go": ("go.mod", "go.sum", "*.go"),
+}
+"""What an older version is made of; the first names the packages."""
 
 
 def pinned(peer: Peer, version: str, cache: Path) -> Peer:
@@ -100,26 +109,26 @@ def pinned(peer: Peer, version: str, cache: Path) -> Peer:
     where it is, beside the modules that it shares with the others.
     """
     folder = cache / "versions" / f"{peer.name}@{version}"
-    names = ("requirements.txt",) if peer.runtime == "venv" else ("pubspec.yaml", "*.dart")
     folder.mkdir(parents=True, exist_ok=True)
-    for source in (path for name in names for path in peer.folder.glob(name)):
+    named, *sources = _COPIED[peer.runtime]
+    for source in (path for name in (named, *sources) for path in peer.folder.glob(name)):
         text = source.read_text("utf-8")
-        if source.suffix != ".dart":
+        if source.name == named:
             for package, wanted in peer.pins[version].items():
                 text = _pin(text, package, wanted)
         _write(folder / source.name, text)
     program = peer.program
     if peer.runtime == "venv":
         program = str((peer.folder / peer.program).resolve())
-    else:
+    elif peer.runtime == "dart":
         for source in (peer.folder.parent / "dart_shared").glob("*.dart"):
             _write(folder.parent / "dart_shared" / source.name, source.read_text("utf-8"))
     return replace(peer, name=f"{peer.name}@{version}", folder=folder, program=program)
 
 
 def _pin(text: str, package: str, version: str) -> str:
-    """Put another version of a package into a ``requirements.txt`` or a ``pubspec.yaml``."""
-    return re.sub(rf"(?m)^(\s*{re.escape(package)}(?:==|: )).*$", rf"\g<1>{version}", text)
+    """Put another version of a package into a file that names packages, the first of `_COPIED`."""
+    return re.sub(rf"(?m)^(\s*{re.escape(package)}(?:==|: | v)).*$", rf"\g<1>{version}", text)
 
 
 def _write(path: Path, text: str) -> None:

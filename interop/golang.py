@@ -1,0 +1,68 @@
+"""Go: finds it, and builds a peer with the modules that its ``go.mod`` and ``go.sum`` name."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from .programs import ProgramError, find_program, run_program
+
+__all__ = ["OLDEST", "build", "find_go"]
+
+OLDEST = (1, 24)
+"""The oldest version that peers are written for: zaptools-go asks for it."""
+
+PROBE_TIMEOUT = 60.0
+BUILD_TIMEOUT = 300.0
+"""Seconds. A first build, of the standard library too, took 40 s on one busy core."""
+
+# Go shall not fetch another Go; without cgo a program needs no C compiler, and runs on any Linux.
+_ENVIRONMENT = {"GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}
+
+_VERSION = re.compile(r"go version go((\d+)\.(\d+)\S*)")
+
+
+def find_go(explicit: str | None = None) -> Path:
+    """Find a Go that runs: `explicit`, else ``$GO``, else ``go`` on the ``PATH``.
+
+    Raises:
+        ProgramError: there is none, it is too old, or it does not run.
+    """
+    oldest = ".".join(map(str, OLDEST))
+    wanted = explicit or os.environ.get("GO") or "go"
+    path = find_program(wanted, f"install Go {oldest} or later, or name it in $GO")
+    said = run_program([str(path), "version"], Path.cwd(), PROBE_TIMEOUT, environment=_ENVIRONMENT)
+    match = _VERSION.match(said)
+    if match is None:
+        raise ProgramError(f"{path} does not answer 'version' as Go does: {said.strip()!r}")
+    if (int(match[2]), int(match[3])) < OLDEST:
+        raise ProgramError(f"{path} is Go {match[1]}, and {oldest} is the oldest that serves")
+    return path
+
+
+def build(go: Path, peer_dir: Path, binary: Path) -> None:
+    """Build a peer's program; what did not change comes out of Go's own cache.
+
+    Modules come as Go is set up to get them: out of its cache, else from ``$GOPROXY``. Each is
+    checked against the peer's ``go.sum``.
+
+    Args:
+        go: what builds it.
+        peer_dir: the peer's folder, with its ``go.mod``.
+        binary: where the program is put.
+
+    Raises:
+        ProgramError: a module cannot be had, or it does not build; the text says what Go said.
+    """
+    # Without VCS data: that of a peer's folder is this repository's, or none.
+    options = ["-trimpath", "-buildvcs=false", "-o", str(binary.absolute())]
+    try:
+        run_program(
+            [str(go), "build", *options, "."], peer_dir, BUILD_TIMEOUT, environment=_ENVIRONMENT
+        )
+    except ProgramError as exc:
+        raise ProgramError(
+            f"{exc}\nwhere the Go module proxy is not reached, GOPROXY=file://DIR names a folder "
+            "of downloaded modules, as docs/interop.md says"
+        ) from exc

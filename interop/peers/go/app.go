@@ -1,0 +1,84 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/NathanDraco22/zaptools-go/zap"
+)
+
+var appEvents = []string{
+	"echo", "burst", "boom", "slow", "close-me", "whoami", "answer", "join", "leave", "to-room",
+}
+
+// registerApp registers the interop app and what the library calls by itself.
+func (s *server) registerApp() {
+	s.on("connected", func(ctx *zap.EventContext) {
+		s.session.notify("connected", object{"conn": s.name(ctx.Connection)})
+	})
+	s.on("disconnected", func(ctx *zap.EventContext) {
+		s.session.notify("disconnected", object{"conn": s.name(ctx.Connection)})
+	})
+	for _, name := range []string{"error", "send-error"} {
+		s.on(name, func(ctx *zap.EventContext) {
+			message := fmt.Sprint(ctx.EventData.Payload)
+			s.session.notify("error", object{"conn": s.name(ctx.Connection), "message": message})
+		})
+	}
+	for _, name := range appEvents {
+		s.on(name, s.handle)
+	}
+}
+
+// on registers a handler. The library calls it in a goroutine of its own and recovers nothing, so
+// a panic ends the program.
+func (s *server) on(name string, handler func(*zap.EventContext)) {
+	s.register.OnEvent(name, func(ctx *zap.EventContext) {
+		defer func() {
+			if value := recover(); value != nil {
+				s.session.die(value)
+			}
+		}()
+		handler(ctx)
+	})
+}
+
+// handle reports an event and does what the contract says of it.
+func (s *server) handle(ctx *zap.EventContext) {
+	name, payload, headers := ctx.EventData.EventName, ctx.EventData.Payload, ctx.EventData.Headers
+	s.session.notify("event", object{
+		"conn": s.name(ctx.Connection), "name": name, "payload": payload, "headers": headers,
+		"via": "named",
+	})
+	send := func(event string, payload any, headers object) {
+		ctx.Connection.SendEvent(&zap.EventData{EventName: event, Payload: payload, Headers: headers})
+	}
+	refuse := func(why unsupported) {
+		send("unsupported", object{"event": name, "why": why}, headers)
+	}
+	switch name {
+	case "echo":
+		send("echo", payload, headers)
+	case "burst":
+		for number := range int(payload.(object)["count"].(float64)) {
+			send("tick", number, headers)
+		}
+	case "boom":
+		panic("boom")
+	case "slow":
+		time.Sleep(time.Duration(payload.(object)["ms"].(float64)) * time.Millisecond)
+		send("slow", payload, headers)
+	case "close-me":
+		if settings, ok := payload.(object); ok && settings["code"] != nil {
+			refuse(noCode)
+		} else {
+			_ = ctx.Connection.Close()
+		}
+	case "whoami":
+		send("whoami", object{"id": ctx.Connection.Id}, headers)
+	case "answer":
+		send("answer", payload, object{"replyTo": headers["requestId"]})
+	default:
+		refuse("the library has no rooms")
+	}
+}

@@ -1,0 +1,36 @@
+// The peer go: docs/peer-contract.md over TCP, for the servers of server.go.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"os"
+)
+
+func main() {
+	listen := flag.String("listen", "", "`HOST:PORT` for control connections")
+	withStdin := flag.Bool("exit-with-stdin", false, "end when stdin does")
+	flag.Parse()
+	if *withStdin {
+		go func() {
+			_, _ = io.Copy(io.Discard, os.Stdin)
+			os.Exit(0)
+		}()
+	}
+	control, err := net.Listen("tcp", *listen)
+	if err != nil {
+		log.Fatal(err)
+	}
+	address := control.Addr().(*net.TCPAddr)
+	fmt.Println("READY", address.IP, address.Port)
+	for {
+		conn, err := control.Accept()
+		if err != nil {
+			log.Fatal(err)
+		}
+		go newSession(conn, address.IP.String()).run()
+	}
+}
