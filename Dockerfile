@@ -1,10 +1,11 @@
 # One image for each peer and one for the testbed: see docker-compose.yml.
 # The base images can be any Debian with, for the first, python3 and its venv module, for the second,
-# a Dart SDK or a bare Dart VM, and for the third, Node.js. One that must know a private certificate
-# authority or package index has that in itself, as files and PIP_… variables.
+# a Dart SDK or a bare Dart VM, for the third, Node.js, and for the fourth, Go. One that must know a
+# private certificate authority or package index has that in itself, as files and PIP_… variables.
 ARG PYTHON_IMAGE=python:3.13-slim
 ARG DART_IMAGE=dart:stable
 ARG NODE_IMAGE=node:22-slim
+ARG GO_IMAGE=golang:1.25
 
 
 FROM ${PYTHON_IMAGE} AS python-base
@@ -89,3 +90,19 @@ RUN [ -d node_modules/ws ] || npm ci --ignore-scripts --no-audit --no-fund
 USER 1000:1000
 EXPOSE 7000
 CMD ["node", "peer.mjs", "--listen", "0.0.0.0:7000"]
+
+
+# The last two stages, so that nothing else needs Go: see docker-compose.yml.
+FROM ${GO_IMAGE} AS go-build
+WORKDIR /app
+COPY interop/peers/go ./
+# Modules come from the proxy, unless a folder `vendor` lies there, as `go mod vendor` makes it.
+RUN CGO_ENABLED=0 GOTOOLCHAIN=local go build -trimpath -buildvcs=false -o /peer .
+
+
+# The program needs nothing else; what has a shell for the health check, the other images have too.
+FROM ${PYTHON_IMAGE} AS go-peer
+COPY --from=go-build /peer /peer
+USER 1000:1000
+EXPOSE 7000
+CMD ["/peer", "--listen", "0.0.0.0:7000"]

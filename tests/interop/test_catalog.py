@@ -181,7 +181,7 @@ def test_an_id_can_be_read_back(id: str) -> None:
         (("language", "languages"), "'language' must be a non-empty string"),
         (
             ('runtime = "here"', 'runtime = "cloud"'),
-            "runtime must be one of here, venv, dart, node",
+            "runtime must be one of here, venv, dart, node, go",
         ),
         (('module = "m"', 'script = "m"'), "'module' must be"),
         (('role = "server"', 'role = "both"'), "role must be server or client, not 'both'"),

@@ -9,6 +9,8 @@ from interop import prepare
 from interop.catalog import Api, Peer
 from interop.prepare import CannotRun, Preparer, environment_folder, make_environment, pinned
 
+from .scripts import program
+
 
 def peer(folder: Path, runtime: str, program: str = "peer.py") -> Peer:
     return Peer("mine", "C", runtime, program, folder, (Api("mine", "server", "S"),))
@@ -90,6 +92,22 @@ def test_a_node_peer_without_node_says_what_to_install(
         Preparer(cache=tmp_path / "cache").command(peer(tmp_path, "node", "peer.mjs"))
 
 
+def test_a_go_peer_runs_as_what_was_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = '[ "$1" = build ] && echo > "$5"; echo go version go1.25.0 linux/amd64'
+    monkeypatch.setenv("GO", str(program(tmp_path, "go", script)))
+    command = Preparer(cache=tmp_path / "cache").command(peer(tmp_path, "go", "main.go"))
+    assert command == [str(tmp_path / "cache" / "mine-peer.exe")]
+    assert Path(command[0]).is_file()
+
+
+def test_a_go_peer_without_go_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GO", str(tmp_path / "no-go"))
+    with pytest.raises(CannotRun, match=r"install Go"):
+        Preparer(cache=tmp_path / "cache").command(peer(tmp_path, "go", "main.go"))
+
+
 def old(folder: Path, runtime: str, program: str, **pins: str) -> Peer:
     apis = (Api("mine", "server", "S", "2"), Api("mine", "server", "S", "1", older=True))
     return Peer("mine", "C", runtime, program, folder, apis, {"1": pins})
@@ -125,6 +143,21 @@ def test_an_older_version_of_a_dart_peer_is_compiled_apart(tmp_path: Path) -> No
     (folder / "peer.dart").write_text("other", "utf-8")
     pinned(dart_peer, "1", tmp_path / "cache")
     assert (made.folder / made.program).read_text("utf-8") == "other"
+
+
+def test_an_older_version_of_a_go_peer_is_built_apart(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "go.mod").write_text("require (\n\tx.y/zap v2\n\tx.y/zap-more v2\n)\n", "utf-8")
+    (folder / "go.sum").write_text("x.y/zap v2 h1:sum\n", "utf-8")
+    (folder / "main.go").write_text("package main", "utf-8")
+    made = pinned(old(folder, "go", "main.go", **{"x.y/zap": "1"}), "1", tmp_path / "cache")
+    texts = {path.name: path.read_text("utf-8") for path in made.folder.iterdir()}
+    assert texts == {
+        "go.mod": "require (\n\tx.y/zap v1\n\tx.y/zap-more v2\n)\n",
+        "go.sum": "x.y/zap v2 h1:sum\n",
+        "main.go": "package main",
+    }
 
 
 def test_the_preparer_makes_the_older_version(tmp_path: Path) -> None:

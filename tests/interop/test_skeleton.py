@@ -56,7 +56,7 @@ async def test_the_skeleton_answers_what_it_cannot_do() -> None:
 def test_the_guide_names_every_key_of_a_peer_file_and_every_runtime() -> None:
     guide = GUIDE.read_text("utf-8")
     keys = ("language", "runtime", "script", "module", "versions", "superseded", "lacks")
-    for word in (*keys, "here", "venv", "dart", "node"):
+    for word in (*keys, "here", "venv", "dart", "node", "go"):
         assert f"`{word}`" in guide, word
 
 
