@@ -147,6 +147,7 @@ async def test_close_while_closing(judged: Judged) -> None:
         closing = judged.server.session.start("drop", {"conn": judged.conn})
     else:
         closing = judged.client.session.start("close", {})
+    await judged.role.session.call("describe")  # it has begun to close; nothing was read yet
     connection.send_close(1000)
     await connection.next(CLOSE)
     if connection.side == "server":
