@@ -63,15 +63,13 @@ func (s *session) run() {
 	decoder.UseNumber() // a number goes to the library as it came
 	for {
 		asked := new(request)
-		err := decoder.Decode(asked)
-		var wrongType *json.UnmarshalTypeError
-		if err != nil && !errors.As(err, &wrongType) {
+		if decoder.Decode(asked) != nil {
 			return
 		}
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			s.answer(asked, err)
+			s.answer(asked)
 		}()
 		select {
 		case <-done:
@@ -80,11 +78,8 @@ func (s *session) run() {
 	}
 }
 
-func (s *session) answer(asked *request, err error) {
-	var result any = object{}
-	if err == nil {
-		result, err = s.perform(asked)
-	}
+func (s *session) answer(asked *request) {
+	result, err := s.perform(asked)
 	var why unsupported
 	switch {
 	case err == nil:
