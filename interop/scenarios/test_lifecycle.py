@@ -147,6 +147,7 @@ async def test_clean_close_is_no_error(server: Server, client: Client) -> None:
     await server.drop(client.conn)
     await client.state("offline")
     await client.settle()
+    await server.settle()
     assert "error" not in client.states
 
 
@@ -172,6 +173,7 @@ async def test_close_in_handler(server: Server, client: Client) -> None:
     await client.send("close-me", {})
     await server.disconnected(client.conn)
     await gone(client)
+    await server.settle()
 
 
 @scenario(

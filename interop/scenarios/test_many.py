@@ -46,6 +46,7 @@ async def test_one_is_dropped(server: Server, clients: Clients) -> None:
     await server.drop(first.conn)
     await server.disconnected(first.conn)
     await second.check_usable()
+    await server.settle()
 
 
 @scenario("many.push-to-one", "An event sent to one connection reaches that one alone.")
