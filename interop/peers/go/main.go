@@ -24,13 +24,13 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	address := control.Addr().(*net.TCPAddr)
-	fmt.Println("READY", address.IP, address.Port)
+	host, _, _ := net.SplitHostPort(*listen) // as it was named: 0.0.0.0 would become [::]
+	fmt.Println("READY", host, control.Addr().(*net.TCPAddr).Port)
 	for {
 		conn, err := control.Accept()
 		if err != nil {
 			log.Fatal(err)
 		}
-		go newSession(conn, address.IP.String()).run()
+		go newSession(conn, host).run()
 	}
 }
