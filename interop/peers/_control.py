@@ -10,13 +10,15 @@ import argparse
 import asyncio
 import contextlib
 import contextvars
+import functools
+import importlib.metadata
 import json
 import logging
 import os
 import platform
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -72,14 +74,19 @@ class PeerSession:
         """End all that the session opened."""
 
 
-def describe(peer: str, libraries: Mapping[str, str], **more: Any) -> dict[str, Any]:
-    """Return the reply to ``describe``."""
+_version = functools.cache(importlib.metadata.version)
+"""The version of an installed package. Finding it reads files, and `describe` is asked often: its
+answer is the testbed's measure of a peer's pace."""
+
+
+def describe(peer: str, libraries: Iterable[str], **more: Any) -> dict[str, Any]:
+    """Return the reply to ``describe``; of the libraries, the versions that are installed."""
     return {
         "contract": CONTRACT_VERSION,
         "peer": peer,
         "language": "Python",
         "runtime": platform.python_version(),
-        "libraries": dict(libraries),
+        "libraries": {name: _version(name) for name in libraries},
         **more,
     }
 

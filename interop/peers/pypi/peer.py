@@ -7,7 +7,6 @@ as a script: the repository is put at the end of the path, for the control shell
 from __future__ import annotations
 
 import sys
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,7 @@ class Session(ServerRole, ClientRole):
         names = ("zaptools", "fastapi", "starlette", "uvicorn", "websockets")
         return describe(
             "pypi",
-            {name: version(name) for name in names},
+            names,
             apis={"server": ["FastApiConnector"], "client": ["ZapClient"]},
             # What uvicorn and websockets' client do by themselves.
             limits={

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import Any
 
 from interop.peers._control import describe
@@ -38,7 +37,7 @@ class Session(ServerRole, ClientRole):
         }
         return describe(
             self.PEER,
-            {name: version(name) for name in _LIBRARIES},
+            _LIBRARIES,
             apis={"server": list(self.HOSTS), "client": list(self.APIS)},
             limits={role: declared for role in ("server", "client")},
         )
