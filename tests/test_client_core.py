@@ -160,16 +160,23 @@ async def test_unsendable() -> None:
 
 
 async def test_sending_while_the_connection_ends() -> None:
+    enough = asyncio.Event()
+
     async def script(peer: RawPeer) -> None:
-        await peer.next()
+        await enough.wait()  # and reads nothing
         peer.drop()
 
     async with raw_server(script) as port:
         client = Client(f"ws://127.0.0.1:{port}/", limits=Limits(write_bytes=1))
         await client.connect()
-        with pytest.raises(NotConnectedError):
-            while True:
-                await within(client.send_event("x", "y" * 1_000_000))
+        # More than sockets hold: the last waits for room.
+        sends = [asyncio.ensure_future(client.send_event("x", "y" * 8_000_000)) for _ in range(4)]
+        await asyncio.wait(sends, return_when=asyncio.FIRST_COMPLETED)
+        assert not sends[-1].done()
+        enough.set()
+        *_, last = await within(asyncio.gather(*sends, return_exceptions=True))
+        assert isinstance(last, NotConnectedError)
+        assert isinstance(last.__cause__, ConnectionClosedError)
 
 
 async def test_omitting_empty_headers() -> None:

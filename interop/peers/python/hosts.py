@@ -24,7 +24,7 @@ __all__ = ["HOSTS", "Host", "Options", "limits_of"]
 Uncaught = Callable[[BaseException, str], None]
 
 _GRACE = 1
-"""Seconds that a framework waits for its connections when it stops; aiohttp does so twice."""
+"""Seconds that a framework waits for its connections when it stops."""
 
 
 @dataclass(frozen=True)
@@ -174,14 +174,18 @@ class AioHttpHost:
         _no_origins(options)
 
         async def endpoint(request: web.Request) -> web.WebSocketResponse:
+            connector = AioHttpConnector(
+                register,
+                request,
+                subprotocols=options.protocols,
+                limits=options.limits,
+                compress=options.deflate,
+            )
+            serving = asyncio.create_task(connector.start())
+            self._serving.add(serving)
+            serving.add_done_callback(self._serving.discard)
             try:
-                return await AioHttpConnector.plug_and_start(
-                    register,
-                    request,
-                    subprotocols=options.protocols,
-                    limits=options.limits,
-                    compress=options.deflate,
-                )
+                return await serving
             except web.HTTPException:
                 raise  # it is the answer to what asks for no WebSocket
             except Exception as exc:
@@ -190,7 +194,9 @@ class AioHttpHost:
 
         app = web.Application()
         app.router.add_get(path, endpoint)
-        self._runner = web.AppRunner(app, shutdown_timeout=_GRACE, handler_cancellation=True)
+        app.on_shutdown.append(self._end)
+        self._serving: set[asyncio.Task[web.WebSocketResponse]] = set()
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
         self._host = host
 
     async def start(self) -> int:
@@ -198,6 +204,14 @@ class AioHttpHost:
         listener = socket.create_server((self._host, 0))
         await web.SockSite(self._runner, listener).start()
         return int(listener.getsockname()[1])
+
+    async def _end(self, app: web.Application) -> None:
+        """End the endpoints, for which aiohttp would wait twice its `shutdown_timeout`; for those
+        that were cancelled it waits once, in vain."""
+        for serving in self._serving:
+            serving.cancel()
+        if self._serving:
+            await asyncio.wait(self._serving, timeout=_GRACE)
 
     async def stop(self) -> None:
         await self._runner.cleanup()
