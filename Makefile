@@ -16,7 +16,7 @@ interop: $(STAMP)  ## run the compatibility matrix on local processes (ARGS="--s
 test: $(STAMP)  ## run the tests (ARGS="-k name …")
 	$(BIN)/python -m pytest -n auto $(ARGS)
 
-coverage: $(STAMP)  ## run the library's tests and fail unless they reach every branch of it
+coverage: $(STAMP)  ## run the library's tests and fail unless they reach its branches
 	$(BIN)/python -m pytest -n auto --ignore tests/interop --cov $(ARGS)
 
 lint: $(STAMP)  ## check style, and compose file and workflow against their schemas

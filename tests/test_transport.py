@@ -352,17 +352,17 @@ class TestBackpressure:
     async def test_sends_wait_while_the_peer_does_not_read(self) -> None:
         async with served() as (app, peer):
             app.on_event("flood", flood)
-            narrow(app)
-            peer.event("flood", 200)
+            narrow(app, peer)
+            peer.event("flood", 1000)  # more than the peer's side can hold
             await until(lambda: app.shell._outbox._paused)
-            assert app.seen[0].state.sent < 200
-            numbers = [(await peer.text())["payload"][0] for _ in range(200)]
-            assert numbers == list(range(200))
+            assert app.seen[0].state.sent < 999
+            numbers = [(await peer.text())["payload"][0] for _ in range(1000)]
+            assert numbers == list(range(1000))
 
     async def test_sends_give_up(self) -> None:
         async with served(send_timeout=20 * MS, write_bytes=1000) as (app, peer):
             app.on_event("flood", flood)
-            narrow(app)
+            narrow(app, peer)
             peer.event("flood", 10**6)
             await until(lambda: app.errors)
             (error,) = app.errors
@@ -376,7 +376,7 @@ class TestBackpressure:
     async def test_sends_that_wait_learn_of_the_end(self) -> None:
         async with served(send_timeout=None) as (app, peer):
             app.on_event("flood", flood)
-            narrow(app)
+            narrow(app, peer)
             peer.event("flood", 10**6)
             await until(lambda: app.shell._outbox._paused)
             peer.drop()
@@ -388,7 +388,7 @@ class TestBackpressure:
     async def test_pings_of_a_peer_that_does_not_read(self) -> None:
         """Their answers take no memory without bound, and the last is given in the end."""
         async with served() as (app, peer):
-            narrow(app)
+            narrow(app, peer)
             shell, most = app.shell, 0
             for _ in range(400):
                 ping = Frame(Opcode.PING, b"x" * 125).serialize(mask=True)
@@ -406,10 +406,12 @@ class TestBackpressure:
             assert (await peer.text())["payload"] == 1
 
 
-def narrow(app: App) -> None:
-    """Make the kernel's buffer small, so that a peer which does not read is soon felt."""
-    connection = app.shell._tcp.get_extra_info("socket")
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
+def narrow(app: App, peer: RawPeer) -> None:
+    """Make the kernel's buffers small, so that a peer which does not read is soon felt."""
+    sender = app.shell._tcp.get_extra_info("socket")
+    sender.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
+    receiver = peer.writer.get_extra_info("socket")
+    receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
 
 
 async def flood(ctx: EventContext) -> None:
