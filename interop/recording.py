@@ -67,8 +67,8 @@ class Connect:
 
 
 @dataclass(frozen=True, slots=True)
-class Play:
-    """A frame to write to the live side. `index` is its place in the record."""
+class _Frame:
+    """A recorded frame. `index` is its place in the record."""
 
     connection: int
     index: int
@@ -78,14 +78,13 @@ class Play:
 
 
 @dataclass(frozen=True, slots=True)
-class Expect:
-    """A frame that the live side wrote."""
+class Play(_Frame):
+    """One to write to the live side."""
 
-    connection: int
-    index: int
-    kind: str
-    text: str
-    code: int | None
+
+@dataclass(frozen=True, slots=True)
+class Expect(_Frame):
+    """One that the live side wrote."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,7 +144,7 @@ class Carrier(ABC):
                     self._read_ahead()
                 try:
                     await dispatcher.drain()
-                except BaseException as exc:
+                except BaseException as exc:  # as in Dispatcher.run
                     await dispatcher.break_off(exc)
                     raise
                 finally:

@@ -248,7 +248,7 @@ class ClientLife:
         self._online_since = asyncio.get_running_loop().time()
         try:
             await self._set_state(ZapClientState.ONLINE)
-        except BaseException as exc:
+        except BaseException as exc:  # cancellation too: whoever waits in connect() is told
             self._backoff = None
             error = ConnectError(self.url, f"the handler of ONLINE raised {type(exc).__name__}")
             error.__cause__ = exc

@@ -245,7 +245,7 @@ class Dispatcher:
             self._on_idle()
             if self._ended:
                 await self._finish()
-        except BaseException as exc:
+        except BaseException as exc:  # cancellation too: `disconnected` is told all the same
             await self.break_off(exc)
             raise
         finally:

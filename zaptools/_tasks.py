@@ -66,7 +66,7 @@ def _drive(coro: Coroutine[Any, Any, None], awaited: Any) -> Generator[Any, Any,
             except GeneratorExit:
                 coro.close()
                 raise
-            except BaseException as exc:
+            except BaseException as exc:  # whatever it is, it is for the coroutine
                 awaited = coro.throw(exc)
             else:
                 awaited = coro.send(answer)

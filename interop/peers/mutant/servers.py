@@ -207,22 +207,36 @@ def _with_exclude_self(value: bool) -> Seed:
     return seed
 
 
-def _members_twice(seam: ServerSeam) -> None:
-    """Keep members in a list."""
-    rooms = seam.role._rooms
-    add, send = rooms.add_to_room, rooms.send_to_room
-    members: list[Any] = []
+def _with_all_who_joined(act: Callable[..., Awaitable[None]]) -> Seed:
+    """Let `act` have the list of all who ever joined a room, and the event, before each sending."""
 
-    def add_to_room(name: str, connection: Any) -> None:
-        add(name, connection)
-        members.append(connection)
+    def seed(seam: ServerSeam) -> None:
+        rooms = seam.role._rooms
+        add, send = rooms.add_to_room, rooms.send_to_room
+        joined: list[Any] = []
 
-    async def send_to_room(name: str, *event: Any, **more: Any) -> Any:
-        for connection in {each for each in members if members.count(each) > 1}:
-            await connection.send(*event)
-        return await send(name, *event, **more)
+        def add_to_room(name: str, connection: Any) -> None:
+            add(name, connection)
+            joined.append(connection)
 
-    rooms.add_to_room, rooms.send_to_room = add_to_room, send_to_room
+        async def send_to_room(name: str, *event: Any, **more: Any) -> Any:
+            await act(joined, *event)
+            return await send(name, *event, **more)
+
+        rooms.add_to_room, rooms.send_to_room = add_to_room, send_to_room
+
+    return seed
+
+
+async def _send_to_who_joined_twice(joined: list[Any], *event: Any) -> None:
+    for connection in {each for each in joined if joined.count(each) > 1}:
+        await connection.send(*event)
+
+
+async def _fail_at_who_is_gone(joined: list[Any], *event: Any) -> None:
+    for connection in joined:
+        if connection.closed is not None:
+            raise ConnectionClosedError(*connection.closed)
 
 
 def _rooms_are_one(seam: ServerSeam) -> None:
@@ -230,25 +244,6 @@ def _rooms_are_one(seam: ServerSeam) -> None:
     rooms.send_to_room = lambda name, *event, **more: rooms.send_to_rooms(
         list(rooms.rooms), *event, **more
     )
-
-
-def _fails_at_who_is_gone(seam: ServerSeam) -> None:
-    """Let who disconnected stay a member, at whom sending fails."""
-    rooms = seam.role._rooms
-    add, send = rooms.add_to_room, rooms.send_to_room
-    members: list[Any] = []
-
-    def add_to_room(name: str, connection: Any) -> None:
-        add(name, connection)
-        members.append(connection)
-
-    async def send_to_room(name: str, *event: Any, **more: Any) -> Any:
-        for connection in members:
-            if connection.closed is not None:
-                raise ConnectionClosedError(*connection.closed)
-        return await send(name, *event, **more)
-
-    rooms.add_to_room, rooms.send_to_room = add_to_room, send_to_room
 
 
 # --- The handshake ------------------------------------------------------------------------
@@ -322,9 +317,9 @@ DEFECTS: Mapping[str, Seed] = {
     "room-keeps-who-left": _keeps_who_left,
     "room-leaves-sender-out": _with_exclude_self(True),
     "room-ignores-exclude": _with_exclude_self(False),
-    "room-members-twice": _members_twice,
+    "room-members-twice": _with_all_who_joined(_send_to_who_joined_twice),
     "rooms-are-one": _rooms_are_one,
-    "room-fails-at-who-is-gone": _fails_at_who_is_gone,
+    "room-fails-at-who-is-gone": _with_all_who_joined(_fail_at_who_is_gone),
     "any-path": _answers(_on_any_path),
     "query-refused": _answers(_refuses_query),
     "plain-http-is-fine": _answers(_plain_http_is_fine),

@@ -1,0 +1,105 @@
+"""permessage-deflate as servers answer its offers (RFC 7692), asked by the judge over raw HTTP."""
+
+from __future__ import annotations
+
+import pytest
+
+from interop.errors import Violation
+from interop.judged import Judged
+from interop.rawframes import Inflater, deflate_parameters
+from interop.scenario import scenario
+
+OFFERS = {
+    "plain": "permessage-deflate",
+    "client-bits": "permessage-deflate; client_max_window_bits",
+    "client-bits-given": "permessage-deflate; client_max_window_bits=10",
+    "server-bits": "permessage-deflate; server_max_window_bits=10",
+    "server-no-takeover": "permessage-deflate; server_no_context_takeover",
+    "client-no-takeover": "permessage-deflate; client_no_context_takeover",
+    "everything": "permessage-deflate; server_no_context_takeover; client_no_context_takeover; "
+    "server_max_window_bits=12; client_max_window_bits=12",
+    "quoted": 'permessage-deflate; server_max_window_bits="11"',
+    "two-offers": "permessage-deflate; server_max_window_bits=10, permessage-deflate",
+    "after-unknown": "x-nobody-knows, permessage-deflate",
+}
+BAD_OFFERS = {
+    "unknown-parameter": "permessage-deflate; x=1",
+    "bits-out-of-range": "permessage-deflate; server_max_window_bits=16",
+    "bits-too-small": "permessage-deflate; server_max_window_bits=7",
+    "bits-no-number": "permessage-deflate; client_max_window_bits=x",
+    "value-where-none-can-be": "permessage-deflate; server_no_context_takeover=1",
+    "parameter-twice": "permessage-deflate; client_max_window_bits=10; client_max_window_bits=11",
+}
+
+
+@pytest.mark.parametrize("offer", OFFERS)
+@scenario(
+    "handshake.deflate-offer",
+    "A server answers each legal offer of permessage-deflate legally, and both ways work.",
+    side="server",
+)
+async def test_deflate_offer(judged: Judged, offer: str) -> None:
+    offered = {"Sec-WebSocket-Extensions": OFFERS[offer]}
+    await judged.serve(deflate=True)
+    probe = await judged.ask(headers=offered)  # the answer decides how its frames are to be read
+    agreed = answered(probe.head.all("Sec-WebSocket-Extensions"), OFFERS[offer])
+    if agreed is None:
+        if offer not in ("plain", "client-bits"):
+            await judged.works(await judged.open(headers=offered))
+            return
+        raise Violation("a server that compresses declined the offer that all clients make")
+    bits = int(agreed.get("server_max_window_bits") or 15)
+    inflater = Inflater(bits, takeover="server_no_context_takeover" not in agreed)
+    connection = await judged.open(inflater, headers=offered)
+    for text in ("short", "x" * 5000, "x" * 5000, "é🙂" * 700):
+        await judged.works(connection, text)
+
+
+def answered(chosen: list[str], offer: str) -> dict[str, str | None] | None:
+    """Return what a server agreed to, None if to nothing, after checking it against the offer."""
+    if not chosen:
+        return None
+    if len(chosen) > 1:
+        raise Violation(f"one extension was offered, and {chosen} were chosen")
+    agreed = dict(deflate_parameters(chosen[0]))
+    offers = [deflate_parameters(o) for o in offer.split(",") if "permessage-deflate" in o]
+    if not any(fits(agreed, dict(one)) for one in offers):
+        raise Violation(f"it answered {chosen[0]!r} to {offer!r}")
+    return agreed
+
+
+def fits(agreed: dict[str, str | None], offered: dict[str, str | None]) -> bool:
+    """Whether an answer is one to this offer (RFC 7692, section 7.1)."""
+    known = {"server_no_context_takeover", "client_no_context_takeover"}
+    known |= {"server_max_window_bits", "client_max_window_bits"}
+    if set(agreed) - known:
+        return False
+    if "client_max_window_bits" in agreed and "client_max_window_bits" not in offered:
+        return False
+    if "server_no_context_takeover" in offered and "server_no_context_takeover" not in agreed:
+        return False
+    for name in ("server_max_window_bits", "client_max_window_bits"):
+        if name in agreed and not 8 <= int(agreed[name] or 0) <= 15:
+            return False
+    limit = offered.get("server_max_window_bits")
+    return limit is None or int(agreed.get("server_max_window_bits") or 15) <= int(limit)
+
+
+@pytest.mark.parametrize("offer", BAD_OFFERS)
+@scenario(
+    "handshake.deflate-bad-offer",
+    "An illegal offer of permessage-deflate is declined, and the connection works without.",
+    side="server",
+)
+async def test_deflate_bad_offer(judged: Judged, offer: str) -> None:
+    await judged.serve(deflate=True)
+    headers = {"Sec-WebSocket-Extensions": BAD_OFFERS[offer]}
+    connection = await judged.ask(headers=headers)
+    if connection.head.status == 101:
+        chosen = connection.head.all("Sec-WebSocket-Extensions")
+        assert not chosen, f"it answered {chosen} to {BAD_OFFERS[offer]!r}"
+        await judged.server.connected()
+        await judged.works(await judged.open(headers=headers))
+    else:
+        assert 400 <= connection.head.status < 500, f"it answered {connection.head.line!r}"
+        await judged.works(await judged.open())
