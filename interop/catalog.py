@@ -6,6 +6,7 @@ A row or column of the matrix is one API of one peer. Its name is
 
 from __future__ import annotations
 
+import functools
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -69,6 +70,7 @@ class Api:
         """What an engine starts for it: the peer, or the peer with another version in it."""
         return f"{self.peer}@{self.version}" if self.older else self.peer
 
+    @functools.cache
     def matches(self, pattern: str) -> bool:
         """Whether a glob names this API: by peer, with or without version, with or without API.
 

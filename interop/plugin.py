@@ -7,6 +7,7 @@ deviations, and attaches to each test's report the record of its cell.
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import AsyncIterator, Generator
 from contextlib import AsyncExitStack
@@ -140,6 +141,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in chosen:
         item.function.timeout = plan.timeout  # type: ignore[attr-defined]  # `@scenario` reads it
     items[:] = chosen
+
+
+def pytest_collection_finish() -> None:
+    # Each worker holds all cells of the run until it ends: the collector need not look at them
+    # again and again.
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

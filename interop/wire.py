@@ -9,7 +9,8 @@ may be absent) and ``headers`` (object, may be absent or null).
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 __all__ = ["OPCODES", "Author", "Frame", "check_text", "differ", "event_text"]
@@ -19,6 +20,9 @@ Author = Literal["client", "server", "judge"]
 OPCODES = {0: "continuation", 1: "text", 2: "binary", 8: "close", 9: "ping", 10: "pong"}
 
 _CLIP = 400
+
+_ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+"""What a text that decodes as UTF-8 can hold a surrogate by."""
 
 
 @dataclass(slots=True)
@@ -40,6 +44,7 @@ class Frame:
     opcode: int
     data: bytes
     close_code: int | None = None
+    _violations: list[str] | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def kind(self) -> str:
@@ -47,6 +52,11 @@ class Frame:
 
     def violations(self) -> list[str]:
         """What breaks the wire's rules in this frame; empty for control frames."""
+        if self._violations is None:
+            self._violations = self._check()
+        return self._violations
+
+    def _check(self) -> list[str]:
         if self.opcode == 1:
             return check_text(self.data)
         if self.opcode == 2:
@@ -102,7 +112,7 @@ def check_text(data: bytes) -> list[str]:
     headers = message.get("headers")
     if headers is not None and not isinstance(headers, dict):
         found.append(f"headers is {_kind(headers)}, not an object")
-    if _has_surrogate(message):
+    if _ESCAPED_SURROGATE.search(text) and _has_surrogate(message):
         found.append("a lone surrogate in a string")
     return found
 
