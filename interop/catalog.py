@@ -70,17 +70,21 @@ class Api:
         """What an engine starts for it: the peer, or the peer with another version in it."""
         return f"{self.peer}@{self.version}" if self.older else self.peer
 
-    @functools.cache
     def matches(self, pattern: str) -> bool:
         """Whether a glob names this API: by peer, with or without version, with or without API.
 
         No glob names a control but one that begins with its peer's name.
         """
-        peers = [self.peer] + ([f"{self.peer}@{self.version}"] if self.version else [])
-        names = peers + [f"{peer}/{self.name}" for peer in peers]
         if self.control and not pattern.startswith(self.peer):
             return False
-        return any(fnmatchcase(name, pattern) for name in names)
+        return _is_named(self.peer, self.version, self.name, pattern)
+
+
+@functools.cache
+def _is_named(peer: str, version: str | None, name: str, pattern: str) -> bool:
+    peers = [peer] + ([f"{peer}@{version}"] if version else [])
+    names = peers + [f"{each}/{name}" for each in peers]
+    return any(fnmatchcase(each, pattern) for each in names)
 
 
 JUDGES: dict[Role, Api] = {role: Api("judge", role, "Raw") for role in _ROLES}

@@ -92,6 +92,9 @@ class Notification:
         return {"on": self.on, **self.data}
 
 
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+
+
 def encode(message: Request | Reply | Notification) -> bytes:
     """Return `message` as one line of JSON, its newline included.
 
@@ -99,7 +102,7 @@ def encode(message: Request | Reply | Notification) -> bytes:
         ContractError: a value in it has no JSON form (NaN and Infinity have none).
     """
     try:
-        text = json.dumps(message.to_json(), separators=(",", ":"), allow_nan=False)
+        text = _encode(message.to_json())
     except (TypeError, ValueError) as exc:
         raise ContractError(f"not encodable as JSON ({exc})", repr(message)) from exc
     return text.encode("ascii") + b"\n"

@@ -95,10 +95,17 @@ def notes(session: Session, opened: float) -> list[dict[str, Any]]:
 
 def clipped(members: dict[str, Any]) -> dict[str, Any]:
     """Return an object whose long values are cut, and end with ``…``."""
-    return {
-        key: value if len(json.dumps(value)) <= _CLIP else json.dumps(value)[:_CLIP] + "…"
-        for key, value in members.items()
-    }
+    return {key: value if _is_short(value) else _clip(value) for key, value in members.items()}
+
+
+def _is_short(value: object) -> bool:
+    """Whether a value needs no measuring; a character takes up to 12 as JSON."""
+    return isinstance(value, bool | None) or (isinstance(value, str) and len(value) < _CLIP // 13)
+
+
+def _clip(value: object) -> object:
+    text = json.dumps(value)
+    return value if len(text) <= _CLIP else text[:_CLIP] + "…"
 
 
 def words(raised: str) -> str:

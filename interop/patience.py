@@ -20,7 +20,7 @@ __all__ = ["Patience", "Peer"]
 
 T = TypeVar("T")
 
-STEP = 0.02
+STEP = 0.05
 """Seconds of a step. Most of what is waited for comes within the first, and costs nothing."""
 
 
@@ -95,7 +95,7 @@ class Patience:
             await self._ask()
             while left > 0:
                 await asyncio.sleep(min(STEP, left))
-                left -= STEP
+                left = round(left - STEP, 9)
                 await self._ask()
         until.reschedule(0)
 

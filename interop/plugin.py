@@ -143,11 +143,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = chosen
 
 
-def pytest_collection_finish() -> None:
+def pytest_collection_finish(session: pytest.Session) -> None:
     # Each worker holds all cells of the run until it ends: the collector need not look at them
     # again and again.
     gc.collect()
     gc.freeze()
+    # With no terminal nobody sees a failure's source lines, which take longer than most cells.
+    if not hasattr(session.config.option, "tbstyle"):
+        session.config.option.tbstyle = "value"
 
 
 @pytest.hookimpl(wrapper=True)
@@ -167,6 +170,7 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
+    report.keywords = {}  # nobody looks at them, and each report takes them to another process
     if call.when == "call" or not report.passed:
         record = _record(item, call, report)
         _show_as(report, record["verdict"], record["reason"])

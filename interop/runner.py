@@ -23,13 +23,24 @@ from .plugin import CELL_PROPERTY, facts, scenario_id
 from .results import Cell
 from .scenario import Scenario
 
-__all__ = ["SCENARIOS", "Bound", "Collector", "load_catalogue", "load_functions", "run_plan"]
+__all__ = [
+    "SCENARIOS",
+    "Bound",
+    "Collector",
+    "in_short",
+    "load_catalogue",
+    "load_functions",
+    "run_plan",
+]
 
 HERE = Path(__file__).parent
 
 SCENARIOS = HERE / "scenarios"
 
 Progress = Callable[[int, Cell], None]
+
+_SHOWN = 5
+"""Problems that are told in full."""
 
 
 class Collector:
@@ -109,7 +120,13 @@ def run_plan(
         problems.append(f"pytest ended with {status!r}")
     cells = merge(collector.cells)
     name_culprits(cells)
-    return list(cells), seconds, "; ".join(problems)
+    return list(cells), seconds, in_short(problems)
+
+
+def in_short(problems: list[str]) -> str:
+    """Return the problems as one text: what breaks the testbed may break each of its cells."""
+    more = [f"and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
+    return "; ".join([*problems[:_SHOWN], *more])
 
 
 @dataclass(frozen=True, slots=True)

@@ -246,6 +246,7 @@ def main(make: Callable[[str, Callable[[Notification], None]], PeerSession]) -> 
     parser.add_argument("--listen", type=_host_and_port, required=True, metavar="HOST:PORT")
     parser.add_argument("--exit-with-stdin", action="store_true", help="end when stdin is closed")
     options = parser.parse_args()
-    logging.basicConfig(level=logging.INFO)
+    logging.basicConfig()
+    logging.disable(logging.INFO)  # some libraries tell of each message, which takes them time
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_run(make, options.listen, options.exit_with_stdin))

@@ -53,6 +53,10 @@ def test_long_values_are_cut() -> None:
     assert found["b"] == "short"
     assert len(found["a"]) == 401
     assert found["a"].endswith("…")
+    # As JSON each of these characters is 12 long.
+    assert evidence.clipped({"a": "\U0001f600" * 30})["a"] == "\U0001f600" * 30
+    assert evidence.clipped({"a": "\U0001f600" * 34})["a"].endswith("…")
+    assert evidence.clipped({"a": [1] * 200})["a"].endswith("…")
 
 
 def test_an_account_of_where_a_value_came_from_is_left_out() -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from interop import results
 from interop.plan import Plan
-from interop.runner import Collector, load_catalogue, run_plan
+from interop.runner import Collector, in_short, load_catalogue, run_plan
 
 from .runs import CLIENT, PYTHON, SERVER, run
 
@@ -99,6 +99,11 @@ def test_what_goes_wrong_outside_of_cells_breaks_the_run() -> None:
         "test_x.py::test_y: SyntaxError",
     ]
     assert collector.cells == []
+
+
+def test_a_testbed_that_breaks_in_each_cell_says_so_in_short() -> None:
+    assert in_short(["a", "b", "c", "d", "e"]) == "a; b; c; d; e"
+    assert in_short([f"cell {n}" for n in range(7)]).endswith("cell 4; and 2 more")
 
 
 def test_a_worker_that_crashes_costs_its_cell_alone(tmp_path: Path) -> None:

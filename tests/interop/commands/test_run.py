@@ -69,6 +69,11 @@ def test_an_impossible_number_is_refused(
     assert says in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("cores", "workers"), [(1, 3), (2, 6), (4, 8), (16, 16)])
+def test_workers_follow_the_cores(cores: int, workers: int) -> None:
+    assert run.default_workers(cores) == workers
+
+
 def test_results_that_cannot_be_written_stop_the_run_before_it_begins(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
