@@ -76,7 +76,9 @@ async def test_stall(server: Server, client: Client, tap: Tap) -> None:
         tap.passage(side).set("at-once")
     for number in range(20):
         assert (await client.event("echo")).data["payload"] == number
-    assert server.count("event") == 20
+        assert (await server.event("echo")).data["payload"] == number
+    await client.settle()
+    assert server.count("event") == client.count("event") == 20
 
 
 @scenario(
