@@ -42,7 +42,7 @@ RUN python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))
     > /tmp/requirements.txt && pip install --quiet --requirement /tmp/requirements.txt --group peer
 COPY zaptools zaptools
 RUN pip install --quiet --no-deps . && rm -r zaptools
-COPY interop/__init__.py interop/contract.py interop/
+COPY interop/__init__.py interop/contract.py interop/lines.py interop/
 COPY interop/peers/*.py interop/peers/
 COPY interop/peers/python interop/peers/python
 USER 1000:1000
@@ -53,7 +53,7 @@ CMD ["python", "-m", "interop.peers.python", "--listen", "0.0.0.0:7000"]
 FROM python-base AS pypi-peer
 COPY interop/peers/pypi/requirements.txt ./
 RUN pip install --quiet --requirement requirements.txt
-COPY interop/__init__.py interop/contract.py interop/
+COPY interop/__init__.py interop/contract.py interop/lines.py interop/
 COPY interop/peers/*.py interop/peers/
 COPY interop/peers/pypi interop/peers/pypi
 USER 1000:1000

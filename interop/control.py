@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .contract import (
-    ContractError,
-    LineDecoder,
-    Notification,
-    Reply,
-    Request,
-    encode,
-    parse_message,
-)
+from .contract import Notification, Reply, Request, encode, parse_message
 from .engines import Address
 from .errors import PeerDied, PeerFailure, PeerHung, Unsupported, Violation
 from .judge import asked_of
+from .lines import Lines
 from .patience import Patience
 
 __all__ = ["Asked", "Session"]
@@ -35,8 +27,6 @@ CONNECT_TIMEOUT = 15.0
 PROBE_TIMEOUT = 15.0
 """Seconds for the answer to ``describe``: thrice what the contract gives a peer, since a machine
 may be busy. One that takes longer counts as hung."""
-
-_READ = 1 << 18
 
 
 @dataclass(slots=True)
@@ -75,9 +65,7 @@ class Session:
         ended: why the connection is of no more use, or None.
     """
 
-    def __init__(
-        self, who: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    def __init__(self, who: str) -> None:
         self.who = who
         self.notifications: list[Notification] = []
         self.times: list[float] = []
@@ -85,32 +73,30 @@ class Session:
         self.requests: list[Asked] = []
         self.waited = 0.0
         self.ended: PeerDied | None = None
-        self._reader, self._writer = reader, writer
         self._ids = itertools.count(1)
         self._pending: dict[int, asyncio.Future[Reply]] = {}
         self._unread: list[Notification] = []
         self._news = asyncio.Event()
-        self._task = asyncio.create_task(self._read())
+        self._lines = Lines(self._take, self._lost)
 
     @classmethod
     async def connect(cls, who: str, address: Address) -> Session:
+        session = cls(who)
+        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
-                reader, writer = await asyncio.open_connection(address.host, address.port)
+                await loop.create_connection(lambda: session._lines, address.host, address.port)
         except TimeoutError:
             raise PeerHung(f"{who}: {address} takes no control connection") from None
         except OSError as exc:
             raise PeerDied(f"{who}: no control connection to {address}: {exc.strerror}") from exc
-        return cls(who, reader, writer)
+        return session
 
     async def close(self) -> None:
         """Close the connection, with which the peer tears down what the session opened."""
-        self._task.cancel()
         if self.ended is not None:
-            self._writer.transport.abort()  # nobody may be reading what is still unsent
-        self._writer.close()
-        with contextlib.suppress(OSError):  # a peer that reset it has torn down too
-            await self._writer.wait_closed()
+            self._lines.abort()  # nobody may be reading what is still unsent
+        self._lines.close()
 
     def start(self, op: str, args: Mapping[str, Any]) -> asyncio.Future[Reply]:
         """Send a request and return the future of its reply."""
@@ -123,7 +109,7 @@ class Session:
             self.requests.append(asked := Asked(op, args, time.monotonic()))
             future.add_done_callback(asked.answered)
         self._pending[request.id] = future
-        self._writer.write(encode(request))
+        self._lines.write(encode(request))
         return future
 
     async def reply(self, op: str, future: asyncio.Future[Reply]) -> Mapping[str, Any]:
@@ -204,17 +190,12 @@ class Session:
         """Return how many notifications of that kind have come, taken or not."""
         return sum(n.on == on and where(n) for n in self.notifications)
 
-    async def _read(self) -> None:
-        decoder = LineDecoder()
-        try:
-            while data := await self._reader.read(_READ):
-                for line in decoder.feed(data):
-                    self._take(parse_message(line))
-            self._end(PeerDied(f"{self.who}: the peer closed its control connection"))
-        except (OSError, ContractError) as exc:
-            self._end(PeerDied(f"{self.who}: {exc}"))
+    def _lost(self, exc: Exception | None) -> None:
+        why = "the peer closed its control connection" if exc is None else str(exc)
+        self._end(PeerDied(f"{self.who}: {why}"))
 
-    def _take(self, message: Reply | Notification) -> None:
+    def _take(self, line: bytes) -> None:
+        message = parse_message(line)
         if isinstance(message, Notification):
             self.notifications.append(message)
             self.times.append(time.monotonic())

@@ -1,116 +1,49 @@
 """The pytest plugin: every scenario becomes one test for each pair of server and client.
 
-`python -m interop run` calls pytest with it and with a `Plan`. It
-parametrizes the scenarios, gives them their fixtures, expects the known
-deviations, and attaches to each test's report the record of its cell.
+`python -m interop run` calls pytest with it and with a `Plan`. It parametrizes the scenarios, runs
+each as a `Cell`, which gives it its arguments, expects the known deviations, and attaches to each
+test's report the record of its cell.
 """
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import json
-from collections.abc import AsyncIterator, Generator
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, replace
+from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from . import deviations, evidence
-from .catalog import JUDGES, Api, Role
+from .catalog import Api
+from .cell import Cell, Ran
 from .culprit import by_evidence
-from .engines import Address, Engine, Fault
 from .errors import Unsupported
 from .judge import Judgement, Outcome, judge
-from .judged import Judged
 from .plan import Plan
 from .pool import Pool
-from .scenario import Clients, Faulting, Scenario, check_evidence
-from .session import Client, Server
-from .tap import Tap
+from .scenario import Scenario
 
-__all__ = ["CELL_PROPERTY", "Cell"]
+__all__ = ["CELL_PROPERTY", "LEFT_PROPERTY", "facts", "scenario_id"]
 
 CELL_PROPERTY = "interop-cell"
+
+LEFT_PROPERTY = "interop-left"
+"""What went wrong after a cell, in words."""
 
 EXPECTED_PATIENCE = 0.2
 """Seconds to wait where a failure is expected: what works has long come by then, and what
 does not come shall not cost the full patience in every run."""
 
-_SIDES: tuple[Role, Role] = ("server", "client")
-
 _PLAN = pytest.StashKey[Plan]()
 _DEVIATIONS = pytest.StashKey[list[deviations.Deviation]]()
 _KNOWN = pytest.StashKey[list[deviations.Deviation]]()
-
-
-@dataclass
-class Cell:
-    """One scenario between one server and one client, while it runs.
-
-    Attributes:
-        server: None where the judge is the server.
-    """
-
-    pool: Pool
-    server: Server | None
-    tap: Tap
-    stack: AsyncExitStack
-    client_program: str
-    clients: list[Client] = field(default_factory=list)
-
-    async def add_client(self, api: Api, patience: float) -> Client:
-        session = await self.pool.open(api, self.client_program)
-        self.stack.push_async_callback(self.pool.close, self.client_program, session)
-        client = Client(api, session, patience, self.tap, self.server)
-        self.clients.append(client)
-        return client
-
-    @property
-    def roles(self) -> list[Server | Client]:
-        """The sides under test."""
-        return [*([self.server] if self.server else []), *self.clients]
-
-    @property
-    def asked(self) -> dict[Role, frozenset[str]]:
-        """What was asked of each side's library."""
-        asked: dict[Role, frozenset[str]] = {"server": frozenset(), "client": frozenset()}
-        for role in self.roles:
-            asked[role.api.role] |= role.session.asked
-        return asked
-
-    def evidence(self, facts: Scenario) -> dict[str, Any]:
-        """What the tap and both peers saw, as JSON data."""
-        opened = self.tap.opened
-        waited = self.tap.waited + sum(role.session.waited for role in self.roles)
-        return {
-            "waited_ms": round(waited * 1000, 1),
-            "escapes": facts.escapes,
-            **evidence.frames(self.tap),
-            "violations": evidence.violations(facts, self.tap),
-            "notifications": {
-                "server": evidence.notes(self.server.session, opened) if self.server else [],
-                "clients": [evidence.notes(client.session, opened) for client in self.clients],
-            },
-            "requests": {
-                "server": evidence.requests(self.server.session, opened) if self.server else [],
-                "clients": [evidence.requests(client.session, opened) for client in self.clients],
-            },
-            "connections": evidence.connections(self.tap),
-            "acts": sorted(self.tap.acts | ({"fault"} if facts.isolated else set())),
-        }
-
-    def escaped(self) -> list[tuple[Role, str]]:
-        """Which side let which exceptions escape, each once."""
-        found = {
-            (role.api.role, str(note.data.get("message"))): None
-            for role in self.roles
-            for note in role.session.notifications
-            if note.on == "uncaught"
-        }
-        return list(found)
+_RUNNER = pytest.StashKey[asyncio.Runner]()
+_POOL = pytest.StashKey[Pool]()
+_RAN = pytest.StashKey[Ran]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -122,6 +55,7 @@ def pytest_configure(config: pytest.Config) -> None:
     plan = Plan.parse(Path(config.getoption("--interop-plan")).read_text("utf-8"))
     config.stash[_PLAN] = plan
     config.stash[_DEVIATIONS] = deviations.load(plan.deviations) if plan.deviations else []
+    config.stash[_RUNNER] = asyncio.Runner()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -132,6 +66,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     runs = range(1, plan.repeat + 1)
     cells = [(server, client, run) for server, client in pairs for run in runs]
     ids = [f"{s.id}~{c.id}" + (f"~{run}" if plan.repeat > 1 else "") for s, c, run in cells]
+    metafunc.fixturenames.append("pair")  # no scenario has an argument of that name
     metafunc.parametrize("pair", cells, ids=ids)
 
 
@@ -153,16 +88,49 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         session.config.option.tbstyle = "value"
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
-    try:
-        result = yield
-    except Unsupported as exc:
-        pytest.skip(str(exc))
-    cell = pyfuncitem.funcargs["cell"]
-    assert isinstance(cell, Cell)
-    check_evidence(facts(pyfuncitem), cell.tap, cell.roles)
-    return result
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    config = session.config
+    with config.stash[_RUNNER] as runner:
+        if _POOL not in config.stash:
+            return
+        try:
+            runner.run(config.stash[_POOL].engine.close())
+        except Exception as exc:
+            config.notify_exception(pytest.ExceptionInfo.from_exception(exc))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> bool:
+    """Run a cell in one go, with one report.
+
+    What pytest does otherwise, three phases with a report of each, and an announcement of each
+    test, takes longer than many a cell.
+    """
+    call = pytest.CallInfo.from_call(
+        lambda: item.ihook.pytest_runtest_call(item=item),
+        when="call",
+        reraise=(pytest.exit.Exception, KeyboardInterrupt),
+    )
+    report = item.ihook.pytest_runtest_makereport(item=item, call=call)
+    item.ihook.pytest_runtest_logreport(report=report)
+    return True
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool:
+    stash = pyfuncitem.config.stash
+    if _POOL not in stash:
+        stash[_POOL] = Pool(stash[_PLAN].make_engine())
+    patience = EXPECTED_PATIENCE if _known(pyfuncitem) else stash[_PLAN].patience
+    cell = Cell(facts(pyfuncitem), _pair(pyfuncitem), stash[_POOL], patience)
+    parameters = {k: v for k, v in pyfuncitem.callspec.params.items() if k != "pair"}
+    ran = stash[_RUNNER].run(cell.run(pyfuncitem.function, parameters))
+    pyfuncitem.stash[_RAN] = ran
+    if isinstance(ran.error, Unsupported):
+        pytest.skip(str(ran.error))
+    if ran.error is not None:
+        raise ran.error
+    return True
 
 
 @pytest.hookimpl(wrapper=True)
@@ -171,115 +139,12 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     report.keywords = {}  # nobody looks at them, and each report takes them to another process
-    if call.when == "call" or not report.passed:
-        record = _record(item, call, report)
-        _show_as(report, record["verdict"], record["reason"])
-        report.user_properties = [*report.user_properties, (CELL_PROPERTY, json.dumps(record))]
+    record = _record(item, call, report)
+    _show_as(report, record["verdict"], record["reason"])
+    report.user_properties = [(CELL_PROPERTY, json.dumps(record))]
+    if (left := item.stash.get(_RAN, Ran()).left) is not None:
+        report.user_properties.append((LEFT_PROPERTY, f"{type(left).__name__}: {left}"))
     return report
-
-
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def pool(request: pytest.FixtureRequest) -> AsyncIterator[Pool]:
-    """The peers of this worker, which serve all of its cells."""
-    engine = request.config.stash[_PLAN].make_engine()
-    yield Pool(engine)
-    await engine.close()
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def cell(
-    pool: Pool, pair: tuple[Api, Api, int], request: pytest.FixtureRequest
-) -> AsyncIterator[Cell]:
-    """The cell's server, serving behind its tap; clients come later.
-
-    Where the judge is one side, nothing serves yet, and the tap only records.
-    """
-    async with AsyncExitStack() as stack:
-        programs = [api.program for api in pair[:2]]
-        if facts(request.node).isolated:
-            programs = await _isolate(pool.engine, programs, stack)
-        server = None
-        if pair[0] != JUDGES["server"]:
-            session = await pool.open(pair[0], programs[0])
-            stack.push_async_callback(pool.close, programs[0], session)
-            server = Server(pair[0], session, _patience(request))
-        tap = await _tap(pool.engine, programs, pair[1], server)
-        stack.push_async_callback(tap.close)
-        yield Cell(pool, server, tap, stack, programs[1])
-
-
-async def _isolate(engine: Engine, programs: list[str], stack: AsyncExitStack) -> list[str]:
-    """Return names that no other cell uses, of peers that end with the cell."""
-    try:
-        faults = engine.faults()
-    except Unsupported as exc:
-        pytest.skip(str(exc))
-    own = [f"{program}!{side}" for program, side in zip(programs, _SIDES, strict=True)]
-    for name in own:
-        stack.push_async_callback(faults.discard, name)
-    return own
-
-
-@pytest.fixture
-def fault(pool: Pool, cell: Cell, pair: tuple[Api, Api, int]) -> Faulting:
-    """Does something to the whole peer of one side."""
-
-    async def act(fault: Fault, side: Role) -> None:
-        for role in cell.roles:
-            role.count_out(side)
-        program = pair[:2][_SIDES.index(side)].program
-        await pool.engine.faults().fault(fault, f"{program}!{side}")
-
-    return act
-
-
-async def _tap(engine: Engine, programs: list[str], column: Api, server: Server | None) -> Tap:
-    if server is None:
-        host = await engine.tap_host(await engine.address(programs[1]))
-        return Tap(host, Address(host, 0))
-    upstream = (await engine.address(programs[0])).host
-    if column == JUDGES["client"]:
-        return Tap(upstream, Address(upstream, 0))
-    await server.serve()
-    host = await engine.tap_host(await engine.address(programs[1]))
-    return await Tap(host, Address(upstream, server.port)).start()
-
-
-@pytest.fixture
-def server(cell: Cell) -> Server:
-    """The server under test, already serving the interop app."""
-    assert cell.server is not None
-    return cell.server
-
-
-@pytest.fixture
-def tap(cell: Cell) -> Tap:
-    """The relay between the cell's clients and its server."""
-    return cell.tap
-
-
-@pytest.fixture
-def clients(cell: Cell, pair: tuple[Api, Api, int], request: pytest.FixtureRequest) -> Clients:
-    """Makes one more client of the cell's client API."""
-    assert cell.server is not None
-    return Clients(lambda: cell.add_client(pair[1], _patience(request)), cell.server)
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def client(clients: Clients) -> Client:
-    """The client under test, not yet opened."""
-    return await clients()
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def judged(
-    cell: Cell, pair: tuple[Api, Api, int], request: pytest.FixtureRequest
-) -> AsyncIterator[Judged]:
-    """The one side under test, where the judge is the other."""
-    role = cell.server or await cell.add_client(pair[1], _patience(request))
-    judged = Judged(role, cell.tap)
-    yield judged
-    await judged.close()
 
 
 def facts(item: pytest.Item) -> Scenario:
@@ -324,22 +189,17 @@ def _known(item: pytest.Item) -> list[deviations.Deviation]:
     return item.stash[_KNOWN]
 
 
-def _patience(request: pytest.FixtureRequest) -> float:
-    plan = request.config.stash[_PLAN]
-    return EXPECTED_PATIENCE if _known(request.node) else plan.patience
-
-
 def _record(
     item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport
 ) -> dict[str, Any]:
     (server, client), found = _pair(item), facts(item)
     known = _known(item)
-    outcome, text = _outcome(call, report)
-    cell = getattr(item, "funcargs", {}).get("cell")
-    if outcome == "failed" and isinstance(cell, Cell):
+    ran = item.stash.get(_RAN, Ran())
+    outcome, text = _outcome(call, ran, report)
+    if outcome == "failed":
         text += "".join(
             f"; uncaught in the {side}: {message}"
-            for side, message in cell.escaped()
+            for side, message in ran.escaped
             if message not in text
         )
     record = {
@@ -350,15 +210,17 @@ def _record(
         "severity": found.severity,
         "run": item.callspec.params["pair"][2],  # type: ignore[attr-defined]  # as in _parameters
         "raised": text if outcome == "failed" else "",
-        "duration_ms": round(call.duration * 1000, 1),
-        **(cell.evidence(found) if isinstance(cell, Cell) else {}),
+        "setup_ms": ran.setup_ms,
+        "duration_ms": ran.duration_ms,
+        "teardown_ms": ran.teardown_ms,
+        **ran.seen,
     }
     judgement = Judgement(
         server,
         client,
         outcome,
         text,
-        asked=cell.asked if isinstance(cell, Cell) else {},
+        asked=ran.asked,
         known=known,
         culprit=by_evidence(record),
         should=found.severity == "should" and not item.config.stash[_PLAN].strict,
@@ -367,13 +229,15 @@ def _record(
     return record
 
 
-def _outcome(call: pytest.CallInfo[None], report: pytest.TestReport) -> tuple[Outcome, str]:
+def _outcome(
+    call: pytest.CallInfo[None], ran: Ran, report: pytest.TestReport
+) -> tuple[Outcome, str]:
     if call.excinfo is None:
         return "passed", ""
     raised = evidence.words(str(call.excinfo.value)) or call.excinfo.typename
     if report.skipped:
         return "unsupported", raised
-    if call.when == "call" and call.excinfo.errisinstance(AssertionError):
+    if ran.begun and call.excinfo.errisinstance(AssertionError):
         return "failed", raised
     return "error", f"{call.excinfo.typename}: {raised}"
 

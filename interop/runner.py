@@ -19,7 +19,7 @@ from .attempts import merge
 from .catalog import Api, CatalogError
 from .culprit import name_culprits
 from .plan import Plan
-from .plugin import CELL_PROPERTY, facts, scenario_id
+from .plugin import CELL_PROPERTY, LEFT_PROPERTY, facts, scenario_id
 from .results import Cell
 from .scenario import Scenario
 
@@ -50,33 +50,19 @@ class Collector:
         self.cells: list[dict[str, Any]] = []
         self.problems: list[str] = []
         self._progress = progress
-        self._setup_ms: dict[str, float] = {}
-        self._last: dict[str, dict[str, Any]] = {}
 
     @pytest.hookimpl
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.when not in ("setup", "call", "teardown"):
+        if report.when != "call":
             # pytest-xdist's report of a worker that ended in the middle of this test.
             self.problems.append(f"{report.nodeid}: {report.longreprtext}")
             return
-        self._take_time(report)
         for name, value in report.user_properties:
-            if name == CELL_PROPERTY and (report.when == "call" or not report.passed):
-                cell = json.loads(str(value))
-                if report.when == "teardown":
-                    self.problems.append(f"tearing down {report.nodeid}: {cell['reason']}")
-                    return
-                cell["setup_ms"] = self._setup_ms.pop(report.nodeid, 0.0)
-                self._last[report.nodeid] = cell
-                self.cells.append(cell)
+            if name == LEFT_PROPERTY:
+                self.problems.append(f"tearing down {report.nodeid}: {value}")
+            elif name == CELL_PROPERTY:
+                self.cells.append(cell := json.loads(str(value)))
                 self._progress(len(self.cells), cell)
-
-    def _take_time(self, report: pytest.TestReport) -> None:
-        milliseconds = round(report.duration * 1000, 1)
-        if report.when == "setup":
-            self._setup_ms[report.nodeid] = milliseconds
-        elif report.when == "teardown" and (cell := self._last.pop(report.nodeid, None)):
-            cell["teardown_ms"] = milliseconds
 
     @pytest.hookimpl
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:

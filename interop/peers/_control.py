@@ -18,20 +18,19 @@ import os
 import platform
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from interop.contract import (
     CONTRACT_VERSION,
     ContractError,
-    LineDecoder,
     Notification,
     Reply,
     Request,
     encode,
     parse_request,
 )
+from interop.lines import Lines
 
 __all__ = ["Failure", "PeerSession", "Unsupported", "describe", "main"]
 
@@ -57,6 +56,13 @@ class PeerSession:
     def __init__(self, host: str, notify: Callable[[Notification], None]) -> None:
         self.host = host
         self._notify = notify
+        self._begun: set[asyncio.Task[None]] = set()
+
+    def begin(self, coro: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine until it is done, or the session is over."""
+        task = asyncio.get_running_loop().create_task(coro)
+        self._begun.add(task)
+        task.add_done_callback(self._begun.discard)
 
     def notify(self, on: str, **data: Any) -> None:
         """Report to the testbed, now and in order."""
@@ -72,6 +78,13 @@ class PeerSession:
 
     async def teardown(self) -> None:
         """End all that the session opened."""
+        await _cancelled(self._begun)
+
+
+async def _cancelled(tasks: Collection[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 _version = functools.cache(importlib.metadata.version)
@@ -102,25 +115,30 @@ def _encodable(value: Any) -> Any:
 class _Control:
     """One control connection: requests in; replies and notifications out."""
 
-    def __init__(self, session: PeerSession, writer: asyncio.StreamWriter) -> None:
-        self.session = session
-        self._writer = writer
+    def __init__(self, host: _Host) -> None:
+        self.lines = Lines(self._take, self._lost)
+        self.session = host.make(host.host, lambda note: self.lines.write(encode(note)))
+        self._host = host
         self._tasks: set[asyncio.Task[None]] = set()
+        self._context = contextvars.copy_context()
+        self._context.run(_current.set, self.session)
 
-    async def serve(self, reader: asyncio.StreamReader) -> None:
-        decoder = LineDecoder()
-        try:
-            while data := await reader.read(_READ):
-                for line in decoder.feed(data):
-                    # Tasks start in the order in which they are made.
-                    task = asyncio.create_task(self._answer(parse_request(line)))
-                    self._tasks.add(task)
-                    task.add_done_callback(self._tasks.discard)
-        finally:
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-            await self.session.teardown()
+    def _take(self, line: bytes) -> None:
+        # Tasks start in the order in which they are made.
+        answer = self._answer(parse_request(line))
+        task = asyncio.get_running_loop().create_task(answer, context=self._context.copy())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _lost(self, exc: Exception | None) -> None:
+        if exc is not None:
+            print(f"control connection: {exc}", file=sys.stderr)  # noqa: T201 # stderr is free
+        self._host.leave(self)
+
+    async def end(self) -> None:
+        """End what it opened."""
+        await _cancelled(self._tasks)
+        await self.session.teardown()
 
     async def _answer(self, request: Request) -> None:
         try:
@@ -134,7 +152,7 @@ class _Control:
             traceback.print_exc()
             kind = type(exc).__name__
             reply = Reply(request.id, error={"kind": kind, "message": str(exc) or kind})
-        self._writer.write(encode(reply))
+        self.lines.write(encode(reply))
 
 
 _current: contextvars.ContextVar[PeerSession | None] = contextvars.ContextVar(
@@ -146,62 +164,61 @@ class _Host:
     """All control connections of this process."""
 
     def __init__(self, make: Callable[[str, Callable[[Notification], None]], PeerSession]) -> None:
-        self._make = make
-        self._sessions: set[PeerSession] = set()
-        self._connections: set[asyncio.Task[None]] = set()
+        self.make = make
         self.host = ""
+        self._controls: set[_Control] = set()
+        self._endings: set[asyncio.Task[None]] = set()
 
-    async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._connections.add(task)
-        session = self._make(self.host, lambda note: writer.write(encode(note)))
-        self._sessions.add(session)
-        _current.set(session)
+    def accept(self) -> Lines:
+        control = _Control(self)
+        self._controls.add(control)
+        return control.lines
+
+    def leave(self, control: _Control) -> None:
+        """Begin to end what a connection opened that is not there any more."""
+        ending = asyncio.get_running_loop().create_task(self._end(control))
+        self._endings.add(ending)
+        ending.add_done_callback(self._endings.discard)
+
+    async def _end(self, control: _Control) -> None:
+        _current.set(control.session)
         try:
-            await _Control(session, writer).serve(reader)
-        except (ContractError, ConnectionError) as exc:
-            print(f"control connection: {exc}", file=sys.stderr)  # noqa: T201 # stderr is free
-        except asyncio.CancelledError:
-            # Only `end` cancels, after which the loop stops; a stream's own callback would
-            # report the cancellation as an error.
-            pass
+            await control.end()
         finally:
-            self._sessions.discard(session)
-            self._connections.discard(task)
-            writer.close()
+            self._controls.discard(control)
 
     async def end(self) -> None:
-        connections = list(self._connections)
-        for task in connections:
-            task.cancel()
-        await asyncio.gather(*connections, return_exceptions=True)
+        for control in self._controls:
+            control.lines.abort()
+        await asyncio.sleep(0)  # they are told of their end in the loop's next turn
+        await asyncio.gather(*self._endings, return_exceptions=True)
 
     def escaped(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Report what reached the loop's exception handler to the session that it belongs to."""
         loop.default_exception_handler(context)
         session = _session_of(context)
-        for each in self._sessions if session is None else (session,):
+        sessions = [control.session for control in self._controls]
+        for each in sessions if session is None else (session,):
             each.uncaught(context.get("exception"), str(context.get("message")))
 
-    def make_task(
-        self, loop: asyncio.AbstractEventLoop, coro: Any, **options: Any
-    ) -> asyncio.Task[Any]:
-        """Make a task that knows its session: Python 3.11 has no `Task.get_context`."""
-        task = asyncio.Task(coro, loop=loop, **options)
-        session = _current.get()
-        if session is not None:
-            _owners[task] = session
-        return task
+
+class _Task(asyncio.Task[Any]):
+    """A task that knows its session: Python 3.11 has no `Task.get_context`."""
+
+    session: PeerSession | None = None
 
 
-_owners: WeakKeyDictionary[asyncio.Task[Any], PeerSession] = WeakKeyDictionary()
+def _make_task(loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> asyncio.Task[Any]:
+    task = _Task(coro, loop=loop, **options)
+    context = options.get("context")
+    task.session = _current.get() if context is None else context.get(_current)
+    return task
 
 
 def _session_of(context: Mapping[str, Any]) -> PeerSession | None:
     session = _current.get()
     if session is None and (task := context.get("task") or context.get("future")) is not None:
-        session = _owners.get(task)
+        session = getattr(task, "session", None)
     if session is None and (handle := context.get("handle")) is not None:
         session = handle._context.get(_current)
     return session
@@ -220,12 +237,12 @@ async def _run(
     loop = asyncio.get_running_loop()
     host = _Host(make)
     loop.set_exception_handler(host.escaped)
-    loop.set_task_factory(host.make_task)
+    loop.set_task_factory(_make_task)
     stop = asyncio.Event()
     if exit_with_stdin:
         stdin = sys.stdin.fileno()
         loop.add_reader(stdin, lambda: None if os.read(stdin, _READ) else stop.set())
-    server = await asyncio.start_server(host.connected, *listen)
+    server = await loop.create_server(host.accept, *listen)
     host.host, port = server.sockets[0].getsockname()[:2]
     print("READY", host.host, port, flush=True)  # noqa: T201 # the contract's first line
     try:

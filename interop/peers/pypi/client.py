@@ -23,10 +23,6 @@ class ClientRole(PeerSession):
     _client: ZapClient | None = None
     _url = ""
 
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self._reading: list[asyncio.Task[None]] = []
-
     async def op_open(
         self,
         api: str,
@@ -47,7 +43,7 @@ class ClientRole(PeerSession):
         self._client = ZapClient()
         self._client._connection_state_queue = asyncio.Queue()
         self._url = url
-        self._read(self._states(self._client))
+        self.begin(self._states(self._client))
         await self._connect(self._client)
 
     async def op_send(self, event: str, payload: Any = None, **more: Any) -> None:
@@ -74,9 +70,6 @@ class ClientRole(PeerSession):
         await super().teardown()
         if getattr(self._client, "_conn", None) is not None:
             await self._opened.close()
-        for task in self._reading:
-            task.cancel()
-        await asyncio.gather(*self._reading, return_exceptions=True)
 
     @property
     def _opened(self) -> ZapClient:
@@ -86,10 +79,7 @@ class ClientRole(PeerSession):
 
     async def _connect(self, client: ZapClient) -> None:
         await client.connect(self._url)
-        self._read(self._events(client))
-
-    def _read(self, reading: Any) -> None:
-        self._reading.append(asyncio.create_task(reading))
+        self.begin(self._events(client))
 
     async def _states(self, client: ZapClient) -> None:
         async for state in client.connection_state():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -70,26 +69,22 @@ class SubscriberApi:
 
     def __init__(self, session: PeerSession, url: str, **options: Any) -> None:
         self._session = session
-        self._tasks: list[asyncio.Task[None]] = []
         self._events_open = 0
         self.client: ZapConsumer | ZapSubscriber | ZapClient
         self.client = self._subscriber = ZapSubscriber(url, **options)
-        self._read(self._states(self._subscriber.connection_state))
+        self._session.begin(self._states(self._subscriber.connection_state))
 
     async def connect(self, *offer: Any) -> None:
         await self._subscriber.connect(*offer)
 
     def register(self, events: Sequence[str], all_events: bool) -> None:
         if events:
-            self._read(self._events(self._subscriber.subscribe_to_events(events), "named"))
+            self._session.begin(self._events(self._subscriber.subscribe_to_events(events), "named"))
         if all_events:
-            self._read(self._events(self._subscriber.subscribe_to_all_event(), "all"))
+            self._session.begin(self._events(self._subscriber.subscribe_to_all_event(), "all"))
 
     async def clean(self) -> None:
         await self._subscriber.clean()
-
-    def _read(self, reading: Any) -> None:
-        self._tasks.append(asyncio.create_task(reading))
 
     async def _states(self, stream: Stream[ZapClientState]) -> None:
         async for state in stream:
@@ -111,23 +106,19 @@ class ZapClientApi:
     def __init__(self, session: PeerSession, url: str, **options: Any) -> None:
         self._session = session
         self._url = url
-        self._tasks: list[asyncio.Task[None]] = []
         self.client: ZapConsumer | ZapSubscriber | ZapClient
         self.client = self._client = ZapClient(**options)
-        self._read(self._states())
+        self._session.begin(self._states())
 
     async def connect(self, *offer: Any) -> None:
         await self._client.connect(self._url, *offer)
-        self._read(self._events())
+        self._session.begin(self._events())
 
     def register(self, events: Sequence[str], all_events: bool) -> None:
         """Its one stream has every event already."""
 
     async def clean(self) -> None:
         raise Unsupported("ZapClient has no clean()")
-
-    def _read(self, reading: Any) -> None:
-        self._tasks.append(asyncio.create_task(reading))
 
     async def _states(self) -> None:
         async for state in self._client.connection_state():

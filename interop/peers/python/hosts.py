@@ -144,6 +144,7 @@ class AsgiHost:
     async def kill(self) -> None:
         self._server.force_exit = True
         await self.stop()
+        await self._server.lifespan.shutdown()  # which uvicorn leaves out then
 
 
 class FastApiHost(AsgiHost):
