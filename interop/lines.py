@@ -32,6 +32,7 @@ class Lines(asyncio.Protocol):
         self._lost = lost
         self._decoder = LineDecoder()
         self._over = False
+        self._unsent: list[bytes] = []
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -51,11 +52,18 @@ class Lines(asyncio.Protocol):
 
     def write(self, line: bytes) -> None:
         """Send a line, its newline included, if the connection is still there."""
+        if not self._unsent:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._unsent.append(line)
+
+    def _flush(self) -> None:
         if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(line)
+            self._transport.write(b"".join(self._unsent))
+        self._unsent.clear()
 
     def close(self) -> None:
         """Close the connection once all is sent."""
+        self._flush()
         if self._transport is not None:
             self._transport.close()
 
