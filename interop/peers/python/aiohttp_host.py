@@ -1,0 +1,68 @@
+"""`AioHttpConnector` on aiohttp's own server."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+from aiohttp import web
+
+from interop.peers.python.hosts import GRACE, Options, Uncaught, no_origins
+from zaptools import EventRegister
+from zaptools.connectors import AioHttpConnector
+
+__all__ = ["AioHttpHost"]
+
+
+class AioHttpHost:
+    """`AioHttpConnector` on aiohttp's own server."""
+
+    def __init__(
+        self, register: EventRegister, host: str, path: str, uncaught: Uncaught, options: Options
+    ) -> None:
+        no_origins(options)
+
+        async def endpoint(request: web.Request) -> web.WebSocketResponse:
+            connector = AioHttpConnector(
+                register,
+                request,
+                subprotocols=options.protocols,
+                limits=options.limits,
+                compress=options.deflate,
+            )
+            serving = asyncio.create_task(connector.start())
+            self._serving.add(serving)
+            serving.add_done_callback(self._serving.discard)
+            try:
+                return await serving
+            except web.HTTPException:
+                raise  # it is the answer to what asks for no WebSocket
+            except Exception as exc:
+                uncaught(exc, "AioHttpConnector raised")
+                raise
+
+        app = web.Application()
+        app.router.add_get(path, endpoint)
+        app.on_shutdown.append(self._end)
+        self._serving: set[asyncio.Task[web.WebSocketResponse]] = set()
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
+        self._host = host
+
+    async def start(self) -> int:
+        await self._runner.setup()
+        listener = socket.create_server((self._host, 0))
+        await web.SockSite(self._runner, listener).start()
+        return int(listener.getsockname()[1])
+
+    async def _end(self, app: web.Application) -> None:
+        """End the endpoints, for which aiohttp would wait twice its `shutdown_timeout`; for those
+        that were cancelled it waits once, in vain."""
+        for serving in self._serving:
+            serving.cancel()
+        if self._serving:
+            await asyncio.wait(self._serving, timeout=GRACE)
+
+    async def stop(self) -> None:
+        await self._runner.cleanup()
+
+    kill = stop

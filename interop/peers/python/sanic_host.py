@@ -1,0 +1,75 @@
+"""`SanicConnector` on Sanic's own server."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Any
+
+from sanic import Request, Sanic, Websocket
+
+from interop.peers._control import Failure, Unsupported
+from interop.peers.python.hosts import GRACE, Options, Uncaught, above, no_origins
+from zaptools import EventRegister
+from zaptools.connectors import SanicConnector
+
+__all__ = ["SanicHost"]
+
+
+class SanicHost:
+    """`SanicConnector` on Sanic's own server."""
+
+    _made = 0
+
+    def __init__(
+        self, register: EventRegister, host: str, path: str, uncaught: Uncaught, options: Options
+    ) -> None:
+        no_origins(options)
+        if options.deflate:
+            raise Unsupported("Sanic has no permessage-deflate")
+        SanicHost._made += 1  # Sanic keeps its applications by name
+        self._app = app = Sanic(f"interop{SanicHost._made}", configure_logging=False)
+        app.config.GRACEFUL_SHUTDOWN_TIMEOUT = GRACE
+        app.config.update(
+            WEBSOCKET_PING_INTERVAL=options.limits.ping_interval,
+            WEBSOCKET_PING_TIMEOUT=options.limits.ping_timeout,
+            WEBSOCKET_MAX_SIZE=above(options.limits.message_bytes),
+        )
+        app.config.TOUCHUP = False  # it rewrites Sanic's own code, once a process
+        self._listener = socket.create_server((host, 0))
+        self._server: Any = None  # Sanic's methods have no types
+
+        async def endpoint(request: Request, websocket: Websocket) -> None:
+            try:
+                await SanicConnector.plug_and_start(register, websocket, limits=options.limits)
+            except Exception as exc:
+                uncaught(exc, "SanicConnector raised")
+                raise
+
+        app.add_websocket_route(endpoint, path, subprotocols=list(options.protocols) or None)
+
+    async def start(self) -> int:
+        self._server = await self._app.create_server(
+            sock=self._listener, return_asyncio_server=True
+        )
+        if self._server is None:
+            raise Failure("Sanic did not start")
+        await self._server.startup()
+        await self._server.start_serving()
+        return int(self._listener.getsockname()[1])
+
+    async def stop(self) -> None:
+        server, self._server = self._server, None
+        if server is None:
+            return
+        # Sanic's close() also waits, from Python 3.12.1 on, until all clients have gone.
+        server.server.close()
+        self._app.shutdown_tasks(GRACE)
+        for connection in list(server.connections):
+            connection.close_if_idle()
+        for task in list(self._app.websocket_tasks):
+            task.cancel()
+        await asyncio.gather(*self._app.websocket_tasks, return_exceptions=True)
+        Sanic.unregister_app(self._app)
+
+    kill = stop
