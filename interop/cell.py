@@ -65,6 +65,7 @@ class Cell:
     """
 
     def __init__(self, facts: Scenario, pair: tuple[Api, Api], pool: Pool, patience: float) -> None:
+        self.ran = Ran()
         self._facts = facts
         self._pair = pair
         self._pool = pool
@@ -77,13 +78,16 @@ class Cell:
 
     async def run(
         self, function: Callable[..., Awaitable[None]], parameters: Mapping[str, Any]
-    ) -> Ran:
-        """Run a scenario's function and return what became of it.
+    ) -> None:
+        """Run a scenario's function and set `ran`.
+
+        That is no result of this: `asyncio.Runner` makes a text of a task's result to look for
+        the signal's handler.
 
         Args:
             parameters: those of its arguments that are not the cell's to give.
         """
-        ran = Ran()
+        ran = self.ran = Ran()
         times = [time.monotonic()]
         try:
             async with self._stack:
@@ -100,7 +104,6 @@ class Cell:
         ran.setup_ms, ran.duration_ms, ran.teardown_ms = (
             round((after - before) * 1000, 1) for before, after in pairwise(times)
         )
-        return ran
 
     async def _scenario(
         self,

@@ -188,7 +188,7 @@ class LineDecoder:
 
 def _object(line: bytes) -> dict[str, Any]:
     try:
-        obj = json.loads(line)
+        obj = json.loads(str(line, "utf-8"))  # bytes would be searched for their encoding
     except (ValueError, RecursionError) as exc:
         raise ContractError(f"not JSON ({exc})", line) from exc
     if not isinstance(obj, dict):

@@ -124,8 +124,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool:
     patience = EXPECTED_PATIENCE if _known(pyfuncitem) else stash[_PLAN].patience
     cell = Cell(facts(pyfuncitem), _pair(pyfuncitem), stash[_POOL], patience)
     parameters = {k: v for k, v in pyfuncitem.callspec.params.items() if k != "pair"}
-    ran = stash[_RUNNER].run(cell.run(pyfuncitem.function, parameters))
-    pyfuncitem.stash[_RAN] = ran
+    stash[_RUNNER].run(cell.run(pyfuncitem.function, parameters))
+    ran = pyfuncitem.stash[_RAN] = cell.ran
     if isinstance(ran.error, Unsupported):
         pytest.skip(str(ran.error))
     if ran.error is not None:

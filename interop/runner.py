@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import tempfile
 import threading
@@ -38,6 +39,8 @@ HERE = Path(__file__).parent
 SCENARIOS = HERE / "scenarios"
 
 Progress = Callable[[int, Cell], None]
+
+_NO_AUTOLOAD = "PYTEST_DISABLE_PLUGIN_AUTOLOAD"
 
 _SHOWN = 5
 """Problems that are told in full."""
@@ -191,8 +194,23 @@ def _pytest(plan: Plan, collector: Collector, scenarios: Path, *options: str) ->
         plan_file.write_text(plan.dump(), "utf-8")
         arguments = [
             *("-c", str(HERE / "pytest.ini"), "--rootdir", str(HERE)),
-            *("-p", "interop.plugin", "--interop-plan", str(plan_file)),
+            *("-p", "xdist.plugin", "-p", "interop.plugin", "--interop-plan", str(plan_file)),
             *options,
             str(scenarios),
         ]
-        return pytest.main(arguments, plugins=[collector])
+        with _own_plugins_only():
+            return pytest.main(arguments, plugins=[collector])
+
+
+@contextmanager
+def _own_plugins_only() -> Iterator[None]:
+    """Let pytest, its workers too, load no plugin just because it is installed: one that puts
+    tests in another order, or that stops slow ones, would change what a run finds."""
+    before = os.environ.get(_NO_AUTOLOAD)
+    os.environ[_NO_AUTOLOAD] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[_NO_AUTOLOAD]
+        if before is not None:
+            os.environ[_NO_AUTOLOAD] = before

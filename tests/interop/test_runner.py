@@ -76,12 +76,10 @@ class Report:
     """What a pytest report holds for the collector."""
 
     nodeid = "test_x.py::test_y"
-    duration = 0.0
-    when = "teardown"
-    passed = False
+    when = "call"
     failed = True
     longreprtext = "SyntaxError"
-    user_properties = [("interop-cell", '{"reason": "RuntimeError: too late"}')]  # noqa: RUF012  # a stand-in
+    user_properties = [("interop-left", "RuntimeError: too late")]  # noqa: RUF012  # a stand-in
 
 
 def test_what_goes_wrong_outside_of_cells_breaks_the_run() -> None:
@@ -99,6 +97,44 @@ def test_what_goes_wrong_outside_of_cells_breaks_the_run() -> None:
         "test_x.py::test_y: SyntaxError",
     ]
     assert collector.cells == []
+
+
+def test_what_goes_wrong_after_a_cell_breaks_the_run_and_costs_no_cell(tmp_path: Path) -> None:
+    cells, broken = run_file(tmp_path, "server.session._lines = None", workers=0)
+    assert {cell["verdict"] for cell in cells} == {"passed"}
+    assert len(cells) == 4
+    assert "tearing down " in broken
+    assert broken.endswith("AttributeError: 'NoneType' object has no attribute 'close'")
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_engine_that_does_not_close_breaks_the_run_and_costs_no_cell(
+    workers: int, tmp_path: Path
+) -> None:
+    bad = (
+        "from interop.engines.local import LocalEngine; close = LocalEngine.close\n"
+        "    async def late(e): LocalEngine.close = close; await close(e); raise OSError('late')\n"
+        "    LocalEngine.close = late"
+    )
+    cells, broken = run_file(tmp_path, bad, workers)
+    assert {cell["verdict"] for cell in cells} == {"passed"}
+    assert len(cells) == 4
+    assert "OSError: late" in broken
+
+
+def test_a_run_takes_no_plugin_that_happens_to_be_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for before in (None, "", "1"):
+        if before is None:
+            monkeypatch.delenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", raising=False)
+        else:
+            monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", before)
+        bad = "import sys; assert 'pytest_asyncio' not in sys.modules"
+        cells, broken = run_file(tmp_path, bad, workers=1)
+        assert broken == ""
+        assert {cell["verdict"] for cell in cells} == {"passed"}
+        assert os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD") == before
 
 
 def test_a_testbed_that_breaks_in_each_cell_says_so_in_short() -> None:

@@ -119,12 +119,10 @@ def test_an_excused_author_may_write_what_is_no_frame() -> None:
 
 
 async def test_an_escaped_exception_is_a_violation_unless_it_is_not_judged() -> None:
-    reader = asyncio.StreamReader()
-    session = Session("server a/B", reader, None)  # type: ignore[arg-type]  # nothing is sent
+    session = Session("server a/B")
     session.notifications.append(Notification("connected", {"conn": "1"}))
     session.notifications.append(Notification("uncaught", {"message": "boom"}))
     role = Server(Api("a", "server", "B"), session, 1)
     with pytest.raises(Violation, match="server a/B let an exception escape: boom"):
         check_evidence(FACTS, tap_with(), [role])
     check_evidence(Scenario("x", "A rule.", escapes=True), tap_with(), [role])
-    reader.feed_eof()
