@@ -76,6 +76,7 @@ class Session:
         self._ids = itertools.count(1)
         self._pending: dict[int, asyncio.Future[Reply]] = {}
         self._unread: list[Notification] = []
+        self._taken = 0
         self._news = asyncio.Event()
         self._lines = Lines(self._take, self._lost)
 
@@ -165,11 +166,18 @@ class Session:
             PeerDied: the peer is not there any more.
         """
         began = time.monotonic()
+        looked = counted = 0
 
         def take() -> Notification | None:
-            for index, notification in enumerate(self._unread):
+            nonlocal looked, counted
+            if counted != self._taken:  # by another, so that the places have changed
+                looked, counted = 0, self._taken
+            for index in range(looked, len(self._unread)):
+                notification = self._unread[index]
                 if notification.on == on and where(notification):
+                    self._taken += 1
                     return self._unread.pop(index)
+            looked = len(self._unread)
             if self.ended is not None:
                 raise self.ended
             return None

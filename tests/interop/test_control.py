@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from interop import control as control_module
+from interop.contract import Notification
 from interop.control import Session
 from interop.engines import Address
 from interop.errors import PeerDied, PeerFailure, PeerHung, Unsupported, Violation
@@ -174,6 +175,37 @@ async def test_waiting_wakes_when_it_comes() -> None:
         await asyncio.sleep(0)
         await session.call("x")
         assert (await waiting).data == {"conn": "1"}
+
+
+async def test_what_has_come_is_looked_at_once() -> None:
+    async with connected(saying({"on": "connected", "conn": "1"})) as session:
+        looked: list[str] = []
+
+        def last(notification: Notification) -> bool:
+            looked.append(notification.data["conn"])
+            return len(looked) == 4
+
+        waiting = asyncio.ensure_future(session.wait("connected", last, within=Patience(5)))
+        for _ in range(4):
+            await session.call("x")
+        await waiting
+        assert looked == ["1"] * 4
+
+
+async def test_two_may_wait_at_once() -> None:
+    notes = [{"on": "connected", "conn": conn} for conn in "12"]
+    async with connected(saying(*notes)) as session:
+
+        def second(notification: Notification) -> bool:
+            return notification.data["conn"] == "2" and session.count("connected") > 2
+
+        waiting = asyncio.ensure_future(session.wait("connected", second, within=Patience(5)))
+        await session.call("x")
+        for conn in "12":
+            taken = await session.wait("connected", within=Patience(5))
+            assert taken.data["conn"] == conn
+        await session.call("x")
+        assert (await waiting).data["conn"] == "2"
 
 
 async def test_what_does_not_come_says_what_came() -> None:
