@@ -62,6 +62,9 @@ class Cell:
 
     Args:
         patience: seconds to wait for what must come.
+
+    Attributes:
+        ran: what became of it so far.
     """
 
     def __init__(self, facts: Scenario, pair: tuple[Api, Api], pool: Pool, patience: float) -> None:
@@ -79,35 +82,40 @@ class Cell:
     async def run(
         self, function: Callable[..., Awaitable[None]], parameters: Mapping[str, Any]
     ) -> None:
-        """Run a scenario's function and set `ran`.
+        """Run a scenario's function, and fill `ran`.
 
-        That is no result of this: `asyncio.Runner` makes a text of a task's result to look for
-        the signal's handler.
+        That is no result of this: `asyncio.Runner` makes a text of a task, its result included,
+        whenever it looks whether its signal handler is still in place.
 
         Args:
             parameters: those of its arguments that are not the cell's to give.
         """
-        ran = self.ran = Ran()
-        times = [time.monotonic()]
+        ran, times = self.ran, [time.monotonic()]
+        stopped: BaseException | None = None
         try:
             async with self._stack:
                 try:
-                    await self._scenario(ran, function, parameters, times)
+                    await self._scenario(function, parameters, times)
                 except Exception as exc:
                     ran.error = exc
+                except BaseException as exc:
+                    stopped = exc
+                    raise
                 finally:
                     times += [time.monotonic()] * (1 if ran.begun else 2)
-                self._look(ran)
+                    self._look()
         except Exception as exc:
             ran.left = exc
-        times.append(time.monotonic())
-        ran.setup_ms, ran.duration_ms, ran.teardown_ms = (
-            round((after - before) * 1000, 1) for before, after in pairwise(times)
-        )
+        finally:
+            times.append(time.monotonic())
+            ran.setup_ms, ran.duration_ms, ran.teardown_ms = (
+                round((after - before) * 1000, 1) for before, after in pairwise(times)
+            )
+        if stopped is not None:  # and what went wrong after it took its place
+            raise stopped
 
     async def _scenario(
         self,
-        ran: Ran,
         function: Callable[..., Awaitable[None]],
         parameters: Mapping[str, Any],
         times: list[float],
@@ -122,7 +130,7 @@ class Cell:
         self._stack.push_async_callback(tap.close)
         wanted = [name for name in _arguments(function) if name not in parameters]
         given = {name: await self._give(name) for name in wanted}
-        ran.begun = True
+        self.ran.begun = True
         times.append(time.monotonic())
         await function(**given, **parameters)
         check_evidence(self._facts, tap, self._roles)
@@ -198,8 +206,9 @@ class Cell:
         """The sides under test."""
         return [*([self._server] if self._server else []), *self._clients]
 
-    def _look(self, ran: Ran) -> None:
+    def _look(self) -> None:
         """Take down what was seen so far; what comes of the cell's end is no part of it."""
+        ran = self.ran
         ran.asked = {"server": frozenset(), "client": frozenset()}
         for role in self._roles:
             ran.asked[role.api.role] |= role.session.asked
@@ -211,8 +220,12 @@ class Cell:
                 if note.on == "uncaught"
             }
         )
-        if self._tap is not None:
+        if self._tap is None:
+            return
+        try:
             ran.seen = self._evidence(self._tap)
+        except Exception as exc:
+            ran.error = ran.error or exc
 
     def _evidence(self, tap: Tap) -> dict[str, Any]:
         waited = tap.waited + sum(role.session.waited for role in self._roles)

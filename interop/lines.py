@@ -38,6 +38,7 @@ class Lines(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        self._loop = asyncio.get_running_loop()
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -51,15 +52,25 @@ class Lines(asyncio.Protocol):
         self._end(exc)
 
     def write(self, line: bytes) -> None:
-        """Send a line, its newline included, if the connection is still there."""
+        """Send a line, its newline included, if the connection is there; from any thread.
+
+        The lines of one turn of the loop are sent at once, at its end.
+        """
+        if self._transport is None:
+            return
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            self._loop.call_soon_threadsafe(self.write, line)
+            return
         if not self._unsent:
-            asyncio.get_running_loop().call_soon(self._flush)
+            self._loop.call_soon(self._flush)
         self._unsent.append(line)
 
     def _flush(self) -> None:
+        unsent, self._unsent = self._unsent, []
         if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(b"".join(self._unsent))
-        self._unsent.clear()
+            self._transport.write(b"".join(unsent))
 
     def close(self) -> None:
         """Close the connection once all is sent."""

@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import os
+import traceback
 from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
@@ -32,7 +34,7 @@ __all__ = ["CELL_PROPERTY", "LEFT_PROPERTY", "facts", "scenario_id"]
 CELL_PROPERTY = "interop-cell"
 
 LEFT_PROPERTY = "interop-left"
-"""What went wrong after a cell, in words."""
+"""What went wrong after a cell, or at a worker's end, in words."""
 
 EXPECTED_PATIENCE = 0.2
 """Seconds to wait where a failure is expected: what works has long come by then, and what
@@ -43,6 +45,7 @@ _DEVIATIONS = pytest.StashKey[list[deviations.Deviation]]()
 _KNOWN = pytest.StashKey[list[deviations.Deviation]]()
 _RUNNER = pytest.StashKey[asyncio.Runner]()
 _POOL = pytest.StashKey[Pool]()
+_NO_POOL = pytest.StashKey[Exception]()
 _RAN = pytest.StashKey[Ran]()
 
 
@@ -96,7 +99,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         try:
             runner.run(config.stash[_POOL].engine.close())
         except Exception as exc:
-            config.notify_exception(pytest.ExceptionInfo.from_exception(exc))
+            if hasattr(config, "workeroutput"):  # a worker's: told when it is done
+                config.workeroutput[LEFT_PROPERTY] = _in_short(exc)
+            else:
+                config.notify_exception(pytest.ExceptionInfo.from_exception(exc))
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -104,33 +110,55 @@ def pytest_runtest_protocol(item: pytest.Item) -> bool:
     """Run a cell in one go, with one report.
 
     What pytest does otherwise, three phases with a report of each, and an announcement of each
-    test, takes longer than many a cell.
+    test even where nobody sees it, takes longer than many a cell.
     """
+    announced = item.config.pluginmanager.hasplugin("terminalreporter")
+    if announced:
+        item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     call = pytest.CallInfo.from_call(
         lambda: item.ihook.pytest_runtest_call(item=item),
         when="call",
         reraise=(pytest.exit.Exception, KeyboardInterrupt),
     )
+    os.environ.pop("PYTEST_CURRENT_TEST", None)  # as the phase after would
     report = item.ihook.pytest_runtest_makereport(item=item, call=call)
     item.ihook.pytest_runtest_logreport(report=report)
+    if announced:
+        item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
     return True
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool:
     stash = pyfuncitem.config.stash
-    if _POOL not in stash:
-        stash[_POOL] = Pool(stash[_PLAN].make_engine())
     patience = EXPECTED_PATIENCE if _known(pyfuncitem) else stash[_PLAN].patience
-    cell = Cell(facts(pyfuncitem), _pair(pyfuncitem), stash[_POOL], patience)
+    pair, pool = _pair(pyfuncitem), _pool(stash)
+    cell = Cell(facts(pyfuncitem), pair, pool, patience)
     parameters = {k: v for k, v in pyfuncitem.callspec.params.items() if k != "pair"}
-    stash[_RUNNER].run(cell.run(pyfuncitem.function, parameters))
     ran = pyfuncitem.stash[_RAN] = cell.ran
+    stash[_RUNNER].run(cell.run(pyfuncitem.function, parameters))
     if isinstance(ran.error, Unsupported):
         pytest.skip(str(ran.error))
     if ran.error is not None:
         raise ran.error
     return True
+
+
+def _pool(stash: pytest.Stash) -> Pool:
+    """Return the worker's peers, made for its first cell.
+
+    Raises:
+        Exception: there is no engine to start them; it is looked for once.
+    """
+    if _NO_POOL in stash:
+        raise stash[_NO_POOL]
+    if _POOL not in stash:
+        try:
+            stash[_POOL] = Pool(stash[_PLAN].make_engine())
+        except Exception as exc:
+            stash[_NO_POOL] = exc
+            raise
+    return stash[_POOL]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -139,12 +167,22 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     report.keywords = {}  # nobody looks at them, and each report takes them to another process
-    record = _record(item, call, report)
+    ran = item.stash.get(_RAN, Ran())
+    record = _record(item, call, ran, report)
     _show_as(report, record["verdict"], record["reason"])
     report.user_properties = [(CELL_PROPERTY, json.dumps(record))]
-    if (left := item.stash.get(_RAN, Ran()).left) is not None:
-        report.user_properties.append((LEFT_PROPERTY, f"{type(left).__name__}: {left}"))
+    if ran.left is not None:
+        report.user_properties.append((LEFT_PROPERTY, _in_short(ran.left)))
+    # The items live as long as the worker; what an error's traceback holds is much.
+    item.stash[_RAN] = Ran()
+    ran.error = None
     return report
+
+
+def _in_short(exc: Exception) -> str:
+    frames = traceback.extract_tb(exc.__traceback__)
+    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return f"{type(exc).__name__}: {exc}{where}"
 
 
 def facts(item: pytest.Item) -> Scenario:
@@ -190,11 +228,10 @@ def _known(item: pytest.Item) -> list[deviations.Deviation]:
 
 
 def _record(
-    item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport
+    item: pytest.Item, call: pytest.CallInfo[None], ran: Ran, report: pytest.TestReport
 ) -> dict[str, Any]:
     (server, client), found = _pair(item), facts(item)
     known = _known(item)
-    ran = item.stash.get(_RAN, Ran())
     outcome, text = _outcome(call, ran, report)
     if outcome == "failed":
         text += "".join(

@@ -68,7 +68,10 @@ class Pool:
 
 async def _probe(session: Session, api: Api) -> None:
     """Check a peer before its first cell: its contract, its APIs, and what "unsupported" means."""
-    about = await session.call("describe")
+    try:
+        about = await session.call("describe")
+    except Unsupported as exc:
+        raise TestbedError(f"{api.peer} does not describe itself: {exc}") from exc
     if about.get("contract") != CONTRACT_VERSION:
         raise TestbedError(
             f"{api.peer} speaks contract {about.get('contract')!r}, not {CONTRACT_VERSION}"

@@ -67,6 +67,12 @@ class Collector:
                 self.cells.append(cell := json.loads(str(value)))
                 self._progress(len(self.cells), cell)
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        output = getattr(node, "workeroutput", {})  # a worker that crashed leaves none
+        if LEFT_PROPERTY in output:
+            self.problems.append(f"ending a worker's peers: {output[LEFT_PROPERTY]}")
+
     @pytest.hookimpl
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,6 +23,8 @@ from interop.contract import (
     parse_message,
     parse_ready,
 )
+from interop.peers import _control
+from interop.peers.python.session import Session as PythonSession
 from tests.support import until, within
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -182,6 +185,55 @@ async def test_a_session_takes_with_it_what_it_opened() -> None:
         await server.close()
         await other.note("state", 3)
         assert (await other.ask("reconnect")).error is not None
+
+
+@pytest.mark.parametrize("client", ["ZapConsumer", "ZapSubscriber", "ZapClient"])
+@pytest.mark.parametrize("on", ["ZapServer", "AsgiApp", "AioHttpConnector", "SanicConnector"])
+async def test_a_session_leaves_no_task_behind(on: str, client: str) -> None:
+    loop = asyncio.get_running_loop()
+    host = _control._Host(PythonSession)
+    host.host = "127.0.0.1"
+    listening = await loop.create_server(host.accept, host.host, 0)
+    before = asyncio.all_tasks()
+    address = listening.sockets[0].getsockname()
+    one, other = [Session(*await asyncio.open_connection(*address)) for _ in range(2)]
+    port = (await one.do("serve", api=on))["port"]
+    url = f"ws://127.0.0.1:{port}/ws"
+    await other.do("open", api=client, url=url, events=["x"], all=True)
+    await one.note("connected")
+    await other.close()
+    await one.close()
+    await until(lambda: not asyncio.all_tasks() - before)
+    listening.close()
+
+
+def test_a_framework_is_imported_when_it_serves_or_where_many_share_the_peer() -> None:
+    frameworks = ("uvicorn", "fastapi", "aiohttp", "sanic")
+    start = "import runpy, sys; from interop.peers import _control; _control.main = print"
+    start += "; runpy.run_module('interop.peers.python', run_name='__main__')"
+    look = f"; print(*[name for name in {frameworks} if name in sys.modules])"
+
+    def imported(*arguments: str) -> list[str]:
+        command = [sys.executable, "-c", start + look, "--listen", "127.0.0.1:0", *arguments]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        return done.stdout.splitlines()[-1].split()
+
+    assert imported("--exit-with-stdin") == []
+    assert imported() == list(frameworks)
+
+
+async def test_an_exception_that_nobody_took_is_told_in_asyncios_words() -> None:
+    told: list[str] = []
+    loop = asyncio.get_running_loop()
+
+    async def fail() -> None:
+        raise RuntimeError("boom")
+
+    task = _control._make_task(loop, fail())
+    loop.set_exception_handler(lambda _, context: told.append(context["message"]))
+    await asyncio.wait([task])
+    del task
+    assert told == ["Task exception was never retrieved"]
 
 
 async def test_what_escapes_is_reported_to_its_session() -> None:

@@ -120,13 +120,13 @@ class _Control:
         self.session = host.make(host.host, lambda note: self.lines.write(encode(note)))
         self._host = host
         self._tasks: set[asyncio.Task[None]] = set()
-        self._context = contextvars.copy_context()
-        self._context.run(_current.set, self.session)
+        self.context = contextvars.copy_context()
+        self.context.run(_current.set, self.session)
 
     def _take(self, line: bytes) -> None:
         # Tasks start in the order in which they are made.
         answer = self._answer(parse_request(line))
-        task = asyncio.get_running_loop().create_task(answer, context=self._context.copy())
+        task = asyncio.get_running_loop().create_task(answer, context=self.context.copy())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -176,12 +176,12 @@ class _Host:
 
     def leave(self, control: _Control) -> None:
         """Begin to end what a connection opened that is not there any more."""
-        ending = asyncio.get_running_loop().create_task(self._end(control))
+        loop = asyncio.get_running_loop()
+        ending = loop.create_task(self._end(control), context=control.context)
         self._endings.add(ending)
         ending.add_done_callback(self._endings.discard)
 
     async def _end(self, control: _Control) -> None:
-        _current.set(control.session)
         try:
             await control.end()
         finally:
@@ -202,14 +202,17 @@ class _Host:
             each.uncaught(context.get("exception"), str(context.get("message")))
 
 
-class _Task(asyncio.Task[Any]):
-    """A task that knows its session: Python 3.11 has no `Task.get_context`."""
+class Task(asyncio.Task[Any]):
+    """A task that knows its session: Python 3.11 has no `Task.get_context`.
+
+    asyncio names a task's class when it tells of an exception that nobody took.
+    """
 
     session: PeerSession | None = None
 
 
 def _make_task(loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> asyncio.Task[Any]:
-    task = _Task(coro, loop=loop, **options)
+    task = Task(coro, loop=loop, **options)
     context = options.get("context")
     task.session = _current.get() if context is None else context.get(_current)
     return task

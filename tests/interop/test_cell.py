@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
+from interop import evidence
 from interop.catalog import JUDGES, Api
 from interop.cell import Cell, Ran
 from interop.errors import Unsupported, Violation
@@ -142,17 +144,45 @@ async def test_an_engine_that_isolates_nothing_says_so() -> None:
     assert "engine fake does nothing" in str(ran.error)
 
 
-async def test_an_interrupted_cell_leaves_nothing_open() -> None:
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, asyncio.CancelledError])
+async def test_an_interrupted_cell_leaves_nothing_open_and_stays_interrupted(
+    stop: type[BaseException], late: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     taps: list[Tap] = []
+    close = Tap.close
 
-    async def scenario(tap: Tap) -> None:
+    async def closing(tap: Tap) -> None:
+        await close(tap)
         taps.append(tap)
-        raise KeyboardInterrupt
+        if late:
+            raise OSError("too late")
 
+    async def scenario(client: Client) -> None:
+        await client.session.call("close")
+        raise stop
+
+    monkeypatch.setattr(Tap, "close", closing)
     async with pool(good) as (peers, _):
         cell = Cell(Scenario("x", "A rule."), PAIR, peers, 1.0)
         running = cell.run(scenario, {})
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(stop):
             await running
     assert taps[0]._server is not None
     assert not taps[0]._server.is_serving()
+    assert (cell.ran.error, isinstance(cell.ran.left, OSError)) == (None, late)
+    assert cell.ran.asked["client"] == {"close"}
+    assert cell.ran.seen["requests"]["clients"]
+
+
+async def test_a_cell_whose_evidence_cannot_be_made_is_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def frames(tap: Tap) -> dict[str, Any]:
+        raise ValueError("no")
+
+    async def scenario(server: Server) -> None: ...
+
+    monkeypatch.setattr(evidence, "frames", frames)
+    ran = await run(scenario)
+    assert (repr(ran.error), ran.seen) == ("ValueError('no')", {})

@@ -81,14 +81,27 @@ async def test_what_breaks_the_contract_ends_the_connection_once() -> None:
         assert len(here.lost) == 1
 
 
-async def test_what_is_written_after_the_end_goes_nowhere() -> None:
+async def test_what_is_written_after_the_end_goes_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
     async with connected() as (here, there):
         there.lines.abort()
         await here.over.wait()
+        transport = here.lines._transport
+        assert transport is not None
+        monkeypatch.setattr(transport, "write", lambda data: pytest.fail("it is closed"))
         here.lines.write(b"=1\n")
         await asyncio.sleep(0)
         here.lines.close()
-        assert there.taken == []
+
+
+async def test_lines_may_come_from_any_thread() -> None:
+    async with connected() as (here, there):
+        await asyncio.to_thread(here.lines.write, b"=1\n")
+        here.lines.write(b"=2\n")
+        await asyncio.to_thread(here.lines.write, b"=3\n")
+        await asyncio.sleep(0)
+        here.lines.close()
+        await there.over.wait()
+        assert there.taken == [b"=1", b"=2", b"=3"]
 
 
 async def test_an_end_that_was_never_connected() -> None:

@@ -80,6 +80,12 @@ async def test_a_peer_that_breaks_the_contract(api: Api, says: str) -> None:
             await peers.open(api)
 
 
+async def test_a_peer_that_does_not_describe_itself() -> None:
+    async with pool(lambda _: {"unsupported": "no"}) as (peers, _):
+        with pytest.raises(TestbedError, match="fake does not describe itself: server fake/Fake: "):
+            await peers.open(FAKE)
+
+
 async def test_another_version_of_the_contract() -> None:
     async with pool(lambda _: {"ok": {"contract": 2}}) as (peers, _):
         with pytest.raises(TestbedError, match="fake speaks contract 2, not 1"):

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 
 from interop import results
+from interop.engines import Engine
+from interop.errors import TestbedError
 from interop.plan import Plan
 from interop.runner import Collector, in_short, load_catalogue, run_plan
 
@@ -36,11 +38,11 @@ async def test_bad(server: Server) -> None:
 
 
 def run_file(
-    tmp_path: Path, bad: str, workers: int, **more: Any
+    tmp_path: Path, bad: str, workers: int, text: str = SCENARIOS, **more: Any
 ) -> tuple[list[dict[str, Any]], str]:
     # A name of its own: pytest imports a module's name once.
     path = tmp_path / f"test_{uuid.uuid4().hex}.py"
-    path.write_text(SCENARIOS.replace("{bad}", bad), "utf-8")
+    path.write_text(text.replace("{bad}", bad), "utf-8")
     plan = Plan("local", (SERVER,), (CLIENT,), commands={"python": PYTHON}, **more)
     cells, _, broken = run_plan(
         plan, workers=workers, progress=lambda count, cell: None, scenarios=path
@@ -104,22 +106,66 @@ def test_what_goes_wrong_after_a_cell_breaks_the_run_and_costs_no_cell(tmp_path:
     assert {cell["verdict"] for cell in cells} == {"passed"}
     assert len(cells) == 4
     assert "tearing down " in broken
-    assert broken.endswith("AttributeError: 'NoneType' object has no attribute 'close'")
+    assert "AttributeError: 'NoneType' object has no attribute 'close' (control.py:" in broken
 
 
-@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("workers", [0, 1, 2])
 def test_an_engine_that_does_not_close_breaks_the_run_and_costs_no_cell(
     workers: int, tmp_path: Path
 ) -> None:
-    bad = (
-        "from interop.engines.local import LocalEngine; close = LocalEngine.close\n"
+    late = (
+        "    from interop.engines.local import LocalEngine; close = LocalEngine.close\n"
         "    async def late(e): LocalEngine.close = close; await close(e); raise OSError('late')\n"
-        "    LocalEngine.close = late"
+        "    LocalEngine.close = late\n"
     )
-    cells, broken = run_file(tmp_path, bad, workers)
+    # Of two workers the one that has the last cell is still busy when the other one's engine fails.
+    text = SCENARIOS.replace("    pass\n", late)
+    busy = "import asyncio; await asyncio.sleep(1)"
+    cells, broken = run_file(tmp_path, busy, workers, text=text)
     assert {cell["verdict"] for cell in cells} == {"passed"}
     assert len(cells) == 4
     assert "OSError: late" in broken
+
+
+def test_an_engine_that_cannot_be_made_is_looked_for_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Plan] = []
+
+    def make(plan: Plan) -> Engine:
+        made.append(plan)
+        raise TestbedError("no engine here")
+
+    monkeypatch.setattr(Plan, "make_engine", make)
+    cells, broken = run_file(tmp_path, "pass", workers=0)
+    assert {(cell["verdict"], cell["reason"]) for cell in cells} == {
+        ("error", "TestbedError: no engine here")
+    }
+    assert (len(cells), len(made), broken) == (4, 1, "")
+
+
+def test_a_run_keeps_no_cell_alive(tmp_path: Path) -> None:
+    bad = (
+        "import gc; from interop.tap import Tap; gc.collect()\n"
+        "    assert sum(isinstance(each, Tap) for each in gc.get_objects()) <= 2"
+    )
+    # The first three fail, each with a traceback that holds its tap; what is left is the last
+    # one's, which `sys.last_value` leads to, and the cell's own that looks.
+    fine = SCENARIOS.replace("    pass\n", "    assert not server.sessions\n").replace(
+        "server: Server, name: str", "server: Server, tap: object, name: str"
+    )
+    cells, _ = run_file(tmp_path, bad, workers=0, text=fine)
+    assert {cell["scenario"]: cell["verdict"] for cell in cells} == {
+        "fine.a": "failed",
+        "fine.b": "failed",
+        "fine.c": "failed",
+        "bad": "passed",
+    }
+
+
+def test_a_run_in_this_process_leaves_the_environment_as_it_was(tmp_path: Path) -> None:
+    run_file(tmp_path, "pass", workers=0)
+    assert "PYTEST_CURRENT_TEST" not in os.environ
 
 
 def test_a_run_takes_no_plugin_that_happens_to_be_installed(

@@ -138,7 +138,6 @@ class ServerRole(PeerSession):
         if self._server is not None and self._serving is not None:
             self._server.should_exit = self._server.force_exit = True
             await self._serving
-            await self._server.lifespan.shutdown()  # which uvicorn leaves out then
 
     def _find(self, conn: str) -> WebSocketConnection:
         if conn not in self._connections:

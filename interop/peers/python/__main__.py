@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 from interop.peers._control import main
 from interop.peers.python.session import Session
+
+if "--exit-with-stdin" not in sys.argv:
+    # Many workers share this process: none of their cells shall wait for another's import.
+    from interop.peers.python import aiohttp_host, asgi_hosts, sanic_host  # noqa: F401 # for later
 
 main(Session)
