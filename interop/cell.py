@@ -109,7 +109,7 @@ class Cell:
         finally:
             times.append(time.monotonic())
             ran.setup_ms, ran.duration_ms, ran.teardown_ms = (
-                round((after - before) * 1000, 1) for before, after in pairwise(times)
+                round((after - before) * 1000, 3) for before, after in pairwise(times)
             )
         if stopped is not None:  # and what went wrong after it took its place
             raise stopped
