@@ -26,13 +26,16 @@ MANY = 10_000
 async def pinged(judged: Judged) -> RawConnection:
     """Connect to a side that pings, which is answered each time.
 
-    Some wait for the answer no longer than the interval: it is the longer, the busier the machine.
+    Some wait for the answer no longer than the interval: it is the longer, the busier the machine,
+    and so is the time to wait for a ping.
     """
     judged.pongs = True
     interval = max(0.15, 50 * await judged.pace())
-    return await judged.open(
+    connection = await judged.open(
         more={"ping_interval_s": interval, "ping_timeout_s": max(2.0, interval)}
     )
+    connection.patience = connection.patience.at_least(2 * interval)
+    return connection
 
 
 # --- Pings --------------------------------------------------------------------------------

@@ -212,6 +212,13 @@ def test_a_scenario_with_no_pair_has_no_cell() -> None:
     assert [(c["client"], c["scenario"]) for c in cells] == [(CLIENT.id, "request.form")]
 
 
+@pytest.mark.parametrize("scenario", ["time.pings", "time.idle"])
+def test_pings_that_a_busy_machine_makes_rare_are_waited_for(scenario: str) -> None:
+    """The interval that a scenario asks for may be longer than the run's patience."""
+    cells, _ = run(scenarios=(scenario,), patience=0.01)
+    assert [(cell["verdict"], cell["reason"]) for cell in cells] == [("passed", "")] * 2
+
+
 def test_an_api_may_run_some_scenarios_only() -> None:
     other = Api("python", "client", "ZapSubscriber")
     cells, _ = run(
