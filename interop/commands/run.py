@@ -17,6 +17,7 @@ from .. import dart, deviations
 from ..catalog import JUDGES, Api, Peer, Role, load_peers
 from ..engines import Address
 from ..engines.compose import CONTROL_PORT
+from ..errors import TestbedError
 from ..plan import Plan
 from ..prepare import CACHE_DIR, CannotRun, Preparer
 from ..reports.durations import print_durations
@@ -98,14 +99,15 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
             strict=plan.strict,
         )
         total = sum(len(list(plan.pairs(facts.side))) for facts in scenarios.values())
-        with Progress(total * plan.repeat, console) as progress, _swept(plan):
+        with Progress(total * plan.repeat, console) as progress, _swept(plan) as left:
             results.cells, results.duration_s, results.broken = run_plan(
                 plan, workers=arguments.workers, progress=progress, verbose=arguments.verbose
             )
+        problems = [results.broken, *left]
         runs = sum(len(cell.get("runs", (cell,))) for cell in results.cells)
         if runs != total * plan.repeat:
-            missing = f"{runs} of {total * plan.repeat} runs of cells have a result"
-            results.broken = "; ".join(part for part in (results.broken, missing) if part)
+            problems.append(f"{runs} of {total * plan.repeat} runs of cells have a result")
+        results.broken = "; ".join(part for part in problems if part)
         results.sort()
         results.write(arguments.results)
         write_reports(results, arguments.results)
@@ -170,17 +172,27 @@ def _logs(arguments: argparse.Namespace) -> Path | None:
 
 
 @contextmanager
-def _swept(plan: Plan) -> Iterator[None]:
-    """Remove what workers of the docker engine leave behind, when they are interrupted too."""
+def _swept(plan: Plan) -> Iterator[list[str]]:
+    """Remove what workers of the docker engine leave behind, when they are interrupted too.
+
+    Yields:
+        What went wrong with that, once it is done.
+    """
+    problems: list[str] = []
     if plan.engine != "docker":
-        yield
+        yield problems
         return
+    from docker.errors import DockerException
+
     from ..engines.docker import connect, sweep
 
     try:
-        yield
+        yield problems
     finally:
-        sweep(plan.run, connect())
+        try:
+            sweep(plan.run, connect())
+        except (TestbedError, DockerException) as exc:
+            problems.append(str(exc))
 
 
 def _by_name(arguments: argparse.Namespace, api: Api) -> bool:

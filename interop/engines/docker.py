@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import time
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,6 +35,12 @@ LABEL = "zaptools.interop"
 START_TIMEOUT = 180.0
 """Seconds for a container to take its first control connection."""
 
+SWEEP_TIMEOUT = 60.0
+"""Seconds for all of a run to be gone."""
+
+_PAUSE = 0.1
+"""Seconds between two looks at what is left of a run."""
+
 
 def connect() -> DockerClient:
     """Return a client of the Docker engine that ``$DOCKER_HOST`` names, or the usual one.
@@ -52,13 +59,30 @@ def connect() -> DockerClient:
 
 
 def sweep(run: str, client: DockerClient) -> None:
-    """Remove every container and network of `run`: what workers that were ended left behind."""
+    """Remove every container and network of `run`: what workers that were ended left behind.
+
+    What they had begun to remove may still be going, or be in the way of what is left.
+
+    Raises:
+        TestbedError: something is still there after `SWEEP_TIMEOUT`; says what.
+    """
     of_run: dict[str, str | list[str] | bool] = {"label": f"{LABEL}={run}"}
-    for container in client.containers.list(all=True, filters=of_run):
-        _remove(container)
-    for network in client.networks.list(filters=of_run):
-        with contextlib.suppress(NotFound):
-            network.remove()
+    deadline = time.monotonic() + SWEEP_TIMEOUT
+    while True:
+        containers = client.containers.list(all=True, filters=of_run, ignore_removed=True)
+        networks = client.networks.list(filters=of_run)
+        if not containers and not networks:
+            return
+        if time.monotonic() > deadline:
+            names = [str(each.name) for each in containers] + [str(net.name) for net in networks]
+            raise TestbedError(f"not removed within {SWEEP_TIMEOUT:g} s: {', '.join(names)}")
+        for container in containers:
+            with contextlib.suppress(APIError):  # it is being removed
+                _remove(container)
+        for network in networks:
+            with contextlib.suppress(APIError):  # a container that is being removed is in it
+                network.remove()
+        time.sleep(_PAUSE)
 
 
 class DockerEngine:

@@ -19,6 +19,10 @@ from ..fake_peer import good, serve
 
 
 class FakeContainer:
+    name = "a-container"
+    going = 0
+    """How often its removal is refused because it is under way."""
+
     def __init__(self, docker: FakeDocker, image: str, options: dict[str, Any]) -> None:
         self.docker, self.image, self.options = docker, image, options
         self.status = docker.status
@@ -54,6 +58,9 @@ class FakeContainer:
         assert v
         if self.removed:
             raise NotFound("gone")
+        if self.going:
+            self.going -= 1
+            raise APIError("removal is already in progress")
         self.removed = True
 
 
@@ -63,6 +70,7 @@ class FakeNetwork:
         self.attrs: dict[str, Any] = {}
         self.removed = False
         self.broken = False
+        self.in_use = False
 
     def reload(self) -> None:
         self.attrs = {"IPAM": {"Config": [{"Gateway": "127.0.0.9"}]}}
@@ -76,6 +84,8 @@ class FakeNetwork:
     def remove(self) -> None:
         if self.removed:
             raise NotFound("gone")
+        if self.in_use:
+            raise APIError("it has active endpoints")
         self.removed = True
 
 
@@ -88,6 +98,7 @@ class FakeDocker:
         self.nets: list[FakeNetwork] = []
         self.status = "running"
         self.refuses: str = ""
+        self.removing = False
         self.pinged = False
 
     def ping(self) -> None:
@@ -108,6 +119,8 @@ class FakeDocker:
     def list(self, *, filters: dict[str, str], **more: Any) -> list[Any]:
         key, value = filters["label"].split("=")
         every: list[Any] = self.started if more else self.nets
+        if more and self.removing and not more.get("ignore_removed"):
+            raise NotFound("one of them went while each was looked at")
         labels = [getattr(each, "labels", None) or each.options["labels"] for each in every]
         return [
             each for each, of in zip(every, labels, strict=True)
@@ -265,6 +278,32 @@ async def test_a_sweep_removes_what_is_left_of_its_run_alone(
         assert docker.started[0].removed
         assert docker.nets[0].removed
         docker.nets[0].removed = False  # what close() removes, were there no sweep
+
+
+async def test_a_sweep_waits_for_what_is_going(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "_PAUSE", 0.0)
+    docker = FakeDocker()
+    async with engine(docker, monkeypatch) as peers:
+        await peers.address("mine")
+        docker.removing = True
+        docker.started[0].going = 2
+        sweep("r1", docker)  # type: ignore[arg-type]  # a fake
+        assert docker.started[0].removed
+        assert docker.nets[0].removed
+        docker.nets[0].removed = False
+
+
+async def test_a_sweep_says_what_does_not_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "_PAUSE", 0.0)
+    monkeypatch.setattr(engine_module, "SWEEP_TIMEOUT", 0.01)
+    docker = FakeDocker()
+    async with engine(docker, monkeypatch) as peers:
+        await peers.address("mine")
+        docker.nets[0].in_use = True
+        says = rf"not removed within 0\.01 s: {docker.nets[0].name}"
+        with pytest.raises(TestbedError, match=says):
+            sweep("r1", docker)  # type: ignore[arg-type]  # a fake
+        docker.nets[0].in_use = False
 
 
 def test_no_engine_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
