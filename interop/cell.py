@@ -40,7 +40,7 @@ class Ran:
         seen: what the tap and both peers saw until the scenario ended, as JSON data.
         asked: what was asked of each side's library.
         escaped: which side let which exceptions escape, each once.
-        left: what went wrong after the scenario, or None.
+        left: what went wrong first after the scenario, or None.
         setup_ms, duration_ms, teardown_ms: how long each part took.
     """
 
@@ -91,28 +91,31 @@ class Cell:
             parameters: those of its arguments that are not the cell's to give.
         """
         ran, times = self.ran, [time.monotonic()]
-        stopped: BaseException | None = None
         try:
             async with self._stack:
                 try:
                     await self._scenario(function, parameters, times)
                 except Exception as exc:
                     ran.error = exc
-                except BaseException as exc:
-                    stopped = exc
-                    raise
                 finally:
                     times += [time.monotonic()] * (1 if ran.begun else 2)
                     self._look()
-        except Exception as exc:
-            ran.left = exc
         finally:
             times.append(time.monotonic())
             ran.setup_ms, ran.duration_ms, ran.teardown_ms = (
                 round((after - before) * 1000, 3) for before, after in pairwise(times)
             )
-        if stopped is not None:  # and what went wrong after it took its place
-            raise stopped
+
+    def _at_the_end(self, callback: Callable[..., Awaitable[None]], *arguments: Any) -> None:
+        """Call this when the cell ends, the last first; what it raises takes nothing's place."""
+
+        async def call() -> None:
+            try:
+                await callback(*arguments)
+            except Exception as exc:
+                self.ran.left = self.ran.left or exc
+
+        self._stack.push_async_callback(call)
 
     async def _scenario(
         self,
@@ -124,10 +127,10 @@ class Cell:
             await self._isolate()
         if self._pair[0] != JUDGES["server"]:
             session = await self._pool.open(self._pair[0], self._programs[0])
-            self._stack.push_async_callback(self._pool.close, self._programs[0], session)
+            self._at_the_end(self._pool.close, self._programs[0], session)
             self._server = Server(self._pair[0], session, self._patience)
         self._tap = tap = await self._make_tap(self._server)
-        self._stack.push_async_callback(tap.close)
+        self._at_the_end(tap.close)
         wanted = [name for name in _arguments(function) if name not in parameters]
         given = {name: await self._give(name) for name in wanted}
         self.ran.begun = True
@@ -153,16 +156,17 @@ class Cell:
             case "judged":
                 assert self._tap is not None
                 judged = Judged(self._server or await self._add_client(), self._tap)
-                self._stack.push_async_callback(judged.close)
+                self._at_the_end(judged.close)
                 return judged
             case "fault":
+                assert self._facts.isolated  # else it would befall other cells' peers
                 return self._faulting()
         raise TypeError(f"{self._facts.id}: a scenario is given no {name!r}")
 
     async def _add_client(self) -> Client:
         api, program = self._pair[1], self._programs[1]
         session = await self._pool.open(api, program)
-        self._stack.push_async_callback(self._pool.close, program, session)
+        self._at_the_end(self._pool.close, program, session)
         assert self._tap is not None
         client = Client(api, session, self._patience, self._tap, self._server)
         self._clients.append(client)
@@ -185,7 +189,7 @@ class Cell:
         pairs = zip(self._programs, _SIDES, strict=True)
         self._programs = [f"{program}!{side}" for program, side in pairs]
         for name in self._programs:
-            self._stack.push_async_callback(faults.discard, name)
+            self._at_the_end(faults.discard, name)
 
     async def _make_tap(self, server: Server | None) -> Tap:
         engine = self._pool.engine

@@ -100,7 +100,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
             runner.run(config.stash[_POOL].engine.close())
         except Exception as exc:
             if hasattr(config, "workeroutput"):  # a worker's: told when it is done
-                config.workeroutput[LEFT_PROPERTY] = _in_short(exc)
+                config.workeroutput[LEFT_PROPERTY] = _in_words(exc)
             else:
                 config.notify_exception(pytest.ExceptionInfo.from_exception(exc))
 
@@ -172,14 +172,14 @@ def pytest_runtest_makereport(
     _show_as(report, record["verdict"], record["reason"])
     report.user_properties = [(CELL_PROPERTY, json.dumps(record))]
     if ran.left is not None:
-        report.user_properties.append((LEFT_PROPERTY, _in_short(ran.left)))
+        report.user_properties.append((LEFT_PROPERTY, _in_words(ran.left)))
     # The items live as long as the worker; what an error's traceback holds is much.
     item.stash[_RAN] = Ran()
     ran.error = None
     return report
 
 
-def _in_short(exc: Exception) -> str:
+def _in_words(exc: Exception) -> str:
     frames = traceback.extract_tb(exc.__traceback__)
     where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
     return f"{type(exc).__name__}: {exc}{where}"

@@ -182,8 +182,6 @@ def _swept(plan: Plan) -> Iterator[list[str]]:
     if plan.engine != "docker":
         yield problems
         return
-    from docker.errors import DockerException
-
     from ..engines.docker import connect, sweep
 
     try:
@@ -191,7 +189,7 @@ def _swept(plan: Plan) -> Iterator[list[str]]:
     finally:
         try:
             sweep(plan.run, connect())
-        except (TestbedError, DockerException) as exc:
+        except (TestbedError, OSError) as exc:  # docker's APIError is an OSError
             problems.append(str(exc))
 
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import time
 import uuid
 from collections.abc import Mapping
+from http.client import CONFLICT
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,12 +35,6 @@ LABEL = "zaptools.interop"
 START_TIMEOUT = 180.0
 """Seconds for a container to take its first control connection."""
 
-SWEEP_TIMEOUT = 60.0
-"""Seconds for all of a run to be gone."""
-
-_PAUSE = 0.1
-"""Seconds between two looks at what is left of a run."""
-
 
 def connect() -> DockerClient:
     """Return a client of the Docker engine that ``$DOCKER_HOST`` names, or the usual one.
@@ -61,28 +55,17 @@ def connect() -> DockerClient:
 def sweep(run: str, client: DockerClient) -> None:
     """Remove every container and network of `run`: what workers that were ended left behind.
 
-    What they had begun to remove may still be going, or be in the way of what is left.
-
     Raises:
-        TestbedError: something is still there after `SWEEP_TIMEOUT`; says what.
+        docker.errors.APIError: something cannot be removed.
+        OSError: the engine does not answer in time.
     """
     of_run: dict[str, str | list[str] | bool] = {"label": f"{LABEL}={run}"}
-    deadline = time.monotonic() + SWEEP_TIMEOUT
-    while True:
-        containers = client.containers.list(all=True, filters=of_run, ignore_removed=True)
-        networks = client.networks.list(filters=of_run)
-        if not containers and not networks:
-            return
-        if time.monotonic() > deadline:
-            names = [str(each.name) for each in containers] + [str(net.name) for net in networks]
-            raise TestbedError(f"not removed within {SWEEP_TIMEOUT:g} s: {', '.join(names)}")
-        for container in containers:
-            with contextlib.suppress(APIError):  # it is being removed
-                _remove(container)
-        for network in networks:
-            with contextlib.suppress(APIError):  # a container that is being removed is in it
-                network.remove()
-        time.sleep(_PAUSE)
+    # What a worker had begun to remove may be gone before it is looked at.
+    for container in client.containers.list(all=True, filters=of_run, ignore_removed=True):
+        _remove(container)
+    for network in client.networks.list(filters=of_run):
+        with contextlib.suppress(NotFound):
+            network.remove()
 
 
 class DockerEngine:
@@ -240,5 +223,11 @@ def _ip(container: Container, network: str) -> str:
 
 
 def _remove(container: Container) -> None:
+    """Return once a container is gone, whoever removes it."""
     with contextlib.suppress(NotFound):
-        container.remove(force=True, v=True)
+        try:
+            container.remove(force=True, v=True)
+        except APIError as exc:
+            if exc.status_code != CONFLICT:
+                raise
+            container.wait(condition="removed")  # somebody has begun to remove it

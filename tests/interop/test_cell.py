@@ -39,7 +39,7 @@ async def run(
 
 async def test_a_scenario_is_given_what_its_arguments_name() -> None:
     async def scenario(
-        name: str, server: Server, client: Client, clients: Clients, tap: Tap, fault: object
+        name: str, server: Server, client: Client, clients: Clients, tap: Tap
     ) -> None:
         assert name == "a"
         assert client.server is server
@@ -47,7 +47,6 @@ async def test_a_scenario_is_given_what_its_arguments_name() -> None:
         assert clients.server is server
         assert (await clients()).session is not client.session
         assert tap.port != server.port
-        assert callable(fault)
 
     ran = await run(scenario, parameters={"name": "a"})
     assert (ran.error, ran.left, ran.begun) == (None, None, True)
@@ -134,6 +133,14 @@ async def test_what_goes_wrong_after_the_scenario_is_no_failure_of_it(
     monkeypatch.setattr(Tap, "close", late)
     ran = await run(scenario)
     assert (ran.error, repr(ran.left)) == (None, "OSError('too late')")
+
+
+async def test_no_fault_befalls_a_peer_that_other_cells_use() -> None:
+    async def scenario(fault: object) -> None: ...
+
+    ran = await run(scenario)
+    assert isinstance(ran.error, AssertionError)
+    assert not ran.begun
 
 
 async def test_an_engine_that_isolates_nothing_says_so() -> None:

@@ -178,18 +178,22 @@ async def test_waiting_wakes_when_it_comes() -> None:
 
 
 async def test_what_has_come_is_looked_at_once() -> None:
-    async with connected(saying({"on": "connected", "conn": "1"})) as session:
+    def script(request: dict[str, Any]) -> Answer:
+        note = {"on": "connected", "conn": str(request["id"])}
+        return [note, {"id": request["id"], "ok": {}}]
+
+    async with connected(script) as session:
         looked: list[str] = []
 
         def last(notification: Notification) -> bool:
             looked.append(notification.data["conn"])
-            return len(looked) == 4
+            return looked[-1] == "4"
 
         waiting = asyncio.ensure_future(session.wait("connected", last, within=Patience(5)))
         for _ in range(4):
             await session.call("x")
         await waiting
-        assert looked == ["1"] * 4
+        assert looked == ["1", "2", "3", "4"]
 
 
 async def test_two_may_wait_at_once() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from docker.errors import APIError, DockerException, NotFound
 
 from interop.engines import docker as engine_module
@@ -18,10 +19,16 @@ from interop.errors import PeerDied, PeerHung, TestbedError
 from ..fake_peer import good, serve
 
 
+class Answer(requests.Response):
+    def __init__(self, status: int) -> None:
+        super().__init__()
+        self.status_code = status
+
+
 class FakeContainer:
-    name = "a-container"
-    going = 0
-    """How often its removal is refused because it is under way."""
+    going = False
+    """Whether somebody else has begun to remove it."""
+    stuck = False
 
     def __init__(self, docker: FakeDocker, image: str, options: dict[str, Any]) -> None:
         self.docker, self.image, self.options = docker, image, options
@@ -58,9 +65,15 @@ class FakeContainer:
         assert v
         if self.removed:
             raise NotFound("gone")
+        if self.stuck:
+            raise APIError("its file system is busy", response=Answer(500))
         if self.going:
-            self.going -= 1
-            raise APIError("removal is already in progress")
+            raise APIError("removal is already in progress", response=Answer(409))
+        self.removed = True
+
+    def wait(self, *, condition: str) -> None:
+        assert condition == "removed"
+        assert self.going
         self.removed = True
 
 
@@ -281,29 +294,24 @@ async def test_a_sweep_removes_what_is_left_of_its_run_alone(
 
 
 async def test_a_sweep_waits_for_what_is_going(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_module, "_PAUSE", 0.0)
     docker = FakeDocker()
     async with engine(docker, monkeypatch) as peers:
         await peers.address("mine")
-        docker.removing = True
-        docker.started[0].going = 2
+        docker.removing = docker.started[0].going = True
         sweep("r1", docker)  # type: ignore[arg-type]  # a fake
         assert docker.started[0].removed
         assert docker.nets[0].removed
         docker.nets[0].removed = False
 
 
-async def test_a_sweep_says_what_does_not_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_module, "_PAUSE", 0.0)
-    monkeypatch.setattr(engine_module, "SWEEP_TIMEOUT", 0.01)
+async def test_what_cannot_be_removed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     docker = FakeDocker()
     async with engine(docker, monkeypatch) as peers:
         await peers.address("mine")
-        docker.nets[0].in_use = True
-        says = rf"not removed within 0\.01 s: {docker.nets[0].name}"
-        with pytest.raises(TestbedError, match=says):
+        docker.started[0].stuck = True
+        with pytest.raises(APIError, match="500 Server Error"):
             sweep("r1", docker)  # type: ignore[arg-type]  # a fake
-        docker.nets[0].in_use = False
+        docker.started[0].stuck = False
 
 
 def test_no_engine_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
