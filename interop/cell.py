@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
+import itertools
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 from . import evidence
 from .catalog import JUDGES, Api, Role
+from .control import Session
 from .engines import Address, Fault
+from .errors import PeerDied, TestbedError, Unsupported, Violation
 from .judged import Judged
 from .pool import Pool
 from .scenario import Clients, Faulting, Scenario, check_evidence
@@ -23,6 +26,9 @@ from .tap import Tap
 __all__ = ["Cell", "Ran"]
 
 _SIDES: tuple[Role, Role] = ("server", "client")
+
+_ISOLATED = itertools.count(1)
+"""What is appended to the names of peers that one cell alone uses."""
 
 
 @functools.cache
@@ -40,15 +46,17 @@ class Ran:
         seen: what the tap and both peers saw until the scenario ended, as JSON data.
         asked: what was asked of each side's library.
         escaped: which side let which exceptions escape, each once.
+        failed: which peers died or hung, by their programs' names, if others use them too.
         left: what went wrong first after the scenario, or None.
         setup_ms, duration_ms, teardown_ms: how long each part took.
     """
 
-    error: Exception | None = None
+    error: BaseException | None = None
     begun: bool = False
     seen: dict[str, Any] = field(default_factory=dict)
     asked: dict[Role, frozenset[str]] = field(default_factory=dict)
     escaped: list[tuple[Role, str]] = field(default_factory=list)
+    failed: dict[str, PeerDied] = field(default_factory=dict)
     left: Exception | None = None
     setup_ms: float = 0.0
     duration_ms: float = 0.0
@@ -97,13 +105,14 @@ class Cell:
                     await self._scenario(function, parameters, times)
                 except Exception as exc:
                     ran.error = exc
+                    await self._ask_who_lives()
                 finally:
                     times += [time.monotonic()] * (1 if ran.begun else 2)
                     self._look()
         finally:
             times.append(time.monotonic())
             ran.setup_ms, ran.duration_ms, ran.teardown_ms = (
-                round((after - before) * 1000, 3) for before, after in pairwise(times)
+                round((after - before) * 1000, 3) for before, after in itertools.pairwise(times)
             )
 
     def _at_the_end(self, callback: Callable[..., Awaitable[None]], *arguments: Any) -> None:
@@ -126,8 +135,7 @@ class Cell:
         if self._facts.isolated:
             await self._isolate()
         if self._pair[0] != JUDGES["server"]:
-            session = await self._pool.open(self._pair[0], self._programs[0])
-            self._at_the_end(self._pool.close, self._programs[0], session)
+            session = await self._open(self._pair[0], self._programs[0])
             self._server = Server(self._pair[0], session, self._patience)
         self._tap = tap = await self._make_tap(self._server)
         self._at_the_end(tap.close)
@@ -163,12 +171,19 @@ class Cell:
                 return self._faulting()
         raise TypeError(f"{self._facts.id}: a scenario is given no {name!r}")
 
-    async def _add_client(self) -> Client:
-        api, program = self._pair[1], self._programs[1]
-        session = await self._pool.open(api, program)
+    async def _open(self, api: Api, program: str) -> Session:
+        try:
+            session = await self._pool.open(api, program)
+        except PeerDied as exc:
+            self.ran.failed[program] = exc
+            raise
         self._at_the_end(self._pool.close, program, session)
+        return session
+
+    async def _add_client(self) -> Client:
+        session = await self._open(self._pair[1], self._programs[1])
         assert self._tap is not None
-        client = Client(api, session, self._patience, self._tap, self._server)
+        client = Client(self._pair[1], session, self._patience, self._tap, self._server)
         self._clients.append(client)
         return client
 
@@ -186,8 +201,7 @@ class Cell:
     async def _isolate(self) -> None:
         """Take peers that no other cell uses, and that end with this one."""
         faults = self._pool.engine.faults()
-        pairs = zip(self._programs, _SIDES, strict=True)
-        self._programs = [f"{program}!{side}" for program, side in pairs]
+        self._programs = [f"{program}!{next(_ISOLATED)}" for program in self._programs]
         for name in self._programs:
             self._at_the_end(faults.discard, name)
 
@@ -203,6 +217,13 @@ class Cell:
         host = await engine.tap_host(await engine.address(self._programs[1]))
         return await Tap(host, Address(upstream, server.port)).start()
 
+    async def _ask_who_lives(self) -> None:
+        """Find out whether what went wrong is a peer's end, before that itself tells."""
+        if not self._facts.isolated and not isinstance(self.ran.error, Unsupported):
+            for role in self._roles:
+                with contextlib.suppress(TestbedError, Violation, Unsupported):
+                    await role.session.check_alive()
+
     # --- What was seen ----------------------------------------------------------------------
 
     @property
@@ -216,6 +237,8 @@ class Cell:
         ran.asked = {"server": frozenset(), "client": frozenset()}
         for role in self._roles:
             ran.asked[role.api.role] |= role.session.asked
+            if role.session.ended is not None and not self._facts.isolated:
+                ran.failed[role.api.program] = role.session.ended
         ran.escaped = list(
             {
                 (role.api.role, str(note.data.get("message"))): None

@@ -49,12 +49,14 @@ class Deviation:
     other: str = "*"
     upstream: str = ""
 
-    def matches(self, server: Api, client: Api, scenario: str) -> bool:
+    def concerns(self, server: Api, client: Api) -> bool:
+        """Whether it can match a cell of that pair."""
         one, other = (server, client) if self.role == "server" else (client, server)
-        return (
-            one.matches(self.peer)
-            and (self.other == "*" or other.matches(self.other))
-            and any(fnmatchcase(scenario, pattern) for pattern in self.scenarios)
+        return one.matches(self.peer) and (self.other == "*" or other.matches(self.other))
+
+    def matches(self, server: Api, client: Api, scenario: str) -> bool:
+        return self.concerns(server, client) and any(
+            fnmatchcase(scenario, pattern) for pattern in self.scenarios
         )
 
     def describes(self, failure: str) -> bool:

@@ -13,6 +13,7 @@ import json
 import os
 import time
 from collections.abc import Sequence
+from statistics import median
 from typing import Any
 
 from .contract import Notification
@@ -72,13 +73,13 @@ class Judged:
         return self.role.patience.at_least(SET_UP)
 
     async def pace(self) -> float:
-        """Return how long, in seconds, the peer takes to answer: the longest of some times."""
+        """Return how long, in seconds, the peer takes to answer: the median of some times."""
         took = []
         for _ in range(5):
             began = time.monotonic()
             await self.role.session.check_alive()
             took.append(time.monotonic() - began)
-        return max(took)
+        return median(took)
 
     def patient(self) -> None:
         """Wait longer from now on: what comes next is much."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -35,6 +36,7 @@ class Plan:
         timeout: seconds for every scenario, or None for each one's own.
         repeat: how often every cell is run.
         strict: whether a failed *should* is a failure.
+        at_once: how many cells each worker runs at the same time.
     """
 
     engine: str
@@ -52,6 +54,7 @@ class Plan:
     timeout: float | None = None
     repeat: int = 1
     strict: bool = False
+    at_once: int = 1
 
     def pairs(self, side: Side = "pair") -> Iterator[tuple[Api, Api]]:
         """Yield the (server, client) of each cell that a scenario of that side has."""
@@ -72,8 +75,11 @@ class Plan:
         return chosen and all(scenario in self.only.get(api.id, (scenario,)) for api in pair)
 
     def may_want(self, scenario: str, pair: Iterable[Api]) -> bool:
-        """Whether `only` leaves that pair a cell of that scenario, with whatever parameters."""
-        return all(
+        """Whether that pair may have a cell of that scenario, with whatever parameters."""
+        begins = f"{scenario}."
+        heads = [re.split(r"[*?[]", pattern)[0] for pattern in self.scenarios]
+        chosen = not heads or any(begins.startswith(h) or h.startswith(begins) for h in heads)
+        return chosen and all(
             any(
                 f"{each}.".startswith(f"{scenario}.") for each in self.only.get(api.id, (scenario,))
             )

@@ -8,14 +8,14 @@ test's report the record of its cell.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import json
-import os
 import traceback
-from collections.abc import Generator
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -25,11 +25,14 @@ from .cell import Cell, Ran
 from .culprit import by_evidence
 from .errors import Unsupported
 from .judge import Judgement, Outcome, judge
+from .lanes import Lanes
 from .plan import Plan
 from .pool import Pool
 from .scenario import Scenario
 
-__all__ = ["CELL_PROPERTY", "LEFT_PROPERTY", "facts", "scenario_id"]
+__all__ = ["CELL_PROPERTY", "LEFT_PROPERTY", "dealt", "facts", "scenario_id"]
+
+T = TypeVar("T")
 
 CELL_PROPERTY = "interop-cell"
 
@@ -40,13 +43,18 @@ EXPECTED_PATIENCE = 0.2
 """Seconds to wait where a failure is expected: what works has long come by then, and what
 does not come shall not cost the full patience in every run."""
 
+LONG = ("time.", "amount.")
+"""How the ids of those scenarios begin that take long, most of them waiting."""
+
 _PLAN = pytest.StashKey[Plan]()
 _DEVIATIONS = pytest.StashKey[list[deviations.Deviation]]()
 _KNOWN = pytest.StashKey[list[deviations.Deviation]]()
+_OF_PAIR = pytest.StashKey[dict[tuple[Api, Api], list[deviations.Deviation]]]()
 _RUNNER = pytest.StashKey[asyncio.Runner]()
+_MUCH = pytest.StashKey[asyncio.Lock]()
 _POOL = pytest.StashKey[Pool]()
 _NO_POOL = pytest.StashKey[Exception]()
-_RAN = pytest.StashKey[Ran]()
+_LANES = pytest.StashKey["Lanes[pytest.Item]"]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -58,7 +66,10 @@ def pytest_configure(config: pytest.Config) -> None:
     plan = Plan.parse(Path(config.getoption("--interop-plan")).read_text("utf-8"))
     config.stash[_PLAN] = plan
     config.stash[_DEVIATIONS] = deviations.load(plan.deviations) if plan.deviations else []
+    config.stash[_OF_PAIR] = {}
     config.stash[_RUNNER] = asyncio.Runner()
+    config.stash[_MUCH] = asyncio.Lock()
+    config.stash[_LANES] = Lanes(plan.at_once, _run)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -78,7 +89,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     chosen = [i for i in items if _has_pair(i) and plan.wants(scenario_id(i), _pair(i))]
     for item in chosen:
         item.function.timeout = plan.timeout  # type: ignore[attr-defined]  # `@scenario` reads it
-    items[:] = chosen
+    chosen.sort(key=lambda item: not facts(item).id.startswith(LONG))  # these begin first
+    items[:] = dealt(chosen, getattr(config, "workerinput", {}).get("workercount", 1))
+
+
+def dealt(items: Sequence[T], workers: int) -> list[T]:
+    """Return the items in an order in which every worker gets its share of all kinds.
+
+    pytest-xdist gives each worker a part of the list as it stands.
+    """
+    return [item for first in range(workers) for item in items[first::workers]]
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -86,14 +106,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     # again and again.
     gc.collect()
     gc.freeze()
-    # With no terminal nobody sees a failure's source lines, which take longer than most cells.
-    if not hasattr(session.config.option, "tbstyle"):
-        session.config.option.tbstyle = "value"
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     config = session.config
     with config.stash[_RUNNER] as runner:
+        runner.run(config.stash[_LANES].abandon())
         if _POOL not in config.stash:
             return
         try:
@@ -106,42 +124,49 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item) -> bool:
-    """Run a cell in one go, with one report.
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool:
+    """Start a cell, and report those that are done once there is room for the next.
 
-    What pytest does otherwise, three phases with a report of each, and an announcement of each
-    test even where nobody sees it, takes longer than many a cell.
+    pytest and pytest-xdist know one test at a time. So the report of each, which says that it was
+    started, brings home all cells that were done since the last; the last one's brings the rest.
+    pytest's own protocol, three phases with a report of each, takes longer than many a cell.
     """
     announced = item.config.pluginmanager.hasplugin("terminalreporter")
     if announced:
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-    call = pytest.CallInfo.from_call(
-        lambda: item.ihook.pytest_runtest_call(item=item),
-        when="call",
-        reraise=(pytest.exit.Exception, KeyboardInterrupt),
-    )
-    os.environ.pop("PYTEST_CURRENT_TEST", None)  # as the phase after would
-    report = item.ihook.pytest_runtest_makereport(item=item, call=call)
-    item.ihook.pytest_runtest_logreport(report=report)
-    if announced:
-        item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    lanes = item.config.stash[_LANES]
+    try:
+        item.config.stash[_RUNNER].run(_go_on(lanes, item, last=nextitem is None))
+    finally:
+        item.ihook.pytest_runtest_logreport(report=_report(item, lanes))
+        if announced:
+            item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
     return True
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool:
-    stash = pyfuncitem.config.stash
-    patience = EXPECTED_PATIENCE if _known(pyfuncitem) else stash[_PLAN].patience
-    pair, pool = _pair(pyfuncitem), _pool(stash)
-    cell = Cell(facts(pyfuncitem), pair, pool, patience)
-    parameters = {k: v for k, v in pyfuncitem.callspec.params.items() if k != "pair"}
-    ran = pyfuncitem.stash[_RAN] = cell.ran
-    stash[_RUNNER].run(cell.run(pyfuncitem.function, parameters))
-    if isinstance(ran.error, Unsupported):
-        pytest.skip(str(ran.error))
-    if ran.error is not None:
-        raise ran.error
-    return True
+async def _go_on(lanes: Lanes[pytest.Item], item: pytest.Item, *, last: bool) -> None:
+    await lanes.add(item)
+    if last:
+        await lanes.drain()
+
+
+async def _run(item: pytest.Item) -> Ran:
+    assert isinstance(item, pytest.Function)
+    stash = item.config.stash
+    try:
+        pool = _pool(stash)
+    except Exception as exc:
+        return Ran(error=exc)
+    patience = EXPECTED_PATIENCE if _known(item) else stash[_PLAN].patience
+    cell = Cell(facts(item), _pair(item), pool, patience)
+    parameters = {k: v for k, v in item.callspec.params.items() if k != "pair"}
+    try:
+        # Two cells that keep their peers busy would make a third one wait for both.
+        async with stash[_MUCH] if _is_much(item) else contextlib.nullcontext():
+            await cell.run(item.function, parameters)
+    except (pytest.skip.Exception, pytest.fail.Exception, SystemExit) as exc:
+        cell.ran.error = exc  # no `Exception`s, and yet no reason to end a run
+    return cell.ran
 
 
 def _pool(stash: pytest.Stash) -> Pool:
@@ -161,25 +186,22 @@ def _pool(stash: pytest.Stash) -> Pool:
     return stash[_POOL]
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    report = yield
-    report.keywords = {}  # nobody looks at them, and each report takes them to another process
-    ran = item.stash.get(_RAN, Ran())
-    record = _record(item, call, ran, report)
-    _show_as(report, record["verdict"], record["reason"])
-    report.user_properties = [(CELL_PROPERTY, json.dumps(record))]
-    if ran.left is not None:
-        report.user_properties.append((LEFT_PROPERTY, _in_words(ran.left)))
-    # The items live as long as the worker; what an error's traceback holds is much.
-    item.stash[_RAN] = Ran()
-    ran.error = None
+def _report(item: pytest.Item, lanes: Lanes[pytest.Item]) -> pytest.TestReport:
+    """Return the report of a test that was started, with all cells that are done."""
+    location = (item.nodeid, None, item.name)  # the item's own is looked up in its source
+    report = pytest.TestReport(item.nodeid, location, {}, "passed", None, "call")
+    while lanes.finished:
+        done, ran = lanes.finished.pop(0)
+        record = _record(done, ran)
+        report.user_properties.append((CELL_PROPERTY, json.dumps(record)))
+        if ran.left is not None:
+            report.user_properties.append((LEFT_PROPERTY, f"{done.nodeid}: {_in_words(ran.left)}"))
+        if done is item:
+            _show_as(report, record["verdict"], record["reason"], ran.error)
     return report
 
 
-def _in_words(exc: Exception) -> str:
+def _in_words(exc: BaseException) -> str:
     frames = traceback.extract_tb(exc.__traceback__)
     where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
     return f"{type(exc).__name__}: {exc}{where}"
@@ -203,6 +225,10 @@ def scenario_id(item: pytest.Item) -> str:
     return ".".join([facts(item).id, *_parameters(item)])
 
 
+def _is_much(item: pytest.Item) -> bool:
+    return facts(item).needs == "load"
+
+
 def _parameters(item: pytest.Item) -> list[str]:
     spec = item.callspec  # type: ignore[attr-defined]  # every item has the `pair` parameter
     return [part for part in spec._idlist if "~" not in part]
@@ -222,17 +248,18 @@ def _known(item: pytest.Item) -> list[deviations.Deviation]:
     """Return the entries that expect this cell to fail; every worker collects all cells, and looks
     for the entries of those alone that it runs."""
     if _KNOWN not in item.stash:
-        entries = item.config.stash[_DEVIATIONS]
-        item.stash[_KNOWN] = deviations.find(entries, *_pair(item), scenario_id(item))
+        of_pair, pair = item.config.stash[_OF_PAIR], _pair(item)
+        if pair not in of_pair:
+            entries = item.config.stash[_DEVIATIONS]
+            of_pair[pair] = [entry for entry in entries if entry.concerns(*pair)]
+        item.stash[_KNOWN] = deviations.find(of_pair[pair], *pair, scenario_id(item))
     return item.stash[_KNOWN]
 
 
-def _record(
-    item: pytest.Item, call: pytest.CallInfo[None], ran: Ran, report: pytest.TestReport
-) -> dict[str, Any]:
+def _record(item: pytest.Item, ran: Ran) -> dict[str, Any]:
     (server, client), found = _pair(item), facts(item)
     known = _known(item)
-    outcome, text = _outcome(call, ran, report)
+    outcome, text = _outcome(ran)
     if outcome == "failed":
         text += "".join(
             f"; uncaught in the {side}: {message}"
@@ -266,22 +293,24 @@ def _record(
     return record
 
 
-def _outcome(
-    call: pytest.CallInfo[None], ran: Ran, report: pytest.TestReport
-) -> tuple[Outcome, str]:
-    if call.excinfo is None:
+def _outcome(ran: Ran) -> tuple[Outcome, str]:
+    if ran.error is None:
         return "passed", ""
-    raised = evidence.words(str(call.excinfo.value)) or call.excinfo.typename
-    if report.skipped:
+    kind = type(ran.error).__name__
+    raised = evidence.words(str(ran.error)) or kind
+    if isinstance(ran.error, Unsupported):
         return "unsupported", raised
-    if ran.begun and call.excinfo.errisinstance(AssertionError):
+    if ran.begun and isinstance(ran.error, AssertionError):
         return "failed", raised
-    return "error", f"{call.excinfo.typename}: {raised}"
+    return "error", f"{kind}: {raised}"
 
 
-def _show_as(report: pytest.TestReport, verdict: str, reason: str) -> None:
+def _show_as(
+    report: pytest.TestReport, verdict: str, reason: str, error: BaseException | None
+) -> None:
     """Let pytest's own output say what the cell's verdict says."""
-    if verdict in ("deviating", "warned"):
+    if verdict in ("deviating", "warned", "unsupported"):
         report.outcome, report.wasxfail = "skipped", reason
-    elif verdict == "failed" and not report.failed:
-        report.outcome, report.longrepr = "failed", reason
+    elif verdict != "passed":
+        where = "".join(traceback.format_exception(error)) if error is not None else ""
+        report.outcome, report.longrepr = "failed", where + reason

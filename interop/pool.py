@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
-from collections import Counter
+from collections import Counter, defaultdict
 
 from .catalog import Api
 from .contract import CONTRACT_VERSION
 from .control import Session
-from .engines import Engine
+from .engines import Address, Engine
 from .errors import PeerHung, TestbedError, Unsupported
 
 __all__ = ["Pool"]
@@ -24,6 +25,9 @@ class Pool:
         self.engine = engine
         self._probed: set[Api] = set()
         self._hangs: Counter[str] = Counter()
+        self._running: dict[str, Address] = {}
+        self._opened: dict[Session, Address] = {}
+        self._starting: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def open(self, api: Api, program: str = "") -> Session:
         """Return a session of its own with `api`'s peer.
@@ -36,14 +40,13 @@ class Pool:
                 no such API.
         """
         program = program or api.program
-        if self._hangs[program] >= MAX_HANGS:
-            raise PeerHung(f"{program} is given up: it hung {MAX_HANGS} times")
+        address = await self._address(program)
         try:
-            address = await self.engine.address(program)
             session = await Session.connect(f"{api.role} {api.id}", address)
         except PeerHung:
-            await self._hung(program)
+            await self._end(program, address, hung=True)
             raise
+        self._opened[session] = address
         try:
             if api not in self._probed:
                 await _probe(session, api)
@@ -55,15 +58,29 @@ class Pool:
 
     async def close(self, program: str, session: Session) -> None:
         """Close a session; a peer that failed it is ended, and starts anew at its next use."""
+        address = self._opened.pop(session)
         await session.close()
-        if isinstance(session.ended, PeerHung):
-            await self._hung(program)
-        elif session.ended is not None:
-            await self.engine.restart(program)
+        if session.ended is not None:
+            await self._end(program, address, hung=isinstance(session.ended, PeerHung))
 
-    async def _hung(self, program: str) -> None:
-        self._hangs[program] += 1
-        await self.engine.restart(program)
+    async def _address(self, program: str) -> Address:
+        async with self._starting[program]:
+            if self._hangs[program] >= MAX_HANGS:
+                raise PeerHung(f"{program} is given up: it hung {MAX_HANGS} times")
+            try:
+                address = self._running[program] = await self.engine.address(program)
+            except PeerHung:
+                self._hangs[program] += 1
+                await self.engine.restart(program)
+                raise
+        return address
+
+    async def _end(self, program: str, address: Address, *, hung: bool) -> None:
+        """End a peer that failed, unless it is another by now: its sessions fail all at once."""
+        if self._running.get(program) is address:
+            del self._running[program]
+            self._hangs[program] += hung
+            await self.engine.restart(program)
 
 
 async def _probe(session: Session, api: Api) -> None:

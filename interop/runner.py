@@ -62,7 +62,7 @@ class Collector:
             return
         for name, value in report.user_properties:
             if name == LEFT_PROPERTY:
-                self.problems.append(f"tearing down {report.nodeid}: {value}")
+                self.problems.append(f"tearing down {value}")
             elif name == CELL_PROPERTY:
                 self.cells.append(cell := json.loads(str(value)))
                 self._progress(len(self.cells), cell)

@@ -86,21 +86,9 @@ def check_text(data: bytes) -> list[str]:
         text = data.decode("utf-8")
     except UnicodeDecodeError as exc:
         return [f"not UTF-8 at byte {exc.start}"]
-    found: list[str] = []
-
-    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        obj = dict(pairs)
-        if len(obj) != len(pairs):
-            keys = [key for key, _ in pairs]
-            twice = next(key for key in keys if keys.count(key) > 1)
-            found.append(f"key {twice!r} is there twice")
-        return obj
-
-    def constant(name: str) -> None:
-        found.append(f"{name} is not JSON")
-
+    found = _decoder.found = []
     try:
-        message = json.loads(text, object_pairs_hook=members, parse_constant=constant)
+        message = _decoder.decode(text)
     except (ValueError, RecursionError) as exc:
         return [f"not JSON: {exc}"]
     if not isinstance(message, dict):
@@ -115,6 +103,28 @@ def check_text(data: bytes) -> list[str]:
     if _ESCAPED_SURROGATE.search(text) and _has_surrogate(message):
         found.append("a lone surrogate in a string")
     return found
+
+
+class _Decoder(json.JSONDecoder):
+    """Takes down in `found` what JSON does not allow, and Python's decoder does."""
+
+    def __init__(self) -> None:
+        super().__init__(object_pairs_hook=self._members, parse_constant=self._constant)
+        self.found: list[str] = []
+
+    def _members(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        obj = dict(pairs)
+        if len(obj) != len(pairs):
+            keys = [key for key, _ in pairs]
+            twice = next(key for key in keys if keys.count(key) > 1)
+            self.found.append(f"key {twice!r} is there twice")
+        return obj
+
+    def _constant(self, name: str) -> None:
+        self.found.append(f"{name} is not JSON")
+
+
+_decoder = _Decoder()
 
 
 def differ(expected: object, actual: object, path: str = "$") -> str | None:

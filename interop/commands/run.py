@@ -29,7 +29,7 @@ from ..runner import run_plan
 from ..scenario import Scenario
 from . import RESULTS, Commands, Stop, catalogue, chosen_apis, seconds, selection
 
-__all__ = ["add", "default_workers"]
+__all__ = ["add"]
 
 
 def add(commands: Commands, epilog: str) -> None:
@@ -44,9 +44,12 @@ def add(commands: Commands, epilog: str) -> None:
     option("--engine", choices=["local", "docker", "compose"], default="local",
            help="processes of this machine (default), containers that are started "
                 "for the run, or running services")  # fmt: skip
-    option("-n", "--workers", type=_count, default=default_workers(os.cpu_count() or 1),
-           help="worker processes, 0 for none (default: three a core up to eight, "
-                "since cells also wait; from eight cores on one a core: %(default)s)")  # fmt: skip
+    option("-n", "--workers", type=_count, default=os.cpu_count() or 1,
+           help="worker processes, each with peers of its own; 0 for none "
+                "(default: one a core: %(default)s)")  # fmt: skip
+    option("--at-once", type=_times, default=12, metavar="N",
+           help="cells that each worker runs at the same time "
+                "(default: 12; 1 with --verbose)")  # fmt: skip
     option("--results", type=Path, default=RESULTS, metavar="DIR",
            help="where to write the reports (default: results)")  # fmt: skip
     option("--patience", type=seconds, default=5.0, metavar="SECONDS",
@@ -62,11 +65,6 @@ def add(commands: Commands, epilog: str) -> None:
     option("-v", "--verbose", action="store_true", help="show pytest's own output")
     option("--dart", metavar="PATH",
            help="the Dart VM or SDK (default: $DART, then PATH)")  # fmt: skip
-
-
-def default_workers(cores: int) -> int:
-    """Return how many workers a machine gets: each has peers of its own, which take memory."""
-    return max(cores, min(3 * cores, 8))
 
 
 def _count(text: str) -> int:
@@ -162,6 +160,7 @@ def _plan(
         timeout=arguments.timeout,
         repeat=arguments.repeat,
         strict=arguments.strict,
+        at_once=1 if arguments.verbose else arguments.at_once,
     )
     return plan, not_run
 

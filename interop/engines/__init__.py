@@ -28,6 +28,9 @@ class Engine(Protocol):
     async def address(self, peer: str) -> Address:
         """Return where `peer` takes control connections; start it when it does not run yet.
 
+        It is the same object for as long as it is the same peer: one that was started anew may
+        have an equal address.
+
         Raises:
             TestbedError: it cannot be started or reached.
         """

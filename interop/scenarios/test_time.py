@@ -30,7 +30,7 @@ async def pinged(judged: Judged) -> RawConnection:
     and so is the time to wait for a ping.
     """
     judged.pongs = True
-    interval = max(0.15, 50 * await judged.pace())
+    interval = max(0.5, 20 * await judged.pace())
     connection = await judged.open(
         more={"ping_interval_s": interval, "ping_timeout_s": max(2.0, interval)}
     )

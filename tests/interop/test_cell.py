@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 
-from interop import evidence
+from interop import control, evidence
 from interop.catalog import JUDGES, Api
 from interop.cell import Cell, Ran
-from interop.errors import Unsupported, Violation
+from interop.errors import PeerDied, PeerHung, Unsupported, Violation
 from interop.judged import Judged
 from interop.scenario import Clients, Scenario
 from interop.session import Client, Server
 from interop.tap import Tap
 
 from .fake_peer import Script, good
-from .test_pool import pool
+from .test_pool import FakeEngine, pool
 
 PAIR = (Api("fake", "server", "Fake"), Api("fake", "client", "Fake"))
 
@@ -193,3 +193,43 @@ async def test_a_cell_whose_evidence_cannot_be_made_is_an_error(
     monkeypatch.setattr(evidence, "frames", frames)
     ran = await run(scenario)
     assert (repr(ran.error), ran.seen) == ("ValueError('no')", {})
+
+
+@pytest.mark.parametrize("isolated", [False, True])
+async def test_which_peers_failed_is_told(isolated: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an isolated cell they are its own, and what befalls them no other cell's business."""
+    monkeypatch.setattr(FakeEngine, "faults", lambda engine: NoFaults())
+
+    async def scenario(server: Server, client: Client) -> None:
+        server.session._lines.abort()
+        await asyncio.sleep(0.01 if isolated else 0)
+        raise Violation("the wire told first")
+
+    ran = await run(scenario, isolated=isolated)
+    assert str(ran.error) == "the wire told first"
+    assert list(ran.failed) == ([] if isolated else ["fake"])
+
+
+class NoFaults:
+    async def discard(self, peer: str) -> None: ...
+
+
+async def test_a_peer_that_cannot_be_reached_failed() -> None:
+    ran = await run(lambda: pytest.fail("not to be called"), script=lambda _: None)
+    assert isinstance(ran.error, PeerDied)
+    assert ran.failed == {"fake": ran.error}
+
+
+async def test_a_red_cell_finds_out_whether_its_peer_hangs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(control, "PROBE_TIMEOUT", 0.05)
+    hung: list[bool] = []
+
+    async def scenario(server: Server) -> None:
+        hung.append(True)
+        raise Violation("nothing came")
+
+    ran = await run(scenario, script=lambda r: [] if hung else good(r))
+    assert str(ran.error) == "nothing came"
+    assert isinstance(ran.failed["fake"], PeerHung)

@@ -50,7 +50,21 @@ def test_an_api_may_run_some_scenarios_only() -> None:
     assert [plan.wants(each, b) for each in wanted] == [True, True, True, True, False]
     begun = ("echo", "ends", "ech", "many")
     assert [plan.may_want(each, a) for each in begun] == [True, True, False, False]
-    assert [plan.may_want(each, b) for each in begun] == [True, True, True, True]
+    assert [plan.may_want(each, b) for each in begun] == [True, True, True, False]
+
+
+def test_what_no_pattern_can_name_is_not_wanted() -> None:
+    def wanted(*patterns: str) -> list[str]:
+        plan = Plan("local", SERVERS, CLIENTS, scenarios=patterns)
+        names = ("echo", "echo.floats", "ends.once", "many.ids")
+        return [name for name in names if plan.may_want(name, (SERVERS[0], CLIENTS[0]))]
+
+    assert wanted() == ["echo", "echo.floats", "ends.once", "many.ids"]
+    assert wanted("*.ids") == ["echo", "echo.floats", "ends.once", "many.ids"]
+    assert wanted("e[cn]*") == ["echo", "echo.floats", "ends.once"]
+    assert wanted("echo") == ["echo", "echo.floats"]  # the cells are chosen among its parameters
+    assert wanted("echo.floats.?") == ["echo", "echo.floats"]
+    assert wanted("ends.once", "many.ids.x") == ["ends.once", "many.ids"]
 
 
 def test_the_engine_is_the_one_named() -> None:

@@ -11,6 +11,7 @@ from interop.catalog import Api
 from interop.engines import Address, Fault
 from interop.engines.local import LocalEngine
 from interop.plan import Plan
+from interop.plugin import dealt
 
 from .runs import CLIENT, PYTHON, deviation, fake, run
 
@@ -177,8 +178,19 @@ def test_a_peer_of_an_isolated_cell_is_the_cells_alone(monkeypatch: pytest.Monke
     verdicts = {cell["scenario"]: (cell["verdict"], cell["reason"]) for cell in cells}
     assert verdicts == {"engine.server-killed": ("passed", ""), "echo.null": ("passed", "")}
     assert broken == ""
-    assert processes.names == {"python", "python!server", "python!client"}
-    assert processes.discarded == ["python!client", "python!server"]
+    server, client = reversed(processes.discarded)
+    assert server != client
+    assert processes.names == {"python", server, client}
+    assert {name.partition("!")[0] for name in processes.names} == {"python"}
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_isolated_cells_share_no_peer(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    processes = OwnProcesses()
+    monkeypatch.setattr(Plan, "make_engine", lambda plan: processes)
+    cells, broken = run(scenarios=("engine.server-killed",), repeat=2, runs=2, at_once=at_once)
+    assert ([cell["verdict"] for cell in cells], broken) == (["passed"], "")
+    assert len(set(processes.discarded)) == len(processes.discarded) == 4
 
 
 class OwnProcesses(LocalEngine):
@@ -191,7 +203,7 @@ class OwnProcesses(LocalEngine):
 
     async def address(self, peer: str) -> Address:
         self.names.add(peer)
-        self._commands = {peer: PYTHON}
+        self._commands = {**self._commands, peer: PYTHON}
         return await super().address(peer)
 
     def faults(self) -> OwnProcesses:
@@ -204,6 +216,12 @@ class OwnProcesses(LocalEngine):
     async def discard(self, peer: str) -> None:
         self.discarded.append(peer)
         await self.restart(peer)
+
+
+def test_every_worker_gets_its_share() -> None:
+    assert dealt("aaabbbb", 1) == list("aaabbbb")
+    assert dealt("aaabbbb", 2) == list("aabbabb")
+    assert dealt("ab", 3) == ["a", "b"]
 
 
 def test_a_scenario_with_no_pair_has_no_cell() -> None:

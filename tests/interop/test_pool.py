@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -120,6 +121,56 @@ async def test_a_peer_that_never_starts_is_given_up() -> None:
     for says in ("did not start", "did not start", "given up"):
         with pytest.raises(PeerHung, match=says):
             await peers.open(FAKE)
+
+
+async def test_sessions_that_a_peer_fails_at_once_count_as_one_failure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(control, "PROBE_TIMEOUT", 0.05)
+
+    def script(request: dict[str, str]) -> Answer:
+        return [] if asked else good(request)
+
+    asked: list[str] = []
+    async with pool(script) as (peers, engine):
+        for times in (1, 2):
+            asked.clear()
+            engine.where = Address(engine.where.host, engine.where.port)  # started anew
+            sessions = [await peers.open(FAKE) for _ in range(3)]
+            asked.append("and no more")
+            for session in sessions:
+                with pytest.raises(PeerHung):
+                    await session.call("describe")
+            for session in sessions:
+                await peers.close(FAKE.program, session)
+            assert engine.restarted == ["fake"] * times
+        with pytest.raises(PeerHung, match="given up"):
+            await peers.open(FAKE)
+
+
+async def test_a_session_of_an_earlier_peer_does_not_end_the_next() -> None:
+    async with pool(good) as (peers, engine):
+        session = await peers.open(FAKE)
+        engine.where = Address(engine.where.host, engine.where.port)  # the next one's
+        await peers.open(FAKE)
+        session.ended = PeerDied("of the one that died")
+        await peers.close(FAKE.program, session)
+        assert engine.restarted == []
+
+
+async def test_those_who_wait_for_a_peer_that_never_starts_do_not_start_it_again() -> None:
+    class Mute(FakeEngine):
+        async def address(self, peer: str) -> Address:
+            self.asked.append(peer)
+            await asyncio.sleep(0.01)
+            raise PeerHung(f"{peer} did not start")
+
+    engine = Mute(Address("127.0.0.1", 1))
+    peers = Pool(engine)
+    failures = await asyncio.gather(*(peers.open(FAKE) for _ in range(5)), return_exceptions=True)
+    said = [str(exc) for exc in failures]
+    assert said == ["fake did not start"] * 2 + ["fake is given up: it hung 2 times"] * 3
+    assert engine.asked == ["fake"] * 2
 
 
 async def test_versions_and_cells_of_their_own_are_programs_of_their_own(

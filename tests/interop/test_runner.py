@@ -81,7 +81,7 @@ class Report:
     when = "call"
     failed = True
     longreprtext = "SyntaxError"
-    user_properties = [("interop-left", "RuntimeError: too late")]  # noqa: RUF012  # a stand-in
+    user_properties = [("interop-left", "test_x.py::test_z: RuntimeError: too late")]  # noqa: RUF012  # a stand-in
 
 
 def test_what_goes_wrong_outside_of_cells_breaks_the_run() -> None:
@@ -93,7 +93,7 @@ def test_what_goes_wrong_outside_of_cells_breaks_the_run() -> None:
     crashed.when = "???"
     collector.pytest_runtest_logreport(crashed)  # type: ignore[arg-type]  # a stand-in
     assert collector.problems == [
-        "tearing down test_x.py::test_y: RuntimeError: too late",
+        "tearing down test_x.py::test_z: RuntimeError: too late",
         "collecting test_x.py::test_y: SyntaxError",
         "INTERNALERROR",
         "test_x.py::test_y: SyntaxError",
@@ -164,8 +164,9 @@ def test_a_run_keeps_no_cell_alive(tmp_path: Path) -> None:
 
 
 def test_a_run_in_this_process_leaves_the_environment_as_it_was(tmp_path: Path) -> None:
+    before = dict(os.environ)
     run_file(tmp_path, "pass", workers=0)
-    assert "PYTEST_CURRENT_TEST" not in os.environ
+    assert dict(os.environ) == before
 
 
 def test_a_run_takes_no_plugin_that_happens_to_be_installed(
@@ -195,11 +196,130 @@ def test_a_worker_that_crashes_costs_its_cell_alone(tmp_path: Path) -> None:
     assert "test_bad" in broken
 
 
-def test_an_interrupted_run_keeps_what_is_finished(tmp_path: Path) -> None:
-    for bad in ("raise KeyboardInterrupt", "os.kill(os.getpid(), 15)"):
-        cells, broken = run_file(tmp_path, bad, workers=0)
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_an_interrupted_run_keeps_what_is_finished(at_once: int, tmp_path: Path) -> None:
+    wait = "import asyncio; await asyncio.sleep(0.2)\n    "
+    for bad in (f"{wait}raise KeyboardInterrupt", f"{wait}os.kill(os.getpid(), 15)"):
+        cells, broken = run_file(tmp_path, bad, workers=0, at_once=at_once)
         assert [cell["scenario"] for cell in cells] == ["fine.a", "fine.b", "fine.c"]
         assert broken == "interrupted"
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_several_cells_at_once_bring_the_same_home(workers: int) -> None:
+    chosen = ("echo.null", "echo.floats", "headers.*", "time.idle", "amount.ten-thousand")
+    alone, _ = run(scenarios=chosen)
+    together, broken = run(workers=workers, scenarios=chosen, at_once=4)
+    assert broken == ""
+
+    def verdicts(cells: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
+        return sorted((cell["server"], cell["scenario"], cell["verdict"]) for cell in cells)
+
+    assert verdicts(together) == verdicts(alone)
+
+
+def logging(log: Path, text: str = SCENARIOS) -> str:
+    """Let each of the three cells say when it begins and when it ends."""
+    return text.replace(
+        "    pass\n",
+        f"    import asyncio\n    with open({str(log)!r}, 'a') as file:\n"
+        "        print(name, end='', file=file, flush=True)\n"
+        "        await asyncio.sleep(0.1)\n"
+        "        print('.', end='', file=file, flush=True)\n",
+    )
+
+
+@pytest.mark.parametrize(("at_once", "seen"), [(1, "a.b.c."), (2, "ab..c."), (3, "abc...")])
+def test_so_many_cells_run_at_the_same_time(at_once: int, seen: str, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    cells, _ = run_file(tmp_path, "pass", workers=0, text=logging(log), at_once=at_once)
+    assert {cell["verdict"] for cell in cells} == {"passed"}
+    assert log.read_text("utf-8") == seen
+
+
+def test_of_cells_that_are_much_work_one_runs_at_a_time(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    text = logging(log).replace('"It does nothing."', '"It does much.", needs="load"')
+    run_file(tmp_path, "pass", workers=0, text=text, at_once=3)
+    assert log.read_text("utf-8") == "a.b.c."
+
+
+def test_what_takes_long_is_begun_first(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    bad = f"with open({str(log)!r}, 'a') as file: print('bad ', end='', file=file)"
+    text = logging(log).replace('"bad"', '"time.bad"')
+    run_file(tmp_path, bad, workers=0, text=text)
+    assert log.read_text("utf-8") == "bad a.b.c."
+
+
+def test_a_peer_that_a_cell_ends_spoils_no_other_that_uses_it(tmp_path: Path) -> None:
+    text = SCENARIOS.replace(
+        "    pass\n", "    import asyncio; await asyncio.sleep(0.3); await server.settle()\n"
+    )
+    bad = "server.session._lines.write(b'no request'); await server.settle()"
+    cells, broken = run_file(tmp_path, bad, workers=0, text=text, at_once=4)
+    assert {cell["scenario"]: cell["verdict"] for cell in cells} == {
+        "fine.a": "passed",
+        "fine.b": "passed",
+        "fine.c": "passed",
+        "bad": "error",
+    }
+    assert broken == ""
+
+
+def test_a_peers_end_that_no_cell_repeats_breaks_the_run(tmp_path: Path) -> None:
+    ended = str(tmp_path / "ended")
+    text = SCENARIOS.replace("    pass\n", "    import asyncio; await asyncio.sleep(0.3)\n")
+    bad = (
+        f"once = not os.path.exists({ended!r}); os.close(os.open({ended!r}, os.O_CREAT))\n"
+        "    if once: server.session._lines.write(b'no request'); await server.settle()"
+    )
+    cells, broken = run_file(tmp_path, bad, workers=0, text=text, at_once=4)
+    assert {cell["verdict"] for cell in cells} == {"passed"}
+    assert "python failed one of 4 cells that ran at the same time" in broken
+
+
+def test_what_pytest_raises_in_a_scenario_costs_that_cell_alone(tmp_path: Path) -> None:
+    for bad, says in (
+        ("pytest.fail('no good')", "error"),
+        ("pytest.skip('no good')", "error"),
+        ("raise SystemExit('no good')", "error"),
+    ):
+        cells, broken = run_file(tmp_path, bad, workers=0, at_once=3)
+        assert broken == ""
+        found = {cell["scenario"]: (cell["verdict"], cell["reason"]) for cell in cells}
+        assert found["bad"][0] == says
+        assert "no good" in found["bad"][1]
+        assert len(found) == 4
+
+
+def test_pytests_own_output_says_what_the_verdicts_say(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "test_shown.py"
+    bad = "assert server is None, 'it is there'"
+    path.write_text(SCENARIOS.replace("{bad}", bad), "utf-8")
+    plan = Plan("local", (SERVER,), (CLIENT,), commands={"python": PYTHON})
+    run_plan(plan, workers=0, progress=lambda count, cell: None, verbose=True, scenarios=path)
+    shown = capsys.readouterr().out
+    assert "3 passed" in shown
+    assert "1 failed" in shown
+    assert "AssertionError: it is there" in shown
+    assert ", in test_bad\n" in shown
+
+
+def test_cells_that_an_interrupt_ends_still_have_their_peers(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    text = SCENARIOS.replace(
+        "    pass\n",
+        "    import asyncio\n    try: await asyncio.sleep(9)\n    finally:\n"
+        f"        await server.settle()\n        with open({str(log)!r}, 'a') as file:\n"
+        "            file.write(name)\n",
+    )
+    bad = "import asyncio; await asyncio.sleep(0.2); raise KeyboardInterrupt"
+    cells, broken = run_file(tmp_path, bad, workers=0, text=text, at_once=4)
+    assert (cells, broken) == ([], "interrupted")
+    assert sorted(log.read_text("utf-8")) == ["a", "b", "c"]
 
 
 def test_a_run_of_another_thread_leaves_signals_alone(tmp_path: Path) -> None:

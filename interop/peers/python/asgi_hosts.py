@@ -38,7 +38,7 @@ class AsgiHost:
         self._listener = socket.create_server((host, 0))
         config = uvicorn.Config(
             self._app(register, path, uncaught, options),
-            log_level="warning",
+            log_config=None,  # the process has its own, and uvicorn would set up loggers each time
             timeout_graceful_shutdown=GRACE,
             ws_ping_interval=options.limits.ping_interval,
             ws_ping_timeout=options.limits.ping_timeout,

@@ -46,7 +46,9 @@ class SanicHost:
                 uncaught(exc, "SanicConnector raised")
                 raise
 
-        app.add_websocket_route(endpoint, path, subprotocols=list(options.protocols) or None)
+        # Without a format Sanic would look for one in the source of the endpoint.
+        subprotocols = list(options.protocols) or None
+        app.add_websocket_route(endpoint, path, subprotocols=subprotocols, error_format="text")
 
     async def start(self) -> int:
         self._server = await self._app.create_server(

@@ -69,11 +69,6 @@ def test_an_impossible_number_is_refused(
     assert says in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("cores", "workers"), [(1, 3), (2, 6), (4, 8), (16, 16)])
-def test_workers_follow_the_cores(cores: int, workers: int) -> None:
-    assert run.default_workers(cores) == workers
-
-
 def test_results_that_cannot_be_written_stop_the_run_before_it_begins(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -204,16 +199,28 @@ def test_cells_without_a_result_break_the_run(
     assert data["run"]["broken"].startswith("interrupted; ")
 
 
-def test_only_the_services_that_take_part_are_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plans: list[Plan] = []
+@pytest.fixture
+def plans(monkeypatch: pytest.MonkeyPatch) -> list[Plan]:
+    """What is run, which here is nothing."""
+    made: list[Plan] = []
 
     def run_plan(plan: Plan, **_: object) -> tuple[list[Cell], float, str]:
-        plans.append(plan)
+        made.append(plan)
         return [], 0.1, ""
 
     monkeypatch.setattr(run, "run_plan", run_plan)
+    return made
+
+
+def test_how_many_cells_run_at_once_is_said(tmp_path: Path, plans: list[Plan]) -> None:
+    for more in ([], ["--at-once", "3"], ["--at-once", "3", "--verbose"]):
+        main(["run", *QUICK, *more, "--results", str(tmp_path)])
+    assert [plan.at_once for plan in plans] == [12, 3, 1]
+
+
+def test_only_the_services_that_take_part_are_run(
+    tmp_path: Path, plans: list[Plan], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("INTEROP_PEERS", "python")
     rest = ["--client", "python", "--client", "dart-io", "--patience", "3", "--timeout", "4"]
     chosen = [*ONE_CELL, *rest, "--engine", "compose", "--results", str(tmp_path)]
