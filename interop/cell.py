@@ -46,7 +46,7 @@ class Ran:
         seen: what the tap and both peers saw until the scenario ended, as JSON data.
         asked: what was asked of each side's library.
         escaped: which side let which exceptions escape, each once.
-        failed: which peers died or hung, by their programs' names, if others use them too.
+        failed: which peers died or hung, as `Pool.started` names them, if others use them too.
         left: what went wrong first after the scenario, or None.
         setup_ms, duration_ms, teardown_ms: how long each part took.
     """
@@ -175,7 +175,8 @@ class Cell:
         try:
             session = await self._pool.open(api, program)
         except PeerDied as exc:
-            self.ran.failed[program] = exc
+            if not self._facts.isolated:
+                self.ran.failed[self._pool.started(program)] = exc
             raise
         self._at_the_end(self._pool.close, program, session)
         return session
@@ -238,7 +239,7 @@ class Cell:
         for role in self._roles:
             ran.asked[role.api.role] |= role.session.asked
             if role.session.ended is not None and not self._facts.isolated:
-                ran.failed[role.api.program] = role.session.ended
+                ran.failed[role.session.peer] = role.session.ended
         ran.escaped = list(
             {
                 (role.api.role, str(note.data.get("message"))): None

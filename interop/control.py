@@ -57,6 +57,7 @@ class Session:
     """One control connection: requests out; replies and notifications in.
 
     Attributes:
+        peer: which start of which program it is with, as `Pool.started` names it.
         notifications: all that the peer reported, in order.
         times: when each of them came, by the clock of `time.monotonic`.
         asked: what was asked of the library, as `interop.judge.asked_of` names it.
@@ -67,6 +68,7 @@ class Session:
 
     def __init__(self, who: str) -> None:
         self.who = who
+        self.peer = ""
         self.notifications: list[Notification] = []
         self.times: list[float] = []
         self.asked: set[str] = set()

@@ -43,7 +43,7 @@ class Lanes(Generic[T]):
         self._running: dict[asyncio.Task[None], _Running[T]] = {}
         self._doubtful: list[tuple[T, Ran]] = []
         self._room = asyncio.Event()
-        self._broken: Exception | None = None
+        self._broken: BaseException | None = None
 
     async def add(self, item: T) -> None:
         """Start a cell, and return once there is room for another."""
@@ -63,40 +63,46 @@ class Lanes(Generic[T]):
         """Return once no cell runs, and those whose peer failed have run again.
 
         Raises:
-            Exception: what `run` raised, which is no matter of a cell.
+            BaseException: what `run` raised, which is no matter of a cell.
         """
         while self._running:
             await asyncio.wait(self._running)
         if self._broken is not None:
             raise self._broken
         doubtful, self._doubtful = self._doubtful, []
-        unexplained = {name: exc for _, ran in doubtful for name, exc in ran.failed.items()}
+        failures = {peer: exc for _, ran in doubtful for peer, exc in ran.failed.items()}
         for item, _ in doubtful:
             ran = await self._run(item)
-            for name in ran.failed:
-                unexplained.pop(name, None)
             self.finished.append((item, ran))
-        for name, exc in unexplained.items():
+            for again in ran.failed:  # each explains one failure of that program
+                same = (peer for peer in failures if _program(peer) == _program(again))
+                failures.pop(next(same, ""), None)
+        for peer, exc in failures.items():
             ran.left = ran.left or PeerDied(
-                f"{name} failed one of {len(doubtful)} cells that ran at the same time, "
+                f"{_program(peer)} failed one of {len(doubtful)} cells that ran at the same time, "
                 f"and none of them when it ran alone: {exc}"
             )
 
     async def abandon(self) -> None:
         """End all cells that run; nothing becomes of them."""
+        self._doubtful.clear()
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
 
     async def _one(self, entry: _Running[T]) -> None:
         ran = await self._run(entry.item)
-        (self.finished if entry.alone or not ran.failed else self._doubtful).append(
-            (entry.item, ran)
-        )
+        known = self.finished if entry.alone or not ran.failed else self._doubtful
+        known.append((entry.item, ran))
 
     def _done(self, task: asyncio.Task[None]) -> None:
         del self._running[task]
         self._room.set()
         exc = None if task.cancelled() else task.exception()
-        if isinstance(exc, Exception):  # an interrupt ends the loop itself
+        if not isinstance(exc, (KeyboardInterrupt, SystemExit)):  # these end the loop itself
             self._broken = self._broken or exc
+
+
+def _program(peer: str) -> str:
+    """Return the program of a peer that `Pool.started` named."""
+    return peer.partition("#")[0]

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import gc
 import json
+import sys
 import traceback
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,7 +25,7 @@ from . import deviations, evidence
 from .catalog import Api
 from .cell import Cell, Ran
 from .culprit import by_evidence
-from .errors import Unsupported
+from .errors import TestbedError, Unsupported
 from .judge import Judgement, Outcome, judge
 from .lanes import Lanes
 from .plan import Plan
@@ -55,6 +57,7 @@ _MUCH = pytest.StashKey[asyncio.Lock]()
 _POOL = pytest.StashKey[Pool]()
 _NO_POOL = pytest.StashKey[Exception]()
 _LANES = pytest.StashKey["Lanes[pytest.Item]"]()
+_LEFT = pytest.StashKey[list[str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -70,6 +73,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_RUNNER] = asyncio.Runner()
     config.stash[_MUCH] = asyncio.Lock()
     config.stash[_LANES] = Lanes(plan.at_once, _run)
+    config.stash[_LEFT] = left = list[str]()
+    # pytest would raise it in the midst of some other cell.
+    config.add_cleanup(functools.partial(setattr, sys, "unraisablehook", sys.unraisablehook))
+    sys.unraisablehook = lambda found: left.append(
+        f"{found.err_msg or 'exception ignored in'} {found.object!r}: {found.exc_value!r}"
+    )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -110,17 +119,22 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     config = session.config
+    left = config.stash[_LEFT]
     with config.stash[_RUNNER] as runner:
         runner.run(config.stash[_LANES].abandon())
-        if _POOL not in config.stash:
-            return
         try:
-            runner.run(config.stash[_POOL].engine.close())
+            if _POOL in config.stash:
+                runner.run(config.stash[_POOL].engine.close())
         except Exception as exc:
-            if hasattr(config, "workeroutput"):  # a worker's: told when it is done
-                config.workeroutput[LEFT_PROPERTY] = _in_words(exc)
-            else:
-                config.notify_exception(pytest.ExceptionInfo.from_exception(exc))
+            left.append(_in_words(exc))
+    gc.collect()  # what nobody awaited or closed tells so now
+    if left and hasattr(config, "workeroutput"):  # a worker's: told when it is done
+        config.workeroutput[LEFT_PROPERTY] = "; ".join(left)
+    elif left:
+        try:
+            raise TestbedError("; ".join(left))
+        except TestbedError:
+            config.notify_exception(pytest.ExceptionInfo.from_current())
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -164,7 +178,14 @@ async def _run(item: pytest.Item) -> Ran:
         # Two cells that keep their peers busy would make a third one wait for both.
         async with stash[_MUCH] if _is_much(item) else contextlib.nullcontext():
             await cell.run(item.function, parameters)
-    except (pytest.skip.Exception, pytest.fail.Exception, SystemExit) as exc:
+    except (
+        asyncio.CancelledError,
+        pytest.skip.Exception,
+        pytest.fail.Exception,
+        SystemExit,
+    ) as exc:
+        if (task := asyncio.current_task()) is not None and task.cancelling():
+            raise
         cell.ran.error = exc  # no `Exception`s, and yet no reason to end a run
     return cell.ran
 
@@ -226,7 +247,8 @@ def scenario_id(item: pytest.Item) -> str:
 
 
 def _is_much(item: pytest.Item) -> bool:
-    return facts(item).needs == "load"
+    found = facts(item)
+    return found.needs == "load" or found.isolated
 
 
 def _parameters(item: pytest.Item) -> list[str]:

@@ -14,8 +14,9 @@ from .errors import PeerHung, TestbedError, Unsupported
 
 __all__ = ["Pool"]
 
-MAX_HANGS = 2
-"""After so many hangs a peer is given up, lest each of its cells wait for it in turn."""
+MAX_HANGS = 4
+"""After so many hangs a peer is given up, lest each of its cells wait for it in turn. One cell
+makes two: with those that run at the same time, and alone."""
 
 
 class Pool:
@@ -25,6 +26,7 @@ class Pool:
         self.engine = engine
         self._probed: set[Api] = set()
         self._hangs: Counter[str] = Counter()
+        self._starts: Counter[str] = Counter()
         self._running: dict[str, Address] = {}
         self._opened: dict[Session, Address] = {}
         self._starting: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -47,6 +49,7 @@ class Pool:
             await self._end(program, address, hung=True)
             raise
         self._opened[session] = address
+        session.peer = self.started(program)
         try:
             if api not in self._probed:
                 await _probe(session, api)
@@ -63,16 +66,23 @@ class Pool:
         if session.ended is not None:
             await self._end(program, address, hung=isinstance(session.ended, PeerHung))
 
+    def started(self, program: str) -> str:
+        """Return a name for what runs of a program now: another one after each start."""
+        return f"{program}#{self._starts[program]}"
+
     async def _address(self, program: str) -> Address:
         async with self._starting[program]:
             if self._hangs[program] >= MAX_HANGS:
                 raise PeerHung(f"{program} is given up: it hung {MAX_HANGS} times")
             try:
-                address = self._running[program] = await self.engine.address(program)
+                address = await self.engine.address(program)
             except PeerHung:
                 self._hangs[program] += 1
                 await self.engine.restart(program)
                 raise
+            if self._running.get(program) is not address:
+                self._running[program] = address
+                self._starts[program] += 1
         return address
 
     async def _end(self, program: str, address: Address, *, hung: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import itertools
 import subprocess
 import sys
@@ -234,6 +235,25 @@ async def test_an_exception_that_nobody_took_is_told_in_asyncios_words() -> None
     await asyncio.wait([task])
     del task
     assert told == ["Task exception was never retrieved"]
+
+
+async def test_what_is_told_while_another_session_runs_is_not_blamed_on_that() -> None:
+    told: list[object] = []
+    loop = asyncio.get_running_loop()
+    mine, other = (_control.PeerSession("127.0.0.1", told.append) for _ in range(2))
+
+    async def fail() -> None:
+        raise RuntimeError("boom")
+
+    context = contextvars.copy_context()
+    context.run(_control._current.set, mine)
+    task = _control._make_task(loop, fail(), context=context)
+    loop.set_exception_handler(lambda _, context: told.append(_control._session_of(context)))
+    await asyncio.wait([task])
+    token = _control._current.set(other)
+    del task
+    _control._current.reset(token)
+    assert told == [mine]
 
 
 async def test_what_escapes_is_reported_to_its_session() -> None:

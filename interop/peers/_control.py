@@ -219,12 +219,11 @@ def _make_task(loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> as
 
 
 def _session_of(context: Mapping[str, Any]) -> PeerSession | None:
-    session = _current.get()
-    if session is None and (task := context.get("task") or context.get("future")) is not None:
-        session = getattr(task, "session", None)
-    if session is None and (handle := context.get("handle")) is not None:
-        session = handle._context.get(_current)
-    return session
+    # What is told of may be collected, and told, while another session's code runs.
+    task, handle = context.get("task") or context.get("future"), context.get("handle")
+    if isinstance(task, Task) and task.session is not None:
+        return task.session
+    return _current.get() if handle is None else handle._context.get(_current)
 
 
 def _host_and_port(text: str) -> tuple[str, int]:

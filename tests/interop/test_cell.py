@@ -207,17 +207,23 @@ async def test_which_peers_failed_is_told(isolated: bool, monkeypatch: pytest.Mo
 
     ran = await run(scenario, isolated=isolated)
     assert str(ran.error) == "the wire told first"
-    assert list(ran.failed) == ([] if isolated else ["fake"])
+    assert list(ran.failed) == ([] if isolated else ["fake#1"])
 
 
 class NoFaults:
     async def discard(self, peer: str) -> None: ...
 
 
-async def test_a_peer_that_cannot_be_reached_failed() -> None:
-    ran = await run(lambda: pytest.fail("not to be called"), script=lambda _: None)
+@pytest.mark.parametrize("isolated", [False, True])
+async def test_a_peer_that_cannot_be_reached_failed(
+    isolated: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FakeEngine, "faults", lambda engine: NoFaults())
+    ran = await run(
+        lambda: pytest.fail("not to be called"), script=lambda _: None, isolated=isolated
+    )
     assert isinstance(ran.error, PeerDied)
-    assert ran.failed == {"fake": ran.error}
+    assert ran.failed == ({} if isolated else {"fake#1": ran.error})
 
 
 async def test_a_red_cell_finds_out_whether_its_peer_hangs(
@@ -232,4 +238,4 @@ async def test_a_red_cell_finds_out_whether_its_peer_hangs(
 
     ran = await run(scenario, script=lambda r: [] if hung else good(r))
     assert str(ran.error) == "nothing came"
-    assert isinstance(ran.failed["fake"], PeerHung)
+    assert isinstance(ran.failed["fake#1"], PeerHung)

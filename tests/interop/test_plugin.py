@@ -123,21 +123,26 @@ def test_a_scenario_can_be_given_less_time() -> None:
     assert (cell["verdict"], cell["reason"]) == ("failed", "not done within 0.05 s")
 
 
-@pytest.mark.parametrize("timeout", [None, 0.3])
+@pytest.mark.parametrize(("timeout", "at_once"), [(None, 1), (0.3, 1), (None, 4)])
 def test_a_hung_peer_is_an_error_that_names_it(
-    timeout: float | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    timeout: float | None, at_once: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(control, "PROBE_TIMEOUT", 0.5)
     monkeypatch.setattr(control, "CALL_TIMEOUT", 0.3)
-    chosen = ("echo.null", "echo.floats", "echo.booleans", "echo.arrays")
+    chosen = ("echo.null", "echo.floats", "echo.booleans", "echo.arrays", "echo.integers")
     cells, broken = run(
-        commands=fake("hangs"), scenarios=chosen, patience=0.2, timeout=timeout, logs=tmp_path
+        commands=fake("hangs"),
+        scenarios=chosen,
+        patience=0.2,
+        timeout=timeout,
+        logs=tmp_path,
+        at_once=at_once,
     )
     assert broken == ""
     assert {cell["verdict"] for cell in cells} == {"error"}
     assert "PeerHung: " in cells[0]["reason"]
     assert "python/Zap" in cells[0]["reason"]
-    assert "python is given up: it hung 2 times" in cells[-1]["reason"]
+    assert "python is given up: it hung 4 times" in cells[-1]["reason"]
 
 
 def test_a_peer_that_dies_in_a_cell_spoils_no_other(tmp_path: Path) -> None:
@@ -191,6 +196,7 @@ def test_isolated_cells_share_no_peer(at_once: int, monkeypatch: pytest.MonkeyPa
     cells, broken = run(scenarios=("engine.server-killed",), repeat=2, runs=2, at_once=at_once)
     assert ([cell["verdict"] for cell in cells], broken) == (["passed"], "")
     assert len(set(processes.discarded)) == len(processes.discarded) == 4
+    assert processes.most == 2  # they take the place of two workers' peers
 
 
 class OwnProcesses(LocalEngine):
@@ -200,9 +206,11 @@ class OwnProcesses(LocalEngine):
         super().__init__({"python": PYTHON})
         self.names: set[str] = set()
         self.discarded: list[str] = []
+        self.most = 0
 
     async def address(self, peer: str) -> Address:
         self.names.add(peer)
+        self.most = max(self.most, len(self.names - {"python"} - set(self.discarded)))
         self._commands = {**self._commands, peer: PYTHON}
         return await super().address(peer)
 

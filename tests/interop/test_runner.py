@@ -284,6 +284,8 @@ def test_what_pytest_raises_in_a_scenario_costs_that_cell_alone(tmp_path: Path) 
         ("pytest.fail('no good')", "error"),
         ("pytest.skip('no good')", "error"),
         ("raise SystemExit('no good')", "error"),
+        ("pytest.exit('no good')", "error"),
+        ("import asyncio; raise asyncio.CancelledError('no good')", "error"),
     ):
         cells, broken = run_file(tmp_path, bad, workers=0, at_once=3)
         assert broken == ""
@@ -291,6 +293,17 @@ def test_what_pytest_raises_in_a_scenario_costs_that_cell_alone(tmp_path: Path) 
         assert found["bad"][0] == says
         assert "no good" in found["bad"][1]
         assert len(found) == 4
+
+
+@pytest.mark.parametrize(("workers", "at_once"), [(0, 1), (0, 4), (1, 4)])
+def test_what_nobody_awaited_breaks_the_run_and_costs_no_cell(
+    workers: int, at_once: int, tmp_path: Path
+) -> None:
+    for bad in ("import asyncio; it = [asyncio.sleep(0)]; it.append(it)", "open(os.devnull)"):
+        cells, broken = run_file(tmp_path, bad, workers, at_once=at_once)
+        assert {cell["verdict"] for cell in cells} == {"passed"}
+        assert len(cells) == 4
+        assert "never awaited" in broken or "unclosed file" in broken
 
 
 def test_pytests_own_output_says_what_the_verdicts_say(
