@@ -77,10 +77,11 @@ class Lanes(Generic[T]):
             for again in ran.failed:  # each explains one failure of that program
                 same = (peer for peer in failures if _program(peer) == _program(again))
                 failures.pop(next(same, ""), None)
-        for peer, exc in failures.items():
+        if failures:
+            told = "; ".join(f"{_program(peer)} ({exc})" for peer, exc in failures.items())
             ran.left = ran.left or PeerDied(
-                f"{_program(peer)} failed one of {len(doubtful)} cells that ran at the same time, "
-                f"and none of them when it ran alone: {exc}"
+                f"peers failed some of {len(doubtful)} cells that ran at the same time, "
+                f"and none of them when it ran alone: {told}"
             )
 
     async def abandon(self) -> None:

@@ -331,8 +331,10 @@ def _show_as(
     report: pytest.TestReport, verdict: str, reason: str, error: BaseException | None
 ) -> None:
     """Let pytest's own output say what the cell's verdict says."""
-    if verdict in ("deviating", "warned", "unsupported"):
+    if verdict in ("deviating", "warned"):
         report.outcome, report.wasxfail = "skipped", reason
+    elif verdict == "unsupported":
+        report.outcome, report.longrepr = "skipped", (report.nodeid, 0, reason)
     elif verdict != "passed":
         where = "".join(traceback.format_exception(error)) if error is not None else ""
         report.outcome, report.longrepr = "failed", where + reason

@@ -28,7 +28,6 @@ class Pool:
         self._hangs: Counter[str] = Counter()
         self._starts: Counter[str] = Counter()
         self._running: dict[str, Address] = {}
-        self._opened: dict[Session, Address] = {}
         self._starting: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def open(self, api: Api, program: str = "") -> Session:
@@ -43,13 +42,13 @@ class Pool:
         """
         program = program or api.program
         address = await self._address(program)
+        peer = self.started(program)
         try:
             session = await Session.connect(f"{api.role} {api.id}", address)
         except PeerHung:
-            await self._end(program, address, hung=True)
+            await self._end(program, peer, hung=True)
             raise
-        self._opened[session] = address
-        session.peer = self.started(program)
+        session.peer = peer
         try:
             if api not in self._probed:
                 await _probe(session, api)
@@ -61,10 +60,9 @@ class Pool:
 
     async def close(self, program: str, session: Session) -> None:
         """Close a session; a peer that failed it is ended, and starts anew at its next use."""
-        address = self._opened.pop(session)
         await session.close()
         if session.ended is not None:
-            await self._end(program, address, hung=isinstance(session.ended, PeerHung))
+            await self._end(program, session.peer, hung=isinstance(session.ended, PeerHung))
 
     def started(self, program: str) -> str:
         """Return a name for what runs of a program now: another one after each start."""
@@ -85,9 +83,9 @@ class Pool:
                 self._starts[program] += 1
         return address
 
-    async def _end(self, program: str, address: Address, *, hung: bool) -> None:
-        """End a peer that failed, unless it is another by now: its sessions fail all at once."""
-        if self._running.get(program) is address:
+    async def _end(self, program: str, peer: str, *, hung: bool) -> None:
+        """End a peer that failed, once: its sessions fail all at the same time."""
+        if program in self._running and self.started(program) == peer:
             del self._running[program]
             self._hangs[program] += hung
             await self.engine.restart(program)

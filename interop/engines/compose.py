@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Mapping
-from dataclasses import replace
 
 from ..errors import TestbedError, Unsupported
 from . import Address, Faults
@@ -26,7 +25,7 @@ class ComposeEngine:
     """
 
     def __init__(self, addresses: Mapping[str, Address]) -> None:
-        self._addresses = dict(addresses)
+        self._addresses = addresses
         self._up: set[str] = set()
 
     async def address(self, peer: str) -> Address:
@@ -48,7 +47,6 @@ class ComposeEngine:
     async def restart(self, peer: str) -> None:
         """Wait for the service anew at its next use: what restarts it is the project's policy."""
         self._up.discard(peer)
-        self._addresses[peer] = replace(self._addresses[peer])
 
     def faults(self) -> Faults:
         raise Unsupported(

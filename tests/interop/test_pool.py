@@ -158,6 +158,16 @@ async def test_a_session_of_an_earlier_peer_does_not_end_the_next() -> None:
         assert engine.restarted == []
 
 
+async def test_a_peer_that_comes_again_where_it_was_is_another_one() -> None:
+    async with pool(good) as (peers, engine):  # whose engine says the same of each, as compose's
+        first, second = [await peers.open(FAKE) for _ in range(2)]
+        for session, peer in ((first, "fake#2"), (second, "fake#2")):
+            session.ended = PeerDied("both of the one that died")
+            await peers.close(FAKE.program, session)
+            assert (await peers.open(FAKE)).peer == peer
+        assert engine.restarted == ["fake"]
+
+
 async def test_those_who_wait_for_a_peer_that_never_starts_do_not_start_it_again() -> None:
     class Mute(FakeEngine):
         async def address(self, peer: str) -> Address:

@@ -58,6 +58,7 @@ def test_a_mistake_is_named_and_is_status_2(
         (["--patience", "nan"], "nan is not between 0 and 3600"),
         (["--timeout", "-1"], "-1 is not between 0 and 3600"),
         (["--repeat", "0"], "0 is not 1 or more"),
+        (["--at-once", "0"], "0 is not 1 or more"),
     ],
 )
 def test_an_impossible_number_is_refused(
