@@ -6,6 +6,7 @@ of the judged, it reads without mercy. Pure: bytes in, bytes out.
 
 from __future__ import annotations
 
+import functools
 import os
 import struct
 import zlib
@@ -38,6 +39,9 @@ DEFLATE = 4
 """The reserved bit RSV1, which marks a compressed message (RFC 7692, section 6)."""
 
 _TAIL = b"\x00\x00\xff\xff"
+
+_SHORT = 1000
+"""Bytes up to which one large number is masked sooner than a table of bytes applied."""
 
 
 def frame(
@@ -267,8 +271,18 @@ def new_mask() -> bytes:
 
 def _masked(payload: bytes, mask: bytes) -> bytes:
     size = len(payload)
+    if size > _SHORT:
+        data = bytearray(payload)
+        for at, key in enumerate(mask):
+            data[at::4] = data[at::4].translate(_table(key))
+        return bytes(data)
     key = int.from_bytes((mask * (size // 4 + 1))[:size], "big")
     return (int.from_bytes(payload, "big") ^ key).to_bytes(size, "big")
+
+
+@functools.cache
+def _table(key: int) -> bytes:
+    return bytes(byte ^ key for byte in range(256))
 
 
 def _is_text(data: bytes) -> bool:
