@@ -73,7 +73,7 @@ class FastApiHost(AsgiHost):
     """`FastApiConnector` under uvicorn."""
 
     def _app(self, register: EventRegister, path: str, uncaught: Uncaught, options: Options) -> Any:
-        app = FastAPI()
+        app = FastAPI(openapi_url=None)  # no routes beside the app's
 
         @app.websocket(path)
         async def endpoint(websocket: WebSocket) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import Any
+from typing import Any, ClassVar
 
 from sanic import Request, Sanic, Websocket
+from sanic.router import Router
+from sanic.signals import SignalRouter
+from sanic_routing import BaseRouter
 
 from interop.peers._control import Failure, Unsupported
 from interop.peers.python.hosts import GRACE, Options, Uncaught, above, no_origins
@@ -14,6 +17,31 @@ from zaptools import EventRegister
 from zaptools.connectors import SanicConnector
 
 __all__ = ["SanicHost"]
+
+
+class _CompiledOnce(BaseRouter):
+    """A router that finds the code that Sanic writes for it compiled.
+
+    Every cell has an application of its own, and the code is the same for all of them. To parse,
+    rewrite and compile it takes as long as the rest of the cell.
+    """
+
+    _known: ClassVar[dict[str, tuple[Any, Any]]] = {}
+
+    def _render(self, do_compile: bool = True, do_optimize: bool = False) -> None:
+        super()._render(False)
+        if self.find_route_src not in self._known:
+            super()._render()
+            self._known[self.find_route_src] = self._find_route, self._matchers
+        self._find_route, self._matchers = self._known[self.find_route_src]
+
+
+class _Router(_CompiledOnce, Router):
+    pass
+
+
+class _SignalRouter(_CompiledOnce, SignalRouter):
+    pass
 
 
 class SanicHost:
@@ -28,13 +56,19 @@ class SanicHost:
         if options.deflate:
             raise Unsupported("Sanic has no permessage-deflate")
         SanicHost._made += 1  # Sanic keeps its applications by name
-        self._app = app = Sanic(f"interop{SanicHost._made}", configure_logging=False)
+        self._app = app = Sanic(
+            f"interop{SanicHost._made}",
+            configure_logging=False,
+            router=_Router(),
+            signal_router=_SignalRouter(),
+        )
         app.config.GRACEFUL_SHUTDOWN_TIMEOUT = GRACE
         app.config.update(
             WEBSOCKET_PING_INTERVAL=options.limits.ping_interval,
             WEBSOCKET_PING_TIMEOUT=options.limits.ping_timeout,
             WEBSOCKET_MAX_SIZE=above(options.limits.message_bytes),
         )
+        app.config.AUTO_EXTEND = app.config.MOTD = False
         app.config.TOUCHUP = False  # it rewrites Sanic's own code, once a process
         self._listener = socket.create_server((host, 0))
         self._server: Any = None  # Sanic's methods have no types
