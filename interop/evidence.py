@@ -104,6 +104,8 @@ def _is_short(value: object) -> bool:
 
 
 def _clip(value: object) -> object:
+    if isinstance(value, str) and len(value) > _CLIP:  # the rest need not be written
+        return json.dumps(value[:_CLIP])[:_CLIP] + "…"
     text = json.dumps(value)
     return value if len(text) <= _CLIP else text[:_CLIP] + "…"
 

@@ -110,11 +110,15 @@ class Judged:
 
     async def ask(self, data: bytes | None = None, **change: Any) -> RawConnection:
         """Send a request, these bytes or a handshake so changed, and return what came, unjudged."""
+        connection = await self._asked(data, **change)
+        await self._settled()
+        return connection
+
+    async def _asked(self, data: bytes | None = None, **change: Any) -> RawConnection:
         connection = await self.dial()
         connection.write(data if data is not None else self.request(**change))
         await connection.read_head()
         connection.patience = self.role.patience
-        await self._settled()
         return connection
 
     async def _settled(self) -> None:
@@ -209,8 +213,9 @@ class Judged:
         await self.serve(**change.pop("more", {}))
         key = base64.b64encode(os.urandom(16)).decode()
         change["headers"] = {"Sec-WebSocket-Key": key, **change.get("headers", {})}
-        connection = await self.ask(**change)
+        connection = await self._asked(**change)
         if connection.head.status != 101:
+            await self._settled()
             raise Violation(f"the server answered {connection.head.line!r}, not 101")
         if connection.head.one("Sec-WebSocket-Accept") != accept_key(key):
             raise Violation("the server's Sec-WebSocket-Accept does not belong to the key")
