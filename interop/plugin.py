@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import functools
 import gc
+import itertools
 import json
 import sys
 import traceback
@@ -32,7 +33,7 @@ from .plan import Plan
 from .pool import Pool
 from .scenario import Scenario
 
-__all__ = ["CELL_PROPERTY", "LEFT_PROPERTY", "dealt", "facts", "scenario_id"]
+__all__ = ["CELL_PROPERTY", "LEFT_PROPERTY", "dealt", "early", "facts", "scenario_id"]
 
 T = TypeVar("T")
 
@@ -47,6 +48,9 @@ does not come shall not cost the full patience in every run."""
 
 LONG = ("time.", "amount.")
 """How the ids of those scenarios begin that take long, most of them waiting."""
+
+BESIDE = 8
+"""How many others begin between two of them: most of what runs at the same time."""
 
 _PLAN = pytest.StashKey[Plan]()
 _DEVIATIONS = pytest.StashKey[list[deviations.Deviation]]()
@@ -98,8 +102,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     chosen = [i for i in items if _has_pair(i) and plan.wants(scenario_id(i), _pair(i))]
     for item in chosen:
         item.function.timeout = plan.timeout  # type: ignore[attr-defined]  # `@scenario` reads it
-    chosen.sort(key=lambda item: not facts(item).id.startswith(LONG))  # these begin first
-    items[:] = dealt(chosen, getattr(config, "workerinput", {}).get("workercount", 1))
+    long = [item for item in chosen if facts(item).id.startswith(LONG)]
+    others = [item for item in chosen if not facts(item).id.startswith(LONG)]
+    workers = getattr(config, "workerinput", {}).get("workercount", 1)
+    items[:] = dealt(early(long, others), workers)
+
+
+def early(long: Sequence[T], others: Sequence[T]) -> list[T]:
+    """Return all: those that take long early, and `BESIDE` of the others after each.
+
+    If they all began at the same time, the processors would wait for them; if one began late, the
+    end of the run would.
+    """
+    rest = iter(others)
+    first = [item for each in long for item in (each, *itertools.islice(rest, BESIDE))]
+    return [*first, *rest]
 
 
 def dealt(items: Sequence[T], workers: int) -> list[T]:

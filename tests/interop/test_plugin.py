@@ -11,7 +11,7 @@ from interop.catalog import Api
 from interop.engines import Address, Fault
 from interop.engines.local import LocalEngine
 from interop.plan import Plan
-from interop.plugin import dealt
+from interop.plugin import BESIDE, dealt, early
 
 from .runs import CLIENT, PYTHON, deviation, fake, run
 
@@ -230,6 +230,12 @@ def test_every_worker_gets_its_share() -> None:
     assert dealt("aaabbbb", 1) == list("aaabbbb")
     assert dealt("aaabbbb", 2) == list("aabbabb")
     assert dealt("ab", 3) == ["a", "b"]
+
+
+def test_what_takes_long_begins_early_and_not_all_at_once() -> None:
+    others = ["other"] * BESIDE
+    assert early(["a", "b"], others * 3) == ["a", *others, "b", *others, *others]
+    assert early(["a", "b"], ["other"]) == ["a", "other", "b"]
 
 
 def test_a_scenario_with_no_pair_has_no_cell() -> None:
