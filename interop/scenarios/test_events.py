@@ -6,7 +6,8 @@ import pytest
 
 from interop.errors import Violation
 from interop.judged import Judged
-from interop.scenario import Clients, scenario
+from interop.rawframes import TEXT
+from interop.scenario import scenario
 from interop.session import Client, Server
 
 MANY = 1000
@@ -26,12 +27,16 @@ async def test_pushed(client: Client) -> None:
     assert got == list(range(MANY))
 
 
-@scenario("order.sent", "1,000 events that the client sends arrive all, once, in order.")
-async def test_sent(server: Server, client: Client) -> None:
-    await client.open()
-    await client.send_many([("echo", number) for number in range(MANY)])
-    await server.wait("event", lambda n: n.data["payload"] == MANY - 1, what="last echo")
-    got = [n.data["payload"] for n in server.session.notifications if n.on == "event"]
+@scenario(
+    "order.sent", "1,000 events that the client sends arrive all, once, in order.", side="client"
+)
+async def test_sent(judged: Judged) -> None:
+    connection = await judged.open()
+    await judged.client.send_many([("echo", number) for number in range(MANY)])
+    await judged.client.send("echo", "last")
+    got = []
+    while (payload := (await connection.next_message())["payload"]) != "last":
+        got.append(payload)
     assert got == list(range(MANY))
 
 
@@ -122,63 +127,61 @@ async def test_name_text(server: Server, client: Client) -> None:
     "handlers.raise",
     "A handler that raises ends nothing: the connection goes on.",
     escapes=True,
+    side="server",
 )
-async def test_raise(client: Client) -> None:
-    await client.open()
-    await client.send("boom", {})
-    await client.check_usable()
+async def test_raise(judged: Judged) -> None:
+    connection = await judged.open()
+    connection.send_event("boom", {})
+    await judged.works(connection)
 
 
 @scenario(
     "handlers.raise-contained",
     "What a handler raises stays in the library: it reaches no one as an uncaught exception.",
+    side="server",
 )
-async def test_raise_contained(server: Server, client: Client) -> None:
-    await client.open()
-    await client.send("boom", {"a": 1})
-    await server.event("boom")
-    await client.settle()
-    await server.settle()
+async def test_raise_contained(judged: Judged) -> None:
+    connection = await judged.open()
+    connection.send_event("boom", {"a": 1})
+    await judged.server.event("boom")
+    await judged.server.settle()
 
 
 @scenario(
-    "handlers.raise-reported",
-    "What a handler raises reaches the error callback.",
+    "handlers.raise-reported", "What a handler raises reaches the error callback.", side="server"
 )
-async def test_raise_reported(server: Server, client: Client) -> None:
-    await client.open()
-    await client.send("boom", {"a": 1})
-    error = await server.wait("error", what="error callback")
+async def test_raise_reported(judged: Judged) -> None:
+    connection = await judged.open()
+    connection.send_event("boom", {"a": 1})
+    error = await judged.server.wait("error", what="error callback")
     assert "boom" in error.data["message"]
 
 
 @scenario(
     "handlers.one-after-the-other",
     "Handlers of one connection run one after the other.",
+    side="server",
 )
-async def test_one_after_the_other(client: Client) -> None:
-    await client.open("slow")
-    # At once: if the second arrives when the first is done, nothing is seen of their order.
-    await client.send_many([("slow", {"ms": 100}), ("echo", "second")])
-    await client.event("slow")
-    await client.event("echo")
-    answers = [n.data["name"] for n in client.session.notifications if n.on == "event"]
+async def test_one_after_the_other(judged: Judged) -> None:
+    connection = await judged.open()
+    connection.send_event("slow", {"ms": 100})
+    connection.send_event("echo", "second")
+    answers = [(await connection.next_message())["eventName"] for _ in range(2)]
     assert answers == ["slow", "echo"]
 
 
-@scenario("handlers.slow", "A slow handler does not delay other connections.")
-async def test_slow(server: Server, clients: Clients) -> None:
-    first, second = await clients(), await clients()
-    await first.open("slow")
-    await second.open()
+@scenario("handlers.slow", "A slow handler does not delay other connections.", side="server")
+async def test_slow(judged: Judged) -> None:
+    first, second = await judged.open(), await judged.open()
     # A busy machine may take longer than the handler. A server in which others have to wait for
     # it answers them after it, however long it takes.
-    for number, ms in enumerate((150, 1000, 3000)):
-        await first.send("slow", {"ms": ms})
-        await server.event("slow", first.conn)
-        await second.check_usable(f"beside {ms} ms")
-        beside = first.count("event", name="slow") == number
-        await first.event("slow")
+    for ms in (150, 1000, 3000):
+        first.send_event("slow", {"ms": ms})
+        await judged.server.event("slow")
+        answer = first.soon(TEXT)
+        await judged.works(second, f"beside {ms} ms")
+        beside = not answer.done()
+        await answer
         if beside:
             return
     raise Violation("the echo had to wait for the slow handler")

@@ -7,10 +7,7 @@ from typing import Any
 
 import pytest
 
-from interop.errors import Unsupported
-from interop.judge import asked_of
 from interop.judged import Judged
-from interop.raw import RawConnection
 from interop.scenario import Clients, scenario
 from interop.session import Client, Server
 from interop.tap import Tap
@@ -147,62 +144,3 @@ async def test_fifty_leave(judged: Judged) -> None:
     await judged.works(fifty[-1])
     await judged.role.settle()
     assert judged.server.count("disconnected") == FIFTY - 1
-
-
-@scenario(
-    "rooms.of-fifty",
-    "Of 50 connections, the members of each of two rooms get what is sent to it, and they alone.",
-    side="server",
-    needs="load",
-)
-async def test_rooms_of_fifty(judged: Judged) -> None:
-    judged.patient()
-    fifty = [await judged.open() for _ in range(FIFTY)]
-    rooms = {number: [r for r in (2, 3) if number % r == 0] for number in range(FIFTY)}
-    for number, connection in enumerate(fifty):
-        for room in rooms[number]:
-            judged.server.session.asked |= asked_of("join", {})
-            connection.send_event("join", {"room": f"room {room}"})
-            await joined_raw(judged, connection)
-    for room in (2, 3):
-        say = {"room": f"room {room}", "event": "said", "payload": room, "exclude-self": False}
-        fifty[0].send_event("to-room", say)
-    for number, connection in enumerate(fifty):
-        connection.send_event("echo", "done")
-        heard: list[Any] = []
-        while (message := await connection.next_message())["payload"] != "done":
-            heard.append(message["payload"])
-        assert heard == rooms[number], f"connection {number} got {heard}, not {rooms[number]}"
-
-
-async def joined_raw(judged: Judged, connection: RawConnection) -> None:
-    """Wait for the app's answer; its own word "unsupported" makes the cell so."""
-    message = await connection.next_message()
-    if message["eventName"] == "unsupported":
-        raise Unsupported(f"{judged.server.session.who}: {message['payload']['why']}")
-
-
-@scenario("rooms.members", "An event sent to a room reaches its members, and them alone.")
-async def test_room(server: Server, clients: Clients) -> None:
-    member, other = await two(clients, "joined", "left", "said", "unsupported")
-    third = await clients()
-    await third.open("joined", "said", "unsupported")
-    room = {"room": "r"}
-    for client in (member, third):
-        await client.send("join", room)
-        await joined(client, "joined")
-    say = {"room": "r", "event": "said", "payload": "hi", "exclude-self": False}
-    await member.send("to-room", say)
-    await member.event("said")
-    await third.event("said")
-    await other.check_usable()
-    assert other.count("event", name="said") == 0
-
-
-async def joined(client: Client, name: str) -> None:
-    """Wait for the app's answer; its own word "unsupported" makes the cell so."""
-    answer = await client.wait(
-        "event", lambda n: n.data["name"] in (name, "unsupported"), what=name
-    )
-    if answer.data["name"] == "unsupported":
-        raise Unsupported(f"{client.server.session.who}: {answer.data['payload']['why']}")

@@ -1,109 +1,177 @@
-"""Rooms: who gets what is sent to one, and who no longer does."""
+"""Rooms: who gets what is sent to one, and who no longer does.
+
+One scenario shows with every pair that a room's events arrive; who is a member is the server's
+business alone.
+"""
 
 from __future__ import annotations
 
-from interop.errors import Unsupported
+from typing import Any
+
+from interop.errors import Unsupported, Violation
+from interop.judge import asked_of
+from interop.judged import Judged
+from interop.raw import RawConnection
 from interop.scenario import Clients, scenario
-from interop.session import Client, Server
+
+FIFTY = 50
 
 
-async def in_room(clients: Clients, count: int) -> list[Client]:
-    """Open clients that are members of the room ``r``."""
-    members = []
-    for _ in range(count):
-        client = await clients()
-        await client.open("joined", "left", "said", "unsupported")
-        await answered(client, "join", "joined")
-        members.append(client)
+async def in_room(judged: Judged, count: int) -> list[RawConnection]:
+    """Open connections that are members of the room ``r``."""
+    members = [await judged.open() for _ in range(count)]
+    for member in members:
+        await answered(judged, member, "join")
     return members
 
 
-async def answered(client: Client, event: str, answer: str) -> None:
+async def answered(judged: Judged, connection: RawConnection, event: str, room: str = "r") -> None:
     """Join or leave, and wait for the app's answer; its word "unsupported" makes the cell so."""
-    await client.send(event, {"room": "r"})
-    names = (answer, "unsupported")
-    got = await client.wait("event", lambda n: n.data["name"] in names, what=answer)
-    if got.data["name"] == "unsupported":
-        raise Unsupported(f"{client.server.session.who}: {got.data['payload']['why']}")
+    judged.server.session.asked |= asked_of(event, {})
+    connection.send_event(event, {"room": room})
+    answer = await connection.next_message()
+    if answer["eventName"] == "unsupported":
+        raise Unsupported(f"{judged.server.session.who}: {answer['payload']['why']}")
 
 
-async def say(client: Client, payload: str, *, exclude_self: bool = False) -> None:
-    request = {"room": "r", "event": "said", "payload": payload, "exclude-self": exclude_self}
-    await client.send("to-room", request)
+def say(
+    connection: RawConnection, payload: Any, *, room: str = "r", exclude_self: bool = False
+) -> None:
+    """Send ``said`` to a room."""
+    request = {"room": room, "event": "said", "payload": payload, "exclude-self": exclude_self}
+    connection.send_event("to-room", request)
 
 
-async def hears(client: Client, payload: str) -> None:
-    await client.wait(
-        "event",
-        lambda n: n.data["name"] == "said" and n.data["payload"] == payload,
-        what=f"what was said to the room: {payload!r}",
-    )
+async def hears(connection: RawConnection, payload: Any) -> None:
+    """Check that this is what the connection gets next of what is said."""
+    try:
+        heard = (await connection.next_event("said"))["payload"]
+    except Violation as exc:
+        raise Violation(f"no what was said to the room: {payload!r}; {exc}") from None
+    assert heard == payload
 
 
-@scenario("rooms.exclude-self", "Whoever sends to a room can leave itself out.")
-async def test_exclude_self(clients: Clients) -> None:
-    first, second, third = await in_room(clients, 3)
-    await say(first, "to you", exclude_self=True)
-    for client in (second, third):
-        await hears(client, "to you")
-    await first.check_usable()
-    assert first.count("event", name="said") == 0
+async def heard(connection: RawConnection) -> list[Any]:
+    """Return what else was said to the connection until an echo comes back."""
+    connection.send_event("echo", "done")
+    said = []
+    while (message := await connection.next_message())["eventName"] != "echo":
+        said.append(message["payload"])
+    return said
 
 
-@scenario("rooms.once", "A member that joined twice gets what is sent once.")
-async def test_once(clients: Clients) -> None:
-    first, second = await in_room(clients, 2)
-    await answered(second, "join", "joined")
-    await say(first, "once")
-    await hears(second, "once")
-    await second.check_usable()
-    assert second.count("event", name="said") == 1
+async def leaves(judged: Judged, connection: RawConnection, conn: str) -> None:
+    """Close a connection, the server's `conn`, and wait until its application knows."""
+    connection.send_close(1000)
+    await judged.server.disconnected(conn)
 
 
-@scenario("rooms.leave", "Whoever has left a room gets nothing more; the others do.")
-async def test_leave(clients: Clients) -> None:
-    first, second, leaver = await in_room(clients, 3)
-    await answered(leaver, "leave", "left")
-    await say(first, "without you")
+@scenario("rooms.members", "An event sent to a room reaches its members, and them alone.")
+async def test_members(clients: Clients) -> None:
+    first, second, other = [await clients() for _ in range(3)]
+    for client in (first, second, other):
+        await client.open("joined", "said", "unsupported")
+    names = ("joined", "unsupported")
     for client in (first, second):
-        await hears(client, "without you")
-    await leaver.check_usable()
-    assert leaver.count("event", name="said") == 0
+        await client.send("join", {"room": "r"})
+        answer = await client.wait("event", lambda n: n.data["name"] in names, what="joined")
+        if answer.data["name"] == "unsupported":
+            raise Unsupported(f"{client.server.session.who}: {answer.data['payload']['why']}")
+    say = {"room": "r", "event": "said", "payload": "hi", "exclude-self": False}
+    await first.send("to-room", say)
+    for client in (first, second):
+        await client.event("said")
+    await other.check_usable()
+    assert other.count("event", name="said") == 0
 
 
-@scenario("rooms.leave-by-disconnecting", "A member that disconnects is no trouble to the others.")
-async def test_leave_by_disconnecting(server: Server, clients: Clients) -> None:
-    leaver, first, second = await in_room(clients, 3)
-    await leaver.close()
-    await server.disconnected(leaver.conn)
+@scenario("rooms.exclude-self", "Whoever sends to a room can leave itself out.", side="server")
+async def test_exclude_self(judged: Judged) -> None:
+    first, second, third = await in_room(judged, 3)
+    say(first, "to you", exclude_self=True)
+    for member in (second, third):
+        await hears(member, "to you")
+    assert await heard(first) == []
+
+
+@scenario("rooms.once", "A member that joined twice gets what is sent once.", side="server")
+async def test_once(judged: Judged) -> None:
+    first, second = await in_room(judged, 2)
+    await answered(judged, second, "join")
+    say(first, "once")
+    await hears(second, "once")
+    assert await heard(second) == []
+
+
+@scenario("rooms.leave", "Whoever has left a room gets nothing more; the others do.", side="server")
+async def test_leave(judged: Judged) -> None:
+    first, second, leaver = await in_room(judged, 3)
+    await answered(judged, leaver, "leave")
+    say(first, "without you")
+    for member in (first, second):
+        await hears(member, "without you")
+    assert await heard(leaver) == []
+
+
+@scenario(
+    "rooms.leave-by-disconnecting",
+    "A member that disconnects is no trouble to the others.",
+    side="server",
+)
+async def test_leave_by_disconnecting(judged: Judged) -> None:
+    leaver, first, second = await in_room(judged, 3)
+    await leaves(judged, leaver, "1")
     for payload in ("once", "twice"):
-        await say(first, payload)
-        for client in (first, second):
-            await hears(client, payload)
-    assert server.session.count("error") == 0
-    assert server.session.count("uncaught") == 0
+        say(first, payload)
+        for member in (first, second):
+            await hears(member, payload)
+    assert judged.server.session.count("error") == 0
+    assert judged.server.session.count("uncaught") == 0
 
 
-@scenario("rooms.new-connection", "A client that connects again is no member until it joins.")
-async def test_new_connection(server: Server, clients: Clients) -> None:
-    leaver, stays = await in_room(clients, 2)
-    await leaver.close()
-    await server.disconnected(leaver.conn)
-    await leaver.reconnect()
-    await say(stays, "for members")
+@scenario(
+    "rooms.new-connection",
+    "A client that connects again is no member until it joins.",
+    side="server",
+)
+async def test_new_connection(judged: Judged) -> None:
+    leaver, stays = await in_room(judged, 2)
+    await leaves(judged, leaver, "1")
+    again = await judged.open()
+    say(stays, "for members")
     await hears(stays, "for members")
-    await leaver.check_usable()
-    assert leaver.count("event", name="said") == 0
+    assert await heard(again) == []
 
 
-@scenario("rooms.order", "What one member sends to a room arrives in order, at everybody.")
-async def test_order(clients: Clients) -> None:
-    members = await in_room(clients, 3)
+@scenario(
+    "rooms.order",
+    "What one member sends to a room arrives in order, at everybody.",
+    side="server",
+)
+async def test_order(judged: Judged) -> None:
+    members = await in_room(judged, 3)
     for number in range(20):
-        await say(members[0], str(number))
-    for client in members:
+        say(members[0], number)
+    for member in members:
         for number in range(20):
-            await hears(client, str(number))
-        said = [n.data for n in client.session.notifications if n.on == "event"]
-        payloads = [data["payload"] for data in said if data["name"] == "said"]
-        assert payloads == [str(number) for number in range(20)]
+            await hears(member, number)
+
+
+@scenario(
+    "rooms.of-fifty",
+    "Of 50 connections, the members of each of two rooms get what is sent to it, and they alone.",
+    side="server",
+    needs="load",
+)
+async def test_of_fifty(judged: Judged) -> None:
+    judged.patient()
+    fifty = [await judged.open() for _ in range(FIFTY)]
+    rooms = {number: [r for r in (2, 3) if number % r == 0] for number in range(FIFTY)}
+    for number, connection in enumerate(fifty):
+        for room in rooms[number]:
+            await answered(judged, connection, "join", f"room {room}")
+    for room in (2, 3):
+        say(fifty[0], room, room=f"room {room}")
+    for number, connection in enumerate(fifty):
+        got = await heard(connection)
+        assert got == rooms[number], f"connection {number} got {got}, not {rooms[number]}"

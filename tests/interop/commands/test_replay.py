@@ -14,7 +14,7 @@ from interop.prepare import CannotRun
 from ..runs import run
 from ..test_results import results
 
-SCENARIOS = ("echo.null", "lifecycle.reconnect", "rooms.leave", "request.reply",
+SCENARIOS = ("echo.null", "lifecycle.reconnect", "rooms.members", "request.reply",
              "lifecycle.wrong-path", "frames.ping.1")  # fmt: skip
 
 
