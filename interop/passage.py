@@ -101,7 +101,7 @@ class Passage:
 
 
 def reset_on_close(transport: asyncio.BaseTransport) -> None:
-    """Let the next close of a TCP connection be a reset."""
+    """Let the next close of a TCP connection be a reset, if it is not closed already."""
     sock = transport.get_extra_info("socket")
-    if sock is not None:
+    if sock is not None and sock.fileno() >= 0:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -61,7 +61,7 @@ class Tap:
         return self
 
     async def close(self) -> None:
-        """Stop listening, abort what is still open, and wait until it is gone."""
+        """Stop listening, reset what is still open, and wait until it is gone."""
         if self._server is not None:
             self._server.close()
         dials = list(self._dials)
@@ -69,7 +69,7 @@ class Tap:
             dial.cancel()
         await asyncio.gather(*dials, return_exceptions=True)
         for connection in self.connections:
-            connection.cut()
+            connection.reset()
             for leg in connection.legs.values():
                 await leg.gone()
 
@@ -95,9 +95,8 @@ class Tap:
     def reset(self, connection: int = -1) -> None:
         """End a connection towards both sides with a TCP reset."""
         self.acts.add("reset")
-        for leg in self._connection(connection).legs.values():
-            leg.reset()
-        self.cut(connection)
+        self._connection(connection).over("judge")
+        self._connection(connection).reset()
 
     def half_close(self, author: Side) -> None:
         """Pretend that `author` will write no more: tell the other side, drop what it writes."""
@@ -209,6 +208,11 @@ class TapConnection:
     def cut(self) -> None:
         for leg in self.legs.values():
             leg.abort()
+
+    def reset(self) -> None:
+        for leg in self.legs.values():
+            leg.reset()
+        self.cut()
 
     def over(self, author: Literal["client", "server", "judge"]) -> None:
         """Take note of who ends it, if nobody has."""
