@@ -265,13 +265,18 @@ class RawConnection:
             reset_on_close(transport)
         transport.abort()
 
-    async def close(self) -> None:
-        """Give back what the connection holds, with a reset: after a close the system would keep
-        its port for a minute, and too many of those make it slow to find a free one."""
+    async def close(self, *, reset: bool = True) -> None:
+        """Give back what the connection holds.
+
+        Args:
+            reset: whether to end the connection with a reset, if it has not ended. After a close
+                the system keeps its port for a minute, and of many such it is slow to find a free
+                one.
+        """
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.gather(self._reading, return_exceptions=True)
-        self.abort(reset=True)
+        self.abort(reset=reset)
         with contextlib.suppress(OSError):
             await self.streams[1].wait_closed()
 

@@ -128,7 +128,7 @@ class Remote(Judged):
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(_FAREWELL):
                         await connection.ended.wait()
-            await connection.close()
+            await connection.close(reset=False)
         self._connections.clear()
 
     # --- The application --------------------------------------------------------------------

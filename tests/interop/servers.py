@@ -11,7 +11,7 @@ from interop.rawhttp import answer, parse_head
 from tests.support import tls
 from tests.support.app import App
 
-__all__ = ["app", "background", "scripted"]
+__all__ = ["app", "background", "ends", "scripted"]
 
 Make = Callable[[], AbstractAsyncContextManager[str]]
 
@@ -83,3 +83,23 @@ def background(make: Make) -> Iterator[str]:
         loop, over = stop[0]
         loop.call_soon_threadsafe(over.set)
         thread.join()
+
+
+@asynccontextmanager
+async def ends() -> AsyncIterator[tuple[int, asyncio.Future[str]]]:
+    """Answer a handshake, if there is one; give the port, and how the connection ended."""
+    ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            writer.write(answer(parse_head(await reader.readuntil(b"\r\n\r\n"))))
+            await reader.read()
+            ended.set_result("end")
+        except asyncio.IncompleteReadError:
+            ended.set_result("end")
+        except ConnectionResetError:
+            ended.set_result("reset")
+        writer.close()
+
+    async with await asyncio.start_server(accept, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1], ended

@@ -15,6 +15,9 @@ from interop.raw import RawConnection, RawServer
 from interop.rawframes import BINARY, CLOSE, PING, PONG, TEXT
 from interop.rawhttp import answer, request
 from interop.tap import Tap
+from tests.support import within
+
+from .servers import ends
 
 PATIENCE = Patience(0.2)
 
@@ -114,6 +117,14 @@ async def test_a_reset_is_an_end_and_writing_after_it_is_no_harm() -> None:
         client.abort(reset=True)
         await server.tcp_ended()
         client.write(b"x")
+
+
+@pytest.mark.parametrize("reset", [True, False])
+async def test_what_is_given_back_is_reset_so_that_its_port_is_free(reset: bool) -> None:
+    async with ends() as (port, ended):
+        streams = await asyncio.open_connection("127.0.0.1", port)
+        await RawConnection(new_tap(), "client", streams, PATIENCE).close(reset=reset)
+        assert await within(ended) == ("reset" if reset else "end")
 
 
 async def test_the_code_that_a_side_fails_with() -> None:

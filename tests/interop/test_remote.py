@@ -8,6 +8,7 @@ from interop.endpoint import EndpointError, parse_endpoint
 from interop.errors import TestbedError, Violation
 from interop.rawframes import CLOSE, PONG, TEXT, close_payload, frame
 from interop.remote import Remote
+from tests.support import within
 
 from . import servers
 
@@ -85,6 +86,14 @@ async def test_a_server_that_does_not_answer_the_farewell_is_left() -> None:
         connection = await judged.open()
         await judged.close()
         assert not connection.frames
+
+
+async def test_a_server_that_others_use_is_not_left_with_a_reset() -> None:
+    async with servers.ends() as (port, ended):
+        judged = remote(f"ws://127.0.0.1:{port}/ws")
+        await judged.open()
+        await judged.close()
+        assert await within(ended) == "end"
 
 
 @pytest.mark.parametrize("echo", ["echo", None])

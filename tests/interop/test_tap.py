@@ -14,7 +14,11 @@ from websockets.exceptions import ConnectionClosed
 
 from interop.engines import Address
 from interop.errors import TestbedError
+from interop.rawhttp import request
 from interop.tap import Tap
+from tests.support import within
+
+from . import servers
 
 Handler = Callable[[ServerConnection], Awaitable[None]]
 
@@ -188,6 +192,19 @@ async def test_a_refused_upstream_ends_the_client() -> None:
         with pytest.raises(ConnectionError):
             if await reader.read() == b"":
                 raise ConnectionResetError
+        writer.close()
+
+
+async def test_what_is_open_when_the_tap_closes_is_reset_so_that_its_ports_are_free() -> None:
+    async with servers.ends() as (port, ended):
+        tap = await Tap("127.0.0.1", Address("127.0.0.1", port)).start()
+        reader, writer = await asyncio.open_connection(tap.host, tap.port)
+        writer.write(request(host="x"))
+        await reader.readuntil(b"\r\n\r\n")
+        await tap.close()
+        assert await within(ended) == "reset"
+        with pytest.raises(ConnectionResetError):
+            await reader.read()
         writer.close()
 
 
