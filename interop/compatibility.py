@@ -26,7 +26,7 @@ PLAIN = (
     "echo.text-*",
     "headers.echo.*",
     "headers.none-given",
-    "order.*",
+    "order.pushed",
     "payload.null-pushed",
     "lifecycle.connected-once",
     "lifecycle.reconnect",

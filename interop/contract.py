@@ -190,7 +190,7 @@ class LineDecoder:
 
 def _object(line: bytes) -> dict[str, Any]:
     try:
-        text = str(line, "utf-8").strip()  # bytes would be searched for their encoding
+        text = str(line, "utf-8").strip(" \t\r\n")  # bytes would be searched for their encoding
         obj, end = _decode(text)
         if end != len(text):
             raise ValueError(f"something behind it, at character {end}")

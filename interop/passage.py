@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import struct
 from collections import deque
@@ -101,7 +102,8 @@ class Passage:
 
 
 def reset_on_close(transport: asyncio.BaseTransport) -> None:
-    """Let the next close of a TCP connection be a reset, if it is not closed already."""
+    """Let the next close of a TCP connection be a reset, unless it is over already."""
     sock = transport.get_extra_info("socket")
-    if sock is not None and sock.fileno() >= 0:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    if sock is not None:
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

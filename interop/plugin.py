@@ -105,7 +105,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     long = [item for item in chosen if facts(item).id.startswith(LONG)]
     others = [item for item in chosen if not facts(item).id.startswith(LONG)]
     workers = getattr(config, "workerinput", {}).get("workercount", 1)
-    items[:] = dealt(early(long, others), workers)
+    items[:] = dealt(long, others, workers)
 
 
 def early(long: Sequence[T], others: Sequence[T]) -> list[T]:
@@ -119,12 +119,13 @@ def early(long: Sequence[T], others: Sequence[T]) -> list[T]:
     return [*first, *rest]
 
 
-def dealt(items: Sequence[T], workers: int) -> list[T]:
-    """Return the items in an order in which every worker gets its share of all kinds.
+def dealt(long: Sequence[T], others: Sequence[T], workers: int) -> list[T]:
+    """Return all in an order in which every worker gets its share of both.
 
     pytest-xdist gives each worker a part of the list as it stands.
     """
-    return [item for first in range(workers) for item in items[first::workers]]
+    shares = [early(long[first::workers], others[first::workers]) for first in range(workers)]
+    return [item for share in shares for item in share]
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

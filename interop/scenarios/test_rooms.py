@@ -21,17 +21,20 @@ async def in_room(judged: Judged, count: int) -> list[RawConnection]:
     """Open connections that are members of the room ``r``."""
     members = [await judged.open() for _ in range(count)]
     for member in members:
-        await answered(judged, member, "join")
+        await answered(judged, member, "join", "joined")
     return members
 
 
-async def answered(judged: Judged, connection: RawConnection, event: str, room: str = "r") -> None:
+async def answered(
+    judged: Judged, connection: RawConnection, event: str, answer: str, room: str = "r"
+) -> None:
     """Join or leave, and wait for the app's answer; its word "unsupported" makes the cell so."""
     judged.server.session.asked |= asked_of(event, {})
     connection.send_event(event, {"room": room})
-    answer = await connection.next_message()
-    if answer["eventName"] == "unsupported":
-        raise Unsupported(f"{judged.server.session.who}: {answer['payload']['why']}")
+    got = await connection.next_message()
+    if got["eventName"] == "unsupported":
+        raise Unsupported(f"{judged.server.session.who}: {got['payload']['why']}")
+    assert got["eventName"] == answer
 
 
 def say(
@@ -97,7 +100,7 @@ async def test_exclude_self(judged: Judged) -> None:
 @scenario("rooms.once", "A member that joined twice gets what is sent once.", side="server")
 async def test_once(judged: Judged) -> None:
     first, second = await in_room(judged, 2)
-    await answered(judged, second, "join")
+    await answered(judged, second, "join", "joined")
     say(first, "once")
     await hears(second, "once")
     assert await heard(second) == []
@@ -106,7 +109,7 @@ async def test_once(judged: Judged) -> None:
 @scenario("rooms.leave", "Whoever has left a room gets nothing more; the others do.", side="server")
 async def test_leave(judged: Judged) -> None:
     first, second, leaver = await in_room(judged, 3)
-    await answered(judged, leaver, "leave")
+    await answered(judged, leaver, "leave", "left")
     say(first, "without you")
     for member in (first, second):
         await hears(member, "without you")
@@ -169,7 +172,7 @@ async def test_of_fifty(judged: Judged) -> None:
     rooms = {number: [r for r in (2, 3) if number % r == 0] for number in range(FIFTY)}
     for number, connection in enumerate(fifty):
         for room in rooms[number]:
-            await answered(judged, connection, "join", f"room {room}")
+            await answered(judged, connection, "join", "joined", f"room {room}")
     for room in (2, 3):
         say(fifty[0], room, room=f"room {room}")
     for number, connection in enumerate(fifty):

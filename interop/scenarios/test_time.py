@@ -157,9 +157,9 @@ async def next_echo(connection: RawConnection) -> Any:
     return message["payload"] if message["eventName"] == "echo" else message["eventName"]
 
 
-SLOW = 400
-FILLER = "x" * 30_000
-"""With which 400 events are 12 MB: more than the buffers of a loopback connection hold."""
+SLOW = 1500
+FILLER = "x" * 8000
+"""With which 1,500 events are 12 MB: more than the buffers of a loopback connection hold."""
 
 
 @scenario(
@@ -174,7 +174,7 @@ async def test_slow_reader(judged: Judged) -> None:
     connection.pause()
     for number in range(SLOW):
         connection.send_event("echo", [number, FILLER])
-        if number % 500 == 0:
+        if number % 50 == 0:
             await asyncio.sleep(0)
     await asyncio.sleep(0.1)
     connection.resume()
@@ -193,6 +193,7 @@ async def test_slow_reader_alone(judged: Judged) -> None:
     slow.pause()
     text = event_text(eventName="burst", payload={"count": SLOW}, headers={"filler": FILLER})
     slow.send(TEXT, text)
+    await judged.server.settle()
     other = await judged.open()
     other.send_event("echo", "me too")
     assert await next_echo(other) == "me too"

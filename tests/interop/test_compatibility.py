@@ -53,6 +53,7 @@ def test_servers_that_differ_have_lines_of_their_own() -> None:
 def test_plain_use_is_made_of_scenarios_that_there_are() -> None:
     from fnmatch import fnmatchcase
 
-    names = list(load_catalogue())
+    catalogue = load_catalogue()
     for pattern in PLAIN:
-        assert any(fnmatchcase(name, pattern) for name in names), pattern
+        sides = {found.side for name, found in catalogue.items() if fnmatchcase(name, pattern)}
+        assert sides == {"pair"}, pattern

@@ -58,6 +58,9 @@ def test_a_bad_request_is_named(text: bytes, says: str) -> None:
     ("text", "says"),
     [
         (b"nonsense", "not JSON"),
+        (b'{"on":"connected"} x', r"not JSON \(something behind it, at character 18\)"),
+        (b'{"on":"connected"}\xc2\xa0', "not JSON"),
+        (b'\x0c{"on":"connected"}', "not JSON"),
         (b"{}", "neither"),
         (b'{"on":"weather"}', "unknown notification 'weather'"),
         (b'{"id":1}', "exactly one"),

@@ -227,9 +227,12 @@ class OwnProcesses(LocalEngine):
 
 
 def test_every_worker_gets_its_share() -> None:
-    assert dealt("aaabbbb", 1) == list("aaabbbb")
-    assert dealt("aaabbbb", 2) == list("aabbabb")
-    assert dealt("ab", 3) == ["a", "b"]
+    for workers in (1, 2, 3, 9):
+        items = dealt("l" * 36, "o" * 900, workers)
+        size = len(items) // workers
+        parts = [items[first * size :][:size] for first in range(workers)]
+        assert [part.count("l") for part in parts] == [36 // workers] * workers
+    assert dealt("a", "b", 3) == ["a", "b"]
 
 
 def test_what_takes_long_begins_early_and_not_all_at_once() -> None:
@@ -254,7 +257,7 @@ def test_pings_that_a_busy_machine_makes_rare_are_waited_for(scenario: str) -> N
 def test_an_api_may_run_some_scenarios_only() -> None:
     other = Api("python", "client", "ZapSubscriber")
     cells, _ = run(
-        scenarios=("echo.null", "echo.floats", "order.sent"),
+        scenarios=("echo.null", "echo.floats", "order.pushed"),
         clients=(CLIENT, other),
         only={other.id: ["echo.null"]},
     )
@@ -262,6 +265,6 @@ def test_an_api_may_run_some_scenarios_only() -> None:
     assert ran == {
         (CLIENT.id, "echo.null"),
         (CLIENT.id, "echo.floats"),
-        (CLIENT.id, "order.sent"),
+        (CLIENT.id, "order.pushed"),
         (other.id, "echo.null"),
     }

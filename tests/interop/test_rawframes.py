@@ -41,6 +41,13 @@ def test_what_is_written_is_read_however_it_is_cut(length: int, mask: bytes | No
     assert reader.masks == ([] if mask is None else [mask])
 
 
+@pytest.mark.parametrize("length", [999, 1000, 1001, 1002, 1003, 1004])
+def test_every_byte_is_masked_with_its_own(length: int) -> None:
+    payload = bytes(at * 7 % 256 for at in range(length))
+    masked = bytes(byte ^ KEY[at % 4] for at, byte in enumerate(payload))
+    assert frame(BINARY, payload, mask=KEY)[-length:] == masked
+
+
 def test_the_bytes_of_a_frame() -> None:
     """The examples of RFC 6455, section 5.7."""
     assert frame(TEXT, b"Hello") == b"\x81\x05Hello"
