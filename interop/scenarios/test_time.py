@@ -157,9 +157,19 @@ async def next_echo(connection: RawConnection) -> Any:
     return message["payload"] if message["eventName"] == "echo" else message["eventName"]
 
 
-SLOW = 1500
-FILLER = "x" * 8000
-"""With which 1,500 events are 12 MB: more than the buffers of a loopback connection hold."""
+SLOW = 3000
+FILLER = "x" * 4000
+"""With which 3,000 events are 12 MB: more than the buffers of a loopback connection hold."""
+
+
+async def burst_unread(judged: Judged) -> RawConnection:
+    """Connect, and let the server send more than fits while nobody reads."""
+    connection = await judged.open()
+    connection.pause()
+    text = event_text(eventName="burst", payload={"count": SLOW}, headers={"filler": FILLER})
+    connection.send(TEXT, text)
+    await judged.server.settle()
+    return connection
 
 
 @scenario(
@@ -170,16 +180,10 @@ FILLER = "x" * 8000
 )
 async def test_slow_reader(judged: Judged) -> None:
     judged.patient()
-    connection = await judged.open()
-    connection.pause()
-    for number in range(SLOW):
-        connection.send_event("echo", [number, FILLER])
-        if number % 50 == 0:
-            await asyncio.sleep(0)
-    await asyncio.sleep(0.1)
+    connection = await burst_unread(judged)
     connection.resume()
     for number in range(SLOW):
-        assert (await next_echo(connection))[0] == number
+        assert (await connection.next_message())["payload"] == number
 
 
 @scenario(
@@ -189,11 +193,7 @@ async def test_slow_reader(judged: Judged) -> None:
     needs="load",
 )
 async def test_slow_reader_alone(judged: Judged) -> None:
-    slow = await judged.open()
-    slow.pause()
-    text = event_text(eventName="burst", payload={"count": SLOW}, headers={"filler": FILLER})
-    slow.send(TEXT, text)
-    await judged.server.settle()
+    await burst_unread(judged)
     other = await judged.open()
     other.send_event("echo", "me too")
     assert await next_echo(other) == "me too"
