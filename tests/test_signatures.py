@@ -341,9 +341,46 @@ def test_an_annotation_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any, **__: Any) -> None:
         raise NameError("Nobody")
 
+    def new(ctx: EventContext, user: User) -> None: ...
+
     monkeypatch.setattr(inspect, "signature", fail)
-    with pytest.raises(RegistrationError, match="both: an annotation cannot be read: Nobody"):
-        adapt(both)
+    with pytest.raises(RegistrationError, match="new: an annotation cannot be read: Nobody"):
+        adapt(new)
+
+
+def test_a_function_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless it has changed since."""
+    reads = []
+    signature = inspect.signature
+
+    def read(function: Any, **form: Any) -> inspect.Signature:
+        reads.append(function)
+        return signature(function, **form)
+
+    monkeypatch.setattr(inspect, "signature", read)
+
+    class Game:
+        def move(self, ctx: EventContext, user: User) -> None: ...
+
+        def none() -> None: ...  # type: ignore[misc] # on purpose
+
+    for game in (Game(), Game()):
+        adapt(game.move)
+        with pytest.raises(RegistrationError, match="takes no argument"):
+            adapt(Game.none)
+        with pytest.raises(RegistrationError, match="'user' is one argument too many"):
+            adapt(Game.move)
+    assert reads == [Game.move, Game.none]
+
+    Game.move.__code__ = (lambda self: None).__code__
+    with pytest.raises(RegistrationError, match="takes no argument"):
+        adapt(Game().move)
+    Game.move.__code__ = (lambda self, ctx, user, more: None).__code__
+    Game.move.__defaults__ = (1,)
+    adapt(Game().move)
+    Game.move.__defaults__ = ()
+    with pytest.raises(RegistrationError, match="'more' is one argument too many"):
+        adapt(Game().move)
 
 
 @pytest.mark.parametrize("handler", [both, raw])

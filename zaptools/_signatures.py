@@ -7,7 +7,9 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable
+from types import FunctionType, MethodType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from weakref import WeakKeyDictionary
 
 from ._payloads import converter, is_payload_type
 from .connection import EventContext
@@ -19,6 +21,12 @@ __all__ = ["adapt", "check_callable", "check_lifecycle", "check_middleware", "so
 _CONTEXTS = (EventContext, EventData)
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _UNKNOWN = object()
+
+_KNOWN: WeakKeyDictionary[FunctionType, tuple[object, list[inspect.Parameter]]] = (
+    WeakKeyDictionary()
+)
+"""The parameters of functions, each with the code that has them: a class's methods may be the
+handlers of many registers."""
 
 
 def check_callable(handler: object) -> None:
@@ -233,7 +241,7 @@ def _positional(handler: Callable[..., Any]) -> list[inspect.Parameter] | None:
         RegistrationError: there are none, or a keyword that must be given.
     """
     try:
-        parameters = _signature(handler).parameters.values()
+        parameters = _parameters(handler)
     except ValueError:
         return None
     except NameError as exc:  # an annotation that is evaluated now
@@ -254,12 +262,34 @@ def _positional(handler: Callable[..., Any]) -> list[inspect.Parameter] | None:
     return found
 
 
-def _signature(handler: Callable[..., Any]) -> inspect.Signature:
+def _parameters(handler: Callable[..., Any]) -> list[inspect.Parameter]:
+    function = handler.__func__ if isinstance(handler, MethodType) else handler
+    if not isinstance(function, FunctionType) or _is_altered(function):
+        return _read_parameters(handler)
+    code, found = _KNOWN.get(function, (None, []))
+    if code is not function.__code__:
+        found = _read_parameters(function)
+        _KNOWN[function] = function.__code__, found
+    if function is handler:
+        return found
+    if not found or found[0].kind not in _POSITIONAL:
+        return _read_parameters(handler)
+    return found[1:]
+
+
+def _is_altered(function: FunctionType) -> bool:
+    """Whether more than its code says how it is called; all of that may be changed."""
+    return bool(vars(function) or function.__defaults__ or function.__kwdefaults__)
+
+
+def _read_parameters(handler: Callable[..., Any]) -> list[inspect.Parameter]:
     if sys.version_info >= (3, 14):
         from annotationlib import Format
 
-        return inspect.signature(handler, annotation_format=Format.FORWARDREF)
-    return inspect.signature(handler)
+        signature = inspect.signature(handler, annotation_format=Format.FORWARDREF)
+    else:
+        signature = inspect.signature(handler)
+    return list(signature.parameters.values())
 
 
 def _required(parameters: list[inspect.Parameter]) -> int:
@@ -274,6 +304,8 @@ def _is(question: Callable[[Any], bool], handler: Any) -> bool:
     """Ask it of a function, or of a callable object's method."""
     while isinstance(handler, functools.partial):
         handler = handler.func
+    if isinstance(handler, (FunctionType, MethodType)):
+        return question(handler)
     return question(handler) or question(type(handler).__call__)
 
 
