@@ -37,7 +37,8 @@ class _CompiledOnce(BaseRouter):
 
 
 class _Router(_CompiledOnce, Router):
-    pass
+    # Sanic's own is a cache of all routers together: it keeps those of a thousand cells.
+    get = Router._get  # type: ignore[assignment] # on purpose no cache
 
 
 class _SignalRouter(_CompiledOnce, SignalRouter):
