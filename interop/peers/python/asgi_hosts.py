@@ -73,10 +73,7 @@ class FastApiHost(AsgiHost):
     """`FastApiConnector` under uvicorn."""
 
     def _app(self, register: EventRegister, path: str, uncaught: Uncaught, options: Options) -> Any:
-        app = FastAPI(openapi_url=None)  # no routes beside the app's
-
-        @app.websocket(path)
-        async def endpoint(websocket: WebSocket) -> None:
+        async def serve(websocket: WebSocket) -> None:
             try:
                 await FastApiConnector.plug_and_start(
                     register, websocket, subprotocols=options.protocols, limits=options.limits
@@ -85,4 +82,12 @@ class FastApiHost(AsgiHost):
                 uncaught(exc, "FastApiConnector raised")
                 raise
 
+        app = FastAPI(openapi_url=None)  # no routes beside the app's
+        app.state.serve = serve
+        app.add_api_websocket_route(path, _endpoint)
         return app
+
+
+async def _endpoint(websocket: WebSocket) -> None:
+    """One for all applications: FastAPI reads an endpoint's source to know where it is."""
+    await websocket.app.state.serve(websocket)
