@@ -15,7 +15,7 @@ import itertools
 import json
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -95,6 +95,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     ids = [f"{s.id}~{c.id}" + (f"~{run}" if plan.repeat > 1 else "") for s, c, run in cells]
     metafunc.fixturenames.append("pair")  # no scenario has an argument of that name
     metafunc.parametrize("pair", cells, ids=ids)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    gc.disable()  # all that is made meanwhile stays
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

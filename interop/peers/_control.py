@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import contextvars
 import functools
+import gc
 import importlib.metadata
 import json
 import logging
@@ -32,7 +33,7 @@ from interop.contract import (
 )
 from interop.lines import Lines
 
-__all__ = ["Failure", "PeerSession", "Unsupported", "describe", "main"]
+__all__ = ["Failure", "PeerSession", "Unsupported", "describe", "keep", "main"]
 
 _READ = 1 << 16
 
@@ -102,6 +103,13 @@ def describe(peer: str, libraries: Iterable[str], **more: Any) -> dict[str, Any]
         "libraries": {name: _version(name) for name in libraries},
         **more,
     }
+
+
+def keep() -> None:
+    """Spare the collector what has been imported by now: it stays, and it is more than what all
+    the cells hold."""
+    gc.collect()  # what nobody holds is told of before
+    gc.freeze()
 
 
 def _encodable(value: Any) -> Any:
@@ -267,6 +275,7 @@ def main(make: Callable[[str, Callable[[Notification], None]], PeerSession]) -> 
     options = parser.parse_args()
     logging.basicConfig()
     logging.disable(logging.INFO)  # some libraries tell of each message, which takes them time
+    keep()
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_run(make, options.listen, options.exit_with_stdin))
     sys.stderr.flush()

@@ -5,13 +5,14 @@ A framework is imported when it is first to serve: most take longer to import th
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
 from typing import Any, Literal, Protocol, cast
 
-from interop.peers._control import Unsupported
+from interop.peers._control import Unsupported, keep
 from zaptools import EventRegister, Limits, ZapServer
 
 __all__ = [
@@ -115,8 +116,11 @@ def above(message_bytes: int | None) -> int:
 
 def _of(module: str, name: str, *arguments: Any) -> Host:
     """Make a host of a module beside this one."""
-    made = getattr(import_module(f"{__package__}.{module}"), name)(*arguments)
-    return cast(Host, made)
+    module = f"{__package__}.{module}"
+    if module not in sys.modules:
+        import_module(module)
+        keep()
+    return cast(Host, getattr(sys.modules[module], name)(*arguments))
 
 
 HOSTS: Mapping[str, Callable[..., Host]] = {
