@@ -146,7 +146,9 @@ class RawConnection:
         Raises:
             Violation: there was none in time, or the connection ended.
         """
-        at = await self.find(self._taken, *kinds)
+        at = self._taken
+        if at >= len(self.frames) or self.frames[at].opcode not in kinds:
+            at = await self.find(at, *kinds)
         self._taken = max(self._taken, at + 1)
         return self.frames[at]
 
@@ -199,7 +201,7 @@ class RawConnection:
         """
         text = (await self.next(TEXT)).payload
         try:
-            message = json.loads(text)
+            message = json.loads(text.decode())  # bytes would be searched for their encoding
             return {"payload": None, **message, "eventName": message["eventName"]}
         except (ValueError, TypeError, KeyError):
             raise Violation(f"the {self.other} wrote what is no event: {text[:120]!r}") from None
