@@ -164,8 +164,7 @@ class LineDecoder:
     """Splits a byte stream into lines."""
 
     def __init__(self, max_line: int = MAX_LINE) -> None:
-        self._buffer = bytearray()
-        self._scanned = 0
+        self._begun = bytearray()
         self._max_line = max_line
 
     def feed(self, data: bytes) -> Iterator[bytes]:
@@ -174,17 +173,15 @@ class LineDecoder:
         Raises:
             ContractError: a line is longer than the limit.
         """
-        self._buffer += data
-        while (end := self._buffer.find(b"\n", self._scanned)) >= 0:
-            line = bytes(self._buffer[:end])
-            del self._buffer[: end + 1]
-            self._scanned = 0
-            if line.strip():
-                yield line
-        self._scanned = len(self._buffer)
-        if self._scanned > self._max_line:
+        *lines, rest = data.split(b"\n")
+        if lines:
+            lines[0] = bytes(self._begun) + lines[0]
+            self._begun.clear()
+        self._begun += rest
+        yield from filter(bytes.strip, lines)
+        if len(self._begun) > self._max_line:
             raise ContractError(
-                f"line longer than {self._max_line} bytes", bytes(self._buffer[:120])
+                f"line longer than {self._max_line} bytes", bytes(self._begun[:120])
             )
 
 
