@@ -100,7 +100,9 @@ def clipped(members: dict[str, Any]) -> dict[str, Any]:
 
 def _is_short(value: object) -> bool:
     """Whether a value needs no measuring; a character takes up to 12 as JSON."""
-    return isinstance(value, bool | None) or (isinstance(value, str) and len(value) < _CLIP // 13)
+    if isinstance(value, int):
+        return value.bit_length() < 64
+    return not value or (isinstance(value, str) and len(value) < _CLIP // 13)
 
 
 def _clip(value: object) -> object:

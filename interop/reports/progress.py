@@ -17,6 +17,7 @@ class Progress:
     def __init__(self, total: int, console: Console) -> None:
         self._total = total
         self._console = console
+        self._is_live = console.is_terminal
         self._unexpected = 0
         self._tenths = 0
         columns = (
@@ -29,18 +30,18 @@ class Progress:
         self._task = self._bar.add_task("", total=total)
 
     def __enter__(self) -> Progress:
-        if self._console.is_terminal:
+        if self._is_live:
             self._bar.start()
         return self
 
     def __exit__(self, *exc: object) -> None:
-        if self._console.is_terminal:
+        if self._is_live:
             self._bar.stop()
 
     def __call__(self, count: int, cell: Cell) -> None:
         self._unexpected += gates(cell) or cell["verdict"] == "error"
         words = f"{self._unexpected} unexpected"
-        if self._console.is_terminal:
+        if self._is_live:
             self._bar.update(self._task, completed=count, description=words)
         elif count * 10 // self._total > self._tenths:
             self._tenths = count * 10 // self._total
