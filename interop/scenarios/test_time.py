@@ -157,9 +157,9 @@ async def next_echo(connection: RawConnection) -> Any:
     return message["payload"] if message["eventName"] == "echo" else message["eventName"]
 
 
-SLOW = 3000
-FILLER = "x" * 4000
-"""With which 3,000 events are 12 MB: more than the buffers of a loopback connection hold."""
+SLOW = 750
+FILLER = "x" * 16_000
+"""With which 750 events are 12 MB: more than the buffers of a loopback connection hold."""
 
 
 async def burst_unread(judged: Judged) -> RawConnection:
