@@ -47,9 +47,9 @@ def add(commands: Commands, epilog: str) -> None:
     option("-n", "--workers", type=_count, default=os.cpu_count() or 1,
            help="worker processes, each with peers of its own; 0 for none "
                 "(default: one a core: %(default)s)")  # fmt: skip
-    option("--at-once", type=_times, default=12, metavar="N",
+    option("--at-once", type=_times, default=20, metavar="N",
            help="cells that each worker runs at the same time "
-                "(default: 12; 1 with --verbose)")  # fmt: skip
+                "(default: 20; 1 with --verbose)")  # fmt: skip
     option("--results", type=Path, default=RESULTS, metavar="DIR",
            help="where to write the reports (default: results)")  # fmt: skip
     option("--patience", type=seconds, default=5.0, metavar="SECONDS",

@@ -216,7 +216,7 @@ def plans(monkeypatch: pytest.MonkeyPatch) -> list[Plan]:
 def test_how_many_cells_run_at_once_is_said(tmp_path: Path, plans: list[Plan]) -> None:
     for more in ([], ["--at-once", "3"], ["--at-once", "3", "--verbose"]):
         main(["run", *QUICK, *more, "--results", str(tmp_path)])
-    assert [plan.at_once for plan in plans] == [12, 3, 1]
+    assert [plan.at_once for plan in plans] == [20, 3, 1]
 
 
 def test_only_the_services_that_take_part_are_run(
