@@ -184,6 +184,7 @@ class ClientRole(PeerSession):
         await super().teardown()
         if self._api is not None:
             await self._api.client.disconnect()
+            self._api = None
 
     @property
     def _opened(self) -> ClientApi:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from sanic import Request, Sanic, Websocket
 from sanic.router import Router
+from sanic.server.protocols.websocket_protocol import WebSocketProtocol
 from sanic.signals import SignalRouter
 from sanic_routing import BaseRouter
 
@@ -43,6 +44,15 @@ class _Router(_CompiledOnce, Router):
 
 class _SignalRouter(_CompiledOnce, SignalRouter):
     pass
+
+
+class _Protocol(WebSocketProtocol):
+    """Sanic's, whose timer would keep all that belongs to it for a minute after its end."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)  # type: ignore[no-untyped-call] # Sanic's has no types
+        if self._callback_check_timeouts is not None:
+            self._callback_check_timeouts.cancel()
 
 
 class SanicHost:
@@ -87,7 +97,7 @@ class SanicHost:
 
     async def start(self) -> int:
         self._server = await self._app.create_server(
-            sock=self._listener, return_asyncio_server=True
+            sock=self._listener, return_asyncio_server=True, protocol=_Protocol
         )
         if self._server is None:
             raise Failure("Sanic did not start")

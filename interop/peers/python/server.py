@@ -93,6 +93,10 @@ class ServerRole(PeerSession):
         await super().teardown()
         if self._server is not None:
             await self._server.kill()
+            self._server = None
+        # Timers that are still to come hold the session, and not what it had.
+        self._names.clear()
+        self._connections.clear()
 
     def _find(self, conn: str) -> WebSocketConnection:
         if conn not in self._connections:
