@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextvars
 import functools
+import gc
 import inspect
 import threading
 import typing
+import weakref
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -381,6 +383,18 @@ def test_a_function_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     Game.move.__defaults__ = ()
     with pytest.raises(RegistrationError, match="'more' is one argument too many"):
         adapt(Game().move)
+
+
+def test_what_is_known_of_a_function_does_not_keep_it() -> None:
+    class Game:
+        def move(self, game: Any) -> None: ...
+
+    Game.move.__annotations__["game"] = Game  # as without `annotations` from `__future__`
+    gone = weakref.ref(Game)
+    check_lifecycle(Game().move)
+    del Game
+    gc.collect()
+    assert gone() is None
 
 
 @pytest.mark.parametrize("handler", [both, raw])

@@ -269,7 +269,8 @@ def _parameters(handler: Callable[..., Any]) -> list[inspect.Parameter]:
     code, found = _KNOWN.get(function, (None, []))
     if code is not function.__code__:
         found = _read_parameters(function)
-        _KNOWN[function] = function.__code__, found
+        if not any(map(_may_hold, found)):
+            _KNOWN[function] = function.__code__, found
     if function is handler:
         return found
     if not found or found[0].kind not in _POSITIONAL:
@@ -280,6 +281,11 @@ def _parameters(handler: Callable[..., Any]) -> list[inspect.Parameter]:
 def _is_altered(function: FunctionType) -> bool:
     """Whether more than its code says how it is called; all of that may be changed."""
     return bool(vars(function) or function.__defaults__ or function.__kwdefaults__)
+
+
+def _may_hold(parameter: inspect.Parameter) -> bool:
+    """Whether its type is an object, which may hold the function: a class with that method."""
+    return _has_type(parameter) and not isinstance(parameter.annotation, str)
 
 
 def _read_parameters(handler: Callable[..., Any]) -> list[inspect.Parameter]:
