@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import enum
+import json
 import logging
+import math
+import re
 import subprocess
 import sys
+from collections import OrderedDict, deque
+from decimal import Decimal
+from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, TypedDict
+from uuid import UUID
 
+import attrs
 import msgspec
 import pydantic
 import pytest
 
-from zaptools import PayloadError
+from zaptools import CodecError, PayloadError, decode_event, encode_event
 from zaptools._payloads import converter, is_payload_type
 
 
@@ -147,3 +156,116 @@ def test_pydantic_is_not_imported() -> None:
         "assert 'pydantic' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+# Values that JSON has not
+
+
+class Color(enum.Enum):
+    RED = "red"
+
+
+class Size(NamedTuple):
+    width: int
+    height: int
+
+
+@attrs.define
+class Pet:
+    name: str
+
+
+class Order(pydantic.BaseModel):
+    item: str
+    at: datetime.date
+
+
+WIRE = Path(__file__).parents[1] / "docs" / "wire.md"
+ROW = re.compile(r"^\| `([^`]+)`[^|]* \| `([^`]+)`[^|]* \| `([^`]+)` \|$", re.M)
+NAMES = {
+    **{name: getattr(datetime, name) for name in ("datetime", "date", "time", "timedelta", "UTC")},
+    **{each.__name__: each for each in (Color, Size, Pet, Order, Point, User)},
+    **{each.__name__: each for each in (Decimal, OrderedDict, UUID)},
+}
+
+
+def conversions() -> list[tuple[str, str, str]]:
+    """Return the rows of the table in docs/wire.md."""
+    section = WIRE.read_text("utf-8").split("## What becomes of Python's values")[1]
+    return ROW.findall(section.split("\n## ")[0])
+
+
+def test_the_table_of_conversions_is_read_whole() -> None:
+    section = WIRE.read_text("utf-8").split("## What becomes of Python's values")[1]
+    lines = section.split("\n## ")[0].count("\n|")
+    assert len(conversions()) == lines - 2  # its head
+
+
+@pytest.mark.parametrize(("value", "text", "kind"), conversions())
+def test_a_conversion_is_as_documented(value: str, text: str, kind: str) -> None:
+    namespace = {**NAMES, "User": Named} if value.startswith("User") else NAMES
+    sent, wanted = eval(value, namespace), eval(kind, namespace)
+    event = decode_event(encode_event("x", {"a": [sent]}, {"h": sent}))
+    payload = event.payload["a"][0]
+    assert event.headers == {"h": payload}
+    assert json.dumps(payload, separators=(",", ":")) == text
+    assert decode_event(encode_event("x", sent)).payload == payload
+    assert converter(wanted)(payload, "x") == sent
+
+
+class Named(msgspec.Struct):
+    name: str
+
+
+class Temperature(pydantic.BaseModel):
+    degrees: float
+
+
+class Aliased(pydantic.BaseModel):
+    user_name: str = pydantic.Field(alias="userName")
+
+
+class Bag(pydantic.BaseModel):
+    anything: Any
+
+
+def test_a_model_is_written_by_its_aliases() -> None:
+    sent = Aliased(userName="Ada")
+    payload = decode_event(encode_event("x", sent)).payload
+    assert payload == {"userName": "Ada"}
+    assert converter(Aliased)(payload, "x") == sent
+
+
+def test_a_model_hides_nothing_that_is_refused() -> None:
+    with pytest.raises(CodecError, match=r"number at \$\.payload\.a\[0\]\.degrees: nan"):
+        encode_event("x", {"a": [Temperature(degrees=math.nan)]})
+    deep: Any = []
+    for _ in range(250):
+        deep = [deep]
+    with pytest.raises(CodecError, match="nesting"):
+        encode_event("x", [[[[[Bag(anything=deep)]]]]])
+    with pytest.raises(CodecError, match=r"type at \$\.payload\.a: the model_dump of Bag failed"):
+        encode_event("x", {"a": Bag(anything=object())})
+
+
+class Array:
+    def tolist(self) -> list[int]:
+        raise AssertionError("nothing is converted unasked")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [deque([1]), range(3), Path("a"), 1j, object(), ValueError("x"), iter([1]), re.compile("a"),
+     {}.keys(), lambda: None, int],
+)  # fmt: skip
+def test_what_has_no_documented_conversion_is_refused(value: Any) -> None:
+    said = f"a value of type {type(value).__name__} has no JSON form: convert it first"
+    with pytest.raises(CodecError) as caught:
+        encode_event("x", {"a": [value]})
+    assert (caught.value.reason, caught.value.where) == ("type", "$.payload.a[0]")
+    assert caught.value.detail == said
+
+
+def test_the_cure_for_arrays() -> None:
+    with pytest.raises(CodecError, match=r"send its tolist\(\)"):
+        encode_event("x", Array())

@@ -260,9 +260,11 @@ def _has_nonfinite(value: Any) -> bool:
 
 
 def to_plain(value: Any) -> Any:
-    """Return a value whose type derives from one of JSON's as that type.
+    """Return a value whose type derives from one of JSON's as that type, and a model as a dict.
 
-    This is msgspec's `enc_hook`: it refuses such types, numpy's float64 for one, itself.
+    This is msgspec's `enc_hook`: it refuses such types, numpy's float64 for one, itself. A
+    pydantic model is written under its aliases, by which `model_validate` reads it; pydantic is
+    not imported.
 
     Raises:
         TypeError: the type has nothing to do with JSON.
@@ -277,7 +279,18 @@ def to_plain(value: Any) -> Any:
         return dict(value)
     if isinstance(value, list):
         return list(value)
-    raise TypeError(f"a value of type {type(value).__name__}")
+    dump = getattr(type(value), "model_dump", None)
+    if callable(dump):
+        return dump(value, mode="json", by_alias=True)
+    raise TypeError(_no_json(value))
+
+
+def _no_json(value: Any) -> str:
+    kind = type(value)
+    if hasattr(kind, "model_dump"):
+        return f"the model_dump of {kind.__name__} failed"
+    cure = "send its tolist()" if hasattr(kind, "tolist") else "convert it first"  # numpy
+    return f"a value of type {kind.__name__} has no JSON form: {cure}"
 
 
 def _builtin(value: Any) -> Any:
@@ -344,4 +357,4 @@ def _bad_leaf(path: str, item: Any) -> Problem | None:
         except ValueError:
             return Problem("number", path, f"an integer of {item.bit_length()} bits")
         return None
-    return Problem("type", path, f"a value of type {type(item).__name__}")
+    return Problem("type", path, _no_json(item))
