@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
 import tempfile
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,7 @@ SCENARIOS = HERE / "scenarios"
 
 Progress = Callable[[int, Cell], None]
 
+_CLEARED = "PYTHONWARNINGS"
 _NO_AUTOLOAD = "PYTEST_DISABLE_PLUGIN_AUTOLOAD"
 
 _SHOWN = 5
@@ -77,6 +79,11 @@ class Collector:
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
             self.problems.append(f"collecting {report.nodeid}: {report.longreprtext}")
+
+    @pytest.hookimpl
+    def pytest_deselected(self, items: list[pytest.Item]) -> None:
+        # This testbed's plugin leaves out what was not chosen without deselecting it.
+        self.problems.append(f"pytest left out {len(items)} tests, {items[0].nodeid} among them")
 
     @pytest.hookimpl
     def pytest_internalerror(self, excrepr: object) -> None:
@@ -153,7 +160,8 @@ def load_functions(timeout: float | None = None) -> dict[str, Bound]:
         timeout: seconds for each of them, or None for each one's own.
 
     Raises:
-        CatalogError: the scenarios cannot be collected.
+        CatalogError: the scenarios cannot be collected, or not all of them.
+        KeyboardInterrupt: collecting them was interrupted.
     """
     nobody = Plan(
         "local",
@@ -162,10 +170,33 @@ def load_functions(timeout: float | None = None) -> dict[str, Bound]:
         timeout=timeout,
     )
     found = _Catalogue()
-    _pytest(nobody, found, SCENARIOS, "--collect-only", "-p", "no:terminal")
-    if found.problems:
-        raise CatalogError("; ".join(found.problems))
+    status = _pytest(nobody, found, SCENARIOS, "--collect-only", "-p", "no:terminal")
+    if status == pytest.ExitCode.INTERRUPTED and not found.problems:
+        raise KeyboardInterrupt
+    if found.problems or status != pytest.ExitCode.OK:
+        raise CatalogError(in_short(found.problems or [f"pytest ended with {status!r}"]))
+    _check_whole(found.scenarios.values())
     return dict(sorted(found.scenarios.items()))
+
+
+def _check_whole(found: Iterable[Bound]) -> None:
+    """Check that pytest has collected every scenario that there is, whatever it obeyed.
+
+    Raises:
+        CatalogError: it has not.
+    """
+    collected = {bound.function for bound in found}
+    names = [f"{__package__}.scenarios.{path.stem}" for path in SCENARIOS.glob("test_*.py")]
+    there = {
+        function
+        for name in names
+        for function in vars(importlib.import_module(name)).values()
+        if isinstance(getattr(function, "scenario", None), Scenario)
+    }
+    if missing := sorted(function.__qualname__ for function in there - collected):
+        raise CatalogError(
+            f"pytest collected {len(collected)} of {len(there)} scenarios; {missing[0]} is missing"
+        )
 
 
 class _Catalogue(Collector):
@@ -199,24 +230,31 @@ def _pytest(plan: Plan, collector: Collector, scenarios: Path, *options: str) ->
         plan_file = Path(folder) / "plan.json"
         plan_file.write_text(plan.dump(), "utf-8")
         arguments = [
-            *("-c", str(HERE / "pytest.ini"), "--rootdir", str(HERE)),
+            *("-c", str(HERE / "pytest.ini"), "--rootdir", str(HERE), "--noconftest"),
             *("-p", "xdist.plugin", "-p", "interop.plugin", "--interop-plan", str(plan_file)),
             *options,
             str(scenarios),
         ]
-        with _own_plugins_only():
+        with _own_arguments_only():
             return pytest.main(arguments, plugins=[collector])
 
 
 @contextmanager
-def _own_plugins_only() -> Iterator[None]:
-    """Let pytest, its workers too, load no plugin just because it is installed: one that puts
-    tests in another order, or that stops slow ones, would change what a run finds."""
-    before = os.environ.get(_NO_AUTOLOAD)
+def _own_arguments_only() -> Iterator[None]:
+    """Let pytest, its workers and the peers obey nothing but a run's own arguments.
+
+    pytest takes options and plugins from its ``PYTEST_…`` variables, and any plugin that is
+    installed: one that leaves tests out, puts them in another order or stops slow ones would
+    change what a run finds. So would a ``PYTHONWARNINGS`` that peers inherit.
+    """
+    before = {
+        name: os.environ.pop(name)
+        for name in list(os.environ)
+        if name.startswith("PYTEST_") or name == _CLEARED
+    }
     os.environ[_NO_AUTOLOAD] = "1"
     try:
         yield
     finally:
         del os.environ[_NO_AUTOLOAD]
-        if before is not None:
-            os.environ[_NO_AUTOLOAD] = before
+        os.environ.update(before)

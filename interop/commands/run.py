@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -85,6 +85,7 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
     peers = load_peers()
     scenarios = catalogue(arguments.scenario, peers, known=not arguments.no_deviations)
     servers, clients = chosen_apis(arguments, peers)
+    _check_dart_argument(arguments)
     with claimed(arguments.results):
         plan, not_run = _plan(arguments, peers, servers, clients, console)
         results = Results(
@@ -145,6 +146,7 @@ def _plan(
         made, missing = _prepare(arguments, peers, apis, console)
         runnable = set(made)
         not_run = {api.id: missing[api.program] for api in apis if api.program in missing}
+    _check_patterns(arguments, apis, not_run)
     plan = Plan(
         engine=arguments.engine,
         servers=tuple(api for api in servers if api.program in runnable),
@@ -163,6 +165,26 @@ def _plan(
         at_once=1 if arguments.verbose else arguments.at_once,
     )
     return plan, not_run
+
+
+def _check_patterns(
+    arguments: argparse.Namespace, apis: Sequence[Api], not_run: Mapping[str, str]
+) -> None:
+    """Check that each pattern chose something that can run: the others' cells are no answer to it.
+
+    Raises:
+        Stop: one did not; says why.
+    """
+    for role in ("server", "client"):
+        for pattern in getattr(arguments, role):
+            found = [api.id for api in apis if api.role == role and api.matches(pattern)]
+            if not found or any(id not in not_run for id in found):
+                continue
+            reasons: dict[str, list[str]] = {}
+            for id in found:
+                reasons.setdefault(not_run[id], []).append(id)
+            why = "".join(f"\n  {', '.join(ids)}: {why}" for why, ids in reasons.items())
+            raise Stop(f"nothing that --{role} {pattern!r} asked for ran:{why}")
 
 
 def _logs(arguments: argparse.Namespace) -> Path | None:
@@ -239,7 +261,7 @@ def _maker(
         return lambda program: [build(program, client)]
     packages = os.environ.get("ZAPTOOLS_DART_PACKAGES")
     if any(peers[program.partition("@")[0]].runtime == "dart" for program in programs):
-        _check_dart(arguments.dart, packages)
+        _check_dart_environment(arguments.dart, packages)
     preparer = Preparer(dart_vm=arguments.dart, packages=Path(packages) if packages else None)
 
     def command(program: str) -> list[str]:
@@ -249,11 +271,30 @@ def _maker(
     return command
 
 
-def _check_dart(vm: str | None, packages: str | None) -> None:
-    """Check what was said about Dart: a mistyped path must not turn its peers into "not run"."""
-    if vm or os.environ.get("DART"):
+def _check_dart_argument(arguments: argparse.Namespace) -> None:
+    """Check ``--dart``: who gives it means it, whether or not a Dart peer was chosen.
+
+    Raises:
+        Stop: it leads nowhere, or nothing would look at it.
+    """
+    if arguments.dart is None:
+        return
+    if arguments.engine != "local":
+        raise Stop(f"--dart goes with --engine local; {arguments.engine} has its images' own")
+    if not arguments.dart:
+        raise Stop("--dart is empty: name a Dart VM or leave it out")
+    try:
+        dart.find_dart(arguments.dart)
+    except dart.DartError as exc:
+        raise Stop(str(exc)) from exc
+
+
+def _check_dart_environment(vm: str | None, packages: str | None) -> None:
+    """Check what the environment says about Dart, for a run with a Dart peer: a mistyped path must
+    not turn its peers into "not run". Where `vm` is given, nothing looks at ``$DART``."""
+    if not vm and os.environ.get("DART"):
         try:
-            dart.find_dart(vm)
+            dart.find_dart()
         except dart.DartError as exc:
             raise Stop(str(exc)) from exc
     if packages and not Path(packages).is_dir():

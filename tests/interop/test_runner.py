@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from interop import results
+from interop import results, runner
+from interop.catalog import CatalogError
 from interop.engines import Engine
 from interop.errors import TestbedError
 from interop.plan import Plan
@@ -183,6 +184,76 @@ def test_a_run_takes_no_plugin_that_happens_to_be_installed(
         assert broken == ""
         assert {cell["verdict"] for cell in cells} == {"passed"}
         assert os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD") == before
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("PYTEST_ADDOPTS", "-k fine"),
+        ("PYTEST_ADDOPTS", "--no-such-option"),
+        ("PYTEST_PLUGINS", "no_such_plugin"),
+        ("PYTHONWARNINGS", "ignore"),
+    ],
+)
+def test_a_run_obeys_nothing_but_its_own_arguments(
+    variable: str, value: str, workers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --no-such-option\n", "utf-8")
+    (tmp_path / "conftest.py").write_text("collect_ignore_glob = ['*']\n", "utf-8")
+    monkeypatch.setenv(variable, value)
+    cells, broken = run_file(tmp_path, f"assert {variable!r} not in os.environ", workers)
+    assert broken == ""
+    assert [cell["verdict"] for cell in cells] == ["passed"] * 4
+    assert os.environ[variable] == value
+
+
+def test_the_catalogue_is_whole_whatever_the_environment_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole = load_catalogue()
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-k echo")
+    assert load_catalogue() == whole
+
+
+def test_what_pytest_leaves_out_breaks_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As it would with an option that reached it by a way that nobody knows yet.
+    run_pytest = runner._pytest
+
+    def with_option(*arguments: Any) -> int:
+        return run_pytest(*arguments, "-k", "fine")
+
+    monkeypatch.setattr(runner, "_pytest", with_option)
+    cells, broken = run_file(tmp_path, "pass", workers=0)
+    assert len(cells) == 3
+    assert broken.startswith("pytest left out 1 tests, ")
+    with pytest.raises(CatalogError, match="pytest left out "):
+        load_catalogue()
+
+
+def test_a_catalogue_that_is_not_whole_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    run_pytest = runner._pytest
+
+    def with_option(*arguments: Any) -> int:
+        return run_pytest(*arguments, "--ignore", str(runner.SCENARIOS / "test_values.py"))
+
+    monkeypatch.setattr(runner, "_pytest", with_option)
+    with pytest.raises(CatalogError, match=r"collected \d+ of \d+ scenarios; test_\w+ is missing"):
+        load_catalogue()
+
+
+def test_ctrl_c_while_scenarios_are_collected_is_an_interrupt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted(found: Any, session: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner._Catalogue, "pytest_collection_finish", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        load_catalogue()
 
 
 def test_a_testbed_that_breaks_in_each_cell_says_so_in_short() -> None:

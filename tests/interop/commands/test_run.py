@@ -94,7 +94,7 @@ ONE_CELL = ["--server", "python/ZapServer", "--scenario", "echo.null", "-n", "0"
 def test_a_peer_that_nobody_asked_for_by_name_is_shown_as_not_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    clients = ["--client", "*io/Client", "--client", "python/ZapConsumer"]
+    clients = ["--client", "*[no]/*Client"]  # dart-io's and python's
     assert main(["run", *ONE_CELL, *clients, "--results", str(tmp_path)]) == 0
     assert "not run: dart-io/Client: no Dart" in capsys.readouterr().out
     run = json.loads((tmp_path / "results.json").read_text("utf-8"))["run"]
@@ -111,35 +111,79 @@ def test_a_peer_that_was_asked_for_by_name_must_run(
 
 
 @pytest.mark.usefixtures("no_dart")
-def test_nothing_that_can_run_is_status_2(tmp_path: Path) -> None:
-    assert main(["run", *ONE_CELL, "--client", "*-io/Client", "--results", str(tmp_path)]) == 2
+@pytest.mark.parametrize("more", [[], ["--client", "python/ZapConsumer"]])
+@pytest.mark.parametrize("scenario", ["echo.null", "frames.ping.1"])  # the latter is the judge's
+def test_a_pattern_of_which_nothing_can_run_is_status_2(
+    scenario: str, more: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chosen = ["--server", "python/ZapServer", "--scenario", scenario, "-n", "0"]
+    results = ["--results", str(tmp_path)]
+    assert main(["run", *chosen, "--client", "*-io/Client", *more, *results]) == 2
+    said = capsys.readouterr()
+    assert said.err.startswith(
+        "interop: nothing that --client '*-io/Client' asked for ran:\n  dart-io/Client: no Dart: "
+    )
+    assert "cells" not in said.out
+    assert not list(tmp_path.iterdir())
+
+
+DART_AND_PYTHON = ["--client", "*[no]/*Client"]
+PYTHON_ALONE = ["--client", "python/ZapConsumer"]
+
+
+@pytest.mark.usefixtures("no_dart")
+@pytest.mark.parametrize("clients", [DART_AND_PYTHON, PYTHON_ALONE])
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--dart", "/no/dart"], "no Dart: the argument gives '/no/dart'"),
+        (["--dart", ""], "--dart is empty"),
+        (["--dart", "/bin/sh", "--engine", "compose"], "--dart goes with --engine local"),
+    ],
+)
+def test_an_argument_that_leads_nowhere_is_status_2_whatever_was_chosen(
+    arguments: list[str],
+    says: str,
+    clients: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["run", *ONE_CELL, *clients, *arguments, "--results", str(tmp_path)]) == 2
+    assert says in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("no_dart")
 @pytest.mark.parametrize(
-    ("arguments", "variable", "says"),
+    ("variable", "says"),
     [
-        (["--dart", "/no/dart"], "", "no Dart: the argument gives '/no/dart'"),
-        ([], "DART", "no Dart: $DART gives '/no/dart'"),
-        ([], "ZAPTOOLS_DART_PACKAGES", "$ZAPTOOLS_DART_PACKAGES is '/no/dart', which is no folder"),
+        ("DART", "no Dart: $DART gives '/no/dart'"),
+        ("ZAPTOOLS_DART_PACKAGES", "$ZAPTOOLS_DART_PACKAGES is '/no/dart', which is no folder"),
     ],
 )
-def test_a_mistyped_path_is_no_peer_that_cannot_run(
-    arguments: list[str],
+def test_a_variable_that_leads_nowhere_is_status_2_where_a_dart_peer_was_chosen(
     variable: str,
     says: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    if variable:
-        monkeypatch.setenv(variable, "/no/dart")
-    clients = ["--client", "*io/Client", "--client", "python/ZapConsumer"]
-    assert main(["run", *ONE_CELL, *clients, *arguments, "--results", str(tmp_path)]) == 2
+    monkeypatch.setenv(variable, "/no/dart")
+    assert main(["run", *ONE_CELL, *DART_AND_PYTHON, "--results", str(tmp_path)]) == 2
     assert says in capsys.readouterr().err
-    # Nobody who wants no Dart is asked about it.
-    python = ["--client", "python/ZapConsumer"]
-    assert main(["run", *ONE_CELL, *python, *arguments, "--results", str(tmp_path)]) == 0
+    # A variable is set once for every command: it is no word about a run without Dart.
+    assert main(["run", *ONE_CELL, *PYTHON_ALONE, "--results", str(tmp_path)]) == 0
+
+
+def test_an_argument_takes_the_place_of_a_variable_that_leads_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DART", "/no/dart")
+    dart = tmp_path / "dart"
+    dart.write_text("#!/bin/sh\necho Dart SDK version: 0\n", "utf-8")
+    dart.chmod(0o755)
+    results = ["--dart", str(dart), "--results", str(tmp_path / "results")]
+    main(["run", *ONE_CELL, *DART_AND_PYTHON, *results])
+    assert "/no/dart" not in capsys.readouterr().err
 
 
 def test_a_broken_deviations_file_is_status_2(
@@ -223,7 +267,7 @@ def test_only_the_services_that_take_part_are_run(
     tmp_path: Path, plans: list[Plan], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("INTEROP_PEERS", "python")
-    rest = ["--client", "python", "--client", "dart-io", "--patience", "3", "--timeout", "4"]
+    rest = [*DART_AND_PYTHON, "--patience", "3", "--timeout", "4"]
     chosen = [*ONE_CELL, *rest, "--engine", "compose", "--results", str(tmp_path)]
     assert main(["run", *chosen]) == 2
     (plan,) = plans
