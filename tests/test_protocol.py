@@ -750,7 +750,7 @@ def test_sans_io() -> None:
                 waiting.extend(each for each in names if each and each not in seen)
             elif isinstance(node, ast.ImportFrom):
                 assert node.module in allowed
-    assert seen == {"protocol", "_jsonpath", "exceptions"}
+    assert seen == {"protocol", "_jsonpath", "_text", "exceptions"}
 
 
 def test_digit_limit_is_the_interpreters() -> None:

@@ -15,6 +15,7 @@ from tests.support.app import App
 from tests.support.fakes import FakeTransport, Wired
 from tests.support.raw import raw_client
 from zaptools import (
+    CloseInfo,
     CodecError,
     ConnectionClosedError,
     ConnectionRouter,
@@ -407,8 +408,13 @@ class TestRouter:
         assert await router.send_to_connection("a", "e", 1, {"h": 1}) is True
         assert payloads(there) == [1]
         assert await router.send_to_connection("c", "e") is False
-        with caplog.at_level(logging.WARNING, "zaptools"):
+        with caplog.at_level(logging.INFO, "zaptools"):
             assert await router.send_to_connection("b", "e") is False
-        assert [r.getMessage() for r in caplog.records] == ["b: sending 'e' failed: no"]
+            there.closed = CloseInfo(1001, "", "remote")
+            assert await router.send_to_connection("a", "e") is False
+        assert [(r.levelname, r.getMessage()) for r in caplog.records] == [
+            ("ERROR", "b: sending 'e' failed"),
+            ("INFO", "a: sending 'e' failed: connection closed by the peer, code 1001"),
+        ]
         with pytest.raises(CodecError):
             await router.send_to_connection("a", "e", float("inf"))

@@ -428,7 +428,7 @@ async def test_an_error_is_reported_and_the_handler_not_called(
     wired = Wired(register)
     await wired.run(event("a", {"name": ["secret"]}))
     assert not calls and "secret" not in caplog.text
-    assert [(r.levelname, r.exc_info) for r in caplog.records] == [("WARNING", None)] * 2
+    assert [(r.levelname, r.exc_info) for r in caplog.records] == [("WARNING", None)]  # once
     assert "the payload of 'a': Expected `str`, got `array` at $.name" in caplog.text
     errors: list[EventContext] = []
     register.on_error(errors.append)

@@ -26,6 +26,7 @@ from ._closing import LOST, CloseInfo
 from ._dispatcher import Dispatcher
 from ._ids import claim_id
 from ._tasks import begin, ends_task
+from ._text import clip
 from .connection import WebSocketConnection
 from .exceptions import ConnectionClosedError, NameTakenError, SendTimeoutError
 from .limits import Limits
@@ -34,7 +35,6 @@ from .registry import HandlerBook
 __all__ = ["Carrier"]
 
 logger = logging.getLogger(__name__)
-logger.addHandler(logging.NullHandler())
 
 _GOING_AWAY = CloseInfo(1001, "", "local")
 _TOO_BIG = 1009
@@ -228,7 +228,7 @@ class Carrier(ABC):
             else:
                 raise
         except Exception as exc:
-            logger.info("%s: reading failed: %r", self.connection.id, exc)
+            logger.info("%s: reading failed: %s", self.connection.id, clip(repr(exc)))
             message = LOST
         finally:
             self._reading = False
@@ -332,7 +332,7 @@ class Carrier(ABC):
         try:
             await self._shut(code, reason)
         except Exception as exc:  # it has ended meanwhile
-            logger.debug("%s: closing failed: %r", self.connection.id, exc)
+            logger.debug("%s: closing failed: %s", self.connection.id, clip(repr(exc)))
 
     def _give_up(self) -> None:
         self._timer = None

@@ -22,7 +22,6 @@ from .reconnect import Backoff
 __all__ = ["ClientCore", "ZapClientState"]
 
 logger = logging.getLogger(__name__)
-logger.addHandler(logging.NullHandler())
 
 
 class ClientCore(ClientLife):

@@ -16,6 +16,7 @@ from typing import Any
 from ._compression import Compression
 from ._offline import Offline, OfflineSends
 from ._opening import ClientTransport, open_transport, parse_url
+from ._text import redact
 from .connection import EventContext, WebSocketConnection, new_id
 from .exceptions import AlreadyConnectedError, ConnectError, ConnectionClosedError
 from .limits import Limits
@@ -25,7 +26,6 @@ from .registry import HandlerBook
 __all__ = ["ClientLife", "ZapClientState"]
 
 logger = logging.getLogger(__name__)
-logger.addHandler(logging.NullHandler())
 
 
 class ZapClientState(enum.Enum):
@@ -129,7 +129,7 @@ class ClientLife:
             while delay is not None:
                 if delay > 0:
                     why = self.last_error
-                    logger.info("connecting to %s in %.2f s: %s", self.url, delay, why)
+                    logger.info("connecting to %s in %.2f s: %s", redact(self.url), delay, why)
                     await asyncio.wait([stop], timeout=delay)
                 if stop.done():
                     raise ConnectError(self.url, stop.result())
@@ -286,7 +286,7 @@ class ClientLife:
             self._backoff.ended(loop.time() - self._online_since)
         delay = self._delay_after(error)
         if delay is None:
-            logger.error("connecting to %s is given up: %s", self.url, error)
+            logger.error("connecting to %s is given up: %s", redact(self.url), error)
             await self._fail(error, ZapClientState.ERROR)
             return
         self._retrying = stop = loop.create_future()
@@ -298,7 +298,8 @@ class ClientLife:
         except Exception as exc:
             if not stop.done():
                 trace = None if isinstance(exc, ConnectError) else exc
-                logger.error("connecting to %s is given up: %s", self.url, exc, exc_info=trace)
+                url = redact(self.url)
+                logger.error("connecting to %s is given up: %s", url, exc, exc_info=trace)
 
     async def _set_state(self, state: ZapClientState) -> None:
         self._state = state

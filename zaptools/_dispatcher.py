@@ -13,8 +13,9 @@ from typing import Any
 from ._closing import LOST, CloseInfo
 from ._crew import Crew
 from ._exchange import REPLY, Exchange, Taken, Waiter, event_of
-from ._reports import tell_error
+from ._reports import Reports
 from ._tasks import ends_task, spawn
+from ._text import clip
 from .connection import EventContext, WebSocketConnection
 from .exceptions import CodecError, ConnectionClosedError, ReservedEventError
 from .protocol import LIFECYCLE_EVENTS, EventData, decode_event
@@ -23,7 +24,6 @@ from .registry import Handler, HandlerBook
 __all__ = ["Dispatcher"]
 
 logger = logging.getLogger(__name__)
-logger.addHandler(logging.NullHandler())
 
 _TURN = 100
 """Messages handled in a row before other connections get their turn: about 2 ms of echoes."""
@@ -67,6 +67,7 @@ class Dispatcher:
         "_on_idle",
         "_on_wait",
         "_queue",
+        "_reports",
         "_reserved",
         "_running",
         "task",
@@ -92,6 +93,7 @@ class Dispatcher:
         self._crew = Crew(book.concurrency, connection._transport.abort) if many else None
         self._queue: deque[str | bytes | EventData | Taken] = deque()
         self._exchange: Exchange | None = None
+        self._reports: Reports | None = None  # from the first error on
         self._end_info: CloseInfo | None = None
         self._running = self._greeted = self._ended = False
         self._finished = _NOT
@@ -288,6 +290,8 @@ class Dispatcher:
                 await self._call_lifecycle("disconnected")
             finally:
                 self._finished = _DONE
+                if self._reports is not None:
+                    self._reports.end()
                 self._connection._leave_groups()
                 self._on_finish()
 
@@ -322,7 +326,7 @@ class Dispatcher:
                 except BaseException as exc:  # _report raises again what is no failure
                     await self._report(exc, event)
             elif any_event is None:
-                logger.debug("no handler for the event %r", name)
+                logger.debug("no handler for the event %r", clip(name))
             if any_event is not None:
                 await self._call(any_event, EventContext(event, self._connection))
         self._handled = handled % _TURN
@@ -360,7 +364,7 @@ class Dispatcher:
         """Call an event's handlers: its own, then that of any event."""
         handler, any_event = self._book.events.get(event.event_name), self._book.any_event
         if handler is None and any_event is None:
-            logger.debug("no handler for the event %r", event.event_name)
+            logger.debug("no handler for the event %r", clip(event.event_name))
         for each in (handler, any_event):
             if each is not None:
                 await self._call(each, EventContext(event, self._connection))
@@ -391,4 +395,6 @@ class Dispatcher:
             raise error
 
     async def _tell(self, error: BaseException, source: EventData | None) -> None:
-        await tell_error(self._connection, self._book, error, source)
+        if self._reports is None:
+            self._reports = Reports(self._connection, self._book)
+        await self._reports.tell(error, source)

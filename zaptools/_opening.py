@@ -26,7 +26,6 @@ from .transport import WebSocketTransport
 __all__ = ["ClientTransport", "open_transport", "parse_url"]
 
 logger = logging.getLogger(__name__)
-logger.addHandler(logging.NullHandler())
 
 _SUBPROTOCOL = "Sec-WebSocket-Protocol"
 
@@ -40,9 +39,11 @@ def parse_url(url: str) -> WebSocketURI:
     try:
         return parse_uri(url)
     except InvalidURI as exc:
-        raise InvalidUrlError(url, exc.msg) from exc
+        detail = exc.msg
     except (ValueError, TypeError, AttributeError) as exc:
-        raise InvalidUrlError(str(url), str(exc)) from exc
+        # The words quote what cannot be read, which is a part of a password with a slash in it.
+        detail = str(exc) if "@" not in str(url) else "its host, port or user cannot be read"
+    raise InvalidUrlError(str(url), detail)  # out of there: with no context, which quotes the URL
 
 
 async def open_transport(

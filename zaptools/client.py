@@ -37,7 +37,6 @@ __all__ = [
 ]
 
 logger = logging.getLogger(__name__)
-logger.addHandler(logging.NullHandler())
 
 EventCallback: TypeAlias = Callable[[EventData], Awaitable[Any] | Any]
 """A function of an `EventData`, sync or async. What it returns is not used."""

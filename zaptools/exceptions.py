@@ -31,6 +31,8 @@ from __future__ import annotations
 
 from typing import Any, Literal, TypeAlias
 
+from ._text import clip, printable, redact
+
 __all__ = [
     "AlreadyConnectedError",
     "BufferOverflowError",
@@ -58,12 +60,6 @@ CloseSide: TypeAlias = Literal["local", "remote"] | None
 """Which side began the closing; None when the connection was lost without one."""
 
 _CLIP = 80
-_CLIP_WHERE = 200
-
-
-def clip(text: str, size: int = _CLIP_WHERE) -> str:
-    """Return the start of a text that is longer than `size`: a peer must not fill the log."""
-    return text if len(text) <= size else text[:size] + "…"
 
 
 def _restore(cls: type[ZapError], args: tuple[Any, ...], state: dict[str, Any]) -> ZapError:
@@ -98,9 +94,9 @@ class CodecError(ZapError, ValueError):
     ) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.where = clip(where) if isinstance(where, str) else where
+        self.where = printable(where) if isinstance(where, str) else where
         self.text = clip(text, _CLIP)
-        self.detail = clip(detail)
+        self.detail = printable(detail)
 
     def __str__(self) -> str:
         where = f"byte {self.where}" if isinstance(self.where, int) else self.where
@@ -141,18 +137,21 @@ class PayloadError(ZapError, ValueError):
     Attributes:
         event_name: the event's name.
         path: where in the payload, like ``$.address.zip``; ``$`` is the payload itself.
-        reason: what is wrong there, in words; at most 200 characters.
+        reason: what is wrong there, in words.
+
+    Of `path` and `reason` more than 200 characters are cut off, and what is not printable in
+    them is escaped: they may have keys of the payload in them.
     """
 
     def __init__(self, event_name: str, path: str, reason: str) -> None:
-        reason = reason if len(reason) <= 200 else reason[:200] + "…"
+        path, reason = printable(path), printable(reason)
         super().__init__(event_name, path, reason)
         self.event_name = event_name
         self.path = path
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"the payload of {self.event_name!r}: {self.reason} at {self.path}"
+        return f"the payload of {clip(self.event_name)!r}: {self.reason} at {self.path}"
 
 
 class ReservedEventError(ZapError):
@@ -167,7 +166,7 @@ class ReservedEventError(ZapError):
         self.event_name = event_name
 
     def __str__(self) -> str:
-        return f"the peer sent an event with the reserved name {self.event_name!r}"
+        return f"the peer sent an event with the reserved name {clip(self.event_name)!r}"
 
 
 class NoRequestError(ZapError):
@@ -182,7 +181,8 @@ class NoRequestError(ZapError):
         self.event_name = event_name
 
     def __str__(self) -> str:
-        return f"the event {self.event_name!r} is no request: its headers have no requestId"
+        name = clip(self.event_name)
+        return f"the event {name!r} is no request: its headers have no requestId"
 
 
 class ConnectionClosedError(ZapError):
@@ -205,7 +205,7 @@ class ConnectionClosedError(ZapError):
     def __str__(self) -> str:
         who = {"local": "closed by this side", "remote": "closed by the peer", None: "lost"}
         words = f"connection {who[self.by]}, code {self.code}"
-        return f"{words}: {self.reason}" if self.reason else words
+        return f"{words}: {printable(self.reason)}" if self.reason else words
 
 
 class SendTimeoutError(ZapError, TimeoutError):
@@ -250,11 +250,12 @@ class AlreadyConnectedError(ZapError):
     connect.
 
     Attributes:
-        url: what it is connected to.
+        url: what it is connected to; secrets left out, as in `ConnectError`.
         detail: what to do instead, in words, when its last connection is in the way; else empty.
     """
 
     def __init__(self, url: str, detail: str = "") -> None:
+        url = redact(url)
         super().__init__(url, detail)
         self.url = url
         self.detail = detail
@@ -269,11 +270,14 @@ class ConnectError(ZapError):
     """No connection came about.
 
     Attributes:
-        url: where the client wanted to connect.
-        detail: why not, in words; the cause, if there is one, is ``__cause__``.
+        url: where the client wanted to connect; user and password, and the values of the
+            query, are ``***``.
+        detail: why not, in words; the cause, if there is one, is ``__cause__``. More than 200
+            characters are cut off, and what is not printable is escaped.
     """
 
     def __init__(self, url: str, detail: str) -> None:
+        url, detail = redact(url), printable(detail)
         super().__init__(url, detail)
         self.url = url
         self.detail = detail
@@ -332,7 +336,7 @@ class NameTakenError(ZapError, ValueError):
         self.name = name
 
     def __str__(self) -> str:
-        return f"the {self.what} {self.name!r} is taken"
+        return f"the {self.what} {clip(self.name)!r} is taken"
 
 
 class BufferOverflowError(ZapError):

@@ -55,6 +55,8 @@ class HandlerBook:
         any_event: the handler of every event, called after the event's own; as `events`.
         ids: the ids of the connections that use these handlers now.
         concurrency: how many handlers of one connection may run at the same time.
+        fault_minute: the minute of the last line in the log about what a peer did wrong.
+        fault_lines: how many such lines there were in that minute, those left out included.
     """
 
     __slots__ = (
@@ -63,6 +65,8 @@ class HandlerBook:
         "any_event",
         "concurrency",
         "events",
+        "fault_lines",
+        "fault_minute",
         "ids",
         "lifecycle",
     )
@@ -73,6 +77,7 @@ class HandlerBook:
         self.any_event: Handler | None = None
         self.ids: set[str] = set()
         self.concurrency = 1
+        self.fault_minute = self.fault_lines = 0
         self._routes: dict[str | None, _Route] = {}  # None: any event
         self._middleware: tuple[Middleware, ...] = ()
 

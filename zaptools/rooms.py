@@ -16,12 +16,11 @@ from typing import Any
 
 from ._broadcast import BroadcastResult, Exclude, broadcast
 from .connection import WebSocketConnection
-from .exceptions import CodecError, NameTakenError, RegistrationError
+from .exceptions import CodecError, NameTakenError, RegistrationError, ZapError
 
 __all__ = ["BroadcastResult", "ConnectionRouter", "MetaTag", "Room", "RoomManager"]
 
 logger = logging.getLogger(__name__)
-logger.addHandler(logging.NullHandler())
 
 
 @dataclass(slots=True)
@@ -352,7 +351,10 @@ class ConnectionRouter:
             await connection.send(event_name, payload, headers)
         except CodecError:
             raise
+        except ZapError as exc:  # the connection has ended, or its peer does not read
+            logger.info("%s: sending %r failed: %s", connection_id, event_name, exc)
+            return False
         except Exception as exc:
-            logger.warning("%s: sending %r failed: %s", connection_id, event_name, exc)
+            logger.error("%s: sending %r failed", connection_id, event_name, exc_info=exc)
             return False
         return True

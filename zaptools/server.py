@@ -25,6 +25,7 @@ from ._dispatcher import Dispatcher
 from ._ids import IdStrategy, claim_id
 from ._offers import check_address, check_origins, check_subprotocols
 from ._shutdown import Shutdown
+from ._text import printable
 from .connection import WebSocketConnection, new_id
 from .exceptions import NameTakenError, ServerStateError
 from .handshake import Handshake, choose_subprotocol
@@ -35,7 +36,6 @@ from .transport import WebSocketTransport
 __all__ = ["ZapServer"]
 
 logger = logging.getLogger(__name__)
-logger.addHandler(logging.NullHandler())
 
 _GOING_AWAY = 1001
 
@@ -323,8 +323,8 @@ class _ServerTransport(WebSocketTransport):
     def _handshake(self, events: list[Event], writes: list[bytes]) -> None:
         protocol = cast(ServerProtocol, self._protocol)
         if not events:
-            if protocol.handshake_exc is not None:
-                logger.info("no HTTP request: %s", protocol.handshake_exc)
+            if protocol.handshake_exc is not None and writes:  # once: not what comes after
+                logger.info("no HTTP request: %s", printable(str(protocol.handshake_exc)))
                 if writes == [SEND_EOF]:  # websockets answers nothing to what is no HTTP
                     refusal = protocol.reject(HTTPStatus.BAD_REQUEST, "This is no HTTP request.\n")
                     writes.insert(0, refusal.serialize())
@@ -337,7 +337,9 @@ class _ServerTransport(WebSocketTransport):
         if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
             self._begin(request)
         else:
-            logger.info("%s %s: %d", request.method, request.path, response.status_code)
+            # Without its query, where tokens are.
+            path = printable(request.path.partition("?")[0])
+            logger.info("%s %s: %d", printable(request.method), path, response.status_code)
 
     def _respond(self, protocol: ServerProtocol, request: Request) -> Response:
         if request.path.partition("?")[0] != self._server.path:

@@ -1,0 +1,40 @@
+"""Texts that others wrote, made fit for a line of a log or an error."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["clip", "printable", "redact"]
+
+_SIZE = 200
+"""Characters that are kept: a peer must not fill the log."""
+
+_USER = re.compile(
+    r"(?s)(?<=//)[^/?#]*@"  # RFC 3986, section 3.2
+    r"|(?<=//)[^/?#@\[]*:(?!\d*(?:[/?#]|$)).*@"  # no port: a password with one of these in it
+    r"|^(?!\w*://).*@"  # no URL, but the beginning of one may be missing
+)
+_VALUE = re.compile(r"(?<==)[^&]+|(?<![^&])[^&=]+(?![^&])")
+
+
+def clip(text: str, size: int = _SIZE) -> str:
+    """Return the start of a text that is longer than `size`."""
+    return text if len(text) <= size else text[:size] + "…"
+
+
+def printable(text: str, size: int = _SIZE) -> str:
+    """Return a text that others wrote so that it may stand in a line of a log or on a terminal.
+
+    It is clipped, and what is no printable character is escaped as in a Python string: else a
+    peer could write lines of its own, or move the cursor.
+    """
+    text = clip(text, size)
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
+
+
+def redact(url: str) -> str:
+    """Return a URL without what may be a secret: user and password, and the query's values."""
+    place, mark, query = _USER.sub("***@", url, count=1).partition("?")
+    return printable(place + mark + _VALUE.sub("***", query), 1000)
