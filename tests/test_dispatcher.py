@@ -599,6 +599,17 @@ class TestWhatIsNoException:
         assert (("a", 2) in log) is (where == "disconnected")
         assert log.count("disconnected") == (where != "disconnected")
 
+    async def test_a_transport_that_cannot_be_aborted(self, monkeypatch: Any) -> None:
+        """The end is told all the same."""
+        log = Log()
+        log.register.on_event("a", fatal)
+        wired = Wired(log.register)
+        monkeypatch.setattr(wired.transport, "abort", lambda: 1 / 0)
+        wired.dispatcher.hold(event("a"))
+        with pytest.raises(ZeroDivisionError):
+            await wired.dispatcher.run()
+        assert log[-1] == "disconnected" and wired.finished == 1
+
     async def test_without_an_error_handler(self, caplog: pytest.LogCaptureFixture) -> None:
         register = EventRegister()
         register.on_event("a", fatal)

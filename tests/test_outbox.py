@@ -303,12 +303,45 @@ async def test_the_end_reaches_all_who_wait() -> None:
     await asyncio.sleep(0)
     assert box.offer(b"d", text_frame(b"d"), []) is False
     connection.closed = CloseInfo(4000, "", "local")
-    box.resume()
+    box.end()
     for each in (*waiting, not_begun):
         with pytest.raises(ConnectionClosedError):
             await within(each)
     box.write([b"\x88"])
     assert b"".join(tcp.writes) == b"\x81\x01d\x88"  # type: ignore[arg-type]  # all bytes
+
+
+async def test_nothing_comes_behind_the_close_frame() -> None:
+    """Also where each write fills the buffer, and the peer reads again afterwards."""
+
+    class Full(FakeTcp):
+        def write(self, data: Any) -> None:
+            assert "eof" not in self.writes, "Cannot call write() after write_eof()"
+            super().write(data)
+            box.pause()
+
+    tcp = Full()
+    box = outbox(tcp, write_bytes=0)
+    connection = WebSocketConnection("x", FakeTransport())
+    box.open(connection)
+    box.pause()
+    first = sending(box, b"a")
+    await asyncio.sleep(0)
+    for text in (b"b", b"c"):
+        box.offer(text, text_frame(text), [])
+    last = sending(box, b"d")
+    await asyncio.sleep(0)
+    connection.closed = CloseInfo(4000, "", "local")
+    box.end()
+    box.write([b"\x88\x00", SEND_EOF])
+    box.resume()
+    for late in (first, last, sending(box, b"e")):
+        with pytest.raises(ConnectionClosedError):
+            await within(late)
+    with pytest.raises(ConnectionClosedError):
+        box.offer(b"f", text_frame(b"f"), [])
+    await asyncio.sleep(0)
+    assert tcp.writes == [text_frame(b"b"), text_frame(b"c"), b"\x88\x00", "eof"]
 
 
 async def test_what_waits_counts_as_unsent() -> None:

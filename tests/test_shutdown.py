@@ -103,6 +103,48 @@ class TestLoops:
         assert app.ends[0] is not None and app.ends[0].code in (1001, 1006)
         assert not app._shells and not app.connections and app._listener is None
 
+    def test_members_that_do_not_read(self, factory: Any) -> None:
+        """Broadcasts wait in line for some of them, and every one is ended."""
+        app, keep = App.__new__(App), list[Any]()
+
+        async def main() -> None:
+            app.__init__()  # type: ignore[misc]  # it needs a running loop, and is looked at later
+            await app.start()
+            for _ in range(4):
+                peer = raw_client(app.port)
+                keep.append((peer, await peer.__aenter__()))
+            await until(lambda: len(app.connections) == 4)
+            for _, peer in keep[:2]:
+                peer.writer.transport.pause_reading()
+            behind: set[Any] = set()
+            while len(behind) < 2:
+                behind |= (await app.broadcast("tick", "x" * 50_000)).failed.keys()
+                for _, peer in keep[2:]:
+                    await peer.text()
+
+        assert run(main(), factory) == []
+        assert app.log.count("disconnected") == 4
+        assert app.ends == [CloseInfo(1001, "", "local")] * 4
+        assert not app._shells and not app.connections
+
+    def test_one_that_cannot_be_ended_stops_no_other(self, factory: Any) -> None:
+        class Faulty(Member):
+            def abort(self) -> None:
+                self.over.set_result(None)
+                raise ZeroDivisionError
+
+        members: list[Member] = []
+        kept: list[Shutdown] = []
+
+        async def main() -> None:
+            members.extend((Faulty(), Member(), Faulty(), Member()))
+            loop = asyncio.get_running_loop()
+            kept.extend(Shutdown.join(loop, member) for member in members)
+
+        reports = run(main(), factory)
+        assert [type(report["exception"]) for report in reports] == [ZeroDivisionError] * 2
+        assert all(member.over.done() for member in members)
+
     def test_a_handler_of_the_end_that_waits(self, factory: Any) -> None:
         told: list[CloseInfo | None] = []
 

@@ -421,6 +421,26 @@ async def flood(ctx: EventContext) -> None:
 
 
 class TestEnding:
+    async def test_a_handler_is_cancelled_while_broadcasts_wait(self) -> None:
+        """They go out in front of the close frame, and the connection is forgotten."""
+        async with served() as (app, peer):
+            peer.event("gate")
+            narrow(app, peer)
+            peer.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a read transport
+            count = 0
+            while not (await app.broadcast("tick", [count, "x" * 20_000])).failed:
+                count += 1
+            await until(lambda: app.shell.task)
+            app.shell.task.cancel()
+            assert await gone(app) == CloseInfo(1001, "", "local")
+            peer.writer.transport.resume_reading()  # type: ignore[attr-defined]  # a read transport
+            for number in range(count):
+                assert (await peer.text())["payload"][0] == number
+            assert (await peer.closed()).code == 1001
+            peer.drop()
+            await until(lambda: not app.connections)
+            assert app.log == ["connected", "disconnected"]
+
     @pytest.mark.parametrize("code", [1000, 1001, 3000, 4999])
     async def test_the_peer_closes(self, code: int) -> None:
         async with served() as (app, peer):

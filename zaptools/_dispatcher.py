@@ -258,13 +258,15 @@ class Dispatcher:
         """Tell the end because of `error`, whatever it is; it goes on from there."""
         if isinstance(error, GeneratorExit):
             return
-        self._connection._transport.abort()
         self._queue.clear()
-        if not isinstance(error, (KeyboardInterrupt, SystemExit)):  # these are in a hurry
-            try:
-                await self.stop()
-            finally:
-                await self._finish()
+        try:
+            self._connection._transport.abort()
+        finally:
+            if not isinstance(error, (KeyboardInterrupt, SystemExit)):  # these are in a hurry
+                try:
+                    await self.stop()
+                finally:
+                    await self._finish()
 
     def hold(self, message: str | bytes) -> None:
         """Take a message, for `run` to handle."""

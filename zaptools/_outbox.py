@@ -65,6 +65,7 @@ class Outbox:
     """
 
     __slots__ = (
+        "_ended",
         "_frames",
         "_held",
         "_limits",
@@ -79,6 +80,7 @@ class Outbox:
         "_protocol",
         "_size",
         "_tcp",
+        "_unread",
         "connection",
     )
 
@@ -95,7 +97,9 @@ class Outbox:
         self._frames: list[bytes] = []
         self._size = 0
         self._held = False
-        self._paused = False
+        self._paused = False  # whether sends take the slow way: the peer does not read, or the end
+        self._unread = False  # whether the peer does not read
+        self._ended = False
         # What waits in line: a send's future with its text, or a key of its own with a frame.
         self._line: OrderedDict[object, bytes] | None = None
         self._line_bytes = 0
@@ -125,8 +129,10 @@ class Outbox:
 
         Raises:
             SendTimeoutError: the peer does not read, and `Limits.backlog_bytes` wait for it.
+            ConnectionClosedError: the connection has ended.
         """
         if self._paused:
+            self._check_open()
             # What is kept is kept here: uvloop's TLS transport says that its buffer is empty.
             unsent = self._size + self._line_bytes + self._tcp.get_write_buffer_size()
             if unsent > self._limits.backlog_bytes:
@@ -254,7 +260,20 @@ class Outbox:
                 self._tcp.close()
 
     def _is_unread(self) -> bool:
-        return self._paused or self._tcp.get_write_buffer_size() > self._most
+        return self._unread or self._tcp.get_write_buffer_size() > self._most
+
+    def end(self) -> None:
+        """Take no more events: the connection has ended, which `connection` says already.
+
+        Waiting sends find out now. The events of broadcasts were taken before, and so they go
+        out, also while the peer does not read: the close frame comes behind them, and nothing
+        may be written behind that.
+        """
+        self._ended = True
+        while self._line:
+            self._advance(self._line)
+        self._line = None
+        self._paused = True
 
     def drop(self) -> None:
         """Forget what is not written."""
@@ -264,30 +283,36 @@ class Outbox:
 
     def pause(self) -> None:
         """Make sends wait: the peer does not read."""
-        self._paused = True
+        self._paused = self._unread = True
 
     def resume(self) -> None:
-        """Let the sends that wait go on in turn, or find that the connection has ended."""
-        self._paused = False
+        """Let the waiting sends go on in turn: the peer reads again."""
+        self._unread = False
         pong, self._pong = self._pong, None
         if pong is not None and not self._tcp.is_closing():
             self._tcp.write(pong)
-        line = self._line
-        while line and not self._paused:
-            who, data = line.popitem(last=False)
-            self._line_bytes -= len(data)
-            if not isinstance(who, asyncio.Future):
-                self._add(data)
-            elif not who.done():
-                try:
-                    self._check_open()
-                    self._add(data)
-                except ConnectionClosedError as exc:
-                    who.set_exception(exc)
-                else:
-                    who.set_result(None)
-        if not line:
+        if self._ended:
+            return
+        self._paused = False
+        while self._line and not self._paused:
+            self._advance(self._line)
+        if not self._line:
             self._line = None
+
+    def _advance(self, line: OrderedDict[object, bytes]) -> None:
+        """Send what is first in line, or tell it that the connection has ended."""
+        who, data = line.popitem(last=False)
+        self._line_bytes -= len(data)
+        if not isinstance(who, asyncio.Future):
+            self._add(data)
+        elif not who.done():
+            try:
+                self._check_open()
+                self._add(data)
+            except ConnectionClosedError as exc:
+                who.set_exception(exc)
+            else:
+                who.set_result(None)
 
 
 def flush_all(outboxes: list[Outbox]) -> None:

@@ -73,6 +73,11 @@ def _step(awaitable: Any) -> None:
         awaitable.send(None)
 
 
+def _report(error: Exception, member: Mortal) -> None:
+    report = {"message": f"{member!r} could not be ended", "exception": error}
+    asyncio.get_running_loop().call_exception_handler(report)
+
+
 async def _wait(members: set[Mortal]) -> AsyncGenerator[None, None]:
     try:
         yield
@@ -81,7 +86,10 @@ async def _wait(members: set[Mortal]) -> AsyncGenerator[None, None]:
         there = list(members)
         members.clear()  # nobody leaves any more
         for member in there:
-            member.abort()
+            try:
+                member.abort()
+            except Exception as exc:  # a fault in here; the others end all the same
+                _report(exc, member)
         for _ in range(2):
             waits = [member.over for member in there if not member.over.done()]
             if waits:

@@ -273,11 +273,11 @@ class WebSocketTransport(asyncio.Protocol, ABC):
         """End the connection at once: say 1001 if that can still be said, wait for nothing."""
         self._held = None
         if self.connection is not None and self.connection.closed is None:
+            self._info = self._info or CloseInfo(int(CloseCode.GOING_AWAY), "", "local")
+            self._mark_closed(self._info)
             if self._protocol.state is State.OPEN:
                 self._protocol.fail(CloseCode.GOING_AWAY)
                 self._outbox.write(self._protocol.data_to_send())
-            self._info = self._info or CloseInfo(int(CloseCode.GOING_AWAY), "", "local")
-            self._mark_closed(self._info)
         self._tcp.close()
         self._stop_keepalive()
         self._set_timer(None if self.lost.done() else _LINGER)
@@ -374,7 +374,7 @@ class WebSocketTransport(asyncio.Protocol, ABC):
     def _mark_closed(self, info: CloseInfo) -> None:
         if self.connection is not None and self.connection.closed is None:
             self.connection.closed = info
-            self._outbox.resume()  # what waits to send finds out now
+            self._outbox.end()
 
     def _tell_closed(self) -> None:
         if self._closed is not None and not self._closed.done():
