@@ -59,7 +59,7 @@ class TestConsumer:
                 await client._connection.close()  # type: ignore[union-attr]  # it is connected
                 await until(lambda: not client.is_connected)
                 await client.connect()
-                client.on_any_event(lambda event: log.append(("new", event.payload)))
+                client.on_any_event(lambda event: log.append(("new", event.payload)), replace=True)
                 late = aiter(client)
                 await client.send_event("echo", 2)
                 assert [(await within(anext(each))).payload for each in (early, late)] == [2, 2]
@@ -240,7 +240,7 @@ class TestConsumer:
             async with client:
                 await client.send_event("echo", 1)
                 await until(lambda: echoes)
-                client.on_event("echo", lambda event: echoes.append("replaced"))
+                client.on_event("echo", lambda event: echoes.append("replaced"), replace=True)
                 await client.send_event("echo", 2)
                 await until(lambda: len(echoes) == 2)
             assert echoes == [1, "replaced"]

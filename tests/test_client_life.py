@@ -30,6 +30,8 @@ from zaptools import (
     ZapSubscriber,
 )
 
+pytestmark = pytest.mark.filterwarnings("ignore:.* as the handler of:RuntimeWarning")
+
 OFFLINE, ONLINE = ZapClientState.OFFLINE, ZapClientState.ONLINE
 CONNECTING, ERROR = ZapClientState.CONNECTING, ZapClientState.ERROR
 

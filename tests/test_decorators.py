@@ -13,11 +13,13 @@ from zaptools._decorators import UNSET, Unset, decorator
 class Book:
     def __init__(self) -> None:
         self.log: list[Any] = []
+        self.replacing: list[bool] = []
 
     @decorator
-    def record(self, callback: Any) -> None:
+    def record(self, callback: Any, replace: bool) -> None:
         """Write it down."""
         self.log.append(callback)
+        self.replacing.append(replace)
 
 
 def handler(event: EventData) -> int:
@@ -34,7 +36,11 @@ def test_the_three_forms() -> None:
     @book.record()
     def called() -> None: ...
 
-    assert book.log == [handler, bare, called]
+    @book.record(replace=True)
+    def replacing() -> None: ...
+
+    assert book.log == [handler, bare, called, replacing]
+    assert book.replacing == [False, False, False, True]
     assert bare.__name__ == "bare" and called.__name__ == "called"
 
 
@@ -61,7 +67,7 @@ def test_types() -> None:
     ):
         assert assert_type(function(event), int) == 1
 
-    @client.on_connected
+    @client.on_connected(replace=True)
     async def bare(event: EventData) -> str:
         return ""
 
@@ -99,5 +105,7 @@ def test_what_no_event_can_call(bad: Any) -> None:
     for register in registrations:
         with pytest.raises(RegistrationError) as info:
             register(bad)
-        need = "a plain function or a coroutine function" if callable(bad) else "a callable"
-        assert str(info.value) == f"handler must be {need}, not {bad!r}"
+        if callable(bad):
+            assert "a call of a function that yields runs nothing of it" in str(info.value)
+        else:
+            assert str(info.value) == f"handler must be a callable, not {bad!r}"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support import until, within
+from tests.support.app import Defaults
 from tests.support.fakes import Wired, event
 from zaptools import (
     CloseInfo,
@@ -27,7 +28,7 @@ class Log(list[Any]):
     """A register whose handlers write down what they get."""
 
     def __init__(self, *names: str, any_event: bool = False) -> None:
-        self.register = EventRegister()
+        self.register = EventRegister(Defaults())
         for name in (*LIFE, *names):
             self.register.on_event(name, self._write)
         if any_event:
@@ -645,7 +646,7 @@ class Gates:
     def __init__(self, concurrency: int) -> None:
         self.log: list[Any] = []
         self.gates: dict[Any, asyncio.Event] = {}
-        self.register = EventRegister(concurrency=concurrency)
+        self.register = EventRegister(Defaults(), concurrency=concurrency)
         self.register.on_connected(lambda ctx: self.log.append("connected"))
         self.register.on_disconnected(lambda ctx: self.log.append("disconnected"))
         self.register.on_error(lambda ctx: self.log.append(type(ctx.error).__name__))

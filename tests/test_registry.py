@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.support.fakes import Wired, event
-from zaptools import EventContext, EventRegister, NameTakenError, RegistrationError
+from zaptools import (
+    EventContext,
+    EventRegister,
+    NameTakenError,
+    RegistrationError,
+    ZapConsumer,
+    ZapServer,
+)
 from zaptools.protocol import LIFECYCLE_EVENTS
 
 
@@ -41,7 +49,7 @@ def test_decorator_returns_the_function() -> None:
     @register.on_any_event
     async def mine(ctx: EventContext) -> None: ...
 
-    @register.on_any_event()
+    @register.on_any_event(replace=True)
     @register.on_error()
     def other(ctx: EventContext) -> None: ...
 
@@ -68,7 +76,8 @@ def test_lifecycle(name: str) -> None:
 def test_last_wins() -> None:
     register = EventRegister()
     register.on_event("a", handler)
-    register.on_event("a", plain)
+    with pytest.warns(RuntimeWarning, match="plain .* replaces handler .* of the event 'a'"):
+        register.on_event("a", plain)
     assert register._book.events["a"] is plain
 
 
@@ -123,6 +132,18 @@ def test_names_must_be_strings(bad: Any) -> None:
         EventRegister().on_event(bad, handler)
 
 
+@pytest.mark.parametrize("owner", [EventRegister(), ZapServer(), ZapConsumer("ws://127.0.0.1/")])
+def test_a_decorator_without_the_name(owner: Any) -> None:
+    cure = re.escape("the name comes first: @on_event('greet')")
+    with pytest.raises(RegistrationError, match=f"must be a string, not <function .*: {cure}"):
+
+        @owner.on_event
+        def greet(ctx: EventContext) -> None: ...
+
+    with pytest.raises(RegistrationError, match=cure):
+        owner.on_event(handler, "greet")
+
+
 class TestInclude:
     def test_prefix(self) -> None:
         register, part = EventRegister(), EventRegister()
@@ -139,7 +160,7 @@ class TestInclude:
         register.include(part)
         part.on_event("later", handler)
         assert register._book.events == {"say": handler}
-        register.on_event("say", plain)  # which replaces, as ever
+        register.on_event("say", plain, replace=True)
         assert part._book.events["say"] is handler
 
     def test_parts_of_parts(self) -> None:
@@ -218,7 +239,7 @@ class TestInclude:
             target.on_event("a", typed)
             target.on_any_event(typed)
         register.include(part)
-        part.on_event("a", other)
+        part.on_event("a", other, replace=True)
         with pytest.raises(NameTakenError, match="'a' is taken"):
             register.include(part)
 

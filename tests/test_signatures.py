@@ -7,9 +7,10 @@ import functools
 import gc
 import inspect
 import threading
+import types
 import typing
 import weakref
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -295,6 +296,15 @@ async def generator(ctx: EventContext) -> AsyncIterator[int]:
     yield 1
 
 
+def sync_generator(ctx: EventContext) -> Iterator[int]:
+    yield 1
+
+
+@types.coroutine
+def coroutine_of_old(ctx: EventContext) -> Iterator[None]:
+    yield
+
+
 class Generator:
     async def __call__(self, ctx: EventContext) -> AsyncIterator[int]:
         yield 1
@@ -318,9 +328,10 @@ class Generator:
         (no_payload_only, "the parameter 'connection' has a type that no payload has"),
         (deep, "the parameter 'it' has a type of no use: .*Nobody"),
         (default_of_no_type, "the parameter 'it' has a type of no use: .*Nobody"),
-        (generator, "handler must be a plain function or a coroutine function, not .*generator"),
-        (Generator(), "a plain function or a coroutine function, not .*Generator"),
-        (functools.partial(generator), "a plain function or a coroutine function, not functools"),
+        (generator, "handler generator: a call of a function that yields runs nothing of it"),
+        (Generator(), "a function that yields"),
+        (functools.partial(generator), "a function that yields"),
+        (sync_generator, "a function that yields"),
         (3, "handler must be a callable, not 3"),
         (None, "handler must be a callable, not None"),
     ],
@@ -329,6 +340,10 @@ def test_refused(handler: Any, words: str) -> None:
     with pytest.raises(RegistrationError, match=words) as info:
         adapt(handler)
     assert info.value.value is handler
+
+
+def test_a_generator_that_can_be_awaited() -> None:
+    assert adapt(coroutine_of_old) is coroutine_of_old
 
 
 def test_refused_for_a_client() -> None:

@@ -23,27 +23,28 @@ class Registration(Protocol):
     """Takes a function and returns it; called with nothing, returns a decorator that does."""
 
     @overload
-    def __call__(self) -> Callable[[H], H]: ...
+    def __call__(self, *, replace: bool = False) -> Callable[[H], H]: ...
     @overload
-    def __call__(self, callback: H) -> H: ...
+    def __call__(self, callback: H, *, replace: bool = False) -> H: ...
 
 
 class _Method(Protocol):
     def __get__(self, instance: object, owner: type | None = None) -> Registration: ...
 
 
-def decorator(method: Callable[[Any, Any], None]) -> _Method:
+def decorator(method: Callable[[Any, Any, bool], None]) -> _Method:
     """Make of a method that records a function one that is a decorator as well.
 
     So a user may write ``client.on_connected(f)``, ``@client.on_connected`` and
-    ``@client.on_connected()``. Each returns the function as it was.
+    ``@client.on_connected()``. Each returns the function as it was. The method also gets whether
+    another function may be replaced in silence.
     """
 
     @functools.wraps(method)
-    def register(self: Any, callback: Any = UNSET) -> Any:
+    def register(self: Any, callback: Any = UNSET, *, replace: bool = False) -> Any:
         if callback is UNSET:
-            return functools.partial(register, self)
-        method(self, callback)
+            return functools.partial(register, self, replace=replace)
+        method(self, callback, replace)
         return callback
 
     return cast(_Method, register)

@@ -16,7 +16,14 @@ from .connection import EventContext
 from .exceptions import RegistrationError
 from .protocol import EventData
 
-__all__ = ["adapt", "check_callable", "check_lifecycle", "check_middleware", "source"]
+__all__ = [
+    "adapt",
+    "check_callable",
+    "check_lifecycle",
+    "check_middleware",
+    "given",
+    "source",
+]
 
 _CONTEXTS = (EventContext, EventData)
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -33,8 +40,12 @@ def check_callable(handler: object) -> None:
     """Raise `RegistrationError` unless `handler` can be called and can be a handler."""
     if not callable(handler):
         raise RegistrationError("handler", handler)
-    if _is(inspect.isasyncgenfunction, handler):  # it would never run
-        raise RegistrationError("handler", handler)
+    if _is(_yields, handler):
+        raise RegistrationError(
+            "handler",
+            handler,
+            "a call of a function that yields runs nothing of it; send what it yields",
+        )
 
 
 def check_lifecycle(handler: Callable[..., Any], first: str = "EventContext") -> None:
@@ -95,6 +106,12 @@ def adapt(
 def source(handler: object) -> Any:
     """Return what identifies the function that was given to `adapt`, to compare by."""
     return getattr(handler, "__zaptools_source__", handler)
+
+
+def given(handler: Any) -> Any:
+    """Return the function that was given to `adapt`."""
+    found, _ = getattr(handler, "__zaptools_source__", (handler, False))
+    return found
 
 
 def _in_thread(handler: Callable[..., Any]) -> Callable[..., Any]:
@@ -304,6 +321,13 @@ def _required(parameters: list[inspect.Parameter]) -> int:
 
 def _has_type(parameter: inspect.Parameter) -> bool:
     return parameter.annotation not in (parameter.empty, Any, "Any", "typing.Any")
+
+
+def _yields(function: Any) -> bool:
+    """Whether it is a generator function; one that `types.coroutine` has marked can be awaited."""
+    if not inspect.isgeneratorfunction(function):
+        return inspect.isasyncgenfunction(function)
+    return not function.__code__.co_flags & inspect.CO_ITERABLE_COROUTINE
 
 
 def _is(question: Callable[[Any], bool], handler: Any) -> bool:

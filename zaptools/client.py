@@ -16,6 +16,7 @@ from ._client_core import ClientCore, ZapClientState, call
 from ._compression import Compression
 from ._decorators import UNSET, Unset, decorator
 from ._offline import Offline
+from ._replacing import in_place_of
 from ._signatures import adapt, check_lifecycle
 from ._streams import Overflow, Stream, Streams
 from ._tasks import ends_task
@@ -84,6 +85,7 @@ class ZapConsumer(ClientCore):
     _any_event: Callable[[EventContext], Any] | None = None
     _connected: EventCallback | None = None
     _disconnected: EventCallback | None = None
+    _error: Callable[[Any], Any] | None = None
     _state_callback: Callable[[ZapClientState], Any] | None = None
 
     async def __aenter__(self) -> Self:
@@ -111,42 +113,57 @@ class ZapConsumer(ClientCore):
             self._events.close()
 
     @overload
-    def on_event(self, name: str) -> Callable[[H], H]: ...
+    def on_event(self, name: str, *, replace: bool = False) -> Callable[[H], H]: ...
     @overload
-    def on_event(self, name: str, callback: H) -> H: ...
-    def on_event(self, name: str, callback: H | Unset = UNSET) -> H | Callable[[H], H]:
+    def on_event(self, name: str, callback: H, *, replace: bool = False) -> H: ...
+    def on_event(
+        self, name: str, callback: H | Unset = UNSET, *, replace: bool = False
+    ) -> H | Callable[[H], H]:
         """Register the handler of the event `name`, in place of an earlier one.
 
         The names ``connected`` and ``disconnected`` register what `on_connected` and
         `on_disconnected` do; a server cannot fire those.
+
+        Args:
+            name: the event's name.
+            callback: the handler; absent in a decorator's call.
+            replace: whether it is meant to replace another handler; if not, a RuntimeWarning says
+                that it does. The other ``on_`` methods have this too. Default False.
 
         Raises:
             RegistrationError: `name` is no string, or the handler cannot be called and awaited.
         """
         check_name(name)
         if isinstance(callback, Unset):
-            return lambda function: self.on_event(name, function)
+            return lambda function: self.on_event(name, function, replace=replace)
         if name == "connected":
-            return self.on_connected(callback)
+            return self.on_connected(callback, replace=replace)
         if name == "disconnected":
-            return self.on_disconnected(callback)
-        self._book.events[name] = adapt(callback, EventData)
+            return self.on_disconnected(callback, replace=replace)
+        handler = adapt(callback, EventData)
+        old = self._book.events.get(name)
+        self._book.events[name] = in_place_of(old, handler, f"the event {name!r}", replace=replace)
         return callback
 
     @decorator
-    def on_connected(self, callback: EventCallback) -> None:
+    def on_connected(self, callback: EventCallback, replace: bool) -> None:
         """Register what runs when there is a connection, before its first event."""
-        self._connected = check_handler(callback)
+        handler = check_handler(callback)
+        self._connected = in_place_of(self._connected, handler, "'connected'", replace=replace)
 
     @decorator
-    def on_disconnected(self, callback: EventCallback) -> None:
+    def on_disconnected(self, callback: EventCallback, replace: bool) -> None:
         """Register what runs once when a connection has ended; `closed` says how it did."""
-        self._disconnected = check_handler(callback)
+        handler = check_handler(callback)
+        self._disconnected = in_place_of(
+            self._disconnected, handler, "'disconnected'", replace=replace
+        )
 
     @decorator
-    def on_any_event(self, callback: EventCallback) -> None:
+    def on_any_event(self, callback: EventCallback, replace: bool) -> None:
         """Register what runs for every event, after the handler of its name."""
-        self._any_event = adapt(callback, EventData)
+        handler = adapt(callback, EventData)
+        self._any_event = in_place_of(self._any_event, handler, "any event", replace=replace)
         if self._events is None:
             self._book.any_event = self._any_event
 
@@ -157,18 +174,22 @@ class ZapConsumer(ClientCore):
             await call(self._any_event, context)
 
     @decorator
-    def on_error(self, callback: Callable[[Any], Any]) -> None:
+    def on_error(self, callback: Callable[[Any], Any], replace: bool) -> None:
         """Register what gets the exception when a handler raised or a message was no event.
 
         Without this handler errors are logged.
         """
         handler = check_handler(callback, "exception")
+        self._error = in_place_of(self._error, handler, "errors", replace=replace)
         self._book.lifecycle["error"] = lambda context: handler(context.error)
 
     @decorator
-    def on_connection_state_changed(self, callback: Callable[[ZapClientState], Any]) -> None:
+    def on_connection_state_changed(
+        self, callback: Callable[[ZapClientState], Any], replace: bool
+    ) -> None:
         """Register what gets each `ZapClientState`, in order, before the events it allows."""
-        self._state_callback = check_handler(callback, "ZapClientState")
+        handler = check_handler(callback, "ZapClientState")
+        self._state_callback = in_place_of(self._state_callback, handler, "states", replace=replace)
 
     async def _tell_state(self, state: ZapClientState) -> None:
         if self._state_callback is None:

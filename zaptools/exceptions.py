@@ -112,7 +112,7 @@ class RegistrationError(ZapError, TypeError):
     Attributes:
         what: ``"handler"``, ``"middleware"``, ``"event name"`` or ``"room name"``.
         value: what was given instead.
-        detail: what is wrong with it, in words; empty where its type says it all.
+        detail: what is wrong with it, or what to do, in words; empty where its type says it all.
     """
 
     def __init__(self, what: str, value: object, detail: str = "") -> None:
@@ -122,13 +122,15 @@ class RegistrationError(ZapError, TypeError):
         self.detail = detail
 
     def __str__(self) -> str:
-        if self.detail:
+        is_name = self.what.endswith(" name")
+        if self.detail and not is_name:
             name = getattr(self.value, "__qualname__", None) or repr(self.value)
             return f"{self.what} {name}: {self.detail}"
-        need = "a string" if self.what.endswith(" name") else "a callable"
+        need = "a string" if is_name else "a callable"
         if self.what == "handler" and callable(self.value):
             need = "a plain function or a coroutine function"
-        return f"{self.what} must be {need}, not {self.value!r}"
+        words = f"{self.what} must be {need}, not {self.value!r}"
+        return f"{words}: {self.detail}" if self.detail else words
 
 
 class PayloadError(ZapError, ValueError):

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar, overload
 
 from ._middleware import CallNext, Middleware, check_middleware, compose
+from ._replacing import in_place_of
 from ._signatures import adapt, check_lifecycle, source
 from .connection import EventContext
 from .exceptions import NameTakenError, RegistrationError
@@ -82,29 +83,48 @@ class HandlerBook:
         self._middleware: tuple[Middleware, ...] = ()
 
     def record(
-        self, name: str, handler: Callable[..., Any], *, run_in_thread: bool = False
+        self,
+        name: str,
+        handler: Callable[..., Any],
+        *,
+        run_in_thread: bool = False,
+        replace: bool = False,
     ) -> None:
         """Make `handler` that of `name`, in place of an earlier one.
+
+        A RuntimeWarning says that another one is replaced, unless `replace` says it is meant.
 
         Raises:
             RegistrationError: `name` is no string, or `handler` cannot be called, or in no thread.
         """
         check_name(name)
         if name not in LIFECYCLE_EVENTS:
-            self._set(name, _Route(adapt(handler, run_in_thread=run_in_thread), ()))
+            self._record(name, handler, run_in_thread, replace)
             return
         check_lifecycle(handler)
         if run_in_thread:
             raise RegistrationError("handler", handler, f"that of {name!r} runs in no thread")
-        self.lifecycle[name] = handler
+        old = self.lifecycle.get(name)
+        self.lifecycle[name] = in_place_of(old, handler, repr(name), replace=replace)
 
-    def record_any(self, handler: Callable[..., Any], *, run_in_thread: bool = False) -> None:
-        """Make `handler` that of any event, in place of an earlier one.
+    def record_any(
+        self, handler: Callable[..., Any], *, run_in_thread: bool = False, replace: bool = False
+    ) -> None:
+        """Make `handler` that of any event, in place of an earlier one; see `record`.
 
         Raises:
             RegistrationError: `handler` cannot be called, or in no thread.
         """
-        self._set(None, _Route(adapt(handler, run_in_thread=run_in_thread), ()))
+        self._record(None, handler, run_in_thread, replace)
+
+    def _record(
+        self, name: str | None, handler: Callable[..., Any], run_in_thread: bool, replace: bool
+    ) -> None:
+        call = adapt(handler, run_in_thread=run_in_thread)
+        route = self._routes.get(name)
+        what = "any event" if name is None else f"the event {name!r}"
+        old = None if route is None else route.handler
+        self._set(name, _Route(in_place_of(old, call, what, replace=replace), ()))
 
     def add_middleware(self, middleware: Middleware) -> None:
         """Put `middleware` around every event's handler, inside of what is there already.
@@ -149,7 +169,8 @@ class HandlerBook:
 def check_name(name: object) -> None:
     """Raise `RegistrationError` unless `name` is a string."""
     if not isinstance(name, str):
-        raise RegistrationError("event name", name)
+        cure = "the name comes first: @on_event('greet')" if callable(name) else ""
+        raise RegistrationError("event name", name, cure)
 
 
 def check_concurrency(number: object) -> int:
@@ -180,7 +201,8 @@ class EventRegister:
     what else msgspec decodes. A handler of events whose only parameter is annotated so takes the
     payload alone. A payload that does not fit is reported as `PayloadError` in place of the
     handler's call. The second handler for a name replaces the first, as in the Dart and the
-    earlier Python packages. No two registers share handlers.
+    earlier Python packages, with a RuntimeWarning unless ``replace=True``. No two registers share
+    handlers.
 
     Args:
         event_book: where to record them. Default None: a book of its own.
@@ -201,11 +223,20 @@ class EventRegister:
             self._book.concurrency = check_concurrency(concurrency)
 
     @overload
-    def on_event(self, name: str, *, run_in_thread: bool = False) -> Callable[[H], H]: ...
-    @overload
-    def on_event(self, name: str, callback: H, *, run_in_thread: bool = False) -> H: ...
     def on_event(
-        self, name: str, callback: H | _Nothing = _NOTHING, *, run_in_thread: bool = False
+        self, name: str, *, run_in_thread: bool = False, replace: bool = False
+    ) -> Callable[[H], H]: ...
+    @overload
+    def on_event(
+        self, name: str, callback: H, *, run_in_thread: bool = False, replace: bool = False
+    ) -> H: ...
+    def on_event(
+        self,
+        name: str,
+        callback: H | _Nothing = _NOTHING,
+        *,
+        run_in_thread: bool = False,
+        replace: bool = False,
     ) -> H | Callable[[H], H]:
         """Register the handler of the event `name`.
 
@@ -218,6 +249,8 @@ class EventRegister:
             run_in_thread: run a plain function that blocks in another thread. The connection's
                 next event waits for it as for any handler. It sends by
                 `WebSocketConnection.send_from_thread`. Default False.
+            replace: whether it is meant to replace another handler; if not, a RuntimeWarning says
+                that it does. The other ``on_`` methods have this too. Default False.
 
         Raises:
             RegistrationError: `name` is no string, or the handler cannot be called as above; for
@@ -226,58 +259,80 @@ class EventRegister:
         """
         check_name(name)
         if callback is _NOTHING:
-            return lambda function: self.on_event(name, function, run_in_thread=run_in_thread)
-        self._book.record(name, callback, run_in_thread=run_in_thread)
+            return lambda function: self.on_event(
+                name, function, run_in_thread=run_in_thread, replace=replace
+            )
+        self._book.record(name, callback, run_in_thread=run_in_thread, replace=replace)
         return callback
 
     @overload
-    def on_connected(self) -> Callable[[L], L]: ...
+    def on_connected(self, *, replace: bool = False) -> Callable[[L], L]: ...
     @overload
-    def on_connected(self, callback: L) -> L: ...
-    def on_connected(self, callback: L | _Nothing = _NOTHING) -> L | Callable[[L], L]:
+    def on_connected(self, callback: L, *, replace: bool = False) -> L: ...
+    def on_connected(
+        self, callback: L | _Nothing = _NOTHING, *, replace: bool = False
+    ) -> L | Callable[[L], L]:
         """Register what runs once when a connection is there, before its first event."""
-        return self._life("connected", callback)
+        return self._life("connected", callback, replace)
 
     @overload
-    def on_disconnected(self) -> Callable[[L], L]: ...
+    def on_disconnected(self, *, replace: bool = False) -> Callable[[L], L]: ...
     @overload
-    def on_disconnected(self, callback: L) -> L: ...
-    def on_disconnected(self, callback: L | _Nothing = _NOTHING) -> L | Callable[[L], L]:
+    def on_disconnected(self, callback: L, *, replace: bool = False) -> L: ...
+    def on_disconnected(
+        self, callback: L | _Nothing = _NOTHING, *, replace: bool = False
+    ) -> L | Callable[[L], L]:
         """Register what runs once when a connection has ended, whatever ended it.
 
         `WebSocketConnection.closed` says how it ended.
         """
-        return self._life("disconnected", callback)
+        return self._life("disconnected", callback, replace)
 
     @overload
-    def on_error(self) -> Callable[[L], L]: ...
+    def on_error(self, *, replace: bool = False) -> Callable[[L], L]: ...
     @overload
-    def on_error(self, callback: L) -> L: ...
-    def on_error(self, callback: L | _Nothing = _NOTHING) -> L | Callable[[L], L]:
+    def on_error(self, callback: L, *, replace: bool = False) -> L: ...
+    def on_error(
+        self, callback: L | _Nothing = _NOTHING, *, replace: bool = False
+    ) -> L | Callable[[L], L]:
         """Register what runs when a handler raised or a message was no event.
 
         `EventContext.error` holds the exception, `EventContext.source` the event whose handler
         raised (None when the message was no event). Without this handler errors are logged.
         """
-        return self._life("error", callback)
+        return self._life("error", callback, replace)
 
     @overload
-    def on_any_event(self, *, run_in_thread: bool = False) -> Callable[[H], H]: ...
-    @overload
-    def on_any_event(self, callback: H, *, run_in_thread: bool = False) -> H: ...
     def on_any_event(
-        self, callback: H | _Nothing = _NOTHING, *, run_in_thread: bool = False
+        self, *, run_in_thread: bool = False, replace: bool = False
+    ) -> Callable[[H], H]: ...
+    @overload
+    def on_any_event(
+        self, callback: H, *, run_in_thread: bool = False, replace: bool = False
+    ) -> H: ...
+    def on_any_event(
+        self,
+        callback: H | _Nothing = _NOTHING,
+        *,
+        run_in_thread: bool = False,
+        replace: bool = False,
     ) -> H | Callable[[H], H]:
         """Register what runs for every event, after the handler of its name.
 
         The arguments are those of `on_event`.
         """
         if callback is _NOTHING:
-            return lambda function: self.on_any_event(function, run_in_thread=run_in_thread)
-        self._book.record_any(callback, run_in_thread=run_in_thread)
+            return lambda function: self.on_any_event(
+                function, run_in_thread=run_in_thread, replace=replace
+            )
+        self._book.record_any(callback, run_in_thread=run_in_thread, replace=replace)
         return callback
 
-    def middleware(self, function: M) -> M:
+    @overload
+    def middleware(self) -> Callable[[M], M]: ...
+    @overload
+    def middleware(self, function: M) -> M: ...
+    def middleware(self, function: M | _Nothing = _NOTHING) -> M | Callable[[M], M]:
         """Put a coroutine function around the handlers of events, as a decorator or a call::
 
             @register.middleware
@@ -294,6 +349,8 @@ class EventRegister:
         Raises:
             RegistrationError: it is no coroutine function of two arguments.
         """
+        if function is _NOTHING:
+            return self.middleware
         self._book.add_middleware(function)
         return function
 
@@ -326,11 +383,11 @@ class EventRegister:
         """
         self._book.include(other._book, prefix)
 
-    def _life(self, name: str, callback: L | _Nothing) -> L | Callable[[L], L]:
+    def _life(self, name: str, callback: L | _Nothing, replace: bool) -> L | Callable[[L], L]:
         if callback is _NOTHING:
-            return lambda function: self._life_handler(name, function)
-        return self._life_handler(name, callback)
+            return lambda function: self._life_handler(name, function, replace)
+        return self._life_handler(name, callback, replace)
 
-    def _life_handler(self, name: str, callback: L) -> L:
-        self._book.record(name, callback)
+    def _life_handler(self, name: str, callback: L, replace: bool) -> L:
+        self._book.record(name, callback, replace=replace)
         return callback

@@ -84,7 +84,7 @@ async def test_step_by_step() -> None:
     await serving.intercept_data({"eventName": "boom"})
     assert not await serving.receive_events()
     errors: list[Any] = []
-    register.on_error(lambda ctx: errors.append(ctx.payload))
+    register.on_error(lambda ctx: errors.append(ctx.payload), replace=True)
     await serving.notify_error("boom", "why")
     await serving.notify_disconnected()
     assert register.log == ["connected", 1, 2, "disconnected"]

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from tests.support import tls
 from zaptools import EventContext, EventRegister, WebSocketConnection, ZapServer
+from zaptools.registry import HandlerBook
 
-__all__ = ["App", "Notes"]
+__all__ = ["App", "Defaults", "Notes"]
+
+
+class Defaults(HandlerBook):
+    """Handlers that a test replaces as it likes."""
+
+    __slots__ = ()
+
+    def record(self, name: str, handler: Callable[..., Any], **options: Any) -> None:
+        super().record(name, handler, **{**options, "replace": True})
 
 
 class Notes(EventRegister):
@@ -25,6 +36,8 @@ class Notes(EventRegister):
     """
 
     def __init__(self, **options: Any) -> None:
+        if not isinstance(self, ZapServer):
+            options.setdefault("event_book", Defaults())
         super().__init__(**options)
         self.log: list[Any] = []
         self.errors: list[Any] = []
@@ -62,6 +75,7 @@ class App(Notes, ZapServer):
     def __init__(self, **options: Any) -> None:
         if tls.everywhere:
             options.setdefault("ssl", tls.server_context())
+        options.setdefault("register", EventRegister(Defaults()))
         super().__init__(port=0, **options)
         self.on_event("close", lambda ctx: ctx.connection.close(ctx.payload))
 

@@ -47,10 +47,14 @@ class ConsumerApi:
         await self._consumer.connect(*offer)
 
     def register(self, events: Sequence[str], all_events: bool) -> None:
-        for name in events:
-            self._consumer.on_event(name, lambda event: _report(self._session, event, "named"))
+        for name in events:  # a scenario may ask for one twice
+            self._consumer.on_event(
+                name, lambda event: _report(self._session, event, "named"), replace=True
+            )
         if all_events:
-            self._consumer.on_any_event(lambda event: _report(self._session, event, "all"))
+            self._consumer.on_any_event(
+                lambda event: _report(self._session, event, "all"), replace=True
+            )
 
     async def clean(self) -> None:
         raise Unsupported("ZapConsumer has no clean()")
