@@ -11,7 +11,8 @@ from rich.console import Console
 from . import deviations
 from .catalog import CatalogError
 from .commands import Stop, check, compare, known, look, replay, run
-from .errors import TestbedError
+from .errors import TestbedError, in_words
+from .output import outputs
 
 __all__ = ["main"]
 
@@ -25,17 +26,45 @@ included; 2 the testbed failed, a peer asked for by name cannot run, or nothing 
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return the exit status: 0, 1 or 2."""
+    """Run the command line and return the exit status.
+
+    Returns:
+        0, 1 or 2, as the command says; 2 for whatever fails in the testbed itself, with one line
+        on stderr that says what; 130 after Ctrl-C where there was nothing to keep.
+    """
+    with outputs() as (out, err):
+        status = _status(argv)
+        out.flush()
+        if out.failure is not None:
+            _complain(f"stdout: {out.failure.strerror}")
+        err.flush()
+        return 2 if out.failure or err.failure else status
+
+
+def _status(argv: Sequence[str] | None) -> int:
     arguments = _parser().parse_args(argv)
-    console = Console(width=None if sys.stdout.isatty() else 140)
+    out = sys.stdout
+    console = Console(file=out, width=None if out.isatty() else 140)
+    if not __debug__:
+        _complain("python -O leaves out the asserts, of which scenarios are made: run it without")
+        return 2
     try:
         status: int = arguments.command(arguments, console)
     except (Stop, CatalogError, deviations.DeviationError, TestbedError) as exc:
-        print(f"interop: {exc}", file=sys.stderr)  # noqa: T201  # a command line's own error
+        _complain(str(exc))
         return 2
     except KeyboardInterrupt:
         return 130
+    except Exception as exc:
+        if sys.flags.dev_mode:
+            raise
+        _complain(f"the testbed failed: {in_words(exc)}; python -X dev shows the traceback")
+        return 2
     return status
+
+
+def _complain(words: str) -> None:
+    print(f"interop: {words}", file=sys.stderr)  # noqa: T201  # a command line's own error
 
 
 def _parser() -> argparse.ArgumentParser:

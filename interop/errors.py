@@ -12,7 +12,18 @@
 
 from __future__ import annotations
 
-__all__ = ["PeerDied", "PeerFailure", "PeerHung", "TestbedError", "Unsupported", "Violation"]
+import traceback
+from pathlib import Path
+
+__all__ = [
+    "PeerDied",
+    "PeerFailure",
+    "PeerHung",
+    "TestbedError",
+    "Unsupported",
+    "Violation",
+    "in_words",
+]
 
 
 class TestbedError(Exception):
@@ -43,3 +54,10 @@ class PeerFailure(Violation):
     def __init__(self, who: str, op: str, kind: str, message: str) -> None:
         self.who, self.op, self.kind, self.message = who, op, kind, message
         super().__init__(f"{who}: {op} failed with {kind}: {message}")
+
+
+def in_words(exc: BaseException) -> str:
+    """Return what was raised, and where, in one line: for what nobody foresaw."""
+    frames = traceback.extract_tb(exc.__traceback__)
+    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return f"{type(exc).__name__}: {' '.join(str(exc).split())}{where}"

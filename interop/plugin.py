@@ -26,12 +26,13 @@ from . import deviations, evidence
 from .catalog import Api
 from .cell import Cell, Ran
 from .culprit import by_evidence
-from .errors import TestbedError, Unsupported
+from .errors import TestbedError, Unsupported, in_words
 from .judge import Judgement, Outcome, judge
 from .lanes import Lanes
 from .plan import Plan
 from .pool import Pool
 from .scenario import Scenario
+from .signals import held, interruptible
 
 __all__ = ["CELL_PROPERTY", "LEFT_PROPERTY", "dealt", "early", "facts", "scenario_id"]
 
@@ -78,6 +79,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_MUCH] = asyncio.Lock()
     config.stash[_LANES] = Lanes(plan.at_once, _run)
     config.stash[_LEFT] = left = list[str]()
+    interrupts = _Interrupts()
+    config.pluginmanager.register(interrupts)
+    config.add_cleanup(interrupts.stack.close)
     # pytest would raise it in the midst of some other cell.
     config.add_cleanup(functools.partial(setattr, sys, "unraisablehook", sys.unraisablehook))
     sys.unraisablehook = lambda found: left.append(
@@ -144,17 +148,39 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     gc.freeze()
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
+class _Interrupts:
+    """A pytest plugin: an interrupt ends the run, in workers too, and the next one ends no more.
+
+    What pytest, pytest-xdist and this testbed end then is bounded in time, and would leave things
+    behind if it were cut off.
+    """
+
+    def __init__(self) -> None:
+        self.stack = contextlib.ExitStack()
+        self.stack.enter_context(interruptible())
+
+    @pytest.hookimpl
+    def pytest_keyboard_interrupt(self) -> None:
+        self.stack.enter_context(held())
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     config = session.config
     left = config.stash[_LEFT]
-    with config.stash[_RUNNER] as runner:
+    interrupted = exitstatus == pytest.ExitCode.INTERRUPTED
+    with held(), config.stash[_RUNNER] as runner:
+        if interrupted:  # cells that were cut off leave tasks that nobody awaits any more
+            runner.get_loop().set_exception_handler(lambda loop, context: None)
         runner.run(config.stash[_LANES].abandon())
         try:
             if _POOL in config.stash:
                 runner.run(config.stash[_POOL].engine.close())
         except Exception as exc:
-            left.append(_in_words(exc))
+            left.append(in_words(exc))
+    told = list(left)
     gc.collect()  # what nobody awaited or closed tells so now
+    if interrupted:  # what was cut off is closed by nobody
+        left[:] = told
     if left and hasattr(config, "workeroutput"):  # a worker's: told when it is done
         config.workeroutput[LEFT_PROPERTY] = "; ".join(left)
     elif left:
@@ -243,16 +269,10 @@ def _report(item: pytest.Item, lanes: Lanes[pytest.Item]) -> pytest.TestReport:
         record = _record(done, ran)
         report.user_properties.append((CELL_PROPERTY, json.dumps(record)))
         if ran.left is not None:
-            report.user_properties.append((LEFT_PROPERTY, f"{done.nodeid}: {_in_words(ran.left)}"))
+            report.user_properties.append((LEFT_PROPERTY, f"{done.nodeid}: {in_words(ran.left)}"))
         if done is item:
             _show_as(report, record["verdict"], record["reason"], ran.error)
     return report
-
-
-def _in_words(exc: BaseException) -> str:
-    frames = traceback.extract_tb(exc.__traceback__)
-    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
-    return f"{type(exc).__name__}: {exc}{where}"
 
 
 def facts(item: pytest.Item) -> Scenario:

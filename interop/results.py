@@ -10,7 +10,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ __all__ = [
     "gates",
     "read",
     "rerun_command",
+    "write_files",
 ]
 
 SCHEMA_FILE = Path(__file__).parent / "results.schema.json"
@@ -103,18 +104,47 @@ class Results:
             "cells": list(self.cells),
         }
 
-    def write(self, directory: Path) -> None:
-        """Write ``results.json`` below `directory`, which is made when it is missing.
+    def dump(self) -> bytes:
+        """Return it as ``results.json``.
 
         A cell is one line: lines can be searched, and are written faster.
         """
-        directory.mkdir(parents=True, exist_ok=True)
         head = self.to_json()
         cells = ",\n".join(json.dumps(cell, ensure_ascii=False) for cell in head.pop("cells"))
         text = json.dumps(head, ensure_ascii=False, indent=1).removesuffix("\n}")
-        text += f',\n "cells": [\n{cells}\n ]\n}}'
+        text += f',\n "cells": [\n{cells}\n ]\n}}\n'
         # A string may hold a lone surrogate that some peer let through: keep the evidence.
-        (directory / "results.json").write_text(text + "\n", "utf-8", errors="backslashreplace")
+        return text.encode("utf-8", "backslashreplace")
+
+    def write(self, directory: Path) -> None:
+        """Write ``results.json`` alone below `directory`; raises what `write_files` raises."""
+        write_files(directory, {"results.json": self.dump()})
+
+
+def write_files(directory: Path, files: Mapping[str, bytes]) -> None:
+    """Write files below `directory`, which is made when it is missing: all of them, or none.
+
+    Each is written beside what has its name and takes its place when all are there, so that what
+    a run before wrote stays whole whatever befalls this one.
+
+    Raises:
+        TestbedError: they cannot be written; says why.
+    """
+    beside = {name: directory / f".{name}.{os.getpid()}" for name in files}
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for name, data in files.items():
+            beside[name].write_bytes(data)
+        for name, path in beside.items():
+            path.replace(directory / name)
+    except OSError as exc:
+        raise TestbedError(
+            f"{directory}: {exc.strerror}: nothing was written, and what was there before stays"
+        ) from exc
+    finally:
+        with suppress(OSError):
+            for path in beside.values():
+                path.unlink(missing_ok=True)
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -127,7 +157,9 @@ def read(path: Path) -> list[dict[str, Any]]:
     try:
         data = json.loads(path.read_text("utf-8"))
     except OSError as exc:
-        raise TestbedError(f"{path}: {exc.strerror}") from exc
+        subset = path.parent / "subset" / path.name
+        hint = f"; those of a run of chosen cells are in {subset.parent}" if subset.exists() else ""
+        raise TestbedError(f"{path}: {exc.strerror}{hint}") from exc
     except ValueError as exc:
         raise TestbedError(f"{path}: not JSON: {exc}") from exc
     if not isinstance(data, dict) or data.get("format") != 1:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import signal
 import tempfile
-import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,7 @@ from .plan import Plan
 from .plugin import CELL_PROPERTY, LEFT_PROPERTY, facts, scenario_id
 from .results import Cell
 from .scenario import Scenario
+from .signals import interruptible
 
 __all__ = [
     "SCENARIOS",
@@ -111,8 +110,10 @@ def run_plan(
     collector = Collector(progress)
     began = time.monotonic()
     quiet = [] if verbose else ["-p", "no:terminal"]
-    with _terminated_is_interrupted():
-        options = ("-n", str(workers), "--dist", "worksteal", *quiet)
+    options = ("-n", str(workers), "--dist", "worksteal", *quiet)
+    status: int = pytest.ExitCode.INTERRUPTED
+    # pytest takes the first interrupt as its own; the next one ends what it still does then.
+    with suppress(KeyboardInterrupt), interruptible():
         status = _pytest(plan, collector, scenarios, *options)
     seconds = time.monotonic() - began
     problems = list(collector.problems)
@@ -210,19 +211,6 @@ class _Catalogue(Collector):
             assert isinstance(item, pytest.Function)
             parameters = {k: v for k, v in item.callspec.params.items() if k != "pair"}
             self.scenarios[scenario_id(item)] = Bound(facts(item), item.function, parameters)
-
-
-@contextmanager
-def _terminated_is_interrupted() -> Iterator[None]:
-    """Let SIGTERM end a run as Ctrl-C does: with what is finished."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _pytest(plan: Plan, collector: Collector, scenarios: Path, *options: str) -> int:

@@ -16,6 +16,7 @@ from ..scenario import Scenario
 
 __all__ = [
     "RESULTS",
+    "SUBSET",
     "Commands",
     "Stop",
     "catalogue",
@@ -27,7 +28,11 @@ __all__ = [
 ]
 
 RESULTS = ROOT / "results"
-"""Where results are written and read when nobody says otherwise."""
+"""Where the results of whole runs are written, and results are read, when nobody says otherwise."""
+
+SUBSET = RESULTS / "subset"
+"""Where those of a run of chosen rows, columns or scenarios are written, so that the last whole
+run's stay."""
 
 Commands = Any
 """What `argparse` gives for adding commands; it has no public name there."""

@@ -74,7 +74,6 @@ def _check(arguments: argparse.Namespace, console: Console) -> int:
             reasons = "; ".join(f"{n} {WHY_NOT[why]}" for why, n in checked.left.items())
             raise Stop(f"none of the chosen scenarios can be run: {reasons}")
         if arguments.results:
-            checked.results.write(arguments.results)
             write_reports(checked.results, arguments.results)
     _report(checked, endpoint.shown, console)
     return checked.results.exit_status

@@ -6,7 +6,7 @@ import argparse
 import os
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,7 +27,8 @@ from ..reports.terminal import print_report
 from ..results import Results, claimed
 from ..runner import run_plan
 from ..scenario import Scenario
-from . import RESULTS, Commands, Stop, catalogue, chosen_apis, seconds, selection
+from ..signals import held
+from . import RESULTS, SUBSET, Commands, Stop, catalogue, chosen_apis, seconds, selection
 
 __all__ = ["add"]
 
@@ -50,8 +51,9 @@ def add(commands: Commands, epilog: str) -> None:
     option("--at-once", type=_times, default=20, metavar="N",
            help="cells that each worker runs at the same time "
                 "(default: 20; 1 with --verbose)")  # fmt: skip
-    option("--results", type=Path, default=RESULTS, metavar="DIR",
-           help="where to write the reports (default: results)")  # fmt: skip
+    option("--results", type=Path, metavar="DIR",
+           help="where to write the reports (default: results; results/subset for a run of "
+                "chosen rows, columns or scenarios)")  # fmt: skip
     option("--patience", type=seconds, default=5.0, metavar="SECONDS",
            help="how long a scenario waits for what must come (default: 5)")  # fmt: skip
     option("--timeout", type=seconds, metavar="SECONDS",
@@ -86,7 +88,9 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
     scenarios = catalogue(arguments.scenario, peers, known=not arguments.no_deviations)
     servers, clients = chosen_apis(arguments, peers)
     _check_dart_argument(arguments)
-    with claimed(arguments.results):
+    if arguments.results is None:
+        arguments.results = SUBSET if _is_subset(arguments) else RESULTS
+    with claimed(arguments.results), ExitStack() as stack:
         plan, not_run = _plan(arguments, peers, servers, clients, console)
         results = Results(
             started=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -98,6 +102,7 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
             strict=plan.strict,
         )
         total = sum(len(list(plan.pairs(facts.side))) for facts in scenarios.values())
+        stack.enter_context(held())  # until all is written; `run_plan` is interrupted nevertheless
         with Progress(total * plan.repeat, console) as progress, _swept(plan) as left:
             results.cells, results.duration_s, results.broken = run_plan(
                 plan, workers=arguments.workers, progress=progress, verbose=arguments.verbose
@@ -108,13 +113,30 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
             problems.append(f"{runs} of {total * plan.repeat} runs of cells have a result")
         results.broken = "; ".join(part for part in problems if part)
         results.sort()
-        results.write(arguments.results)
-        write_reports(results, arguments.results)
+        unwritten = _write(results, arguments.results)
     print_report(results, console)
     if arguments.durations:
         print_durations(results, console)
-    console.print(f"results: {escape(str(arguments.results))}", highlight=False, soft_wrap=True)
+    if unwritten is not None:
+        raise unwritten
+    where = str(arguments.results)
+    if arguments.results == SUBSET and (RESULTS / "results.json").exists():
+        where += f" (of what was chosen; those of the last whole run are in {RESULTS})"
+    console.print(f"results: {escape(where)}", highlight=False, soft_wrap=True)
     return results.exit_status
+
+
+def _is_subset(arguments: argparse.Namespace) -> bool:
+    return bool(arguments.server or arguments.client or arguments.scenario)
+
+
+def _write(results: Results, directory: Path) -> TestbedError | None:
+    """Write the reports, or return why they are not: the terminal can show them nevertheless."""
+    try:
+        write_reports(results, directory)
+    except TestbedError as exc:
+        return exc
+    return None
 
 
 def _with_judge(

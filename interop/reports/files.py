@@ -1,4 +1,5 @@
-"""``summary.md`` and ``junit.xml``, for pull requests and for CI servers."""
+"""A run's files: ``results.json``, and for pull requests and for CI servers ``summary.md`` and
+``junit.xml``."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from ..compatibility import compatibility
-from ..results import Cell, Results, culprit_line, gates, rerun_command
+from ..results import Cell, Results, culprit_line, gates, rerun_command, write_files
 
 __all__ = ["junit", "summary", "write_reports"]
 
@@ -17,9 +18,14 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def write_reports(results: Results, directory: Path) -> None:
-    """Write both files below `directory`."""
-    (directory / "summary.md").write_text(summary(results), "utf-8", errors="backslashreplace")
-    junit(results).write(directory / "junit.xml", encoding="utf-8", xml_declaration=True)
+    """Write the three files below `directory`; raises what `write_files` raises."""
+    xml = ET.tostring(junit(results).getroot(), encoding="utf-8", xml_declaration=True)
+    files = {
+        "results.json": results.dump(),
+        "summary.md": summary(results).encode("utf-8", "backslashreplace"),
+        "junit.xml": xml,
+    }
+    write_files(directory, files)
 
 
 def summary(results: Results) -> str:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from interop.cli import main
@@ -37,3 +40,26 @@ def test_ctrl_c_is_130(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(look, "load_peers", interrupted)
     assert main(["list"]) == 130
+
+
+def test_what_nobody_foresaw_is_status_2_and_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full() -> None:
+        raise OSError(28, "No space left on device", "/tmp/plan.json")
+
+    monkeypatch.setattr(look, "load_peers", full)
+    assert main(["list"]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(
+        "interop: the testbed failed: OSError: [Errno 28] No space left on device"
+    )
+    assert "(test_cli.py:" in err
+    assert err.count("\n") == 1
+
+
+def test_a_python_without_asserts_runs_nothing() -> None:
+    command = [sys.executable, "-O", "-m", "interop", "list"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("interop: python -O leaves out the asserts")

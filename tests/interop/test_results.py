@@ -19,6 +19,7 @@ from interop.results import (
     gates,
     read,
     rerun_command,
+    write_files,
 )
 
 
@@ -219,3 +220,15 @@ def test_the_culprits_frame_is_shown() -> None:
     culprit = {"side": "client", "api": "x/Y", "frame": 0, "why": "w"}
     line = culprit_line(cell("failed", culprit=culprit, **EVIDENCE))
     assert line == "culprit: client x/Y (w); frame 0: client -> server text {}"
+
+
+def test_what_cannot_all_be_written_leaves_all_as_it_was(tmp_path: Path) -> None:
+    write_files(tmp_path, {"a": b"old", "b": b"old"})
+    (tmp_path / "file").touch()
+    with pytest.raises(TestbedError, match="nothing was written, and what was there before stays"):
+        write_files(tmp_path, {"a": b"new", "b": b"new", "file/c": b"new"})
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
+        "a": b"old", "b": b"old", "file": b"",
+    }  # fmt: skip
+    write_files(tmp_path, {"a": b"new", "b": b"new"})
+    assert {(tmp_path / name).read_bytes() for name in "ab"} == {b"new"}

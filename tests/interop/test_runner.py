@@ -411,20 +411,45 @@ def test_a_run_of_another_thread_leaves_signals_alone(tmp_path: Path) -> None:
     assert signal.getsignal(signal.SIGTERM) == before
 
 
-def test_ctrl_c_still_writes_the_results(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "ended",
+    [
+        [signal.SIGINT],
+        [signal.SIGINT, signal.SIGINT],
+        [signal.SIGTERM],
+        pytest.param(
+            [getattr(signal, "SIGHUP", 0)],
+            marks=pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no such signal here"),
+        ),
+    ],
+)
+def test_what_ends_a_run_still_lets_it_write_its_results(
+    ended: list[signal.Signals], tmp_path: Path
+) -> None:
     command = [sys.executable, "-m", "interop", "run", "-n", "1", "--results", str(tmp_path)]
     chosen = ["--server", "python/ZapServer", "--client", "python/ZapConsumer"]
     with subprocess.Popen(
-        [*command, *chosen], stdout=subprocess.PIPE, text=True, start_new_session=True
+        [*command, *chosen],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     ) as process:
         assert process.stdout is not None
         assert " cells, 0 unexpected" in process.stdout.readline()
-        os.killpg(process.pid, signal.SIGINT)
-        assert "the testbed failed: interrupted" in process.stdout.read()
+        for each in ended:
+            os.killpg(process.pid, each)
+        out, err = process.communicate()
+    assert "the testbed failed: interrupted" in out
+    assert err == ""
     assert process.returncode == 2
     cells = results.read(tmp_path)
     assert 0 < len(cells) < len(load_catalogue())
-    assert (tmp_path / "junit.xml").exists()
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "results.json",
+        "junit.xml",
+        "summary.md",
+    }
 
 
 def test_a_cell_whose_runs_differ_is_flaky(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import jsonschema
@@ -255,6 +257,62 @@ def plans(monkeypatch: pytest.MonkeyPatch) -> list[Plan]:
 
     monkeypatch.setattr(run, "run_plan", run_plan)
     return made
+
+
+def test_a_subset_leaves_the_results_of_the_last_whole_run(
+    tmp_path: Path,
+    plans: list[Plan],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    whole, subset = tmp_path / "results", tmp_path / "results" / "subset"
+    monkeypatch.setattr(run, "RESULTS", whole)
+    monkeypatch.setattr(run, "SUBSET", subset)
+    monkeypatch.setattr(run, "_prepare", lambda *_: ({"python": ["python"]}, {}))
+    main(["run", "--versions", "all", "-n", "0"])
+    assert f"\nresults: {whole}\n" in capsys.readouterr().out
+    before = {path.name: path.read_bytes() for path in whole.iterdir()}
+    for chosen in (["--server", "python"], ["--client", "*"], ["--scenario", "echo.*"]):
+        main(["run", *chosen, "-n", "0"])
+        said = f"results: {subset} (of what was chosen; those of the last whole run are in {whole})"
+        assert said in capsys.readouterr().out
+        assert {path.name for path in subset.iterdir()} == set(before)
+    kept = {path.name: path.read_bytes() for path in whole.iterdir() if path != subset}
+    assert kept == before
+    main(["run", "--server", "python", "-n", "0", "--results", str(tmp_path / "own")])
+    assert (tmp_path / "own" / "results.json").exists()
+
+
+FULL = """
+import resource, sys
+from interop.cli import main
+from interop.commands import run
+
+def without_room(*arguments, **more):
+    found = run_plan(*arguments, **more)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+    return found
+
+run_plan, run.run_plan = run.run_plan, without_room
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_full_disk_costs_the_report_of_the_run_before_nothing(tmp_path: Path) -> None:
+    pytest.importorskip("resource")
+    chosen = ["run", *QUICK, "--scenario", "echo.*", "--results", str(tmp_path)]
+    assert main(chosen) == 0
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, *chosen], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"interop: {tmp_path}: File too large: nothing was written, and what was there before "
+        "stays\n"
+    )
+    assert "17 cells in " in done.stdout  # what was found is shown nevertheless
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_how_many_cells_run_at_once_is_said(tmp_path: Path, plans: list[Plan]) -> None:
