@@ -23,6 +23,7 @@ from zaptools import (
     Limits,
     NoRequestError,
     NotConnectedError,
+    RemoteError,
     ZapClientState,
     ZapConsumer,
     ZapSubscriber,
@@ -446,6 +447,54 @@ class TestRequests:
                 assert replies[0].headers["h"] == 1
                 await client.send_event("echo", 1)
                 assert (await within(anext(stream))).event_name == "echo"  # replies are for none
+
+    async def test_an_error_is_the_reply(self) -> None:
+        """In both directions, and through both sides again."""
+        async with App() as app:
+            client = ZapConsumer(app.url())
+
+            @app.on_event("relay")
+            async def relay(ctx: EventContext) -> None:
+                with pytest.raises(RemoteError, match="the handler failed"):
+                    await ctx.connection.request("fail")
+                await ctx.connection.request("refuse")
+
+            @client.on_event("fail")
+            def fail(event: EventData) -> None:
+                raise ValueError("the inside")
+
+            @client.on_event("refuse")
+            async def refuse(event: EventData) -> None:
+                raise RemoteError("not today")
+
+            async with client:
+                for _ in range(2):
+                    with pytest.raises(RemoteError) as info:
+                        await within(client.request("relay"))
+                    assert info.value.message == "the handler failed"  # not the client's own words
+                    assert info.value.event_name == "relay"
+            assert [str(error) for error in app.errors] == [
+                "the peer's reply to 'refuse' is an error: not today"
+            ] * 2
+
+    async def test_details_of_an_error_on_request(self) -> None:
+        async with App(error_details=True) as app:
+            client = ZapConsumer(app.url(), error_details=True)
+            client.on_event("fail", lambda event: 1 / 0)
+            async with client:
+                with pytest.raises(RemoteError, match="ZeroDivisionError: division by zero"):
+                    await within(client.request("boom"))
+                with pytest.raises(RemoteError, match="ZeroDivisionError: division by zero"):
+                    await within(app.seen[0].request("fail"))
+
+    async def test_a_reader_of_streams_replies_with_an_error(self) -> None:
+        async with App() as app, ZapSubscriber(app.url()) as client:
+            stream = client.subscribe_to_all_event()
+            await until(lambda: app.seen)
+            asking = asyncio.create_task(app.seen[0].request("question"))
+            await client.reply(await within(anext(stream)), None, {"replyError": "no idea"})
+            with pytest.raises(RemoteError, match="no idea"):
+                await within(asking)
 
     async def test_waiting_for_an_event(self) -> None:
         async with App() as app, ZapConsumer(app.url()) as client:

@@ -24,12 +24,14 @@ from zaptools.exceptions import (
     OfflineQueueFullError,
     PayloadError,
     RegistrationError,
+    RemoteError,
     ReservedEventError,
     SendTimeoutError,
     ServerStateError,
     WrongThreadError,
     ZapError,
 )
+from zaptools.protocol import EventData
 
 URL = "ws://127.0.0.1/"
 
@@ -43,6 +45,11 @@ WORDS = [
     (RegistrationError("handler", ..., "no"), "handler Ellipsis: no"),
     (PayloadError("a", "$.b", "no"), "the payload of 'a': no at $.b"),
     (NoRequestError("a"), "the event 'a' is no request: its headers have no requestId"),
+    (RemoteError("no\n"), r"no\n"),
+    (
+        RemoteError("no\n", reply=EventData("a", 1, {"replyTo": "1", "replyError": "no\n"})),
+        r"the peer's reply to 'a' is an error: no\n",
+    ),
     (ReservedEventError("error"), "the peer sent an event with the reserved name 'error'"),
     (ConnectionClosedError(4000, "x", "local"), "connection closed by this side, code 4000: x"),
     (ConnectionClosedError(1000, "", "remote"), "connection closed by the peer, code 1000"),
@@ -84,7 +91,7 @@ def test_one_tree() -> None:
         for name, value in vars(exceptions).items()
         if inspect.isclass(value) and issubclass(value, BaseException)
     ]
-    assert len(classes) == 19
+    assert len(classes) == 20
     assert all(issubclass(each, ZapError) for each in classes)
     assert {type(error) for error, _ in WORDS} == set(classes) - {ZapError}
 
@@ -93,6 +100,31 @@ def test_every_class_is_in_the_drawing() -> None:
     drawing = exceptions.__doc__ or ""
     for error, _ in WORDS:
         assert type(error).__name__ in drawing
+
+
+def test_a_remote_error() -> None:
+    reply = EventData("a", 1, {"replyTo": "1", "replyError": "x\n" * 1000})
+    error = RemoteError(reply.headers["replyError"], reply=reply)
+    assert (error.message, error.event_name) == ("x\n" * 1000, "a")
+    assert error.headers is reply.headers
+    assert len(str(error)) < 2000
+    made = RemoteError("no")
+    assert (made.reply, made.event_name, made.headers) == (None, "", {})
+
+
+def test_what_others_wrote_is_one_printable_line() -> None:
+    bad = "\x1b[31m\r\n" * 1000
+    for error in (
+        CodecError("number", where=bad, text=bad, detail=bad),
+        PayloadError(bad, bad, bad),
+        ReservedEventError(bad),
+        NoRequestError(bad),
+        RemoteError(bad, reply=EventData(bad)),
+        ConnectionClosedError(4000, bad[:123], "remote"),
+        HandshakeError("ws://h/" + bad, bad),
+        NameTakenError("connection id", bad),
+    ):
+        assert str(error).isprintable() and len(str(error)) < 5000, type(error)
 
 
 def test_builtin_parents() -> None:

@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 
 from tests.support import MS, within
-from zaptools import CodecError, ConnectionClosedError, EventData, NoRequestError
+from zaptools import CodecError, ConnectionClosedError, EventData, NoRequestError, RemoteError
 from zaptools._closing import CloseInfo
 from zaptools._exchange import (
     Exchange,
     Waiter,
+    check_reply,
+    error_headers,
     new_request_id,
+    note_reply,
     reply_headers,
     request_headers,
     waiting,
@@ -30,9 +33,10 @@ def test_ids() -> None:
 class TestHeaders:
     def test_of_a_request(self) -> None:
         assert request_headers(None, "7") == {"requestId": "7"}
-        given = {"a": 1, "requestId": "old", "replyTo": "older"}
+        given = {"a": 1, "requestId": "old", "replyTo": "older", "replyError": "no"}
+        before = dict(given)
         assert request_headers(given, "7") == {"a": 1, "requestId": "7"}
-        assert given == {"a": 1, "requestId": "old", "replyTo": "older"}
+        assert given == before
 
     @pytest.mark.parametrize("request_id", ["7", 7, ["any", "JSON"]])
     def test_of_a_reply(self, request_id: Any) -> None:
@@ -45,6 +49,37 @@ class TestHeaders:
         with pytest.raises(NoRequestError) as info:
             reply_headers(EventData("a", None, headers), None)
         assert info.value.event_name == "a"
+
+    def test_of_an_error(self) -> None:
+        assert error_headers("7", "no") == {"replyTo": "7", "replyError": "no"}
+        event = EventData("a", None, {"requestId": "7"})
+        given = {"replyError": "no"}  # by the application's own wish
+        assert reply_headers(event, given) == {"replyTo": "7", "replyError": "no"}
+
+    def test_noting_a_reply(self) -> None:
+        unanswered = {"7", "8"}
+        given: list[dict[str, Any]] = [{}, {"replyTo": None}, {"replyTo": ["7"]}, {"a": "7"}]
+        for headers in given:
+            note_reply(unanswered, headers)
+        assert unanswered == {"7", "8"}
+        note_reply(unanswered, {"replyTo": "7"})
+        assert unanswered == {"8"}
+
+    @pytest.mark.parametrize("error", [None, False])
+    def test_a_reply(self, error: Any) -> None:
+        for headers in ({"replyTo": "7"}, {"replyTo": "7", "replyError": error}):
+            reply = EventData("a", 1, headers)
+            assert check_reply(reply) is reply
+
+    @pytest.mark.parametrize(
+        ("error", "text"),
+        [("no", "no"), ("", ""), (True, "true"), (0, "0"), ({"é": [1]}, '{"é": [1]}')],
+    )
+    def test_a_reply_that_is_an_error(self, error: Any, text: str) -> None:
+        reply = EventData("a", 1, {"replyTo": "7", "replyError": error})
+        with pytest.raises(RemoteError) as info:
+            check_reply(reply)
+        assert (info.value.message, info.value.reply) == (text, reply)
 
     def test_that_are_none(self) -> None:
         headers: Any = [1]

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from tests.support.fakes import Wired, event
 from zaptools import (
+    CallNext,
     CodecError,
+    ConnectionClosedError,
     EventContext,
     EventData,
     EventRegister,
     PayloadError,
+    RemoteError,
     ReservedEventError,
 )
 from zaptools._reports import PER_MINUTE, Reports
@@ -159,3 +165,220 @@ async def test_what_a_peer_wrote_is_escaped(caplog: pytest.LogCaptureFixture) ->
     assert len(caplog.records) == 2
     for record in caplog.records:
         assert record.getMessage().isprintable() and len(record.getMessage()) < 1000
+
+
+# Error replies
+
+ID = {"requestId": "7"}
+FAILED = {"replyTo": "7", "replyError": "the handler failed"}
+
+
+def fail(ctx: EventContext) -> None:
+    raise ValueError("the inside")
+
+
+async def refuse(ctx: EventContext) -> None:
+    raise RemoteError("out of stock")
+
+
+async def forward(ctx: EventContext) -> None:
+    raise RemoteError("of another peer", reply=EventData("b", None, {"replyTo": "1"}))
+
+
+async def cancelled(ctx: EventContext) -> None:
+    raise asyncio.CancelledError
+
+
+async def typed(ctx: EventContext, number: int) -> None:
+    raise AssertionError("the payload does not fit")
+
+
+async def reply_first(ctx: EventContext) -> None:
+    await ctx.reply(1)
+    raise ValueError
+
+
+async def reply_by_hand_first(ctx: EventContext) -> None:
+    await ctx.connection.send("a", 1, {"replyTo": "7"})
+    raise RemoteError("too late")
+
+
+async def reply_what_cannot_be_written(ctx: EventContext) -> None:
+    await ctx.reply(float("nan"))
+
+
+async def close_first(ctx: EventContext) -> None:
+    await ctx.connection.close()
+    raise ValueError
+
+
+async def no_text(ctx: EventContext) -> None:
+    raise RemoteError("a lone \ud800")
+
+
+@pytest.mark.parametrize("concurrency", [1, 2])
+@pytest.mark.parametrize(
+    ("handler", "text", "levels"),
+    [
+        (fail, "the handler failed", ["ERROR"]),
+        (typed, "the payload does not fit", ["WARNING"]),
+        (refuse, "out of stock", []),
+        (forward, "the handler failed", ["ERROR"]),
+        (cancelled, "the handler failed", ["ERROR"]),
+        (reply_what_cannot_be_written, "the handler failed", ["ERROR"]),
+        (no_text, "a lone \\ud800", []),
+    ],
+)
+async def test_a_failure_is_the_reply_to_a_request(
+    handler: Callable[..., Any],
+    text: str,
+    levels: list[str],
+    concurrency: int,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    register = EventRegister(concurrency=concurrency)
+    register.on_event("a", handler)
+    wired = Wired(register)
+    await wired.run(event("a", "x", headers=ID))
+    headers = {"replyTo": "7", "replyError": text}
+    assert wired.transport.sent == [{"eventName": "a", "payload": None, "headers": headers}]
+    assert [record.levelname for record in caplog.records] == levels
+
+
+@pytest.mark.parametrize("handler", [reply_first, reply_by_hand_first])
+async def test_what_has_been_replied_to_is_not_replied_to_again(
+    handler: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    register = EventRegister()
+    register.on_event("a", handler)
+    wired = Wired(register)
+    await wired.run(event("a", headers=ID))
+    assert [sent["payload"] for sent in wired.transport.sent] == [1]
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+
+
+@pytest.mark.parametrize("headers", [{}, {"replyTo": "7"}, {"requestId": 7}, {"requestId": None}])
+async def test_nothing_is_sent_where_nothing_was_asked(headers: dict[str, Any]) -> None:
+    register = EventRegister()
+    handlers: dict[str, Callable[..., Any]] = {"a": fail, "b": refuse, "c": typed}
+    for name, handler in handlers.items():
+        register.on_event(name, handler)
+    wired = Wired(register)
+    await wired.run(*(event(name, "x", headers=headers) for name in "abc"), "{")
+    await wired.end()
+    assert wired.transport.sent == []
+
+
+async def test_a_refusal_that_nothing_asked_for_is_an_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    register = EventRegister()
+    register.on_event("a", refuse)
+    await Wired(register).run(event("a"))
+    assert "RemoteError: out of stock" in caplog.text
+
+
+async def test_a_reserved_name(caplog: pytest.LogCaptureFixture) -> None:
+    register = EventRegister()
+    wired = Wired(register)
+    await wired.run(event("connected", headers=ID))
+    (sent,) = wired.transport.sent
+    assert sent["eventName"] == "connected"
+    assert sent["headers"] == {"replyTo": "7", "replyError": "the event's name is reserved"}
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+async def test_middleware() -> None:
+    register = EventRegister()
+
+    @register.middleware
+    async def guard(ctx: EventContext, call_next: CallNext) -> None:
+        raise RemoteError("not you")
+
+    register.on_event("a", fail)
+    wired = Wired(register)
+    await wired.run(event("a", headers=ID))
+    assert [sent["headers"]["replyError"] for sent in wired.transport.sent] == ["not you"]
+
+
+async def test_the_error_handler_replies_first() -> None:
+    register = EventRegister()
+    register.on_event("a", fail)
+    wired = Wired(register)
+    register.on_error(lambda ctx: ctx.reply("sorry"))
+    await wired.run(event("a", headers=ID))
+    register.on_error(refuse, replace=True)
+    await wired.run(event("a", headers=ID))
+    register.on_error(lambda ctx: None, replace=True)
+    await wired.run(event("a", headers=ID))
+    assert [(each["payload"], each["headers"]) for each in wired.transport.sent] == [
+        ("sorry", {"replyTo": "7"}),
+        (None, {"replyTo": "7", "replyError": "out of stock"}),
+        (None, FAILED),
+    ]
+
+
+async def test_an_error_handler_does_not_get_a_refusal() -> None:
+    register = EventRegister()
+    seen: list[EventContext] = []
+    register.on_error(seen.append)
+    register.on_event("a", refuse)
+    wired = Wired(register)
+    await wired.run(event("a", headers=ID))
+    assert seen == [] and len(wired.transport.sent) == 1
+
+
+async def test_a_failing_error_handler(caplog: pytest.LogCaptureFixture) -> None:
+    register = EventRegister()
+    register.on_event("a", fail)
+    register.on_error(fail)
+    wired = Wired(register)
+    await wired.run(event("a", headers=ID))
+    assert [each["headers"] for each in wired.transport.sent] == [FAILED]
+    assert "the error handler failed" in caplog.text
+
+
+async def test_one_error_for_two_handlers() -> None:
+    register = EventRegister()
+    register.on_event("a", fail)
+    register.on_any_event(fail)
+    wired = Wired(register)
+    await wired.run(event("a", headers=ID))
+    assert [each["headers"] for each in wired.transport.sent] == [FAILED]
+
+
+async def test_a_connection_that_has_ended() -> None:
+    register = EventRegister()
+    register.on_event("a", close_first)
+    wired = Wired(register)
+    await wired.run(event("a", headers=ID))
+    assert wired.transport.sent == []
+    with pytest.raises(ConnectionClosedError):
+        await wired.connection.send("a")
+
+
+@pytest.mark.parametrize(
+    ("handler", "text"),
+    [
+        (fail, "ValueError: the inside"),
+        (typed, "PayloadError: the payload of 'a': Expected `int`, got `str` at $"),
+        (refuse, "out of stock"),
+    ],
+)
+async def test_details_on_request(handler: Callable[..., Any], text: str) -> None:
+    register = EventRegister(error_details=True)
+    assert EventRegister(register._book)._book.error_details  # as the book has it
+    register.on_event("a", handler)
+    wired = Wired(register)
+    await wired.run(event("a", "x", headers=ID))
+    assert [each["headers"]["replyError"] for each in wired.transport.sent] == [text]
+
+
+async def test_nothing_is_kept_of_a_request() -> None:
+    register = EventRegister()
+    register.on_event("a", fail)
+    register.on_event("b", lambda ctx: None)
+    wired = Wired(register)
+    for name in "ab":
+        await wired.run(event(name, headers=ID))
+    assert not wired.connection._unanswered

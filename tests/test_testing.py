@@ -19,6 +19,7 @@ from zaptools import (
     EventContext,
     EventRegister,
     NameTakenError,
+    RemoteError,
     RoomManager,
     ZapServer,
 )
@@ -187,6 +188,25 @@ class TestErrors:
             assert client.is_open
         assert [record.levelno for record in caplog.records] == [logging.ERROR]
         assert "the handler of 'boom' failed" in caplog.text
+
+    async def test_they_are_replies_to_requests(self, register: EventRegister) -> None:
+        async with TestClient(register, raise_errors=False) as client:
+            await client.send("boom", 1, {"requestId": "7"})
+            reply = await client.receive()
+            assert reply.headers == {"replyTo": "7", "replyError": "the handler failed"}
+        with pytest.raises(KeyError):
+            async with TestClient(register) as client:
+                await client.send("boom", 1, {"requestId": "7"})
+                assert (await client.receive()).headers["replyTo"] == "7"
+
+    async def test_a_refusal_fails_no_test(self, register: EventRegister) -> None:
+        def refuse(ctx: EventContext) -> None:
+            raise RemoteError("no")
+
+        register.on_event("refuse", refuse)
+        async with TestClient(register) as client:
+            await client.send("refuse", None, {"requestId": "7"})
+            assert (await client.receive()).headers["replyError"] == "no"
 
     async def test_an_error_handler_takes_them(self, register: EventRegister) -> None:
         seen: list[BaseException | None] = []

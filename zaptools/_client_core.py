@@ -39,6 +39,7 @@ class ClientCore(ClientLife):
         limits: the bounds of the connection.
         compression: ``"deflate"`` offers compression to the server. Default None.
         omit_empty_headers: see `zaptools.protocol.encode_event`. Default False.
+        error_details: as for `EventRegister`. Default False.
         ssl: TLS context for ``wss``. Default None: the one that Python gives a client.
 
     Attributes:
@@ -241,7 +242,8 @@ class ClientCore(ClientLife):
 
         Raises:
             NotConnectedError: the client is not connected.
-            TimeoutError, ConnectionClosedError, CodecError, SendTimeoutError: as there.
+            RemoteError, TimeoutError, ConnectionClosedError, CodecError, SendTimeoutError: as
+                there.
         """
         connection = self._require_connection()
         return await connection.request(event_name, payload, headers, timeout=timeout)

@@ -50,6 +50,7 @@ class ClientLife:
         limits: Limits | None = None,
         compression: Compression = None,
         omit_empty_headers: bool = False,
+        error_details: bool = False,
         ssl: ssl_module.SSLContext | None = None,
     ) -> None:
         parse_url(url)
@@ -82,6 +83,7 @@ class ClientLife:
         self._protocols: Sequence[str] = ()
         self._headers: Mapping[str, str] = {}
         self._book = HandlerBook()
+        self._book.error_details = error_details
         self._book.lifecycle["connected"] = self._on_open
         self._book.lifecycle["disconnected"] = self._on_end
 

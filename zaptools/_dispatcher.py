@@ -12,7 +12,7 @@ from typing import Any
 
 from ._closing import LOST, CloseInfo
 from ._crew import Crew
-from ._exchange import REPLY, Exchange, Taken, Waiter, event_of
+from ._exchange import REPLY, REQUEST_ID, Exchange, Taken, Waiter, event_of
 from ._reports import Reports
 from ._tasks import ends_task, spawn
 from ._text import clip
@@ -311,11 +311,12 @@ class Dispatcher:
             message = queue.popleft()
             try:
                 event = decode_event(message) if type(message) is str else event_of(message)
-                name = event.event_name
-                if name in self._reserved:
-                    raise ReservedEventError(name)
-            except (CodecError, ReservedEventError) as exc:
+            except CodecError as exc:
                 await self._report(exc, None)
+                continue
+            name = event.event_name
+            if name in self._reserved or (event.headers and REQUEST_ID in event.headers):
+                await self._handle(event)
                 continue
             handler = events.get(name)
             any_event = book.any_event
@@ -354,16 +355,28 @@ class Dispatcher:
         """Return the next event; None if the next message is none, which is reported."""
         message = self._queue.popleft()
         try:
-            event = decode_event(message) if type(message) is str else event_of(message)
-            if event.event_name in self._reserved:
-                raise ReservedEventError(event.event_name)
-        except (CodecError, ReservedEventError) as exc:
+            return decode_event(message) if type(message) is str else event_of(message)
+        except CodecError as exc:
             await self._report(exc, None)
             return None
-        return event
 
     async def _handle(self, event: EventData) -> None:
-        """Call an event's handlers: its own, then that of any event."""
+        """Call an event's handlers: its own, then that of any event. A failure is a reply too."""
+        request_id = event.headers.get(REQUEST_ID)
+        if type(request_id) is not str:
+            await self._call_all(event)
+            return
+        unanswered = self._connection._unanswered = self._connection._unanswered or set()
+        unanswered.add(request_id)
+        try:
+            await self._call_all(event)
+        finally:
+            unanswered.discard(request_id)
+
+    async def _call_all(self, event: EventData) -> None:
+        if event.event_name in self._reserved:
+            await self._report(ReservedEventError(event.event_name), event)
+            return
         handler, any_event = self._book.events.get(event.event_name), self._book.any_event
         if handler is None and any_event is None:
             logger.debug("no handler for the event %r", clip(event.event_name))
@@ -392,11 +405,8 @@ class Dispatcher:
         """
         if ends_task(error):
             raise error
-        await self._tell(error, source)
-        if not isinstance(error, (Exception, asyncio.CancelledError)):
-            raise error
-
-    async def _tell(self, error: BaseException, source: EventData | None) -> None:
         if self._reports is None:
             self._reports = Reports(self._connection, self._book)
         await self._reports.tell(error, source)
+        if not isinstance(error, (Exception, asyncio.CancelledError)):
+            raise error

@@ -1,7 +1,8 @@
 """Those who wait for an event of a connection: for a reply, or for the next of a name.
 
 A request is an event with ``requestId`` in its headers; its reply is an event of the same name
-with that id as ``replyTo``. To a peer that does not know this they are events as any other.
+with that id as ``replyTo``, and with ``replyError`` when it is an error. To a peer that does not
+know this they are events as any other.
 """
 
 from __future__ import annotations
@@ -9,24 +10,29 @@ from __future__ import annotations
 import asyncio
 import inspect
 import itertools
+import json
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Protocol, TypeAlias
 
 from ._closing import CloseInfo
-from .exceptions import CodecError, ConnectionClosedError, NoRequestError
+from .exceptions import CodecError, ConnectionClosedError, NoRequestError, RemoteError
 from .protocol import EventData
 
 __all__ = [
     "REPLY",
+    "REQUEST_ID",
     "Exchange",
     "Inbox",
     "Predicate",
     "Taken",
     "Waiter",
+    "check_reply",
+    "error_headers",
     "event_of",
     "new_request_id",
+    "note_reply",
     "reply_headers",
     "request_headers",
     "waiting",
@@ -35,8 +41,9 @@ __all__ = [
 Predicate: TypeAlias = Callable[[EventData], object]
 """A plain function that says whether an event is the one."""
 
-_REQUEST_ID = "requestId"
+REQUEST_ID = "requestId"
 _REPLY_TO = "replyTo"
+_REPLY_ERROR = "replyError"
 
 _prefix = secrets.token_hex(4)
 _numbers = itertools.count(1)
@@ -53,17 +60,19 @@ def request_headers(headers: Mapping[str, Any] | None, request_id: str) -> dict[
     Raises:
         CodecError: `headers` are no mapping.
     """
-    return _with(headers, _REQUEST_ID, request_id)
+    request = _with(headers, REQUEST_ID, request_id)
+    request.pop(_REPLY_ERROR, None)
+    return request
 
 
 def reply_headers(event: EventData, headers: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the headers of a reply to `event`.
+    """Return the headers of a reply to `event`. With ``replyError`` among `headers` it is an error.
 
     Raises:
         NoRequestError: the event asks for no reply.
         CodecError: `headers` are no mapping.
     """
-    request_id = event.headers.get(_REQUEST_ID)
+    request_id = event.headers.get(REQUEST_ID)
     if request_id is None:
         raise NoRequestError(event.event_name)
     return _with(headers, _REPLY_TO, request_id)
@@ -75,8 +84,36 @@ def _with(headers: Mapping[str, Any] | None, name: str, value: Any) -> dict[str,
     if not isinstance(headers, Mapping):
         kind = type(headers).__name__
         raise CodecError("headers", where="$.headers", detail=f"headers of type {kind}")
-    kept = {key: headers[key] for key in headers if key not in (_REQUEST_ID, _REPLY_TO)}
+    kept = {key: headers[key] for key in headers if key not in (REQUEST_ID, _REPLY_TO)}
     return {**kept, name: value}
+
+
+def error_headers(request_id: str, text: str) -> dict[str, Any]:
+    """Return the headers of a reply that is an error; `text` says in words what went wrong."""
+    return {_REPLY_TO: request_id, _REPLY_ERROR: text}
+
+
+def note_reply(unanswered: set[str], headers: Mapping[str, Any]) -> None:
+    """Take the request that an event with these headers replies to out of `unanswered`."""
+    request_id = headers.get(_REPLY_TO)
+    if isinstance(request_id, str):
+        unanswered.discard(request_id)
+
+
+def check_reply(reply: EventData) -> EventData:
+    """Return a reply, unless it is an error.
+
+    By the rule ``replyError`` is a string; null and false are taken for none, and what else a peer
+    may write there is an error all the same.
+
+    Raises:
+        RemoteError: it is one.
+    """
+    error = reply.headers.get(_REPLY_ERROR)
+    if error is None or error is False:
+        return reply
+    text = error if isinstance(error, str) else json.dumps(error, ensure_ascii=False)
+    raise RemoteError(text, reply=reply)
 
 
 class Waiter:

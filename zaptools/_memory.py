@@ -9,7 +9,9 @@ from collections.abc import Awaitable, Callable
 from ._closing import CloseInfo
 from ._dispatcher import Dispatcher
 from ._ids import claim_id
+from ._reports import Reports
 from .connection import WebSocketConnection, new_id
+from .exceptions import ReservedEventError
 from .handshake import Handshake
 from .limits import Limits
 from .protocol import EventData
@@ -46,10 +48,11 @@ class ServerSide:
         self.connection = WebSocketConnection(
             self._id, self, handshake=handshake, omit_empty_headers=omit
         )
-        self.dispatcher = _Dispatcher(
+        self.dispatcher = Dispatcher(
             self.connection, self._book, on_idle=self._idle, on_finish=self._finished
         )
-        self.dispatcher.keep = self._keep if raise_errors else None
+        if raise_errors:
+            self.dispatcher._reports = _Kept(self)
         self.leaving: CloseInfo | None = None
         self.inbox: deque[bytes] = deque()
         self.errors: list[BaseException] = []
@@ -156,19 +159,17 @@ class ServerSide:
         self._news.set()
 
 
-class _Dispatcher(Dispatcher):
-    """One that hands over what no error handler takes.
+class _Kept(Reports):
+    """Reports that keep what handlers raise, in place of the log."""
 
-    Attributes:
-        keep: takes what a handler raised; None logs it.
-    """
+    __slots__ = ("_keep",)
 
-    __slots__ = ("keep",)
+    def __init__(self, side: ServerSide) -> None:
+        super().__init__(side.connection, side._book)
+        self._keep = side._keep
 
-    keep: Callable[[BaseException], None] | None
-
-    async def _tell(self, error: BaseException, source: EventData | None) -> None:
-        if self.keep is None or source is None or "error" in self._book.lifecycle:
-            await super()._tell(error, source)
+    def _log(self, error: BaseException, source: EventData | None) -> None:
+        if source is None or isinstance(error, ReservedEventError):
+            super()._log(error, source)
         else:
-            self.keep(error)
+            self._keep(error)

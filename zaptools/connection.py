@@ -19,7 +19,9 @@ from ._exchange import (
     Inbox,
     Predicate,
     Waiter,
+    check_reply,
     new_request_id,
+    note_reply,
     reply_headers,
     request_headers,
     waiting,
@@ -75,6 +77,7 @@ class WebSocketConnection(Member):
         "_omit_empty_headers",
         "_state",
         "_transport",
+        "_unanswered",
         "closed",
         "handshake",
         "id",
@@ -97,6 +100,8 @@ class WebSocketConnection(Member):
         self._transport = transport
         self._omit_empty_headers = omit_empty_headers
         self._state: SimpleNamespace | None = None
+        # Requests of the peer whose handlers run, and that nothing has replied to.
+        self._unanswered: set[str] | None = None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.id} {'open' if self.is_open else 'closed'}>"
@@ -131,6 +136,8 @@ class WebSocketConnection(Member):
         )
         if self.closed is not None:
             raise ConnectionClosedError(*self.closed)
+        if headers and self._unanswered:
+            note_reply(self._unanswered, headers)
         waiting = self._transport.send(data)
         if waiting is not None:
             await waiting
@@ -191,6 +198,7 @@ class WebSocketConnection(Member):
                 10.
 
         Raises:
+            RemoteError: the reply is an error: the peer's handler failed, or refused.
             TimeoutError: there was no reply in time.
             ConnectionClosedError: the connection has ended, or did so meanwhile.
             CodecError, SendTimeoutError: as for `send`.
@@ -201,7 +209,7 @@ class WebSocketConnection(Member):
         failure = f"no reply to the event {event_name!r}"
         async with waiting(self._inbox, waiter, timeout, failure):
             await self.send(event_name, payload, send_headers)
-            return await waiter.event()
+            return check_reply(await waiter.event())
 
     async def wait_for(
         self,
@@ -296,7 +304,9 @@ class EventContext(msgspec.Struct, eq=False):
 
         Args:
             payload: as for `WebSocketConnection.send`.
-            headers: as there; ``requestId`` and ``replyTo`` among them are replaced.
+            headers: as there; ``requestId`` and ``replyTo`` among them are replaced. With
+                ``replyError``, a text, the reply is an error, for which the requester gets a
+                `RemoteError`; so does a `RemoteError` that the handler raises.
 
         Raises:
             NoRequestError: the event asks for no reply.

@@ -9,6 +9,7 @@
         ├── PayloadError (ValueError)          a payload that is not what a handler declares
         ├── ReservedEventError                 a client sent an event with a lifecycle name
         ├── NoRequestError                     a reply to an event that asks for none
+        ├── RemoteError                        the reply to a request is an error
         ├── ConnectionClosedError              send or close after the connection's end
         ├── SendTimeoutError (TimeoutError)    the peer did not read for too long
         ├── NotConnectedError                  a client was asked to send while not connected
@@ -29,9 +30,12 @@ error can be pickled and copied.
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from ._text import clip, printable, redact
+
+if TYPE_CHECKING:  # it is made of these
+    from .protocol import EventData
 
 __all__ = [
     "AlreadyConnectedError",
@@ -49,6 +53,7 @@ __all__ = [
     "OfflineQueueFullError",
     "PayloadError",
     "RegistrationError",
+    "RemoteError",
     "ReservedEventError",
     "SendTimeoutError",
     "ServerStateError",
@@ -185,6 +190,40 @@ class NoRequestError(ZapError):
     def __str__(self) -> str:
         name = clip(self.event_name)
         return f"the event {name!r} is no request: its headers have no requestId"
+
+
+class RemoteError(ZapError):
+    """The reply to a request is an error: the handler at the other side failed, or refused.
+
+    `WebSocketConnection.request` and that of the clients raise it. A handler may raise one of its
+    own to refuse a request: ``raise RemoteError("out of stock")`` is no failure, neither told to
+    the error handler nor logged; the requester gets an error with that text.
+
+    Attributes:
+        message: what went wrong, in words, as the peer sent it.
+        reply: the whole reply, an `EventData`; None in an error that a handler has made.
+    """
+
+    def __init__(self, message: str, *, reply: EventData | None = None) -> None:
+        super().__init__(message)
+        self.message = str(message)
+        self.reply = reply
+
+    @property
+    def event_name(self) -> str:
+        """The event's name; empty in an error that a handler has made."""
+        return "" if self.reply is None else self.reply.event_name
+
+    @property
+    def headers(self) -> dict[str, Any]:
+        """The reply's headers; empty in an error that a handler has made."""
+        return {} if self.reply is None else self.reply.headers
+
+    def __str__(self) -> str:
+        words = printable(self.message, 1000)
+        if self.reply is None:
+            return words
+        return f"the peer's reply to {clip(self.event_name)!r} is an error: {words}"
 
 
 class ConnectionClosedError(ZapError):

@@ -56,6 +56,7 @@ class HandlerBook:
         any_event: the handler of every event, called after the event's own; as `events`.
         ids: the ids of the connections that use these handlers now.
         concurrency: how many handlers of one connection may run at the same time.
+        error_details: whether an error reply has the exception's type and text in it.
         fault_minute: the minute of the last line in the log about what a peer did wrong.
         fault_lines: how many such lines there were in that minute, those left out included.
     """
@@ -65,6 +66,7 @@ class HandlerBook:
         "_routes",
         "any_event",
         "concurrency",
+        "error_details",
         "events",
         "fault_lines",
         "fault_minute",
@@ -78,6 +80,7 @@ class HandlerBook:
         self.any_event: Handler | None = None
         self.ids: set[str] = set()
         self.concurrency = 1
+        self.error_details = False
         self.fault_minute = self.fault_lines = 0
         self._routes: dict[str | None, _Route] = {}  # None: any event
         self._middleware: tuple[Middleware, ...] = ()
@@ -210,15 +213,24 @@ class EventRegister:
             None: as the book has it, which is 1, one after the other. With more, they begin in
             order; ``connected`` still runs before the first and ``disconnected`` after the last.
             `include` does not bring that of another register along.
+        error_details: whether the reply to a request whose handler raised has the exception's
+            type and text in it, as ``"ValueError: no"``, for peers that may see the inside.
+            Default None: as the book has it, which is False: ``"the handler failed"``.
 
     Raises:
         TypeError, ValueError: `concurrency` is no integer, or less than 1.
     """
 
     def __init__(
-        self, event_book: HandlerBook | None = None, *, concurrency: int | None = None
+        self,
+        event_book: HandlerBook | None = None,
+        *,
+        concurrency: int | None = None,
+        error_details: bool | None = None,
     ) -> None:
         self._book = event_book if event_book is not None else HandlerBook()
+        if error_details is not None:
+            self._book.error_details = bool(error_details)
         if concurrency is not None:
             self._book.concurrency = check_concurrency(concurrency)
 

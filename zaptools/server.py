@@ -65,6 +65,7 @@ class ZapServer(EventRegister):
             ``"/"``.
         register: an `EventRegister` whose handlers to use, and to add to. Default a new one.
         concurrency: see `EventRegister`.
+        error_details: see `EventRegister`.
         limits: the bounds of each connection.
         compression: ``"deflate"`` agrees to compress when a client offers it. Default None:
             compressing adds half to the time of an echo of 110 bytes (3 µs to 6 µs) and 34 KiB
@@ -95,6 +96,7 @@ class ZapServer(EventRegister):
         *,
         register: EventRegister | None = None,
         concurrency: int | None = None,
+        error_details: bool | None = None,
         limits: Limits | None = None,
         compression: Compression = None,
         omit_empty_headers: bool = False,
@@ -106,7 +108,7 @@ class ZapServer(EventRegister):
         reuse_port: bool = False,
     ) -> None:
         book = register._book if register is not None else None
-        super().__init__(book, concurrency=concurrency)
+        super().__init__(book, concurrency=concurrency, error_details=error_details)
         check_address(host, port, path)
         if not callable(id_strategy):
             raise TypeError(f"an id strategy is a callable, unlike {id_strategy!r}")

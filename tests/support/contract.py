@@ -20,6 +20,7 @@ from zaptools import (
     EventContext,
     EventRegister,
     Limits,
+    RemoteError,
     ReservedEventError,
     SendTimeoutError,
     WebSocketConnection,
@@ -305,6 +306,31 @@ class ConnectorContract:
             await register.ended()
         events = [entry for number in range(3) for entry in ("hopeless", number)]
         assert register.log == ["connected", *events, "disconnected"]
+
+    @pytest.mark.parametrize("concurrency", [1, 2])
+    async def test_a_handler_that_raises_is_the_reply(self, concurrency: int) -> None:
+        async with self.peer(concurrency) as (register, peer, _):
+            for number in range(2):
+                peer.event("boom", number, {"requestId": f"{number}"})
+                reply = await peer.text()
+                assert (reply["eventName"], reply["payload"]) == ("boom", None)
+                text = "the handler failed"
+                assert reply["headers"] == {"replyTo": f"{number}", "replyError": text}
+            peer.event("boom", 2)  # asks for nothing
+            peer.event("echo", 3)
+            assert (await peer.text())["eventName"] == "echo"
+            assert len(register.errors) == 3
+
+    async def test_an_error_is_the_reply(self) -> None:
+        async with self.peer() as (register, peer, _):
+            peer.event("ask", 1)
+            question = await peer.text()
+            headers = {"replyTo": question["headers"]["requestId"], "replyError": "no idea"}
+            peer.event("question", None, headers)
+            await until(lambda: register.errors)
+            (error,) = register.errors
+            assert isinstance(error, RemoteError)
+            assert (error.message, error.event_name) == ("no idea", "question")
 
     async def test_the_client_leaves_in_a_request(self) -> None:
         async with self.peer() as (register, peer, _):
