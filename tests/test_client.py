@@ -14,6 +14,7 @@ from tests.support.raw import RawPeer, raw_server
 from zaptools import (
     BufferOverflowError,
     CodecError,
+    ConnectError,
     EventContext,
     EventData,
     RegistrationError,
@@ -202,7 +203,8 @@ class TestConsumer:
             states: list[str] = []
             client.on_connection_state_changed(lambda state: states.append(state.name))
             client.on_connected(lambda event: client.disconnect(4001))
-            await client.connect()
+            with pytest.raises(ConnectError, match="disconnect was called meanwhile"):
+                await within(client.connect())
             await until(lambda: states == ["CONNECTING", "ONLINE", "OFFLINE"])
             await until(lambda: app.ends and app.ends[0].code == 4001)
 

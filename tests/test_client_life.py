@@ -227,7 +227,7 @@ class TestReconnecting:
         async with scripted(drop, drop, drop, drop, stay) as (client, script):
             await client.connect()
             await until(lambda: len(script.requests) == 5 and client.is_connected)
-            assert client._backoff is not None and client._backoff.attempts == 4
+            assert client._offer.backoff is not None and client._offer.backoff.attempts == 4
             await until(lambda: client.log == (BEGIN + END) * 4 + BEGIN)
 
     async def test_a_stable_connection_begins_anew(self) -> None:
@@ -235,7 +235,7 @@ class TestReconnecting:
         async with scripted(drop, drop, drop, reset, stay, reconnect=policy) as (client, script):
             await client.connect()
             await until(lambda: len(script.requests) == 5 and client.is_connected)
-            assert client._backoff is not None and client._backoff.attempts == 2
+            assert client._offer.backoff is not None and client._offer.backoff.attempts == 2
 
     @pytest.mark.parametrize("code", [1000, 1001, 1011, 4000])
     async def test_codes_after_which_it_reconnects(self, code: int) -> None:
@@ -257,7 +257,7 @@ class TestReconnecting:
             assert len(script.requests) == 3
             await client.connect()  # the application may
             assert client.is_connected and client.last_error is None
-            assert client._backoff is not None and client._backoff.attempts == 0
+            assert client._offer.backoff is not None and client._offer.backoff.attempts == 0
 
     @pytest.mark.parametrize("status", [400, 429, 500, 503])
     async def test_statuses_that_may_pass(self, status: int) -> None:
@@ -404,6 +404,25 @@ class TestDisconnecting:
             assert client.log == [*BEGIN, *END, *FAILED]  # told before disconnect returned
             await within(client._reconnecting)
             assert client.state is OFFLINE and client.last_error is None
+
+    @pytest.mark.parametrize("if_needed", [False, True])
+    async def test_in_the_handler_of_online(self, if_needed: bool) -> None:
+        """What waits in connect() is told: there is no connection."""
+        async with scripted(stay) as (client, _):
+
+            async def changed(state: ZapClientState) -> None:
+                client.log.append(state.name)
+                if state is ONLINE:
+                    await client.disconnect()
+
+            client.on_connection_state_changed(changed)
+            calls = [client.connect()]
+            if if_needed:
+                calls.append(client.connect(if_needed=True))
+            for result in await within(asyncio.gather(*calls, return_exceptions=True)):
+                assert isinstance(result, ConnectError)
+                assert result.detail == "disconnect was called meanwhile"
+            assert not client.is_connected and client.log == BEGIN + END
 
     @pytest.mark.parametrize("at", [CONNECTING, OFFLINE])
     async def test_in_a_handler_of_states(self, at: ZapClientState) -> None:
@@ -803,6 +822,37 @@ class TestHandlersThatConnect:
             gate.set()
             await within(connecting)
             assert client.log == [*BEGIN, "echo", *END, *BEGIN]
+
+    async def test_disconnecting_while_a_task_waits_for_those_handlers(self) -> None:
+        """What waited to connect does not: disconnect was called after it."""
+        gate = asyncio.Event()
+        async with scripted(drop_when_asked, stay, reconnect=False) as (client, script):
+            client.on_event("echo", lambda event: gate.wait())
+            await client.connect()
+            await client.send_event("drop")
+            await until(lambda: client.closed)
+            connecting = asyncio.ensure_future(client.connect())
+            await idle()
+            disconnecting = asyncio.ensure_future(client.disconnect())
+            await idle()
+            gate.set()
+            with pytest.raises(ConnectError, match="disconnect was called meanwhile"):
+                await within(connecting)
+            await within(disconnecting)
+            assert client.log == BEGIN + END and len(script.requests) == 1
+
+    async def test_connecting_while_an_attempt_is_being_ended(self) -> None:
+        """It waits for that end, as it does for a connection's."""
+        async with scripted(hang, stay, reconnect=False) as (client, script):
+            connecting = asyncio.ensure_future(client.connect())
+            await until(lambda: script.requests)
+            _, again, first = await within(
+                asyncio.gather(
+                    client.disconnect(), client.connect(), connecting, return_exceptions=True
+                )
+            )
+            assert again is None and isinstance(first, ConnectError)
+            assert client.is_connected and client.log == FAILED + BEGIN
 
     async def test_a_task_that_a_handler_waits_for(self) -> None:
         """Each waits for the other: an error, which says so, and no deadlock."""

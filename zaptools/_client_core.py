@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from ._client_life import ClientLife, ZapClientState
+from ._attempt import Offer
+from ._client_life import DISCONNECTED, ClientLife, ZapClientState
 from ._closing import CloseInfo, check_close
 from ._exchange import Predicate, reply_headers
 from ._offers import check_headers, check_subprotocols
@@ -107,28 +108,32 @@ class ClientCore(ClientLife):
         Raises:
             AlreadyConnectedError: the client is connected, or about to be; or the handlers of its
                 last connection take longer than `Limits.close_timeout`.
-            ConnectError: no connection came about; the state is `ZapClientState.ERROR` then.
+            ConnectError: no connection came about; the state is `ZapClientState.ERROR` then. Or
+                `disconnect` was called meanwhile; it is `ZapClientState.OFFLINE` then.
             TypeError: `protocols` or `headers` are not of strings.
             ValueError: no request may carry one of them; or `retry` with no policy.
         """
         if retry and self._policy is None:
             raise ValueError("retry needs a client with a policy: pass it reconnect=True")
-        offer = check_subprotocols(protocols), check_headers(headers)
-        if not await self._make_way(if_needed):
-            return
-        self._stop_retrying("connect was called meanwhile")
-        self._protocols, self._headers = offer
-        self._backoff = Backoff(self._policy) if self._policy is not None else None
-        self._wanted_end = False
-        self._retrying = stop = asyncio.get_running_loop().create_future()
-        await self._keep_connecting(0, stop, retry=retry)
+        await self._begin(self._new_offer(self.url, protocols, headers), if_needed, retry)
+
+    def _new_offer(
+        self, url: str, protocols: Sequence[str] | None, headers: Mapping[str, str] | None
+    ) -> Offer:
+        return Offer(
+            url=url,
+            protocols=check_subprotocols(protocols),
+            headers=check_headers(headers),
+            backoff=Backoff(self._policy) if self._policy is not None else None,
+        )
 
     async def disconnect(self, code: int = 1000, reason: str = "") -> None:
         """Disconnect, and return when the connection has ended. No-op when there is none.
 
-        Called while `connect` is under way, it makes that raise `ConnectError`. The client does
-        not reconnect by itself any more, nor does a `try_reconnect` that still waits. Events that
-        wait for a connection are dropped, and counted in `dropped_sends`.
+        Called while `connect` is under way, or in the handler of ONLINE or ``connected``, it makes
+        that raise `ConnectError`. The client does not reconnect by itself any more, nor does a
+        `try_reconnect` that still waits. Events that wait for a connection are dropped, and
+        counted in `dropped_sends`.
 
         A handler that still runs a close timeout after the end is cancelled, and waited for that
         long once more.
@@ -141,30 +146,23 @@ class ClientCore(ClientLife):
             ValueError: no close frame may carry this code or reason.
         """
         check_close(code, reason)
-        self._wanted_end = True
         self._disconnects += 1
-        self._stop_retrying("disconnect was called meanwhile")
+        self._stop_retrying(DISCONNECTED)
         dropped = self._sends.drop()
         if dropped:
             logger.warning("%d events that waited for a connection are dropped", dropped)
-        transport = self._transport
-        if transport is None:
-            await self._disconnect_early()
+        attempt, task = self._attempt, asyncio.current_task()
+        if attempt is None:
             return
-        await transport.close(code, reason)
-        await asyncio.shield(transport.lost)
-        if transport.task is not asyncio.current_task():
-            await self._wait_for_handlers(transport)
-
-    async def _disconnect_early(self) -> None:
-        if self._state is not ZapClientState.CONNECTING:
-            return
-        if self._opening is None:
-            self._given_up = True
-        else:
-            self._opening.cancel()
-        if self._settled is not None and self._telling is not asyncio.current_task():
-            await asyncio.wait([self._settled], timeout=self.limits.close_timeout)
+        attempt.dismiss(DISCONNECTED)
+        transport = attempt.transport
+        if transport is not None:
+            await transport.close(code, reason)
+            await asyncio.shield(transport.lost)
+            if transport.task is not task:
+                await self._wait_for_handlers(transport)
+        elif self._telling is not task:
+            await asyncio.wait([attempt.settled], timeout=self.limits.close_timeout)
 
     async def _wait_for_handlers(self, transport: ClientTransport) -> None:
         timeout = self.limits.close_timeout
@@ -203,7 +201,8 @@ class ClientCore(ClientLife):
         return True
 
     async def _connect_again(self) -> None:
-        await self.connect(self._protocols, self._headers, if_needed=self._policy is not None)
+        offer = self._offer
+        await self.connect(offer.protocols, offer.headers, if_needed=self._policy is not None)
 
     async def send_event(
         self, event_name: str, payload: Any = None, headers: Mapping[str, Any] | None = None

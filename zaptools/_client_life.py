@@ -1,7 +1,12 @@
 """A client's life: one attempt to connect after the other, and the states it goes through.
 
-An attempt begins with CONNECTING and is settled when its failure has been told, or the end of the
-connection that it made: OFFLINE, and then ``disconnected``. Nothing begins before that.
+An attempt begins with CONNECTING. It is settled when its failure has been told, or the end of the
+connection that it made: OFFLINE, after which ``disconnected`` begins. The next one, if there is
+any, begins after that; nothing that still runs for an earlier one can change it::
+
+    OFFLINE ─┬─> CONNECTING ─┬─> ONLINE ──> OFFLINE, disconnected ─┬─> (again)
+             │               ├─> ERROR        given up ─> ERROR <──┘
+             └── OFFLINE <───┘  disconnect, cancelled, or to be tried again
 """
 
 from __future__ import annotations
@@ -10,9 +15,9 @@ import asyncio
 import enum
 import logging
 import ssl as ssl_module
-from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ._attempt import Attempt, ClientConnection, Offer
 from ._compression import Compression
 from ._offline import Offline, OfflineSends
 from ._opening import ClientTransport, open_transport, parse_url
@@ -20,12 +25,14 @@ from ._text import redact
 from .connection import EventContext, WebSocketConnection, new_id
 from .exceptions import AlreadyConnectedError, ConnectError, ConnectionClosedError
 from .limits import Limits
-from .reconnect import Backoff, ReconnectPolicy, is_fatal
+from .reconnect import ReconnectPolicy, is_fatal
 from .registry import HandlerBook
 
-__all__ = ["ClientLife", "ZapClientState"]
+__all__ = ["DISCONNECTED", "ClientLife", "ZapClientState"]
 
 logger = logging.getLogger(__name__)
+
+DISCONNECTED = "disconnect was called meanwhile"
 
 
 class ZapClientState(enum.Enum):
@@ -65,23 +72,13 @@ class ClientLife:
         self._omit_empty_headers = omit_empty_headers
         self._ssl = ssl
         self._state = ZapClientState.OFFLINE
-        self._telling: asyncio.Task[Any] | None = None
-        self._transport: ClientTransport | None = None
-        self._latest: WebSocketConnection | None = None
-        self._opening: asyncio.Task[None] | None = None
-        # Of the current attempt, and of the connection that it made:
-        self._online: asyncio.Future[None] | None = None  # done when it is online, or failed
-        self._settled: asyncio.Future[None] | None = None  # done when its end has been told
-        self._given_up = False
-        # What outlives them:
-        self._wanted_end = False
-        self._disconnects = 0
-        self._backoff: Backoff | None = None
-        self._online_since = 0.0
-        self._retrying: asyncio.Future[str] | None = None
+        self._telling: asyncio.Task[Any] | None = None  # in which the handler of states runs
+        self._offer = Offer(url=url)  # that of the last connect
+        self._attempt: Attempt | None = None  # the last one
+        self._latest: WebSocketConnection | None = None  # the last connection
+        self._disconnects = 0  # calls, for those that were waiting when one came
+        self._retrying: asyncio.Future[str] | None = None  # ends the wait for the next attempt
         self._reconnecting: asyncio.Task[None] | None = None
-        self._protocols: Sequence[str] = ()
-        self._headers: Mapping[str, str] = {}
         self._book = HandlerBook()
         self._book.error_details = error_details
         self._book.lifecycle["connected"] = self._on_open
@@ -92,12 +89,28 @@ class ClientLife:
         latest = self._latest
         return latest if latest is not None and latest.closed is None else None
 
+    @property
+    def _transport(self) -> ClientTransport | None:
+        return self._attempt.transport if self._attempt is not None else None
+
+    async def _begin(self, offer: Offer, if_needed: bool, retry: bool) -> None:
+        """Do what ``connect`` does."""
+        disconnects = self._disconnects
+        if not await self._make_way(if_needed):
+            return
+        if self._disconnects != disconnects:
+            raise ConnectError(offer.url, DISCONNECTED)
+        self._stop_retrying("connect was called meanwhile")
+        self.url, self._offer = offer.url, offer
+        self._retrying = stop = asyncio.get_running_loop().create_future()
+        await self._keep_connecting(offer, 0, stop, retry=retry)
+
     async def _make_way(self, if_needed: bool) -> bool:
         """Return whether to connect, once all is told of what was before."""
-        while self._settled is not None and not self._settled.done():
-            connecting = self._state is ZapClientState.CONNECTING
-            task, transport = asyncio.current_task(), self._transport
-            if self._connection is not None and not connecting and if_needed:
+        while (attempt := self._attempt) is not None and not attempt.settled.done():
+            connecting = self._state is ZapClientState.CONNECTING and not attempt.dismissed
+            task, transport = asyncio.current_task(), attempt.transport
+            if attempt.is_connected and not connecting and if_needed:
                 return False
             if self._telling is task:
                 detail = (
@@ -105,23 +118,22 @@ class ClientLife:
                     "or the client reconnect by itself (reconnect=True)"
                 )
                 raise AlreadyConnectedError(self.url, detail)
-            if self._connection is not None or connecting:
+            if attempt.is_connected or connecting:
                 if not if_needed:
                     raise AlreadyConnectedError(self.url)
-                assert self._online is not None
-                await asyncio.shield(self._online)
+                await attempt.wait()
                 return False
             if transport is not None and transport.task is task:
                 await transport.finish()
             else:
-                await asyncio.wait([self._settled], timeout=self.limits.close_timeout)
-            if not self._settled.done():
+                await asyncio.wait([attempt.settled], timeout=self.limits.close_timeout)
+            if not attempt.settled.done():
                 detail = "a handler of the connection that has ended is still running"
                 raise AlreadyConnectedError(self.url, detail)
         return True
 
     async def _keep_connecting(
-        self, delay: float | None, stop: asyncio.Future[str], *, retry: bool = True
+        self, offer: Offer, delay: float | None, stop: asyncio.Future[str], *, retry: bool = True
     ) -> None:
         """Attempt to connect after `delay` seconds, and again; None for not any more.
 
@@ -131,11 +143,14 @@ class ClientLife:
             while delay is not None:
                 if delay > 0:
                     why = self.last_error
-                    logger.info("connecting to %s in %.2f s: %s", redact(self.url), delay, why)
+                    logger.info("connecting to %s in %.2f s: %s", redact(offer.url), delay, why)
                     await asyncio.wait([stop], timeout=delay)
                 if stop.done():
-                    raise ConnectError(self.url, stop.result())
-                delay = await self._attempt(retry)
+                    raise ConnectError(offer.url, stop.result())
+                # From the last attempt's settling to here nothing is awaited but the delay, in
+                # which `stop` is set by all that begins an attempt: this one is the next.
+                self._attempt = attempt = self._new_attempt(offer)
+                delay = await self._run(attempt, retry)
         finally:
             if self._retrying is stop:
                 self._retrying = None
@@ -144,163 +159,155 @@ class ClientLife:
         if self._retrying is not None and not self._retrying.done():
             self._retrying.set_result(reason)
 
-    async def _attempt(self, retry: bool) -> float | None:
-        """Attempt to connect. Returns None, or how long to wait before the next attempt."""
-        loop = asyncio.get_running_loop()
-        self._online, self._settled = loop.create_future(), loop.create_future()
-        self._transport = None
-        self._given_up = False
+    def _new_attempt(self, offer: Offer) -> Attempt:
+        return Attempt(offer)
+
+    async def _run(self, attempt: Attempt, retry: bool) -> float | None:
+        """Make an attempt. Returns None, or how long to wait before the next one."""
         try:
             await self._set_state(ZapClientState.CONNECTING)
-            if self._given_up:
-                raise asyncio.CancelledError
-            self._opening = asyncio.ensure_future(self._open())
-            await self._opening
-            await asyncio.shield(self._online)
-        except asyncio.CancelledError:
-            self._wanted_end = True
-            error = ConnectError(self.url, "disconnect was called meanwhile")
-            await self._abandon(error)
-            here = asyncio.current_task()
-            if here is not None and here.cancelling() > 0:
-                raise
-            raise error from None
+            await self._reach(attempt)
+        except asyncio.CancelledError:  # `disconnect` cancels no more than the opening
+            attempt.dismiss("connect was cancelled")
+            if attempt.transport is None:
+                await self._fail(attempt, attempt.dismissal(), ZapClientState.OFFLINE)
+            else:
+                attempt.fail(attempt.dismissal())
+                attempt.transport.abort()  # its end tells of itself
+            raise
         except Exception as exc:
-            if self._transport is not None:  # its end tells of itself
-                await asyncio.wait([self._settled], timeout=self.limits.close_timeout)
+            if attempt.transport is not None:  # its end tells of itself
+                await asyncio.wait([attempt.settled], timeout=self.limits.close_timeout)
                 raise
-            delay = self._delay_after(exc) if retry else None
+            delay = self._delay_after(attempt, exc) if retry and not attempt.dismissed else None
+            given_up = delay is None and not attempt.dismissed
+            state = ZapClientState.ERROR if given_up else ZapClientState.OFFLINE
+            await self._fail(attempt, exc, state)
             if delay is None:
-                await self._fail(exc, ZapClientState.ERROR)
                 raise
-            await self._fail(exc, ZapClientState.OFFLINE)
             return delay
         except BaseException as exc:  # in a hurry: no handler is told
             self._state = ZapClientState.ERROR
-            self._settle()
-            self._resolve(ConnectError(self.url, f"{type(exc).__name__} broke it off"))
+            attempt.settle()
+            attempt.fail(ConnectError(attempt.offer.url, f"{type(exc).__name__} broke it off"))
             raise
-        finally:
-            self._opening = None
         return None
 
-    async def _open(self) -> None:
-        def begin(transport: ClientTransport) -> None:
-            self._transport = transport  # before the first handler, which may want to send
-            self._latest = WebSocketConnection(
-                new_id(), transport, omit_empty_headers=self._omit_empty_headers
-            )
-            transport.begin(self._latest, self._book)
+    async def _reach(self, attempt: Attempt) -> None:
+        """Open the connection, and return when the client is online."""
+        if not attempt.dismissed:  # in the handler of CONNECTING
+            # A task of its own, which `disconnect` cancels: a CancelledError here is always one
+            # of the task that called `connect`.
+            attempt.opening = asyncio.ensure_future(self._open(attempt))
+            attempt.opening.add_done_callback(_retrieve)
+            await asyncio.wait([attempt.opening])
+            if not attempt.dismissed:
+                attempt.opening.result()
+        if attempt.transport is None:
+            raise attempt.dismissal()
+        await attempt.wait()
 
+    async def _open(self, attempt: Attempt) -> None:
+        offer = attempt.offer
         await open_transport(
-            self.url,
-            begin,
-            protocols=self._protocols,
-            headers=self._headers,
+            offer.url,
+            lambda transport: self._take(attempt, transport),
+            protocols=offer.protocols,
+            headers=offer.headers or {},
             limits=self.limits,
             compression=self._compression,
             ssl=self._ssl,
         )
 
-    def _delay_after(self, error: Exception) -> float | None:
-        if self._backoff is None or is_fatal(error):
+    def _take(self, attempt: Attempt, transport: ClientTransport) -> None:
+        """Begin the life of an attempt's connection, before the first handler wants to send."""
+        if attempt.dismissed:
+            transport.abort()
+            return
+        omit = self._omit_empty_headers
+        connection = ClientConnection(new_id(), transport, attempt, omit_empty_headers=omit)
+        attempt.transport, attempt.connection = transport, connection
+        self._latest = connection
+        transport.begin(connection, self._book)
+
+    def _delay_after(self, attempt: Attempt, error: Exception) -> float | None:
+        backoff = attempt.offer.backoff
+        if backoff is None or attempt.hopeless or is_fatal(error):
             return None
-        return self._backoff.next()
+        return backoff.next()
 
-    async def _abandon(self, error: ConnectError) -> None:
-        if self._opening is not None:
-            self._opening.cancel()
-        if self._transport is not None:
-            self._resolve(error)
-            self._transport.abort()  # its end sets the state
-        else:
-            await self._fail(error, ZapClientState.OFFLINE)
-
-    async def _fail(self, error: Exception, state: ZapClientState) -> None:
-        self.last_error = None if self._wanted_end else error
-        if self._settled is None or self._settled.done():
-            self._settled = asyncio.get_running_loop().create_future()
+    async def _fail(self, attempt: Attempt, error: Exception, state: ZapClientState) -> None:
+        """Tell that an attempt has failed, and settle it."""
+        self.last_error = None if attempt.dismissed else error
         try:
             await self._set_state(state)
         finally:
-            self._settle()
-            self._resolve(error)
-
-    def _settle(self) -> None:
-        assert self._settled is not None
-        self._settled.set_result(None)
-
-    def _resolve(self, error: Exception | None) -> None:
-        """Say to whom it may concern how the attempt went."""
-        online = self._online
-        if online is None or online.done():
-            return
-        if error is None:
-            online.set_result(None)
-        else:
-            online.set_exception(error)
-            online.exception()  # there may be nobody
+            attempt.settle()
+            attempt.fail(error)
 
     # The connection's life, in its dispatcher's task
 
     async def _on_open(self, context: EventContext) -> None:
-        transport = self._transport
+        attempt = Attempt.of(context)
+        transport = attempt.transport
         assert transport is not None
         self.last_error = None
-        self._online_since = asyncio.get_running_loop().time()
+        attempt.online_since = asyncio.get_running_loop().time()
         try:
             await self._set_state(ZapClientState.ONLINE)
-        except BaseException as exc:  # cancellation too: whoever waits in connect() is told
-            self._backoff = None
-            error = ConnectError(self.url, f"the handler of ONLINE raised {type(exc).__name__}")
+        except BaseException as exc:  # cancellation too: what waits in connect() is told
+            attempt.hopeless = True
+            name = type(exc).__name__
+            error = ConnectError(attempt.offer.url, f"the handler of ONLINE raised {name}")
             error.__cause__ = exc
-            self._resolve(error)
+            attempt.fail(error)
             transport.abort()
             raise
-        self._resolve(None)
+        attempt.succeed()
         self._sends.flush(transport)
         await self._tell_connected(context)
 
     async def _on_end(self, context: EventContext) -> None:
-        transport, closed = self._transport, context.connection.closed
+        attempt, closed = Attempt.of(context), context.connection.closed
         assert closed is not None
         error = ConnectionClosedError(*closed)
-        self.last_error = None if self._wanted_end else error
+        self.last_error = None if attempt.dismissed else error
         try:
             await self._set_state(ZapClientState.OFFLINE)
         finally:
-            self._settle()
+            attempt.settle()
+            attempt.fail(ConnectError(attempt.offer.url, str(error)))
         try:
             await self._tell_disconnected(context)
         finally:
-            await self._reconnect_after(error, transport)
+            await self._reconnect_after(attempt, error)
 
-    async def _reconnect_after(
-        self, error: ConnectionClosedError, ended: ClientTransport | None
-    ) -> None:
+    async def _reconnect_after(self, attempt: Attempt, error: ConnectionClosedError) -> None:
         task = asyncio.current_task()
-        if self._policy is None or self._wanted_end or self._transport is not ended:
-            return  # in the last case a handler has connected
+        if self._policy is None or attempt.dismissed or self._attempt is not attempt:
+            return  # in the last case the application has connected meanwhile
         if task is not None and task.cancelling() > 0:
             return
-        loop = asyncio.get_running_loop()
-        if self._backoff is not None:
-            self._backoff.ended(loop.time() - self._online_since)
-        delay = self._delay_after(error)
+        loop, offer = asyncio.get_running_loop(), attempt.offer
+        if offer.backoff is not None:
+            offer.backoff.ended(loop.time() - attempt.online_since)
+        delay = self._delay_after(attempt, error)
         if delay is None:
-            logger.error("connecting to %s is given up: %s", redact(self.url), error)
-            await self._fail(error, ZapClientState.ERROR)
+            logger.error("connecting to %s is given up: %s", redact(offer.url), error)
+            # No attempt is made, but until it is told that there is none, none may begin.
+            self._attempt = attempt = self._new_attempt(offer)
+            await self._fail(attempt, error, ZapClientState.ERROR)
             return
         self._retrying = stop = loop.create_future()
-        self._reconnecting = asyncio.create_task(self._reconnect(delay, stop))
+        self._reconnecting = asyncio.create_task(self._reconnect(offer, delay, stop))
 
-    async def _reconnect(self, delay: float, stop: asyncio.Future[str]) -> None:
+    async def _reconnect(self, offer: Offer, delay: float, stop: asyncio.Future[str]) -> None:
         try:
-            await self._keep_connecting(delay, stop)
+            await self._keep_connecting(offer, delay, stop)
         except Exception as exc:
             if not stop.done():
                 trace = None if isinstance(exc, ConnectError) else exc
-                url = redact(self.url)
+                url = redact(offer.url)
                 logger.error("connecting to %s is given up: %s", url, exc, exc_info=trace)
 
     async def _set_state(self, state: ZapClientState) -> None:
@@ -321,3 +328,9 @@ class ClientLife:
 
     async def _tell_disconnected(self, context: EventContext) -> None:
         """Tell the application that the connection has ended."""
+
+
+def _retrieve(task: asyncio.Task[None]) -> None:
+    """Look at a task's exception: what awaited it may have been cancelled in the same moment."""
+    if not task.cancelled():
+        task.exception()

@@ -8,12 +8,13 @@ from collections import deque
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
+from ._attempt import Attempt, Offer
 from ._client_core import ClientCore, ZapClientState
 from ._closing import CloseInfo
 from ._compression import Compression
 from ._opening import parse_url
 from .connection import EventContext
-from .exceptions import AlreadyConnectedError, NotConnectedError
+from .exceptions import NotConnectedError
 from .limits import Limits
 from .protocol import EventData
 
@@ -87,14 +88,15 @@ class ZapClient(ClientCore):
             ConnectError: no connection came about; the state is `ZapClientState.ERROR` then.
         """
         parse_url(url)
-        if self._state in (ZapClientState.CONNECTING, ZapClientState.ONLINE):
-            raise AlreadyConnectedError(self.url)
-        self.url = url
-        self._events = _Buffer(self._buffer_size)
-        await super().connect(protocols, headers)
+        await self._begin(self._new_offer(url, protocols, headers), if_needed=False, retry=False)
 
     async def _connect_again(self) -> None:
-        await self.connect(self.url, self._protocols, self._headers)
+        await self.connect(self._offer.url, self._offer.protocols, self._offer.headers)
+
+    def _new_attempt(self, offer: Offer) -> Attempt:
+        attempt = _ZapAttempt(offer, self._buffer_size)
+        self._events = attempt.events
+        return attempt
 
     async def send(
         self, event_name: str, payload: Any = None, headers: Mapping[str, Any] | None = None
@@ -152,19 +154,27 @@ class ZapClient(ClientCore):
         await super().disconnect(code, reason)
 
     async def _on_any_event(self, context: EventContext) -> None:
-        assert self._events is not None
-        await self._events.put(context.event_data)
+        await _ZapAttempt.of(context).events.put(context.event_data)
 
     async def _on_end(self, context: EventContext) -> None:
         closed = context.connection.closed
         if closed is not None and _is_failure(closed):
             await self._set_state(ZapClientState.ERROR)
-        assert self._events is not None
-        self._events.close()
+        _ZapAttempt.of(context).events.close()
         await super()._on_end(context)
 
     async def _tell_state(self, state: ZapClientState) -> None:
         self._states.push(state)
+
+
+class _ZapAttempt(Attempt):
+    """An attempt with the events of its connection."""
+
+    __slots__ = ("events",)
+
+    def __init__(self, offer: Offer, size: int) -> None:
+        super().__init__(offer)
+        self.events: _Buffer[EventData] = _Buffer(size)
 
 
 def _is_failure(closed: CloseInfo) -> bool:

@@ -14,7 +14,7 @@ from interop.peers.mutant.seams import ClientSeam, override
 from zaptools import ConnectError, EventData, NotConnectedError, ZapClientState, ZapConsumer
 from zaptools._opening import ClientTransport, parse_url
 from zaptools._signatures import adapt
-from zaptools.connection import EventContext, WebSocketConnection, new_id
+from zaptools.connection import EventContext, new_id
 
 __all__ = ["DEFECTS", "SUBSCRIBER_DEFECTS"]
 
@@ -104,12 +104,10 @@ def _with_protocol(change: Callable[[ClientProtocol], None]) -> Seed:
     def seed(seam: ClientSeam) -> None:
         client = seam.client
 
-        def begin(transport: ClientTransport) -> None:
-            client._transport = transport
-            client._latest = WebSocketConnection(new_id(), transport)
-            transport.begin(client._latest, client._book)
+        async def open_(attempt: Any) -> None:
+            def begin(transport: ClientTransport) -> None:
+                client._take(attempt, transport)
 
-        async def open_() -> None:
             uri = parse_url(client.url)
             protocol = ClientProtocol(uri, max_size=client.limits.message_bytes)
             change(protocol)

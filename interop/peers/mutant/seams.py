@@ -114,17 +114,15 @@ class ClientSeam(Seam):
         super().__init__()
         self.api: Any = api
         self.client: Any = api.client
-        self.book: HandlerBook = self.client._book
-        transports: list[Any] = [None]
+        client: Any = api.client
+        self.book: HandlerBook = client._book
+        take = client._take
 
-        def set_transport(client: Any, shell: Any) -> None:
-            transports[0] = shell
-            if shell is not None:
-                self.take(shell)
+        def take_transport(attempt: Any, shell: Any) -> None:
+            self.take(shell)
+            take(attempt, shell)
 
-        transport = property(lambda client: transports[0], set_transport)
-        base = type(self.client)
-        self.client.__class__ = type(base.__name__, (base,), {"_transport": transport})
+        client._take = take_transport
 
 
 # What a connection writes and reads
