@@ -1,20 +1,26 @@
-"""The scenarios that need no control, against any running server, one after the other."""
+"""The scenarios that need no control, against any running server, one after the other.
+
+The server is a stranger. Whatever it writes, or does not write, the check ends: each wait, each
+scenario and the whole have a limit, and so has what is read of a connection.
+"""
 
 from __future__ import annotations
 
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from . import evidence
-from .catalog import JUDGES
+from .catalog import JUDGES, Api
+from .deviations import Deviation, of_framework
 from .endpoint import Endpoint, EndpointError
 from .errors import TestbedError
-from .remote import Remote
+from .judge import Judgement, Outcome, judge
+from .remote import Pace, Remote
 from .results import Cell, Results
 from .runner import Bound
 from .scenario import Scenario, check_evidence
@@ -30,6 +36,8 @@ WHY_NOT = {
     "client": "concern clients",
 }
 """Why a scenario is not run, by what `why_not` says."""
+
+_SERVER = Api("endpoint", "server", "Any")
 
 
 def why_not(facts: Scenario, echo: str | None) -> str:
@@ -47,9 +55,11 @@ class Checked:
 
     Attributes:
         left: how many scenarios were not run, by the reason's key in `WHY_NOT`.
+        framework: the one whose known deviations were expected, or ``""``.
     """
 
     results: Results
+    framework: str = ""
     left: Counter[str] = field(default_factory=Counter)
 
 
@@ -59,13 +69,39 @@ class Check:
     Args:
         patience: seconds to wait for what must come.
         echo: the event that the application answers with its payload, or None.
+        within: seconds that all of it may take, but for what `rate` makes it wait. What is under
+            way then is still finished.
+        rate: new connections a second at most; None for no limit.
+        known: deviations of this server that are expected. Strict: one that does not show fails.
+        frameworks: entries of which those of the server's framework are expected too. Not strict:
+            the server's version may be another one.
+        framework: which that is; by default what the server says that it is.
+        again: the command that checks this server, as reports show it; without a scenario.
     """
 
-    def __init__(self, endpoint: Endpoint, *, patience: float, echo: str | None = None) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        patience: float,
+        echo: str | None = None,
+        within: float = 300.0,
+        rate: float | None = None,
+        known: Sequence[Deviation] = (),
+        frameworks: Sequence[Deviation] = (),
+        framework: str | None = None,
+        again: str = "",
+    ) -> None:
         self.endpoint = endpoint
         self.patience = patience
         self.echo = echo
+        self.within = within
+        self.known = known
+        self.frameworks = frameworks
+        self.framework = framework
+        self.again = again or f"python -m interop check '{endpoint.shown}'"
         self.answer_name = ""
+        self._pace = Pace(rate)
 
     async def run(
         self, scenarios: Mapping[str, Bound], progress: Callable[[str], None] = lambda _: None
@@ -75,31 +111,49 @@ class Check:
         Raises:
             EndpointError: there is no such server to begin with.
         """
+        began = time.monotonic()
         await self._begin()
         server, client = self.endpoint.shown, JUDGES["client"].id
         now = datetime.now(UTC).isoformat(timespec="seconds")
         checked = Checked(Results(now, "check", [server], [client], {}))
-        began = time.monotonic()
-        for name, bound in self._chosen(scenarios, checked.left):
+        chosen = list(self._chosen(scenarios, checked.left))
+        for number, (name, bound) in enumerate(chosen):
+            if time.monotonic() - began - self._pace.waited > self.within:
+                checked.results.broken = (
+                    f"not done within {self.within:g} s (--within gives it longer): "
+                    f"{len(chosen) - number} of {len(chosen)} scenarios were not run"
+                )
+                break
             progress(name)
+            when = f"before {name} was done"
             try:
                 cell = await self._cell(name, bound)
+                checked.results.cells.append(cell)
+                when = f"after {name}"
+                if cell["verdict"] in ("failed", "warned") and not _answered(cell):
+                    await self._begin()  # is it still there at all?
             except EndpointError as exc:
-                checked.results.broken = self.endpoint.redacted(f"before {name} was done: {exc}")
+                checked.results.broken = self._told(f"{when}: {exc}")
                 break
-            checked.results.cells.append(cell)
+        checked.framework = self.framework or ""
         checked.results.duration_s = time.monotonic() - began
         return checked
 
     async def _begin(self) -> None:
-        remote = Remote(self.endpoint, self.patience, self.echo)
+        remote = Remote(self.endpoint, self.patience, self.echo, self._pace)
         try:
             await remote.check_reachable()
         except EndpointError as exc:
-            raise EndpointError(self.endpoint.redacted(str(exc))) from None
+            raise EndpointError(self._told(str(exc))) from None
         finally:
             await remote.close()
         self.answer_name = remote.answer_name
+        if self.framework is None:
+            names = {entry.framework for entry in self.frameworks} - {""}
+            self.framework = next((n for n in names if n in remote.software.lower()), "")
+
+    def _told(self, words: str) -> str:
+        return _plain(str(self.endpoint.redacted(words)))
 
     def _chosen(
         self, scenarios: Mapping[str, Bound], left: Counter[str]
@@ -113,9 +167,10 @@ class Check:
     async def _cell(self, name: str, bound: Bound) -> Cell:
         """Run one scenario and return its record."""
         facts = bound.facts
-        remote = Remote(self.endpoint, self.patience, self.echo)
+        remote = Remote(self.endpoint, self.patience, self.echo, self._pace)
         remote.answer_name = self.answer_name
-        verdict, reason, found = "passed", "", {}
+        outcome: Outcome = "passed"
+        text, found = "", {}
         began = time.monotonic()
         try:
             try:
@@ -125,12 +180,14 @@ class Check:
                 await remote.close()
             check_evidence(facts, remote.tap, [])
         except AssertionError as exc:
-            verdict = "failed" if facts.severity == "must" else "warned"
-            reason = _plain(evidence.words(str(exc))) or "it does not hold"
+            outcome, text = "failed", evidence.words(str(exc)) or "it does not hold"
         except EndpointError:
             raise
         except TestbedError as exc:
-            verdict, reason = "error", str(exc)
+            outcome, text = "error", str(exc)
+        if remote.flood:
+            raise EndpointError(f"{self.endpoint.shown}: {remote.flood}")
+        verdict, reason = self._judged(name, facts, outcome, text)
         record: dict[str, Any] = {
             "server": self.endpoint.shown,
             "client": JUDGES["client"].id,
@@ -143,9 +200,33 @@ class Check:
             "escapes": facts.escapes,
             **found,
             "violations": evidence.violations(facts, remote.tap),
+            "again": f"{self.again} --scenario '{name}'",
         }
         redacted: dict[str, Any] = self.endpoint.redacted(record)
         return {**redacted, "server": self.endpoint.shown}
+
+    def _judged(self, name: str, facts: Scenario, outcome: Outcome, text: str) -> tuple[str, str]:
+        """Return the verdict on a scenario, and the reason in plain words."""
+        known = [entry for entry in self.known if entry.names(name)]
+        if outcome == "failed" and self.framework:
+            theirs = of_framework(self.frameworks, self.framework)
+            known += [e for e in theirs if e.names(name) and e.describes(text)]
+        verdict, reason = judge(
+            Judgement(
+                _SERVER,
+                JUDGES["client"],
+                outcome,
+                text,
+                known=known,
+                should=facts.severity == "should",
+            )
+        )
+        return verdict, _plain(reason)
+
+
+def _answered(cell: Cell) -> bool:
+    """Whether the server wrote anything after its handshakes."""
+    return any(frame["author"] == "server" for frame in cell["frames"])
 
 
 def _plain(reason: str) -> str:

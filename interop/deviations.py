@@ -4,7 +4,9 @@ Each entry of ``deviations.toml`` names an implementation (`peer`, a glob as for
 ``--server``), its `role`, the `scenario` ids (globs), the `cause`, and what is
 `seen`: a regular expression, or several, one of which the failure's text must
 match. An optional `other` narrows it to certain implementations on the other
-side, and `upstream` links the report or the source.
+side, and `upstream` links the report or the source. `framework` names the server
+software whose fault it is, so that it also holds for a server that ``check`` looks
+at, whatever application that runs.
 
 Strict: a failure of another text is not excused, an expected failure that
 passes is a failure (the entry is stale), an entry that can match no cell is an
@@ -16,18 +18,28 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, TypeGuard
 
 from .catalog import Api, Role
 
-__all__ = ["DEVIATIONS_FILE", "Deviation", "DeviationError", "check", "find", "load", "parse"]
+__all__ = [
+    "DEVIATIONS_FILE",
+    "Deviation",
+    "DeviationError",
+    "check",
+    "find",
+    "known_to_check",
+    "load",
+    "of_framework",
+    "parse",
+]
 
 DEVIATIONS_FILE = Path(__file__).parent / "deviations.toml"
 
-_KEYS = {"peer", "role", "scenario", "seen", "cause", "other", "upstream"}
+_KEYS = {"peer", "role", "scenario", "seen", "cause", "other", "upstream", "framework"}
 
 _UNLIKELY = "\x00 a failure that nobody describes \x00"
 """A pattern that is found in this is found in everything."""
@@ -48,6 +60,7 @@ class Deviation:
     seen: tuple[str, ...]
     other: str = "*"
     upstream: str = ""
+    framework: str = ""
 
     def concerns(self, server: Api, client: Api) -> bool:
         """Whether it can match a cell of that pair."""
@@ -55,9 +68,10 @@ class Deviation:
         return one.matches(self.peer) and (self.other == "*" or other.matches(self.other))
 
     def matches(self, server: Api, client: Api, scenario: str) -> bool:
-        return self.concerns(server, client) and any(
-            fnmatchcase(scenario, pattern) for pattern in self.scenarios
-        )
+        return self.concerns(server, client) and self.names(scenario)
+
+    def names(self, scenario: str) -> bool:
+        return any(fnmatchcase(scenario, pattern) for pattern in self.scenarios)
 
     def describes(self, failure: str) -> bool:
         """Whether a failure's text is one that the entry expects."""
@@ -68,8 +82,8 @@ class Deviation:
         return f"{self.peer} ({self.role}): {self.cause}"
 
 
-def load(path: Path = DEVIATIONS_FILE) -> list[Deviation]:
-    """Read a deviations file.
+def load(path: Path = DEVIATIONS_FILE, *, server: str = "") -> list[Deviation]:
+    """Read a deviations file; `server` as for `parse`.
 
     Raises:
         DeviationError: it cannot be read, is not TOML, or an entry is malformed.
@@ -79,13 +93,16 @@ def load(path: Path = DEVIATIONS_FILE) -> list[Deviation]:
     except OSError as exc:
         raise DeviationError(f"{path}: {exc.strerror}") from exc
     try:
-        return parse(text)
+        return parse(text, server=server)
     except DeviationError as exc:
         raise DeviationError(f"{path}: {exc}") from exc
 
 
-def parse(text: str) -> list[Deviation]:
+def parse(text: str, *, server: str = "") -> list[Deviation]:
     """Parse the text of a deviations file.
+
+    Args:
+        server: the name of the one server that the file is about, where it is about one.
 
     Raises:
         DeviationError: not TOML, or an entry lacks a key, has an unknown one, an empty cause or
@@ -97,7 +114,8 @@ def parse(text: str) -> list[Deviation]:
         raise DeviationError(str(exc)) from exc
     if unknown := set(data) - {"deviation"}:
         raise DeviationError(f"unknown table {sorted(unknown)[0]!r}; entries are [[deviation]]")
-    return [_entry(number, entry) for number, entry in enumerate(data.get("deviation", []), 1)]
+    found = data.get("deviation", [])
+    return [_entry(number, entry, server) for number, entry in enumerate(found, 1)]
 
 
 def check(entries: Iterable[Deviation], apis: Sequence[Api], scenarios: Sequence[str]) -> None:
@@ -123,7 +141,39 @@ def find(entries: Iterable[Deviation], server: Api, client: Api, scenario: str) 
     return [entry for entry in entries if entry.matches(server, client, scenario)]
 
 
-def _entry(number: int, entry: dict[str, Any]) -> Deviation:
+def of_framework(entries: Iterable[Deviation], name: str) -> list[Deviation]:
+    """Return the entries of the framework of that name, each under that name and once."""
+    found = {
+        (entry.scenarios, entry.seen, entry.cause): replace(entry, peer=name)
+        for entry in entries
+        if entry.framework == name
+    }
+    return list(found.values())
+
+
+def known_to_check(path: Path, scenarios: Sequence[str]) -> list[Deviation]:
+    """Read a file of deviations of one server, for ``check``.
+
+    An entry has `scenario`, `seen` and `cause`, and may have `upstream`: there is one server alone.
+
+    Raises:
+        DeviationError: as for `load`; or an entry names none of the `scenarios`.
+    """
+    entries = load(path, server=path.name)
+    for entry in entries:
+        for pattern in entry.scenarios:
+            if not any(fnmatchcase(scenario, pattern) for scenario in scenarios):
+                raise DeviationError(f"{path}: {pattern!r} names no scenario")
+    return entries
+
+
+def _entry(number: int, entry: dict[str, Any], server: str) -> Deviation:
+    if server:
+        if unknown := set(entry) & {"peer", "role", "other", "framework"}:
+            raise DeviationError(
+                f"deviation {number}: {sorted(unknown)[0]!r} is for the matrix; here is one server"
+            )
+        entry = {**entry, "peer": server, "role": "server"}
     where = f"deviation {number} ({entry.get('peer', 'no peer')})"
     if unknown := set(entry) - _KEYS:
         raise DeviationError(f"{where}: unknown key {sorted(unknown)[0]!r}")
@@ -134,7 +184,7 @@ def _entry(number: int, entry: dict[str, Any]) -> Deviation:
     for key in ("peer", "cause"):
         if not isinstance(entry.get(key), str) or not entry[key].strip():
             raise DeviationError(f"{where}: {key!r} must be a non-empty string")
-    for key in ("other", "upstream"):
+    for key in ("other", "upstream", "framework"):
         if not isinstance(entry.get(key, ""), str):
             raise DeviationError(f"{where}: {key!r} must be a string")
     role = entry.get("role")
@@ -148,6 +198,7 @@ def _entry(number: int, entry: dict[str, Any]) -> Deviation:
         seen=_patterns(where, entry.get("seen")),
         other=entry.get("other", "*"),
         upstream=entry.get("upstream", ""),
+        framework=entry.get("framework", ""),
     )
 
 

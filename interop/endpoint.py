@@ -78,6 +78,8 @@ class Endpoint:
             why = f"no TLS there: {exc.reason} (does it want ws://?)"
         except socket.gaierror as exc:
             why = f"no such host {self.host!r}: {exc.strerror}"
+        except ValueError as exc:  # a label that is empty or too long, say
+            why = f"{self.host!r} is no host name: {exc}"
         except OSError as exc:
             # asyncio's own text names the address once more, and of several addresses all.
             words = os.strerror(exc.errno) if exc.errno else str(exc)

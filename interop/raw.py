@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from .errors import Violation
@@ -31,7 +32,7 @@ from .rawhttp import Head, parse_head
 from .tap import Tap
 from .wire import Frame, event_text
 
-__all__ = ["MAX_HEAD", "RawConnection", "RawServer", "Side", "Streams"]
+__all__ = ["MAX_HEAD", "Bounds", "RawConnection", "RawServer", "Side", "Streams"]
 
 _READ = 1 << 18
 MAX_HEAD = 1 << 16
@@ -39,6 +40,14 @@ MAX_HEAD = 1 << 16
 
 Side = Literal["client", "server"]
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much the other side may write on one connection, beyond its handshake."""
+
+    frames: int
+    bytes: int
 
 
 class RawConnection:
@@ -49,6 +58,8 @@ class RawConnection:
         head: what the other side wrote of the handshake.
         frames: the messages and control frames that it wrote since.
         reader: checks them; `None` until the handshake is done.
+        bounds: more than this is not read; None where the other side is under control.
+        flood: in words, what was more than the bounds; empty as long as nothing was.
     """
 
     def __init__(
@@ -57,8 +68,11 @@ class RawConnection:
         side: Side,
         streams: Streams,
         patience: Patience,
+        bounds: Bounds | None = None,
     ) -> None:
         self.tap = tap
+        self.bounds = bounds
+        self.flood = ""
         self.side: Side = side
         self.other: Side = "client" if side == "server" else "server"
         self.patience = patience
@@ -89,6 +103,10 @@ class RawConnection:
             ) from None
         except TimeoutError:
             raise Violation(f"the {self.other} wrote no handshake within {self.patience}") from None
+        except asyncio.LimitOverrunError:
+            raise Violation(
+                f"the {self.other} wrote a handshake that does not end within {MAX_HEAD} bytes"
+            ) from None
         except OSError as exc:
             raise Violation(f"the {self.other} reset the connection: {exc}") from None
         self.head = parse_head(data)
@@ -203,7 +221,7 @@ class RawConnection:
         try:
             message = json.loads(text.decode())  # bytes would be searched for their encoding
             return {"payload": None, **message, "eventName": message["eventName"]}
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             raise Violation(f"the {self.other} wrote what is no event: {text[:120]!r}") from None
 
     async def failed(self, *codes: int) -> None:
@@ -283,11 +301,14 @@ class RawConnection:
             await self.streams[1].wait_closed()
 
     async def _read(self, reader: FrameReader) -> None:
-        faults = 0
+        faults = size = 0
         with contextlib.suppress(OSError):
-            while data := await self.streams[0].read(_READ):
+            while not self.flood and (data := await self.streams[0].read(_READ)):
                 await self._resumed.wait()
+                size += len(data)
                 for found in reader.feed(data):
+                    if self._flooded(size):
+                        break
                     self.frames.append(found)
                     close = found.opcode == CLOSE
                     text = found.payload[2:] if close else found.payload
@@ -298,8 +319,19 @@ class RawConnection:
                     self.tap.faults.append((self.other, fault))
                 faults = len(reader.faults)
                 self._news.set()
+                self._flooded(size)
         self.ended.set()
         self._news.set()
+
+    def _flooded(self, size: int) -> bool:
+        """Whether that is more than the bounds; takes note of it."""
+        bounds = self.bounds
+        if bounds is not None and (len(self.frames) >= bounds.frames or size > bounds.bytes):
+            self.flood = (
+                f"the {self.other} writes without end: over {bounds.frames} frames or "
+                f"{bounds.bytes} bytes on one connection"
+            )
+        return bool(self.flood)
 
     def _record(self, author: Side | Literal["judge"], opcode: int, data: bytes, code: Any) -> None:
         to: Side = self.other if author == "judge" else self.side

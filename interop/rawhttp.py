@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,8 @@ KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 """The key of RFC 6455, section 1.3."""
 
 _GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+_STATUS = re.compile("[0-9]{3}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ class Head:
     def status(self) -> int:
         """A response's status; 0 when there is none."""
         words = self.line.split(" ")
-        return int(words[1]) if len(words) > 1 and words[1].isdigit() else 0
+        return int(words[1]) if len(words) > 1 and _STATUS.fullmatch(words[1]) else 0
 
     @property
     def target(self) -> str:

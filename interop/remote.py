@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import time
 from collections import defaultdict
 from typing import Any
 
@@ -15,17 +16,44 @@ from .endpoint import Endpoint, EndpointError
 from .engines import Address
 from .errors import TestbedError, Violation
 from .judged import Judged
-from .raw import RawConnection
+from .raw import Bounds, RawConnection
 from .rawframes import CLOSE, PING, PONG, TEXT, close_payload
 from .rawhttp import request
 from .session import Server
 from .tap import Tap
 from .wire import event_text
 
-__all__ = ["Remote"]
+__all__ = ["Pace", "Remote"]
 
 _FAREWELL = 1.0
 """Seconds for a server to answer the close frame with which the judge leaves."""
+
+_BOUNDS = Bounds(frames=10_000, bytes=16 << 20)
+"""More than any scenario that puts no load on the server asks for, many times over."""
+
+_SHOWN = 200
+"""Characters of a server's own words that are shown."""
+
+
+class Pace:
+    """Keeps new connections apart, for a server that limits how many come in a time.
+
+    Args:
+        rate: connections a second at most; None for no limit.
+    """
+
+    def __init__(self, rate: float | None = None) -> None:
+        self._gap = 1 / rate if rate else 0.0
+        self._next = 0.0
+        self.waited = 0.0
+
+    async def turn(self) -> None:
+        """Wait until another connection may be made."""
+        pause = max(self._next - time.monotonic(), 0.0)
+        self._next = time.monotonic() + pause + self._gap
+        if pause:
+            self.waited += pause
+            await asyncio.sleep(pause)
 
 
 class Remote(Judged):
@@ -36,9 +64,20 @@ class Remote(Judged):
 
     Args:
         echo: the event that the application answers with its payload, or None.
+        pace: when connections may be made.
+
+    Attributes:
+        software: what the server says that it is, in its answer's ``Server`` header.
+        flood: in words, how it wrote without end on a connection that is closed by now.
     """
 
-    def __init__(self, endpoint: Endpoint, patience: float, echo: str | None = None) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        patience: float,
+        echo: str | None = None,
+        pace: Pace | None = None,
+    ) -> None:
         server = Server(Api("endpoint", "server", "Any"), _NoControl(endpoint.shown), patience)
         server.path, server.port = endpoint.target, endpoint.port
         super().__init__(server, Tap(endpoint.host, Address(endpoint.host, endpoint.port)))
@@ -46,11 +85,16 @@ class Remote(Judged):
         self.echo = echo
         self.subprotocols = endpoint.subprotocols
         self.answer_name = ""
+        self.software = ""
+        self.flood = ""
+        self._pace = pace or Pace()
         self._probes = 0
         self._heard: defaultdict[RawConnection, int] = defaultdict(int)
 
     async def check_reachable(self) -> None:
-        """Check that a WebSocket server answers, and that it echoes if it is said to.
+        """Check that a WebSocket server answers, and by what a scenario will see that it works.
+
+        That is the echo if there is one, and else the answer to a ping.
 
         Raises:
             EndpointError: it is none, or does not; says why in one line.
@@ -61,7 +105,8 @@ class Remote(Judged):
         except Violation as exc:
             hint = "" if self.endpoint.context else " (does it want wss://?)"
             raise EndpointError(f"{shown}: no WebSocket server there: {exc}{hint}") from None
-        line, status = connection.head.line, connection.head.status
+        line, status = connection.head.line[:_SHOWN], connection.head.status
+        self.software = (connection.head.one("Server") or "")[:_SHOWN]
         hints = {
             401: " (credentials go into --header)",
             403: " (credentials, or an Origin, go into --header)",
@@ -75,13 +120,20 @@ class Remote(Judged):
             connection = await self.open()
         except Violation as exc:
             raise EndpointError(f"{shown}: {exc}") from None
-        if self.echo is None:
-            return
-        connection.send_event(self.echo, _PROBE)
         try:
-            self.answer_name = await self._echoed(connection, _PROBE)
+            if self.echo is not None:
+                connection.send_event(self.echo, _PROBE)
+                self.answer_name = await self._echoed(connection, _PROBE)
+            else:
+                await self.works(connection, _PROBE)
         except Violation as exc:
-            raise EndpointError(f"{shown}: --echo {self.echo!r} is not echoed: {exc}") from None
+            what = (
+                f"--echo {self.echo!r} is not echoed"
+                if self.echo is not None
+                else "nothing shows whether it works: it answers no ping, and no event that it "
+                "echoes is named (--echo)"
+            )
+            raise EndpointError(f"{shown}: {connection.flood or f'{what}: {exc}'}") from None
 
     # --- The connection ---------------------------------------------------------------------
 
@@ -97,8 +149,9 @@ class Remote(Judged):
     async def dial(self) -> RawConnection:
         """Leave the last connection and make a new one, with nothing written yet."""
         await self.close()
+        await self._pace.turn()
         streams = await self.endpoint.connect(self._set_up.seconds)
-        connection = RawConnection(self.tap, "client", streams, self._set_up)
+        connection = RawConnection(self.tap, "client", streams, self._set_up, _BOUNDS)
         self._connections.append(connection)
         return connection
 
@@ -129,6 +182,7 @@ class Remote(Judged):
                     async with asyncio.timeout(_FAREWELL):
                         await connection.ended.wait()
             await connection.close(reset=False)
+            self.flood = self.flood or connection.flood
         self._connections.clear()
 
     # --- The application --------------------------------------------------------------------

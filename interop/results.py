@@ -228,8 +228,8 @@ def _frame(cell: Cell, index: int | None) -> str:
 
 def rerun_command(cell: Cell) -> str:
     """Return the command that runs one cell again."""
-    if "://" in cell["server"]:  # what `check` looked at; how to get in is not in its results
-        return f"python -m interop check '{cell['server']}' --scenario '{cell['scenario']}'"
+    if "again" in cell:  # what `check` looked at
+        return str(cell["again"])
     chosen = f"--server '{cell['server']}' --client '{cell['client']}'"
     return f"python -m interop run {chosen} --scenario '{cell['scenario']}'"
 

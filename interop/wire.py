@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -20,6 +21,12 @@ Author = Literal["client", "server", "judge"]
 OPCODES = {0: "continuation", 1: "text", 2: "binary", 8: "close", 9: "ping", 10: "pong"}
 
 _CLIP = 400
+
+_MOST = 8
+"""Violations that are told of one message."""
+
+_SHOWN = 60
+"""Characters of a key that are told."""
 
 _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 """What a text that decodes as UTF-8 can hold a surrogate by."""
@@ -115,13 +122,17 @@ class _Decoder(json.JSONDecoder):
     def _members(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         obj = dict(pairs)
         if len(obj) != len(pairs):
-            keys = [key for key, _ in pairs]
-            twice = next(key for key in keys if keys.count(key) > 1)
-            self.found.append(f"key {twice!r} is there twice")
+            counts = Counter(key for key, _ in pairs)
+            twice = next(key for key, count in counts.items() if count > 1)
+            self._note(f"key {twice[:_SHOWN]!r} is there twice")
         return obj
 
     def _constant(self, name: str) -> None:
-        self.found.append(f"{name} is not JSON")
+        self._note(f"{name} is not JSON")
+
+    def _note(self, words: str) -> None:
+        if len(self.found) < _MOST:  # a message can hold a million of them
+            self.found.append(words)
 
 
 _decoder = _Decoder()
@@ -166,9 +177,15 @@ def _show(value: object) -> str:
     return f"{_kind(value)} {text if len(text) <= 60 else text[:60] + '…'}"
 
 
-def _has_surrogate(value: object) -> bool:
-    if isinstance(value, str):
-        return any("\ud800" <= char <= "\udfff" for char in value) if not value.isascii() else False
-    if isinstance(value, dict):
-        return any(_has_surrogate(key) or _has_surrogate(item) for key, item in value.items())
-    return isinstance(value, list) and any(_has_surrogate(item) for item in value)
+def _has_surrogate(message: object) -> bool:
+    todo = [message]
+    while todo:  # no recursion: the decoder takes what is nested deeper than that would go
+        value = todo.pop()
+        if isinstance(value, str):
+            if not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
+                return True
+        elif isinstance(value, dict):
+            todo += [*value, *value.values()]
+        elif isinstance(value, list):
+            todo += value
+    return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import shlex
 from collections.abc import Iterable
 from contextlib import nullcontext
 from pathlib import Path
@@ -11,17 +12,24 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
+from .. import deviations
 from ..check import WHY_NOT, Check, Checked
-from ..endpoint import parse_endpoint
+from ..endpoint import Endpoint, parse_endpoint
 from ..reports.files import write_reports
-from ..results import Cell, claimed
+from ..results import Cell, claimed, rerun_command
 from ..runner import load_functions
 from . import Commands, Stop, matching, seconds
 
 __all__ = ["add"]
 
 _SHOWN_FRAMES = 8
-_VERDICTS = ("passed", "warned", "failed", "error")
+
+_PATIENCE = 5.0
+
+_CONNECTIONS = 10
+"""More connections than any scenario makes that needs no control."""
+
+_VERDICTS = ("passed", "deviating", "warned", "failed", "error")
 _TITLES = {
     "failed": ("must", "bold red"),
     "error": ("testbed failed", "bold magenta"),
@@ -47,10 +55,22 @@ def add(commands: Commands) -> None:
     option("--ca", type=Path, metavar="FILE", help="trust these certificates alone (PEM)")
     option("--insecure", action="store_true", help="take any certificate")
     option("--scenario", action="append", default=[], metavar="GLOB", help="only these scenarios")
-    option("--patience", type=seconds, default=5.0, metavar="SECONDS",
+    option("--patience", type=seconds, default=_PATIENCE, metavar="SECONDS",
            help="how long to wait for what must come (default: 5)")  # fmt: skip
     option("--timeout", type=seconds, metavar="SECONDS",
-           help="how long a scenario may take at all (default: each one's own)")  # fmt: skip
+           help="how long a scenario may take at all "
+                "(default: 6 times the patience, 30 at least)")  # fmt: skip
+    option("--within", type=seconds, default=300.0, metavar="SECONDS",
+           help="how long all of it may take, but for what --rate makes it wait "
+                "(default: 300)")  # fmt: skip
+    option("--rate", type=_rate, metavar="N",
+           help="make at most N connections a second, for a server that limits them")  # fmt: skip
+    option("--known", type=Path, metavar="FILE",
+           help="expect what this file says of the server, in the form of "
+                "deviations.toml")  # fmt: skip
+    option("--framework", metavar="NAME",
+           help="expect what is known of this framework, or of 'none' "
+                "(default: the one that the server's answers name)")  # fmt: skip
     option("--results", type=Path, metavar="DIR", help="also write results.json and reports there")
 
 
@@ -62,9 +82,22 @@ def _check(arguments: argparse.Namespace, console: Console) -> int:
         ca=arguments.ca,
         insecure=arguments.insecure,
     )
-    whole = load_functions(arguments.timeout)
+    # What a scenario waits for has its own limits; a server that keeps it going has this one.
+    pause = _CONNECTIONS / arguments.rate if arguments.rate else 0.0
+    whole = load_functions((arguments.timeout or max(30.0, 6 * arguments.patience)) + pause)
     chosen = {name: whole[name] for name in matching(whole, arguments.scenario, "--scenario")}
-    check = Check(endpoint, patience=arguments.patience, echo=arguments.echo)
+    frameworks = [entry for entry in deviations.load() if entry.framework]
+    check = Check(
+        endpoint,
+        patience=arguments.patience,
+        echo=arguments.echo,
+        within=arguments.within,
+        rate=arguments.rate,
+        known=deviations.known_to_check(arguments.known, list(whole)) if arguments.known else (),
+        frameworks=frameworks,
+        framework=_framework(arguments.framework, frameworks),
+        again=_again(arguments, endpoint),
+    )
     with claimed(arguments.results) if arguments.results else nullcontext():
         with console.status(f"checking {endpoint.shown}") as status:
             checked = asyncio.run(
@@ -79,6 +112,43 @@ def _check(arguments: argparse.Namespace, console: Console) -> int:
     return checked.results.exit_status
 
 
+def _rate(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= 1000:
+        raise argparse.ArgumentTypeError(f"{text} is not more than 0 and at most 1000")
+    return value
+
+
+def _framework(given: str | None, entries: Iterable[deviations.Deviation]) -> str | None:
+    """Return the framework that was named: None for the server's own word, ``""`` for none.
+
+    Raises:
+        Stop: nothing is known of it.
+    """
+    names = sorted({entry.framework for entry in entries})
+    if given is not None and given not in (*names, "none"):
+        raise Stop(f"--framework {given!r}: what is known is of {', '.join(names)}, or none")
+    return "" if given == "none" else given
+
+
+def _again(arguments: argparse.Namespace, endpoint: Endpoint) -> str:
+    """Return the command that was given but for its scenarios; ``…`` stands for what is secret."""
+    query = "?…" if "?" in endpoint.target else ""
+    words = ["python", "-m", "interop", "check", endpoint.shown + query]
+    for name, _ in endpoint.headers:
+        words += ["--header", f"{name}: …"]
+    for name in arguments.subprotocol:
+        words += ["--subprotocol", name]
+    for option in ("echo", "ca", "rate", "known", "framework", "timeout"):
+        if (value := getattr(arguments, option)) is not None:
+            words += [f"--{option}", f"{value:g}" if isinstance(value, float) else str(value)]
+    if arguments.insecure:
+        words.append("--insecure")
+    if arguments.patience != _PATIENCE:
+        words += ["--patience", f"{arguments.patience:g}"]
+    return shlex.join(words)
+
+
 def _report(checked: Checked, shown: str, console: Console) -> None:
     results = checked.results
     _line(console, f"[bold]{escape(shown)}[/]")
@@ -91,6 +161,10 @@ def _report(checked: Checked, shown: str, console: Console) -> None:
         for cell in results.cells:
             if cell["verdict"] == verdict:
                 _failure(console, cell, f"[{style}]{title}[/]")
+    for cell in results.cells:
+        if cell["verdict"] == "deviating":
+            reason = escape(" ".join(cell["reason"].split())[:300])
+            _line(console, f"[dim]known {escape(cell['scenario'])}: {reason}[/]")
     for why, count in sorted(checked.left.items()):
         _line(console, f"[dim]not run: {count} that {WHY_NOT[why]}[/]")
     if results.broken:
@@ -111,6 +185,7 @@ def _failure(console: Console, cell: Cell, title: str) -> None:
         _line(console, f"      {escape(frame['author'])} -> {frame['kind']}{code}{escape(said)}")
     if cell["frames_total"] > _SHOWN_FRAMES:
         _line(console, f"      and {cell['frames_total'] - _SHOWN_FRAMES} more frames")
+    _line(console, f"   again: {escape(rerun_command(cell))}")
 
 
 def _counted(cells: Iterable[Cell]) -> str:

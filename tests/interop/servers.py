@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 
+from interop.rawframes import PING, PONG, FrameReader, frame
 from interop.rawhttp import answer, parse_head
 from tests.support import tls
 from tests.support.app import App
 
-__all__ = ["app", "background", "ends", "scripted"]
+__all__ = ["app", "background", "ends", "scripted", "served"]
 
+Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 Make = Callable[[], AbstractAsyncContextManager[str]]
 
 
@@ -28,9 +30,27 @@ async def app(*, secure: bool = False) -> AsyncIterator[str]:
 async def scripted(head: bytes | None = None, *more: bytes, times: int = 0) -> AsyncIterator[str]:
     """Answer every request with these bytes, or with 101, and then `more`; keep the connection.
 
-    With ``b""`` for `head` the connection ends instead. With `times` nobody listens any more
-    once so many have connected.
+    The ping by which `check` begins gets its pong, and no other. With ``b""`` for `head` the
+    connection ends instead. With `times` nobody listens any more once so many have connected.
     """
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = parse_head(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(answer(asked) if head is None else head)
+        writer.write(b"".join(more))
+        frames = FrameReader(masked=True)
+        while head != b"" and (data := await reader.read(65536)):
+            for found in frames.feed(data):
+                if (found.opcode, found.payload) == (PING, b"still there?"):
+                    writer.write(frame(PONG, found.payload))
+
+    async with served(handle, times=times) as url:
+        yield url
+
+
+@asynccontextmanager
+async def served(handle: Handle, *, times: int = 0) -> AsyncIterator[str]:
+    """Let `handle` see to every connection, which ends when it is done; `times` as above."""
     writers: list[asyncio.StreamWriter] = []
     tasks: list[asyncio.Task[object] | None] = []
 
@@ -40,11 +60,7 @@ async def scripted(head: bytes | None = None, *more: bytes, times: int = 0) -> A
         if len(writers) == times:
             server.close()
         with suppress(OSError, EOFError):
-            asked = parse_head(await reader.readuntil(b"\r\n\r\n"))
-            writer.write(answer(asked) if head is None else head)
-            writer.write(b"".join(more))
-            while head != b"" and await reader.read(65536):
-                pass
+            await handle(reader, writer)
         writer.close()
         with suppress(OSError):
             await writer.wait_closed()

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import jsonschema
 import pytest
 
 from interop.check import WHY_NOT, Check, why_not
+from interop.deviations import known_to_check, load
 from interop.endpoint import EndpointError, parse_endpoint
 from interop.errors import TestbedError, Violation
 from interop.judged import Judged
+from interop.peers.python.hosts import HOSTS, Options
 from interop.rawframes import PING, PONG, frame
 from interop.results import SCHEMA_FILE, rerun_command
 from interop.runner import Bound, load_functions
 from interop.scenario import Scenario, scenario
+from tests.support.app import Notes
 
 from . import servers
 
@@ -165,5 +171,70 @@ async def test_a_server_that_goes_away_ends_it_with_what_is_done() -> None:
     async with servers.scripted(times=3) as url:  # two connections to begin with, one for a
         checked = await Check(parse_endpoint(url), patience=0.1).run({**made("a"), **made("b")})
     assert [cell["scenario"] for cell in checked.results.cells] == ["a"]
-    assert checked.results.broken.startswith(f"before b was done: {url}: no connection to")
+    assert checked.results.broken.startswith(f"after a: {url}: no connection to")
     assert checked.results.exit_status == 2
+
+
+UVICORNS_OWN = ["handshake.http-1.0", "handshake.no-host", "handshake.version-told"]
+
+
+@asynccontextmanager
+async def hosted(api: str) -> AsyncIterator[str]:
+    """Run an application of a framework that has an ``echo``; give its URL."""
+    host = HOSTS[api](Notes(), "127.0.0.1", "/ws", lambda exc, what: None, Options())
+    port = await host.start()
+    try:
+        yield f"ws://127.0.0.1:{port}/ws"
+    finally:
+        await host.kill()
+
+
+async def test_what_is_known_of_a_framework_is_not_held_against_an_application(
+    whole: dict[str, Bound],
+) -> None:
+    chosen = {name: whole[name] for name in (*UVICORNS_OWN, "frames.ping.0")}
+    async with hosted("FastApiConnector") as url:
+        checked = await Check(parse_endpoint(url), patience=5, frameworks=load()).run(chosen)
+        verdicts = {cell["scenario"]: cell["verdict"] for cell in checked.results.cells}
+        assert verdicts == {**dict.fromkeys(UVICORNS_OWN, "deviating"), "frames.ping.0": "passed"}
+        assert checked.framework == "uvicorn"
+        assert checked.results.exit_status == 0
+        strict = await Check(parse_endpoint(url), patience=5, frameworks=load(), framework="").run(
+            chosen
+        )
+        assert strict.results.exit_status == 1
+
+
+async def test_a_frameworks_deviation_that_does_not_show_is_no_fault(
+    whole: dict[str, Bound],
+) -> None:
+    async with servers.app() as url:
+        check = Check(parse_endpoint(url), patience=5, frameworks=load(), framework="uvicorn")
+        checked = await check.run({name: whole[name] for name in UVICORNS_OWN})
+    assert [cell["verdict"] for cell in checked.results.cells] == ["passed"] * 3
+
+
+async def test_what_is_known_of_a_server_is_expected_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "ours.toml"
+    path.write_text('[[deviation]]\nscenario = "made.up"\nseen = "no frame"\ncause = "late"\n')
+    known = known_to_check(path, ["made.up"])
+    async with servers.scripted() as url:
+        checked = await Check(parse_endpoint(url), patience=0.1, known=known).run(made())
+    (cell,) = checked.results.cells
+    assert cell["verdict"] == "deviating"
+    assert cell["reason"].startswith("ours.toml (server): late [seen: the server wrote no pong")
+    async with servers.app() as url:
+        checked = await Check(parse_endpoint(url), patience=5, known=known).run(made())
+    (cell,) = checked.results.cells
+    assert cell["verdict"] == "failed"
+    assert cell["reason"] == (
+        "expected to fail, but passed; remove its entry: ours.toml (server): late"
+    )
+
+
+async def test_time_that_the_rate_takes_is_not_the_servers() -> None:
+    async with servers.app() as url:
+        check = Check(parse_endpoint(url), patience=5, rate=10, within=0.25)
+        checked = await check.run({**made("a"), **made("b"), **made("c"), **made("d")})
+    assert [cell["verdict"] for cell in checked.results.cells] == ["passed"] * 4
+    assert checked.results.duration_s > 0.25

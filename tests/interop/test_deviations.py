@@ -5,7 +5,16 @@ from pathlib import Path
 import pytest
 
 from interop.catalog import Api, load_peers
-from interop.deviations import Deviation, DeviationError, check, find, load, parse
+from interop.deviations import (
+    Deviation,
+    DeviationError,
+    check,
+    find,
+    known_to_check,
+    load,
+    of_framework,
+    parse,
+)
 from interop.runner import load_catalogue
 
 SERVER = Api("dart", "server", "ZapServer", "0.3.0")
@@ -121,3 +130,27 @@ def test_an_entry_that_can_match_nothing_is_an_error(change: tuple[str, str], sa
 def test_the_repositorys_own_file_matches_its_catalogue() -> None:
     apis = [api for peer in load_peers().values() for api in peer.apis]
     check(load(), apis, list(load_catalogue()))
+
+
+def test_what_is_a_frameworks_fault_is_found_by_its_name_and_once() -> None:
+    entry = ENTRY.replace("cause", 'framework = "uvicorn"\ncause')
+    entries = parse(entry + entry.replace("dart/ZapServer", "other") + ENTRY)
+    (found,) = of_framework(entries, "uvicorn")
+    assert (found.peer, found.scenarios) == ("uvicorn", ("many.ids", "rooms.*"))
+    assert of_framework(entries, "aiohttp") == []
+
+
+def test_the_known_frameworks_are_those_below_this_librarys_connectors() -> None:
+    assert {entry.framework for entry in load()} == {"", "uvicorn", "aiohttp", "sanic"}
+
+
+def test_a_file_about_one_server(tmp_path: Path) -> None:
+    path = tmp_path / "ours.toml"
+    path.write_text('[[deviation]]\nscenario = "frames.ping.*"\nseen = "x"\ncause = "y"\n')
+    (entry,) = known_to_check(path, ["frames.ping.1"])
+    assert entry.reason == "ours.toml (server): y"
+    with pytest.raises(DeviationError, match=r"ours.toml: 'frames.ping.\*' names no scenario"):
+        known_to_check(path, ["echo.null"])
+    path.write_text(ENTRY)
+    with pytest.raises(DeviationError, match="'peer' is for the matrix; here is one server"):
+        known_to_check(path, ["many.ids"])

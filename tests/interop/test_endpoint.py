@@ -145,6 +145,9 @@ async def test_nobody_there() -> None:
             await parse_endpoint(f"ws://127.0.0.1:{port}/").connect(5)
     with pytest.raises(EndpointError, match=r"no such host 'nowhere\.invalid'"):
         await parse_endpoint("ws://nowhere.invalid/").connect(5)
+    for host in ("a..b", "a" * 64):
+        with pytest.raises(EndpointError, match=f"'{host}' is no host name"):
+            await parse_endpoint(f"ws://{host}/").connect(5)
 
 
 async def test_tls_where_there_is_none() -> None:

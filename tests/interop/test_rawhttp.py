@@ -35,9 +35,18 @@ def test_lists_are_split() -> None:
     assert head.all("connection") == ["keep-alive", "Upgrade"]
 
 
-@pytest.mark.parametrize(("line", "status"), [("HTTP/1.1 404 Not", 404), ("hello", 0), ("a b", 0)])
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        ("HTTP/1.1 404 Not", 404),
+        ("hello", 0),
+        ("a b", 0),
+        ("HTTP/1.1 \xb2\xb2\xb2 superscript", 0),
+        ("HTTP/1.1 " + "9" * 5000, 0),
+    ],
+)
 def test_a_status(line: str, status: int) -> None:
-    head = parse_head(line.encode() + b"\r\n\r\n")
+    head = parse_head(line.encode("latin-1") + b"\r\n\r\n")
     assert head.status == status
 
 

@@ -7,7 +7,7 @@ import pytest
 from interop.endpoint import EndpointError, parse_endpoint
 from interop.errors import TestbedError, Violation
 from interop.rawframes import CLOSE, PONG, TEXT, close_payload, frame
-from interop.remote import Remote
+from interop.remote import Pace, Remote
 from tests.support import within
 
 from . import servers
@@ -68,6 +68,20 @@ async def test_an_echo_may_have_another_name() -> None:
         assert judged.event(1) == b'{"eventName":"there","payload":1,"headers":{}}'
         assert judged.named('{"eventName":"echo"}') == '{"eventName":"there"}'
         await judged.close()
+
+
+async def test_connections_are_made_no_faster_than_the_rate_allows() -> None:
+    pace = Pace(20.0)
+    for _ in range(3):
+        await pace.turn()
+    assert pace.waited == pytest.approx(0.1, abs=0.04), "twice a 20th of a second"
+
+
+async def test_without_a_rate_no_connection_waits() -> None:
+    pace = Pace()
+    for _ in range(3):
+        await pace.turn()
+    assert pace.waited == 0
 
 
 async def test_one_connection_at_a_time_each_left_in_order() -> None:

@@ -48,6 +48,25 @@ def test_a_violation_is_named(data: bytes, says: str) -> None:
     assert any(says in violation for violation in check_text(data))
 
 
+def test_a_message_full_of_faults_has_some_of_them_told() -> None:
+    twice = b'{"a":1,"a":1},' * 1000
+    data = b'{"eventName":"a","payload":[' + twice + b"NaN," * 1000 + b"1]}"
+    assert check_text(data) == ["key 'a' is there twice"] * 8
+
+
+def test_a_key_that_is_there_twice_is_found_among_many_and_shown_in_part() -> None:
+    """In time that grows with the number of keys, not with its square: that would take hours."""
+    keys = b",".join(b'"%d":1' % number for number in range(200_000))
+    (found,) = check_text(b'{"eventName":"a",' + keys + b',"%s":1,"%s":1}' % ((b"x" * 500,) * 2))
+    assert found == f"key {'x' * 60!r} is there twice"
+
+
+def test_a_surrogate_is_found_however_deep() -> None:
+    deep = b'{"a":' * 800 + b'"\\ud800"' + b"}" * 800
+    found = check_text(b'{"eventName":"a","payload":' + deep + b"}")
+    assert found == ["a lone surrogate in a string"]
+
+
 def test_a_frame_is_judged_by_its_kind() -> None:
     assert Frame(0, 1, "client", "server", 2, b"{}").violations()
     assert Frame(0, 1, "client", "server", 1, b"{}").violations()

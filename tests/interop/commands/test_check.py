@@ -68,7 +68,7 @@ def test_a_server_that_goes_away(capsys: pytest.CaptureFixture[str]) -> None:
         chosen = ["--scenario", "frames.ping.*"]
         assert main(["check", url, *chosen, "--patience", "0.1"]) == 2
     out = capsys.readouterr().out
-    assert "not finished: before frames.ping.1 was done: " in out
+    assert "not finished: after frames.ping.0: " in out
     assert "- could not be checked" in out
 
 
@@ -115,3 +115,59 @@ def test_a_time_of_no_use_is_a_usage_error(value: str, capsys: pytest.CaptureFix
         main(["check", "ws://h", "--patience", value])
     assert caught.value.code == 2
     assert "argument --patience" in capsys.readouterr().err
+
+
+def test_the_command_to_run_again_has_all_that_was_given_but_secrets(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = tmp_path / "ours.toml"
+    known.write_text('[[deviation]]\nscenario = "frames.ping.0"\nseen = "x"\ncause = "y"\n')
+    given = [
+        *("--header", "X-Key: geheim", "--subprotocol", "a", "--patience", "0.2"),
+        *("--rate", "500", "--known", str(known), "--framework", "none", "--timeout", "9"),
+    ]
+    with servers.background(servers.scripted) as url:
+        target = f"{url}?key=qwertz"
+        assert main(["check", target, "--scenario", "frames.ping.1", *given]) == 1
+    again = next(
+        line for line in capsys.readouterr().out.splitlines() if line.startswith("   again: ")
+    )
+    assert again == (
+        f"   again: python -m interop check '{url}?…' --header 'X-Key: …' --subprotocol a"
+        f" --rate 500 --known {known} --framework none --timeout 9 --patience 0.2"
+        " --scenario 'frames.ping.1'"
+    )
+
+
+def test_a_framework_of_which_nothing_is_known_is_status_2(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with servers.background(servers.app) as url:
+        assert main(["check", url, "--framework", "flask"]) == 2
+    assert "--framework 'flask': what is known is of aiohttp, sanic, uvicorn, or none" in (
+        capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize("value", ["x", "0", "-1", "nan", "1001"])
+def test_a_rate_of_no_use_is_a_usage_error(value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["check", "ws://h", "--rate", value])
+    assert caught.value.code == 2
+    assert "argument --rate" in capsys.readouterr().err
+
+
+def test_what_is_known_is_shown_with_its_cause(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = tmp_path / "ours.toml"
+    known.write_text(
+        '[[deviation]]\nscenario = "frames.ping.1"\nseen = "no frame"\ncause = "late"\n'
+    )
+    chosen = ["--scenario", "frames.ping.1", "--patience", "0.1", "--known", str(known)]
+    with servers.background(servers.scripted) as url:
+        assert main(["check", url, *chosen]) == 0
+    out = capsys.readouterr().out
+    assert "  frames: 1 deviating\n" in out
+    assert "known frames.ping.1: ours.toml (server): late [seen: the server wrote no pong" in out
+    assert "1 deviating - every must holds" in out
