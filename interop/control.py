@@ -201,7 +201,8 @@ class Session:
         return sum(n.on == on and where(n) for n in self.notifications)
 
     def _lost(self, exc: Exception | None) -> None:
-        why = "the peer closed its control connection" if exc is None else str(exc)
+        what = "the peer closed its control connection"
+        why = what if exc is None else f"{what}: {exc}"
         self._end(PeerDied(f"{self.who}: {why}"))
 
     def _take(self, line: bytes) -> None:

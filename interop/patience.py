@@ -63,15 +63,23 @@ class Patience:
         """
         loop = asyncio.get_running_loop()
         counting: list[asyncio.Task[None]] = []
+        over = False
 
         def count() -> None:
-            counting.append(loop.create_task(self._count(until)))
+            counting.append(loop.create_task(self._count(expire)))
+
+        def expire() -> None:
+            # A cancelled count goes on here all the same when a peer has died in that very moment:
+            # the error of its answer takes the place of the cancellation.
+            if not over:
+                until.reschedule(0)
 
         async with asyncio.timeout(None) as until:
             first = loop.call_later(min(STEP, self.seconds), count)
             try:
                 yield
             finally:
+                over = True
                 first.cancel()
                 for task in counting:
                     task.cancel()
@@ -89,7 +97,7 @@ class Patience:
                         return got
         return found()  # what came with the peers' last answers has come in time
 
-    async def _count(self, until: asyncio.Timeout) -> None:
+    async def _count(self, expire: Callable[[], None]) -> None:
         left = self.seconds - STEP
         with contextlib.suppress(TestbedError):  # whoever waits finds out what became of it
             await self._ask()
@@ -97,7 +105,7 @@ class Patience:
                 await asyncio.sleep(min(STEP, left))
                 left = round(left - STEP, 9)
                 await self._ask()
-        until.reschedule(0)
+        expire()
 
     async def _ask(self) -> None:
         await asyncio.gather(*(peer.check_alive() for peer in self.pace))

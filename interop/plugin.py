@@ -363,10 +363,14 @@ def _record(item: pytest.Item, ran: Ran) -> dict[str, Any]:
 
 
 def _outcome(ran: Ran) -> tuple[Outcome, str]:
-    if ran.error is None:
-        return "passed", ""
     kind = type(ran.error).__name__
     raised = evidence.words(str(ran.error)) or kind
+    if ran.failed and not isinstance(ran.error, TestbedError):
+        # What the other side made of a peer's end is no fault of its own.
+        died = "; ".join(f"{type(exc).__name__}: {exc}" for exc in ran.failed.values())
+        return "error", died if ran.error is None else f"{died}; the scenario ended with: {raised}"
+    if ran.error is None:
+        return "passed", ""
     if isinstance(ran.error, Unsupported):
         return "unsupported", raised
     if ran.begun and isinstance(ran.error, AssertionError):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import signal
 from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -75,6 +77,7 @@ class _Process:
         log = _log_file(peer, logs)
         arguments = ["--listen", "127.0.0.1:0", "--exit-with-stdin"]
         with log.open("ab") as stderr:
+            before = stderr.tell()
             try:
                 process = await asyncio.create_subprocess_exec(
                     *command,
@@ -91,13 +94,18 @@ class _Process:
             async with asyncio.timeout(START_TIMEOUT):
                 line = (await process.stdout.readline()).decode("utf-8", "replace")
             host, port = parse_ready(line)
-        except TimeoutError as exc:
+            return cls(process, Address(host, port))
+        except BaseException as exc:  # cancellation too: nothing knows of the process yet
             await _end(process)
-            raise PeerHung(f"{peer} did not start: printed no READY line{_tail(log)}") from exc
-        except ContractError as exc:
-            await _end(process)
-            raise PeerDied(f"{peer} did not start: {exc}{_tail(log)}") from exc
-        return cls(process, Address(host, port))
+            why = f"{peer} did not start: "
+            if isinstance(exc, TimeoutError):
+                raise PeerHung(f"{why}printed no READY line{_tail(log, before)}") from exc
+            if isinstance(exc, ContractError):
+                ended = "" if line else f", and it {_ended(process.returncode)}"
+                raise PeerDied(f"{why}{exc}{ended}{_tail(log, before)}") from exc
+            if isinstance(exc, ValueError):  # of `readline`
+                raise PeerDied(f"{why}its first line is over 64 KiB{_tail(log, before)}") from exc
+            raise
 
     async def stop(self) -> None:
         self._drain.cancel()
@@ -114,11 +122,12 @@ def _log_file(peer: str, logs: Path | None) -> Path:
 async def _end(process: asyncio.subprocess.Process) -> None:
     if process.stdin is not None:
         process.stdin.close()
-    if process.returncode is None:
-        try:
+    try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STOP_TIMEOUT):
                 await process.wait()
-        except TimeoutError:
+    finally:  # cancelled too
+        if process.returncode is None:
             process.kill()
             await process.wait()
 
@@ -128,7 +137,18 @@ async def _discard(stream: asyncio.StreamReader | None) -> None:
         pass
 
 
-def _tail(log: Path) -> str:
+def _ended(status: int | None) -> str:
+    """Return in words how a process ended."""
+    if status is not None and status < 0:
+        with contextlib.suppress(ValueError):  # not every number has a name
+            return f"was ended by {signal.Signals(-status).name}"
+    return f"ended with exit status {status}"
+
+
+def _tail(log: Path, start: int) -> str:
+    """Return the last lines of a log behind `start`: what is before is another process's."""
     with log.open(encoding="utf-8", errors="replace") as file:
+        if log != Path(os.devnull):
+            file.seek(start)
         lines = deque(file, maxlen=8)
     return "\n  " + "  ".join(lines).rstrip() + f"\n  (whole log: {log})" if lines else ""

@@ -2,10 +2,11 @@
 
 As a program: ``python -m tests.interop.fake_peer MODE``, where MODE is
 ``good``, or what it does wrong: ``silent`` (ends before READY), ``mute`` (never says READY),
-``chatty`` (another first line), ``dies`` (ends at its first request), ``stubborn`` (does not
-end when its stdin does), ``deaf`` (claims this library's APIs and reports nothing), ``hangs``
-(as deaf, and answers nothing any more once a client opened), ``dies-once`` (as deaf, and ends at
-its first ``open`` if the file that the next argument names is not there yet; it makes it).
+``chatty`` (another first line), ``endless`` (a first line without an end), ``dies`` (ends at its
+first request), ``stubborn`` (does not end when its stdin does), ``deaf`` (claims this library's
+APIs and reports nothing), ``hangs`` (as deaf, and answers nothing any more once a client opened),
+``dies-once`` (as deaf, and ends at its first ``open`` if the file that the next argument names is
+not there yet; it makes it).
 """
 
 from __future__ import annotations
@@ -81,7 +82,9 @@ async def main(mode: str) -> None:
     if mode == "silent":
         print("nothing to say", file=sys.stderr)  # noqa: T201  # a program's stderr
         return
-    if mode == "mute":
+    if mode == "endless":
+        print("x" * 200_000, end="", flush=True)  # noqa: T201  # in the place of READY
+    if mode in ("mute", "endless"):
         await asyncio.to_thread(sys.stdin.read)
         return
     first = "HELLO" if mode == "chatty" else "READY"

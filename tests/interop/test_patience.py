@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import pytest
 
@@ -82,6 +83,32 @@ async def test_what_comes_with_the_last_answer_has_come_in_time() -> None:
 
 async def test_a_peer_that_is_gone_ends_the_waiting() -> None:
     await never(Patience(60, [FakePeer(1, dies=True)]))
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_a_peer_that_dies_when_what_is_waited_for_comes_is_no_error(turns: int) -> None:
+    dead, news, failed, there = asyncio.Event(), asyncio.Event(), list[object](), list[str]()
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: failed.append(context))
+
+    class Dying(FakePeer):
+        async def check_alive(self) -> None:
+            self.asked += 1
+            await dead.wait()
+            raise PeerDied("gone")
+
+    dying = Dying(0)
+    patience = Patience(60, [dying, FakePeer(0)])
+    waiting = asyncio.ensure_future(patience.until(news, lambda: there or None))
+    await until(lambda: dying.asked == 1)
+    dead.set()
+    for _ in range(turns):  # of the loop, that the peer's end and the news are apart
+        await asyncio.sleep(0)
+    there.append("news")
+    news.set()
+    assert await waiting == ["news"]
+    await asyncio.sleep(0)
+    gc.collect()  # a task's error is told when it is forgotten
+    assert failed == []
 
 
 async def test_a_session_is_a_peer() -> None:

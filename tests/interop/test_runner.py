@@ -326,6 +326,24 @@ def test_a_peer_that_a_cell_ends_spoils_no_other_that_uses_it(tmp_path: Path) ->
     assert broken == ""
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signal there")
+def test_a_killed_peer_is_named_and_the_other_side_is_not_at_fault(tmp_path: Path) -> None:
+    bad = (
+        "import gc; from interop.engines.local import _Process\n"
+        "    pids = [e._process.pid for e in gc.get_objects() if isinstance(e, _Process)]\n"
+        "    for pid in pids: os.kill(pid, 9)\n"
+        "    assert False, 'the client saw the end'"
+    )
+    cells, broken = run_file(tmp_path, bad, workers=1)
+    found = {cell["scenario"]: cell for cell in cells}
+    assert found["bad"]["verdict"] == "error"
+    died = "PeerDied: server python/ZapServer: the peer closed its control connection"
+    assert found["bad"]["reason"].startswith(died)
+    assert "; the scenario ended with: the client saw the end" in found["bad"]["reason"]
+    assert "culprit" not in found["bad"]
+    assert broken == ""
+
+
 def test_a_peers_end_that_no_cell_repeats_breaks_the_run(tmp_path: Path) -> None:
     ended = str(tmp_path / "ended")
     text = SCENARIOS.replace("    pass\n", "    import asyncio; await asyncio.sleep(0.3)\n")

@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from interop.engines import local
 from interop.engines.local import LocalEngine
 from interop.errors import PeerDied, PeerHung, Unsupported
 from interop.session import Session
-from tests.support import PATIENCE
+from tests.support import PATIENCE, until
 
 
 def command(mode: str) -> list[str]:
@@ -73,6 +74,17 @@ async def test_a_peer_without_ready_shows_its_log(tmp_path: Path) -> None:
             await peers.address("fake")
 
 
+async def test_how_a_peer_without_ready_ended_is_said_and_no_earlier_ones_log(
+    tmp_path: Path,
+) -> None:
+    async with engine("silent", tmp_path) as peers:
+        with pytest.raises(PeerDied, match="and it ended with exit status 0"):
+            await peers.address("fake")
+    killed = LocalEngine({"fake": ["sh", "-c", "kill -9 $$"]}, tmp_path)
+    with pytest.raises(PeerDied, match=r"on stdout, and it was ended by SIGKILL$"):
+        await killed.address("fake")
+
+
 async def test_another_first_line_is_shown() -> None:
     async with engine("chatty") as peers:
         with pytest.raises(PeerDied, match=r"READY HOST PORT.*HELLO"):
@@ -84,6 +96,45 @@ async def test_a_peer_that_says_nothing_is_ended(monkeypatch: pytest.MonkeyPatch
     async with engine("mute") as peers:
         with pytest.raises(PeerDied, match="printed no READY line"):
             await peers.address("fake")
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[asyncio.subprocess.Process]:
+    """All processes that are started."""
+    found: list[asyncio.subprocess.Process] = []
+    start = asyncio.create_subprocess_exec
+
+    async def started(*arguments: Any, **more: Any) -> asyncio.subprocess.Process:
+        found.append(await start(*arguments, **more))
+        return found[-1]
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", started)
+    return found
+
+
+async def test_a_peer_whose_first_line_has_no_end_is_ended(
+    started: list[asyncio.subprocess.Process], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "STOP_TIMEOUT", 0.05)
+    peers = LocalEngine({"fake": command("endless")})
+    with pytest.raises(PeerDied, match="fake did not start: its first line is over 64 KiB"):
+        await peers.address("fake")
+    assert [process.returncode is not None for process in started] == [True]
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_a_peer_whose_start_is_interrupted_is_ended(
+    times: int, started: list[asyncio.subprocess.Process]
+) -> None:
+    peers = LocalEngine({"fake": command("mute")})
+    starting = asyncio.ensure_future(peers.address("fake"))
+    await until(lambda: bool(started))
+    for _ in range(times):
+        starting.cancel()
+        await asyncio.sleep(0)
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert [process.returncode is not None for process in started] == [True]
 
 
 async def test_a_peer_that_ignores_its_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
