@@ -113,7 +113,7 @@ class TestWaiter:
         async def predicate(event: EventData) -> bool:
             return True
 
-        with pytest.raises(TypeError, match="no coroutine function"):
+        with pytest.raises(TypeError, match="predicate must be a plain function"):
             Waiter("a", predicate=predicate)
 
     async def test_failing(self) -> None:

@@ -568,7 +568,7 @@ class TestIds:
                 await until(lambda: app.log == ["connected"])
 
     def test_a_strategy_is_a_callable(self) -> None:
-        with pytest.raises(TypeError, match="id strategy"):
+        with pytest.raises(TypeError, match="id_strategy must be a callable"):
             ZapServer(id_strategy="uuid")  # type: ignore[arg-type]  # that is the point
 
 

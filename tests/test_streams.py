@@ -103,7 +103,7 @@ async def test_a_cancelled_reader_takes_nothing_with_it() -> None:
 def test_arguments() -> None:
     with pytest.raises(ValueError, match="overflow"):
         stream(overflow="block")  # type: ignore[arg-type]  # that is the point
-    with pytest.raises(ValueError, match="at least one"):
+    with pytest.raises(ValueError, match="buffer_size must be at least 1"):
         stream(0)
 
 

@@ -7,12 +7,13 @@ from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from ._arguments import shown
 from ._outbox import Outbox, flush_all, text_frame
 from .connection import WebSocketConnection
 from .protocol import encode_event
 from .transport import WebSocketTransport
 
-__all__ = ["BroadcastResult", "Exclude", "broadcast"]
+__all__ = ["BroadcastResult", "Exclude", "broadcast", "check_connection"]
 
 Exclude: TypeAlias = WebSocketConnection | Iterable[WebSocketConnection] | None
 """Who is left out of a broadcast: one, many or none."""
@@ -106,13 +107,24 @@ async def _wait(
             result.sent.append(connection)
 
 
+def check_connection(value: object, name: str = "connection", cure: str = "") -> None:
+    """Raise TypeError unless `value`, the argument `name`, is a connection."""
+    if isinstance(value, WebSocketConnection):
+        return
+    if not cure and hasattr(type(value), "connection"):  # an EventContext, a TestClient
+        cure = "pass its connection"
+    text = f"{name} must be a WebSocketConnection, not {shown(value)}"
+    raise TypeError(f"{text}: {cure}" if cure else text)
+
+
 def _excluded(exclude: Exclude) -> frozenset[WebSocketConnection]:
     if exclude is None:
         return frozenset()
     if isinstance(exclude, WebSocketConnection):
         return frozenset((exclude,))
-    left_out = frozenset(exclude)
+    if isinstance(exclude, str) or not isinstance(exclude, Iterable):
+        raise TypeError(f"exclude takes connections, not {shown(exclude)}")
+    left_out = list(exclude)
     for each in left_out:
-        if not isinstance(each, WebSocketConnection):
-            raise TypeError(f"exclude takes connections, not {each!r}")
-    return left_out
+        check_connection(each, "exclude")
+    return frozenset(left_out)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from ._arguments import check_seconds
 from ._attempt import Offer
 from ._client_life import DISCONNECTED, ClientLife, ZapClientState
 from ._closing import CloseInfo, check_close
@@ -187,8 +188,10 @@ class ClientCore(ClientLife):
 
         Raises:
             AlreadyConnectedError: as for `connect`.
+            TypeError, ValueError: `period` is no time to wait.
         """
         seconds = period.total_seconds() if isinstance(period, timedelta) else period
+        check_seconds(seconds, "period", none=False)
         disconnects = self._disconnects
         await asyncio.sleep(seconds)
         if self._disconnects != disconnects:

@@ -17,14 +17,15 @@ import logging
 import ssl as ssl_module
 from typing import Any
 
+from ._arguments import check_flag, check_ssl, shown
 from ._attempt import Attempt, ClientConnection, Offer
-from ._compression import Compression
+from ._compression import Compression, client_extensions
 from ._offline import Offline, OfflineSends
 from ._opening import ClientTransport, open_transport, parse_url
 from ._text import redact
 from .connection import EventContext, WebSocketConnection, new_id
 from .exceptions import AlreadyConnectedError, ConnectError, ConnectionClosedError
-from .limits import Limits
+from .limits import Limits, check_limits
 from .reconnect import ReconnectPolicy, is_fatal
 from .registry import HandlerBook
 
@@ -62,9 +63,14 @@ class ClientLife:
     ) -> None:
         parse_url(url)
         if not isinstance(reconnect, (bool, ReconnectPolicy)):
-            raise TypeError(f"reconnect must be a ReconnectPolicy or a bool, not {reconnect!r}")
+            raise TypeError(
+                f"reconnect must be a ReconnectPolicy or a bool, not {shown(reconnect)}"
+            )
+        check_flag(omit_empty_headers, "omit_empty_headers")
+        check_ssl(ssl)
+        client_extensions(compression)  # which refuses what there is not
         self.url = url
-        self.limits = limits or Limits()
+        self.limits = check_limits(limits)
         self.last_error: Exception | None = None
         self._policy = ReconnectPolicy() if reconnect is True else reconnect or None
         self._sends = OfflineSends(offline, offline_limit)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ._arguments import check_kind
 from .exceptions import CloseSide
 
 __all__ = ["LOST", "CloseInfo", "check_close"]
@@ -22,7 +23,14 @@ LOST = CloseInfo(1006)
 
 
 def check_close(code: int, reason: str) -> None:
-    """Raise ValueError unless a close frame may carry these (RFC 6455, sections 5.5.1, 7.4)."""
+    """Raise unless a close frame may carry these (RFC 6455, sections 5.5.1 and 7.4).
+
+    Raises:
+        TypeError: the code is no int, or the reason no str.
+        ValueError: no close frame may carry them.
+    """
+    check_kind(code, int, "code")
+    check_kind(reason, str, "reason")
     if not (code in (1000, 1001, 1002, 1003) or 1007 <= code <= 1014 or 3000 <= code <= 4999):
         raise ValueError(f"{code} is no code for a close frame; 1000 or 3000 to 4999 are")
     if len(reason.encode()) > 123:

@@ -8,7 +8,6 @@ know this they are events as any other.
 from __future__ import annotations
 
 import asyncio
-import inspect
 import itertools
 import json
 import secrets
@@ -16,6 +15,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Protocol, TypeAlias
 
+from ._arguments import check_function, check_seconds
 from ._closing import CloseInfo
 from .exceptions import CodecError, ConnectionClosedError, NoRequestError, RemoteError
 from .protocol import EventData
@@ -130,8 +130,8 @@ class Waiter:
     def __init__(
         self, name: str, *, reply_to: str | None = None, predicate: Predicate | None = None
     ) -> None:
-        if inspect.iscoroutinefunction(predicate):
-            raise TypeError("a predicate is a plain function, no coroutine function")
+        if predicate is not None:
+            check_function(predicate, "predicate")
         self.name = name
         self.reply_to = reply_to
         self._predicate = predicate
@@ -217,7 +217,9 @@ async def waiting(
 
     Raises:
         TimeoutError: the time is over; `failure` says in words what did not happen.
+        TypeError, ValueError: no time has that many `seconds`.
     """
+    check_seconds(seconds)
     inbox.expect(waiter)
     scope = asyncio.timeout(seconds)
     try:

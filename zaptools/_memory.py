@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 
+from ._arguments import check_seconds
 from ._closing import CloseInfo
 from ._dispatcher import Dispatcher
 from ._ids import claim_id
@@ -66,8 +67,15 @@ class ServerSide:
         """Whether no event can come any more."""
         return self.connection.closed is not None
 
-    async def until(self, condition: Callable[[], object], timeout: float) -> None:
-        """Return when `condition` holds, or after `timeout` seconds."""
+    async def until(
+        self, condition: Callable[[], object], timeout: float, name: str = "timeout"
+    ) -> None:
+        """Return when `condition` holds, or after `timeout` seconds.
+
+        Raises:
+            TypeError, ValueError: `timeout` is no time to wait.
+        """
+        check_seconds(timeout, name, none=False)
         late = False
 
         def give_up() -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ._arguments import check_kind, shown
 
 __all__ = ["check_address", "check_headers", "check_origins", "check_subprotocols"]
 
@@ -18,7 +21,7 @@ def check_subprotocols(names: Sequence[str] | None) -> list[str]:
         TypeError: they are no sequence of strings.
         ValueError: one is no token, or there twice.
     """
-    found = _strings(names or (), "subprotocols")
+    found = _strings(() if names is None else names, "subprotocols")
     for name in found:
         if _TOKEN.fullmatch(name) is None:
             raise ValueError(f"a subprotocol is a token, unlike {name!r}")
@@ -35,10 +38,7 @@ def check_origins(origins: Sequence[str | None] | None) -> list[str | None] | No
     """
     if origins is None:
         return None
-    if isinstance(origins, str):
-        raise TypeError(f"origins are a sequence of strings, unlike {origins!r}")
-    _strings([origin for origin in origins if origin is not None], "origins")
-    return list(origins)
+    return _strings(origins, "origins", none=True)
 
 
 def check_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
@@ -48,6 +48,7 @@ def check_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
         TypeError: a name or a value is no string.
         ValueError: a name is no token, or a value has a control character or cannot be encoded.
     """
+    check_kind(headers, Mapping, "headers", none=True)
     found = dict(headers or {})
     for name, value in found.items():
         if not isinstance(name, str) or not isinstance(value, str):
@@ -60,13 +61,18 @@ def check_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
     return found
 
 
-def _strings(values: Sequence[str], what: str) -> list[str]:
-    if isinstance(values, (str, bytes)):
-        raise TypeError(f"{what} are a sequence of strings, unlike {values!r}")
+def _strings(values: Iterable[Any], what: str, *, none: bool = False) -> list[Any]:
+    if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
+        cure = ""
+        if isinstance(values, Mapping):  # its keys would be taken, and its values lost
+            cure = "; headers go into headers="
+        elif isinstance(values, str):
+            cure = f"; for one, write [{values!r}]"
+        raise TypeError(f"{what} are a sequence of strings, unlike {shown(values)}{cure}")
     found = list(values)
     for value in found:
-        if not isinstance(value, str):
-            raise TypeError(f"{what} are strings, unlike {value!r}")
+        if not isinstance(value, str) and not (none and value is None):
+            raise TypeError(f"{what} are strings, unlike {shown(value)}")
     return found
 
 

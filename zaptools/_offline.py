@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from typing import Literal, TypeAlias
 
+from ._arguments import check_count
 from ._opening import ClientTransport
 from ._tasks import spawn
 from .exceptions import (
@@ -47,10 +48,7 @@ class OfflineSends:
     def __init__(self, policy: Offline, limit: int) -> None:
         if policy not in _POLICIES:
             raise ValueError(f"offline must be one of {', '.join(_POLICIES)}, not {policy!r}")
-        if not isinstance(limit, int) or isinstance(limit, bool):
-            raise TypeError(f"offline_limit must be an int, not {limit!r}")
-        if limit < 1:
-            raise ValueError(f"offline_limit must be at least 1, not {limit!r}")
+        check_count(limit, "offline_limit")
         self._policy = policy
         self._limit = limit
         self._flushing: asyncio.Task[None] | None = None

@@ -7,9 +7,10 @@ from collections import deque
 from typing import Generic, Literal, Self, TypeAlias, TypeVar
 from weakref import WeakSet
 
+from ._arguments import check_count
 from .exceptions import BufferOverflowError
 
-__all__ = ["Overflow", "Stream", "Streams"]
+__all__ = ["Overflow", "Stream", "Streams", "check_buffer"]
 
 T = TypeVar("T")
 
@@ -17,6 +18,13 @@ Overflow: TypeAlias = Literal["raise", "drop-oldest", "drop-newest"]
 """What a stream does with an item that finds its buffer full."""
 
 _POLICIES = ("raise", "drop-oldest", "drop-newest")
+
+
+def check_buffer(size: object, overflow: object) -> None:
+    """Raise TypeError or ValueError unless a stream can have these."""
+    check_count(size, "buffer_size")
+    if overflow not in _POLICIES:
+        raise ValueError(f"overflow must be one of {', '.join(_POLICIES)}, not {overflow!r}")
 
 
 class Stream(Generic[T]):
@@ -33,10 +41,7 @@ class Stream(Generic[T]):
     """
 
     def __init__(self, names: frozenset[str] | None, size: int, overflow: Overflow) -> None:
-        if overflow not in _POLICIES:
-            raise ValueError(f"overflow must be one of {', '.join(_POLICIES)}, not {overflow!r}")
-        if size < 1:
-            raise ValueError("a stream holds at least one item")
+        check_buffer(size, overflow)
         self.names = names
         self.dropped = 0
         self._items: deque[T] = deque()

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
+from ._arguments import check_count, explained
 from ._attempt import Attempt, Offer
 from ._client_core import ClientCore, ZapClientState
 from ._closing import CloseInfo
@@ -15,7 +16,7 @@ from ._compression import Compression
 from ._opening import parse_url
 from .connection import EventContext
 from .exceptions import NotConnectedError
-from .limits import Limits
+from .limits import IN_LIMITS, Limits
 from .protocol import EventData
 
 __all__ = ["ZapClient"]
@@ -28,6 +29,13 @@ _NO_URL = "ws://0.0.0.0"
 T = TypeVar("T")
 
 
+@explained(
+    url="pass it to connect(url)",
+    headers="pass them to connect(url, headers={…})",
+    protocols="pass them to connect(url, [...])",
+    subprotocols="pass them to connect(url, [...])",
+    **IN_LIMITS,
+)
 class ZapClient(ClientCore):
     """The client of zaptools 0.5: one stream of all events, one of all states::
 
@@ -62,8 +70,7 @@ class ZapClient(ClientCore):
             omit_empty_headers=omit_empty_headers,
             ssl=ssl,
         )
-        if buffer_size < 1:
-            raise ValueError("the buffer holds at least one event")
+        check_count(buffer_size, "buffer_size")
         self._buffer_size = buffer_size
         self._events: _Buffer[EventData] | None = None
         self._states: _Buffer[ZapClientState] = _Buffer(_STATES)

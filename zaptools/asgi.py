@@ -14,12 +14,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, TypeAlias
 
+from ._arguments import check_flag, check_function, check_kind, explained
 from ._carrier import Carrier
 from ._closing import LOST, CloseInfo
 from ._ids import IdStrategy
+from ._offers import check_subprotocols
 from .connection import WebSocketConnection, new_id
 from .handshake import Handshake, choose_subprotocol, header_block
-from .limits import Limits
+from .limits import IN_LIMITS, Limits, check_limits
 from .registry import EventRegister
 
 __all__ = ["AsgiApp", "AsgiCarrier", "handshake_of"]
@@ -60,7 +62,7 @@ class AsgiCarrier(Carrier):
             them.
         send: sends a message.
         connection_id: the connection's id. Default None: a new one.
-        limits: the bounds; see `zaptools._carrier.Carrier`.
+        limits: the bounds, as for `AsgiApp`.
         omit_empty_headers: see `zaptools.protocol.encode_event`.
     """
 
@@ -81,7 +83,7 @@ class AsgiCarrier(Carrier):
             handshake=handshake,
             omit_empty_headers=omit_empty_headers,
         )
-        super().__init__(connection, register._book, limits or Limits())
+        super().__init__(connection, register._book, check_limits(limits))
         self._asgi_receive = receive
         self._asgi_send = send
 
@@ -122,6 +124,12 @@ def _ending(message: Message) -> CloseInfo:
     return LOST if code == LOST.code else CloseInfo(code, reason or "", "remote")
 
 
+@explained(
+    protocols="pass subprotocols=[…]",
+    host="the ASGI server has it",
+    port="the ASGI server has it",
+    **IN_LIMITS,
+)
 class AsgiApp:
     """An ASGI application that serves a register's events.
 
@@ -140,6 +148,10 @@ class AsgiApp:
         omit_empty_headers: see `zaptools.protocol.encode_event`. Default False.
         id_strategy: called for each connection, returns its id. One that is taken in the same
             register is closed with 1008. Default: ``zpt-<uuid4>``.
+
+    Raises:
+        TypeError: an argument is of a wrong type.
+        ValueError: no request has that path, or no subprotocol that name.
     """
 
     def __init__(
@@ -152,12 +164,16 @@ class AsgiApp:
         omit_empty_headers: bool = False,
         id_strategy: IdStrategy = new_id,
     ) -> None:
+        check_kind(register, EventRegister, "register")
+        check_kind(path, str, "path", none=True)
         if path is not None and not path.startswith("/"):
             raise ValueError(f"a path begins with '/', unlike {path!r}")
+        check_flag(omit_empty_headers, "omit_empty_headers")
+        check_function(id_strategy, "id_strategy")
         self.register = register
         self.path = path
-        self._subprotocols = tuple(subprotocols)
-        self._limits = limits
+        self._subprotocols = check_subprotocols(subprotocols)
+        self._limits = check_limits(limits)
         self._omit_empty_headers = omit_empty_headers
         self._id_strategy = id_strategy
 

@@ -12,17 +12,18 @@ from collections.abc import Awaitable, Callable, Iterable
 from types import TracebackType
 from typing import Any, Self, TypeAlias, TypeVar, overload
 
+from ._arguments import check_kind, explained
 from ._client_core import ClientCore, ZapClientState, call
 from ._compression import Compression
 from ._decorators import UNSET, Unset, decorator
 from ._offline import Offline
 from ._replacing import in_place_of
 from ._signatures import adapt, check_lifecycle
-from ._streams import Overflow, Stream, Streams
+from ._streams import Overflow, Stream, Streams, check_buffer
 from ._tasks import ends_task
 from ._zap_client import ZapClient
 from .connection import EventContext
-from .limits import Limits
+from .limits import IN_LIMITS, Limits
 from .protocol import EventData
 from .reconnect import ReconnectPolicy
 from .registry import check_name
@@ -58,6 +59,18 @@ def check_handler(handler: Any, first: str = "EventData") -> Callable[[Any], Any
     return function
 
 
+_CURES = {
+    **dict.fromkeys(
+        ("headers", "extra_headers", "additional_headers"),
+        "pass them to connect(headers={…})",
+    ),
+    **dict.fromkeys(("protocols", "subprotocols"), "pass them to connect(protocols=[…])"),
+    **{name: f"pass reconnect=ReconnectPolicy({name}=…)" for name in ReconnectPolicy.__slots__},
+    **IN_LIMITS,
+}
+
+
+@explained(**_CURES)
 class ZapConsumer(ClientCore):
     """A client that calls handlers.
 
@@ -78,7 +91,29 @@ class ZapConsumer(ClientCore):
     ``async for event in client`` hands out every event too, from then on, through reconnects, and
     ends with `disconnect`; an event that finds 4096 unread ends it with `BufferOverflowError`.
 
-    The arguments are those of `ClientCore`.
+    Args:
+        url: ``ws://…`` or ``wss://…``.
+        reconnect: whether to connect again when a connection ends that the application did not
+            end; a policy, or True for ``ReconnectPolicy()``. Default False.
+        offline: what a send does while there is no connection: ``"raise"`` (the default) raises
+            `NotConnectedError`; ``"queue"`` keeps the event until there is one; ``"drop"`` loses
+            it and counts it in `dropped_sends`.
+        offline_limit: how many events ``"queue"`` keeps. One more raises
+            `OfflineQueueFullError`. Default 1000.
+        limits: the bounds of the connection. Default None: ``Limits()``.
+        compression: ``"deflate"`` offers compression to the server. Default None.
+        omit_empty_headers: see `zaptools.protocol.encode_event`. Default False.
+        ssl: TLS context for ``wss``. Default None: the one that Python gives a client.
+
+    Attributes:
+        last_error: why the client is not connected: the error of the last attempt, or a
+            `ConnectionClosedError` that says how the last connection ended. None while it is
+            connected, and when the application ended it.
+
+    Raises:
+        InvalidUrlError: the URL is not a WebSocket URL.
+        TypeError: an argument is of a wrong type.
+        ValueError: an argument is out of its range.
     """
 
     _events: Streams[EventData] | None = None
@@ -107,7 +142,21 @@ class ZapConsumer(ClientCore):
         return self._events.add(Stream(None, _BUFFER_SIZE, "raise"))
 
     async def disconnect(self, code: int = 1000, reason: str = "") -> None:
-        """Disconnect as `ClientCore.disconnect` does, and end what iterates over the client."""
+        """Disconnect, and return when the connection has ended. No-op when there is none.
+
+        What iterates over the client ends. Called while `connect` is under way, it makes that
+        raise `ConnectError`. The client does not reconnect by itself any more. Events that wait
+        for a connection are dropped, and counted in `dropped_sends`. A handler that still runs a
+        close timeout after the end is cancelled, and waited for that long once more.
+
+        Args:
+            code: the close code. Default 1000, normal closure (RFC 6455, section 7.4.1).
+            reason: at most 123 bytes in UTF-8. Default empty.
+
+        Raises:
+            TypeError: the code is no int, or the reason no str.
+            ValueError: no close frame may carry this code or reason.
+        """
         await super().disconnect(code, reason)
         if self._events is not None:
             self._events.close()
@@ -210,6 +259,7 @@ class ZapConsumer(ClientCore):
             await call(self._disconnected, context.event_data)
 
 
+@explained(**_CURES)
 class ZapSubscriber(ClientCore):
     """A client that hands out streams.
 
@@ -223,11 +273,32 @@ class ZapSubscriber(ClientCore):
                 print(event.payload)
 
     Args:
-        url: as for `ClientCore`, as are the arguments that are not listed here.
+        url: ``ws://…`` or ``wss://…``.
         buffer_size: how many events a stream holds for its reader. Default 4096.
         overflow: what a stream does when one more comes: ``"raise"`` (the default) ends it with
             `BufferOverflowError` after what it holds; ``"drop-oldest"`` or ``"drop-newest"``
             loses an event and counts it in `Stream.dropped`.
+        reconnect: whether to connect again when a connection ends that the application did not
+            end; a policy, or True for ``ReconnectPolicy()``. Default False.
+        offline: what a send does while there is no connection: ``"raise"`` (the default) raises
+            `NotConnectedError`; ``"queue"`` keeps the event until there is one; ``"drop"`` loses
+            it and counts it in `dropped_sends`.
+        offline_limit: how many events ``"queue"`` keeps. One more raises
+            `OfflineQueueFullError`. Default 1000.
+        limits: the bounds of the connection. Default None: ``Limits()``.
+        compression: ``"deflate"`` offers compression to the server. Default None.
+        omit_empty_headers: see `zaptools.protocol.encode_event`. Default False.
+        ssl: TLS context for ``wss``. Default None: the one that Python gives a client.
+
+    Attributes:
+        last_error: why the client is not connected: the error of the last attempt, or a
+            `ConnectionClosedError` that says how the last connection ended. None while it is
+            connected, and when the application ended it.
+
+    Raises:
+        InvalidUrlError: the URL is not a WebSocket URL.
+        TypeError: an argument is of a wrong type.
+        ValueError: an argument is out of its range.
     """
 
     def __init__(
@@ -254,6 +325,7 @@ class ZapSubscriber(ClientCore):
             omit_empty_headers=omit_empty_headers,
             ssl=ssl,
         )
+        check_buffer(buffer_size, overflow)
         self._buffer_size = buffer_size
         self._overflow: Overflow = overflow
         self._events: Streams[EventData] = Streams()
@@ -293,7 +365,12 @@ class ZapSubscriber(ClientCore):
 
         Raises:
             RegistrationError: one of them is no string.
+            TypeError: `names` is a single string, or nothing to iterate over.
         """
+        if isinstance(names, str):  # whose letters nobody means
+            cure = f"subscribe_to_event({names!r}) is for one"
+            raise TypeError(f"names must be several strings, not {names!r}: {cure}")
+        check_kind(names, Iterable, "names")
         wanted = list(names)
         for name in wanted:
             check_name(name)

@@ -1,7 +1,7 @@
 """One connection as the application sees it, and what its handlers get.
 
 Nothing here knows how bytes travel: a shell (the server's, a client's, a framework's) gives a
-`Transport`, and feeds a `zaptools._dispatcher.Dispatcher`.
+`Transport`, and brings what it receives to the handlers.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import msgspec
 
+from ._arguments import check_seconds
 from ._closing import LOST, CloseInfo, check_close
 from ._exchange import (
     Inbox,
@@ -27,7 +28,7 @@ from ._exchange import (
     waiting,
 )
 from ._groups import Member
-from .exceptions import ConnectionClosedError, WrongThreadError
+from .exceptions import ConnectionClosedError, RegistrationError, WrongThreadError
 from .handshake import NO_HANDSHAKE, Handshake
 from .protocol import EventData, encode_event
 
@@ -164,6 +165,7 @@ class WebSocketConnection(Member):
             TimeoutError: the time is over; the event may still be sent, if the loop had begun to.
             CodecError, ConnectionClosedError, SendTimeoutError: as for `send`.
         """
+        check_seconds(timeout)
         loop = self._loop
         if loop is None or _running_loop() is loop:
             raise WrongThreadError
@@ -202,6 +204,7 @@ class WebSocketConnection(Member):
             TimeoutError: there was no reply in time.
             ConnectionClosedError: the connection has ended, or did so meanwhile.
             CodecError, SendTimeoutError: as for `send`.
+            TypeError, ValueError: `timeout` is no time to wait.
         """
         waiter = Waiter(event_name, reply_to=new_request_id())
         assert self._inbox is not None and waiter.reply_to is not None
@@ -231,9 +234,13 @@ class WebSocketConnection(Member):
         Raises:
             TimeoutError: there was none in time.
             ConnectionClosedError: the connection has ended, or did so meanwhile.
-            TypeError: `predicate` is a coroutine function.
+            RegistrationError: `event_name` is no string.
+            TypeError: `predicate` is no plain function, or `timeout` no number.
+            ValueError: `timeout` is negative, or not finite.
             Exception: whatever `predicate` raised.
         """
+        if not isinstance(event_name, str):
+            raise RegistrationError("event name", event_name)
         waiter = Waiter(event_name, predicate=predicate)
         assert self._inbox is not None
         async with waiting(self._inbox, waiter, timeout, f"no event {event_name!r}"):

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+from ._arguments import check_kind, explained
 
 __all__ = ["Limits"]
 
 
+@explained(max_size="message_bytes is its bound", max_queue="queue_events is its bound")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """The bounds of a connection. Times are in seconds; None, where allowed, means no bound.
@@ -72,3 +76,24 @@ def _check(name: str, value: object) -> None:
         raise ValueError(f"{name} cannot be negative: {value!r}")
     if value == 0 and name not in _MAY_BE_ZERO:
         raise ValueError(f"{name} cannot be 0")
+
+
+IN_LIMITS = {
+    "max_size": "pass limits=Limits(message_bytes=…)",
+    "timeout": "pass limits=Limits(open_timeout=…)",
+    **{name: f"pass limits=Limits({name}=…)" for name in Limits.__slots__},
+}
+"""What to do in place of a keyword that is a bound, for `zaptools._arguments.explained`."""
+
+
+def check_limits(limits: Limits | None) -> Limits:
+    """Return the argument `limits`, or the default for None.
+
+    Raises:
+        TypeError: it is no `Limits`.
+    """
+    if limits is None:
+        return Limits()
+    names = ", ".join(f"{name}=…" for name in limits) if isinstance(limits, Mapping) else "…"
+    check_kind(limits, Limits, "limits", f"write limits=Limits({names})")
+    return limits

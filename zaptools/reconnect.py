@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import random as _random
 
+from ._arguments import explained
 from .exceptions import ConnectError, ConnectionClosedError, HandshakeError, InvalidUrlError
 
 __all__ = ["Backoff", "ReconnectPolicy", "is_fatal"]
@@ -18,6 +19,7 @@ _POLICY_VIOLATION = 1008
 """The close code of a server that wants no more of this client (RFC 6455, section 7.4.1)."""
 
 
+@explained()
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReconnectPolicy:
     """Exponential backoff with full jitter. Times are in seconds.

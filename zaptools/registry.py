@@ -6,6 +6,7 @@ import enum
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar, overload
 
+from ._arguments import check_kind, explained
 from ._middleware import CallNext, Middleware, check_middleware, compose
 from ._replacing import in_place_of
 from ._signatures import adapt, check_lifecycle, source
@@ -185,6 +186,7 @@ def check_concurrency(number: object) -> int:
     return number
 
 
+@explained(register="event_book= is what registers share")
 class EventRegister:
     """Handlers for the events of a server's connections.
 
@@ -228,6 +230,8 @@ class EventRegister:
         concurrency: int | None = None,
         error_details: bool | None = None,
     ) -> None:
+        cure = "an EventBook of zaptools.core.events is one"
+        check_kind(event_book, HandlerBook, "event_book", cure, none=True)
         self._book = event_book if event_book is not None else HandlerBook()
         if error_details is not None:
             self._book.error_details = bool(error_details)
@@ -392,7 +396,9 @@ class EventRegister:
             NameTakenError: this register has a handler in the place of one of `other`, or a name
                 with its prefix is a lifecycle name.
             RegistrationError: `prefix` is no string.
+            TypeError: `other` is no register.
         """
+        check_kind(other, EventRegister, "other")
         self._book.include(other._book, prefix)
 
     def _life(self, name: str, callback: L | _Nothing, replace: bool) -> L | Callable[[L], L]:

@@ -14,13 +14,17 @@ from itertools import chain
 from types import MappingProxyType
 from typing import Any
 
-from ._broadcast import BroadcastResult, Exclude, broadcast
+from ._arguments import check_kind, explained
+from ._broadcast import BroadcastResult, Exclude, broadcast, check_connection
 from .connection import WebSocketConnection
 from .exceptions import CodecError, NameTakenError, RegistrationError, ZapError
 
 __all__ = ["BroadcastResult", "ConnectionRouter", "MetaTag", "Room", "RoomManager"]
 
 logger = logging.getLogger(__name__)
+
+
+_BY_ID = "get_connection(id) returns it"
 
 
 @dataclass(slots=True)
@@ -38,6 +42,15 @@ class MetaTag:
     values: dict[str, Any] = field(default_factory=dict)
 
 
+def check_room(name: object) -> None:
+    """Raise `RegistrationError` unless `name` is a string, as the name of a room is."""
+    if not isinstance(name, str):
+        is_connection = isinstance(name, WebSocketConnection)
+        cure = "the room's name comes first, then the connection" if is_connection else ""
+        raise RegistrationError("room name", name, cure)
+
+
+@explained()
 class Room:
     """A group of connections.
 
@@ -52,8 +65,7 @@ class Room:
     """
 
     def __init__(self, name: str) -> None:
-        if not isinstance(name, str):
-            raise RegistrationError("room name", name)
+        check_room(name)
         self._name = name
         self._members: dict[WebSocketConnection, MetaTag | None] = {}
         self._when_empty: Callable[[Room], None] | None = None
@@ -90,13 +102,21 @@ class Room:
 
         Raises:
             ConnectionClosedError: the connection has ended, and its handlers are done.
+            TypeError: `connection` is no connection, or `meta_tag` no tag.
         """
+        check_connection(connection)
+        check_kind(meta_tag, MetaTag, "meta_tag", none=True)
         connection._join(self)
         if meta_tag is not None or connection not in self._members:
             self._members[connection] = meta_tag
 
     def remove(self, connection: WebSocketConnection) -> None:
-        """Remove `connection` and its tag. Does nothing if it is no member."""
+        """Remove `connection` and its tag. Does nothing if it is no member.
+
+        Raises:
+            TypeError: `connection` is no connection.
+        """
+        check_connection(connection)
         if connection in self._members:
             del self._members[connection]
             connection._quit(self)
@@ -107,7 +127,12 @@ class Room:
         self.remove(connection)
 
     def get_meta(self, connection: WebSocketConnection) -> MetaTag | None:
-        """Return what was noted about a member; None if nothing was, or it is none."""
+        """Return what was noted about a member; None if nothing was, or it is none.
+
+        Raises:
+            TypeError: `connection` is no connection.
+        """
+        check_connection(connection)
         return self._members.get(connection)
 
     async def send(
@@ -178,20 +203,32 @@ class RoomManager:
 
         Raises:
             NameTakenError: there is another room of that name.
+            TypeError: it is no `Room`.
         """
+        check_kind(room, Room, "room", "create_room(name) makes one")
         if self._rooms.setdefault(room.name, room) is not room:
             raise NameTakenError("room name", room.name)
         room._when_empty = None
 
     def get_room(self, name: str) -> Room | None:
-        """Return the room of that name; None if there is none."""
+        """Return the room of that name; None if there is none.
+
+        Raises:
+            RegistrationError: `name` is no string.
+        """
+        check_room(name)
         return self._rooms.get(name)
 
     def remove_room(self, room: Room | str) -> None:
         """Forget a room. Does nothing if it is not here.
 
         The room keeps its members: who holds it can go on using it.
+
+        Raises:
+            RegistrationError: it is neither a `Room` nor the name of one.
         """
+        if not isinstance(room, Room):
+            check_room(room)
         name = room if isinstance(room, str) else room.name
         found = self._rooms.get(name)
         if found is not None and (room is found or isinstance(room, str)):
@@ -207,8 +244,10 @@ class RoomManager:
         Raises:
             ConnectionClosedError: the connection has ended, and its handlers are done.
             RegistrationError: `name` is no string.
+            TypeError: `connection` is no connection, or `meta_tag` no tag.
         """
-        room = self._rooms.get(name) if isinstance(name, str) else None
+        check_room(name)
+        room = self._rooms.get(name)
         if room is not None:
             room.add(connection, meta_tag)
             return room
@@ -219,18 +258,34 @@ class RoomManager:
         return room
 
     def remove_from_room(self, name: str, connection: WebSocketConnection) -> None:
-        """Take `connection` out of a room. Does nothing if it, or the room, is not there."""
+        """Take `connection` out of a room. Does nothing if it, or the room, is not there.
+
+        Raises:
+            RegistrationError: `name` is no string.
+            TypeError: `connection` is no connection.
+        """
+        check_room(name)
+        check_connection(connection)
         room = self._rooms.get(name)
         if room is not None:
             room.remove(connection)
 
     def leave(self, connection: WebSocketConnection) -> None:
-        """Take `connection` out of all rooms that are here."""
+        """Take `connection` out of all rooms that are here.
+
+        Raises:
+            TypeError: `connection` is no connection.
+        """
         for room in self.rooms_of(connection):
             room.remove(connection)
 
     def rooms_of(self, connection: WebSocketConnection) -> list[Room]:
-        """Return the rooms of which `connection` is a member, in the order in which it came."""
+        """Return the rooms of which `connection` is a member, in the order in which it came.
+
+        Raises:
+            TypeError: `connection` is no connection.
+        """
+        check_connection(connection)
         groups = list(connection._groups or ())
         return [g for g in groups if isinstance(g, Room) and self._rooms.get(g.name) is g]
 
@@ -247,6 +302,7 @@ class RoomManager:
 
         Raises:
             CodecError: the event cannot be written as JSON; nothing is sent to anybody.
+            RegistrationError: `name` is no string.
         """
         return await self.send_to_rooms((name,), event_name, payload, headers, exclude=exclude)
 
@@ -270,11 +326,18 @@ class RoomManager:
 
         Raises:
             CodecError: the event cannot be written as JSON; nothing is sent to anybody.
-            TypeError: `names` is a single string, whose letters nobody means.
+            RegistrationError: one of `names` is no string.
+            TypeError: `names` is a single string, whose letters nobody means, or nothing to
+                iterate over.
         """
         if isinstance(names, str):
             raise TypeError(f"send_to_rooms takes several names, not {names!r}")
-        rooms = [self._rooms[name] for name in names if name in self._rooms]
+        check_kind(names, Iterable, "names")
+        rooms = []
+        for name in names:
+            check_room(name)
+            if name in self._rooms:
+                rooms.append(self._rooms[name])
         members = dict.fromkeys(chain.from_iterable(room._members for room in rooms))
         return await broadcast(members, event_name, payload, headers, exclude=exclude)
 
@@ -293,12 +356,19 @@ class ConnectionRouter:
 
         Raises:
             ConnectionClosedError: the connection has ended, and its handlers are done.
+            TypeError: it is no connection.
         """
+        check_connection(connection)
         connection._join(self)
         self._connections[connection.id] = connection
 
     def remove_connection(self, connection: WebSocketConnection) -> None:
-        """Remove a connection. Does nothing if it is not here."""
+        """Remove a connection. Does nothing if it is not here.
+
+        Raises:
+            TypeError: it is no connection.
+        """
+        check_connection(connection, cure=_BY_ID if isinstance(connection, str) else "")
         if self._connections.get(connection.id) is connection:
             del self._connections[connection.id]
             connection._quit(self)
@@ -307,7 +377,12 @@ class ConnectionRouter:
         self.remove_connection(connection)
 
     def get_connection(self, id: str) -> WebSocketConnection | None:
-        """Return the connection with that id; None if there is none."""
+        """Return the connection with that id; None if there is none.
+
+        Raises:
+            TypeError: `id` is no string.
+        """
+        check_kind(id, str, "id")
         return self._connections.get(id)
 
     def get_all_connections(self) -> list[WebSocketConnection]:
@@ -343,7 +418,9 @@ class ConnectionRouter:
 
         Raises:
             CodecError: the event cannot be written as JSON.
+            TypeError: `connection_id` is no string.
         """
+        check_kind(connection_id, str, "connection_id")
         connection = self._connections.get(connection_id)
         if connection is None:
             return False

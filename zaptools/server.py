@@ -19,6 +19,14 @@ from websockets.protocol import SEND_EOF, Event
 from websockets.server import ServerProtocol
 from websockets.typing import Origin, Subprotocol
 
+from ._arguments import (
+    check_count,
+    check_flag,
+    check_function,
+    check_kind,
+    check_ssl,
+    explained,
+)
 from ._broadcast import BroadcastResult, Exclude, broadcast
 from ._compression import Compression, server_extensions
 from ._dispatcher import Dispatcher
@@ -29,7 +37,7 @@ from ._text import printable
 from .connection import WebSocketConnection, new_id
 from .exceptions import NameTakenError, ServerStateError
 from .handshake import Handshake, choose_subprotocol
-from .limits import Limits
+from .limits import IN_LIMITS, Limits, check_limits
 from .registry import EventRegister
 from .transport import WebSocketTransport
 
@@ -43,6 +51,13 @@ _GRACE = 1.0
 """Seconds that handlers have to end once a closing server has cancelled them."""
 
 
+@explained(
+    handlers="pass register=",
+    protocols="pass subprotocols=[…]",
+    on_connected="it is a method, and a decorator",
+    loop_factory="pass it to run(loop_factory=…)",
+    **IN_LIMITS,
+)
 class ZapServer(EventRegister):
     """A WebSocket server for zaptools events.
 
@@ -107,14 +122,18 @@ class ZapServer(EventRegister):
         backlog: int = 100,
         reuse_port: bool = False,
     ) -> None:
+        check_kind(register, EventRegister, "register", none=True)
         book = register._book if register is not None else None
         super().__init__(book, concurrency=concurrency, error_details=error_details)
         check_address(host, port, path)
-        if not callable(id_strategy):
-            raise TypeError(f"an id strategy is a callable, unlike {id_strategy!r}")
+        check_function(id_strategy, "id_strategy")
+        check_flag(omit_empty_headers, "omit_empty_headers")
+        check_ssl(ssl)
+        check_count(backlog, "backlog")
+        check_flag(reuse_port, "reuse_port")
         self.host = host
         self.path = path
-        self.limits = limits or Limits()
+        self.limits = check_limits(limits)
         self.omit_empty_headers = omit_empty_headers
         self._port = port
         self._id_strategy = id_strategy
@@ -259,7 +278,13 @@ class ZapServer(EventRegister):
         Args:
             loop_factory: makes the event loop, ``uvloop.new_event_loop`` for one. Default None:
                 asyncio's own.
+
+        Raises:
+            TypeError: `loop_factory` cannot be called.
         """
+        if loop_factory is not None and not callable(loop_factory):
+            cure = "uvloop.new_event_loop is one, of pip install 'zaptools[fast]'"
+            raise TypeError(f"loop_factory makes an event loop, unlike {loop_factory!r}: {cure}")
         with asyncio.Runner(loop_factory=loop_factory) as runner:
             # The first Ctrl-C cancels what runs, which closes the server on its way out.
             with contextlib.suppress(KeyboardInterrupt):

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import unquote
 
+from ._arguments import check_flag, check_kind, explained
 from ._closing import LOST, CloseInfo, check_close
 from ._memory import ServerSide
 from ._offers import check_headers, check_subprotocols
@@ -28,6 +29,12 @@ _SHOWN = 10
 """How many event names an error lists."""
 
 
+@explained(
+    limits="nothing is bounded in memory",
+    protocols="pass subprotocols=[…]",
+    url="pass path=",
+    timeout="pass it to the method that waits",
+)
 class TestClient:
     """A client in memory of the handlers of a register or a server.
 
@@ -54,6 +61,7 @@ class TestClient:
             False logs it, as a server does. Default True.
 
     Raises:
+        TypeError: an argument is of a wrong type.
         ValueError: `path` does not begin with ``/``, or no request may carry the headers or the
             subprotocols.
         NameTakenError: on entering: the server's id strategy gave an id that is in use.
@@ -71,6 +79,10 @@ class TestClient:
         address: tuple[str, int] | None = ("127.0.0.1", 50000),
         raise_errors: bool = True,
     ) -> None:
+        check_kind(register, EventRegister, "register")
+        check_kind(path, str, "path", none=True)
+        check_flag(raise_errors, "raise_errors")
+        check_kind(address, tuple, "address", "('127.0.0.1', 50000) is one", none=True)
         server = register if isinstance(register, ZapServer) else None
         offered = check_subprotocols(subprotocols)
         ours = offered if server is None else server._subprotocols or ()
@@ -215,7 +227,9 @@ class TestClient:
             BaseException: a handler raised this; see `raise_errors`.
         """
         server = self._side
-        await server.until(lambda: server.inbox or server.errors or server.is_over, within)
+        await server.until(
+            lambda: server.inbox or server.errors or server.is_over, within, "within"
+        )
         if server.inbox:
             event = self._take()
             raise AssertionError(

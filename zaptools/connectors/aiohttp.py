@@ -5,23 +5,46 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Coroutine, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
+from .._arguments import check_flag, explained
 from .._carrier import Carrier
 from .._closing import LOST, CloseInfo
 from .._keepalive import Keepalive
+from .._offers import check_subprotocols
+from .._plugs import Plug
 from .._tasks import begin
 from ..connection import WebSocketConnection, new_id
 from ..handshake import Handshake, header_block
-from ..limits import Limits
+from ..limits import IN_LIMITS, Limits, check_limits
 from ..registry import EventRegister
 
 if TYPE_CHECKING:
     from aiohttp import web
 
-__all__ = ["AioHttpConnector"]
+__all__ = ["AioHttpConnector", "AioHttpConnectorOptions"]
 
 
+_PLUG = Plug(
+    connector="AioHttpConnector",
+    module="aiohttp",
+    extra="aiohttp",
+    name="request",
+    what="the request that the endpoint gets",
+    needed=("transport", "raw_headers"),
+)
+
+
+class AioHttpConnectorOptions(TypedDict, total=False):
+    """The options of `AioHttpConnector`, which has their meanings."""
+
+    subprotocols: Sequence[str]
+    limits: Limits | None
+    omit_empty_headers: bool
+    compress: bool
+
+
+@explained(protocols="pass subprotocols=[…]", **IN_LIMITS)
 class AioHttpConnector:
     """Serves one WebSocket of an aiohttp application::
 
@@ -42,6 +65,11 @@ class AioHttpConnector:
         omit_empty_headers: see `zaptools.protocol.encode_event`. Default False.
         compress: whether to agree to compress when a client offers it. Default False, as for
             `zaptools.ZapServer`.
+
+    Raises:
+        ModuleNotFoundError: aiohttp is not installed; the text says how it is.
+        TypeError: an argument is of a wrong type.
+        ValueError: no subprotocol has that name.
     """
 
     def __init__(
@@ -55,11 +83,13 @@ class AioHttpConnector:
         omit_empty_headers: bool = False,
         compress: bool = False,
     ) -> None:
+        _PLUG.check(register, request, connection_id, omit_empty_headers)
+        check_flag(compress, "compress")
         self.register = register
         self.request = request
         self.connection_id = connection_id
-        self._subprotocols = tuple(subprotocols)
-        self._limits = limits or Limits()
+        self._subprotocols = check_subprotocols(subprotocols)
+        self._limits = check_limits(limits)
         self._omit_empty_headers = omit_empty_headers
         self._compress = compress
 
@@ -73,6 +103,7 @@ class AioHttpConnector:
             aiohttp.web.HTTPBadRequest: the request asks for no WebSocket, or not as RFC 6455,
                 section 4.2.1, has it.
         """
+        _PLUG.check_installed()
         from aiohttp import web
 
         _check(self.request)
@@ -102,7 +133,7 @@ class AioHttpConnector:
         register: EventRegister,
         request: web.Request,
         connection_id: str | None = None,
-        **options: Any,
+        **options: Unpack[AioHttpConnectorOptions],
     ) -> web.WebSocketResponse:
         """Make a connector and start it, in one call; the arguments are those of the class."""
         return await cls(register, request, connection_id, **options).start()

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Iterable, MutableMapping, Sequence
-from typing import Any, Protocol, TypeGuard
+from typing import Any, Protocol, TypedDict, TypeGuard, Unpack
 
+from .._arguments import explained
 from .._closing import CloseInfo
+from .._offers import check_subprotocols
+from .._plugs import Plug
 from ..asgi import AsgiCarrier, Message, Receive, Send, handshake_of
 from ..handshake import Handshake, choose_subprotocol
-from ..limits import Limits
+from ..limits import IN_LIMITS, Limits, check_limits
 from ..registry import EventRegister
 
-__all__ = ["FastApiConnector", "StarletteWebSocket"]
+__all__ = ["FastApiConnector", "FastApiConnectorOptions", "StarletteWebSocket"]
 
 
 class StarletteWebSocket(Protocol):
@@ -45,6 +48,25 @@ class _Starlettes(StarletteWebSocket, Protocol):
     _send: Send
 
 
+_PLUG = Plug(
+    connector="FastApiConnector",
+    module="starlette",
+    extra="fastapi",
+    name="websocket",
+    what="the WebSocket that the endpoint gets",
+    needed=("scope", "accept", "application_state"),
+)
+
+
+class FastApiConnectorOptions(TypedDict, total=False):
+    """The options of `FastApiConnector`, which has their meanings."""
+
+    subprotocols: Sequence[str]
+    limits: Limits | None
+    omit_empty_headers: bool
+
+
+@explained(protocols="pass subprotocols=[…]", **IN_LIMITS)
 class FastApiConnector:
     """Serves one WebSocket of a FastAPI or Starlette application::
 
@@ -61,6 +83,10 @@ class FastApiConnector:
         limits: `Limits.message_bytes`, `Limits.send_timeout` and `Limits.close_timeout` are used;
             the rest is set on the ASGI server.
         omit_empty_headers: see `zaptools.protocol.encode_event`. Default False.
+
+    Raises:
+        TypeError: an argument is of a wrong type.
+        ValueError: no subprotocol has that name.
     """
 
     def __init__(
@@ -73,11 +99,12 @@ class FastApiConnector:
         limits: Limits | None = None,
         omit_empty_headers: bool = False,
     ) -> None:
+        _PLUG.check(register, websocket, connection_id, omit_empty_headers)
         self.register = register
         self.websocket = websocket
         self.connection_id = connection_id
-        self._subprotocols = tuple(subprotocols)
-        self._limits = limits
+        self._subprotocols = check_subprotocols(subprotocols)
+        self._limits = check_limits(limits)
         self._omit_empty_headers = omit_empty_headers
 
     async def start(self) -> None:
@@ -103,7 +130,7 @@ class FastApiConnector:
         register: EventRegister,
         websocket: StarletteWebSocket,
         connection_id: str | None = None,
-        **options: Any,
+        **options: Unpack[FastApiConnectorOptions],
     ) -> None:
         """Make a connector and start it, in one call; the arguments are those of the class."""
         await cls(register, websocket, connection_id, **options).start()

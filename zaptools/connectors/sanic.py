@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict, Unpack
 from urllib.parse import unquote
 
+from .._arguments import explained
 from .._carrier import Carrier
 from .._closing import LOST, CloseInfo
+from .._plugs import Plug
 from .._tasks import ends_task
 from ..connection import WebSocketConnection, new_id
 from ..handshake import NO_HANDSHAKE, Handshake, header_block
-from ..limits import Limits
+from ..limits import IN_LIMITS, Limits, check_limits
 from ..registry import EventRegister
 
-__all__ = ["SanicConnector", "SanicWebSocket"]
+__all__ = ["SanicConnector", "SanicConnectorOptions", "SanicWebSocket"]
 
 
 class SanicWebSocket(Protocol):
@@ -38,6 +40,28 @@ class SanicWebSocket(Protocol):
         ...
 
 
+_PLUG = Plug(
+    connector="SanicConnector",
+    module="sanic",
+    extra="sanic",
+    name="websocket",
+    what="the WebSocket that the endpoint gets",
+    needed=("ws_proto", "io_proto", "recv"),
+)
+
+
+class SanicConnectorOptions(TypedDict, total=False):
+    """The options of `SanicConnector`, which has their meanings."""
+
+    limits: Limits | None
+    omit_empty_headers: bool
+
+
+@explained(
+    subprotocols="pass them to Sanic: @app.websocket(path, subprotocols=[…])",
+    protocols="pass them to Sanic: @app.websocket(path, subprotocols=[…])",
+    **IN_LIMITS,
+)
 class SanicConnector:
     """Serves one WebSocket of a Sanic application, on Sanic's own server::
 
@@ -54,6 +78,9 @@ class SanicConnector:
         limits: `Limits.message_bytes`, `Limits.send_timeout` and `Limits.close_timeout` are used;
             the rest is set on Sanic, by its ``WEBSOCKET_…`` settings.
         omit_empty_headers: see `zaptools.protocol.encode_event`. Default False.
+
+    Raises:
+        TypeError: an argument is of a wrong type.
     """
 
     def __init__(
@@ -65,10 +92,11 @@ class SanicConnector:
         limits: Limits | None = None,
         omit_empty_headers: bool = False,
     ) -> None:
+        _PLUG.check(register, websocket, connection_id, omit_empty_headers)
         self.register = register
         self.websocket = websocket
         self.connection_id = connection_id
-        self._limits = limits or Limits()
+        self._limits = check_limits(limits)
         self._omit_empty_headers = omit_empty_headers
 
     async def start(self) -> None:
@@ -81,7 +109,7 @@ class SanicConnector:
         register: EventRegister,
         websocket: SanicWebSocket,
         connection_id: str | None = None,
-        **options: Any,
+        **options: Unpack[SanicConnectorOptions],
     ) -> None:
         """Make a connector and start it, in one call; the arguments are those of the class."""
         await cls(register, websocket, connection_id, **options).start()
