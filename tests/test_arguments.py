@@ -80,6 +80,13 @@ def test_every_argument_of_every_constructor(make: Callable[..., Any], name: str
 
 
 @pytest.mark.parametrize("make", GOOD)
+def test_every_argument_is_documented(make: Callable[..., Any]) -> None:
+    words = inspect.getdoc(make) or ""
+    for name in inspect.signature(make).parameters:
+        assert f"\n    {name}: " in words, name
+
+
+@pytest.mark.parametrize("make", GOOD)
 def test_a_dict_is_no_limits(make: Callable[..., Any]) -> None:
     if "limits" not in inspect.signature(make).parameters:
         with pytest.raises(TypeError, match=r"\(\) has no argument 'limits': "):

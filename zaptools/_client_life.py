@@ -67,6 +67,7 @@ class ClientLife:
                 f"reconnect must be a ReconnectPolicy or a bool, not {shown(reconnect)}"
             )
         check_flag(omit_empty_headers, "omit_empty_headers")
+        check_flag(error_details, "error_details")
         check_ssl(ssl)
         client_extensions(compression)  # which refuses what there is not
         self.url = url

@@ -103,6 +103,8 @@ class ZapConsumer(ClientCore):
         limits: the bounds of the connection. Default None: ``Limits()``.
         compression: ``"deflate"`` offers compression to the server. Default None.
         omit_empty_headers: see `zaptools.protocol.encode_event`. Default False.
+        error_details: whether the reply to a server's request whose handler raised has the
+            exception's type and text in it. Default False.
         ssl: TLS context for ``wss``. Default None: the one that Python gives a client.
 
     Attributes:

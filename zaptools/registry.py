@@ -6,7 +6,7 @@ import enum
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar, overload
 
-from ._arguments import check_kind, explained
+from ._arguments import check_flag, check_kind, explained
 from ._middleware import CallNext, Middleware, check_middleware, compose
 from ._replacing import in_place_of
 from ._signatures import adapt, check_lifecycle, source
@@ -234,7 +234,8 @@ class EventRegister:
         check_kind(event_book, HandlerBook, "event_book", cure, none=True)
         self._book = event_book if event_book is not None else HandlerBook()
         if error_details is not None:
-            self._book.error_details = bool(error_details)
+            check_flag(error_details, "error_details")
+            self._book.error_details = error_details
         if concurrency is not None:
             self._book.concurrency = check_concurrency(concurrency)
 
