@@ -233,6 +233,23 @@ async def test_disconnect_ends_a_connect_under_way() -> None:
         assert client.log == ["CONNECTING", "OFFLINE"]
 
 
+async def test_a_task_of_a_handler_disconnects() -> None:
+    """The handler waits for that, which does not wait for the handler."""
+    done: list[str] = []
+    async with App() as app:
+        client = ZapConsumer(app.url(), limits=Limits(close_timeout=200 * MS))
+
+        @client.on_event("echo")
+        async def echo(event: EventData) -> None:
+            await asyncio.create_task(client.disconnect())
+            done.append(event.event_name)
+
+        await client.connect()
+        await client.send_event("echo")
+        await until(lambda: done)
+        assert client.closed == CloseInfo(1000, "", "local")
+
+
 async def test_a_cancelled_connect() -> None:
     async def never(peer: RawPeer) -> None:
         await asyncio.Event().wait()

@@ -70,18 +70,6 @@ class TestCrew:
         crew.check()
         assert ended == [1, 2]
 
-    async def test_whose_task_it_is(self) -> None:
-        crew = Crew(2, lambda: None)
-        found: list[bool] = []
-
-        async def handler(_: int) -> None:
-            await asyncio.sleep(0)
-            found.append(asyncio.current_task() in crew)
-
-        crew.start(handler, 0)
-        await within(crew.change())
-        assert found == [True] and asyncio.current_task() not in crew
-
     async def test_stopping(self) -> None:
         """One that takes its time with its ending is waited for."""
         crew = Crew(2, lambda: None)

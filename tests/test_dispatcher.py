@@ -768,20 +768,36 @@ class TestConcurrency:
         assert gates.log == ["connected", "1>", "Fatal", "disconnected"]
         assert gates.wired.transport.aborted and gates.wired.finished == 1
 
-    async def test_whose_handlers_run_where(self) -> None:
+    @pytest.mark.parametrize("concurrency", [1, 2])
+    async def test_whether_a_handler_is_the_caller(self, concurrency: int) -> None:
+        """Of its own connection, in whatever task or thread it calls, and only while it runs."""
+        register = EventRegister(concurrency=concurrency)
+        wired, other = Wired(register), Wired(register)
+        gate = asyncio.Event()
         found: list[bool] = []
-        for concurrency in (1, 2):
-            register = EventRegister(concurrency=concurrency)
-            wired = Wired(register)
+        late: list[asyncio.Task[bool]] = []
 
-            @register.on_event("a")
-            async def handler(ctx: EventContext, wired: Wired = wired) -> None:
-                await asyncio.sleep(0)
-                found.append(wired.dispatcher.runs(asyncio.current_task()))
+        async def ask(each: Wired) -> bool:
+            return each.dispatcher.is_caller
 
-            await within(wired.run(event("a")))
-            found.append(wired.dispatcher.runs(asyncio.current_task()))
-        assert found == [True, False] * 2
+        async def ask_late() -> bool:
+            await gate.wait()
+            return wired.dispatcher.is_caller
+
+        @register.on_event("a")
+        async def handler(ctx: EventContext) -> None:
+            await asyncio.sleep(0)
+            found.append(wired.dispatcher.is_caller)
+            found.append(await asyncio.create_task(ask(wired)))
+            found.append(await asyncio.to_thread(lambda: wired.dispatcher.is_caller))
+            found.append(await asyncio.create_task(ask(other)))
+            late.append(asyncio.create_task(ask_late()))
+
+        assert not wired.dispatcher.is_caller
+        await within(wired.run(event("a")))
+        gate.set()
+        assert found == [True, True, True, False]
+        assert not await within(late[0]) and not wired.dispatcher.is_caller
 
     async def test_replies(self) -> None:
         """All that may run wait for one, and the replies come in another order."""

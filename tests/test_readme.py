@@ -68,7 +68,10 @@ def test_the_programs_print_what_is_said(tmp_path: Path) -> None:
             )
         finally:
             running.terminate()
-        assert running.communicate(timeout=PATIENCE)[0] == ""
+        said = "zaptools listens on ws://127.0.0.1:8000/ws; Ctrl-C stops it"
+        assert f"`{said}`" in README
+        told = running.communicate(timeout=PATIENCE)[0]
+        assert told == said.replace("8000", str(port)) + "\n"
     assert (done.stdout, done.stderr) == (output, "")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import io
 import logging
 import os
 import re
@@ -11,10 +12,12 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from itertools import count
 from typing import Any
 
 import pytest
+import uvloop
 
 from tests.support import MS, PATIENCE, until, within
 from tests.support.app import App
@@ -29,6 +32,9 @@ UPGRADE = (
     b"GET %b HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n%b\r\n"
 )
+
+LOOPS = [asyncio.new_event_loop, uvloop.new_event_loop]
+LOOP_IDS = ["asyncio", "uvloop"]
 
 
 def status(answer: bytes) -> int:
@@ -131,6 +137,43 @@ class TestLife:
             other.event("stop")
             await within(asyncio.gather(one.closed(), other.closed()))
             await within(app.close())
+
+    @pytest.mark.parametrize("factory", LOOPS, ids=LOOP_IDS)
+    def test_closing_while_it_starts(self, factory: Any) -> None:
+        async def main() -> None:
+            server = ZapServer(port=0)
+            starting = asyncio.create_task(server.start())
+            await asyncio.sleep(0)
+            closing = asyncio.create_task(server.close())
+            await asyncio.sleep(0)
+            with pytest.raises(ServerStateError, match="is closing"):
+                await server.start()
+            await within(asyncio.gather(starting, closing, server.close()))
+            assert server.port == 0
+            async with server:  # it can be started again
+                assert server.port > 0
+
+        with asyncio.Runner(loop_factory=factory) as runner:
+            runner.run(main())
+
+    async def test_closing_while_a_start_fails(self) -> None:
+        server = ZapServer("192.0.2.1", 0)
+        starting = asyncio.create_task(server.start())
+        await asyncio.sleep(0)
+        await within(server.close())
+        with pytest.raises(OSError, match="cannot listen"):
+            await starting
+
+    async def test_a_start_that_is_cancelled(self) -> None:
+        server = ZapServer(port=0)
+        starting = asyncio.create_task(server.start())
+        while (listener := server._starting) is None or not listener.done():
+            await asyncio.sleep(0)
+            starting.cancel()
+            if starting.done():
+                break
+        assert starting.cancelled() and server.port == 0
+        await server.close()
 
     async def test_closing_has_one_deadline(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("zaptools.server._GRACE", 10 * MS)
@@ -398,6 +441,31 @@ class TestClosing:
             assert (await peer.closed()).code == 1001
             await until(lambda: app.ends == [CloseInfo(1001, "", "local")])
 
+    @pytest.mark.parametrize("concurrency", [1, 2])
+    async def test_from_a_task_or_thread_of_a_handler(self, concurrency: int) -> None:
+        """The handler waits for the closing, which does not wait for the handler."""
+        loop = asyncio.get_running_loop()
+        app = App(concurrency=concurrency, limits=Limits(close_timeout=200 * MS))
+        closed: list[str] = []
+
+        @app.on_event("task")
+        async def task(ctx: EventContext) -> None:
+            await asyncio.create_task(app.close())
+            closed.append("task")
+
+        @app.on_event("thread", run_in_thread=True)
+        def thread(ctx: EventContext) -> None:
+            asyncio.run_coroutine_threadsafe(app.close(), loop).result(PATIENCE)
+            closed.append("thread")
+
+        for name in ("task", "thread"):
+            async with app, raw_client(app.port) as peer:
+                peer.event(name)
+                assert (await peer.closed()).code == 1001
+                peer.drop()
+                await until(lambda: not app._shells)
+        assert closed == ["task", "thread"]
+
 
 class TestTls:
     async def test_echo_and_close(self) -> None:
@@ -432,7 +500,7 @@ class Server(ZapServer):
 server = Server(port=0)
 server.on_connected(lambda ctx: print("connected", flush=True))
 server.on_disconnected(lambda ctx: print("disconnected", ctx.connection.closed.code, flush=True))
-server.run()
+server.run(announce=False)
 print("clean", flush=True)
 """
 
@@ -473,6 +541,168 @@ def test_run_in_this_process(signal_number: int) -> None:
     server.run(loop_factory=factory)
     assert server.port == 0
     assert loops[0].is_closed()
+
+
+async def run_in_thread(server: ZapServer, **options: Any) -> asyncio.Future[None]:
+    """Call `run` in a thread, and return when the server listens; the value tells the end."""
+    loop = asyncio.get_running_loop()
+    over: asyncio.Future[None] = loop.create_future()
+
+    def run() -> None:
+        try:
+            server.run(**options)
+        except BaseException as exc:  # whatever it is, the test has to see it
+            loop.call_soon_threadsafe(over.set_exception, exc)
+        else:
+            loop.call_soon_threadsafe(over.set_result, None)
+
+    threading.Thread(target=run, daemon=True).start()
+    await until(lambda: server.port or over.done())
+    return over
+
+
+@pytest.mark.parametrize("factory", LOOPS, ids=LOOP_IDS)
+class TestRun:
+    async def test_in_a_thread_until_a_handler_closes(self, factory: Any, capsys: Any) -> None:
+        """The handler runs to its end, whatever it has to wait for."""
+        server, done = ZapServer(port=0), []
+
+        @server.on_event("stop")
+        async def stop(ctx: EventContext) -> None:
+            await server.close()
+            await asyncio.sleep(5 * MS)
+            done.append(True)
+
+        over = await run_in_thread(server, loop_factory=factory)
+        port = server.port
+        async with raw_client(port) as peer:
+            peer.event("stop")
+            assert (await peer.closed()).code == 1001
+            peer.drop()
+        await within(over)
+        assert done
+        assert capsys.readouterr() == ("", f"zaptools listens on ws://127.0.0.1:{port}/\n")
+
+    def test_until_a_task_closes(self, factory: Any) -> None:
+        tasks: list[asyncio.Task[None]] = []
+
+        class Server(ZapServer):
+            async def start(self) -> None:
+                await super().start()
+                tasks.append(asyncio.create_task(self.close()))
+
+        server = Server(port=0)
+        for _ in range(2):
+            server.run(loop_factory=factory)
+            assert tasks.pop().done() and server.port == 0
+
+    @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
+    async def test_until_a_plain_handler_ends_the_program(self, factory: Any, kind: Any) -> None:
+        server = ZapServer(port=0, limits=Limits(close_timeout=20 * MS))
+
+        @server.on_event("stop")
+        def stop(ctx: EventContext) -> None:
+            raise kind
+
+        over = await run_in_thread(server, loop_factory=factory)
+        async with raw_client(server.port) as peer:
+            peer.event("stop")
+            if kind is SystemExit:
+                with pytest.raises(SystemExit):
+                    await within(over)
+            else:
+                await within(over)
+
+    def test_one_port_for_all_addresses(self, factory: Any) -> None:
+        async def main() -> None:
+            async with ZapServer(port=0, host="") as server:
+                assert server._listener is not None
+                addresses = [each.getsockname() for each in server._listener.sockets]
+                assert {address[1] for address in addresses} == {server.port}
+                if len(addresses) < 2:
+                    pytest.skip("no IPv6")
+                for host in ("127.0.0.1", "[::1]"):
+                    async with ZapConsumer(f"ws://{host}:{server.port}/"):
+                        pass
+
+        with asyncio.Runner(loop_factory=factory) as runner:
+            runner.run(main())
+
+
+class Contended(asyncio.SelectorEventLoop):
+    """Another program takes a port that has been free, `times` times."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.times = times
+        self.taken: list[socket.socket] = []
+
+    async def create_server(self, factory: Any, host: Any, port: Any, **options: Any) -> Any:  # type: ignore[override]  # as it is called
+        if port and self.times:
+            self.times -= 1
+            self.taken.append(socket.create_server(("127.0.0.1", port)))
+        return await super().create_server(factory, host, port, **options)
+
+    def close(self) -> None:
+        for each in self.taken:
+            each.close()
+        super().close()
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="no IPv6")
+@pytest.mark.parametrize("times", [1, 100])
+def test_a_free_port_that_is_taken_meanwhile(times: int) -> None:
+    async def main() -> None:
+        async with ZapServer(port=0, host="") as server:
+            assert server._listener is not None
+            ports = {each.getsockname()[1] for each in server._listener.sockets}
+            assert ports == {server.port}
+
+    with asyncio.Runner(loop_factory=lambda: Contended(times)) as runner:
+        if times == 1:
+            runner.run(main())
+        else:
+            with pytest.raises(OSError, match=r"cannot listen on :0: .*in use"):
+                runner.run(main())
+
+
+@pytest.mark.parametrize(
+    ("host", "url", "more"),
+    [
+        ("127.0.0.1", "ws://127.0.0.1:8000/ws", ""),
+        ("chat.example", "ws://chat.example:8000/ws", ""),
+        ("fd00::1", "ws://[fd00::1]:8000/ws", ""),
+        ("", "ws://localhost:8000/ws", ", on all addresses of this machine"),
+        ("0.0.0.0", "ws://127.0.0.1:8000/ws", ", on all addresses of this machine"),
+        ("::", "ws://[::1]:8000/ws", ", on all addresses of this machine"),
+    ],
+)
+def test_announcing(host: str, url: str, more: str, capsys: pytest.CaptureFixture[str]) -> None:
+    ZapServer(host, path="/ws")._announce()
+    ZapServer(host, path="/ws", ssl=server_context())._announce()
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == f"zaptools listens on {url}{more}; Ctrl-C stops it"
+    assert lines[1] == f"zaptools listens on wss{url[2:]}{more}; Ctrl-C stops it"
+
+
+@pytest.mark.parametrize("stderr", [None, "closed"])
+def test_announcing_where_nothing_can_be_written(stderr: Any, monkeypatch: Any) -> None:
+    if stderr:
+        stderr = io.StringIO()
+        stderr.close()
+    monkeypatch.setattr(sys, "stderr", stderr)
+    ZapServer()._announce()
+
+
+async def test_announcing_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    server = ZapServer(port=0)
+    server.on_event("stop", lambda ctx: server.close())
+    over = await run_in_thread(server, announce=False)
+    async with raw_client(server.port) as peer:
+        peer.event("stop")
+        await peer.closed()
+    await within(over)
+    assert capsys.readouterr() == ("", "")
 
 
 async def test_ipv6() -> None:

@@ -160,7 +160,7 @@ class ClientCore(ClientLife):
         if transport is not None:
             await transport.close(code, reason)
             await asyncio.shield(transport.lost)
-            if transport.task is not task:
+            if not transport.is_caller:
                 await self._wait_for_handlers(transport)
         elif self._telling is not task:
             await asyncio.wait([attempt.settled], timeout=self.limits.close_timeout)

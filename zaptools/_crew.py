@@ -34,9 +34,6 @@ class Crew:
     def __len__(self) -> int:
         return len(self._tasks)
 
-    def __contains__(self, task: object) -> bool:
-        return task in self._tasks
-
     @property
     def has_room(self) -> bool:
         """Whether one more may start."""

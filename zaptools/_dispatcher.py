@@ -7,8 +7,9 @@ import inspect
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextvars import Context, ContextVar, copy_context
 from types import CoroutineType
-from typing import Any
+from typing import Any, NoReturn
 
 from ._closing import LOST, CloseInfo
 from ._crew import Crew
@@ -27,6 +28,10 @@ logger = logging.getLogger(__name__)
 
 _TURN = 100
 """Messages handled in a row before other connections get their turn: about 2 ms of echoes."""
+
+_caller: ContextVar[object] = ContextVar("zaptools_caller", default=None)
+"""Stands for the dispatcher whose handlers started what runs; no reference to it, because a
+context may outlive its connection by far."""
 
 _NOT, _RUNNING, _DONE = range(3)  # where the ``disconnected`` handler stands
 
@@ -56,6 +61,7 @@ class Dispatcher:
     __slots__ = (
         "_book",
         "_connection",
+        "_context",
         "_crew",
         "_end_info",
         "_ended",
@@ -94,6 +100,7 @@ class Dispatcher:
         self._queue: deque[str | bytes | EventData | Taken] = deque()
         self._exchange: Exchange | None = None
         self._reports: Reports | None = None  # from the first error on
+        self._context: Context | None = None  # whose copies the handlers run in
         self._end_info: CloseInfo | None = None
         self._running = self._greeted = self._ended = False
         self._finished = _NOT
@@ -214,7 +221,15 @@ class Dispatcher:
         """Run in a task, unless it runs already."""
         if not self._running:
             self._running = True
-            spawn(self.run())  # sets `task`: one cancelled before it began would tell nobody
+            if self._context is None:
+                self._context = copy_context()
+                self._context.run(_caller.set, object())
+            try:
+                # `run` sets `task`: one cancelled before it began would tell nobody.
+                spawn(self.run(), self._context.copy())
+            except (KeyboardInterrupt, SystemExit) as exc:
+                # They end the loop. uvloop 0.23 only logs what a protocol's method raises.
+                asyncio.get_running_loop().call_soon(_raise, exc)
         elif self._crew is not None:
             self._crew.wake()
 
@@ -224,9 +239,14 @@ class Dispatcher:
         if self.task is not None:
             self.task.cancel()
 
-    def runs(self, task: asyncio.Task[Any] | None) -> bool:
-        """Whether `task` is one that a handler of this connection runs in."""
-        return task is self.task or (self._crew is not None and task in self._crew)
+    @property
+    def is_caller(self) -> bool:
+        """Whether a handler runs that is the caller, or may be waiting for the caller.
+
+        Any task or thread is taken for that which a handler of this connection has started.
+        """
+        context = self._context
+        return self._running and context is not None and context[_caller] is _caller.get()
 
     async def run(self, *, until_room: bool = False) -> None:
         """Handle all that waits; then, if the connection has ended, the end.
@@ -410,3 +430,7 @@ class Dispatcher:
         await self._reports.tell(error, source)
         if not isinstance(error, (Exception, asyncio.CancelledError)):
             raise error
+
+
+def _raise(error: BaseException) -> NoReturn:
+    raise error

@@ -5,18 +5,30 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Awaitable, Coroutine, Generator
+from contextvars import Context
 from types import CoroutineType, coroutine
 from typing import Any
 
 __all__ = ["begin", "ends_task", "spawn"]
 
 
-def spawn(coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-    """Start a task; from Python 3.12 on it runs at once, up to where it first has to wait."""
+def spawn(
+    coroutine: Coroutine[Any, Any, None], context: Context | None = None
+) -> asyncio.Task[None]:
+    """Start a task; from Python 3.12 on it runs at once, up to where it first has to wait.
+
+    Args:
+        coroutine: what to run.
+        context: the context that it runs in. Default None: a copy of the current one.
+
+    Raises:
+        KeyboardInterrupt, SystemExit: it was raised at once.
+    """
+    loop = asyncio.get_running_loop()
     if sys.version_info >= (3, 12):
-        return asyncio.Task(coroutine, loop=asyncio.get_running_loop(), eager_start=True)
+        return asyncio.Task(coroutine, loop=loop, eager_start=True, context=context)
     else:  # before Python 3.12
-        return asyncio.get_running_loop().create_task(coroutine)
+        return loop.create_task(coroutine, context=context)
 
 
 def ends_task(error: BaseException) -> bool:

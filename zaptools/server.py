@@ -8,7 +8,9 @@ import errno
 import logging
 import signal
 import ssl as ssl_module
-from collections.abc import Callable, Mapping, Sequence
+import sys
+import threading
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from http import HTTPStatus
 from types import MappingProxyType, TracebackType
 from typing import Any, Self, cast
@@ -50,6 +52,12 @@ _GOING_AWAY = 1001
 _GRACE = 1.0
 """Seconds that handlers have to end once a closing server has cancelled them."""
 
+_PORT_TRIES = 10
+"""How many free ports are tried before one is free at each of the host's addresses."""
+
+_LOOPBACKS = {"": "localhost", "0.0.0.0": "127.0.0.1", "::": "::1"}
+"""Where a server that listens on all addresses of a machine is reached on that machine."""
+
 
 @explained(
     handlers="pass register=",
@@ -75,7 +83,7 @@ class ZapServer(EventRegister):
     Args:
         host: address to listen on. Default ``"127.0.0.1"``: this machine alone (the Dart server
             listens on ``"0.0.0.0"``, all of IPv4).
-        port: TCP port; 0 takes a free one. Default 8000.
+        port: TCP port; 0 takes a free one, the same for all addresses of the host. Default 8000.
         path: the path of the WebSocket; a query may follow it. Other paths answer 404. Default
             ``"/"``.
         register: an `EventRegister` whose handlers to use, and to add to. Default a new one.
@@ -149,8 +157,9 @@ class ZapServer(EventRegister):
         }
         self._listener: asyncio.Server | None = None
         self._watch: _Listening | None = None
-        self._starting = False
+        self._starting: asyncio.Future[None] | None = None  # done when `start` is over
         self._closing: asyncio.Task[None] | None = None
+        self._run_over: asyncio.Event | None = None  # set when `run` is to return
         self._shells: set[_ServerTransport] = set()
         self._connections: dict[str, WebSocketConnection] = {}
 
@@ -166,45 +175,80 @@ class ZapServer(EventRegister):
         """The connections there are, by id: a live view."""
         return MappingProxyType(self._connections)
 
+    def _url(self) -> str:
+        host = _LOOPBACKS.get(self.host, self.host)
+        scheme = "ws" if self._listening["ssl"] is None else "wss"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}{self.path}"
+
     async def start(self) -> None:
-        """Begin to listen.
+        """Begin to listen. A `close` that is called meanwhile closes what this opens.
 
         Raises:
             ServerStateError: the server has been started, or is closing.
             OSError: the address cannot be bound; the message names it.
         """
-        if self._starting or self._listener is not None:
-            raise ServerStateError("the server has been started")
         if self._closing is not None and not self._closing.done():
             raise ServerStateError("the server is closing")
+        if self._starting is not None or self._listener is not None:
+            raise ServerStateError("the server has been started")
         loop = asyncio.get_running_loop()
-        self._starting = True
+        self._starting = loop.create_future()
         try:
-            self._listener = await loop.create_server(
-                lambda: _ServerTransport(self), self.host, self._port, **self._listening
-            )
+            self._listener = await self._listen()
         except (OSError, ValueError) as exc:  # ValueError: no name can be such a host
             number, words = getattr(exc, "errno", None), getattr(exc, "strerror", None)
             problem = f"cannot listen on {self.host}:{self._port}: {words or exc}"
             raise OSError(number or errno.EINVAL, problem) from exc
         finally:
-            self._starting = False
+            self._starting.set_result(None)
+            self._starting = None
         self._watch = _Listening(self, loop)
-        logger.info("listening on %s:%d%s", self.host, self.port, self.path)
+        logger.info("listening on %s", self._url())
+
+    async def _listen(self) -> asyncio.Server:
+        """Return what listens; on one port, whatever addresses the host has."""
+        tries_left = _PORT_TRIES
+        while True:
+            tries_left -= 1
+            listener = await self._bind(self._port)
+            ports = {each.getsockname()[1] for each in listener.sockets}
+            try:
+                if len(ports) > 1:  # port 0, and each address has a free one of its own
+                    listener.close()
+                    listener = await self._bind(min(ports))
+                await listener.start_serving()
+                return listener
+            except OSError as exc:  # another program was faster
+                listener.close()
+                if len(ports) == 1 or exc.errno != errno.EADDRINUSE or not tries_left:
+                    raise
+            except BaseException:  # cancellation too
+                listener.close()
+                raise
+
+    def _bind(self, port: int) -> Coroutine[Any, Any, asyncio.Server]:
+        loop = asyncio.get_running_loop()
+        return loop.create_server(
+            lambda: _ServerTransport(self), self.host, port, start_serving=False, **self._listening
+        )
 
     async def close(self) -> None:
         """Stop listening, close each connection with 1001, and wait for their handlers.
 
         Waits for the ``disconnected`` handlers too, but no longer than the close timeout;
-        handlers that still run then are cancelled, and have a second to end. Waits for a closing
-        that is under way; a handler that calls this waits for the other connections' handlers
-        if it is the first, else for nothing. Does nothing if the server is not started.
+        handlers that still run then are cancelled, and have a second to end. Waits for a start or
+        a closing that is under way; `run` returns then. Does nothing if the server is not started.
+
+        A handler may call this, or a task or thread that it started: then nothing waits for that
+        handler, and if the server is closing already, for no other.
         """
-        here = asyncio.current_task()
-        if self._listener is not None:
-            self._stop_listening()
-            self._closing = asyncio.create_task(self._close(here))
-        elif self._closing is None or any(shell.runs(here) for shell in self._shells):
+        if self._closing is None or self._closing.done():
+            if self._listener is not None:
+                self._stop_listening()
+            elif self._starting is None:
+                return
+            self._closing = asyncio.create_task(self._close())
+        elif any(shell.is_caller for shell in self._shells):
             return
         await asyncio.shield(self._closing)
 
@@ -213,20 +257,28 @@ class ZapServer(EventRegister):
         self._listener.close()
         self._watch.shutdown.leave(self._watch)
         self._listener = self._watch = None
+        if self._run_over is not None:
+            self._run_over.set()
 
-    async def _close(self, closer: asyncio.Task[Any] | None) -> None:
+    async def _close(self) -> None:
+        if self._starting is not None:
+            await asyncio.wait([self._starting])
+            if self._listener is not None:
+                self._stop_listening()
         shells = list(self._shells)
         for shell in shells:
             shell.start_close(_GOING_AWAY, "")
-        waits = [shell.over for shell in shells if not shell.runs(closer)]
-        late = await self._wait(waits, self.limits.close_timeout)
+        await self._end([shell for shell in shells if not shell.is_caller])
+        logger.info("closed")
+
+    async def _end(self, shells: Sequence[_ServerTransport]) -> None:
+        """Wait for the ends of connections that are closing, and of their handlers."""
+        late = await self._wait([shell.over for shell in shells], self.limits.close_timeout)
         if late:
             for shell in shells:
                 if shell.over in late:
                     shell.cancel()
             await self._wait(late, _GRACE)
-        self._closing = None
-        logger.info("closed")
 
     async def broadcast(
         self,
@@ -272,15 +324,25 @@ class ZapServer(EventRegister):
     ) -> None:
         await self.close()
 
-    def run(self, *, loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None) -> None:
-        """Serve until Ctrl-C or SIGTERM, then close and return. Blocks.
+    def run(
+        self,
+        *,
+        loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+        announce: bool = True,
+    ) -> None:
+        """Serve until Ctrl-C, SIGTERM or `close`, whoever calls it; then close and return. Blocks.
+
+        In another thread than the main one, where Python handles no signals, only `close` ends it.
 
         Args:
             loop_factory: makes the event loop, ``uvloop.new_event_loop`` for one. Default None:
                 asyncio's own.
+            announce: whether to write a line to stderr, once the server listens, that has the URL
+                for clients on this machine. Default True.
 
         Raises:
             TypeError: `loop_factory` cannot be called.
+            ServerStateError, OSError: as for `start`.
         """
         if loop_factory is not None and not callable(loop_factory):
             cure = "uvloop.new_event_loop is one, of pip install 'zaptools[fast]'"
@@ -288,14 +350,29 @@ class ZapServer(EventRegister):
         with asyncio.Runner(loop_factory=loop_factory) as runner:
             # The first Ctrl-C cancels what runs, which closes the server on its way out.
             with contextlib.suppress(KeyboardInterrupt):
-                runner.run(self._serve())
+                runner.run(self._serve(announce))
 
-    async def _serve(self) -> None:
-        stop = asyncio.Event()
-        with contextlib.suppress(NotImplementedError):  # no signal handlers on Windows
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-        async with self:
-            await stop.wait()
+    async def _serve(self, announce: bool) -> None:
+        self._run_over = over = asyncio.Event()
+        # In this order: on Windows, asyncio and uvloop outside the main thread.
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.set)
+        try:
+            async with self:
+                if announce:
+                    self._announce()
+                await over.wait()
+        finally:
+            self._run_over = None
+        await self._end(list(self._shells))  # a handler that called `close` may still run
+
+    def _announce(self) -> None:
+        everywhere = ", on all addresses of this machine" if self.host in _LOOPBACKS else ""
+        stop = "; Ctrl-C stops it" if threading.current_thread() is threading.main_thread() else ""
+        # None for a program with no console, on Windows; closed or a broken pipe anywhere.
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            sys.stderr.write(f"zaptools listens on {self._url()}{everywhere}{stop}\n")
+            sys.stderr.flush()
 
 
 class _Listening:

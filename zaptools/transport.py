@@ -100,9 +100,10 @@ class WebSocketTransport(asyncio.Protocol, ABC):
         """The task that runs this connection's handlers, if they are running."""
         return self._dispatcher.task if self._dispatcher is not None else None
 
-    def runs(self, task: asyncio.Task[Any] | None) -> bool:
-        """Whether `task` is one that a handler of this connection runs in."""
-        return self._dispatcher is not None and self._dispatcher.runs(task)
+    @property
+    def is_caller(self) -> bool:
+        """Whether a handler is the caller; see `Dispatcher.is_caller`."""
+        return self._dispatcher is not None and self._dispatcher.is_caller
 
     # The opening
 
