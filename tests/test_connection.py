@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import uvloop
 
-from tests.support import within
+from tests.support import PATIENCE, until, within
 from tests.support.fakes import FakeTransport, Wired, event
 from zaptools import (
     CloseInfo,
@@ -22,6 +27,9 @@ from zaptools import (
     WebSocketConnection,
     WrongThreadError,
 )
+
+LOOPS = [asyncio.new_event_loop, uvloop.new_event_loop]
+LOOP_IDS = ["asyncio", "uvloop"]
 
 
 class TestConnection:
@@ -140,6 +148,22 @@ class TestReply:
         assert not wired.dispatcher.waiting
 
 
+def in_thread(function: Callable[..., None], *args: Any) -> Future[None]:
+    """Call in a thread that ends with the program, even if the call never returns."""
+    result: Future[None] = Future()
+
+    def call() -> None:
+        try:
+            function(*args)
+        except BaseException as exc:  # whatever it is, the test has to see it
+            result.set_exception(exc)
+        else:
+            result.set_result(None)
+
+    threading.Thread(target=call, daemon=True).start()
+    return result
+
+
 class TestSendingFromAThread:
     async def test_send(self) -> None:
         connection = (wired := Wired(EventRegister())).connection
@@ -197,8 +221,68 @@ class TestSendingFromAThread:
             return Wired(EventRegister()).connection
 
         connection = asyncio.run(connect())
-        with pytest.raises(ConnectionClosedError, match="lost"):
+        with pytest.raises(
+            ConnectionClosedError, match=r"lost, code 1006: the event loop has ended"
+        ):
             connection.send_from_thread("a")
+        connection.closed = CloseInfo(4000, "bye", "remote")
+        with pytest.raises(ConnectionClosedError, match="4000: bye"):
+            connection.send_from_thread("a")
+
+    @pytest.mark.parametrize("factory", LOOPS, ids=LOOP_IDS)
+    def test_a_loop_that_ends_cancels_a_send(self, factory: Any) -> None:
+        """It may have begun, or be a callback of a loop that makes no more of it than a task."""
+
+        async def main() -> Future[None]:
+            wired = Wired(EventRegister())
+            wired.transport.gate = asyncio.Event()
+            sending = in_thread(wired.connection.send_from_thread, "a")
+            await until(lambda: len(asyncio.all_tasks()) == 2)
+            return sending
+
+        with asyncio.Runner(loop_factory=factory) as runner:
+            sending = runner.run(main())
+        with pytest.raises(ConnectionClosedError, match="the event loop has ended"):
+            sending.result(PATIENCE)
+
+    @pytest.mark.parametrize("factory", LOOPS, ids=LOOP_IDS)
+    @pytest.mark.parametrize("begun", [False, True])
+    def test_a_loop_that_is_closed_forgets_a_send(self, factory: Any, begun: bool) -> None:
+        """Nothing is cancelled where a program closes the loop by hand."""
+        loop = factory()
+
+        async def connect() -> WebSocketConnection:
+            wired = Wired(EventRegister())
+            wired.transport.gate = asyncio.Event()
+            return wired.connection
+
+        connection = loop.run_until_complete(connect())
+        called = threading.Event()
+        schedule = loop.call_soon_threadsafe
+
+        class Loop:
+            """The loop, which tells that a thread has called it."""
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(loop, name)
+
+            def call_soon_threadsafe(self, *args: Any, **options: Any) -> Any:
+                handle = schedule(*args, **options)
+                called.set()
+                return handle
+
+        connection._loop = Loop()  # type: ignore[assignment]  # it is one in all but name
+        sending = in_thread(connection.send_from_thread, "a")
+        assert called.wait(PATIENCE)
+        if begun:
+            loop.run_until_complete(asyncio.sleep(0))
+        tasks = asyncio.all_tasks(loop)
+        assert len(tasks) == begun
+        loop.close()
+        with pytest.raises(ConnectionClosedError, match="the event loop has ended"):
+            sending.result(PATIENCE)
+        for task in tasks:  # it would be reported as pending
+            task._log_destroy_pending = False  # type: ignore[attr-defined]  # asyncio's own way
 
     def test_a_connection_of_no_loop(self) -> None:
         with pytest.raises(WrongThreadError):

@@ -7,7 +7,10 @@ Nothing here knows how bytes travel: a shell (the server's, a client's, a framew
 from __future__ import annotations
 
 import asyncio
+import inspect
+import time
 from collections.abc import Awaitable, Mapping
+from concurrent.futures import CancelledError
 from types import SimpleNamespace
 from typing import Any, Protocol
 from uuid import uuid4
@@ -33,6 +36,13 @@ from .handshake import NO_HANDSHAKE, Handshake
 from .protocol import EventData, encode_event
 
 __all__ = ["CloseInfo", "EventContext", "Transport", "WebSocketConnection", "new_id"]
+
+
+_LOOK = 0.05
+"""Seconds after which a thread that waits for an event loop looks whether the loop is closed: what
+a loop has not begun when it closes, it forgets without a word."""
+
+_LOOP_ENDED = LOST._replace(reason="the event loop has ended")
 
 
 class Transport(Protocol):
@@ -163,21 +173,49 @@ class WebSocketConnection(Member):
             WrongThreadError: called in the event loop's own thread, where it would wait for
                 itself: await `send` there.
             TimeoutError: the time is over; the event may still be sent, if the loop had begun to.
-            CodecError, ConnectionClosedError, SendTimeoutError: as for `send`.
+            ConnectionClosedError: as for `send`; also when the event loop has ended, or ends
+                meanwhile.
+            CodecError, SendTimeoutError: as for `send`.
         """
         check_seconds(timeout)
         loop = self._loop
         if loop is None or _running_loop() is loop:
             raise WrongThreadError
-        if loop.is_closed():
-            raise ConnectionClosedError(*(self.closed or LOST))
-        sending = asyncio.run_coroutine_threadsafe(self.send(event_name, payload, headers), loop)
+        until = None if timeout is None else time.monotonic() + timeout
+        coroutine = self._try_to_send(event_name, payload, headers)
         try:
-            sending.result(timeout)
-        except TimeoutError:
-            if sending.cancel():
-                raise TimeoutError(f"{event_name!r} was not sent within {timeout:g} s") from None
-            raise
+            sending = asyncio.run_coroutine_threadsafe(coroutine, loop)
+        except RuntimeError:  # the loop is closed
+            coroutine.close()
+            raise self._loop_ended() from None
+        while True:
+            wait = _LOOK if until is None else min(_LOOK, max(0, until - time.monotonic()))
+            try:
+                error = sending.result(wait)
+                break
+            except CancelledError:  # as a loop that ends cancels its tasks
+                raise self._loop_ended() from None
+            except TimeoutError:
+                if loop.is_closed() and not sending.done():
+                    if inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
+                        coroutine.close()
+                    raise self._loop_ended() from None
+                if until is not None and time.monotonic() >= until and sending.cancel():
+                    words = f"{event_name!r} was not sent within {timeout:g} s"
+                    raise TimeoutError(words) from None
+        if error is not None:
+            raise error
+
+    async def _try_to_send(self, *event: Any) -> Exception | None:
+        """Return what `send` raises: of a task that raises, a loop that ends would report that."""
+        try:
+            await self.send(*event)
+        except Exception as exc:
+            return exc
+        return None
+
+    def _loop_ended(self) -> ConnectionClosedError:
+        return ConnectionClosedError(*(self.closed or _LOOP_ENDED))
 
     async def request(
         self,
