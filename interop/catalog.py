@@ -24,7 +24,8 @@ _RUNTIMES = ("here", "venv", "dart", "node", "go")
 
 # The operations and the events of docs/peer-contract.md that a library may have no way to do.
 _ASKED = frozenset(
-    {"serve", "push", "drop", "stop", "open", "subscribe", "close", "reconnect", "clean", "request"}
+    {"serve", "push", "ask", "drop", "stop"}
+    | {"open", "subscribe", "close", "reconnect", "clean", "request"}
     | {"send", "close-me", "whoami", "slow", "burst", "rooms"}
 )
 _LACKS = "operations, 'operation argument' or 'rooms'"

@@ -26,6 +26,7 @@ _PLAIN: Mapping[str, frozenset[str]] = {
     "send": frozenset({"event", "payload", "headers"}),
     "request": frozenset({"event", "payload", "timeout"}),
     "push": frozenset({"conn", "event", "payload", "headers"}),
+    "ask": frozenset({"conn", "event", "payload", "timeout"}),
     "drop": frozenset({"conn"}),
     "subscribe": frozenset({"events"}),
 }

@@ -122,13 +122,25 @@ class Server(_Role):
             what=f"event {name!r}",
         )
 
-    async def push(self, conn: str, event: str, payload: Any) -> None:
-        """Send an event from outside a handler, with empty headers; see `Client.send`."""
-        await self.session.call("push", conn=conn, event=event, payload=payload, headers={})
+    async def push(
+        self, conn: str, event: str, payload: Any, headers: dict[str, Any] | None = None
+    ) -> None:
+        """Send an event from outside a handler, with these headers; see `Client.send`."""
+        await self.session.call(
+            "push", conn=conn, event=event, payload=payload, headers=headers or {}
+        )
 
     async def push_plain(self, conn: str, event: str, payload: Any) -> None:
         """Send an event from outside a handler and give the library no headers at all."""
         await self.session.call("push", conn=conn, event=event, payload=payload)
+
+    async def request(
+        self, conn: str, event: str, payload: Any, *, seconds: float
+    ) -> Mapping[str, Any]:
+        """Send a request to a client; see `Client.request`."""
+        return await self.session.call(
+            "ask", conn=conn, event=event, payload=payload, timeout=seconds
+        )
 
     async def drop(self, conn: str, **how: Any) -> None:
         await self.session.call("drop", conn=conn, **how)

@@ -241,7 +241,7 @@ async def test_a_failure_is_the_reply_to_a_request(
     wired = Wired(register)
     await wired.run(event("a", "x", headers=ID))
     headers = {"replyTo": "7", "replyError": text}
-    assert wired.transport.sent == [{"eventName": "a", "payload": None, "headers": headers}]
+    assert wired.transport.sent == [{"eventName": "a", "payload": {}, "headers": headers}]
     assert [record.levelname for record in caplog.records] == levels
 
 
@@ -313,8 +313,8 @@ async def test_the_error_handler_replies_first() -> None:
     await wired.run(event("a", headers=ID))
     assert [(each["payload"], each["headers"]) for each in wired.transport.sent] == [
         ("sorry", {"replyTo": "7"}),
-        (None, {"replyTo": "7", "replyError": "out of stock"}),
-        (None, FAILED),
+        ({}, {"replyTo": "7", "replyError": "out of stock"}),
+        ({}, FAILED),
     ]
 
 

@@ -112,7 +112,8 @@ class Reports:
         text = text.encode(errors="backslashreplace").decode()  # no event has lone surrogates
         headers = error_headers(request.headers[REQUEST_ID], text)
         try:
-            await self._connection.send(request.event_name, None, headers)
+            # No null: zaptools_server 0.3.0 and zaptools_client 0.3.0 (Dart) fail on that.
+            await self._connection.send(request.event_name, {}, headers)
         except ZapError as exc:  # the connection has ended, or its peer does not read
             logger.debug("%s: no error reply: %s", self._connection.id, exc)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Protocol
 
-__all__ = ["EVENTS", "AppConnection", "AppRooms", "handle"]
+__all__ = ["EVENTS", "AppConnection", "AppRooms", "error_reply", "handle"]
 
 EVENTS = (
     "echo",
@@ -18,6 +18,7 @@ EVENTS = (
     "close-me",
     "whoami",
     "answer",
+    "fail",
     "join",
     "leave",
     "to-room",
@@ -55,6 +56,11 @@ class AppRooms(Protocol):
         """Send an event to a room's members."""
 
 
+def error_reply(headers: Any) -> dict[str, Any]:
+    """Return the headers of a reply by hand, which is an error, to a request with `headers`."""
+    return {"replyTo": headers["requestId"], "replyError": "the handler failed"}
+
+
 async def handle(
     name: str,
     connection: AppConnection,
@@ -81,6 +87,9 @@ async def handle(
         await connection.send("whoami", {"id": connection.id}, headers)
     elif name == "answer":
         await connection.send("answer", payload, {"replyTo": headers["requestId"]})
+    elif name == "fail":
+        if (headers or {}).get("requestId") is not None:
+            await connection.send("fail", {}, error_reply(headers))
     elif rooms is None:
         await _unsupported(name, "the library has no rooms", connection, headers)
     elif name == "join":

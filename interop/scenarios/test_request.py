@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from interop.errors import PeerFailure, Violation
 from interop.scenario import scenario
 from interop.session import Client, Server
@@ -48,3 +51,79 @@ async def test_no_reply(client: Client) -> None:
     echo = await client.event("echo")
     assert echo.data["payload"] == PAYLOAD
     await client.check_usable()
+
+
+@scenario("request.error", "A request whose handler fails has one reply, which is an error.")
+async def test_error(server: Server, client: Client) -> None:
+    await client.open("fail")
+    await client.send("fail", PAYLOAD, {"requestId": "by hand-1", "more": 1})
+    await server.event("fail")
+    check_error((await client.event("fail")).data, "by hand-1")
+    await client.check_usable()
+    assert client.count("event", name="fail") == 1, "the request has more than one reply"
+
+
+@scenario("request.error-to-server", "The same holds for a request that a client's handler fails.")
+async def test_error_to_server(server: Server, client: Client) -> None:
+    await client.open("fail")
+    await server.push(client.conn, "fail", PAYLOAD, {"requestId": "by hand-1", "more": 1})
+    await client.event("fail")
+    check_error((await server.event("fail", client.conn)).data, "by hand-1")
+    await client.check_usable()
+    assert server.count("event", name="fail") == 1, "the request has more than one reply"
+
+
+@scenario("request.error-raised", "A request that is replied to with an error fails at once.")
+async def test_error_raised(client: Client) -> None:
+    await client.open()
+    try:
+        await client.request("fail", PAYLOAD, seconds=PATIENCE)
+    except PeerFailure as failure:
+        check_failure(failure)
+    else:
+        raise Violation("a request whose reply is an error was taken for answered")
+    await client.check_usable()
+
+
+@scenario("request.error-raised-in-server", "The same holds for a request of a server's.")
+async def test_error_raised_in_server(server: Server, client: Client) -> None:
+    await client.open("fail")
+    try:
+        await server.request(client.conn, "fail", PAYLOAD, seconds=PATIENCE)
+    except PeerFailure as failure:
+        check_failure(failure)
+    else:
+        raise Violation("a request whose reply is an error was taken for answered")
+    await client.check_usable()
+
+
+@scenario(
+    "request.no-error",
+    "A handler that fails sends nothing where nothing was asked for.",
+    escapes=True,
+)
+async def test_no_error(server: Server, client: Client) -> None:
+    await client.open("boom", "fail")
+    for headers in ({}, {"replyTo": "by hand-1"}):
+        await client.send("boom", PAYLOAD, headers)
+        await server.event("boom")
+    await client.check_usable()
+    replies = client.count("event", name="boom")
+    assert replies == 0, f"{replies} events came of handlers that failed, and none was asked for"
+
+
+def check_error(event: Mapping[str, Any], request_id: str) -> None:
+    """Check that a reply is an error, as docs/wire.md has it."""
+    headers, payload = event["headers"], event["payload"]
+    replies_to, error = headers.get("replyTo"), headers.get("replyError")
+    assert replies_to == request_id, f"the error's replyTo is {replies_to!r}, not {request_id!r}"
+    assert isinstance(error, str), f"the error's replyError is {error!r}, not a text"
+    assert payload == {}, f"the error's payload is {payload!r}, not an empty object"
+    assert "requestId" not in headers, "the error is a request itself"
+    assert "boom" not in error, f"the error tells the peer what the handler raised: {error!r}"
+
+
+def check_failure(failure: PeerFailure) -> None:
+    """Check that a request failed because its reply is an error, and says so."""
+    assert failure.kind == "RemoteError", f"the request failed otherwise: {failure}"
+    assert failure.message, "the error has no text"

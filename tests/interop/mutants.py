@@ -42,6 +42,11 @@ SERVERS: Mapping[str, Caught] = {
     "reorders-under-load": by("At index 48 diff: 49 != 48", "order.pushed"),
     "loses-end-of-burst": by("no last tick", "order.pushed"),
     "reply-without-id": by("assert None == 'by hand-1'", "request.by-hand"),
+    "failure-unanswered": by("no event 'fail'", "request.error"),
+    "error-without-text": by("replyError is None, not a text", "request.error"),
+    "error-unasked": by("2 events came of handlers that failed", "request.no-error"),
+    "error-tells-the-inside": by("tells the peer what the handler raised", "request.error"),
+    "error-is-reply-to-server": by("was taken for answered", "request.error-raised-in-server"),
     # What it reads.
     "refuses-empty-name": by("no echo of|not connected", "events.empty-name"),
     "refuses-unknown-keys": by("no event 'whoami'", "form.server.unknown-keys"),
@@ -164,6 +169,9 @@ CLIENTS: Mapping[str, Caught] = {
     # Sending, handlers, streams.
     "late-send-lost": by("the client's send said nothing", "ends.send-after.close"),
     "late-handlers-ignored": by("no event 'late'", "lifecycle.subscribe-later"),
+    "failure-kept-secret": by("no event 'fail'", "request.error-to-server"),
+    "error-without-id": by("replyTo is None, not 'by hand-1'", "request.error-to-server"),
+    "error-is-reply": by("was taken for answered", "request.error-raised"),
     "any-event-is-reply": by("had a reply that nobody sent", "request.no-reply"),
     "streams-end-with-connection": by("no event 'news'", "lifecycle.reconnect"),
     "clean-ends-no-streams": by("no ended", "lifecycle.clean"),

@@ -313,7 +313,7 @@ class ConnectorContract:
             for number in range(2):
                 peer.event("boom", number, {"requestId": f"{number}"})
                 reply = await peer.text()
-                assert (reply["eventName"], reply["payload"]) == ("boom", None)
+                assert (reply["eventName"], reply["payload"]) == ("boom", {})
                 text = "the handler failed"
                 assert reply["headers"] == {"replyTo": f"{number}", "replyError": text}
             peer.event("boom", 2)  # asks for nothing

@@ -36,10 +36,11 @@ class ZapConsumerRole implements ClientRole {
   void subscribe(List<String> events, {required bool all}) {
     if (all) throw const Unsupported('ZapConsumer of 0.3.0 has no catch-all, only named events');
     for (final name in events) {
-      _consumer.onEvent(
-        name,
-        (event) => _session.notifyEvent(event.name, event.payload, event.headers, via: 'named'),
-      );
+      _consumer.onEvent(name, (event) {
+        _session.notifyEvent(event.name, event.payload, event.headers, via: 'named');
+        final reply = errorReply(name, event.headers);
+        if (reply != null) _consumer.sendEvent(name, const <String, dynamic>{}, headers: reply);
+      });
     }
   }
 

@@ -55,7 +55,13 @@ class ZapSubscriberRole implements ClientRole {
   Future<void> tearDown() => _subscriber.disconnect();
 
   void _listen(Stream<EventData> events, String via) => events.listen(
-    (event) => _session.notifyEvent(event.name, event.payload, event.headers, via: via),
+    (event) {
+      _session.notifyEvent(event.name, event.payload, event.headers, via: via);
+      final reply = errorReply(event.name, event.headers);
+      if (via == 'named' && reply != null) {
+        _subscriber.sendEvent(event.name, const <String, dynamic>{}, headers: reply);
+      }
+    },
     onDone: () => _session.notify({'on': 'ended', 'stream': 'events'}),
   );
 }

@@ -133,7 +133,12 @@ class _IoClient implements ClientRole {
   @override
   void subscribe(List<String> events, {required bool all}) {
     for (final name in events) {
-      _client.on(name, (event) => _notify(event, 'named'));
+      _client.on(name, (event) {
+        _notify(event, 'named');
+        if (errorReply(name, event.headers) case final reply?) {
+          _client.send(name, const <String, dynamic>{}, reply);
+        }
+      });
     }
     if (all) _client.onAny = (event) => _notify(event, 'all');
   }

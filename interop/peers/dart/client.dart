@@ -34,7 +34,11 @@ class ZapConsumerRole implements ClientRole {
   @override
   void subscribe(List<String> events, {required bool all}) {
     for (final name in events) {
-      _consumer.onEvent(name, (event) => _notify(event, 'named'));
+      _consumer.onEvent(name, (event) {
+        _notify(event, 'named');
+        final reply = errorReply(name, event.headers);
+        if (reply != null) _consumer.sendEvent(name, const <String, dynamic>{}, headers: reply);
+      });
     }
     if (all) _consumer.onAnyEvent((event) => _notify(event, 'all'));
   }

@@ -35,6 +35,13 @@ typedef _Handler =
 /// The events that a server registers.
 Iterable<String> get appEvents => _handlers.keys;
 
+/// The headers of a reply by hand, which is an error, where [event] is the request that fails.
+Map<String, dynamic>? errorReply(String event, Map<String, dynamic>? headers) {
+  final id = headers?['requestId'];
+  if (event != 'fail' || id == null) return null;
+  return {'replyTo': id, 'replyError': 'the handler failed'};
+}
+
 /// Runs the app's handler of [event]: notifies first, then does what the contract says.
 ///
 /// Not `async`, so that what a handler throws reaches the library as it would from a user's.
@@ -71,6 +78,9 @@ final Map<String, _Handler> _handlers = {
   'answer':
       (conn, payload, headers) =>
           conn.send('answer', payload, {'replyTo': headers['requestId']}),
+  'fail': (conn, _, headers) {
+    if (errorReply('fail', headers) case final reply?) conn.send('fail', const <String, dynamic>{}, reply);
+  },
   'join': (conn, payload, headers) {
     conn.join(_field<String>(payload, 'room'));
     conn.send('joined', payload, headers);

@@ -8,7 +8,8 @@ import (
 )
 
 var appEvents = []string{
-	"echo", "burst", "boom", "slow", "close-me", "whoami", "answer", "join", "leave", "to-room",
+	"echo", "burst", "boom", "slow", "close-me", "whoami", "answer", "fail", "join", "leave",
+	"to-room",
 }
 
 // registerApp registers the interop app and what the library calls by itself.
@@ -78,6 +79,10 @@ func (s *server) handle(ctx *zap.EventContext) {
 		send("whoami", object{"id": ctx.Connection.Id}, headers)
 	case "answer":
 		send("answer", payload, object{"replyTo": headers["requestId"]})
+	case "fail":
+		if id := headers["requestId"]; id != nil {
+			send("fail", object{}, object{"replyTo": id, "replyError": "the handler failed"})
+		}
 	default:
 		refuse("the library has no rooms")
 	}

@@ -11,7 +11,14 @@ from websockets.client import ClientProtocol
 from websockets.utils import accept_key
 
 from interop.peers.mutant.seams import ClientSeam, override
-from zaptools import ConnectError, EventData, NotConnectedError, ZapClientState, ZapConsumer
+from zaptools import (
+    ConnectError,
+    EventData,
+    NotConnectedError,
+    RemoteError,
+    ZapClientState,
+    ZapConsumer,
+)
 from zaptools._opening import ClientTransport, parse_url
 from zaptools._signatures import adapt
 from zaptools.connection import EventContext, new_id
@@ -248,6 +255,19 @@ def _any_event_is_reply(seam: ClientSeam) -> None:
     client.request = request
 
 
+def _error_is_reply(seam: ClientSeam) -> None:
+    """Take an error for the reply."""
+    request = seam.client.request
+
+    async def take(event: str, **more: Any) -> Any:
+        try:
+            return await request(event, **more)
+        except RemoteError as exc:
+            return exc.reply
+
+    seam.client.request = take
+
+
 def _streams_end_with_connection(seam: ClientSeam) -> None:
     async def tell(context: EventContext) -> None:
         seam.client._events.close()
@@ -280,6 +300,7 @@ DEFECTS: Mapping[str, Seed] = {
     "late-send-lost": _late_sends_are_lost,
     "late-handlers-ignored": _late_handlers_are_lost,
     "any-event-is-reply": _any_event_is_reply,
+    "error-is-reply": _error_is_reply,
 }
 """Defects of `ZapConsumer` by name."""
 

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from interop.peers.mutant.seams import Message, ServerSeam, event_of, override
-from zaptools import ConnectionClosedError, EventContext
+from zaptools import ConnectionClosedError, EventContext, RemoteError
 from zaptools.registry import Handler
 
 __all__ = ["DEFECTS"]
@@ -106,6 +106,37 @@ def _errors_escape(seam: ServerSeam) -> None:
             asyncio.get_running_loop().call_exception_handler(found)
 
     _around_handlers(seam, around)
+
+
+def _tells_the_inside(seam: ServerSeam) -> None:
+    seam.book.error_details = True
+
+
+def _errors_reply_to_nothing(seam: ServerSeam) -> None:
+    async def around(handler: Handler, context: EventContext) -> None:
+        try:
+            await _call(handler, context)
+        except RuntimeError:
+            headers = {"replyTo": context.headers.get("requestId"), "replyError": "failed"}
+            await context.connection.send(context.event_name, {}, headers)
+            raise
+
+    _around_handlers(seam, around)
+
+
+def _error_is_reply_too(seam: ServerSeam) -> None:
+    """Take an error for the reply to a request of the server's."""
+
+    def hook(shell: Any) -> None:
+        async def request(connection: Any, *event: Any, **more: Any) -> Any:
+            try:
+                return await base.request(connection, *event, **more)
+            except RemoteError as exc:
+                return exc.reply
+
+        base = override(shell.connection, request=request)
+
+    seam.opened.append(hook)
 
 
 def _messages_fire_lifecycle(seam: ServerSeam) -> None:
@@ -305,6 +336,9 @@ DEFECTS: Mapping[str, Seed] = {
     "handler-errors-swallowed": _forgets("error"),
     "handler-error-ends-connection": _errors_end_connection,
     "handler-error-escapes": _errors_escape,
+    "error-unasked": _errors_reply_to_nothing,
+    "error-tells-the-inside": _tells_the_inside,
+    "error-is-reply-to-server": _error_is_reply_too,
     "handlers-at-once": _handlers_at_once,
     "slow-handler-delays-all": _handlers_wait_for_all,
     "messages-fire-lifecycle": _messages_fire_lifecycle,

@@ -181,6 +181,10 @@ def _lets_malformed_escape(shell: Any) -> Callable[[Message], Iterable[Message]]
     return change
 
 
+def _keeps_errors(data: bytes) -> Iterable[bytes]:
+    return [] if "replyError" in json.loads(data)["headers"] else [data]
+
+
 _KEYS = {"eventName", "payload", "headers"}
 
 SERVER: Mapping[str, Seed] = {
@@ -199,6 +203,8 @@ SERVER: Mapping[str, Seed] = {
     "reorders-under-load": writes(_swaps_under_load),
     "loses-end-of-burst": writes(_loses_what_finds_no_room),
     "reply-without-id": rewrites(lambda event: event["headers"].pop("replyTo", None)),
+    "failure-unanswered": writes(lambda: _keeps_errors),
+    "error-without-text": rewrites(lambda event: event["headers"].pop("replyError", None)),
     "refuses-empty-name": _ends_at(lambda text: event_of(text).get("eventName") == ""),
     "refuses-unknown-keys": _reads_if(lambda text: not event_of(text).keys() - _KEYS),
     "needs-name-first": _reads_if(lambda text: next(iter(event_of(text)), "") == "eventName"),
@@ -220,6 +226,8 @@ CLIENT: Mapping[str, Seed] = {
     "sends-headers-of-before": writes(_carries_headers),
     "duplicates-under-load": writes(_twice_under_load),
     "swaps-under-load": writes(_swaps_under_load),
+    "failure-kept-secret": writes(lambda: _keeps_errors),
+    "error-without-id": rewrites(lambda event: event["headers"].pop("replyTo", None)),
     "null-headers-refused": _ends_at(lambda text: event_of(text).get("headers", 0) is None, 1007),
     "empty-payload-refused": _reads_if(lambda text: "payload" in event_of(text)),
     "malformed-escapes": reads(_lets_malformed_escape),

@@ -26,7 +26,13 @@ function session(write) {
     connected: () => write({ on: 'connected' }),
     disconnected: (code, reason) => write({ on: 'disconnected', code, reason }),
     error: ({ message }, event) => write({ on: 'error', message, event }),
-    event: (event, via) => write({ on: 'event', ...event, via }),
+    event(event, via) {
+      write({ on: 'event', ...event, via });
+      const id = event.headers.requestId;
+      if (via !== 'named' || event.name !== 'fail' || id === undefined) return;
+      client.send('fail', {}, { replyTo: id, replyError: 'the handler failed' })
+        .catch(callbacks.error);
+    },
   };
   const operations = {
     describe: () => description,

@@ -8,6 +8,7 @@ from typing import Any
 
 from generation import NEEDS_HEADERS
 
+from interop.peers._app import error_reply
 from interop.peers._control import Failure, PeerSession, Unsupported
 from zaptools.client import ZapClient
 
@@ -95,6 +96,8 @@ class ClientRole(PeerSession):
                     headers=event.headers,
                     via="all",
                 )
+                if event.event_name == "fail" and event.headers.get("requestId") is not None:
+                    await client.send("fail", {}, error_reply(event.headers))
         except Exception as exc:
             self.uncaught(exc, "ZapClient.event_stream raised")
         self.notify("ended", stream="events")

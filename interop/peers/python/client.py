@@ -48,9 +48,7 @@ class ConsumerApi:
 
     def register(self, events: Sequence[str], all_events: bool) -> None:
         for name in events:  # a scenario may ask for one twice
-            self._consumer.on_event(
-                name, lambda event: _report(self._session, event, "named"), replace=True
-            )
+            self._consumer.on_event(name, self._on_event, replace=True)
         if all_events:
             self._consumer.on_any_event(
                 lambda event: _report(self._session, event, "all"), replace=True
@@ -58,6 +56,11 @@ class ConsumerApi:
 
     async def clean(self) -> None:
         raise Unsupported("ZapConsumer has no clean()")
+
+    def _on_event(self, event: EventData) -> None:
+        _report(self._session, event, "named")
+        if event.event_name == "fail" and "requestId" in event.headers:
+            raise RuntimeError("boom")
 
     def _on_state(self, state: ZapClientState) -> None:
         self._session.notify("state", state=state.name.lower())
@@ -99,6 +102,8 @@ class SubscriberApi:
         self._events_open += 1
         async for event in stream:
             _report(self._session, event, via)
+            if via == "named":
+                await _fail_by_hand(self._subscriber, event)
         self._events_open -= 1
         if not self._events_open:
             self._session.notify("ended", stream="events")
@@ -131,6 +136,7 @@ class ZapClientApi:
     async def _events(self) -> None:
         async for event in self._client.event_stream():
             _report(self._session, event, "all")
+            await _fail_by_hand(self._client, event)
         self._session.notify("ended", stream="events")
 
 
@@ -195,6 +201,12 @@ class ClientRole(PeerSession):
         if self._api is None:
             raise Failure("there is no client")
         return self._api
+
+
+async def _fail_by_hand(client: ZapSubscriber | ZapClient, event: EventData) -> None:
+    """Do what the contract says of ``fail`` for a stream, which has no handler that can raise."""
+    if event.event_name == "fail" and "requestId" in event.headers:
+        await client.reply(event, {}, {"replyError": "the reader failed"})
 
 
 def _report(session: PeerSession, event: EventData, via: str) -> None:

@@ -81,6 +81,10 @@ class ServerRole(PeerSession):
     async def op_push(self, conn: str, event: str, payload: Any = None, **more: Any) -> None:
         await self._find(conn).send(event, payload, **more)
 
+    async def op_ask(self, conn: str, event: str, **more: Any) -> dict[str, Any]:
+        reply = await self._find(conn).request(event, **more)
+        return {"name": reply.event_name, "payload": reply.payload, "headers": reply.headers}
+
     async def op_drop(self, conn: str, **how: Any) -> None:
         await self._find(conn).close(**how)
 
@@ -133,6 +137,10 @@ class ServerRole(PeerSession):
         )
         if ctx.event_name == "answer":
             await ctx.reply(ctx.payload)
+            return
+        if ctx.event_name == "fail":
+            if "requestId" in ctx.headers:
+                raise RuntimeError("boom")
             return
         connection = _AppConnection(ctx.connection)
         rooms = _AppRooms(self._rooms, ctx.connection)
