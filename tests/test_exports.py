@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import importlib
+import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -80,6 +82,52 @@ def test_dependencies() -> None:
     # No framework: connectors import theirs when they are used.
     # msgspec imports typing_extensions where it is installed.
     assert set(found) - {"typing_extensions"} == {"msgspec", "websockets", "zaptools"}
+
+
+PRIVATE = {
+    exported
+    for name in MODULES
+    if name.startswith("_")
+    for exported in importlib.import_module(f"zaptools.{name}").__all__
+} - {
+    exported
+    for name in MODULES
+    if not name.startswith("_")
+    for exported in importlib.import_module(f"zaptools.{name}").__all__
+}
+
+
+def quoted(text: str | None) -> set[str]:
+    """Return the names of things that a text points to."""
+    return set(re.findall(r"`+(?:zaptools\.)?([A-Za-z_][\w.]*)", text or ""))
+
+
+def test_docstrings_point_to_nothing_private() -> None:
+    assert "ClientCore" in PRIVATE
+    # That of the transport has classes to derive from, and tells how they fit into the rest.
+    public = {name for name in MODULES if not name.startswith("_")} - {"transport"}
+    for name in sorted(public | {"connectors"}):
+        module = importlib.import_module(f"zaptools.{name}")
+        texts = {name: module.__doc__}
+        for exported in module.__all__:
+            thing = getattr(module, exported)
+            texts[exported] = inspect.getdoc(thing)
+            for member, value in inspect.getmembers(thing) if inspect.isclass(thing) else ():
+                if not member.startswith("_"):
+                    texts[f"{exported}.{member}"] = inspect.getdoc(value)
+        for place, text in texts.items():
+            for word in quoted(text):
+                assert word.split(".")[0] not in PRIVATE, place
+                assert not re.search(r"(^|\.)_[a-z]", word), place
+
+
+def test_pages_point_to_nothing_private() -> None:
+    root = Path(zaptools.__file__).parents[1]
+    for page in (root / "README.md", *(root / "docs").glob("*.md")):
+        text = page.read_text("utf-8")
+        for word in quoted(text) if page.name != "from-0.5.md" else ():  # names what 0.5 had
+            assert word not in PRIVATE or not word[0].isupper(), (page.name, word)
+            assert not re.search(r"(^|\.)_[a-z]", word), (page.name, word)
 
 
 def test_typed() -> None:

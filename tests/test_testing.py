@@ -10,8 +10,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from tests.support import until
 from zaptools import (
     CloseInfo,
     CodecError,
@@ -19,6 +21,7 @@ from zaptools import (
     EventContext,
     EventRegister,
     NameTakenError,
+    NoRequestError,
     RemoteError,
     RoomManager,
     ZapServer,
@@ -199,6 +202,15 @@ class TestErrors:
                 await client.send("boom", 1, {"requestId": "7"})
                 assert (await client.receive()).headers["replyTo"] == "7"
 
+    async def test_the_failure_comes_in_place_of_its_reply(self, register: EventRegister) -> None:
+        async with TestClient(register) as client:
+            with pytest.raises(KeyError):
+                await client.request("boom", 1)
+            await client.receive_nothing()
+        async with TestClient(register, raise_errors=False) as client:
+            with pytest.raises(RemoteError, match="the handler failed"):
+                await client.request("boom", 1)
+
     async def test_a_refusal_fails_no_test(self, register: EventRegister) -> None:
         def refuse(ctx: EventContext) -> None:
             raise RemoteError("no")
@@ -207,6 +219,8 @@ class TestErrors:
         async with TestClient(register) as client:
             await client.send("refuse", None, {"requestId": "7"})
             assert (await client.receive()).headers["replyError"] == "no"
+            with pytest.raises(RemoteError, match="no"):
+                await client.request("refuse")
 
     async def test_an_error_handler_takes_them(self, register: EventRegister) -> None:
         seen: list[BaseException | None] = []
@@ -455,3 +469,92 @@ class TestUse:
         command = [sys.executable, "-m", "pytest", "-q", "-c", str(ROOT / "pyproject.toml"), "."]
         done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
         assert "2 passed" in done.stdout, done.stdout + done.stderr
+
+
+class TestRequests:
+    async def test_a_reply(self, register: EventRegister) -> None:
+        @register.on_event("price")
+        async def price(ctx: EventContext) -> None:
+            await ctx.connection.send("news", 1)
+            await ctx.reply(ctx.payload * 2, {"currency": "EUR"})
+            await ctx.connection.send("price", 2)
+
+        async with TestClient(register) as client:
+            await client.send("echo", 0)
+            reply = await client.request("price", 40, {"lang": "en", "replyTo": "x"})
+            assert (reply.payload, reply.headers["currency"]) == (80, "EUR")
+            assert [(await client.receive()).payload for _ in range(3)] == [0, 1, 2]
+            await client.receive_nothing()
+
+    async def test_replies_to_several(self, register: EventRegister) -> None:
+        register.on_event("late", lambda ctx: late.append(ctx))
+        late: list[EventContext] = []
+        async with TestClient(register) as client:
+            asked = [asyncio.create_task(client.request("late", n)) for n in (1, 2)]
+            await until(lambda: len(late) == 2)
+            for context in reversed(late):
+                await context.reply(-context.payload)
+            assert [(await each).payload for each in asked] == [-1, -2]
+
+    async def test_no_reply(self, register: EventRegister) -> None:
+        async with TestClient(register) as client:
+            with pytest.raises(
+                TimeoutError, match=r"no reply to the event 'echo' .* received befo"
+            ):
+                await client.request("echo", 1, timeout=0.01)
+            assert (await client.receive()).headers.keys() == {"requestId"}
+            with pytest.raises(ConnectionClosedError):
+                await client.request("close-me")
+            with pytest.raises(ConnectionClosedError):
+                await client.request("echo")
+            assert not client._side.exchange
+
+    async def test_what_the_server_asks(self, register: EventRegister) -> None:
+        answers: list[Any] = []
+
+        @register.on_event("begin")
+        async def begin(ctx: EventContext) -> None:
+            answers.append((await ctx.connection.request("name")).payload)
+            await ctx.connection.send("done")
+
+        async with TestClient(register) as client:
+            await client.send("begin")
+            await client.reply(await client.wait_for("name"), "Ada")
+            done = await client.wait_for("done")
+            assert answers == ["Ada"]
+            with pytest.raises(NoRequestError):
+                await client.reply(done)
+
+    async def test_waiting_for_an_event(self, register: EventRegister) -> None:
+        async with TestClient(register) as client:
+            for number in range(3):
+                await client.send("echo", number)
+            await client.settle()
+            odd = await client.wait_for("echo", predicate=lambda event: event.payload % 2)
+            assert odd.payload == 1
+            waiting = asyncio.create_task(client.wait_for("bye"))
+            await asyncio.sleep(0)
+            await client.send("close-me")
+            assert (await waiting).event_name == "bye"
+            assert [(await client.receive()).payload for _ in range(2)] == [0, 2]
+            with pytest.raises(ConnectionClosedError):
+                await client.wait_for("echo")
+
+    async def test_waiting_for_nothing(self, register: EventRegister) -> None:
+        async with TestClient(register) as client:
+            with pytest.raises(
+                TimeoutError, match=r"no event 'bye' within 0\.01 s; received before"
+            ):
+                await client.wait_for("bye", timeout=0.01)
+            await client.send("echo")
+            with pytest.raises(ZeroDivisionError):
+                await client.wait_for("echo", predicate=lambda event: 1 / 0)
+
+    async def test_text_that_is_no_event(self, register: EventRegister) -> None:
+        register.on_event("raw", lambda ctx: ctx.connection.send("raw", msgspec.Raw(b"{")))
+        async with TestClient(register) as client:
+            await client.send("raw")
+            with pytest.raises(TimeoutError):
+                await client.wait_for("raw", timeout=0.01)
+            with pytest.raises(CodecError):
+                await client.receive()

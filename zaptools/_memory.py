@@ -9,13 +9,14 @@ from collections.abc import Awaitable, Callable
 from ._arguments import check_seconds
 from ._closing import CloseInfo
 from ._dispatcher import Dispatcher
+from ._exchange import Exchange, Waiter
 from ._ids import claim_id
 from ._reports import Reports
 from .connection import WebSocketConnection, new_id
-from .exceptions import ReservedEventError
+from .exceptions import CodecError, ReservedEventError
 from .handshake import Handshake
 from .limits import Limits
-from .protocol import EventData
+from .protocol import EventData, decode_event
 from .registry import EventRegister
 from .server import ZapServer
 
@@ -37,6 +38,7 @@ class ServerSide:
         dispatcher: what calls its handlers.
         leaving: how the client closed; the connection ends when what it sent before is handled.
         inbox: what handlers sent, not yet received.
+        exchange: those in the test who wait for a certain event; what they get is not in `inbox`.
         errors: what handlers raised, not yet raised to the test.
     """
 
@@ -55,7 +57,8 @@ class ServerSide:
         if raise_errors:
             self.dispatcher._reports = _Kept(self)
         self.leaving: CloseInfo | None = None
-        self.inbox: deque[bytes] = deque()
+        self.inbox: deque[bytes | EventData] = deque()
+        self.exchange = Exchange()
         self.errors: list[BaseException] = []
         self._news = asyncio.Event()
         self._unread = 0
@@ -94,7 +97,8 @@ class ServerSide:
     # What a transport does
 
     def send(self, data: bytes) -> Awaitable[None] | None:
-        self.inbox.append(data)
+        if not self.exchange or not self._is_awaited(data):
+            self.inbox.append(data)
         self._news.set()
         # As with a socket, who sends without end gives the loop its turn with each full buffer.
         self._unread += len(data)
@@ -107,6 +111,23 @@ class ServerSide:
         self._end(self.leaving or CloseInfo(code, reason, "local"))
         self.dispatcher.discard()
         self.dispatcher.end()
+
+    def _is_awaited(self, data: bytes) -> bool:
+        try:
+            event = decode_event(data)
+        except CodecError:  # which is for `receive` to raise: of a msgspec.Raw that is no JSON
+            return False
+        return self.exchange.is_reply(event) or self.exchange.show(event)
+
+    def find(self, waiter: Waiter) -> None:
+        """Show `waiter` what is not yet received, and take out of that what it takes."""
+        for index, data in enumerate(self.inbox):
+            event = data if isinstance(data, EventData) else decode_event(data)
+            self.inbox[index] = event
+            if waiter.look(event):
+                del self.inbox[index]
+            if waiter.done:
+                return
 
     def abort(self) -> None:
         self._end(CloseInfo(1001, "", "local"))

@@ -12,15 +12,23 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import unquote
 
-from ._arguments import check_flag, check_kind, explained
+from ._arguments import check_flag, check_kind, check_seconds, explained
 from ._closing import LOST, CloseInfo, check_close
+from ._exchange import (
+    Predicate,
+    Waiter,
+    check_reply,
+    new_request_id,
+    reply_headers,
+    request_headers,
+)
 from ._memory import ServerSide
 from ._offers import check_headers, check_subprotocols
 from .connection import WebSocketConnection
-from .exceptions import ConnectionClosedError
+from .exceptions import ConnectionClosedError, RemoteError
 from .handshake import Handshake, choose_subprotocol, header_block
 from .protocol import EventData, decode_event, encode_event
-from .registry import EventRegister
+from .registry import EventRegister, check_name
 from .server import ZapServer
 
 __all__ = ["TestClient"]
@@ -216,6 +224,108 @@ class TestClient:
             raise ConnectionClosedError(*self.closed)
         raise TimeoutError(f"no event came within {timeout:g} s; {self._situation()}")
 
+    async def wait_for(
+        self,
+        event_name: str,
+        *,
+        timeout: float = 1.0,
+        predicate: Predicate | None = None,
+    ) -> EventData:
+        """Return the next event of a name that a handler sent; `receive` returns the others.
+
+        Args:
+            event_name: the event's name.
+            timeout: seconds to wait for it. Default 1.
+            predicate: a plain function of an `EventData` that says whether it is the one.
+
+        Raises:
+            TimeoutError: there was none. The text says what came before, and what is unhandled.
+            ConnectionClosedError: there was none, and there will be none.
+            TypeError, ValueError: an argument is wrong.
+            BaseException: there was none, and a handler raised this; see `raise_errors`. Or
+                `predicate` did.
+        """
+        check_name(event_name)
+        waiter = Waiter(event_name, predicate=predicate)
+        self._side.find(waiter)
+        return await self._wait(waiter, timeout, f"no event {event_name!r}")
+
+    async def request(
+        self,
+        event_name: str,
+        payload: Any = None,
+        headers: Mapping[str, Any] | None = None,
+        *,
+        timeout: float = 1.0,
+    ) -> EventData:
+        """Send an event and return its reply, as `zaptools.WebSocketConnection.request` does.
+
+        Events that are no reply to it wait for `receive`.
+
+        Args:
+            event_name: the event's name.
+            payload: as for `send`.
+            headers: as for `send`; ``requestId`` and ``replyTo`` among them are replaced.
+            timeout: seconds to wait for the reply. Default 1.
+
+        Raises:
+            RemoteError: the reply is an error. That of a handler which failed has been raised in
+                its place, see `raise_errors`.
+            TimeoutError: there was no reply. The text says what came before, and what is
+                unhandled.
+            CodecError: the event cannot be written as JSON.
+            ConnectionClosedError: the connection has ended, or did so meanwhile.
+            TypeError, ValueError: `timeout` is no time to wait.
+            BaseException: a handler raised this; see `raise_errors`.
+        """
+        check_seconds(timeout, none=False)
+        waiter = Waiter(event_name, reply_to=new_request_id())
+        assert waiter.reply_to is not None
+        data = encode_event(event_name, payload, request_headers(headers, waiter.reply_to))
+        failure = f"no reply to the event {event_name!r}"
+        reply = await self._wait(waiter, timeout, failure, request=data.decode())
+        try:
+            return check_reply(reply)
+        except RemoteError:
+            self._side.raise_errors()
+            raise
+
+    async def reply(
+        self, event: EventData, payload: Any = None, headers: Mapping[str, Any] | None = None
+    ) -> None:
+        """Send the reply to a request of the server's: to an event that `receive` returned.
+
+        Args:
+            event: the request.
+            payload: as for `send`.
+            headers: as for `send`; ``requestId`` and ``replyTo`` among them are replaced.
+
+        Raises:
+            NoRequestError: `event` asks for no reply.
+            CodecError, ConnectionClosedError: as for `send`.
+        """
+        await self.send(event.event_name, payload, reply_headers(event, headers))
+
+    async def _wait(
+        self, waiter: Waiter, timeout: float, failure: str, *, request: str | None = None
+    ) -> EventData:
+        server = self._side
+        server.exchange.add(waiter)
+        try:
+            if request is not None:  # a handler may reply before this returns
+                self._feed(request, waiter.name)
+            await server.until(lambda: waiter.done or server.errors or server.is_over, timeout)
+        finally:
+            server.exchange.discard(waiter)
+        if waiter.done:
+            event = await waiter.event()
+            self._received.append(event.event_name)
+            return event
+        server.raise_errors()
+        if self.closed is not None:
+            raise ConnectionClosedError(*self.closed)
+        raise TimeoutError(f"{failure} within {timeout:g} s; {self._situation()}")
+
     async def receive_nothing(self, *, within: float = 0.05) -> None:
         """Assert that no event comes.
 
@@ -308,7 +418,8 @@ class TestClient:
             raise TimeoutError(text)
 
     def _take(self) -> EventData:
-        event = decode_event(self._side.inbox.popleft())
+        data = self._side.inbox.popleft()
+        event = data if isinstance(data, EventData) else decode_event(data)
         self._received.append(event.event_name)
         return event
 

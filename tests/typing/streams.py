@@ -61,6 +61,10 @@ async def tests(register: EventRegister) -> None:
         assert_type(await client.receive(), EventData)
         assert_type(await client.wait_closed(), CloseInfo)
         assert_type(client.closed, CloseInfo | None)
+        reply = await client.request("a", 1, timeout=2.0)
+        assert_type(reply, EventData)
+        assert_type(await client.wait_for("a", predicate=lambda event: event.payload), EventData)
+        await client.reply(reply, {"a": 1})
 
 
 def codec() -> None:
