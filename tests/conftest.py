@@ -24,7 +24,7 @@ settings.load_profile("zaptools")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-ON_EACH_LOOP = ("test_transport.py", "test_opening.py")
+ON_EACH_LOOP = ("test_transport.py", "test_opening.py", "test_dial.py")
 """The tests of what meets a socket, where event loops differ."""
 
 

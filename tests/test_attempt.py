@@ -30,14 +30,14 @@ URL = "ws://127.0.0.1:1/"
 
 class TestAttempt:
     async def test_it_succeeds_once(self) -> None:
-        attempt = Attempt(Offer(url=URL))
+        attempt = Attempt(URL, Offer())
         attempt.succeed()
         attempt.fail(ConnectError(URL, "too late"))
         attempt.succeed()
         await attempt.wait()
 
     async def test_it_fails_once(self) -> None:
-        attempt, error = Attempt(Offer(url=URL)), ConnectError(URL, "no")
+        attempt, error = Attempt(URL, Offer()), ConnectError(URL, "no")
         attempt.fail(error)
         attempt.succeed()
         attempt.fail(ConnectError(URL, "again"))
@@ -46,13 +46,13 @@ class TestAttempt:
         assert info.value is error
 
     async def test_it_is_settled_once(self) -> None:
-        attempt = Attempt(Offer(url=URL))
+        attempt = Attempt(URL, Offer())
         attempt.settle()
         attempt.settle()
         assert attempt.settled.done() and not attempt.online.done()
 
     async def test_the_first_dismissal_counts(self) -> None:
-        attempt = Attempt(Offer(url=URL))
+        attempt = Attempt(URL, Offer())
         attempt.opening = asyncio.ensure_future(asyncio.Event().wait())  # type: ignore[assignment]  # any task
         attempt.dismiss("one")
         attempt.dismiss("two")
@@ -61,7 +61,7 @@ class TestAttempt:
         assert attempt.opening.cancelled()
 
     async def test_dismissed_when_it_was_online(self) -> None:
-        attempt = Attempt(Offer(url=URL))
+        attempt = Attempt(URL, Offer())
         attempt.succeed()
         attempt.dismiss("done")
         with pytest.raises(ConnectError, match="done"):

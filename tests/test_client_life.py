@@ -306,6 +306,14 @@ class TestReconnecting:
             assert isinstance(client.last_error, AttributeError)
             client.limits = Limits()
 
+    async def test_another_url_for_the_next_attempt(self) -> None:
+        async with scripted(drop) as (client, script), App() as app:
+            client.on_disconnected(lambda event: setattr(client, "url", app.url()))
+            await client.connect()
+            await until(lambda: app.seen)
+            assert len(script.requests) == 1
+            await client.disconnect()
+
     async def test_a_slow_disconnected_handler_comes_first(self) -> None:
         gate = asyncio.Event()
         async with scripted(drop, stay) as (client, script):

@@ -20,6 +20,16 @@ HEADERS: list[tuple[Any, type[Exception]]] = [
     ({"x y": "1"}, ValueError),
     ({"": "1"}, ValueError),
     ({"x": "\ud800"}, ValueError),
+    ({"x": "日本"}, ValueError),
+    ({"x": "€"}, ValueError),
+    ({"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}, ValueError),
+    ({"sec-websocket-version": "8"}, ValueError),
+    ({"Sec-WebSocket-Protocol": "chat"}, ValueError),
+    ({"Sec-WebSocket-Extensions": "permessage-deflate"}, ValueError),
+    ({"Connection": "close"}, ValueError),
+    ({"UPGRADE": "h2c"}, ValueError),
+    ({"Content-Length": "5"}, ValueError),
+    ({"Transfer-Encoding": "chunked"}, ValueError),
 ]
 
 SUBPROTOCOLS: list[tuple[Any, type[Exception]]] = [
@@ -36,10 +46,21 @@ SUBPROTOCOLS: list[tuple[Any, type[Exception]]] = [
 def test_what_is_good() -> None:
     assert check_headers(None) == {}
     assert check_headers({"X-a": "é\t 1", "B": ""}) == {"X-a": "é\t 1", "B": ""}
+    ours = {"Host": "zap.example", "Origin": "https://zap.example", "Authorization": "Bearer x"}
+    assert check_headers(ours) == ours
     assert check_subprotocols(None) == []
     assert check_subprotocols(("v1.chat", "v2")) == ["v1.chat", "v2"]
     assert check_origins(None) is None
     assert check_origins(("http://a", None)) == ["http://a", None]
+
+
+def test_what_an_error_says() -> None:
+    """The header's name, and the cure; never its value."""
+    with pytest.raises(ValueError, match="Protocol is the opening handshake's own: pass"):
+        check_headers({"Sec-WebSocket-Protocol": "chat"})
+    with pytest.raises(ValueError, match="the header X-Name has a character at 6") as info:
+        check_headers({"X-Name": "secret\u20ac"})
+    assert "secret" not in str(info.value) and info.value.__suppress_context__
 
 
 @pytest.mark.parametrize(("headers", "error"), HEADERS)

@@ -38,14 +38,47 @@ async def refuse(peer: RawPeer) -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", ["", "127.0.0.1", "http://x/", "ws://", "ws:///x", "ws://x/#y", "ws://u@x/", "ws://x:y/"]
-)
+    "bad",
+    [
+        "", "127.0.0.1", "http://x/", "ws://", "ws:///x", "ws://x/#y", "ws://u@x/", "ws://x:y/",
+        "ws://x /", "ws://a..b/",
+    ],
+)  # fmt: skip
 def test_urls(bad: str) -> None:
     with pytest.raises(InvalidUrlError) as info:
         parse_url(bad)
     assert info.value.url == bad.replace("u@", "***@")
     with pytest.raises(InvalidUrlError):
         ZapConsumer(bad)
+
+
+@pytest.mark.parametrize(
+    ("url", "target"),
+    [
+        ("ws://x/a b?c=d e", "/a%20b?c=d%20e"),
+        ("ws://x/x HTTP/1.1", "/x%20HTTP/1.1"),
+        ("ws://x/é?é", "/%C3%A9?%C3%A9"),
+        ("ws://x/%C3%A9?q=%41é+", "/%C3%A9?q=%41%C3%A9+"),  # once, not twice
+        ("ws://bücher.example/%2541", "/%2541"),
+        ("ws://x/a;b=c/(d)?e={f}|g", "/a;b=c/(d)?e={f}|g"),
+        ("ws://x", "/"),
+        ("ws://x?a", "/?a"),
+    ],
+)
+def test_what_is_asked_for(url: str, target: str) -> None:
+    """A request line has no spaces but its own, and no more than ASCII (RFC 9112, section 3)."""
+    assert parse_url(url).resource_name == target
+
+
+@pytest.mark.parametrize("rest", ["\0", "a\nb", "a\tb", "?a=\x7f", "\r\nX: y"])
+def test_control_characters(rest: str) -> None:
+    with pytest.raises(InvalidUrlError, match="it has a control character"):
+        parse_url(f"ws://x/{rest}")
+
+
+def test_a_lone_surrogate() -> None:
+    with pytest.raises(InvalidUrlError):
+        parse_url("ws://x/\ud800")
 
 
 def test_no_url() -> None:
@@ -100,6 +133,17 @@ async def test_refused() -> None:
     assert type(info.value) is ConnectError and isinstance(info.value.__cause__, OSError)
 
 
+async def test_port_0() -> None:
+    """Which nothing listens on: a client may be made with it, and get its URL later."""
+    client = ZapConsumer(url(0))
+    with pytest.raises(ConnectError, match=r"127\.0\.0\.1:0/"):
+        await client.connect()
+    async with App() as app:
+        client.url = app.url()
+        await client.connect()
+        await client.disconnect()
+
+
 async def test_unknown_host() -> None:
     with pytest.raises(ConnectError):
         await ZapConsumer("ws://nowhere.invalid/").connect()
@@ -140,6 +184,68 @@ async def test_wrong_answers(text: bytes, status: int | None) -> None:
             assert info.value.status == status
         else:
             assert "during the handshake" in str(info.value)
+
+
+@pytest.mark.parametrize("open_timeout", [None, 200 * MS])
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"1 401 No\r\n\r\nno end",
+        b"1 401 No\r\nContent-Length: 2000000\r\n\r\n" + b"x" * 10_000,
+        b"1 401 No\r\nContent-Length: 10\r\n\r\n",
+        b"1 401 No\r\nTransfer-Encoding: Chunked\r\n\r\n0\r\n\r\n",
+        b"1 401 No\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+        b"0 401 No\r\nContent-Length: 0\r\n\r\n",
+        b"1 100 Continue\r\n\r\nHTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n",
+    ],
+)
+async def test_a_refusal_counts_whatever_its_body(rest: bytes, open_timeout: float | None) -> None:
+    """And whatever the time limit: a client that reconnects gives up."""
+
+    async def script(peer: RawPeer) -> None:
+        peer.writer.write(b"HTTP/1." + rest)
+        await peer.reader.read()
+
+    async with raw_server(script, accept=False) as port:
+        limits = Limits(open_timeout=open_timeout)
+        client = ZapConsumer(url(port), reconnect=True, limits=limits)
+        with pytest.raises(HandshakeError) as info:
+            await within(client.connect(retry=True))
+    assert info.value.status == 401
+
+
+@pytest.mark.parametrize("interim", [b"100 Continue", b"103 Early Hints"])
+async def test_answers_before_the_answer(interim: bytes) -> None:
+    async def script(peer: RawPeer) -> None:
+        peer.writer.write(b"HTTP/1.1 " + interim + b"\r\nLink: </x>\r\n\r\n")
+        peer.accept()
+        peer.event("early", 1)
+        await peer.next()
+
+    async with raw_server(script, accept=False) as port:
+        client = ZapConsumer(url(port))
+        events = aiter(client)
+        async with client:
+            assert (await within(anext(events))).payload == 1
+
+
+async def test_a_server_that_says_nothing_of_tls() -> None:
+    """The time limit is that of the whole opening, and the socket does not stay behind."""
+    ended = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        ended.set()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        limits = Limits(open_timeout=20 * MS)
+        client = ZapConsumer(f"wss://127.0.0.1:{port}/", limits=limits, ssl=client_context())
+        with pytest.raises(ConnectTimeoutError):
+            await within(client.connect())
+        await within(ended.wait())
 
 
 async def test_a_wrong_proof_of_the_handshake() -> None:
@@ -226,10 +332,10 @@ async def test_open_transport_alone() -> None:
 async def test_the_network_gives_up_where_there_is_no_limit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def create_connection(*_: Any, **__: Any) -> None:
+    async def sock_connect(*_: Any) -> None:
         raise TimeoutError  # as for ETIMEDOUT
 
-    monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", create_connection)
+    monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", sock_connect)
     with pytest.raises(ConnectError, match="the network timed out") as info:
         await ZapConsumer(url(1), limits=Limits(open_timeout=None)).connect()
     assert not isinstance(info.value, ConnectTimeoutError)
@@ -262,5 +368,5 @@ class TestNobodyWaits:
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
             b"Connection: Upgrade\r\nSec-WebSocket-Accept: " + accept + b"\r\n\r\n"
         )
-        assert transport.opened.cancelled() and self.begun == [transport]
+        assert transport.opened.cancelled() and not self.begun
         transport.connection_lost(None)

@@ -20,13 +20,11 @@ class Offer:
     """What one call of ``connect`` asks for, in its own attempt and in those that follow it.
 
     Attributes:
-        url: where to.
         protocols: subprotocols to offer. Default none.
         headers: headers to add to the request. Default none.
         backoff: how long to wait between attempts; None for a client that makes one only.
     """
 
-    url: str
     protocols: Sequence[str] = ()
     headers: Mapping[str, str] | None = None
     backoff: Backoff | None = None
@@ -44,6 +42,7 @@ class Attempt:
     when this one is settled, is another object, and changes nothing of it.
 
     Attributes:
+        url: where to.
         offer: what it asks for.
         online: done when the client is online; has the error if the attempt failed.
         settled: done when its failure is told, or the end of its connection.
@@ -66,10 +65,12 @@ class Attempt:
         "opening",
         "settled",
         "transport",
+        "url",
     )
 
-    def __init__(self, offer: Offer) -> None:
+    def __init__(self, url: str, offer: Offer) -> None:
         loop = asyncio.get_running_loop()
+        self.url = url
         self.offer = offer
         self.online: asyncio.Future[None] = loop.create_future()
         self.settled: asyncio.Future[None] = loop.create_future()
@@ -119,7 +120,7 @@ class Attempt:
     def dismissal(self) -> ConnectError:
         """Return the error for those that wait for an attempt which the application ended."""
         assert self.dismissed is not None
-        return ConnectError(self.offer.url, self.dismissed)
+        return ConnectError(self.url, self.dismissed)
 
     async def wait(self) -> None:
         """Return when the client is online.

@@ -100,7 +100,8 @@ class ClientCore(ClientLife):
 
         Args:
             protocols: subprotocols to offer. Default none.
-            headers: headers to add to the handshake's request. Default none.
+            headers: headers to add to the handshake's request; ``Host`` takes the place of the
+                URL's. Default none.
             if_needed: whether being connected already is fine, and being about to be is waited
                 for. Default False.
             retry: whether to try again as the client's policy says, until it gives up. Without it
@@ -112,17 +113,17 @@ class ClientCore(ClientLife):
             ConnectError: no connection came about; the state is `ZapClientState.ERROR` then. Or
                 `disconnect` was called meanwhile; it is `ZapClientState.OFFLINE` then.
             TypeError: `protocols` or `headers` are not of strings.
-            ValueError: no request may carry one of them; or `retry` with no policy.
+            ValueError: no request may carry one of them, or a header is the handshake's own; or
+                `retry` with no policy.
         """
         if retry and self._policy is None:
             raise ValueError("retry needs a client with a policy: pass it reconnect=True")
-        await self._begin(self._new_offer(self.url, protocols, headers), if_needed, retry)
+        await self._begin(self.url, self._new_offer(protocols, headers), if_needed, retry)
 
     def _new_offer(
-        self, url: str, protocols: Sequence[str] | None, headers: Mapping[str, str] | None
+        self, protocols: Sequence[str] | None, headers: Mapping[str, str] | None
     ) -> Offer:
         return Offer(
-            url=url,
             protocols=check_subprotocols(protocols),
             headers=check_headers(headers),
             backoff=Backoff(self._policy) if self._policy is not None else None,

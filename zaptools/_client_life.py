@@ -80,7 +80,7 @@ class ClientLife:
         self._ssl = ssl
         self._state = ZapClientState.OFFLINE
         self._telling: asyncio.Task[Any] | None = None  # in which the handler of states runs
-        self._offer = Offer(url=url)  # that of the last connect
+        self._offer = Offer()  # that of the last connect
         self._attempt: Attempt | None = None  # the last one
         self._latest: WebSocketConnection | None = None  # the last connection
         self._disconnects = 0  # calls, for those that were waiting when one came
@@ -100,15 +100,15 @@ class ClientLife:
     def _transport(self) -> ClientTransport | None:
         return self._attempt.transport if self._attempt is not None else None
 
-    async def _begin(self, offer: Offer, if_needed: bool, retry: bool) -> None:
+    async def _begin(self, url: str, offer: Offer, if_needed: bool, retry: bool) -> None:
         """Do what ``connect`` does."""
         disconnects = self._disconnects
         if not await self._make_way(if_needed):
             return
         if self._disconnects != disconnects:
-            raise ConnectError(offer.url, DISCONNECTED)
+            raise ConnectError(url, DISCONNECTED)
         self._stop_retrying("connect was called meanwhile")
-        self.url, self._offer = offer.url, offer
+        self.url, self._offer = url, offer
         self._retrying = stop = asyncio.get_running_loop().create_future()
         await self._keep_connecting(offer, 0, stop, retry=retry)
 
@@ -150,10 +150,10 @@ class ClientLife:
             while delay is not None:
                 if delay > 0:
                     why = self.last_error
-                    logger.info("connecting to %s in %.2f s: %s", redact(offer.url), delay, why)
+                    logger.info("connecting to %s in %.2f s: %s", redact(self.url), delay, why)
                     await asyncio.wait([stop], timeout=delay)
                 if stop.done():
-                    raise ConnectError(offer.url, stop.result())
+                    raise ConnectError(self.url, stop.result())
                 # From the last attempt's settling to here nothing is awaited but the delay, in
                 # which `stop` is set by all that begins an attempt: this one is the next.
                 self._attempt = attempt = self._new_attempt(offer)
@@ -167,7 +167,7 @@ class ClientLife:
             self._retrying.set_result(reason)
 
     def _new_attempt(self, offer: Offer) -> Attempt:
-        return Attempt(offer)
+        return Attempt(self.url, offer)
 
     async def _run(self, attempt: Attempt, retry: bool) -> float | None:
         """Make an attempt. Returns None, or how long to wait before the next one."""
@@ -196,7 +196,7 @@ class ClientLife:
         except BaseException as exc:  # in a hurry: no handler is told
             self._state = ZapClientState.ERROR
             attempt.settle()
-            attempt.fail(ConnectError(attempt.offer.url, f"{type(exc).__name__} broke it off"))
+            attempt.fail(ConnectError(attempt.url, f"{type(exc).__name__} broke it off"))
             raise
         return None
 
@@ -217,7 +217,7 @@ class ClientLife:
     async def _open(self, attempt: Attempt) -> None:
         offer = attempt.offer
         await open_transport(
-            offer.url,
+            attempt.url,
             lambda transport: self._take(attempt, transport),
             protocols=offer.protocols,
             headers=offer.headers or {},
@@ -265,7 +265,7 @@ class ClientLife:
         except BaseException as exc:  # cancellation too: what waits in connect() is told
             attempt.hopeless = True
             name = type(exc).__name__
-            error = ConnectError(attempt.offer.url, f"the handler of ONLINE raised {name}")
+            error = ConnectError(attempt.url, f"the handler of ONLINE raised {name}")
             error.__cause__ = exc
             attempt.fail(error)
             transport.abort()
@@ -283,7 +283,7 @@ class ClientLife:
             await self._set_state(ZapClientState.OFFLINE)
         finally:
             attempt.settle()
-            attempt.fail(ConnectError(attempt.offer.url, str(error)))
+            attempt.fail(ConnectError(attempt.url, str(error)))
         try:
             await self._tell_disconnected(context)
         finally:
@@ -300,7 +300,7 @@ class ClientLife:
             offer.backoff.ended(loop.time() - attempt.online_since)
         delay = self._delay_after(attempt, error)
         if delay is None:
-            logger.error("connecting to %s is given up: %s", redact(offer.url), error)
+            logger.error("connecting to %s is given up: %s", redact(attempt.url), error)
             # No attempt is made, but until it is told that there is none, none may begin.
             self._attempt = attempt = self._new_attempt(offer)
             await self._fail(attempt, error, ZapClientState.ERROR)
@@ -314,7 +314,7 @@ class ClientLife:
         except Exception as exc:
             if not stop.done():
                 trace = None if isinstance(exc, ConnectError) else exc
-                url = redact(offer.url)
+                url = redact(self.url)
                 logger.error("connecting to %s is given up: %s", url, exc, exc_info=trace)
 
     async def _set_state(self, state: ZapClientState) -> None:

@@ -11,6 +11,19 @@ from ._arguments import check_kind, shown
 __all__ = ["check_address", "check_headers", "check_origins", "check_subprotocols"]
 
 _TOKEN = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")  # RFC 9110, section 5.6.2
+_OWNED = {
+    "connection": "",
+    "upgrade": "",
+    "content-length": "",
+    "transfer-encoding": "",
+    "sec-websocket-key": "",
+    "sec-websocket-version": "",
+    "sec-websocket-accept": "",
+    "sec-websocket-protocol": ": pass the subprotocols as such",
+    "sec-websocket-extensions": ": pass compression='deflate'",
+}
+"""What the opening handshake itself says (RFC 6455, section 4.1), and how to say it then."""
+
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
@@ -46,7 +59,9 @@ def check_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
 
     Raises:
         TypeError: a name or a value is no string.
-        ValueError: a name is no token, or a value has a control character or cannot be encoded.
+        ValueError: a name is no token, or one of the handshake's own, or a value has a control
+            character or one beyond Latin-1, which is what a field may have (RFC 9110, section
+            5.5).
     """
     check_kind(headers, Mapping, "headers", none=True)
     found = dict(headers or {})
@@ -57,7 +72,16 @@ def check_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
             raise ValueError(f"a header's name is a token, unlike {name!r}")
         if _CONTROL.search(value):
             raise ValueError(f"the header {name} has a control character")
-        value.encode()
+        if name.lower() in _OWNED:
+            hint = _OWNED[name.lower()]
+            raise ValueError(f"the header {name} is the opening handshake's own{hint}")
+        try:
+            value.encode("latin-1")
+        except UnicodeEncodeError as exc:
+            raise ValueError(
+                f"the header {name} has a character at {exc.start} that no header may have: "
+                "encode it, as with urllib.parse.quote"
+            ) from None  # whose words would quote the value, which may be a secret
     return found
 
 

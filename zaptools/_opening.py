@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import ssl as ssl_module
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import cast
+from urllib.parse import quote, urlsplit
 
 from websockets.client import ClientProtocol
-from websockets.exceptions import InvalidHeader, InvalidStatus, InvalidURI, NegotiationError
-from websockets.http11 import Response
+from websockets.exceptions import InvalidHeader, InvalidURI, NegotiationError
 from websockets.protocol import Event
 from websockets.typing import Subprotocol
 from websockets.uri import WebSocketURI, parse_uri
 
+from ._answer import Answer
 from ._compression import Compression, client_extensions
+from ._dial import dial
 from ._dispatcher import Dispatcher
+from ._text import printable
 from .connection import WebSocketConnection
 from .exceptions import ConnectError, ConnectTimeoutError, HandshakeError, InvalidUrlError
 from .limits import Limits
@@ -29,6 +34,16 @@ logger = logging.getLogger(__name__)
 
 _SUBPROTOCOL = "Sec-WebSocket-Protocol"
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_HOST = re.compile(r"[^\s/?#@<>\[\]\\^`{|}\"]+")  # RFC 3986, section 3.2.2, and loosely so
+_UNSAFE = re.compile(r"[^\x21-\x7e]+")
+
+_FOREVER = 365 * 24 * 3600.0
+"""Seconds for TLS, in place of the event loop's 60: `Limits.open_timeout` is the bound for all."""
+
+_BODY_GRACE = 0.5
+"""Seconds to wait for the start of a refusal's body, behind its head."""
+
 
 def parse_url(url: str) -> WebSocketURI:
     """Return the parts of a WebSocket URL (RFC 6455, section 3).
@@ -37,13 +52,37 @@ def parse_url(url: str) -> WebSocketURI:
         InvalidUrlError: it is none.
     """
     try:
-        return parse_uri(url)
+        uri, raw = parse_uri(url), urlsplit(url)
+        _check_uri(url, uri)
+        port = 0 if raw.port == 0 else uri.port  # 0 is none to the parser, and would be 80
+        return replace(uri, port=port, path=_encode(raw.path), query=_encode(raw.query))
     except InvalidURI as exc:
         detail = exc.msg
     except (ValueError, TypeError, AttributeError) as exc:
         # The words quote what cannot be read, which is a part of a password with a slash in it.
         detail = str(exc) if "@" not in str(url) else "its host, port or user cannot be read"
     raise InvalidUrlError(str(url), detail)  # out of there: with no context, which quotes the URL
+
+
+def _check_uri(url: str, uri: WebSocketURI) -> None:
+    """Raise InvalidURI where the parser, which made `uri` of `url`, was too lenient."""
+    if _CONTROL.search(url):  # urllib drops some of them, and would send the rest
+        raise InvalidURI(url, "it has a control character")
+    if not _HOST.fullmatch(uri.host):
+        raise InvalidURI(url, "its host has a character that no host has")
+    try:
+        uri.host.encode("idna")
+    except UnicodeError:
+        detail = "its host is no name: a label is empty, or longer than 63 characters"
+        raise InvalidURI(url, detail) from None
+
+
+def _encode(part: str) -> str:
+    """Return a path or a query with what no request line may have percent-encoded.
+
+    What is encoded already stays as it is: spaces and what is not ASCII are left.
+    """
+    return _UNSAFE.sub(lambda found: quote(found[0]), part)
 
 
 async def open_transport(
@@ -85,20 +124,25 @@ async def open_transport(
     transport: ClientTransport | None = None
     try:
         async with asyncio.timeout(limits.open_timeout):
+            sock = await dial(uri.host, uri.port)
             _, transport = await loop.create_connection(
                 lambda: ClientTransport(protocol, limits, url, headers, begin),
-                uri.host,
-                uri.port,
+                sock=sock,
                 ssl=ssl if uri.secure else None,
                 server_hostname=uri.host if uri.secure else None,
+                ssl_handshake_timeout=_FOREVER if uri.secure else None,
             )
             await transport.opened
     except TimeoutError as exc:
+        if transport is not None and transport.refusal is not None:
+            raise transport.refusal from None
         if transport is None and limits.open_timeout is None:
             raise ConnectError(url, "the network timed out") from exc
         raise ConnectTimeoutError(url, f"no answer within {limits.open_timeout} s") from exc
     except OSError as exc:
         raise ConnectError(url, exc.strerror or str(exc) or type(exc).__name__) from exc
+    except UnicodeError as exc:  # from a resolver
+        raise ConnectError(url, f"its host is no name: {exc}") from exc
     finally:
         if transport is not None and not transport.is_open:
             transport.abort()
@@ -113,7 +157,7 @@ class ClientTransport(WebSocketTransport):
         opened: done when the handshake is.
     """
 
-    __slots__ = ("_begin", "_headers", "_url", "opened")
+    __slots__ = ("_answer", "_begin", "_headers", "_url", "opened")
 
     def __init__(
         self,
@@ -127,12 +171,28 @@ class ClientTransport(WebSocketTransport):
         self._url = url
         self._headers = headers
         self._begin = begin
+        self._answer = Answer()
         self.opened: asyncio.Future[None] = self._loop.create_future()
 
     @property
     def is_open(self) -> bool:
         """Whether the handshake has succeeded."""
         return self.connection is not None
+
+    @property
+    def refusal(self) -> HandshakeError | None:
+        """The server's refusal, as far as it came; None if it has not refused."""
+        answer = self._answer
+        if answer.status is None or answer.status == 101:
+            return None
+        reason = printable(answer.reason)
+        return HandshakeError(
+            self._url,
+            f"the server answered {answer.status} {reason}".rstrip(),
+            status=answer.status,
+            headers=answer.headers,
+            body=answer.body,
+        )
 
     def begin(self, connection: WebSocketConnection, book: HandlerBook) -> None:
         """Begin the connection's life."""
@@ -166,6 +226,27 @@ class ClientTransport(WebSocketTransport):
         protocol.send_request(request)
         self._outbox.write(protocol.data_to_send())
 
+    def _receive_opening(self, data: bytes) -> None:
+        if self.opened.done():
+            return
+        answer, is_refused = self._answer, self._answer.status is not None
+        try:
+            answer.feed(data)
+        except ValueError as exc:
+            self._fail(HandshakeError(self._url, str(exc)))
+            return
+        if answer.status == 101:
+            super()._receive_opening(answer.head + answer.rest)
+        elif answer.is_complete:
+            self._refuse()
+        elif answer.status is not None and not is_refused:
+            self._set_timer(_BODY_GRACE, self._refuse)
+
+    def _refuse(self) -> None:
+        refusal = self.refusal
+        if refusal is not None:
+            self._fail(refusal)
+
     def _handshake(self, events: list[Event], writes: list[bytes]) -> None:
         problem = self._protocol.handshake_exc
         if problem is not None:
@@ -178,21 +259,12 @@ class ClientTransport(WebSocketTransport):
             self.opened.set_result(None)
 
     def _handshake_error(self, problem: Exception) -> HandshakeError:
-        if not isinstance(problem, InvalidStatus):
-            return HandshakeError(
-                self._url,
-                str(problem.__cause__ or problem),
-                negotiation=isinstance(problem, NegotiationError)
-                or (isinstance(problem, InvalidHeader) and problem.name == _SUBPROTOCOL),
-            )
-        response: Response = problem.response
-        status = response.status_code
+        """Return the error for a 101 that is none of this handshake."""
         return HandshakeError(
             self._url,
-            f"the server answered {status} {response.reason_phrase}".rstrip(),
-            status=status,
-            headers={name.lower(): value for name, value in response.headers.raw_items()},
-            body=bytes(response.body),
+            str(problem.__cause__ or problem),
+            negotiation=isinstance(problem, NegotiationError)
+            or (isinstance(problem, InvalidHeader) and problem.name == _SUBPROTOCOL),
         )
 
     def _fail(self, error: ConnectError) -> None:
@@ -202,6 +274,7 @@ class ClientTransport(WebSocketTransport):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        self._refuse()
         if not self.opened.done():
             problem = self._protocol.handshake_exc
             detail = "the server ended the connection during the handshake"

@@ -95,13 +95,13 @@ class ZapClient(ClientCore):
             ConnectError: no connection came about; the state is `ZapClientState.ERROR` then.
         """
         parse_url(url)
-        await self._begin(self._new_offer(url, protocols, headers), if_needed=False, retry=False)
+        await self._begin(url, self._new_offer(protocols, headers), if_needed=False, retry=False)
 
     async def _connect_again(self) -> None:
-        await self.connect(self._offer.url, self._offer.protocols, self._offer.headers)
+        await self.connect(self.url, self._offer.protocols, self._offer.headers)
 
     def _new_attempt(self, offer: Offer) -> Attempt:
-        attempt = _ZapAttempt(offer, self._buffer_size)
+        attempt = _ZapAttempt(self.url, offer, self._buffer_size)
         self._events = attempt.events
         return attempt
 
@@ -179,8 +179,8 @@ class _ZapAttempt(Attempt):
 
     __slots__ = ("events",)
 
-    def __init__(self, offer: Offer, size: int) -> None:
-        super().__init__(offer)
+    def __init__(self, url: str, offer: Offer, size: int) -> None:
+        super().__init__(url, offer)
         self.events: _Buffer[EventData] = _Buffer(size)
 
 

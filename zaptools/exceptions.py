@@ -328,7 +328,7 @@ class ConnectError(ZapError):
 
 
 class InvalidUrlError(ConnectError, ValueError):
-    """The URL is not a WebSocket URL (``ws://`` or ``wss://``)."""
+    """The URL is not a WebSocket URL (``ws://`` or ``wss://``), or no host has such a name."""
 
 
 class ConnectTimeoutError(ConnectError, TimeoutError):
@@ -341,7 +341,7 @@ class HandshakeError(ConnectError):
     Attributes:
         status: the HTTP status; None when the answer was no HTTP, or a wrong 101.
         headers: the answer's headers, names in lower case.
-        body: the start of the answer's body, at most 1 KiB.
+        body: the start of the answer's body, at most 1 KiB, as far as it came soon.
         negotiation: whether the answer was a 101 with a subprotocol or an extension that was not
             offered.
     """

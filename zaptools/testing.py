@@ -105,7 +105,9 @@ class TestClient:
             query_string=query,
             client=address,
             subprotocol=choose_subprotocol(ours, offered),
-            header_block=header_block((name.encode(), value.encode()) for name, value in pairs),
+            header_block=header_block(
+                (name.encode(), value.encode("latin-1")) for name, value in pairs
+            ),
         )
         self._register = register
         self._raise_errors = raise_errors
