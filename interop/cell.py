@@ -48,6 +48,7 @@ class Ran:
         escaped: which side let which exceptions escape, each once.
         failed: which peers died or hung, as `Pool.started` names them, if others use them too.
         left: what went wrong first after the scenario, or None.
+        short: whether this process had no file descriptor left meanwhile.
         setup_ms, duration_ms, teardown_ms: how long each part took.
     """
 
@@ -58,6 +59,7 @@ class Ran:
     escaped: list[tuple[Role, str]] = field(default_factory=list)
     failed: dict[str, PeerDied] = field(default_factory=dict)
     left: Exception | None = None
+    short: bool = False
     setup_ms: float = 0.0
     duration_ms: float = 0.0
     teardown_ms: float = 0.0

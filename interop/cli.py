@@ -11,6 +11,7 @@ from rich.console import Console
 from . import deviations
 from .catalog import CatalogError
 from .commands import Stop, check, compare, known, look, replay, run
+from .descriptors import raise_limit
 from .errors import TestbedError, in_words
 from .output import outputs
 
@@ -48,6 +49,7 @@ def _status(argv: Sequence[str] | None) -> int:
     if not __debug__:
         _complain("python -O leaves out the asserts, of which scenarios are made: run it without")
         return 2
+    raise_limit()
     try:
         status: int = arguments.command(arguments, console)
     except (Stop, CatalogError, deviations.DeviationError, TestbedError) as exc:

@@ -26,6 +26,7 @@ from . import deviations, evidence
 from .catalog import Api
 from .cell import Cell, Ran
 from .culprit import by_evidence
+from .descriptors import CURE, Shortage, tells_shortage
 from .errors import TestbedError, Unsupported, in_words
 from .judge import Judgement, Outcome, judge
 from .lanes import Lanes
@@ -63,6 +64,7 @@ _POOL = pytest.StashKey[Pool]()
 _NO_POOL = pytest.StashKey[Exception]()
 _LANES = pytest.StashKey["Lanes[pytest.Item]"]()
 _LEFT = pytest.StashKey[list[str]]()
+_SHORTAGE = pytest.StashKey[Shortage]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -79,6 +81,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_MUCH] = asyncio.Lock()
     config.stash[_LANES] = Lanes(plan.at_once, _run)
     config.stash[_LEFT] = left = list[str]()
+    config.stash[_SHORTAGE] = Shortage()
     interrupts = _Interrupts()
     config.pluginmanager.register(interrupts)
     config.add_cleanup(interrupts.stack.close)
@@ -227,6 +230,7 @@ async def _run(item: pytest.Item) -> Ran:
     patience = EXPECTED_PATIENCE if _known(item) else stash[_PLAN].patience
     cell = Cell(facts(item), _pair(item), pool, patience)
     parameters = {k: v for k, v in item.callspec.params.items() if k != "pair"}
+    before = stash[_SHORTAGE].count
     try:
         # Two cells that keep their peers busy would make a third one wait for both.
         async with stash[_MUCH] if _is_much(item) else contextlib.nullcontext():
@@ -240,6 +244,7 @@ async def _run(item: pytest.Item) -> Ran:
         if (task := asyncio.current_task()) is not None and task.cancelling():
             raise
         cell.ran.error = exc  # no `Exception`s, and yet no reason to end a run
+    cell.ran.short = stash[_SHORTAGE].count > before
     return cell.ran
 
 
@@ -254,6 +259,7 @@ def _pool(stash: pytest.Stash) -> Pool:
     if _POOL not in stash:
         try:
             stash[_POOL] = Pool(stash[_PLAN].make_engine())
+            stash[_SHORTAGE].watch(asyncio.get_running_loop())
         except Exception as exc:
             stash[_NO_POOL] = exc
             raise
@@ -371,6 +377,9 @@ def _outcome(ran: Ran) -> tuple[Outcome, str]:
         return "error", died if ran.error is None else f"{died}; the scenario ended with: {raised}"
     if ran.error is None:
         return "passed", ""
+    told = [raised, *(message for _, message in ran.escaped)]
+    if ran.short or any(map(tells_shortage, told)):
+        return "error", f"a process had no file descriptor left; {CURE}: {'; '.join(told)}"
     if isinstance(ran.error, Unsupported):
         return "unsupported", raised
     if ran.begun and isinstance(ran.error, AssertionError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import time
 from typing import Literal
 
@@ -180,7 +181,9 @@ class TapConnection:
         loop = asyncio.get_running_loop()
         try:
             await loop.create_connection(lambda: self.legs["server"], upstream.host, upstream.port)
-        except OSError:
+        except OSError as exc:
+            if exc.errno in (errno.EMFILE, errno.ENFILE):  # no matter of the server's
+                loop.call_exception_handler({"message": "the tap cannot connect", "exception": exc})
             self.cut()
 
     def forward(self, author: Side, data: bytes) -> None:

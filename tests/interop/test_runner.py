@@ -344,6 +344,24 @@ def test_a_killed_peer_is_named_and_the_other_side_is_not_at_fault(tmp_path: Pat
     assert broken == ""
 
 
+def test_a_cell_in_which_descriptors_ran_out_is_the_testbeds(tmp_path: Path) -> None:
+    bad = (
+        "import asyncio, errno; short = OSError(errno.EMFILE, 'no more')\n"
+        "    told = {'message': 'accept', 'exception': short}\n"
+        "    asyncio.get_running_loop().call_exception_handler(told)\n"
+        "    "
+    )
+    for more, verdict in (("assert False, 'nobody came'", "error"), ("pass", "passed")):
+        cells, _ = run_file(tmp_path, bad + more, workers=0)
+        found = {cell["scenario"]: cell for cell in cells}
+        assert found["bad"]["verdict"] == verdict
+        assert "culprit" not in found["bad"]
+        if verdict == "error":
+            reason = found["bad"]["reason"]
+            assert reason.startswith("a process had no file descriptor left; raise the limit")
+            assert "nobody came" in reason
+
+
 def test_a_peers_end_that_no_cell_repeats_breaks_the_run(tmp_path: Path) -> None:
     ended = str(tmp_path / "ended")
     text = SCENARIOS.replace("    pass\n", "    import asyncio; await asyncio.sleep(0.3)\n")
