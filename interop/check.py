@@ -180,7 +180,7 @@ class Check:
                 await remote.close()
             check_evidence(facts, remote.tap, [])
         except AssertionError as exc:
-            outcome, text = "failed", evidence.words(str(exc)) or "it does not hold"
+            outcome, text = "failed", evidence.words(exc) or "it does not hold"
         except EndpointError:
             raise
         except TestbedError as exc:
@@ -230,11 +230,10 @@ def _answered(cell: Cell) -> bool:
 
 
 def _plain(reason: str) -> str:
-    """Return a reason without pytest's expression behind it, and with names for opcodes."""
+    """Return a reason with names for opcodes."""
 
     def named(numbers: str) -> str:
         return " or ".join(OPCODES[int(number)] for number in re.findall(r"\d+", numbers))
 
-    reason = reason.partition("\nassert ")[0]
     reason = re.sub(r"frame of the opcodes \(([\d, ]+)\)", lambda m: named(m[1]), reason)
     return re.sub(r"(?<= )(0|1|2|8|9|10):(?=b['\"])", lambda m: f"{named(m[1])} ", reason)

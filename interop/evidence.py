@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import functools
 import json
+import linecache
 from typing import Any
 
 from .control import Asked, Session
@@ -112,9 +115,48 @@ def _clip(value: object) -> object:
     return value if len(text) <= _CLIP else text[:_CLIP] + "…"
 
 
-def words(raised: str) -> str:
-    """Return an exception's text without pytest's account of where a value came from.
+def words(raised: BaseException) -> str:
+    """Return an exception's text; of an assertion without words of its own, what it expected too.
 
-    That account holds the addresses of objects: no two runs would fail with the same text.
+    Pytest's account of where a value came from is left out: it holds the addresses of objects, so
+    that no two runs would fail with the same text. Where an assertion has words, its expression
+    says nothing more.
     """
-    return "\n".join(line for line in raised.split("\n") if not line.lstrip().startswith("+"))
+    lines = [line for line in str(raised).split("\n") if not line.lstrip().startswith("+")]
+    text = "\n".join(line for line in lines if line.strip() != "Use -v to get more diff")
+    if not isinstance(raised, AssertionError):
+        return text
+    if not text or text.startswith("assert "):
+        expected = _expected(raised)
+        return ": ".join(part for part in (expected and f"expected {expected}", text) if part)
+    return text.partition("\nassert ")[0]
+
+
+def _expected(raised: AssertionError) -> str:
+    """Return the expression of the ``assert`` statement that raised, from its source."""
+    traceback = raised.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    if traceback is None:
+        return ""
+    line = traceback.tb_lineno
+    tests = _assertions(traceback.tb_frame.f_code.co_filename)
+    return next((test for first, last, test in tests if first <= line <= last), "")
+
+
+@functools.cache
+def _assertions(filename: str) -> list[tuple[int, int, str]]:
+    """Return first line, last line and expression of every ``assert`` in a file."""
+    found = ast.walk(_WithoutAwait().visit(ast.parse("".join(linecache.getlines(filename)))))
+    return [
+        (node.lineno, node.end_lineno or node.lineno, ast.unparse(node.test))
+        for node in found
+        if isinstance(node, ast.Assert)
+    ]
+
+
+class _WithoutAwait(ast.NodeTransformer):
+    """How a value came is no matter of what it was to be."""
+
+    def visit_Await(self, node: ast.Await) -> ast.AST:
+        return self.generic_visit(node).value  # type: ignore[attr-defined,no-any-return]  # an Await

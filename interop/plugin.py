@@ -370,7 +370,7 @@ def _record(item: pytest.Item, ran: Ran) -> dict[str, Any]:
 
 def _outcome(ran: Ran) -> tuple[Outcome, str]:
     kind = type(ran.error).__name__
-    raised = evidence.words(str(ran.error)) or kind
+    raised = (evidence.words(ran.error) if ran.error is not None else "") or kind
     if ran.failed and not isinstance(ran.error, TestbedError):
         # What the other side made of a peer's end is no fault of its own.
         died = "; ".join(f"{type(exc).__name__}: {exc}" for exc in ran.failed.values())

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -142,9 +142,11 @@ class RawConnection:
         self._record("judge", opcode, data, code)
         self.write(self.frame(opcode, payload, **form))
 
-    def send_event(self, name: str, payload: Any = None) -> None:
+    def send_event(
+        self, name: str, payload: Any = None, headers: Mapping[str, Any] | None = None
+    ) -> None:
         """Write an event, whole."""
-        self.send(TEXT, event_text(eventName=name, payload=payload, headers={}))
+        self.send(TEXT, event_text(eventName=name, payload=payload, headers=headers or {}))
 
     def send_close(self, code: int, reason: str = "") -> None:
         """Write a close frame."""

@@ -6,7 +6,10 @@ business alone.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+
+import pytest
 
 from interop.errors import Unsupported, Violation
 from interop.judge import asked_of
@@ -38,20 +41,26 @@ async def answered(
 
 
 def say(
-    connection: RawConnection, payload: Any, *, room: str = "r", exclude_self: bool = False
+    connection: RawConnection,
+    payload: Any,
+    headers: Mapping[str, Any] | None = None,
+    *,
+    room: str = "r",
+    exclude_self: bool = False,
 ) -> None:
     """Send ``said`` to a room."""
     request = {"room": room, "event": "said", "payload": payload, "exclude-self": exclude_self}
-    connection.send_event("to-room", request)
+    connection.send_event("to-room", request, headers)
 
 
-async def hears(connection: RawConnection, payload: Any) -> None:
-    """Check that this is what the connection gets next of what is said."""
+async def hears(connection: RawConnection, payload: Any) -> Mapping[str, Any]:
+    """Check that this is what the connection gets next of what is said, and return the event."""
     try:
-        heard = (await connection.next_event("said"))["payload"]
+        said: Mapping[str, Any] = await connection.next_event("said")
     except Violation as exc:
         raise Violation(f"no what was said to the room: {payload!r}; {exc}") from None
-    assert heard == payload
+    assert said["payload"] == payload
+    return said
 
 
 async def heard(connection: RawConnection) -> list[Any]:
@@ -95,6 +104,20 @@ async def test_exclude_self(judged: Judged) -> None:
     for member in (second, third):
         await hears(member, "to you")
     assert await heard(first) == []
+
+
+@scenario(
+    "rooms.headers",
+    "An event sent to a room reaches its members with its headers.",
+    side="server",
+)
+@pytest.mark.parametrize("exclude_self", [False, True], ids=["all", "exclude-self"])
+async def test_headers(judged: Judged, exclude_self: bool) -> None:
+    first, second = await in_room(judged, 2)
+    for headers in ({"token": "abc", "é": "1"}, {}):
+        say(first, "hi", headers, exclude_self=exclude_self)
+        got = (await hears(second, "hi")).get("headers") or {}
+        assert got == headers, f"what was said to the room has the headers {got}, not {headers}"
 
 
 @scenario("rooms.once", "A member that joined twice gets what is sent once.", side="server")

@@ -74,7 +74,10 @@ SERVERS: Mapping[str, Caught] = {
     "tells-another-close-code": by("was told 1000, not 4003", "ends.close-told"),
     # Handlers.
     "no-disconnected": by("no disconnected", "lifecycle.client-close"),
-    "disconnected-twice": by("assert 2 == 1", "lifecycle.client-close"),
+    "disconnected-twice": by(
+        r"expected server.count\('disconnected', conn=client.conn\) == 1: assert 2 == 1",
+        "lifecycle.client-close",
+    ),
     "connected-twice": by(r"index 1 diff: 'connected' != 'event'", "lifecycle.connected-once"),
     "connected-after-events": by(
         "an event came before connected", "lifecycle.connected-before-events"
@@ -100,6 +103,9 @@ SERVERS: Mapping[str, Caught] = {
     "room-leaves-sender-out": by("no event 'said'", "rooms.members"),
     "room-ignores-exclude": by(r"assert \['to you'\] == \[\]", "rooms.exclude-self"),
     "room-members-twice": by(r"assert \['once'\] == \[\]", "rooms.once"),
+    "room-drops-headers": by(
+        r"to the room has the headers \{\}, not", "rooms.headers.all", "rooms.headers.exclude-self"
+    ),
     "rooms-are-one": by(r"got \[2, 3\], not \[2\]", "rooms.of-fifty"),
     "room-fails-at-who-is-gone": by("no what was said", "rooms.leave-by-disconnecting"),
     # The handshake.

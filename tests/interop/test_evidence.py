@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from interop import evidence
 from interop.contract import Notification
@@ -60,7 +63,43 @@ def test_long_values_are_cut() -> None:
 
 
 def test_an_account_of_where_a_value_came_from_is_left_out() -> None:
-    assert evidence.words("assert 1 == 2\n +  where 1 = <object at 0x7f>") == "assert 1 == 2"
+    raised = AssertionError("assert 1 == 2\n +  where 1 = <object at 0x7f>")
+    assert evidence.words(raised) == "assert 1 == 2"
+
+
+def test_an_assertion_with_words_says_them_alone() -> None:
+    raised = AssertionError("it closed with 5\nassert 5 == 6\n  Use -v to get more diff")
+    assert evidence.words(raised) == "it closed with 5"
+
+
+async def _value(value: int) -> int:
+    return value
+
+
+async def test_an_assertion_without_words_says_what_it_expected() -> None:
+    with pytest.raises(AssertionError) as caught:
+        assert (await _value(1000)) in (
+            4002,
+            None,
+        )
+    assert evidence.words(caught.value) == (
+        "expected _value(1000) in (4002, None): assert 1000 in (4002, None)"
+    )
+
+
+def test_an_assertion_that_pytest_does_not_see_into_says_what_it_expected(tmp_path: Path) -> None:
+    path = tmp_path / "plain.py"
+    path.write_text("def check(x):\n    assert x == 1\n")
+    scope: dict[str, Any] = {}
+    exec(compile(path.read_text(), str(path), "exec"), scope)
+    with pytest.raises(AssertionError) as caught:
+        scope["check"](2)
+    assert evidence.words(caught.value) == "expected x == 1"
+
+
+def test_what_no_assertion_raised_says_what_it_says() -> None:
+    assert evidence.words(AssertionError()) == ""
+    assert evidence.words(ValueError("x\n +  y")) == "x"
 
 
 async def test_notes_have_their_time() -> None:

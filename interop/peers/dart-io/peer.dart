@@ -101,8 +101,19 @@ class _IoConnection implements AppConnection {
   void leave(String room) => _connection.leave(room);
 
   @override
-  void toRoom(String room, String event, Object? payload, {required bool excludeSelf}) =>
-      _role._server.sendToRoom(room, event, payload, exclude: excludeSelf ? _connection : null);
+  void toRoom(
+    String room,
+    String event,
+    Object? payload,
+    Map<String, dynamic> headers, {
+    required bool excludeSelf,
+  }) => _role._server.sendToRoom(
+    room,
+    event,
+    payload,
+    headers,
+    exclude: excludeSelf ? _connection : null,
+  );
 }
 
 class _IoClient implements ClientRole {

@@ -67,9 +67,15 @@ class Server {
   }
 
   /// Sends to each member of [room] but [exclude].
-  void sendToRoom(String room, String event, Object? payload, {Connection? exclude}) {
+  void sendToRoom(
+    String room,
+    String event,
+    Object? payload,
+    Map<String, dynamic> headers, {
+    Connection? exclude,
+  }) {
     for (final member in {...?_rooms[room]}) {
-      if (!identical(member, exclude)) member.send(event, payload);
+      if (!identical(member, exclude)) member.send(event, payload, headers);
     }
   }
 

@@ -148,10 +148,21 @@ class _LibraryConnection implements AppConnection {
   void leave(String room) => _room(room).remove(_connection);
 
   @override
-  void toRoom(String room, String event, Object? payload, {required bool excludeSelf}) =>
+  void toRoom(
+    String room,
+    String event,
+    Object? payload,
+    Map<String, dynamic> headers, {
+    required bool excludeSelf,
+  }) =>
       excludeSelf
-          ? _room(room).send(event, payload, exclude: _connection)
-          : _role._roomManager.sendToRoom(room, eventName: event, payload: payload);
+          ? _room(room).send(event, payload, headers: headers, exclude: _connection)
+          : _role._roomManager.sendToRoom(
+            room,
+            eventName: event,
+            payload: payload,
+            headers: headers,
+          );
 
   /// `RoomManager` gives no room back, so the room that it was told of is kept beside it.
   Room _room(String name) => _role._rooms[name] ??= _newRoom(name);

@@ -26,7 +26,13 @@ abstract interface class AppConnection {
   void close([int? code]);
   void join(String room);
   void leave(String room);
-  void toRoom(String room, String event, Object? payload, {required bool excludeSelf});
+  void toRoom(
+    String room,
+    String event,
+    Object? payload,
+    Map<String, dynamic> headers, {
+    required bool excludeSelf,
+  });
 }
 
 typedef _Handler =
@@ -90,10 +96,11 @@ final Map<String, _Handler> _handlers = {
     conn.send('left', payload, headers);
   },
   'to-room':
-      (conn, payload, _) => conn.toRoom(
+      (conn, payload, headers) => conn.toRoom(
         _field<String>(payload, 'room'),
         _field<String>(payload, 'event'),
         (payload! as Map<String, dynamic>)['payload'],
+        headers,
         excludeSelf: _optional<bool>(payload, 'exclude-self') ?? false,
       ),
 };

@@ -270,6 +270,14 @@ async def _fail_at_who_is_gone(joined: list[Any], *event: Any) -> None:
             raise ConnectionClosedError(*connection.closed)
 
 
+def _rooms_drop_headers(seam: ServerSeam) -> None:
+    rooms = seam.role._rooms
+    send = rooms.send_to_room
+    rooms.send_to_room = lambda name, event, payload, headers, **more: send(
+        name, event, payload, {}, **more
+    )
+
+
 def _rooms_are_one(seam: ServerSeam) -> None:
     rooms = seam.role._rooms
     rooms.send_to_room = lambda name, *event, **more: rooms.send_to_rooms(
@@ -352,6 +360,7 @@ DEFECTS: Mapping[str, Seed] = {
     "room-leaves-sender-out": _with_exclude_self(True),
     "room-ignores-exclude": _with_exclude_self(False),
     "room-members-twice": _with_all_who_joined(_send_to_who_joined_twice),
+    "room-drops-headers": _rooms_drop_headers,
     "rooms-are-one": _rooms_are_one,
     "room-fails-at-who-is-gone": _with_all_who_joined(_fail_at_who_is_gone),
     "any-path": _answers(_on_any_path),
