@@ -38,9 +38,7 @@ PUB_TIMEOUT = 120.0
 COMPILE_TIMEOUT = 180.0
 """Seconds. A bare 32-bit VM took 6 s for a peer with its packages, on one busy core."""
 
-_FOLDER_HINT = (
-    "with a folder of unpacked packages, 'python -m interop dart-packages DIR' needs no registry"
-)
+_FOLDER_HINT = "ZAPTOOLS_DART_PACKAGES=DIR, a folder of unpacked packages, needs no registry"
 
 
 class DartError(TestbedError):
@@ -162,7 +160,9 @@ def _get_packages(dart: DartVM, peer_dir: Path) -> None:
     if not dart.sdk:
         raise DartError(f"{ready.why}, and {dart.path} has no 'pub' to get it; {_FOLDER_HINT}")
     if _is_ours(package_config(peer_dir)):
-        raise DartError(f"{ready.why}; {_FOLDER_HINT}, or remove it and let pub make its own")
+        raise DartError(
+            f"{ready.why}; {_FOLDER_HINT}; or remove that file and let pub make its own"
+        )
     _run([str(dart.path), "pub", "get"], peer_dir, PUB_TIMEOUT, hint=_FOLDER_HINT)
 
 

@@ -15,7 +15,7 @@ from .catalog import JUDGES, Api
 from .engines import Address, Engine
 from .engines.compose import ComposeEngine
 from .engines.local import LocalEngine
-from .scenario import Side
+from .scenario import Scenario, Side
 
 __all__ = ["Plan"]
 
@@ -37,6 +37,8 @@ class Plan:
         repeat: how often every cell is run.
         strict: whether a failed *should* is a failure.
         at_once: how many cells each worker runs at the same time.
+        faults: whether the engine does something to whole peers. If not, what is about that has no
+            cells.
     """
 
     engine: str
@@ -55,6 +57,11 @@ class Plan:
     repeat: int = 1
     strict: bool = False
     at_once: int = 1
+    faults: bool = True
+
+    def can(self, facts: Scenario) -> bool:
+        """Whether the engine can do what the scenario needs."""
+        return self.faults or not facts.isolated
 
     def pairs(self, side: Side = "pair") -> Iterator[tuple[Api, Api]]:
         """Yield the (server, client) of each cell that a scenario of that side has."""

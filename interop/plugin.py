@@ -96,7 +96,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     plan = metafunc.config.stash[_PLAN]
     marked = getattr(metafunc.function, "scenario", None)  # `facts` says so where there is none
     side, id = (marked.side, marked.id) if isinstance(marked, Scenario) else ("pair", "")
-    pairs = [pair for pair in plan.pairs(side) if plan.may_want(id, pair)]
+    can = not isinstance(marked, Scenario) or plan.can(marked)
+    pairs = [pair for pair in plan.pairs(side) if can and plan.may_want(id, pair)]
     runs = range(1, plan.repeat + 1)
     cells = [(server, client, run) for server, client in pairs for run in runs]
     ids = [f"{s.id}~{c.id}" + (f"~{run}" if plan.repeat > 1 else "") for s, c, run in cells]

@@ -49,7 +49,12 @@ def _list(arguments: argparse.Namespace, console: Console) -> int:
             cell["verdict"] == "deviating" and entry.describes(cell.get("raised", ""))
             for cell in matched
         )
-        count = f"{excused} of {len(matched)} cells" if ran else "no results yet"
+        if not ran:
+            count = "no results yet"
+        elif matched:
+            count = f"{excused} of {len(matched)} cells"
+        else:
+            count = "no such cell in these results"
         names = ", ".join(entry.scenarios)
         other = f" with {entry.other}" if entry.other != "*" else ""
         console.print(

@@ -32,6 +32,8 @@ from . import RESULTS, SUBSET, Commands, Stop, catalogue, chosen_apis, seconds, 
 
 __all__ = ["add"]
 
+_FAULTS = "in which something befalls a whole peer: --engine docker can do that"
+
 
 def add(commands: Commands, epilog: str) -> None:
     """Add the command."""
@@ -85,7 +87,8 @@ def _times(text: str) -> int:
 
 def _run(arguments: argparse.Namespace, console: Console) -> int:
     peers = load_peers()
-    scenarios = catalogue(arguments.scenario, peers, known=not arguments.no_deviations)
+    chosen = catalogue(arguments.scenario, peers, known=not arguments.no_deviations)
+    scenarios = _possible(arguments, chosen)
     servers, clients = chosen_apis(arguments, peers)
     _check_dart_argument(arguments)
     if arguments.results is None:
@@ -115,6 +118,9 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
         results.sort()
         unwritten = _write(results, arguments.results)
     print_report(results, console)
+    if left_out := len(chosen) - len(scenarios):
+        text = f"[dim]not run: {left_out} scenarios, {_FAULTS}[/]"
+        console.print(text, highlight=False, soft_wrap=True)
     if arguments.durations:
         print_durations(results, console)
     if unwritten is not None:
@@ -124,6 +130,24 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
         where += f" (of what was chosen; those of the last whole run are in {RESULTS})"
     console.print(f"results: {escape(where)}", highlight=False, soft_wrap=True)
     return results.exit_status
+
+
+def _possible(arguments: argparse.Namespace, chosen: Mapping[str, Scenario]) -> dict[str, Scenario]:
+    """Return the scenarios for which the engine can do what they need.
+
+    Raises:
+        Stop: it can for none.
+    """
+    possible = {
+        name: facts for name, facts in chosen.items() if _faults(arguments) or not facts.isolated
+    }
+    if not possible:
+        raise Stop(f"--engine {arguments.engine} can run no such scenario, {_FAULTS}")
+    return possible
+
+
+def _faults(arguments: argparse.Namespace) -> bool:
+    return bool(arguments.engine == "docker")
 
 
 def _is_subset(arguments: argparse.Namespace) -> bool:
@@ -185,6 +209,7 @@ def _plan(
         repeat=arguments.repeat,
         strict=arguments.strict,
         at_once=1 if arguments.verbose else arguments.at_once,
+        faults=_faults(arguments),
     )
     return plan, not_run
 

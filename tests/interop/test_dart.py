@@ -156,21 +156,23 @@ def test_a_peer_that_does_not_compile_shows_what_dart_said(
 def test_missing_packages_come_from_pub_or_a_folder(
     fake: FakeDart, peer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(DartError, match=r"is missing, and .* has no 'pub'.* dart-packages DIR"):
+    with pytest.raises(
+        DartError, match=r"is missing, and .* has no 'pub'.*ZAPTOOLS_DART_PACKAGES="
+    ):
         snapshot(find_dart(str(fake.path)), peer, tmp_path / "cache")
     fake.write(sdk=True, pub="echo 'no registry'; exit 69")
     vm = find_dart(str(fake.path))
-    with pytest.raises(DartError, match=r"ended with 69:\n  no registry\n.* dart-packages DIR"):
+    with pytest.raises(DartError, match=r"ended with 69:\n  no registry\nZAPTOOLS_DART_PACKAGES"):
         snapshot(vm, peer, tmp_path / "cache")
     config = peer / ".dart_tool" / "package_config.json"
     config.parent.mkdir()
     config.write_text(f'{{"packages": [], "generator": "{GENERATOR}"}}', encoding="utf-8")
-    with pytest.raises(DartError, match=r"pinned needs zap 0\.5\.0.* dart-packages DIR"):
+    with pytest.raises(DartError, match=r"pinned needs zap 0\.5\.0.*ZAPTOOLS_DART_PACKAGES=DIR"):
         snapshot(vm, peer, tmp_path / "cache")
     config.write_text('{"packages": [], "generator": "pub"}', encoding="utf-8")
     monkeypatch.setattr(dart_module, "PUB_TIMEOUT", 0.05)
     fake.write(sdk=True, pub="exec sleep 30")
-    with pytest.raises(DartError, match=r"did not end within .* s\n.* dart-packages DIR"):
+    with pytest.raises(DartError, match=r"did not end within .* s\nZAPTOOLS_DART_PACKAGES=DIR"):
         snapshot(vm, peer, tmp_path / "cache")
 
 

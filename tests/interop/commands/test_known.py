@@ -39,6 +39,16 @@ def test_each_entry_is_listed_with_what_it_matched(
 
 
 @pytest.mark.usefixtures("one_entry")
+def test_an_entry_of_what_did_not_run_is_not_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results(cell("passed", client="pypi/ZapClient")).write(tmp_path)
+    assert main(["deviations", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "dart client with python: echo.*: no such cell in these results\n" in out
+
+
+@pytest.mark.usefixtures("one_entry")
 def test_without_results_nothing_is_counted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

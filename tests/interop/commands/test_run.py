@@ -259,6 +259,18 @@ def plans(monkeypatch: pytest.MonkeyPatch) -> list[Plan]:
     return made
 
 
+def test_what_the_engine_cannot_do_is_left_out_and_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chosen = ["--scenario", "engine.server-killed", "--results", str(tmp_path)]
+    assert main(["run", *QUICK, *chosen, "--scenario", "echo.null"]) == 0
+    out = capsys.readouterr().out
+    assert "1 cells in" in out
+    assert "not run: 1 scenarios, in which something befalls a whole peer: --engine docker" in out
+    assert main(["run", *QUICK, *chosen]) == 2
+    assert "--engine local can run no such scenario" in capsys.readouterr().err
+
+
 def test_a_subset_leaves_the_results_of_the_last_whole_run(
     tmp_path: Path,
     plans: list[Plan],
