@@ -6,14 +6,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from rich.console import Console
-
 from . import deviations
 from .catalog import CatalogError
 from .commands import Stop, check, compare, known, look, replay, run
 from .descriptors import raise_limit
 from .errors import TestbedError, in_words
-from .output import outputs
+from .output import Terminal, outputs, printable
 
 __all__ = ["main"]
 
@@ -45,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _status(argv: Sequence[str] | None) -> int:
     arguments = _parser().parse_args(argv)
     out = sys.stdout
-    console = Console(file=out, width=None if out.isatty() else 140)
+    console = Terminal(file=out, width=None if out.isatty() else 140)
     if not __debug__:
         _complain("python -O leaves out the asserts, of which scenarios are made: run it without")
         return 2
@@ -66,7 +64,7 @@ def _status(argv: Sequence[str] | None) -> int:
 
 
 def _complain(words: str) -> None:
-    print(f"interop: {words}", file=sys.stderr)  # noqa: T201  # a command line's own error
+    print(f"interop: {printable(words)}", file=sys.stderr)  # noqa: T201  # a command line's own error
 
 
 def _parser() -> argparse.ArgumentParser:

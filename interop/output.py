@@ -1,4 +1,4 @@
-"""stdout and stderr that no run stumbles over, whatever is behind them."""
+"""stdout and stderr that no run stumbles over, whatever is behind them or is written to them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
 
-__all__ = ["Output", "outputs"]
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+__all__ = ["Output", "Terminal", "outputs", "printable"]
 
 _GONE = (errno.EPIPE, errno.EIO, errno.ECONNRESET)
 """What writing fails with when there is no reader any more: `head` has its lines, the terminal was
@@ -63,6 +66,29 @@ class Output:
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, self._stream.fileno())
             os.close(null)
+
+
+def printable(text: str) -> str:
+    """Return a text whose characters are all printable or line ends, the others escaped.
+
+    What peers and servers wrote is in it: they could move the cursor, and hide or forge results.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+
+
+class Terminal(Console):
+    """A console that prints no control characters but its own."""
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterator[Segment]:
+        for segment in super().render(renderable, options):
+            if segment.control is None:
+                yield Segment(printable(segment.text), segment.style)
+            else:
+                yield segment
 
 
 @contextmanager

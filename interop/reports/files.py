@@ -9,6 +9,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from ..compatibility import compatibility
+from ..output import printable
 from ..results import Cell, Results, culprit_line, gates, rerun_command, write_files
 
 __all__ = ["junit", "summary", "write_reports"]
@@ -53,7 +54,7 @@ def summary(results: Results) -> str:
     if versions:
         lines += ["", "## Versions", "", *(f"- {line}" for line in versions)]
     lines += ["", "## Known deviations", "", *_deviations(results)]
-    return "\n".join(lines) + "\n"
+    return printable("\n".join(lines)) + "\n"
 
 
 def junit(results: Results) -> ET.ElementTree[ET.Element]:

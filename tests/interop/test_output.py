@@ -10,8 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.table import Table
 
-from interop.output import Output, outputs
+from interop.cli import main
+from interop.output import Output, Terminal, outputs
 
 RUN = [sys.executable, "-m", "interop", "run", "--server", "python/ZapServer", "-n", "0",
        "--client", "python/ZapConsumer", "--scenario", "echo.*"]  # fmt: skip
@@ -111,3 +113,22 @@ def test_streams_are_as_before_at_the_end() -> None:
         assert (sys.stdout, sys.stderr) == found
         assert sys.stdout.encoding == before[0].encoding
     assert (sys.stdout, sys.stderr) == before
+
+
+def test_no_control_characters_of_others_on_the_terminal() -> None:
+    out = io.StringIO()
+    console = Terminal(file=out, force_terminal=True, width=40, color_system="standard")
+    console.print("[red]a\x1b[2J\rb\x9b31m\u202ec[/]\nd", soft_wrap=True, highlight=False)
+    table = Table()
+    table.add_row("e\x1b]0;title\x07")
+    console.print(table)
+    text = out.getvalue()
+    assert "\x1b[31ma\\x1b[2Jb\\x9b31m\\u202ec\x1b[0m\nd\n" in text  # rich drops the \r itself
+    assert "e\\x1b]0;t" in text  # as wide as rich takes it to be
+    assert not {"\r", "\x07", "\x9b", "\u202e"} & set(text)
+
+
+def test_nor_in_a_complaint(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", "\x1b[2J", "\x1b[2J"]) == 2
+    assert "\\x1b[2J" in (err := capsys.readouterr().err)
+    assert "\x1b" not in err
