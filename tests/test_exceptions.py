@@ -56,7 +56,7 @@ WORDS = [
     (ConnectionClosedError(1006), "connection lost, code 1006"),
     (SendTimeoutError(1.5), "the peer read nothing for 1.5 s"),
     (NotConnectedError(), "the client is not connected"),
-    (OfflineQueueFullError(2), "the client is not connected, and 2 events wait for that already"),
+    (OfflineQueueFullError(2), "2 events wait to be sent already, as many as offline_limit allows"),
     (AlreadyConnectedError(URL, "x"), f"the client cannot connect to {URL} yet: x"),
     (AlreadyConnectedError(URL), f"the client is already connected, or connecting, to {URL}"),
     (ConnectError(URL, "no"), f"cannot connect to {URL}: no"),

@@ -56,6 +56,15 @@ class TestOfflineSends:
         assert sends.drop() == 0
         assert (len(sends.waiting), sends.dropped) == (0, 2)
 
+    def test_a_late_one_goes_where_it_was_called(self) -> None:
+        sends = OfflineSends("queue", 5)
+        first, second = sends.next_number(), sends.next_number()
+        sends.take(b"3")
+        sends.take(b"1", first)
+        sends.take(b"4")
+        sends.take(b"2", second)
+        assert sends.waiting == [b"1", b"2", b"3", b"4"] and len(sends) == 4
+
     @pytest.mark.parametrize(
         ("policy", "limit", "error", "words"),
         [
@@ -281,6 +290,67 @@ async def test_a_send_that_waits_when_the_connection_is_lost() -> None:
         assert slow.payloads[-2] == ["last"]
         numbers = [payload[0] for payload in slow.payloads[:-2]]
         assert numbers == list(range(8 - len(numbers), 8))
+        await client.disconnect()
+
+
+async def stalled(client: ZapConsumer, payloads: list[Any]) -> list[asyncio.Future[None]]:
+    """Send until one has to wait, and then these payloads; return the sends that wait."""
+    sends: list[asyncio.Future[None]] = []
+    while len(sends) < 2 or sends[-1].done():
+        sends.append(asyncio.ensure_future(client.send_event("x", BIG)))
+        await asyncio.sleep(0)
+    for payload in payloads:
+        sends.append(asyncio.ensure_future(client.send_event("x", payload)))
+    await asyncio.sleep(0)
+    return [send for send in sends if not send.done()]
+
+
+async def test_sends_that_wait_when_the_connection_is_lost_come_before_later_ones() -> None:
+    """Also before one that is called when nothing of them has run since the loss."""
+    async with raw_server(Slow()) as port:
+        url, limits = f"ws://127.0.0.1:{port}/", Limits(write_bytes=1000)
+        client = ZapConsumer(url, offline="queue", limits=limits)
+        await client.connect()
+        sends = await stalled(client, payload := [["a"], ["b"]])
+        payload[1].append("changed later")
+        transport: Any = client._transport
+        transport.abort()
+        await client.send_event("x", ["called last"])
+        await within(asyncio.gather(*sends))
+        waiting = [json.loads(data)["payload"] for data in client._sends.waiting]
+        assert waiting == [*[BIG] * (len(sends) - 2), ["a"], ["b"], ["called last"]]
+        await client.disconnect()
+
+
+async def test_sends_that_wait_when_the_application_disconnects() -> None:
+    """They are not kept for the next connection; their callers are told."""
+    async with raw_server(Slow()) as port:
+        limits = Limits(write_bytes=1000, close_timeout=10 * MS)
+        client = ZapConsumer(f"ws://127.0.0.1:{port}/", offline="queue", limits=limits)
+        await client.connect()
+        sends = await stalled(client, [["a"]])
+        await within(client.disconnect())
+        results = await within(asyncio.gather(*sends, return_exceptions=True))
+        assert {type(result) for result in results} == {NotConnectedError}
+        assert client.queued_sends == 0
+
+
+async def test_a_full_queue_says_the_same_while_the_client_is_online() -> None:
+    async with App() as app:
+        client = ZapConsumer(app.url(), offline="queue", offline_limit=1)
+        await client.send_event("echo", 1)
+        errors: list[str] = []
+
+        @client.on_connected
+        async def connected(event: Any) -> None:
+            try:
+                await client.send_event("echo", 2)
+            except OfflineQueueFullError as exc:
+                errors.append(str(exc))
+
+        await client.connect()
+        await until(lambda: 1 in app.log)
+        assert len(errors) == 1 and "not connected" not in errors[0]
         await client.disconnect()
 
 

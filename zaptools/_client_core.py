@@ -73,7 +73,7 @@ class ClientCore(ClientLife):
     @property
     def queued_sends(self) -> int:
         """How many events wait for a connection."""
-        return len(self._sends.waiting)
+        return len(self._sends)
 
     @property
     def dropped_sends(self) -> int:
@@ -223,15 +223,15 @@ class ClientCore(ClientLife):
             SendTimeoutError: the server did not read for too long; nothing of it is sent.
         """
         connection = self._connection
-        if connection is None or self._sends.waiting:
-            self._send_offline(event_name, payload, headers)
+        if connection is None or self._sends.keeps:
+            await self._send_or_keep(event_name, payload, headers)
             return
         try:
             await connection.send(event_name, payload, headers)
         except ConnectionClosedError as exc:
             if self._sends.refuses:
                 raise NotConnectedError from exc
-            self._send_offline(event_name, payload, headers)
+            self._sends.take(b"")  # which drops it
 
     async def request(
         self,
@@ -284,13 +284,27 @@ class ClientCore(ClientLife):
             raise NotConnectedError
         return connection
 
-    def _send_offline(
+    async def _send_or_keep(
         self, event_name: str, payload: Any, headers: Mapping[str, Any] | None
     ) -> None:
-        if self._sends.refuses:
+        """Send an event behind those that wait for a connection, if it may wait for one itself."""
+        sends, connection = self._sends, self._latest
+        if sends.refuses:
             raise NotConnectedError
         omit = self._omit_empty_headers
-        self._sends.take(encode_event(event_name, payload, headers, omit_empty_headers=omit))
+        data = encode_event(event_name, payload, headers, omit_empty_headers=omit)
+        if connection is None or connection.closed is not None or sends:
+            sends.take(data)
+            return
+        number = sends.next_number()
+        try:
+            pause = connection._transport.send(data)
+            if pause is not None:
+                await pause
+        except ConnectionClosedError as exc:  # nothing of it was written
+            if connection.attempt.dismissed:  # `disconnect` drops what waits; this can be told
+                raise NotConnectedError from exc
+            sends.take(data, number)
 
 
 async def call(callback: Callable[[Any], Any], argument: Any) -> None:

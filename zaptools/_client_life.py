@@ -82,7 +82,7 @@ class ClientLife:
         self._telling: asyncio.Task[Any] | None = None  # in which the handler of states runs
         self._offer = Offer()  # that of the last connect
         self._attempt: Attempt | None = None  # the last one
-        self._latest: WebSocketConnection | None = None  # the last connection
+        self._latest: ClientConnection | None = None  # the last connection
         self._disconnects = 0  # calls, for those that were waiting when one came
         self._retrying: asyncio.Future[str] | None = None  # ends the wait for the next attempt
         self._reconnecting: asyncio.Task[None] | None = None

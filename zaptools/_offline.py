@@ -30,12 +30,14 @@ _AGAIN = 0.05
 class OfflineSends:
     """The sends that wait for a connection, oldest first.
 
+    A send that is under way when its connection ends comes back here after sends that were called
+    later: each has a number, and its place among them is that.
+
     Args:
         policy: what `take` does.
         limit: how many may wait.
 
     Attributes:
-        waiting: the encoded events that wait.
         dropped: how many were lost: by the policy ``"drop"``, and with `drop`.
 
     Raises:
@@ -43,7 +45,7 @@ class OfflineSends:
         ValueError: there is no such policy, or `limit` is less than 1.
     """
 
-    __slots__ = ("_flushing", "_limit", "_policy", "dropped", "waiting")
+    __slots__ = ("_flushing", "_limit", "_number", "_policy", "_waiting", "dropped")
 
     def __init__(self, policy: Offline, limit: int) -> None:
         if policy not in _POLICIES:
@@ -52,16 +54,39 @@ class OfflineSends:
         self._policy = policy
         self._limit = limit
         self._flushing: asyncio.Task[None] | None = None
-        self.waiting: deque[bytes] = deque()
+        self._waiting: deque[tuple[int, bytes]] = deque()
+        self._number = 0
         self.dropped = 0
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def waiting(self) -> list[bytes]:
+        """The encoded events that wait."""
+        return [data for _, data in self._waiting]
 
     @property
     def refuses(self) -> bool:
         """Whether `take` takes nothing."""
         return self._policy == "raise"
 
-    def take(self, data: bytes) -> None:
+    @property
+    def keeps(self) -> bool:
+        """Whether `take` keeps what it takes."""
+        return self._policy == "queue"
+
+    def next_number(self) -> int:
+        """Return the number of a send that is called now."""
+        self._number += 1
+        return self._number
+
+    def take(self, data: bytes, number: int | None = None) -> None:
         """Do with an encoded event what the policy says.
+
+        Args:
+            data: the event.
+            number: what `next_number` returned when the send was called. Default None: now.
 
         Raises:
             NotConnectedError: the policy is ``"raise"``.
@@ -71,28 +96,32 @@ class OfflineSends:
             raise NotConnectedError
         if self._policy == "drop":
             self.dropped += 1
-        elif len(self.waiting) >= self._limit:
+        elif len(self._waiting) >= self._limit:
             raise OfflineQueueFullError(self._limit)
         else:
-            self.waiting.append(data)
+            number = number or self.next_number()
+            place = len(self._waiting)
+            while place and self._waiting[place - 1][0] > number:
+                place -= 1
+            self._waiting.insert(place, (number, data))
 
     def drop(self) -> int:
         """Forget what waits, and return how many that were."""
-        count = len(self.waiting)
+        count = len(self._waiting)
         self.dropped += count
-        self.waiting = deque()  # what is on its way keeps the old one
+        self._waiting = deque()  # what is on its way keeps the old one
         return count
 
     def flush(self, transport: ClientTransport) -> None:
         """Begin to send what waits. What is taken meanwhile follows it."""
-        if self.waiting:
+        if self._waiting:
             self._flushing = spawn(self._flush(transport))
 
     async def _flush(self, transport: ClientTransport) -> None:
-        waiting, connection = self.waiting, transport.connection
+        waiting, connection = self._waiting, transport.connection
         while waiting and connection is not None and connection.is_open:
             try:
-                pause = transport.send(waiting[0])
+                pause = transport.send(waiting[0][1])
                 if pause is not None:
                     await pause
             except SendTimeoutError:  # nobody waits for it, so it may wait on

@@ -272,7 +272,9 @@ class NotConnectedError(ZapError):
 
 
 class OfflineQueueFullError(ZapError):
-    """A client that keeps what it is to send until it is connected keeps as much as it may.
+    """A client that keeps what it is to send until it can be sent keeps as much as it may.
+
+    It is not connected; or it is, and what waited has not all gone out yet.
 
     Attributes:
         limit: how many events it may keep.
@@ -283,7 +285,10 @@ class OfflineQueueFullError(ZapError):
         self.limit = limit
 
     def __str__(self) -> str:
-        return f"the client is not connected, and {self.limit} events wait for that already"
+        return (
+            f"{self.limit} events wait to be sent already, as many as offline_limit allows: "
+            "send less while the client is offline, or allow more"
+        )
 
 
 class AlreadyConnectedError(ZapError):
