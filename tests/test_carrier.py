@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from tests.support import MS, until, within
+from tests.support import MS, PATIENCE, until, within
 from tests.support.contract import Log
 from tests.support.fakes import event
 from zaptools import ConnectionClosedError, EventContext, Limits, SendTimeoutError
+from zaptools._broadcast import broadcast
 from zaptools._carrier import Carrier
 from zaptools._closing import CloseInfo
 from zaptools.connection import WebSocketConnection
@@ -29,6 +30,7 @@ class Socket(Carrier):
         self.failure: BaseException | None = None
         self.gate: asyncio.Event | None = None
         self.reads = 0
+        self.dropped = 0
 
     async def _receive(self) -> str | bytes | CloseInfo:
         self.reads += 1
@@ -50,6 +52,9 @@ class Socket(Carrier):
             await self.gate.wait()
         if self.failure is not None:
             raise self.failure
+
+    def _drop(self) -> None:
+        self.dropped += 1
 
     def put(self, *messages: str | bytes | CloseInfo | Exception) -> None:
         for message in messages:
@@ -315,7 +320,209 @@ class TestSending:
         assert len(socket.sent) == 1
 
 
+def names(socket: Socket) -> str:
+    """What was sent, of events with names of one letter."""
+    return "".join(json.loads(text)["eventName"] for text in socket.sent)
+
+
+async def tell(socket: Socket, name: str) -> Any:
+    """Broadcast to the one connection, and return the error, if there is one."""
+    result = await within(broadcast([socket.connection], name))
+    return result.failed.get(socket.connection)
+
+
+class TestBroadcasts:
+    """While the framework makes writes wait, `gate` not being set."""
+
+    async def test_nobody_waits_and_nobody_overtakes(self) -> None:
+        socket = Socket(Log())
+        socket.gate = asyncio.Event()
+        sends = list[asyncio.Task[None]]()
+        for name in "abcdef":
+            if name in "bce":
+                sends.append(asyncio.create_task(socket.connection.send(name)))
+                await asyncio.sleep(0)
+            else:
+                assert await tell(socket, name) is None
+        assert not socket.sent
+        socket.gate.set()
+        await within(asyncio.gather(*sends))
+        await until(lambda: not socket._writing)
+        assert names(socket) == "abcdef"
+        assert await tell(socket, "g") is None
+        await socket.connection.send("h")
+        assert names(socket) == "abcdefgh"
+
+    async def test_a_bound(self) -> None:
+        socket = Socket(Log(), backlog_bytes=100)
+        socket.gate = asyncio.Event()
+        errors = [await tell(socket, name) for name in "abcdef"]  # of 45 bytes each
+        assert [error is None for error in errors] == [True] * 4 + [False] * 2
+        assert isinstance(errors[-1], SendTimeoutError)
+        socket.gate.set()
+        await until(lambda: not socket._writing)
+        assert names(socket) == "abcd" and await tell(socket, "g") is None
+
+    async def test_a_framework_that_says_the_connection_has_ended(self) -> None:
+        socket = Socket(Log())
+        socket.failure = RuntimeError("closed")
+        error = await tell(socket, "a")
+        assert isinstance(error, ConnectionClosedError) and error.code == 1006
+        assert isinstance(error.__cause__, RuntimeError)
+
+    async def test_a_framework_that_says_so_late(self) -> None:
+        """Each write fails, and each send tells."""
+        register = Log()
+        socket = Socket(register)
+        socket.gate = asyncio.Event()
+        task = asyncio.create_task(socket.run())
+        await until(lambda: socket.reads)
+        assert await tell(socket, "a") is None
+        sending = asyncio.create_task(socket.connection.send("b"))
+        await asyncio.sleep(0)
+        assert await tell(socket, "c") is None
+        socket.failure = OSError("gone")
+        socket.gate.set()
+        await until(lambda: socket._writer is None)
+        await asyncio.sleep(0)
+        socket.put(BYE)
+        with pytest.raises(ConnectionClosedError, match="4000"):
+            await within(sending)
+        await within(task)
+        assert register.ends == [BYE]
+
+    async def test_a_task_that_is_cancelled_is_told(self) -> None:
+        """By a framework that raises it as its own error, it is none."""
+        socket = Socket(Log())
+        socket.failure = asyncio.CancelledError()
+        assert isinstance(await tell(socket, "a"), ConnectionClosedError)
+
+        async def cancelled() -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
+            await broadcast([socket.connection], "a")
+
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.create_task(cancelled())
+
+    @pytest.mark.parametrize("how", ["ended", "cancelled", "closed"])
+    async def test_the_end(self, how: str) -> None:
+        """Sends know at once, the one in the framework too; events that were kept are dropped."""
+        register = Log()
+        socket = Socket(register, send_timeout=None, close_timeout=10 * MS)
+        socket.gate = asyncio.Event()
+        task = asyncio.create_task(socket.run())
+        await until(lambda: socket.reads)
+        sends = [asyncio.create_task(socket.connection.send(name)) for name in "ab"]
+        await asyncio.sleep(0)
+        assert await tell(socket, "c") is None
+        if how == "ended":
+            socket.put(BYE)
+        elif how == "cancelled":
+            socket._say = _nothing  # type: ignore[assignment, method-assign]  # it takes a second
+            task.cancel()
+        else:
+            await within(socket.connection.close(4001))
+        code = {"ended": 4000, "cancelled": 1001, "closed": 4001}[how]
+        for each in sends:
+            with pytest.raises(ConnectionClosedError) as caught:
+                await within(each)
+            assert caught.value.code == code
+        await asyncio.wait([task])
+        assert [end.code for end in register.ends] == [code]
+        assert not socket.sent and not socket._writing and socket._writer is None
+
+    async def test_the_end_while_an_event_is_written(self) -> None:
+        register = Log()
+        socket = Socket(register)
+        socket.gate = asyncio.Event()
+        task = asyncio.create_task(socket.run())
+        await until(lambda: socket.reads)
+        for name in "ab":
+            assert await tell(socket, name) is None
+        socket.put(BYE)
+        await within(task)
+        assert not socket.sent and not socket._writing and socket._writer is None
+
+    async def test_a_turn_that_is_not_taken(self) -> None:
+        """The send is cancelled in the moment in which it is its turn."""
+        socket = Socket(Log())
+        socket.gate = asyncio.Event()
+        assert await tell(socket, "a") is None
+        cancelled, last = (asyncio.create_task(socket.connection.send(name)) for name in "bc")
+        await asyncio.sleep(0)
+        assert socket._writer is not None
+        socket._writer.add_done_callback(lambda _: cancelled.cancel())
+        socket.gate.set()
+        with pytest.raises(asyncio.CancelledError):
+            await cancelled
+        await within(last)
+        assert names(socket) == "ac" and not socket._writing
+
+    async def test_a_send_gives_up_while_it_is_its_turn(self) -> None:
+        socket = Socket(Log(), send_timeout=20 * MS)
+        socket.gate = asyncio.Event()
+        assert await tell(socket, "a") is None
+        sending = asyncio.create_task(socket.connection.send("b"))
+        await asyncio.sleep(0)
+        assert socket._writer is not None
+        socket._writer.cancel()
+        with pytest.raises(SendTimeoutError) as caught:
+            await within(sending)
+        assert caught.value.seconds == 20 * MS
+        assert not socket.sent and not socket._writing
+
+    async def test_who_awaits_late(self) -> None:
+        socket = Socket(Log())
+        socket.gate = asyncio.Event()
+        assert await tell(socket, "a") is None
+        late, too_late = socket.send(b'{"eventName":"b"}'), socket.send(b'{"eventName":"c"}')
+        assert late is not None and too_late is not None
+        socket.gate.set()
+        await until(lambda: not socket._writing)
+        await within(late)
+        assert names(socket) == "ab"
+        socket.connection.closed = BYE
+        with pytest.raises(ConnectionClosedError):
+            await within(too_late)
+
+
+async def _nothing(*_: Any) -> None: ...
+
+
 class TestClosing:
+    async def test_it_comes_behind_broadcasts(self) -> None:
+        register = Log()
+        socket = Socket(register)
+        socket.gate = asyncio.Event()
+        task = asyncio.create_task(socket.run())
+        await until(lambda: socket.reads)
+        for name in "ab":
+            assert await tell(socket, name) is None
+        closing = asyncio.create_task(socket.connection.close(4001))
+        await asyncio.sleep(0)
+        assert not socket.shut
+        socket.gate.set()
+        await within(closing)
+        assert names(socket) == "ab" and socket.shut == [(4001, "")]
+        socket.put(CloseInfo(4001, "", "remote"))
+        await within(task)
+
+    @pytest.mark.parametrize("in_line", [True, False])
+    async def test_a_framework_whose_close_does_not_return(self, in_line: bool) -> None:
+        """It is given up after the close timeout, in a handler and with others in line."""
+        register = Log()
+        socket = Socket(register, close_timeout=10 * MS)
+        socket.gate = asyncio.Event()
+        if in_line:
+            assert await tell(socket, "a") is None
+        socket.put(event("close", [4001, "x"]))
+        await within(socket.run())
+        assert register.ends == [CloseInfo(4001, "x", "local")]
+        assert socket.shut == ([] if in_line else [(4001, "x")])
+        assert socket.dropped and not socket._writing
+
     async def test_what_comes_afterwards_is_dropped(self) -> None:
         register = Log()
         messages = (event("close", [4001, "x"]), event("echo", 1), CloseInfo(4001, "x", "remote"))
@@ -517,6 +724,32 @@ class TestReadingAhead:
 
 
 class TestConcurrency:
+    async def test_cancelled_before_it_reads_ahead(self) -> None:
+        """One handler begins to wait in the turn in which another is cancelled."""
+        register = Log(concurrency=3)
+        slow: list[asyncio.Task[Any]] = []
+
+        @register.on_event("slow")
+        async def run_long(ctx: EventContext) -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            slow.append(task)
+            await asyncio.Event().wait()
+
+        @register.on_event("go")
+        async def go(ctx: EventContext) -> None:
+            slow[0].cancel()
+            await ctx.connection.wait_for("never", timeout=None)
+
+        socket = Socket(register)
+        task = asyncio.create_task(socket.run())
+        socket.put(event("slow"))
+        await until(lambda: slow)
+        socket.put(event("go"))
+        await asyncio.wait([task], timeout=PATIENCE)
+        assert task.cancelled()
+        assert register.ends == [CloseInfo(1001, "", "local")] and socket.shut == [(1001, "")]
+
     async def test_reading_goes_on_while_there_is_room(self) -> None:
         register = Log(concurrency=2)
         socket = Socket(register)

@@ -244,7 +244,7 @@ async def test_who_waits_goes_on_no_further_than_the_buffer() -> None:
         late.cancel()
         with pytest.raises(asyncio.CancelledError):
             await late
-    assert not box._line and box._line_bytes == 0
+    assert not box._line
 
 
 async def test_who_gives_up_leaves_nothing_behind() -> None:
@@ -256,39 +256,10 @@ async def test_who_gives_up_leaves_nothing_behind() -> None:
     cancelled.cancel()
     with pytest.raises(SendTimeoutError):
         await within(late)
-    assert cancelled.cancelled() and box._line_bytes == 0
+    assert cancelled.cancelled() and not box._line
     box.resume()
     box.flush()
     assert tcp.writes == []
-
-
-async def test_the_moment_decides_once() -> None:
-    """What was written is never reported as given up."""
-    tcp = FakeTcp()
-    box = outbox(tcp)
-    box.pause()
-    waiting = sending(box, b"a")
-    await asyncio.sleep(0)
-    (sent,) = box._line or ()
-    assert isinstance(sent, asyncio.Future)
-    box.resume()
-    box._give_up(sent, 1)
-    await within(waiting)
-    box.flush()
-    assert letters(tcp) == "a"
-
-
-async def test_cancelled_as_it_failed() -> None:
-    box = outbox(FakeTcp())
-    box.pause()
-    waiting = sending(box, b"a")
-    await asyncio.sleep(0)
-    (sent,) = box._line or ()
-    assert isinstance(sent, asyncio.Future)
-    box._give_up(sent, 1)
-    waiting.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await waiting
 
 
 async def test_the_end_reaches_all_who_wait() -> None:
@@ -303,7 +274,7 @@ async def test_the_end_reaches_all_who_wait() -> None:
     await asyncio.sleep(0)
     assert box.offer(b"d", text_frame(b"d"), []) is False
     connection.closed = CloseInfo(4000, "", "local")
-    box.end()
+    box.end(connection.closed)
     for each in (*waiting, not_begun):
         with pytest.raises(ConnectionClosedError):
             await within(each)
@@ -332,7 +303,7 @@ async def test_nothing_comes_behind_the_close_frame() -> None:
     last = sending(box, b"d")
     await asyncio.sleep(0)
     connection.closed = CloseInfo(4000, "", "local")
-    box.end()
+    box.end(connection.closed)
     box.write([b"\x88\x00", SEND_EOF])
     box.resume()
     for late in (first, last, sending(box, b"e")):
@@ -398,7 +369,7 @@ async def test_a_backlog_is_bounded_though_the_socket_says_nothing() -> None:
     with pytest.raises(SendTimeoutError):
         for _ in range(1000):
             box.offer(b"x" * 10, text_frame(b"x" * 10), [])
-    assert tcp.writes == [] and box._line_bytes == 110
+    assert tcp.writes == [] and box._line is not None and box._line.size == 110
 
 
 async def test_who_awaits_late_or_is_cancelled_first() -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from ._arguments import shown
+from ._carrier import Carrier
 from ._outbox import Outbox, flush_all, text_frame
 from .connection import WebSocketConnection
 from .protocol import encode_event
@@ -24,7 +25,8 @@ class BroadcastResult:
     """Who got an event that was sent to many, and who did not.
 
     Attributes:
-        sent: the connections in whose send buffers the event is.
+        sent: the connections in whose send buffers the event is, or for which it is kept until
+            the peer reads.
         failed: the connections that did not get it, each with the error that
             `WebSocketConnection.send` would have raised: `SendTimeoutError` for one that is too
             far behind in reading, `ConnectionClosedError` for one that ended meanwhile.
@@ -45,9 +47,10 @@ async def broadcast(
     """Send an event to each of `connections` that is open.
 
     The event is encoded once, and for server connections that do not compress its frame is the
-    same bytes. A connection whose peer does not read delays nobody: the event is kept for it up
-    to `Limits.backlog_bytes`, then it misses what is sent. A framework's transport keeps its own
-    queue; what such a one waits for is awaited, for all connections at once.
+    same bytes. A connection whose peer does not read delays nobody, on a framework no more than
+    on our own server: the event is kept for it up to `Limits.backlog_bytes`, then it misses what
+    is sent. Only what a `Transport` of an application's own makes wait is awaited, for all of
+    those connections at once.
 
     Args:
         connections: the receivers; each at most once.
@@ -79,6 +82,8 @@ async def broadcast(
         try:
             if isinstance(transport, WebSocketTransport):
                 turn = transport.outbox.offer(data, frame, unflushed) or turn
+            elif isinstance(transport, Carrier):
+                turn = transport.offer(data) or turn
             else:
                 later = transport.send(data)
                 if later is not None:

@@ -11,6 +11,10 @@ The one exception: while a handler runs and somebody waits for an event, a reply
 task reads on, up to `Limits.queue_events` and `Limits.queue_bytes`. A framework's call for the
 next message is never given up in the middle: when nobody waits any more, that task still gets one
 message, for which the first task then waits.
+
+Frameworks make a write wait while the peer does not read. One write waits in the framework at a
+time; the others wait here, in a line: sends in their own tasks, and the events of broadcasts, which
+a task of the connection's own writes when their turn comes.
 """
 
 from __future__ import annotations
@@ -19,12 +23,13 @@ import asyncio
 import logging
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
 from typing import Any
 
 from ._closing import LOST, CloseInfo
 from ._dispatcher import Dispatcher
 from ._ids import claim_id
+from ._line import Line
 from ._tasks import begin, ends_task
 from ._text import clip
 from .connection import WebSocketConnection
@@ -49,9 +54,9 @@ class Carrier(ABC):
     Args:
         connection: the connection; its transport is this object.
         book: its handlers.
-        limits: `Limits.message_bytes`, `Limits.send_timeout`, `Limits.close_timeout`, and as above
-            `Limits.queue_events` and `Limits.queue_bytes` are used; the rest is the framework's
-            business.
+        limits: `Limits.message_bytes`, `Limits.send_timeout`, `Limits.close_timeout`,
+            `Limits.backlog_bytes`, and as above `Limits.queue_events` and `Limits.queue_bytes` are
+            used; the rest is the framework's business.
     """
 
     def __init__(self, connection: WebSocketConnection, book: HandlerBook, limits: Limits) -> None:
@@ -71,6 +76,10 @@ class Carrier(ABC):
         self._timer: asyncio.TimerHandle | None = None
         self._end: asyncio.Future[None] | None = None
         self._peek: asyncio.Future[None] | None = None
+        self._writing = False  # whether a write waits in the framework, or one is about to begin
+        self._line: Line | None = None  # what waits for that; None as long as nothing ever had to
+        self._writer: asyncio.Task[None] | None = None  # writes the events of broadcasts
+        self._scope: asyncio.Timeout | None = None  # bounds the send that waits in the framework
 
     # What a framework's socket does
 
@@ -90,6 +99,12 @@ class Carrier(ABC):
     @abstractmethod
     async def _shut(self, code: int, reason: str) -> None:
         """Begin the closing, or do all of it."""
+
+    def _drop(self) -> None:  # noqa: B027  # not every framework gives a way to
+        """End TCP at once, where a framework gives a way to: the peer did not close in time."""
+
+    def _note_failure(self, error: BaseException) -> None:  # noqa: B027  # most need nothing
+        """A write has failed: do what the framework does itself in that case."""
 
     def _known_end(self) -> CloseInfo | None:
         """Return how the connection ended, where a framework cancels because of that."""
@@ -150,17 +165,20 @@ class Carrier(ABC):
                 finally:
                     self._handling = False
         except BaseException:  # cancellation too: the peer is told, whatever ends the task
-            await self._stop_reader()
-            self.abort()
             try:
+                await _stop(self._reader)
+                self.abort()
                 await self._say(_GOING_AWAY)
-            finally:
+            finally:  # cancelled once more
+                self.abort()
                 await dispatcher.stop()
             raise
         finally:
             self._note_end(LOST)
-            await self._stop_reader()
-            await dispatcher.finish()
+            try:
+                await _stop(self._reader, self._writer)
+            finally:
+                await dispatcher.finish()
 
     async def _handle(self) -> None:
         """Handle what there is."""
@@ -188,7 +206,9 @@ class Carrier(ABC):
         idle = not self._reading and self._peek is None and not self._over
         if idle and self._dispatcher.waiting and self._may_read_ahead():
             self._peek = asyncio.get_running_loop().create_future()
-            self._reader = asyncio.create_task(self._read_while_handling(self._peek))
+            self._reader = asyncio.create_task(self._read_while_handling())
+            # No `finally` of the task's own: one that is cancelled before it began runs none.
+            self._reader.add_done_callback(self._end_reading_ahead)
 
     def _may_read_ahead(self) -> bool:
         limits = self._limits
@@ -198,23 +218,21 @@ class Carrier(ABC):
             and self._ahead <= limits.queue_bytes
         )
 
-    async def _read_while_handling(self, done: asyncio.Future[None]) -> None:
+    async def _read_while_handling(self) -> None:
         wanted = True
-        try:
-            while wanted and not self._over:
-                message = await self._next()
-                self._ahead += len(message or ())
-                await self._take(message)
-                wanted = self._dispatcher.waiting or self._end is not None
-                wanted = wanted and self._may_read_ahead()
-        finally:
-            self._reader = self._peek = None
-            done.set_result(None)
+        while wanted and not self._over:
+            message = await self._next()
+            self._ahead += len(message or ())
+            await self._take(message)
+            wanted = self._dispatcher.waiting or self._end is not None
+            wanted = wanted and self._may_read_ahead()
 
-    async def _stop_reader(self) -> None:
-        if self._reader is not None:
-            self._reader.cancel()
-            await asyncio.wait([self._reader])
+    def _end_reading_ahead(self, task: asyncio.Task[None]) -> None:
+        peek, self._peek, self._reader = self._peek, None, None
+        assert peek is not None
+        peek.set_result(None)
+        if not task.cancelled():  # a handler may have begun to wait after the last message
+            self._read_ahead()
 
     async def _next(self) -> str | bytes | None:
         """Return the next message; None when the connection has ended."""
@@ -255,32 +273,130 @@ class Carrier(ABC):
             self._timer = None
         if self._end is not None and not self._end.done():
             self._end.set_result(None)
+        self._stop_sending(self.connection.closed)
 
     # Sending
 
     def send(self, data: bytes) -> Awaitable[None] | None:
         """Send one text message; see `zaptools.connection.Transport`."""
+        if self._writing:
+            return self._send_in_turn(data)
         try:
             rest = begin(self._write(data.decode()))
         except (Exception, asyncio.CancelledError) as exc:
             return self._fail(exc)
-        return None if rest is None else self._finish_sending(rest)
+        if rest is None:
+            return None
+        self._writing = True
+        return self._finish_sending(rest, self._limits.send_timeout)
 
-    async def _finish_sending(self, rest: Awaitable[None]) -> None:
-        limit = self._limits.send_timeout
-        timeout = asyncio.timeout(limit)
+    async def _send_in_turn(self, data: bytes) -> None:
+        closed, limit = self.connection.closed, self._limits.send_timeout
+        if closed is not None:
+            raise ConnectionClosedError(*closed)
+        started = asyncio.get_running_loop().time()
+        await self._take_turn(data, limit)
+        if limit is not None:
+            limit -= asyncio.get_running_loop().time() - started
+        await self._finish_sending(self._write_later(data), limit)
+
+    async def _take_turn(self, data: bytes, limit: float | None) -> None:
+        """Wait until nothing else is written. `_pass_turn` is to follow."""
+        if self._writing:
+            await self._waiting().wait(data, limit)
+        self._writing = True
+
+    async def _finish_sending(self, rest: Awaitable[None], limit: float | None) -> None:
+        self._scope = scope = asyncio.timeout(limit)
         try:
-            async with timeout:
-                await rest
+            try:
+                async with scope:
+                    await rest
+            finally:
+                self._scope = None
+                self._pass_turn()
         except (Exception, asyncio.CancelledError) as exc:
-            if timeout.expired():
-                raise SendTimeoutError(limit or 0) from exc
-            await self._fail(exc)
+            if not scope.expired():
+                await self._fail(exc)
+            elif self.connection.closed is not None:  # see _stop_sending
+                raise ConnectionClosedError(*self.connection.closed) from exc
+            else:
+                raise SendTimeoutError(self._limits.send_timeout or 0) from exc
+
+    async def _write_later(self, data: bytes) -> None:
+        await self._write(data.decode())
+
+    def offer(self, data: bytes) -> bool:
+        """Send one text message of a broadcast without waiting.
+
+        Returns:
+            Whether it waits for the peer to read, so that the loop should have its turn.
+
+        Raises:
+            SendTimeoutError: more than `Limits.backlog_bytes` wait already.
+            ConnectionClosedError: the connection has ended.
+        """
+        if self._writing:
+            line = self._waiting()
+            if line.size > self._limits.backlog_bytes:
+                raise SendTimeoutError(0)
+            line.keep(data)
+            return True
+        try:
+            rest = begin(self._write(data.decode()))
+        except (Exception, asyncio.CancelledError) as exc:
+            if ends_task(exc):
+                raise
+            self._note_failure(exc)
+            raise ConnectionClosedError(*(self.connection.closed or LOST)) from exc
+        if rest is None:
+            return False
+        self._writing = True
+        self._write_kept(rest)
+        return True
+
+    def _waiting(self) -> Line:
+        if self._line is None:
+            self._line = Line(self._pass_turn)
+        return self._line
+
+    def _pass_turn(self) -> None:
+        """A write is over: let the next in line have its turn."""
+        entry = self._line.pop() if self._line is not None else None
+        if entry is None:
+            self._writing = False
+        elif entry[0] is not None:
+            entry[0].set_result(None)
+        else:
+            self._write_kept(self._write_later(entry[1]))
+
+    def _write_kept(self, write: Coroutine[Any, Any, None]) -> None:
+        """Write an event of a broadcast, or the rest of one, in a task."""
+        self._writer = asyncio.get_running_loop().create_task(write)
+        self._writer.add_done_callback(self._end_writing)
+
+    def _end_writing(self, task: asyncio.Task[None]) -> None:
+        self._writer = None
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.debug("%s: a broadcast was not written: %r", self.connection.id, error)
+            self._note_failure(error)
+        self._pass_turn()
+
+    def _stop_sending(self, info: CloseInfo) -> None:
+        """Give up what waits to be written: the connection has ended, and `info` says how."""
+        if self._line is not None:
+            self._line.fail(info)
+            self._line.clear()
+        if self._writer is not None:
+            self._writer.cancel()
+        if self._scope is not None and not self._scope.expired():
+            self._scope.reschedule(0)
 
     async def _fail(self, error: BaseException) -> None:
         """Raise what a send raises when the framework raised `error`."""
         if ends_task(error):
             raise error
+        self._note_failure(error)
         raise ConnectionClosedError(*await self._how_it_ended()) from error
 
     async def _how_it_ended(self) -> CloseInfo:
@@ -318,15 +434,29 @@ class Carrier(ABC):
     async def close(self, code: int, reason: str) -> None:
         """Close the connection; see `zaptools.connection.Transport`.
 
-        Returns when the framework's own call does. If it then never says that the connection
-        has ended, that is taken for granted after the close timeout.
+        Returns when the framework's own call does, or after the close timeout. If the framework
+        never says that the connection has ended, that is taken for granted then.
+
+        The events of broadcasts that wait go out first; sends that wait fail.
         """
-        self.connection.closed = CloseInfo(code, reason, "local")
+        info = self.connection.closed = CloseInfo(code, reason, "local")
         self._dispatcher.discard()
-        if self._limits.close_timeout is not None and self._timer is None and not self._over:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(self._limits.close_timeout, self._give_up)
-        await self._shut_quietly(code, reason)
+        limit = self._limits.close_timeout
+        if limit is not None and self._timer is None and not self._over:
+            self._timer = asyncio.get_running_loop().call_later(limit, self._give_up)
+        if self._line is not None:
+            self._line.fail(info)
+        try:
+            async with asyncio.timeout(limit):
+                await self._take_turn(b"", None)
+                try:
+                    await self._shut_quietly(code, reason)
+                finally:
+                    self._pass_turn()
+        except ConnectionClosedError:  # it has ended, or was given up, before its turn came
+            pass
+        except TimeoutError:
+            self._drop()
 
     async def _shut_quietly(self, code: int, reason: str) -> None:
         try:
@@ -337,6 +467,8 @@ class Carrier(ABC):
     def _give_up(self) -> None:
         self._timer = None
         self._stop_reading()
+        self._stop_sending(self.connection.closed or LOST)
+        self._drop()
 
     def _stop_reading(self) -> None:
         """Take the connection for ended, also in a call for the next message."""
@@ -352,18 +484,31 @@ class Carrier(ABC):
         if self.connection.closed is None:
             self.connection.closed = self._known_end() or _GOING_AWAY
         self._dispatcher.cut(self.connection.closed)
+        self._stop_sending(self.connection.closed)
         if asyncio.current_task() is not self._task:  # a handler beside it has failed
             self._stop_reading()
 
     async def _say(self, info: CloseInfo) -> None:
         """Tell the peer why, if that can still be done."""
-        if self._over or self.connection.closed is not info:
-            return
+        if self.connection.closed is info:
+            await self._shut_soon(info.code, info.reason)
+
+    async def _shut_soon(self, code: int, reason: str) -> None:
+        """Begin the closing, and wait no longer for a peer that does not read."""
         try:
             async with asyncio.timeout(_LAST_WORDS):
-                await self._shut_quietly(info.code, info.reason)
+                await self._shut_quietly(code, reason)
         except TimeoutError:
             logger.debug("%s: the peer takes no close frame", self.connection.id)
+
+
+async def _stop(*tasks: asyncio.Task[None] | None) -> None:
+    """Cancel `tasks`, and wait for their ends."""
+    running = [task for task in tasks if task is not None and not task.done()]
+    for task in running:
+        task.cancel()
+    if running:
+        await asyncio.wait(running)
 
 
 def _nothing() -> None:

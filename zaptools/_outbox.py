@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections import OrderedDict
 from collections.abc import Awaitable
 
 from websockets import frames
 from websockets.frames import Frame, Opcode
 from websockets.protocol import SEND_EOF, Protocol, Side
 
+from ._closing import CloseInfo
+from ._line import Line
 from .connection import WebSocketConnection
 from .exceptions import ConnectionClosedError, SendTimeoutError
 from .limits import Limits
@@ -70,7 +71,6 @@ class Outbox:
         "_held",
         "_limits",
         "_line",
-        "_line_bytes",
         "_loop",
         "_masks",
         "_most",
@@ -100,9 +100,7 @@ class Outbox:
         self._paused = False  # whether sends take the slow way: the peer does not read, or the end
         self._unread = False  # whether the peer does not read
         self._ended = False
-        # What waits in line: a send's future with its text, or a key of its own with a frame.
-        self._line: OrderedDict[object, bytes] | None = None
-        self._line_bytes = 0
+        self._line: Line | None = None  # what waits; None is an empty one, of an idle connection
         tcp.set_write_buffer_limits(high=limits.write_bytes)
 
     def open(self, connection: WebSocketConnection) -> None:
@@ -134,10 +132,11 @@ class Outbox:
         if self._paused:
             self._check_open()
             # What is kept is kept here: uvloop's TLS transport says that its buffer is empty.
-            unsent = self._size + self._line_bytes + self._tcp.get_write_buffer_size()
+            self._line = line = self._line or Line()
+            unsent = self._size + line.size + self._tcp.get_write_buffer_size()
             if unsent > self._limits.backlog_bytes:
                 raise SendTimeoutError(0)
-            self._line_up(object(), data)
+            line.keep(data)
             return False
         if not self._plain:
             return self._add(data)
@@ -155,35 +154,8 @@ class Outbox:
         if not self._paused:  # it went on before this was awaited
             self._add(data)
             return
-        timeout = self._limits.send_timeout
-        if timeout == 0:
-            raise SendTimeoutError(0)
-        sent: asyncio.Future[None] = self._loop.create_future()
-        timer = self._loop.call_later(timeout, self._give_up, sent, timeout) if timeout else None
-        self._line_up(sent, data)
-        try:
-            await sent
-        finally:
-            if timer is not None:
-                timer.cancel()
-            self._leave_line(sent)
-            if sent.done() and not sent.cancelled():
-                sent.exception()  # for who was cancelled at that moment, nobody else looks
-
-    def _give_up(self, sent: asyncio.Future[None], timeout: float) -> None:
-        if not sent.done():
-            self._leave_line(sent)
-            sent.set_exception(SendTimeoutError(timeout))
-
-    def _line_up(self, who: object, data: bytes) -> None:
-        if self._line is None:
-            self._line = OrderedDict()
-        self._line[who] = data
-        self._line_bytes += len(data)
-
-    def _leave_line(self, who: object) -> None:
-        if self._line is not None:
-            self._line_bytes -= len(self._line.pop(who, b""))
+        self._line = self._line or Line()
+        await self._line.wait(data, self._limits.send_timeout)
 
     def _check_open(self) -> None:
         if self.connection is not None and self.connection.closed is not None:
@@ -262,18 +234,19 @@ class Outbox:
     def _is_unread(self) -> bool:
         return self._unread or self._tcp.get_write_buffer_size() > self._most
 
-    def end(self) -> None:
-        """Take no more events: the connection has ended, which `connection` says already.
+    def end(self, info: CloseInfo) -> None:
+        """Take no more events: the connection has ended, and `info` says how.
 
         Waiting sends find out now. The events of broadcasts were taken before, and so they go
         out, also while the peer does not read: the close frame comes behind them, and nothing
         may be written behind that.
         """
-        self._ended = True
-        while self._line:
-            self._advance(self._line)
-        self._line = None
-        self._paused = True
+        self._ended = self._paused = True
+        line, self._line = self._line, None
+        if line is not None:
+            line.fail(info)
+            while (entry := line.pop()) is not None:
+                self._add(entry[1])
 
     def drop(self) -> None:
         """Forget what is not written."""
@@ -294,25 +267,13 @@ class Outbox:
         if self._ended:
             return
         self._paused = False
-        while self._line and not self._paused:
-            self._advance(self._line)
-        if not self._line:
-            self._line = None
-
-    def _advance(self, line: OrderedDict[object, bytes]) -> None:
-        """Send what is first in line, or tell it that the connection has ended."""
-        who, data = line.popitem(last=False)
-        self._line_bytes -= len(data)
-        if not isinstance(who, asyncio.Future):
-            self._add(data)
-        elif not who.done():
-            try:
-                self._check_open()
+        if self._line is not None:
+            while not self._paused and (entry := self._line.pop()) is not None:
+                sent, data = entry
                 self._add(data)
-            except ConnectionClosedError as exc:
-                who.set_exception(exc)
-            else:
-                who.set_result(None)
+                if sent is not None:
+                    sent.set_result(None)
+            self._line = self._line or None
 
 
 def flush_all(outboxes: list[Outbox]) -> None:

@@ -52,8 +52,8 @@ class Transport(Protocol):
         """Send one text message, UTF-8. Returns None when done, else what to await.
 
         Messages leave in the order of the calls. What is returned takes no longer than
-        `zaptools.Limits.send_timeout`: a broadcast awaits it for all its receivers at once, and
-        so takes as long as the slowest of them.
+        `zaptools.Limits.send_timeout`: over a transport that is not one of this package's, a
+        broadcast awaits it for all its receivers at once, and so takes as long as the slowest.
 
         Raises (or the awaitable does):
             ConnectionClosedError: the connection has ended.

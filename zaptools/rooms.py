@@ -147,8 +147,8 @@ class Room:
 
         A member that fails, or whose peer does not read, changes nothing for the others: the
         event is kept for it up to `Limits.backlog_bytes`, beyond which it misses what is sent
-        and is among the failed. Nobody is waited for, except where a framework's connection
-        (see its connector) has to wait.
+        and is among the failed. Nothing is waited for, on a framework's connection no more than
+        on our own server's.
 
         Args:
             event_name: the event's name.

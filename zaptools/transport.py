@@ -13,6 +13,7 @@ what a batch answers leaves in one write. The protocol rules (RFC 6455, RFC 7692
 from __future__ import annotations
 
 import asyncio
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
@@ -29,6 +30,9 @@ from .connection import CloseInfo, WebSocketConnection
 from .limits import Limits
 
 __all__ = ["WebSocketTransport"]
+
+logger = logging.getLogger(__name__)
+logger.addHandler(logging.NullHandler())
 
 _LINGER = 1.0
 """Seconds that the peer may take to close TCP once the WebSocket has ended."""
@@ -375,7 +379,7 @@ class WebSocketTransport(asyncio.Protocol, ABC):
     def _mark_closed(self, info: CloseInfo) -> None:
         if self.connection is not None and self.connection.closed is None:
             self.connection.closed = info
-            self._outbox.end()
+            self._outbox.end(info)
 
     def _tell_closed(self) -> None:
         if self._closed is not None and not self._closed.done():

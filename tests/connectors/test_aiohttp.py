@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import pytest
 from aiohttp import WebSocketError, WSMessage, WSMsgType, web
 from websockets.frames import Close, Opcode
+from yarl import URL
 
 from tests.support import MS, PATIENCE, within
 from tests.support.contract import ConnectorContract, Log
@@ -124,7 +125,7 @@ async def test_a_ping_at_a_time_and_no_blame_after_the_end() -> None:
             pings.append(1)
             await asyncio.Event().wait()
 
-    request: Any = SimpleNamespace(transport=None, path="/ws", query_string="", raw_headers=())
+    request: Any = SimpleNamespace(transport=None, path="/ws", rel_url=URL("/ws"), raw_headers=())
     socket: Any = Socket()
     carrier = _AioHttpCarrier(AioHttpConnector(Log(), request), socket)
     for _ in range(3):
@@ -154,7 +155,7 @@ async def test_whatever_comes_is_a_sign_of_life() -> None:
             carrier.keepalive.heard = False
             return self.messages.pop(0)
 
-    request: Any = SimpleNamespace(transport=None, path="/ws", query_string="", raw_headers=())
+    request: Any = SimpleNamespace(transport=None, path="/ws", rel_url=URL("/ws"), raw_headers=())
     socket: Any = Socket()
     carrier = _AioHttpCarrier(AioHttpConnector(Log(), request), socket)
     await within(carrier.run())
@@ -170,7 +171,7 @@ async def test_a_fault_that_was_found_before_anybody_received() -> None:
 
         async def close(self, *, code: int, message: bytes) -> None: ...
 
-    request: Any = SimpleNamespace(transport=None, path="/ws", query_string="", raw_headers=())
+    request: Any = SimpleNamespace(transport=None, path="/ws", rel_url=URL("/ws"), raw_headers=())
     socket: Any = Socket()
     register = Log()
     await within(_AioHttpCarrier(AioHttpConnector(register, request), socket).run())

@@ -7,10 +7,13 @@ import contextlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from websockets.frames import Close, Frame, Opcode
 
+import zaptools
 from tests.support import MS, PATIENCE, until, within
 from tests.support.app import Notes
 from tests.support.raw import RawPeer, raw_client
@@ -25,8 +28,17 @@ from zaptools import (
     SendTimeoutError,
     WebSocketConnection,
 )
+from zaptools._broadcast import broadcast
 
 __all__ = ["ConnectorContract", "Log"]
+
+_PACKAGE = str(Path(zaptools.__file__).parent)
+
+
+def tasks_of_ours() -> list[Any]:
+    """Return the tasks that run code of zaptools' own."""
+    coroutines = (task.get_coro() for task in asyncio.all_tasks())
+    return [each for each in coroutines if _PACKAGE in getattr(each, "cr_code").co_filename]  # noqa: B009  # not every coroutine is one of CPython's
 
 
 class Running(Protocol):
@@ -127,6 +139,16 @@ class ConnectorContract:
                 with pytest.raises(AttributeError):
                     request.path = "/other"  # type: ignore[misc]  # that is the point
 
+    async def test_the_query_is_decoded_once(self) -> None:
+        register = Log()
+        async with self.serve(register) as running:
+            async with raw_client(running.port, "/ws?a=%2541&b=x%26y+z%2Bw&c=%C3%A9&d=&%3D=%23"):
+                await until(lambda: register.seen)
+                request = register.connection.handshake
+                assert request.query_string == "a=%2541&b=x%26y+z%2Bw&c=%C3%A9&d=&%3D=%23"
+                assert request.query == {"a": "%41", "b": "x&y z+w", "c": "é", "d": "", "=": "#"}
+            await register.ended()
+
     async def test_an_id_of_ones_own(self) -> None:
         async with self.peer(connection_id="mine") as (register, _, _):
             assert register.connection.id == "mine"
@@ -199,6 +221,38 @@ class ConnectorContract:
             end = await register.ended()
             assert (end.code, end.by) == (1009, "local")
 
+    @pytest.mark.parametrize("place", ["whole", "last", "first", "behind"])
+    async def test_a_text_that_is_not_utf8(self, place: str) -> None:
+        """It is answered with 1007 (RFC 6455, section 8.1), also behind one that is handled."""
+        good, bad = b'{"eventName":', b"\xff\xfe"
+        async with self.peer() as (register, peer, _):
+            if place == "behind":
+                peer.event("gate", 1)
+                peer.event("gate", 2)
+            if place in ("whole", "behind"):
+                frames = [Frame(Opcode.TEXT, bad)]
+            else:
+                parts = (good, bad) if place == "last" else (bad, good)
+                frames = [Frame(Opcode.TEXT, parts[0], fin=False), Frame(Opcode.CONT, parts[1])]
+            peer.writer.write(b"".join(frame.serialize(mask=True) for frame in frames))
+            if place == "behind":
+                register.gate.set()
+            while (frame := await peer.next()) is not None and frame.opcode is not Opcode.CLOSE:
+                pass
+            assert frame is not None and Close.parse(frame.data).code == 1007
+            peer.drop()
+            assert (await register.ended()).code == 1007
+
+    @pytest.mark.parametrize("code", [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65535])
+    async def test_a_code_that_no_close_frame_may_carry(self, code: int) -> None:
+        """RFC 6455, sections 7.4.1 and 7.4.2: it is a fault, and never sent back."""
+        async with self.peer() as (register, peer, _):
+            frame = Frame(Opcode.CLOSE, code.to_bytes(2) + b"?")
+            peer.writer.write(frame.serialize(mask=True))
+            assert (await peer.closed()).code == 1002
+            peer.drop()
+            assert (await register.ended()).code == 1002
+
     async def answer(self, peer: RawPeer, *first: tuple[str, Any]) -> None:
         """Read a request, and answer it behind the events `first`."""
         question = await peer.text()
@@ -244,6 +298,33 @@ class ConnectorContract:
                 peer.event("question", "yes", {"replyTo": question["headers"]["requestId"]})
             names = [(await peer.text())["eventName"] for _ in range(3)]
             assert sorted(names) == ["asked", "asked", "echo"]
+
+    async def test_a_handler_is_cancelled_as_another_begins_to_wait(self) -> None:
+        """The connection ends, whatever has not begun yet."""
+        register = Log(concurrency=3)
+        slow: list[asyncio.Task[Any]] = []
+
+        @register.on_event("slow")
+        async def run_long(ctx: EventContext) -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            slow.append(task)
+            await asyncio.Event().wait()
+
+        @register.on_event("go")
+        async def go(ctx: EventContext) -> None:
+            slow[0].cancel()
+            await ctx.connection.wait_for("never", timeout=None)
+
+        async with self.serve(register) as running:
+            async with raw_client(running.port, "/ws") as peer:
+                peer.event("slow")
+                await until(lambda: slow)
+                peer.event("go")
+                assert (await peer.closed()).code == 1001
+                peer.drop()
+            await register.ended()
+        assert register.log == ["connected", "disconnected"]
 
     async def test_the_server_stops_while_handlers_hang(self) -> None:
         async with self.peer(concurrency=2) as (register, peer, running):
@@ -517,6 +598,131 @@ class ConnectorContract:
                         await register.connection.send("after")
                         break
             assert (await peer.text())["eventName"] == "after"
+
+    async def stall(self, peer: RawPeer, register: Log) -> int:
+        """Read no more; broadcast until the peer misses an event. Return how many it will get."""
+        peer.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a read transport
+        member = register.connection
+        for number in range(2000):
+            result = await within(broadcast([member], "tick", [number, "x" * 50_000]))
+            if result.failed:
+                assert isinstance(result.failed[member], SendTimeoutError)
+                assert member.is_open
+                return number
+        raise AssertionError("there is no bound")
+
+    async def resume(self, peer: RawPeer, count: int) -> None:
+        """Read again, and see the events of `stall`."""
+        peer.writer.transport.resume_reading()  # type: ignore[attr-defined]  # a read transport
+        for number in range(count):
+            event = await peer.text()
+            assert (event["eventName"], event["payload"][0]) == ("tick", number)
+
+    async def test_a_broadcast_waits_for_nobody(self) -> None:
+        """Though a send would wait for ever; and nobody overtakes what was sent first."""
+        limits = Limits(send_timeout=None, backlog_bytes=100_000)
+        register = Log()
+        async with self.serve(register, limits=limits) as running:
+            async with raw_client(running.port, "/ws") as stuck:
+                await until(lambda: register.seen)
+                count = await self.stall(stuck, register)
+                async with raw_client(running.port, "/ws") as reader:
+                    await until(lambda: len(register.seen) == 2)
+                    for number in range(20):
+                        result = await within(broadcast(register.seen, "tock", number))
+                        assert result.sent == register.seen[1:] and len(result.failed) == 1
+                        assert (await reader.text())["payload"] == number
+                behind = register.seen[0]
+                sending = asyncio.create_task(behind.send("sent"))
+                await asyncio.sleep(0)
+                assert not sending.done()
+                await self.resume(stuck, count)
+                assert (await stuck.text())["eventName"] == "sent"
+                await within(sending)
+                result = await broadcast([behind], "caught up")
+                assert not result.failed
+                assert (await stuck.text())["eventName"] == "caught up"
+            await until(lambda: len(register.ends) == 2)
+
+    async def test_broadcasts_and_sends_are_in_order(self) -> None:
+        limits = Limits(send_timeout=None, backlog_bytes=1 << 20)
+        async with self.peer(limits=limits) as (register, peer, _):
+            peer.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a read transport
+            connection = register.connection
+            number, sends = 0, list[asyncio.Task[None]]()
+            while not sends or sends[-1].done() or number < 200:
+                text = [number, "x" * 20_000]
+                if number % 2:
+                    result = await within(broadcast([connection], "tick", text))
+                    if result.failed:
+                        break
+                else:
+                    sends.append(asyncio.create_task(connection.send("tick", text)))
+                    await asyncio.sleep(0)
+                number += 1
+            assert not sends[-1].done()
+            await self.resume(peer, number)
+            await within(asyncio.gather(*sends))
+
+    async def test_a_close_comes_behind_broadcasts(self) -> None:
+        """They were taken before. A send that waits was not, and fails."""
+        async with self.peer() as (register, peer, _):
+            count = await self.stall(peer, register)
+            sending = asyncio.create_task(register.connection.send("sent"))
+            await asyncio.sleep(0)
+            closing = asyncio.create_task(register.connection.close(4003))
+            with pytest.raises(ConnectionClosedError) as caught:
+                await within(sending)
+            assert (caught.value.code, caught.value.by) == (4003, "local")
+            await self.resume(peer, count)
+            assert (await peer.closed()).code == 4003
+            peer.drop()
+            await within(closing)
+            assert (await register.ended()).code == 4003
+
+    @pytest.mark.parametrize("where", ["outside", "handler"])
+    async def test_a_close_while_the_peer_does_not_read(self, where: str) -> None:
+        """The close timeout holds, and nothing of the connection is left."""
+        limits = Limits(close_timeout=50 * MS, send_timeout=None)
+        async with self.peer(limits=limits) as (register, peer, _):
+            connection = register.connection
+            if where == "outside":
+                await self.stall(peer, register)
+                await within(connection.close(4003))
+            else:
+
+                @register.on_event("leave")
+                async def leave(ctx: EventContext) -> None:
+                    await register.gate.wait()
+                    await ctx.connection.close(4003)
+                    register.log.append("left")
+
+                peer.event("leave")
+                await self.stall(peer, register)
+                register.gate.set()
+            assert tuple(await register.ended()) == (4003, "", "local")
+            assert ("left" in register.log) is (where == "handler")
+            await until(lambda: not tasks_of_ours())
+
+    async def test_tcp_is_cut_while_broadcasts_wait(self) -> None:
+        async with self.peer(limits=Limits(send_timeout=None)) as (register, peer, _):
+            await self.stall(peer, register)
+            sending = asyncio.create_task(register.connection.send("sent"))
+            await asyncio.sleep(0)
+            peer.drop()
+            with pytest.raises(ConnectionClosedError):
+                await within(sending)
+            await register.ended()
+            await until(lambda: not tasks_of_ours())
+
+    async def test_the_server_stops_while_broadcasts_wait(self) -> None:
+        async with self.peer() as (register, peer, running):
+            await self.stall(peer, register)
+            stopping = asyncio.create_task(running.stop())
+            await register.ended()
+            peer.drop()
+            await within(stopping)
+            assert not tasks_of_ours()
 
     async def test_reading_waits_for_the_handlers(self) -> None:
         """What a client can send while nothing is handled is bounded."""

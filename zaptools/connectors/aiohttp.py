@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from .._arguments import check_flag, explained
 from .._carrier import Carrier
-from .._closing import LOST, CloseInfo
+from .._closing import LOST, CloseInfo, may_be_sent
 from .._keepalive import Keepalive
 from .._offers import check_subprotocols
 from .._plugs import Plug
@@ -125,6 +124,7 @@ class AioHttpConnector:
             await carrier.run()
         finally:
             carrier.keepalive.stop()
+            carrier.let_go()
         return socket
 
     @classmethod
@@ -174,7 +174,11 @@ class _AioHttpCarrier(Carrier):
             # aiohttp 3.14 has 0 for a close frame with no code. By itself it would answer 1000,
             # whatever the code; RFC 6455, section 5.5.1: typically the code is echoed.
             code, reason = int(message.data), message.extra or ""
-            await self._shut(code or 1000, reason)
+            if code and not may_be_sent(code):  # aiohttp 3.14 takes 1006, and 5000 and more
+                fault = CloseInfo(1002, f"{code} is no close code", "local")
+                await self._shut_soon(fault.code, fault.reason)
+                return fault
+            await self._shut_soon(code or 1000, reason)
             return CloseInfo(code or 1005, reason, "remote")
         if message.type is WSMsgType.ERROR and isinstance(message.data, WebSocketError):
             return CloseInfo(int(message.data.code), str(message.data), "local")
@@ -184,15 +188,17 @@ class _AioHttpCarrier(Carrier):
         # aiohttp writes first and waits for room afterwards. A send that gives up waiting has
         # written nothing only if it waits before: for the room that the send before it needs.
         if self._draining is not None:
-            await asyncio.shield(self._draining)
+            await asyncio.wait([self._draining])
             self._draining = None
         rest = begin(self._socket.send_str(text))
         if rest is not None:
-            self._draining = asyncio.create_task(_drain(rest))
+            self._draining = asyncio.create_task(rest)
+            self._draining.add_done_callback(_ignore_failure)
 
     def _ping(self) -> None:
         if self._pinging is None or self._pinging.done():  # else the peer does not read
-            self._pinging = asyncio.create_task(_drain(self._socket.ping()))
+            self._pinging = asyncio.create_task(self._socket.ping())
+            self._pinging.add_done_callback(_ignore_failure)
 
     def _peer_is_gone(self) -> None:
         if self.connection.closed is None:
@@ -206,10 +212,20 @@ class _AioHttpCarrier(Carrier):
     async def _shut(self, code: int, reason: str) -> None:
         await self._socket.close(code=code, message=reason.encode())
 
+    def _drop(self) -> None:
+        if self._request.transport is not None:
+            self._request.transport.abort()
 
-async def _drain(rest: Coroutine[Any, Any, None]) -> None:
-    with contextlib.suppress(Exception):  # the connection has ended: the next send says so
-        await rest
+    def let_go(self) -> None:
+        """Wait no longer for the peer to read: the connection is over."""
+        for task in (self._draining, self._pinging):
+            if task is not None:
+                task.cancel()
+
+
+def _ignore_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled():
+        task.exception()  # the connection has ended: the next send says so
 
 
 def _check(request: web.Request) -> None:
@@ -229,7 +245,7 @@ def _handshake_of(request: web.Request, subprotocol: str | None) -> Handshake:
     peer = request.transport.get_extra_info("peername") if request.transport is not None else None
     return Handshake(
         path=request.path,
-        query_string=request.query_string,
+        query_string=request.rel_url.raw_query_string,  # aiohttp's own is decoded already
         client=peer[:2] if isinstance(peer, tuple) else None,
         subprotocol=subprotocol,
         header_block=header_block(request.raw_headers),

@@ -80,8 +80,8 @@ class FastApiConnector:
         connection_id: the connection's id. Default None: a new one, ``zpt-<uuid4>``.
         subprotocols: subprotocols in order of preference; the first that the client offers too is
             chosen. Default none. Not used when the WebSocket has been accepted already.
-        limits: `Limits.message_bytes`, `Limits.send_timeout` and `Limits.close_timeout` are used;
-            the rest is set on the ASGI server.
+        limits: `Limits.message_bytes`, `Limits.send_timeout`, `Limits.backlog_bytes` and
+            `Limits.close_timeout` are used; the rest is set on the ASGI server.
         omit_empty_headers: see `zaptools.protocol.encode_event`. Default False.
 
     Raises:
@@ -174,10 +174,9 @@ class _StarletteCarrier(AsgiCarrier):
             return self._raw_send({"type": "websocket.send", "text": text})
         return self._asgi_send({"type": "websocket.send", "text": text})
 
-    async def _fail(self, error: BaseException) -> None:
+    def _note_failure(self, error: BaseException) -> None:
         if self._open is not None and isinstance(error, OSError):
             self._websocket.application_state = type(self._open).DISCONNECTED
-        await super()._fail(error)
 
 
 def _is_known(websocket: StarletteWebSocket) -> TypeGuard[_Starlettes]:

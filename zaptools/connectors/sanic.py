@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import Any, Protocol, TypedDict, Unpack
 from urllib.parse import unquote
 
@@ -26,6 +26,7 @@ class SanicWebSocket(Protocol):
     ws_proto: Any
     io_proto: Any
     connection_lost_waiter: asyncio.Future[None] | None
+    recv_cancel: asyncio.Future[None] | None
 
     def recv(self) -> Awaitable[str | bytes | None]:
         """Return the next message."""
@@ -37,6 +38,10 @@ class SanicWebSocket(Protocol):
 
     def close(self, code: int = 1000, reason: str = "") -> Awaitable[None]:
         """Send a close frame."""
+        ...
+
+    def fail_connection(self, code: int = 1006, reason: str = "") -> bool:
+        """Send a close frame, and end TCP."""
         ...
 
 
@@ -75,8 +80,9 @@ class SanicConnector:
         register: whose handlers to use.
         websocket: Sanic's WebSocket.
         connection_id: the connection's id. Default None: a new one, ``zpt-<uuid4>``.
-        limits: `Limits.message_bytes`, `Limits.send_timeout` and `Limits.close_timeout` are used;
-            the rest is set on Sanic, by its ``WEBSOCKET_…`` settings.
+        limits: `Limits.message_bytes`, `Limits.send_timeout`, `Limits.backlog_bytes` and
+            `Limits.close_timeout` are used; the rest is set on Sanic, by its ``WEBSOCKET_…``
+            settings.
         omit_empty_headers: see `zaptools.protocol.encode_event`. Default False.
 
     Raises:
@@ -126,6 +132,7 @@ class _SanicCarrier(Carrier):
         )
         super().__init__(connection, connector.register._book, connector._limits)
         self._socket = socket
+        _refuse_invalid_text(socket)
 
     async def _receive(self) -> str | bytes | CloseInfo:
         try:
@@ -158,6 +165,33 @@ class _SanicCarrier(Carrier):
 
     async def _shut(self, code: int, reason: str) -> None:
         await self._socket.close(code, reason)
+
+    def _drop(self) -> None:
+        transport = getattr(self._socket.io_proto, "transport", None)
+        if transport is not None:
+            transport.abort()
+
+
+def _refuse_invalid_text(socket: SanicWebSocket) -> None:
+    """Have a text that is not UTF-8 answered with 1007 (RFC 6455, section 8.1).
+
+    Sanic 25.12 decodes in a task that nothing looks at. What it raises there ends that task, the
+    message is lost, and the connection stays open, with the parts of that message in front of the
+    next one.
+    """
+    process = getattr(socket, "process_events", None)
+    if process is None:  # something that stands for Sanic's socket
+        return
+
+    async def process_events(events: Sequence[Any]) -> None:
+        try:
+            await process(events)
+        except UnicodeDecodeError:
+            socket.fail_connection(1007, "the text is not UTF-8")
+            if socket.recv_cancel is not None:
+                socket.recv_cancel.cancel()  # as Sanic does at a close frame: recv() ends
+
+    setattr(socket, "process_events", process_events)  # noqa: B010  # a method, in Sanic's class
 
 
 def _handshake_of(socket: SanicWebSocket) -> Handshake:
