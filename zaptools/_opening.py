@@ -22,6 +22,7 @@ from ._compression import Compression, client_extensions
 from ._dial import dial
 from ._dispatcher import Dispatcher
 from ._text import printable
+from ._trace import Trace
 from .connection import WebSocketConnection
 from .exceptions import ConnectError, ConnectTimeoutError, HandshakeError, InvalidUrlError
 from .limits import Limits
@@ -31,6 +32,7 @@ from .transport import WebSocketTransport
 __all__ = ["ClientTransport", "open_transport", "parse_url"]
 
 logger = logging.getLogger(__name__)
+_trace = Trace(logger)
 
 _SUBPROTOCOL = "Sec-WebSocket-Protocol"
 
@@ -118,7 +120,7 @@ async def open_transport(
         extensions=client_extensions(compression),
         subprotocols=[Subprotocol(name) for name in protocols] or None,
         max_size=limits.message_bytes,
-        logger=logger,
+        logger=_trace,
     )
     loop = asyncio.get_running_loop()
     transport: ClientTransport | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["clip", "printable", "redact"]
+__all__ = ["clip", "hide_query", "printable", "redact"]
 
 _SIZE = 200
 """Characters that are kept: a peer must not fill the log."""
@@ -36,5 +36,10 @@ def printable(text: str, size: int = _SIZE) -> str:
 
 def redact(url: str) -> str:
     """Return a URL without what may be a secret: user and password, and the query's values."""
-    place, mark, query = _USER.sub("***@", url, count=1).partition("?")
-    return printable(place + mark + _VALUE.sub("***", query), 1000)
+    return printable(hide_query(_USER.sub("***@", url, count=1)), 1000)
+
+
+def hide_query(target: str) -> str:
+    """Return a URL, or a request's target, without the values of its query."""
+    place, mark, query = target.partition("?")
+    return place + mark + _VALUE.sub("***", query)

@@ -36,6 +36,7 @@ from ._ids import IdStrategy, claim_id
 from ._offers import check_address, check_origins, check_subprotocols
 from ._shutdown import Shutdown
 from ._text import printable
+from ._trace import Trace
 from .connection import WebSocketConnection, new_id
 from .exceptions import NameTakenError, ServerStateError
 from .handshake import Handshake, choose_subprotocol
@@ -46,6 +47,7 @@ from .transport import WebSocketTransport
 __all__ = ["ZapServer"]
 
 logger = logging.getLogger(__name__)
+_trace = Trace(logger)
 
 _GOING_AWAY = 1001
 
@@ -404,7 +406,7 @@ class _ServerTransport(WebSocketTransport):
             subprotocols=server._subprotocols,
             select_subprotocol=_select_subprotocol,
             max_size=server.limits.message_bytes,
-            logger=logger,
+            logger=_trace,
         )
         super().__init__(protocol, server.limits)
 
