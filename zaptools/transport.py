@@ -13,7 +13,6 @@ what a batch answers leaves in one write. The protocol rules (RFC 6455, RFC 7692
 from __future__ import annotations
 
 import asyncio
-import logging
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
@@ -30,9 +29,6 @@ from .connection import CloseInfo, WebSocketConnection
 from .limits import Limits
 
 __all__ = ["WebSocketTransport"]
-
-logger = logging.getLogger(__name__)
-logger.addHandler(logging.NullHandler())
 
 _LINGER = 1.0
 """Seconds that the peer may take to close TCP once the WebSocket has ended."""
