@@ -67,6 +67,14 @@ class TestAttempt:
         with pytest.raises(ConnectError, match="done"):
             await attempt.wait()
 
+    async def test_dismissed_when_it_has_ended(self) -> None:
+        attempt = Attempt(URL, Offer())
+        attempt.succeed()
+        attempt.ended = True
+        attempt.dismiss("done")
+        await attempt.wait()
+        assert attempt.dismissed == "done"
+
 
 # The model
 

@@ -336,21 +336,18 @@ async def test_sends_that_wait_when_the_application_disconnects() -> None:
 
 
 async def test_a_full_queue_says_the_same_while_the_client_is_online() -> None:
-    async with App() as app:
-        client = ZapConsumer(app.url(), offline="queue", offline_limit=1)
-        await client.send_event("echo", 1)
-        errors: list[str] = []
-
-        @client.on_connected
-        async def connected(event: Any) -> None:
-            try:
-                await client.send_event("echo", 2)
-            except OfflineQueueFullError as exc:
-                errors.append(str(exc))
-
+    async with raw_server(Slow()) as port:
+        limits = Limits(write_bytes=1000, close_timeout=10 * MS)
+        url = f"ws://127.0.0.1:{port}/"
+        client = ZapConsumer(url, offline="queue", offline_limit=8, limits=limits)
+        for _ in range(8):
+            await client.send_event("x", BIG)
         await client.connect()
-        await until(lambda: 1 in app.log)
-        assert len(errors) == 1 and "not connected" not in errors[0]
+        left = await steady(client)
+        with pytest.raises(OfflineQueueFullError, match="8 events wait to be sent already") as info:
+            for _ in range(9 - left):
+                await client.send_event("x")
+        assert client.is_connected and "not connected" not in str(info.value)
         await client.disconnect()
 
 

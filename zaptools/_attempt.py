@@ -51,13 +51,17 @@ class Attempt:
         connection: likewise.
         dismissed: how the application has ended it, in words: with ``disconnect``, or by
             cancelling ``connect``. It gets no transport any more then. None if it has not.
+        ended: whether its connection has ended, and that is being told: a dismissal comes too
+            late then to make ``connect`` fail, and only keeps the client from connecting again.
         hopeless: whether the client must not connect again by itself after it.
         online_since: when its connection was online, in the loop's time.
     """
 
     __slots__ = (
+        "_is_withdrawn",
         "connection",
         "dismissed",
+        "ended",
         "hopeless",
         "offer",
         "online",
@@ -78,6 +82,8 @@ class Attempt:
         self.transport: ClientTransport | None = None
         self.connection: ClientConnection | None = None
         self.dismissed: str | None = None
+        self._is_withdrawn = False
+        self.ended = False
         self.hopeless = False
         self.online_since = loop.time()
 
@@ -98,6 +104,7 @@ class Attempt:
     def dismiss(self, detail: str) -> None:
         """End it because the application wants it to end; a transport is the caller's to end."""
         self.dismissed = self.dismissed or detail
+        self._is_withdrawn |= not self.ended
         if self.transport is None and self.opening is not None:
             self.opening.cancel()
 
@@ -129,7 +136,7 @@ class Attempt:
             ConnectError: the attempt failed, or `disconnect` was called.
         """
         await asyncio.shield(self.online)
-        if self.dismissed:  # when the client was online, but before the caller could know
+        if self._is_withdrawn:  # when the client was online, but before the caller could know
             raise self.dismissal()
 
 

@@ -277,6 +277,7 @@ class ClientLife:
     async def _on_end(self, context: EventContext) -> None:
         attempt, closed = Attempt.of(context), context.connection.closed
         assert closed is not None
+        attempt.ended = True
         error = ConnectionClosedError(*closed)
         self.last_error = None if attempt.dismissed else error
         try:
