@@ -231,3 +231,29 @@ async def test_try_reconnect() -> None:
     await app.close()
     assert not await client.try_reconnect(0)
     assert (await states(client, 8))[-2:] == [CONNECTING, ERROR]
+
+
+async def test_closing_when_the_connection_was_lost_and_the_buffer_is_full() -> None:
+    """What came is still in the stream, as it is when the connection is open."""
+
+    async def script(peer: RawPeer) -> None:
+        for number in range(5):
+            peer.event("tick", number)
+        await peer.next()
+        peer.drop()
+
+    async with raw_server(script) as port:
+        client = ZapClient(buffer_size=2, limits=Limits(close_timeout=20 * MS))
+        await client.connect(f"ws://127.0.0.1:{port}/")
+        await until(lambda: client._events is not None and len(client._events._items) == 2)
+        await client.send("go")
+        await until(lambda: client.closed)
+        await within(client.close())
+        assert [event.payload for event in await within(events(client))] == [0, 1, 2, 3, 4]
+
+
+async def test_the_stream_of_a_connect_that_failed_ends() -> None:
+    client = ZapClient()
+    with pytest.raises(ConnectError):
+        await client.connect("ws://127.0.0.1:0/")
+    assert await within(events(client)) == []

@@ -156,7 +156,7 @@ class ZapClient(ClientCore):
 
     async def disconnect(self, code: int = 1000, reason: str = "") -> None:
         """Do what `close` does."""
-        if self._events is not None and self._connection is not None:
+        if self._events is not None:
             self._events.open_up()
         await super().disconnect(code, reason)
 
@@ -182,6 +182,10 @@ class _ZapAttempt(Attempt):
     def __init__(self, url: str, offer: Offer, size: int) -> None:
         super().__init__(url, offer)
         self.events: _Buffer[EventData] = _Buffer(size)
+
+    def settle(self) -> None:
+        self.events.close()  # also of an attempt that failed: nothing will come
+        super().settle()
 
 
 def _is_failure(closed: CloseInfo) -> bool:
