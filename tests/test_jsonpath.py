@@ -18,6 +18,7 @@ from zaptools._jsonpath import (
     depth,
     find_in_text,
     find_in_value,
+    find_reason,
     has_nonfinite,
     is_simple,
     is_within,
@@ -39,7 +40,8 @@ from zaptools._jsonpath import (
     ],
 )
 def test_text(text: str, reason: str, where: str) -> None:
-    problem = find_in_text(text, 3)
+    assert find_reason(text, 3)[0] == reason
+    problem = find_in_text(text, 3, reason)
     assert problem is not None
     assert (problem.reason, problem.where) == (reason, where)
 
@@ -48,7 +50,9 @@ def test_text(text: str, reason: str, where: str) -> None:
     "text", ["null", '{"a":[1,2.5,"x",true,{}],"b":{"a":1}}', '"a:,{}[]\\"\\\\"', "[1e5,-0]"]
 )
 def test_text_without_problems(text: str) -> None:
-    assert find_in_text(text, 8) is None
+    assert not find_reason(text, 8)[0]
+    for reason in ("number", "surrogate", "duplicate-key", "nesting"):
+        assert find_in_text(text, 8, reason) is None
 
 
 def test_depth() -> None:

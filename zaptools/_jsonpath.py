@@ -7,11 +7,17 @@ Nothing here recurses: the input may be nested without bound.
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain, islice
+import sys
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from contextlib import contextmanager
+from itertools import accumulate, chain, compress, count, islice, repeat
+from operator import is_, itemgetter, ne, not_
 from typing import Any, NamedTuple
 
 import msgspec
@@ -19,18 +25,25 @@ import msgspec
 __all__ = [
     "Problem",
     "depth",
+    "find_in_pairs",
     "find_in_text",
     "find_in_value",
+    "find_reason",
     "has_nonfinite",
     "is_simple",
+    "is_text_within",
     "is_within",
     "looks_flat",
+    "no_collections",
+    "parse",
     "to_plain",
 ]
 
-_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],:]|[^\s{}\[\],:"]+', re.DOTALL)
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_INTEGER = re.compile(r"-?[0-9]+\Z")
+_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[{]}"))
+_STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
+"""The one byte stands for 1, the other for -1."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _CONTAINERS = (dict, list, tuple, set, frozenset)
 _EXACT = (str, int, float, bool, *_CONTAINERS)
@@ -38,6 +51,10 @@ _NESTING = frozenset(_CONTAINERS)
 _SIMPLE = frozenset({str, int, bool, type(None)})
 _KNOWN = _NESTING | _SIMPLE | {float}
 _FINITE_KEYS = frozenset({str, int})
+_PARSED = frozenset({tuple, list})
+_CONSTANTS = {"NaN": math.nan, "Infinity": float("inf"), "-Infinity": -math.inf}
+_FIRST, _SECOND = itemgetter(0), itemgetter(1)
+_LONE = "a surrogate that is not one of a pair"
 
 
 class Problem(NamedTuple):
@@ -55,76 +72,293 @@ def _step(path: str, key: object) -> str:
     return f"{path}.{name}" if _PLAIN_KEY.match(name) else f"{path}[{json.dumps(name)}]"
 
 
-class _Frame:
-    """An object or array that the scan is inside of."""
+def parse(text: str, *, parse_int: Callable[[str], int] | None = None) -> Any:
+    """Return the value of a JSON text as `find_in_pairs` takes it: nothing of the text is lost.
 
-    __slots__ = ("index", "is_object", "key", "keys")
+    An object comes as a tuple of its pairs, an array as a list.
 
-    def __init__(self, is_object: bool) -> None:
-        self.is_object = is_object
-        self.keys: set[str] = set()
-        self.key: str | None = None
-        self.index = 0
+    Args:
+        text: JSON, or Python's superset of it with NaN and Infinity.
+        parse_int: what makes a value of an integer's digits. Default None: `int`.
+
+    Raises:
+        json.JSONDecodeError: it is none.
+        ValueError: an integer has more digits than Python converts.
+        RecursionError: it is nested deeper than the interpreter goes.
+    """
+    constant = _CONSTANTS.__getitem__
+    return json.loads(text, object_pairs_hook=tuple, parse_int=parse_int, parse_constant=constant)
 
 
-def _path(stack: list[_Frame]) -> str:
-    path = "$"
-    for frame in stack:
-        path = _step(path, frame.key if frame.is_object else frame.index)
-    return path
+def find_reason(
+    text: str, max_depth: int, *, read: Set[str] = frozenset()
+) -> tuple[str, dict[str, Any] | None]:
+    """Return why a JSON text is no event, as a `CodecError.reason`; empty if JSON allows it all.
+
+    Nothing here is done for each value but by the parser, and for each object and float in C.
+
+    Args:
+        text: what may be JSON.
+        max_depth: how deep arrays and objects may lie in each other.
+        read: the members that msgspec has read, in which no number and no string is bad then.
+
+    Returns:
+        The reason, and the members of the object that the text is. None if it is none. Of these,
+        strings are as they are; objects and floats are None.
+
+    Raises:
+        json.JSONDecodeError: it is no JSON.
+        RecursionError: it is nested deeper than the interpreter goes.
+    """
+    objects: list[list[tuple[str, Any]]] = []
+    floats: list[str] = []
+    constants: list[str] = []
+    try:
+        value = json.loads(
+            text,
+            object_pairs_hook=objects.append,
+            parse_float=floats.append,
+            parse_constant=constants.append,
+        )
+    except json.JSONDecodeError:
+        raise
+    except ValueError:  # an integer has more digits than Python converts; the rest may be no JSON
+        json.loads(text, object_pairs_hook=len, parse_float=len, parse_int=len)
+        return "number", None
+    members = dict(objects[-1]) if value is None and objects else None
+    is_read = bool(read) and members is not None and members.keys() <= read
+    if constants:
+        return "number", None
+    if not is_read:
+        if _has_surrogate(text, (value, objects)):
+            return "surrogate", None
+        if not all(map(math.isfinite, map(float, floats))):
+            return "number", None
+    several = list(compress(objects, map((1).__lt__, map(len, objects))))
+    if any(map(ne, map(len, several), map(len, map(dict, several)))):
+        return "duplicate-key", None
+    if not is_text_within(text, max_depth):
+        return "nesting", None
+    return "", members
 
 
-def find_in_text(text: str, max_depth: int) -> Problem | None:
-    """Return the first thing in `text` that JSON allows and an event does not, or None.
+def _has_surrogate(text: str, values: object) -> bool:
+    try:
+        text.encode()
+        if _SURROGATE_ESCAPE.search(text):
+            msgspec.json.encode(values)
+    except UnicodeEncodeError:
+        return True
+    except RecursionError:
+        return False  # then it is nested too deep, which is found next
+    return False
+
+
+def is_text_within(text: str, limit: int) -> bool:
+    """Tell whether arrays and objects lie no deeper than `limit` in each other in a JSON text."""
+    steps = _steps(text)
+    if len(steps) <= 2 * limit:
+        return True
+    # As if strings had no brackets in them, unless that would be the longer way.
+    if len(steps) * 16 < len(text) and max(accumulate(steps)) <= limit:
+        return True
+    if "\\" in text:
+        text = text.replace("\\\\", "").replace('\\"', "")
+    return max(accumulate(_steps("".join(text.split('"')[::2])))) <= limit
+
+
+def _steps(text: str) -> array[int]:
+    """Return what each bracket adds to the depth, those in strings too."""
+    return array("b", text.encode(errors="replace").translate(_STEPS, _NO_BRACKETS))
+
+
+@contextmanager
+def no_collections() -> Iterator[None]:
+    """Keep Python's garbage collector from running for what is made here, all of which stays.
+
+    Each 700 containers that are made set it off, which took more than half of the time that a
+    text of many containers takes to be read (measured).
+    """
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def find_in_text(text: str, max_depth: int, reason: str) -> Problem | None:
+    """Return where in `text` something is that JSON allows and an event does not, or None.
 
     Args:
         text: valid JSON, or Python's superset of it with NaN and Infinity.
         max_depth: how deep arrays and objects may lie in each other.
+        reason: what kind of problem to look for.
     """
-    stack: list[_Frame] = []
-    for match in _TOKEN.finditer(text):
-        token = match[0]
-        first = token[0]
-        if first in "{[":
-            if len(stack) == max_depth:
-                return Problem("nesting", _path(stack), f"deeper than {max_depth} levels")
-            stack.append(_Frame(first == "{"))
-        elif first in "}]":
-            stack.pop()
-        elif first == ",":
-            stack[-1].key = None
-            stack[-1].index += 1
-        elif first != ":" and (problem := _scalar(token, stack)) is not None:
-            return problem
-    return None
-
-
-def _scalar(token: str, stack: list[_Frame]) -> Problem | None:
-    if token[0] != '"':
-        detail = _bad_number(token)
-        return Problem("number", _path(stack), detail) if detail else None
-    string: str = json.loads(token)
-    frame = stack[-1] if stack else None
-    if frame is not None and frame.is_object and frame.key is None:
-        frame.key = string
-        if string in frame.keys:
-            return Problem("duplicate-key", _path(stack), f"the key {_show(string)} comes twice")
-        frame.keys.add(string)
-    if _SURROGATE.search(string):
-        return Problem("surrogate", _path(stack), "a surrogate that is not one of a pair")
-    return None
-
-
-def _bad_number(token: str) -> str:
-    if token in ("true", "false", "null"):
-        return ""
-    if token.lstrip("-") in ("NaN", "Infinity"):
-        return f"{token} is not JSON"
     try:
-        number = int(token) if _INTEGER.match(token) else float(token)
+        return find_in_pairs(parse(text), max_depth, reason)
+    except RecursionError:
+        return Problem("nesting", "$", f"deeper than {max_depth} levels")
+    except json.JSONDecodeError:
+        return None
     except ValueError:
-        return f"an integer of {len(token)} digits"
-    return f"{token[:40]} is out of range" if number in (math.inf, -math.inf) else ""
+        # A length takes the place of each integer. Its sign is counted too, which is of no
+        # account but to an integer that is one digit too long: it may be found in another's place.
+        return find_in_pairs(parse(text, parse_int=len), max_depth, reason, lengths=True)
+
+
+def find_in_pairs(
+    value: Any, max_depth: int, reason: str, *, lengths: bool = False
+) -> Problem | None:
+    """Return where in `value` something is that JSON allows and an event does not, or None.
+
+    Of several problems it is one of the outermost. The search goes level by level, so that what is
+    done for each value is done in C.
+
+    Args:
+        value: what `parse` returned.
+        max_depth: how deep arrays and objects may lie in each other.
+        reason: what kind of problem to look for.
+        lengths: whether the integers in `value` are the lengths of those in the text.
+    """
+    search = _SEARCHES.get(reason)
+    levels: list[_Level] = []
+    level = _Level([[value]])  # as if it lay in an array, whose step no path has
+    while True:
+        problem = search(level, levels, lengths) if search is not None else None
+        if problem is not None:
+            return problem
+        containers = level.containers()
+        if not containers:
+            return None
+        levels.append(level)
+        if len(levels) > max_depth:
+            where = _path(levels, containers[0])
+            return Problem("nesting", where, f"deeper than {max_depth} levels")
+        level = _Level(containers)
+
+
+class _Level:
+    """The containers that lie equally deep in a value that `parse` returned, and what they hold.
+
+    Args:
+        containers: the objects and arrays.
+
+    Attributes:
+        objects: the objects.
+        owners: the objects, then the arrays.
+        kinds: the types of `values`.
+    """
+
+    __slots__ = ("kinds", "objects", "owners")
+
+    def __init__(self, containers: list[Any]) -> None:
+        self.objects: list[tuple[tuple[str, Any], ...]] = _of_type(containers, tuple)
+        self.owners: list[Any] = [*self.objects, *_of_type(containers, list)]
+        self.kinds = set(map(type, self.values()))
+
+    def values(self) -> Iterator[Any]:
+        """Return what is in the objects, then what is in the arrays."""
+        members = map(_SECOND, chain.from_iterable(self.objects))
+        return chain(members, chain.from_iterable(self.owners[len(self.objects) :]))
+
+    def values_of(self, kind: type) -> list[Any]:
+        """Return those of `values` that have the type `kind`."""
+        return _of_type(list(self.values()), kind) if kind in self.kinds else []
+
+    def containers(self) -> list[Any]:
+        """Return those of `values` that hold values themselves."""
+        if self.kinds.isdisjoint(_PARSED):
+            return []
+        values = list(self.values())
+        return list(compress(values, map(_PARSED.__contains__, map(type, values))))
+
+
+def _of_type(values: list[Any], kind: type) -> list[Any]:
+    return list(compress(values, map(is_, map(type, values), repeat(kind))))
+
+
+def _path(levels: list[_Level], value: object, key: str | None = None) -> str:
+    """Return the path of a value in the last of `levels`, or that of a key in it."""
+    steps: list[str | int] = [] if key is None else [key]
+    for level in reversed(levels):
+        index = _first(map(is_, level.values(), repeat(value)))
+        ends = list(accumulate(map(len, level.owners)))
+        number = bisect_right(ends, index)
+        value = level.owners[number]
+        within = index - (ends[number - 1] if number else 0)
+        steps.append(value[within][0] if type(value) is tuple else within)
+    path = "$"
+    for step in reversed(steps[:-1]):  # the last is the step into what holds the whole
+        path = _step(path, step)
+    return path
+
+
+def _first(truths: Iterable[object]) -> int:
+    """Return the index of the first true one; -1 if there is none."""
+    return next(compress(count(), truths), -1)
+
+
+def _find_duplicate(level: _Level, levels: list[_Level], lengths: bool) -> Problem | None:
+    several = list(compress(level.objects, map((1).__lt__, map(len, level.objects))))
+    found = _first(map(ne, map(len, several), map(len, map(dict, several))))
+    if found < 0:
+        return None
+    seen: set[str] = set()
+    for key, _ in several[found]:
+        if key in seen:
+            where = _path(levels, several[found], key)
+            return Problem("duplicate-key", where, f"the key {_show(key)} comes twice")
+        seen.add(key)
+    raise AssertionError("a dict of pairs is as long as they are, unless a key comes twice")
+
+
+def _find_surrogate(level: _Level, levels: list[_Level], lengths: bool) -> Problem | None:
+    keys = list(map(_FIRST, chain.from_iterable(level.objects)))
+    found = _first_surrogate(keys)
+    if found >= 0:
+        number = bisect_right(list(accumulate(map(len, level.objects))), found)
+        where = _path(levels, level.objects[number], keys[found])
+        return Problem("surrogate", where, _LONE)
+    texts = level.values_of(str)
+    found = _first_surrogate(texts)
+    if found >= 0:
+        return Problem("surrogate", _path([*levels, level], texts[found]), _LONE)
+    return None
+
+
+def _find_number(level: _Level, levels: list[_Level], lengths: bool) -> Problem | None:
+    numbers = level.values_of(float)
+    found = _first(map(not_, map(math.isfinite, numbers)))
+    if found >= 0:
+        number = numbers[found]
+        name = next((name for name, each in _CONSTANTS.items() if each is number), None)
+        detail = f"{name} is not JSON" if name else "out of a double's range"
+        return Problem("number", _path([*levels, level], number), detail)
+    if lengths and int in level.kinds:
+        longest = max(level.values_of(int))
+        if longest > sys.get_int_max_str_digits():
+            where = _path([*levels, level], longest)
+            return Problem("number", where, f"an integer of {longest} digits")
+    return None
+
+
+_SEARCHES = {
+    "duplicate-key": _find_duplicate,
+    "surrogate": _find_surrogate,
+    "number": _find_number,
+}
+
+
+def _first_surrogate(texts: list[str]) -> int:
+    """Return the index of the first text that has a surrogate; -1 if none has."""
+    try:
+        "".join(texts).encode()
+    except UnicodeEncodeError as exc:
+        return bisect_right(list(accumulate(map(len, texts))), exc.start)
+    return -1
 
 
 def _show(string: str) -> str:

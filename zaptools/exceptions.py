@@ -30,6 +30,7 @@ error can be pickled and copied.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from ._text import clip, printable, redact
@@ -89,7 +90,8 @@ class CodecError(ZapError, ValueError):
             ``"event-name"``, ``"headers"``, ``"duplicate-key"``, ``"binary"``, ``"number"``,
             ``"surrogate"``, ``"nesting"`` or ``"type"``.
         where: a path like ``$.payload.a[2]``, of which more than 200 characters are cut off, or
-            the offset in bytes where the text stops being JSON.
+            the offset in bytes where the text stops being JSON. A path in a text is looked for
+            when it, or the detail, is first asked for; of several problems it is an outermost's.
         text: the start of what was to be decoded; empty when encoding.
         detail: what is wrong, in words; cut off like `where`.
     """
@@ -99,9 +101,28 @@ class CodecError(ZapError, ValueError):
     ) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.where = printable(where) if isinstance(where, str) else where
         self.text = clip(text, _CLIP)
-        self.detail = printable(detail)
+        self._where = printable(where) if isinstance(where, str) else where
+        self._detail = printable(detail)
+        self._search: Callable[[], tuple[str, str, str] | None] | None = None
+
+    @property
+    def where(self) -> str | int:
+        self._locate()
+        return self._where
+
+    @property
+    def detail(self) -> str:
+        self._locate()
+        return self._detail
+
+    def _locate(self) -> None:
+        """Look for the place, which takes longer than to know that there is a problem."""
+        search, self._search = self._search, None
+        found = search() if search is not None else None
+        if found is not None:
+            _, where, detail = found
+            self._where, self._detail = printable(where), printable(detail)
 
     def __str__(self) -> str:
         where = f"byte {self.where}" if isinstance(self.where, int) else self.where
