@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from .catalog import JUDGES
-from .wirediff import differences, texts
+from .evidence import KEPT
+from .wirediff import differences, masked, texts
 
 __all__ = ["Change", "Comparison", "WireChange", "compare", "unequal"]
 
@@ -49,12 +50,14 @@ class Comparison:
     """All that differs between two runs.
 
     Attributes:
-        other: changed verdicts that are none of the first three.
+        repaired: what holds now, though it is declared that it does not: failed for that alone.
+        other: changed verdicts that are none of those.
         gone: cells that the new run does not have.
     """
 
     broken: list[Change] = field(default_factory=list)
     fixed: list[Change] = field(default_factory=list)
+    repaired: list[Change] = field(default_factory=list)
     flaky: list[Change] = field(default_factory=list)
     other: list[Change] = field(default_factory=list)
     gone: list[Change] = field(default_factory=list)
@@ -70,8 +73,10 @@ def compare(old: Iterable[Cell], new: Iterable[Cell]) -> Comparison:
         change = Change(*key, _verdict(was), _verdict(now), str((now or {}).get("reason", "")))
         if now is None:
             found.gone.append(change)
-        elif change.new in _BROKEN and change.old not in _BROKEN:
+        elif _is_broken(now) and not _is_broken(was):
             found.broken.append(change)
+        elif _is_repaired(now) and not _is_repaired(was):
+            found.repaired.append(change)
         elif change.new == "flaky" and change.old != "flaky":
             found.flaky.append(change)
         elif was is not None and change.new == "passed" != change.old:
@@ -111,6 +116,23 @@ def unequal(
     return problems
 
 
+def _is_broken(cell: Cell | None) -> bool:
+    return cell is not None and cell["verdict"] in _BROKEN and not _is_repaired(cell)
+
+
+def _is_repaired(cell: Cell | None) -> bool:
+    """Whether a cell failed because it passed, while it is declared that it does not.
+
+    What fails else has raised something, or has for its culprit who answered "unsupported".
+    """
+    return (
+        cell is not None
+        and cell["verdict"] == "failed"
+        and cell.get("raised") == ""
+        and not cell.get("culprit")
+    )
+
+
 def _by_key(cells: Iterable[Cell]) -> dict[Key, Cell]:
     return {(cell["server"], cell["client"], cell["scenario"]): cell for cell in cells}
 
@@ -127,7 +149,8 @@ def _peer(api: str) -> str:
 def _wire(before: Mapping[Key, Cell], after: Mapping[Key, Cell]) -> list[WireChange]:
     """Return the changed texts, one change for all the cells that show it.
 
-    Only what both runs wrote is compared: how many texts there are is for verdicts to judge.
+    Only what both runs wrote is compared: how many texts there are, and in what order, is for
+    verdicts to judge.
     """
     found: dict[tuple[str, str, str, tuple[str, ...]], WireChange] = {}
     for key in sorted(before.keys() & after.keys()):
@@ -135,7 +158,7 @@ def _wire(before: Mapping[Key, Cell], after: Mapping[Key, Cell]) -> list[WireCha
         if was["verdict"] != now["verdict"]:
             continue
         for side in ("server", "client"):
-            for old, new in zip(texts(was, side), texts(now, side), strict=False):
+            for old, new in _pairs(texts(was, side, KEPT), texts(now, side, KEPT)):
                 if not (words := tuple(differences(old, new))):
                     continue
                 group = (key[2], side, now[side], words)
@@ -144,3 +167,11 @@ def _wire(before: Mapping[Key, Cell], after: Mapping[Key, Cell]) -> list[WireCha
                 found[group] = WireChange(*group, old, new, cells)
                 break
     return list(found.values())
+
+
+def _pairs(old: Iterable[str], new: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield the texts in their order, without those that both have."""
+    left, right = ({text: masked(text) for text in side} for side in (old, new))
+    common = set(left.values()) & set(right.values())
+    rest = ([text for text, key in side.items() if key not in common] for side in (left, right))
+    yield from zip(*rest, strict=False)

@@ -30,6 +30,8 @@ _NO_CODE = 1005
 """What stands for a close frame that has no code (RFC 6455, section 7.1.5)."""
 
 _REQUEST_ID = re.compile(r'"requestId"\s*:\s*"([^"\\]+)"')
+_REQUEST_IDS = re.compile(r'"(requestId|replyTo)"\s*:\s*"([^"\\]+)"')
+"""Compared once those that a library made are as recorded; `differences` takes all for such."""
 _FREE = ("error", "uncaught")
 """Notifications whose words are each library's own: that they came is compared, not what is in."""
 
@@ -247,6 +249,10 @@ class Replay:
         text = self._learned(step.text, text)
         how = "; ".join(differences(step.text, text)) if kind == "text" else ""
         same = canonical(step.text) == canonical(text) if kind == "text" else step.text == text
+        recorded, live = _REQUEST_IDS.findall(step.text), _REQUEST_IDS.findall(text)
+        for (name, was), (_, now) in zip(recorded, live, strict=False):
+            if was != now:
+                same, how = False, f"another {name}: {now!r}, not {was!r}"
         if same:
             self.same += 1
         else:
@@ -274,7 +280,8 @@ class Replay:
         for pattern in (IDS, _REQUEST_ID):
             theirs, ours = pattern.findall(recorded), pattern.findall(live)
             for was, now in zip(theirs, ours, strict=False):
-                if self.live == "client" and was != now and self._generated(was):
+                own = self.live == "client" or pattern is _REQUEST_ID
+                if own and was != now and self._generated(was):
                     self._ids[was] = now
                     live = live.replace(now, was)
         return live

@@ -147,11 +147,14 @@ def write_files(directory: Path, files: Mapping[str, bytes]) -> None:
                 path.unlink(missing_ok=True)
 
 
-def read(path: Path) -> list[dict[str, Any]]:
+def read(path: Path, *, whole: bool = False) -> list[dict[str, Any]]:
     """Return the cells of a ``results.json``, given as the file or the folder that holds it.
 
+    Args:
+        whole: whether only those of a run that has all its cells will do.
+
     Raises:
-        TestbedError: it is not there, or is no results file; says what is wrong.
+        TestbedError: it is not there, is no results file, or is not whole; says what is wrong.
     """
     path = path / "results.json" if path.is_dir() else path
     try:
@@ -167,6 +170,8 @@ def read(path: Path) -> list[dict[str, Any]]:
     cells = data.get("cells")
     if not isinstance(cells, list) or not all(_is_cell(cell) for cell in cells):
         raise TestbedError(f"{path}: 'cells' must be a list of cells")
+    if whole and (broken := data.get("run", {}).get("broken") or ("" if cells else "no cell ran")):
+        raise TestbedError(f"{path}: not a whole run, but {len(cells)} cells of one: {broken}")
     return cells
 
 

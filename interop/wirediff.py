@@ -28,6 +28,7 @@ IDS = re.compile(
     r"|\b[0-9a-f]{32}\b"
 )
 _WHOAMI = re.compile(r'("eventName"\s*:\s*"whoami".*"id"\s*:\s*|"id"\s*:\s*)"[^"]*"')
+_REQUESTS = re.compile(r'("(?:requestId|replyTo)"\s*:\s*)"(?:[^"\\]|\\.)*"')
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*|\s+|[^\s"]')
 _MISSING = object()
 
@@ -47,8 +48,8 @@ class Group:
 
 
 def masked(text: str) -> str:
-    """Return `text` with generated ids replaced by ``<id>``."""
-    text = IDS.sub("<id>", text)
+    """Return `text` with generated ids replaced by ``<id>``, those of requests among them."""
+    text = _REQUESTS.sub(r'\1"<id>"', IDS.sub("<id>", text))
     return _WHOAMI.sub(r'\1"<id>"', text) if '"whoami"' in text else text
 
 
@@ -75,15 +76,19 @@ def differences(one: str, other: str) -> list[str]:
     return [*_members(left, right), *_forms(one, other)]
 
 
-def texts(cell: Cell, side: str) -> list[str]:
-    """Return the first texts that `side` wrote in a cell, connection by connection."""
+def texts(cell: Cell, side: str, most: int = MAX_TEXTS) -> list[str]:
+    """Return the first texts that `side` wrote in a cell, connection by connection.
+
+    Args:
+        most: of each connection.
+    """
     taken: Counter[int] = Counter()
     found = []
     for frame in sorted(cell.get("frames", ()), key=lambda frame: frame["connection"]):
         if frame["author"] != side or frame["kind"] != "text":
             continue
         taken[frame["connection"]] += 1
-        if taken[frame["connection"]] <= MAX_TEXTS:
+        if taken[frame["connection"]] <= most:
             found.append(frame.get("text", ""))
     return found
 

@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from ..catalog import load_peers
-from ..compare import Change, compare, unequal
+from ..compare import Change, WireChange, compare, unequal
+from ..errors import TestbedError
 from ..results import read
 from ..wirediff import groups
 from . import Commands, Stop, matching, results_argument
@@ -19,6 +20,8 @@ from . import Commands, Stop, matching, results_argument
 __all__ = ["add"]
 
 _SHOWN = 40
+_SHOWN_TEXTS = 3
+_CLIP = 200
 
 
 def add(commands: Commands) -> None:
@@ -34,6 +37,12 @@ def add(commands: Commands) -> None:
                       help="with --equal: only cells between such peers, "
                            "and some for each pair of them")  # fmt: skip
 
+    both.add_argument("--common", action="store_true",
+                      help="compare the cells that both runs have, "
+                           "though NEW lacks some of OLD")  # fmt: skip
+    both.add_argument("--all", action="store_true",
+                      help=f"list all that changed, not {_SHOWN} of each kind")  # fmt: skip
+
     wire = commands.add_parser("wire-diff", help="compare what implementations wrote for the same")
     wire.set_defaults(command=_wire_diff)
     results_argument(wire)
@@ -46,29 +55,37 @@ def add(commands: Commands) -> None:
 def _compare(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.peer and not arguments.equal:
         raise Stop("--peer goes with --equal")
-    old, new = read(arguments.old), read(arguments.new)
+    old, new = (_whole(name, getattr(arguments, name)) for name in ("old", "new"))
     console.print(f"{len(old)} cells old, {len(new)} new", highlight=False)
     if arguments.equal:
         problems = unequal(old, new, arguments.peer, _roles)
         _lines(console, problems)
         return bool(problems)
     found = compare(old, new)
+    shown = None if arguments.all else _SHOWN
     for title, changes in (
         ("newly broken", found.broken),
         ("newly flaky", found.flaky),
         ("newly fixed", found.fixed),
+        ("newly fixed, against what deviations.toml or peer.toml says", found.repaired),
         ("changed otherwise", found.other),
         ("not in the new run", found.gone),
     ):
-        _changes(console, title, changes)
-    if found.wire:
-        console.print(f"[bold]wire text changed[/]: {len(found.wire)}")
-    for change in found.wire[:_SHOWN]:
-        what = f"{change.scenario}, {change.side} {change.api} ({change.cells} cells)"
-        how = "; ".join(change.differences)
-        texts = (f"old {change.old[:200]}", f"new {change.new[:200]}")
-        _lines(console, [f"   {what}: {how}", *(f"      {text}" for text in texts)])
+        _section(console, title, [_change(change) for change in changes], shown)
+    _section(console, "wire text changed", [_wire_change(change) for change in found.wire], shown)
+    if found.gone and not arguments.common:
+        raise Stop(
+            f"NEW {arguments.new} is not whole: it lacks {len(found.gone)} of the {len(old)} "
+            f"cells of OLD {arguments.old}; --common compares those that both have"
+        )
     return bool(found.broken)
+
+
+def _whole(name: str, path: Path) -> list[dict[str, Any]]:
+    try:
+        return read(path, whole=True)
+    except TestbedError as exc:
+        raise Stop(f"{name.upper()} {exc}") from exc
 
 
 def _roles(peer: str) -> set[str]:
@@ -78,16 +95,29 @@ def _roles(peer: str) -> set[str]:
     return {api.role for api in known[peer].apis}
 
 
-def _changes(console: Console, title: str, changes: Sequence[Change]) -> None:
-    if not changes:
+def _change(change: Change) -> str:
+    reason = f": {_clipped(' '.join(change.reason.split()))}" if change.reason else ""
+    pair = f"{change.server} <-> {change.client}"
+    return f"   {change.scenario}, {pair}: {change.old} -> {change.new}{reason}"
+
+
+def _wire_change(change: WireChange) -> str:
+    what = f"{change.scenario}, {change.side} {change.api} ({change.cells} cells)"
+    how = "; ".join(change.differences)
+    return f"   {what}: {how}\n      old {_clipped(change.old)}\n      new {_clipped(change.new)}"
+
+
+def _section(console: Console, title: str, entries: Sequence[str], shown: int | None) -> None:
+    if not entries:
         return
-    console.print(f"[bold]{title}[/]: {len(changes)}", highlight=False)
-    for change in changes[:_SHOWN]:
-        reason = f": {' '.join(change.reason.split())[:200]}" if change.reason else ""
-        pair = f"{change.server} <-> {change.client}"
-        _lines(console, [f"   {change.scenario}, {pair}: {change.old} -> {change.new}{reason}"])
-    if len(changes) > _SHOWN:
-        console.print(f"   and {len(changes) - _SHOWN} more")
+    console.print(f"[bold]{title}[/]: {len(entries)}", highlight=False)
+    _lines(console, entries[:shown])
+    if shown is not None and len(entries) > shown:
+        _lines(console, [f"   and {len(entries) - shown} more: --all lists them"])
+
+
+def _clipped(text: str) -> str:
+    return text if len(text) <= _CLIP else f"{text[:_CLIP]}…"
 
 
 def _wire_diff(arguments: argparse.Namespace, console: Console) -> int:
@@ -107,7 +137,9 @@ def _wire_diff(arguments: argparse.Namespace, console: Console) -> int:
             for group in found:
                 how = "; ".join(group.differences) or "reference" if len(found) > 1 else "all"
                 _lines(console, [f"   {', '.join(group.apis)}: {how}"])
-                _lines(console, [f"      {text[:200]}" for text in group.texts[:3]])
+                _lines(console, [f"      {_clipped(text)}" for text in group.texts[:_SHOWN_TEXTS]])
+                if (more := len(group.texts) - _SHOWN_TEXTS) > 0:
+                    _lines(console, [f"      and {more} more"])
     console.print(f"{same} alike, {shown - same if arguments.all else shown} not", highlight=False)
     return 0
 

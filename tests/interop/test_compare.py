@@ -54,6 +54,42 @@ def test_changed_text_is_named_once_for_all_its_cells() -> None:
     assert compare(run("{}"), run("[]", "failed")).wire == []
 
 
+STALE = {"raised": "", "reason": "expected to fail, but passed; remove its entry: x"}
+UNDECLARED = {"raised": "", "culprit": {"side": "server", "basis": "unsupported"}}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kind"),
+    [
+        (cell("deviating"), cell("failed", **STALE), "repaired"),
+        (cell("passed"), cell("failed", **STALE), "repaired"),
+        (cell("failed", raised="no"), cell("failed", **STALE), "repaired"),
+        (None, cell("failed", **STALE), "repaired"),
+        (cell("failed", **STALE), cell("failed", **STALE), None),
+        (cell("failed", **STALE), cell("failed", raised="no"), "broken"),
+        (cell("failed", **STALE), cell("error"), "broken"),
+        (cell("failed", **STALE), cell("passed"), "fixed"),
+        (cell("failed", **STALE), cell("deviating"), "other"),
+        (cell("unsupported"), cell("failed", **UNDECLARED), "broken"),
+    ],
+)
+def test_what_failed_since_it_passed_is_not_broken(
+    old: dict[str, Any] | None, new: dict[str, Any], kind: str | None
+) -> None:
+    found = compare([old] if old else [], [new])
+    kinds = ("broken", "fixed", "repaired", "flaky", "other", "gone")
+    assert [k for k in kinds if getattr(found, k)] == ([kind] if kind else [])
+
+
+def test_the_same_texts_in_another_order_are_no_change() -> None:
+    one, two, three = (frame("server", f'{{"eventName":"{name}"}}') for name in "abc")
+    old, new = cell(frames=[one, two, three]), cell(frames=[two, three, one])
+    assert compare([old], [new]).wire == []
+    other = frame("server", '{"eventName":"c","headers":{}}')
+    (change,) = compare([old], [cell(frames=[other, two, one])]).wire
+    assert (change.old, change.new) == (three["text"], other["text"])
+
+
 def test_only_what_both_runs_wrote_is_compared() -> None:
     one, two = frame("client", "{}"), frame("client", "[]")
     assert compare([cell(frames=[one])], [cell(frames=[one, two])]).wire == []

@@ -280,4 +280,22 @@ async def test_ids_that_were_given_are_compared() -> None:
     async with client(frame(TEXT, now.encode(), mask=new_mask())) as script:
         send = Ask(0, 1, "send", {"event": "e", "headers": {"requestId": "mine"}})
         replay = await play("client", [*opened(), CONNECT, send, expect(was)], script)
-    assert "another value at $.headers.requestId" in replay.differences[0]
+    assert "another requestId: 'yours', not 'mine'" in replay.differences[0]
+
+
+async def test_ids_that_a_server_makes_are_its_own_and_those_of_its_replies_are_not() -> None:
+    def asks(id: str) -> str:
+        return f'{{"eventName":"e","headers":{{"requestId":"{id}"}}}}'
+
+    def replies(id: str) -> str:
+        return f'{{"eventName":"e","headers":{{"replyTo":"{id}"}}}}'
+
+    written = frame(TEXT, asks("new-7").encode()) + frame(TEXT, replies("other").encode())
+    async with servers.scripted(None, written) as url:
+        answer = Play(1, 1, "text", replies("old-1"), None)
+        steps = (CONNECT, expect(asks("old-1")), answer, expect(replies("mine")))
+        replay = await to_server(url, *steps)
+    (difference,) = replay.differences
+    assert "another replyTo: 'other', not 'mine'" in difference
+    played = [f.data for f in replay._tap.frames if f.author == "judge"]
+    assert played == [replies("new-7").encode()]

@@ -22,6 +22,9 @@ def frame(author: str, text: str, connection: int = 1, kind: str = "text") -> di
         ('{"x":"0b4e7a3c9d1f4c2b8a6e5f7d9c1b3a2e"}', '{"x":"<id>"}'),
         ('{"eventName":"whoami","x":{"id":"7"}}', '{"eventName":"whoami","x":{"id":"<id>"}}'),
         ('{"x":{"id":"7"},"eventName":"whoami"}', '{"x":{"id":"<id>"},"eventName":"whoami"}'),
+        ('{"headers":{"requestId":"9621c376-14"}}', '{"headers":{"requestId":"<id>"}}'),
+        ('{"headers":{"replyTo": "a\\"b","x":1}}', '{"headers":{"replyTo": "<id>","x":1}}'),
+        ('{"headers":{"replyTo":7}}', '{"headers":{"replyTo":7}}'),
         ('{"eventName":"x","payload":{"id":"7"}}', '{"eventName":"x","payload":{"id":"7"}}'),
     ],
 )  # fmt: skip

@@ -21,7 +21,7 @@ def test_what_broke_is_status_1(tmp_path: Path, capsys: pytest.CaptureFixture[st
                 cell(scenario="d"), cell("warned", scenario="e"))  # fmt: skip
     new = write(tmp_path / "new", cell("failed"), cell(scenario="b"), cell("flaky", scenario="c"),
                 cell("failed", scenario="e", reason="why\n so"))  # fmt: skip
-    assert main(["compare", old, new]) == 1
+    assert main(["compare", old, new, "--common"]) == 1
     out = capsys.readouterr().out
     pair = "python/ZapServer <-> dart@0.5.0/ZapConsumer"
     for part in (
@@ -33,6 +33,58 @@ def test_what_broke_is_status_1(tmp_path: Path, capsys: pytest.CaptureFixture[st
     ):
         assert part in out
     assert main(["compare", new, new]) == 0
+
+
+@pytest.mark.parametrize("more", [[], ["--equal"]])
+def test_a_run_that_broke_is_compared_with_nothing(
+    more: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = write(tmp_path / "whole", cell(), cell(scenario="b"))
+    results(cell(), broken="interrupted; 1 of 2 runs of cells have a result").write(
+        tmp_path / "cut"
+    )
+    none = write(tmp_path / "none")
+    for pair, which, says in (
+        (
+            (whole, str(tmp_path / "cut")),
+            "NEW",
+            "not a whole run, but 1 cells of one: interrupted; ",
+        ),
+        (
+            (str(tmp_path / "cut"), whole),
+            "OLD",
+            "not a whole run, but 1 cells of one: interrupted; ",
+        ),
+        ((whole, none), "NEW", "not a whole run, but 0 cells of one: no cell ran"),
+    ):
+        assert main(["compare", *pair, *more]) == 2
+        err = capsys.readouterr().err
+        assert err.startswith(f"interop: {which} {tmp_path}/")
+        assert says in err
+
+
+def test_a_run_that_lacks_cells_is_status_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = write(tmp_path / "old", cell(), cell(scenario="b"), cell(scenario="c"))
+    new = write(tmp_path / "new", cell(scenario="c"), cell(scenario="d"))
+    assert main(["compare", old, new]) == 2
+    said = capsys.readouterr()
+    assert f"NEW {new} is not whole: it lacks 2 of the 3 cells of OLD {old}" in said.err
+    assert "not in the new run: 2" in said.out
+    assert main(["compare", old, new, "--common"]) == 0
+    assert main(["compare", new, new]) == 0
+
+
+def test_what_is_fixed_is_not_titled_broken(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = write(tmp_path / "old", cell("deviating"))
+    new = write(tmp_path / "new", cell("failed", raised="", reason="expected to fail, but passed"))
+    assert main(["compare", old, new]) == 0
+    out = capsys.readouterr().out
+    assert "newly fixed, against what deviations.toml or peer.toml says: 1" in out
+    assert "newly broken" not in out
 
 
 def test_changed_text_alone_is_no_failure(
@@ -48,10 +100,30 @@ def test_changed_text_alone_is_no_failure(
 
 def test_many_changes_are_cut_and_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     names = [f"s{n:02}" for n in range(45)]
-    old = write(tmp_path / "old", *[cell(scenario=name) for name in names])
-    new = write(tmp_path / "new", *[cell("failed", scenario=name) for name in names])
+    texts = [frame("client", '{"eventName":"e"}')], [frame("client", '{"eventName":"f"}')]
+    was = [cell(scenario=name) for name in names]
+    was += [cell(scenario=f"w{name}", frames=texts[0]) for name in names]
+    now = [cell("failed", scenario=name) for name in names]
+    now += [cell(scenario=f"w{name}", frames=texts[1]) for name in names]
+    old, new = write(tmp_path / "old", *was), write(tmp_path / "new", *now)
     assert main(["compare", old, new]) == 1
-    assert "and 5 more" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert out.count("and 5 more: --all lists them") == 2
+    assert ("s44" in out, "ws44" in out) == (False, False)
+    assert main(["compare", old, new, "--all"]) == 1
+    out = capsys.readouterr().out
+    assert "more" not in out
+    assert ("   s44, " in out, "   ws44, " in out) == (True, True)
+
+
+def test_what_is_cut_from_a_wire_diff_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = [f'{{"eventName":"{name * 250}"}}' for name in "abcde"]
+    folder = write(tmp_path, cell(frames=[frame("server", text) for text in texts]))
+    assert main(["wire-diff", folder, "--all"]) == 0
+    out = capsys.readouterr().out
+    assert f"      {texts[2][:200]}…\n      and 2 more\n" in out
 
 
 def test_equal_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
