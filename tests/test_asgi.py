@@ -19,11 +19,13 @@ from zaptools.asgi import AsgiApp
 
 
 class TestUnderUvicorn(ConnectorContract):
+    protocol = "websockets-sansio"
+
     def serve(self, register: EventRegister, **options: Any) -> AbstractAsyncContextManager[Any]:
         connection_id = options.pop("connection_id", None)
         if connection_id is not None:
             options["id_strategy"] = lambda: connection_id
-        return uvicorned(AsgiApp(register, path="/ws", **options))
+        return uvicorned(AsgiApp(register, path="/ws", **options), ws=self.protocol)
 
     @pytest.mark.parametrize(("path", "status"), [(b"/ws", 426), (b"/", 404), (b"/ws/", 404)])
     async def test_http(self, path: bytes, status: int) -> None:
@@ -48,6 +50,13 @@ class TestUnderUvicorn(ConnectorContract):
                 peer.event("echo", 1)
                 await peer.text()
                 assert register.connection.handshake.path == "/zap/ws"
+
+
+class TestUnderUvicornWithWsproto(TestUnderUvicorn):
+    """The same over uvicorn's other implementation of the protocol."""
+
+    protocol = "wsproto"
+    tells_faults = False  # uvicorn 0.54 (wsproto_impl.py) ends TCP with no close frame
 
 
 class Asgi:

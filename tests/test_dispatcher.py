@@ -475,6 +475,20 @@ class TestLife:
         await wired.run(event("a", 2))
         assert log == ["connected", ("a", 1), ("a", 2)]
 
+    async def test_cancelled_before_it_begins(self) -> None:
+        """As by `asyncio.run`, at its end, in the turn in which a message has come."""
+        log = Log("a")
+        wired = Wired(log.register)
+        await wired.run()
+        others = asyncio.all_tasks()
+        wired.dispatcher.feed([event("a", 1)])
+        for task in asyncio.all_tasks() - others:
+            task.cancel()
+        await asyncio.sleep(0)
+        await within(wired.end())
+        assert log == ["connected", ("a", 1), "disconnected"]
+        assert wired.finished == 1 and not wired.dispatcher.busy
+
     async def test_disconnected_once(self) -> None:
         log = Log()
         wired = Wired(log.register)

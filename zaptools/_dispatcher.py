@@ -15,7 +15,7 @@ from ._closing import LOST, CloseInfo
 from ._crew import Crew
 from ._exchange import REPLY, REQUEST_ID, Exchange, Taken, Waiter, event_of
 from ._reports import Reports
-from ._tasks import ends_task, spawn
+from ._tasks import EAGER, ends_task, spawn
 from ._text import clip
 from .connection import EventContext, WebSocketConnection
 from .exceptions import CodecError, ConnectionClosedError, ReservedEventError
@@ -76,6 +76,7 @@ class Dispatcher:
         "_reports",
         "_reserved",
         "_running",
+        "_starting",
         "task",
     )
 
@@ -105,6 +106,7 @@ class Dispatcher:
         self._running = self._greeted = self._ended = False
         self._finished = _NOT
         self._handled = 0
+        self._starting: asyncio.Task[Any] | None = None  # what runs `run`, once that has begun
         self.task: asyncio.Task[Any] | None = None
         connection._inbox = self
 
@@ -219,6 +221,9 @@ class Dispatcher:
 
     def wake(self) -> None:
         """Run in a task, unless it runs already."""
+        if self._running and self.task is None and self._starting is not None:
+            # Before Python 3.12 a task may be cancelled before it begins; its `run` never ran.
+            self._running = not self._starting.cancelled()
         if not self._running:
             self._running = True
             if self._context is None:
@@ -226,7 +231,9 @@ class Dispatcher:
                 self._context.run(_caller.set, object())
             try:
                 # `run` sets `task`: one cancelled before it began would tell nobody.
-                spawn(self.run(), self._context.copy())
+                task = spawn(self.run(), self._context.copy())
+                if not EAGER:
+                    self._starting = task
             except (KeyboardInterrupt, SystemExit) as exc:
                 # They end the loop. uvloop 0.23 only logs what a protocol's method raises.
                 asyncio.get_running_loop().call_soon(_raise, exc)
@@ -272,7 +279,7 @@ class Dispatcher:
             raise
         finally:
             self._running = False
-            self.task = None
+            self.task = self._starting = None
 
     async def break_off(self, error: BaseException) -> None:
         """Tell the end because of `error`, whatever it is; it goes on from there."""

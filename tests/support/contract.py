@@ -81,11 +81,13 @@ class ConnectorContract:
 
     Attributes:
         cancels: whether the framework cancels an endpoint whose client has gone.
+        tells_faults: whether a fault that the framework finds is answered with a close frame.
         handled, answered: how many of five events are handled and answered that come in one
             piece with a close frame.
     """
 
     cancels = False
+    tells_faults = True
     handled = 5
     answered = 0
 
@@ -237,11 +239,7 @@ class ConnectorContract:
             peer.writer.write(b"".join(frame.serialize(mask=True) for frame in frames))
             if place == "behind":
                 register.gate.set()
-            while (frame := await peer.next()) is not None and frame.opcode is not Opcode.CLOSE:
-                pass
-            assert frame is not None and Close.parse(frame.data).code == 1007
-            peer.drop()
-            assert (await register.ended()).code == 1007
+            await self.fault(register, peer, 1007)
 
     @pytest.mark.parametrize("code", [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65535])
     async def test_a_code_that_no_close_frame_may_carry(self, code: int) -> None:
@@ -249,9 +247,16 @@ class ConnectorContract:
         async with self.peer() as (register, peer, _):
             frame = Frame(Opcode.CLOSE, code.to_bytes(2) + b"?")
             peer.writer.write(frame.serialize(mask=True))
-            assert (await peer.closed()).code == 1002
-            peer.drop()
-            assert (await register.ended()).code == 1002
+            await self.fault(register, peer, 1002)
+
+    async def fault(self, register: Log, peer: RawPeer, code: int) -> None:
+        """See a fault answered with `code`, behind what was answered before."""
+        while (frame := await peer.next()) is not None and frame.opcode is not Opcode.CLOSE:
+            pass
+        told = None if frame is None else Close.parse(frame.data).code
+        assert told == (code if self.tells_faults else None)
+        peer.drop()
+        assert (await register.ended()).code == code
 
     async def answer(self, peer: RawPeer, *first: tuple[str, Any]) -> None:
         """Read a request, and answer it behind the events `first`."""
