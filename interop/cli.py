@@ -55,6 +55,8 @@ def _status(argv: Sequence[str] | None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+    except ModuleNotFoundError:
+        raise  # `interop.needed` says what makes the environment
     except Exception as exc:
         if sys.flags.dev_mode:
             raise

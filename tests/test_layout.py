@@ -21,7 +21,7 @@ WITHOUT = (
 WHOLE = {"tests/test_layout.py", "tests/test_readme.py", "tests/test_exports.py",
          "tests/test_logging.py", "tests/interop/test_mutants.py", "tests/test_peer_python.py",
          "tests/test_published.py", "tests/test_docs.py", "tests/test_names.py",
-         "tests/interop/test_skeleton.py", "tests/test_cost.py",
+         "tests/test_packaging.py", "tests/test_cost.py", "tests/interop/test_skeleton.py",
          "tests/interop/commands/test_check_hostile.py"}  # fmt: skip
 
 

@@ -1,0 +1,37 @@
+"""What a command line says in one line where its packages, or its Python, are not there.
+
+It imports nothing that may be missing, and runs on older Pythons as far as to say so.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+__all__ = ["with_packages"]
+
+
+def with_packages(program: str, cure: str, command_line: Callable[[], int]) -> int:
+    """Run a command line.
+
+    Args:
+        program: its name, for what goes wrong.
+        cure: the command that makes its environment, in words.
+        command_line: imports it and runs it.
+
+    Returns:
+        Its exit status; 2 where a package is missing or Python is too old.
+    """
+    try:
+        return command_line()
+    except ModuleNotFoundError as exc:
+        module = (exc.name or "").partition(".")[0]
+        if module in ("", "interop", "bench"):  # a fault of this repository's own
+            raise
+        why = f"{module} is not installed for {sys.executable}"
+    except (ImportError, SyntaxError):
+        if sys.version_info >= (3, 11):  # noqa: UP036  # the program may be any Python's
+            raise
+        why = f"Python 3.11 or later is needed, and {sys.executable} is {sys.version.split()[0]}"
+    print(f"{program}: {why}: {cure}", file=sys.stderr)  # noqa: T201  # a command line's own error
+    return 2
