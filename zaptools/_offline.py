@@ -38,6 +38,7 @@ class OfflineSends:
         limit: how many may wait.
 
     Attributes:
+        keeps: whether `take` keeps what it takes.
         dropped: how many were lost: by the policy ``"drop"``, and with `drop`.
 
     Raises:
@@ -45,7 +46,7 @@ class OfflineSends:
         ValueError: there is no such policy, or `limit` is less than 1.
     """
 
-    __slots__ = ("_flushing", "_limit", "_number", "_policy", "_waiting", "dropped")
+    __slots__ = ("_flushing", "_limit", "_number", "_policy", "_waiting", "dropped", "keeps")
 
     def __init__(self, policy: Offline, limit: int) -> None:
         if policy not in _POLICIES:
@@ -53,6 +54,7 @@ class OfflineSends:
         check_count(limit, "offline_limit")
         self._policy = policy
         self._limit = limit
+        self.keeps = policy == "queue"  # no property: each send of a client asks for it
         self._flushing: asyncio.Task[None] | None = None
         self._waiting: deque[tuple[int, bytes]] = deque()
         self._number = 0
@@ -70,11 +72,6 @@ class OfflineSends:
     def refuses(self) -> bool:
         """Whether `take` takes nothing."""
         return self._policy == "raise"
-
-    @property
-    def keeps(self) -> bool:
-        """Whether `take` keeps what it takes."""
-        return self._policy == "queue"
 
     def next_number(self) -> int:
         """Return the number of a send that is called now."""
