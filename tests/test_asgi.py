@@ -34,6 +34,13 @@ class TestUnderUvicorn(ConnectorContract):
             answer = await http(running.port, request)
             assert int(answer.split(b" ", 2)[1]) == status
 
+    async def test_an_answer_to_head_has_no_content(self) -> None:
+        """Also where the server does not see to it: RFC 9110, section 9.3.2."""
+        asgi = Asgi(AsgiApp(Log()), "http", method="HEAD")
+        await within(asgi.task)
+        start, body = asgi.sent
+        assert body["body"] == b"" and (b"content-length", b"21") in start["headers"]
+
     async def test_another_path(self) -> None:
         register = Log()
         async with self.serve(register) as running:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
+import gc
 import io
 import logging
 import os
@@ -18,6 +20,8 @@ from typing import Any
 
 import pytest
 import uvloop
+from websockets import datastructures
+from websockets.http11 import Request, Response
 
 from tests.support import MS, PATIENCE, until, within
 from tests.support.app import App
@@ -268,6 +272,14 @@ class TestHttp:
             (UPGRADE.replace(b"dGhl", b"####") % (b"/ws", b""), 400),
             (UPGRADE.replace(b"Host: x\r\n", b"") % (b"/ws", b""), 400),
             (UPGRADE % (b"/ws", b"Host: y\r\n"), 400),
+            (UPGRADE.replace(b"Host: x", b"Host: x/y") % (b"/ws", b""), 400),
+            (UPGRADE.replace(b"Host: x", b"Host: x/y") % (b"http://x/ws", b""), 400),
+            (UPGRADE.replace(b"Host: x\r\n", b"") % (b"http://x/ws", b""), 400),
+            (UPGRADE % (b"http:///ws", b""), 400),
+            (UPGRADE % (b"http://user@x/ws", b""), 400),
+            (UPGRADE % (b"http://x/nope", b""), 404),
+            (UPGRADE % (b"http://x", b""), 404),
+            (UPGRADE.replace(b": websocket", b": h2c") % (b"/ws", b""), 426),
             (b"nonsense\r\n\r\n", 400),
             (b"\x16\x03\x01\x02\x00\r\n\r\n", 400),
             (b"GET /ws HTTP/1.1\r\nno header\r\n\r\n", 400),
@@ -286,6 +298,79 @@ class TestHttp:
             assert app.log == []
             async with raw_client(app.port, "/ws"):  # the server lives
                 await until(lambda: app.log == ["connected"])
+
+    @pytest.mark.parametrize(
+        "request_",
+        [
+            UPGRADE % (b"http://chat.example:80/ws?a=1", b""),  # RFC 9112, section 3.2.2
+            UPGRADE.replace(b": x", b": chat.example:80") % (b"/ws?a=1", b"Upgrade: h2c\r\n"),
+        ],
+        ids=["absolute-form", "two offers"],
+    )
+    async def test_accepted(self, request_: bytes) -> None:
+        async with App(path="/ws") as app:
+            answer, writer = await self.answer(app.port, request_)
+            assert status(answer) == 101
+            await until(lambda: app.seen)
+            request = app.seen[0].handshake
+            assert (request.path, request.query_string) == ("/ws", "a=1")
+            assert request.headers["host"] == "chat.example:80"
+            offers = request.headers["upgrade"].split(", ")
+            assert offers == ["websocket", "h2c"][: len(offers)]
+            writer.transport.abort()
+
+    @staticmethod
+    async def answer(port: int, *pieces: bytes) -> tuple[bytes, asyncio.StreamWriter]:
+        """Write a request in pieces, and return the head of the answer."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for piece in pieces:
+            writer.write(piece)
+            await asyncio.sleep(MS)
+        return await within(reader.readuntil(b"\r\n\r\n")), writer
+
+    async def test_empty_lines_before_a_request(self) -> None:
+        """They are ignored (RFC 9112, section 2.2), however they come."""
+        whole = b"\r\n\r\n" + UPGRADE % (b"/", b"")
+        async with App() as app:
+            for pieces in ([whole], [whole[:1], whole[1:3], whole[3:]]):
+                answer, writer = await self.answer(app.port, *pieces)
+                assert status(answer) == 101
+                writer.transport.abort()
+
+    @pytest.mark.parametrize("path", [b"/ws", b"/nope"])
+    async def test_an_answer_to_head_has_no_content(self, path: bytes) -> None:
+        """RFC 9110, section 9.3.2."""
+        async with App(path="/ws") as app:
+            answer = await http(app.port, b"HEAD %b HTTP/1.1\r\nHost: x\r\n\r\n" % path)
+            head, content = answer.split(b"\r\n\r\n")
+            assert content == b"" and re.search(rb"\r\nContent-Length: [1-9]", head)
+
+    @pytest.mark.parametrize("request_", [b"GET /nope HTTP/1.1\r\n\r\n", b"nonsense\r\n\r\n"])
+    async def test_a_refused_client_is_let_go(self, request_: bytes, monkeypatch: Any) -> None:
+        """Also where nothing limits the time of the opening."""
+        monkeypatch.setattr("zaptools.transport._LINGER", 10 * MS)
+        async with App(limits=Limits(open_timeout=None)) as app:
+            _, writer = await self.answer(app.port, request_)
+            await until(lambda: not app._shells)
+            writer.transport.abort()
+
+    async def test_nothing_of_the_handshake_is_kept_twice(self) -> None:
+        """An idle connection has the headers for `Handshake.headers`, and else nothing of them."""
+        kinds = (Request, Response, datastructures.Headers)
+
+        def kept() -> list[Any]:
+            gc.collect()
+            return [each for each in gc.get_objects() if isinstance(each, kinds)]
+
+        before = len(kept())
+        async with App() as app:
+            client = ZapConsumer(app.url())
+            await client.connect(headers={"X-Large": "x" * 8000})
+            await until(lambda: app.seen)
+            assert kept()[before:] == []
+            assert app.seen[0].handshake.headers["x-large"] == "x" * 8000
+            await client.disconnect()
 
     async def test_a_query_is_no_part_of_the_path(self) -> None:
         async with App(path="/ws") as app, raw_client(app.port, "/ws?token=1&x=/y") as peer:
@@ -480,6 +565,43 @@ class TestTls:
             await client.connect()
             await app.close()
             await until(lambda: client.closed == CloseInfo(1001, "", "remote"))
+
+    @pytest.mark.parametrize("factory", LOOPS, ids=LOOP_IDS)
+    def test_the_open_timeout_is_that_of_tls_too(self, factory: Any) -> None:
+        """A peer that never says hello is let go in time, as is one that says nothing after it."""
+
+        async def main() -> None:
+            limits = Limits(open_timeout=200 * MS)
+            async with ZapServer(port=0, ssl=server_context(), limits=limits) as server:
+                began = asyncio.get_running_loop().time()
+                reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+                with contextlib.suppress(ConnectionResetError):
+                    assert await within(reader.read()) == b""
+                writer.transport.abort()
+                assert asyncio.get_running_loop().time() - began < 30  # asyncio's own is 60
+
+        reports: list[Any] = []
+        with asyncio.Runner(loop_factory=factory) as runner:
+            runner.get_loop().set_exception_handler(lambda loop, report: reports.append(report))
+            runner.run(main())
+        assert not reports
+
+    async def test_what_is_left_of_the_open_timeout_after_tls(self) -> None:
+        limits = Limits(open_timeout=3600)
+        async with ZapServer(port=0, ssl=server_context(), limits=limits) as server:
+            options: dict[str, Any] = {"ssl": client_context(), "server_hostname": "localhost"}
+            _, writer = await asyncio.open_connection("127.0.0.1", server.port, **options)
+            await until(lambda: server._shells)
+            (shell,) = server._shells
+            shell._accepted -= 3600
+            shell.connection_made(shell._tcp)
+            await until(lambda: not server._shells)
+            writer.transport.abort()
+
+    async def test_no_open_timeout(self) -> None:
+        async with App(ssl=server_context(), limits=Limits(open_timeout=None)) as app:
+            async with ZapConsumer(f"wss://localhost:{app.port}/", ssl=client_context()):
+                await until(lambda: app.seen)
 
     async def test_plain_text_to_a_tls_port(self) -> None:
         loop = asyncio.get_running_loop()

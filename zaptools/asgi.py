@@ -183,7 +183,8 @@ class AsgiApp:
         if kind == "websocket":
             await self._websocket(scope, receive, send)
         elif kind == "http":
-            await _answer(send, *((426, _UPGRADE) if self._serves(scope) else (404, [])))
+            answer = (426, _UPGRADE) if self._serves(scope) else (404, [])
+            await _answer(send, *answer, has_body=scope["method"] != "HEAD")
         elif kind == "lifespan":
             await _lifespan(receive, send)
         else:
@@ -216,12 +217,15 @@ class AsgiApp:
 _UPGRADE = [(b"upgrade", b"websocket"), (b"connection", b"Upgrade")]
 
 
-async def _answer(send: Send, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
+async def _answer(
+    send: Send, status: int, headers: Sequence[tuple[bytes, bytes]], *, has_body: bool
+) -> None:
     body = b"This is a WebSocket.\n" if status == 426 else b"There is nothing here.\n"
     facts = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(body))]
     start = {"type": "http.response.start", "status": status, "headers": [*facts, *headers]}
     await send(start)
-    await send({"type": "http.response.body", "body": body})
+    # RFC 9110, section 9.3.2; h11, in Hypercorn, refuses to send what HEAD has not.
+    await send({"type": "http.response.body", "body": body if has_body else b""})
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

@@ -27,7 +27,8 @@ class Limits:
         ping_timeout: time that the peer may stay silent after a ping before the connection is
             ended with 1011. Anything it sends counts; while this side is not reading, nothing
             is held against the peer. Default 20.
-        open_timeout: time for connecting and the opening handshake. Default 10.
+        open_timeout: time for connecting and the opening handshake, that of TLS included.
+            Default 10.
         close_timeout: time for the closing handshake, for the events that are handled before a
             close is answered, and for a server's handlers when it closes. Default 10.
         queue_events: reading pauses while more messages than this wait for handlers. Default 256.

@@ -11,6 +11,7 @@ import ssl as ssl_module
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from types import MappingProxyType, TracebackType
 from typing import Any, Self, cast
@@ -32,6 +33,7 @@ from ._arguments import (
 from ._broadcast import BroadcastResult, Exclude, broadcast
 from ._compression import Compression, server_extensions
 from ._dispatcher import Dispatcher
+from ._http import is_host, offers_websocket, split_target
 from ._ids import IdStrategy, claim_id
 from ._offers import check_address, check_origins, check_subprotocols
 from ._shutdown import Shutdown
@@ -53,6 +55,9 @@ _GOING_AWAY = 1001
 
 _GRACE = 1.0
 """Seconds that handlers have to end once a closing server has cancelled them."""
+
+_NEVER = 10 * 365 * 86_400.0
+"""Seconds; asyncio takes None for a minute, and no infinity."""
 
 _PORT_TRIES = 10
 """How many free ports are tried before one is free at each of the host's addresses."""
@@ -154,6 +159,7 @@ class ZapServer(EventRegister):
         ] or None
         self._listening: dict[str, Any] = {
             "ssl": ssl,
+            "ssl_handshake_timeout": (self.limits.open_timeout or _NEVER) if ssl else None,
             "backlog": backlog,
             "reuse_port": reuse_port or None,
         }
@@ -395,11 +401,12 @@ class _Listening:
 class _ServerTransport(WebSocketTransport):
     """A connection's shell on the server's side: checks the request, answers 101 or an error."""
 
-    __slots__ = ("_id", "_server")
+    __slots__ = ("_accepted", "_id", "_server")
 
     def __init__(self, server: ZapServer) -> None:
         self._server = server
         self._id = ""
+        self._accepted = asyncio.get_running_loop().time()
         protocol = ServerProtocol(
             origins=server._origins,
             extensions=server._extensions,
@@ -412,6 +419,9 @@ class _ServerTransport(WebSocketTransport):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        if self._limits.open_timeout is not None:  # of which TLS has taken its part
+            past = self._loop.time() - self._accepted
+            self._set_timer(max(0, self._limits.open_timeout - past))
         self._server._shells.add(self)
         if self._server._listener is None:  # accepted in the moment of closing
             self._tcp.abort()
@@ -426,6 +436,12 @@ class _ServerTransport(WebSocketTransport):
         if self._dispatcher is not None:
             self._dispatcher.cancel()
 
+    def _receive_opening(self, data: bytes) -> None:
+        if not self._head_tail:  # empty lines before a request are ignored: RFC 9112, section 2.2
+            data = data.lstrip(b"\r\n")
+        if data:
+            super()._receive_opening(data)
+
     def _handshake(self, events: list[Event], writes: list[bytes]) -> None:
         protocol = cast(ServerProtocol, self._protocol)
         if not events:
@@ -434,25 +450,31 @@ class _ServerTransport(WebSocketTransport):
                 if writes == [SEND_EOF]:  # websockets answers nothing to what is no HTTP
                     refusal = protocol.reject(HTTPStatus.BAD_REQUEST, "This is no HTTP request.\n")
                     writes.insert(0, refusal.serialize())
+                self._linger()
             self._outbox.write(writes)
             return
         request = cast(Request, events[0])
         response = self._respond(protocol, request)
+        if request.method == "HEAD":
+            response.body = b""  # RFC 9110, section 9.3.2; its length is told
         protocol.send_response(response)
         self._outbox.write(protocol.data_to_send())
         if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
             self._begin(request)
         else:
+            self._linger()
             # Without its query, where tokens are.
             path = printable(request.path.partition("?")[0])
             logger.info("%s %s: %d", printable(request.method), path, response.status_code)
 
     def _respond(self, protocol: ServerProtocol, request: Request) -> Response:
+        has_host = _take_target(request)
         if request.path.partition("?")[0] != self._server.path:
             return protocol.reject(HTTPStatus.NOT_FOUND, "There is nothing here.\n")
-        if len(request.headers.get_all("Host")) != 1:  # RFC 9112, section 3.2
-            return protocol.reject(HTTPStatus.BAD_REQUEST, "A request has one Host header.\n")
-        response = protocol.accept(request)
+        if not has_host:
+            words = "A request has one Host header: a host, and maybe a port.\n"
+            return protocol.reject(HTTPStatus.BAD_REQUEST, words)
+        response = protocol.accept(_with_one_offer(request))
         if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
             if response.status_code == HTTPStatus.BAD_REQUEST:
                 response.headers["Sec-WebSocket-Version"] = "13"  # RFC 6455, section 4.4
@@ -488,6 +510,30 @@ class _ServerTransport(WebSocketTransport):
             connection, server._book, on_idle=self._idle, on_finish=self._finished
         )
         self._open(connection, dispatcher)
+
+
+def _take_target(request: Request) -> bool:
+    """Bring the target into origin-form; tell whether the host is right (RFC 9112, section 3.2)."""
+    hosts = request.headers.get_all("Host")
+    request.path, target_host = split_target(request.path)
+    if len(hosts) != 1 or not is_host(hosts[0]):
+        return False
+    if target_host is not None:
+        del request.headers["Host"]
+        request.headers["Host"] = target_host
+    return target_host is None or (target_host != "" and is_host(target_host))
+
+
+def _with_one_offer(request: Request) -> Request:
+    """Return what websockets accepts, which is WebSocket as the only offer of an upgrade."""
+    if not offers_websocket(offers := request.headers.get_all("Upgrade")):
+        return request
+    if len(offers) == 1 and "," not in offers[0]:
+        return request
+    headers = request.headers.copy()
+    del headers["Upgrade"]
+    headers["Upgrade"] = "websocket"
+    return replace(request, headers=headers)
 
 
 def _select_subprotocol(

@@ -123,6 +123,9 @@ class WebSocketTransport(asyncio.Protocol, ABC):
         self._outbox.open(connection)
         self._inbox = Inbox(self._protocol)
         self._set_timer(None)
+        # The protocol's parser holds the whole request or response, for the connection's life.
+        self._protocol.parser = self._protocol.parse()
+        next(self._protocol.parser)
         self._keepalive = Keepalive(self._limits, self._ping, self._peer_is_gone)
         self._keepalive.start()
         self._shutdown = Shutdown.join(self._loop, self)
@@ -384,6 +387,10 @@ class WebSocketTransport(asyncio.Protocol, ABC):
     def _stop_keepalive(self) -> None:
         if self._keepalive is not None:
             self._keepalive.stop()
+
+    def _linger(self) -> None:
+        """Wait for the peer's end of TCP, but not for long."""
+        self._set_timer(_LINGER)
 
     def _set_timer(self, seconds: float | None, then: Callable[[], None] | None = None) -> None:
         """Do `then` (default: drop TCP) after `seconds`, in place of what was to be done."""
