@@ -6,6 +6,7 @@ scenario and the whole have a limit, and so has what is read of a connection.
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections import Counter
@@ -77,6 +78,9 @@ class Check:
             the server's version may be another one.
         framework: which that is; by default what the server says that it is.
         again: the command that checks this server, as reports show it; without a scenario.
+
+    Attributes:
+        checked: what was found out so far, an interrupt included; None before anything was.
     """
 
     def __init__(
@@ -101,6 +105,7 @@ class Check:
         self.framework = framework
         self.again = again or f"python -m interop check '{endpoint.shown}'"
         self.answer_name = ""
+        self.checked: Checked | None = None
         self._pace = Pace(rate)
 
     async def run(
@@ -115,11 +120,33 @@ class Check:
         await self._begin()
         server, client = self.endpoint.shown, JUDGES["client"].id
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        checked = Checked(Results(now, "check", [server], [client], {}))
+        self.checked = checked = Checked(Results(now, "check", [server], [client], {}))
+        results = checked.results
         chosen = list(self._chosen(scenarios, checked.left))
+        try:
+            await self._run(chosen, results, began, progress)
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            results.broken = (
+                f"interrupted; {len(results.cells)} of {len(chosen)} scenarios were done"
+            )
+            raise
+        finally:
+            if len(results.cells) != len(chosen) and not results.broken:
+                results.broken = f"{len(results.cells)} of {len(chosen)} scenarios have a result"
+            checked.framework = self.framework or ""
+            results.duration_s = time.monotonic() - began
+        return checked
+
+    async def _run(
+        self,
+        chosen: Sequence[tuple[str, Bound]],
+        results: Results,
+        began: float,
+        progress: Callable[[str], None],
+    ) -> None:
         for number, (name, bound) in enumerate(chosen):
             if time.monotonic() - began - self._pace.waited > self.within:
-                checked.results.broken = (
+                results.broken = (
                     f"not done within {self.within:g} s (--within gives it longer): "
                     f"{len(chosen) - number} of {len(chosen)} scenarios were not run"
                 )
@@ -128,16 +155,13 @@ class Check:
             when = f"before {name} was done"
             try:
                 cell = await self._cell(name, bound)
-                checked.results.cells.append(cell)
+                results.cells.append(cell)
                 when = f"after {name}"
                 if cell["verdict"] in ("failed", "warned") and not _answered(cell):
                     await self._begin()  # is it still there at all?
             except EndpointError as exc:
-                checked.results.broken = self._told(f"{when}: {exc}")
+                results.broken = self._told(f"{when}: {exc}")
                 break
-        checked.framework = self.framework or ""
-        checked.results.duration_s = time.monotonic() - began
-        return checked
 
     async def _begin(self) -> None:
         remote = Remote(self.endpoint, self.patience, self.echo, self._pace)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import shlex
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -17,7 +17,8 @@ from ..check import WHY_NOT, Check, Checked
 from ..endpoint import Endpoint, parse_endpoint
 from ..reports.files import write_reports
 from ..results import Cell, claimed, rerun_command
-from ..runner import load_functions
+from ..runner import Bound, load_functions
+from ..signals import held, interruptible
 from . import Commands, Stop, matching, seconds
 
 __all__ = ["add"]
@@ -98,18 +99,35 @@ def _check(arguments: argparse.Namespace, console: Console) -> int:
         framework=_framework(arguments.framework, frameworks),
         again=_again(arguments, endpoint),
     )
-    with claimed(arguments.results) if arguments.results else nullcontext():
+    with claimed(arguments.results) if arguments.results else nullcontext(), held():
         with console.status(f"checking {endpoint.shown}") as status:
-            checked = asyncio.run(
-                check.run(chosen, lambda name: status.update(f"checking {endpoint.shown}: {name}"))
+            checked = _interruptible(
+                check, chosen, lambda name: status.update(f"checking {endpoint.shown}: {name}")
             )
         if not (checked.results.cells or checked.results.broken):
             reasons = "; ".join(f"{n} {WHY_NOT[why]}" for why, n in checked.left.items())
             raise Stop(f"none of the chosen scenarios can be run: {reasons}")
+        _report(checked, endpoint.shown, console)
         if arguments.results:
             write_reports(checked.results, arguments.results)
-    _report(checked, endpoint.shown, console)
     return checked.results.exit_status
+
+
+def _interruptible(
+    check: Check, chosen: Mapping[str, Bound], progress: Callable[[str], None]
+) -> Checked:
+    """Return what was found out, all of it or until an interrupt.
+
+    Raises:
+        KeyboardInterrupt: it came before anything was.
+    """
+    try:
+        with interruptible():
+            return asyncio.run(check.run(chosen, progress))
+    except KeyboardInterrupt:
+        if check.checked is None:
+            raise
+        return check.checked
 
 
 def _rate(text: str) -> float:

@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from interop.check import Check
 from interop.cli import main
 from interop.results import read
+from interop.runner import Bound
 from tests.support import tls
 
 from .. import servers
@@ -84,6 +90,44 @@ def test_results_like_those_of_a_run(
     assert len(list(tmp_path.iterdir())) == 3
     for secret in ("qwertz", "geheim"):
         assert secret not in written + capsys.readouterr().out
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_check_writes_what_it_found(
+    number: signal.Signals,
+    url: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names: list[str] = []
+    cell = Check._cell
+
+    async def interrupted(self: Check, name: str, bound: Bound) -> Any:
+        names.append(name)
+        if len(names) == 3:
+            os.kill(os.getpid(), number)
+        return await cell(self, name, bound)
+
+    monkeypatch.setattr(Check, "_cell", interrupted)
+    chosen = ["--scenario", "frames.ping.*", "--results", str(tmp_path)]
+    assert main(["check", url, *chosen]) == 2
+    assert [c["scenario"] for c in read(tmp_path)] == names[:2]
+    assert (tmp_path / "summary.md").exists()
+    out = capsys.readouterr().out
+    assert "not finished: interrupted; 2 of 3 scenarios were done" in out
+    assert "2 passed - could not be checked" in out
+
+
+def test_a_check_that_is_interrupted_before_it_began_is_130(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def interrupted(self: Check) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr(Check, "_begin", interrupted)
+    assert main(["check", url]) == 130
 
 
 @pytest.mark.parametrize(
