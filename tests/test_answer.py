@@ -10,7 +10,7 @@ ONE_BY_ONE = pytest.mark.parametrize("step", [1, 1 << 20])
 
 
 def fed(text: bytes, step: int) -> Answer:
-    answer = Answer()
+    answer = Answer(1 << 16)
     for start in range(0, len(text), step):
         answer.feed(text[start : start + step])
     return answer
@@ -85,7 +85,7 @@ def test_interim_answers(status: bytes, step: int) -> None:
     """RFC 9110, section 15.2: a client reads over them, however many there are."""
     before = b"HTTP/1.1 " + status + b"\r\nLink: </x>\r\n\r\n"
     head = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n"
-    answer = Answer()
+    answer = Answer(1 << 16)
     for start in range(0, len(before * 3 + head), step):
         assert answer.status is None
         answer.feed((before * 3 + head)[start : start + step])
@@ -110,6 +110,7 @@ def test_what_comes_behind_a_101() -> None:
         (b"HTTP/1.1 401 No\r\nX: " + b"y" * 70_000, "longer than 65536 bytes"),
         (b"HTTP/1.1 401 No\r\n" + b"X: y\r\n" * 20_000, "longer than 65536 bytes"),
         (b"HTTP/1.1 100 Go on\r\n\r\n" * 5_000, "longer than 65536 bytes"),
+        (b"HTTP/1.1 101 S\r\n" + (b"Upgrade: " + b"a," * 900 + b"\r\n") * 5 + b"\r\n", "too long"),
     ],
 )
 def test_what_is_no_answer(text: bytes, words: str) -> None:

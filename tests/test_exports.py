@@ -29,7 +29,7 @@ PARTS = {
     "protocol": {"MAX_DEPTH"},
     "reconnect": {"Backoff", "is_fatal"},
     "registry": {"HandlerBook"},
-    "handshake": {"NO_HANDSHAKE", "choose_subprotocol", "header_block"},
+    "handshake": {"NO_HANDSHAKE", "are_lists_too_long", "choose_subprotocol", "header_block"},
     "testing": {"TestClient"},
     "transport": {"WebSocketTransport"},
 }

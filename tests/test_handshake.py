@@ -8,7 +8,12 @@ from tests.support import until
 from tests.support.app import App
 from tests.support.raw import raw_client
 from zaptools import Handshake, Headers
-from zaptools.handshake import NO_HANDSHAKE, choose_subprotocol, header_block
+from zaptools.handshake import (
+    NO_HANDSHAKE,
+    are_lists_too_long,
+    choose_subprotocol,
+    header_block,
+)
 
 
 def test_headers() -> None:
@@ -58,3 +63,13 @@ async def test_of_a_server() -> None:
             assert request.client == peer.writer.get_extra_info("sockname")
             assert request.subprotocol == "v1"
             assert request.headers["upgrade"] == "websocket"
+
+
+def test_lists_are_bounded_together() -> None:
+    fields = [
+        ("Connection", "a" * 4000),
+        ("x", "a" * 100_000),
+        ("sec-websocket-protocol", "a" * 4000),
+    ]
+    assert not are_lists_too_long(fields)
+    assert are_lists_too_long([*fields, ("UPGRADE", "a" * 200)])

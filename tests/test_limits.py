@@ -23,6 +23,7 @@ def test_defaults() -> None:
         "write_bytes": 64 * 1024,
         "send_timeout": 20,
         "backlog_bytes": 256 * 1024,
+        "head_bytes": 64 * 1024,
     }
 
 
@@ -39,8 +40,9 @@ def test_negative(field: str) -> None:
 
 FIELDS = [field.name for field in dataclasses.fields(Limits)]
 COUNTS = ["message_bytes", "queue_events", "queue_bytes", "write_bytes", "backlog_bytes"]
+COUNTS += ["head_bytes"]
 NEVER_NONE = COUNTS[1:]
-POSITIVE = ["message_bytes", "ping_interval", "ping_timeout", "open_timeout"]
+POSITIVE = ["message_bytes", "head_bytes", "ping_interval", "ping_timeout", "open_timeout"]
 
 
 @pytest.mark.parametrize("field", FIELDS)

@@ -261,6 +261,17 @@ async def test_a_wrong_proof_of_the_handshake() -> None:
         assert info.value.status is None
 
 
+async def test_a_long_head_of_the_answer() -> None:
+    async def script(peer: RawPeer) -> None:
+        peer.writer.write(b"HTTP/1.1 101 S\r\n" + b"X: y\r\n" * 50)
+        await peer.next()
+
+    async with raw_server(script, accept=False) as port:
+        client = ZapConsumer(url(port), limits=Limits(head_bytes=200))
+        with pytest.raises(HandshakeError, match=r"longer than 200 bytes \(Limits.head_bytes\)"):
+            await within(client.connect())
+
+
 async def test_cancelled() -> None:
     async with raw_server(refuse, accept=False) as port:
         client = ZapConsumer(url(port))

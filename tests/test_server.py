@@ -285,6 +285,9 @@ class TestHttp:
             (b"GET /ws HTTP/1.1\r\nno header\r\n\r\n", 400),
             (b"GET /" + b"x" * 10_000 + b" HTTP/1.1\r\n\r\n", 414),
             (b"GET /ws HTTP/1.1\r\n" + b"a: b\r\n" * 200 + b"\r\n", 431),
+            (UPGRADE % (b"/ws", (b"a: " + b"b" * 8000 + b"\r\n") * 9), 431),
+            (UPGRADE % (b"/ws", (b"connection: " + b"a," * 1000 + b"\r\n") * 5), 431),
+            (UPGRADE % (b"/ws", (b"Sec-WebSocket-Protocol: " + b"a," * 3000 + b"\r\n") * 2), 431),
         ],
     )
     async def test_refused(self, request_: bytes, expected: int) -> None:
@@ -371,6 +374,25 @@ class TestHttp:
             assert kept()[before:] == []
             assert app.seen[0].handshake.headers["x-large"] == "x" * 8000
             await client.disconnect()
+
+    @pytest.mark.parametrize("size", [1, 0])
+    async def test_the_head_is_bounded_as_a_whole(self, size: int) -> None:
+        """Whether or not it ends, and in whatever pieces it comes; nothing of it is looked at."""
+        request = UPGRADE % (b"/", b"")
+        head = (UPGRADE % (b"/", b"a: b\r\n" * 100))[:-2] + b"x" * 100_000
+        server = ZapServer(port=0, limits=Limits(head_bytes=len(request)))
+        async with server:
+            pieces = [head[at : at + 1] for at in range(len(request) + 1)] if size else [head]
+            shell, tcp = _ServerTransport(server), FakeTcp()
+            shell.connection_made(tcp)
+            for piece in pieces:
+                shell.data_received(piece)
+            answer, *rest = tcp.writes
+            assert isinstance(answer, bytes) and status(answer) == 431
+            shell.data_received(head)  # which comes too late
+            shell.connection_lost(None)
+            assert tcp.writes == [answer, *rest] and rest == ["eof"]
+            assert status(await http(server.port, request + b"\x88\x80\0\0\0\0")) == 101
 
     async def test_a_query_is_no_part_of_the_path(self) -> None:
         async with App(path="/ws") as app, raw_client(app.port, "/ws?token=1&x=/y") as peer:

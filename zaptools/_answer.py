@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from ._text import printable
+from .handshake import are_lists_too_long
 
 __all__ = ["Answer"]
 
@@ -16,9 +17,6 @@ _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-9]\d\d)(?: ([^\r\n]*))?")
 _END = re.compile(rb"\r?\n\r?\n")  # RFC 9112, section 2.2: a bare LF may end a line
 _CHUNK = re.compile(rb"[ \t]*([0-9a-fA-F]{1,8})[ \t]*(?:;[^\r\n]*)?\r\n")
 _START = b"HTTP/1."
-
-_HEAD = 1 << 16
-"""Bytes of the longest head, those of the interim answers before it included."""
 
 _BODY = 1024
 """Bytes of a body that are kept."""
@@ -30,6 +28,9 @@ _RAW = 8 * _BODY
 class Answer:
     """One answer.
 
+    Args:
+        head_bytes: longest head, those of the interim answers before it included.
+
     Attributes:
         status: its status; None until the head is there. 100 and 103, which may come before it,
             are read over (RFC 9110, section 15.2).
@@ -39,9 +40,10 @@ class Answer:
         rest: what came behind the head of a 101.
     """
 
-    __slots__ = ("_raw", "_size", "head", "headers", "reason", "rest", "status")
+    __slots__ = ("_limit", "_raw", "_size", "head", "headers", "reason", "rest", "status")
 
-    def __init__(self) -> None:
+    def __init__(self, head_bytes: int) -> None:
+        self._limit = head_bytes
         self.status: int | None = None
         self.reason = ""
         self.headers: dict[str, str] = {}
@@ -66,8 +68,11 @@ class Answer:
                 raise ValueError(f"the server answered no HTTP/1.1: {self._first_line()}")
             end = _END.search(self._raw, start)
             size = self._size + (len(self._raw) if end is None else end.end())
-            if size > _HEAD:
-                raise ValueError(f"the head of the server's answer is longer than {_HEAD} bytes")
+            if size > self._limit:
+                raise ValueError(
+                    f"the head of the server's answer is longer than {self._limit} bytes"
+                    " (Limits.head_bytes)"
+                )
             if end is None:
                 if b"\n" in self._raw:
                     self._parse_status()
@@ -79,7 +84,10 @@ class Answer:
             start = 0
             if status >= 200 or status == 101:
                 self.status = status
-        self.headers = dict(_fields(self.head))
+        fields = _fields(self.head)
+        if self.status == 101 and are_lists_too_long(fields):
+            raise ValueError("the lists in the head of the server's answer are too long")
+        self.headers = dict(fields)
         if self.status == 101:
             self.rest = bytes(self._raw)
         del self._raw[_RAW:]

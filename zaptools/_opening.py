@@ -173,7 +173,7 @@ class ClientTransport(WebSocketTransport):
         self._url = url
         self._headers = headers
         self._begin = begin
-        self._answer = Answer()
+        self._answer = Answer(limits.head_bytes)
         self.opened: asyncio.Future[None] = self._loop.create_future()
 
     @property
@@ -243,6 +243,9 @@ class ClientTransport(WebSocketTransport):
             self._refuse()
         elif answer.status is not None and not is_refused:
             self._set_timer(_BODY_GRACE, self._refuse)
+
+    def _refuse_head(self) -> None:
+        raise AssertionError("the answer has been measured")
 
     def _refuse(self) -> None:
         refusal = self.refusal

@@ -7,7 +7,18 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-__all__ = ["NO_HANDSHAKE", "Handshake", "Headers", "choose_subprotocol", "header_block"]
+__all__ = [
+    "NO_HANDSHAKE",
+    "Handshake",
+    "Headers",
+    "are_lists_too_long",
+    "choose_subprotocol",
+    "header_block",
+]
+
+_LISTS = frozenset({"connection", "upgrade", "sec-websocket-extensions", "sec-websocket-protocol"})
+_LIST_BYTES = 1 << 13
+"""Bytes of these headers together. websockets 17 parses them in Python, at 0.5 µs a byte."""
 
 
 class Headers(Mapping[str, str]):
@@ -83,6 +94,11 @@ NO_HANDSHAKE = Handshake()
 def header_block(pairs: Iterable[tuple[bytes, bytes]]) -> bytes:
     """Return headers as one string of lines; see `Handshake.header_block`."""
     return b"".join(b"%b: %b\r\n" % pair for pair in pairs)
+
+
+def are_lists_too_long(fields: Iterable[tuple[str, str]]) -> bool:
+    """Tell whether the headers of a handshake that are lists are longer than any honest ones."""
+    return sum(len(value) for name, value in fields if name.lower() in _LISTS) > _LIST_BYTES
 
 
 def choose_subprotocol(ours: Sequence[str], offered: Sequence[str]) -> str | None:

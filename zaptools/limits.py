@@ -38,6 +38,10 @@ class Limits:
         write_bytes: a send waits while more than this is unsent. Default 64 KiB.
         send_timeout: time that a send waits before it fails with `SendTimeoutError`; 0 fails at
             once. Default 20.
+        head_bytes: longest head of a handshake's request or answer. A server answers a longer one
+            with 431, a client raises `HandshakeError`. Of these bytes the headers that are lists,
+            ``Connection`` and ``Sec-WebSocket-Protocol`` for two, may have 8 KiB together. A
+            framework has bounds of its own. Default 64 KiB.
         backlog_bytes: a broadcast misses a peer that does not read while more than this is unsent
             to it. Default 256 KiB.
     """
@@ -52,6 +56,7 @@ class Limits:
     write_bytes: int = 1 << 16
     send_timeout: float | None = 20.0
     backlog_bytes: int = 1 << 18
+    head_bytes: int = 1 << 16
 
     def __post_init__(self) -> None:
         for name in self.__slots__:
@@ -60,9 +65,9 @@ class Limits:
                 _check(name, value)
 
 
-_NEVER_NONE = ("queue_events", "queue_bytes", "write_bytes", "backlog_bytes")
+_NEVER_NONE = ("queue_events", "queue_bytes", "write_bytes", "backlog_bytes", "head_bytes")
 _COUNTS = ("message_bytes", *_NEVER_NONE)
-_MAY_BE_ZERO = ("close_timeout", "send_timeout", *_NEVER_NONE)
+_MAY_BE_ZERO = ("close_timeout", "send_timeout", *_NEVER_NONE[:-1])
 
 
 def _check(name: str, value: object) -> None:

@@ -41,7 +41,7 @@ from ._text import printable
 from ._trace import Trace
 from .connection import WebSocketConnection, new_id
 from .exceptions import NameTakenError, ServerStateError
-from .handshake import Handshake, choose_subprotocol
+from .handshake import Handshake, are_lists_too_long, choose_subprotocol
 from .limits import IN_LIMITS, Limits, check_limits
 from .registry import EventRegister
 from .transport import WebSocketTransport
@@ -467,7 +467,22 @@ class _ServerTransport(WebSocketTransport):
             path = printable(request.path.partition("?")[0])
             logger.info("%s %s: %d", printable(request.method), path, response.status_code)
 
+    def _refuse_head(self) -> None:
+        limit = self._limits.head_bytes
+        logger.info("the head of a request is longer than %d bytes: 431", limit)
+        response = cast(ServerProtocol, self._protocol).reject(
+            HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+            f"The head of a request may have {limit} bytes.\n",
+        )
+        self._outbox.write([response.serialize(), SEND_EOF])
+        self._linger()
+
     def _respond(self, protocol: ServerProtocol, request: Request) -> Response:
+        if are_lists_too_long(request.headers.raw_items()):
+            return protocol.reject(
+                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "The lists in the headers are too long.\n",
+            )
         has_host = _take_target(request)
         if request.path.partition("?")[0] != self._server.path:
             return protocol.reject(HTTPStatus.NOT_FOUND, "There is nothing here.\n")

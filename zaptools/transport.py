@@ -57,6 +57,7 @@ class WebSocketTransport(asyncio.Protocol, ABC):
     __slots__ = (
         "_closed",
         "_dispatcher",
+        "_head_size",
         "_head_tail",
         "_held",
         "_inbox",
@@ -85,6 +86,7 @@ class WebSocketTransport(asyncio.Protocol, ABC):
         self._keepalive: Keepalive | None = None
         self._inbox: Inbox | None = None
         self._head_tail = b""
+        self._head_size = 0
         self._read_paused = False
         self._read_since_idle = 0
         self._held: list[bytes] | None = None
@@ -116,6 +118,10 @@ class WebSocketTransport(asyncio.Protocol, ABC):
     def _handshake(self, events: list[Event], writes: list[bytes]) -> None:
         """Take what came, and what is to be written, while the connection was not open yet."""
 
+    @abstractmethod
+    def _refuse_head(self) -> None:
+        """Refuse a head that is too long; nothing of it is looked at."""
+
     def _open(self, connection: WebSocketConnection, dispatcher: Dispatcher) -> None:
         """Begin the connection's life."""
         self.connection = connection
@@ -144,7 +150,13 @@ class WebSocketTransport(asyncio.Protocol, ABC):
     def _receive_opening(self, data: bytes) -> None:
         """Have the protocol read the head alone: what comes behind it is the inbox's."""
         protocol = self._protocol
+        was_too_long = self._head_size > self._limits.head_bytes
         head, rest, self._head_tail = split_head(self._head_tail, data)
+        self._head_size += len(head)
+        if self._head_size > self._limits.head_bytes:
+            if not was_too_long:
+                self._refuse_head()
+            return
         protocol.receive_data(head)
         if rest and not protocol.events and protocol.handshake_exc is None:
             protocol.receive_data(rest)  # the body of an HTTP error
