@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import venv
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -40,6 +40,8 @@ class Preparer:
     Args:
         dart_vm: a Dart VM given by hand; by default ``$DART``, then ``PATH``.
         packages: a folder of unpacked Dart packages; by default ``$ZAPTOOLS_DART_PACKAGES``.
+        cache: where to keep what is made.
+        tell: is told what is about to be made that takes long; by default nobody is.
     """
 
     def __init__(
@@ -48,10 +50,12 @@ class Preparer:
         dart_vm: str | None = None,
         packages: Path | None = None,
         cache: Path = CACHE_DIR,
+        tell: Callable[[str], None] = lambda words: None,
     ) -> None:
         self._dart = dart_vm
         self._packages = packages
         self._cache = cache
+        self._tell = tell
 
     def command(self, peer: Peer, version: str | None = None) -> list[str]:
         """Return the command that starts `peer`, after making whatever it needs.
@@ -70,7 +74,7 @@ class Preparer:
                 peer = pinned(peer, version, self._cache)
         if peer.runtime == "venv":
             with locked(self._cache / f"{peer.name}.lock"):
-                python = make_environment(peer, self._cache)
+                python = make_environment(peer, self._cache, self._tell)
             # -E: a PYTHONPATH that leads to this repository must not hide the published package.
             return [str(python), "-E", str(peer.folder / peer.program)]
         with locked(self._cache / f"{peer.runtime}.lock"):
@@ -145,7 +149,9 @@ def environment_folder(peer: Peer, cache: Path) -> Path:
     return cache / f"{peer.name}-{key}"
 
 
-def make_environment(peer: Peer, cache: Path) -> Path:
+def make_environment(
+    peer: Peer, cache: Path, tell: Callable[[str], None] = lambda words: None
+) -> Path:
     """Return the Python of `peer`'s own environment, made from its ``requirements.txt``.
 
     Raises:
@@ -157,6 +163,7 @@ def make_environment(peer: Peer, cache: Path) -> Path:
     made = folder / ".made"
     if made.exists():
         return python
+    tell(f"making the environment of {peer.name}, {folder}: some 60 MB, a quarter of a minute")
     shutil.rmtree(folder, ignore_errors=True)
     try:
         venv.create(folder, with_pip=True)

@@ -23,7 +23,7 @@ from ..prepare import CACHE_DIR, CannotRun, Preparer
 from ..reports.durations import print_durations
 from ..reports.files import write_reports
 from ..reports.progress import Progress
-from ..reports.terminal import print_report
+from ..reports.terminal import print_plan, print_report
 from ..results import Results, claimed
 from ..runner import run_plan
 from ..scenario import Scenario
@@ -105,6 +105,7 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
             strict=plan.strict,
         )
         total = sum(len(list(plan.pairs(facts.side))) for facts in scenarios.values())
+        print_plan(not_run, total * plan.repeat, arguments.workers, console)
         stack.enter_context(held())  # until all is written; `run_plan` is interrupted nevertheless
         with Progress(total * plan.repeat, console) as progress, _swept(plan) as left:
             results.cells, results.duration_s, results.broken = run_plan(
@@ -280,7 +281,7 @@ def _prepare(
     """Return what starts the programs that can run, and why the others cannot."""
     _check_required(arguments, list(peers))
     names = list(dict.fromkeys([api.program for api in apis] + arguments.require))
-    make = _maker(arguments, peers, names)
+    make = _maker(arguments, peers, names, console)
     made: dict[str, list[str]] = {}
     missing: dict[str, str] = {}
     for name in names:
@@ -297,7 +298,10 @@ def _prepare(
 
 
 def _maker(
-    arguments: argparse.Namespace, peers: dict[str, Peer], programs: Sequence[str]
+    arguments: argparse.Namespace,
+    peers: dict[str, Peer],
+    programs: Sequence[str],
+    console: Console,
 ) -> Callable[[str], list[str]]:
     """Return what makes a program runnable: into its command, or into its image alone."""
     if arguments.engine == "docker":
@@ -309,7 +313,11 @@ def _maker(
     packages = os.environ.get("ZAPTOOLS_DART_PACKAGES")
     if any(peers[program.partition("@")[0]].runtime == "dart" for program in programs):
         _check_dart_environment(arguments.dart, packages)
-    preparer = Preparer(dart_vm=arguments.dart, packages=Path(packages) if packages else None)
+    preparer = Preparer(
+        dart_vm=arguments.dart,
+        packages=Path(packages) if packages else None,
+        tell=lambda words: console.print(escape(words), highlight=False, soft_wrap=True),
+    )
 
     def command(program: str) -> list[str]:
         peer, _, version = program.partition("@")

@@ -12,7 +12,7 @@ from rich.text import Text
 from ..compatibility import compatibility
 from ..results import Cell, Results, culprit_line, gates, rerun_command
 
-__all__ = ["matrix", "print_report"]
+__all__ = ["matrix", "print_plan", "print_report"]
 
 _STYLES = {
     "passed": "green",
@@ -23,6 +23,12 @@ _STYLES = {
     "unsupported": "dim",
     "error": "bold magenta",
 }
+_START = 1.0
+"""Seconds until the first cell runs."""
+
+_RATE = 90.0
+"""Cells that a worker runs in a second, measured on two cores."""
+
 _SHOWN_SCENARIOS = 20
 _SHOWN_PAIRS = 6
 
@@ -40,15 +46,34 @@ def matrix(results: Results) -> Table:
     return table
 
 
-def print_report(results: Results, console: Console) -> None:
-    """Print the matrix, the failures with the command that repeats each, and the sum."""
-    console.print(matrix(results))
+def print_plan(not_run: Mapping[str, str], cells: int, workers: int, console: Console) -> None:
+    """Print what a run will not do, and how much it will.
+
+    Args:
+        not_run: why each row or column that was chosen cannot run.
+        cells: how many runs of cells there will be.
+        workers: how many processes share them.
+        console: where to print it.
+    """
     reasons: dict[str, list[str]] = {}
-    for name, reason in results.not_run.items():
+    for name, reason in not_run.items():
         reasons.setdefault(reason, []).append(name)
     for reason, names in reasons.items():
         text = f"[yellow]not run:[/] {escape(', '.join(names))}: {escape(reason)}"
         console.print(text, highlight=False, soft_wrap=True)
+    seconds = _START + cells / (_RATE * max(workers, 1))
+    about = f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+    console.print(f"{cells} cells, about {about}", highlight=False)
+
+
+def print_report(results: Results, console: Console) -> None:
+    """Print the matrix, the failures with the command that repeats each, and the sum.
+
+    What did not run `print_plan` has said.
+    """
+    console.print(matrix(results))
+    if results.not_run:
+        console.print(f"[yellow]not run:[/] {len(results.not_run)} rows and columns, as said above")
     bad = [cell for cell in results.cells if gates(cell) or cell["verdict"] == "error"]
     amber = [cell for cell in results.cells if cell["verdict"] == "warned"]
     for title, style, cells in (("unexpected", "bold red", bad), ("should", "yellow", amber)):

@@ -45,11 +45,14 @@ def test_other_requirements_have_another_environment(tmp_path: Path) -> None:
 
 def test_what_pip_says_is_passed_on_and_nothing_is_kept(tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_text("./no-such-folder\n", "utf-8")
-    preparer = Preparer(cache=tmp_path / "cache")
+    told: list[str] = []
+    preparer = Preparer(cache=tmp_path / "cache", tell=told.append)
     with pytest.raises(CannotRun, match=r"(?s)mine: .*pip install.* failed:.*no-such-folder"):
         preparer.command(peer(tmp_path, "venv"))
     folder = environment_folder(peer(tmp_path, "venv"), tmp_path / "cache")
     assert not (folder / ".made").exists()
+    (said,) = told
+    assert str(folder) in said and "60 MB" in said
 
 
 def test_a_hung_install_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,7 +98,10 @@ def test_a_peer_that_nobody_asked_for_by_name_is_shown_as_not_run(
 ) -> None:
     clients = ["--client", "*[no]/*Client"]  # dart-io's and python's
     assert main(["run", *ONE_CELL, *clients, "--results", str(tmp_path)]) == 0
-    assert "not run: dart-io/Client: no Dart" in capsys.readouterr().out
+    first, second, *more = capsys.readouterr().out.splitlines()
+    assert first.startswith("not run: dart-io/Client: no Dart")
+    assert second == "1 cells, about 1 s"
+    assert "not run: 1 rows and columns, as said above" in more
     run = json.loads((tmp_path / "results.json").read_text("utf-8"))["run"]
     assert list(run["not_run"]) == ["dart-io/Client"]
 

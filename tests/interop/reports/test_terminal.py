@@ -4,7 +4,7 @@ from io import StringIO
 
 from rich.console import Console
 
-from interop.reports.terminal import print_report
+from interop.reports.terminal import print_plan, print_report
 from interop.results import Results
 
 from ..test_results import cell, results
@@ -51,9 +51,22 @@ def test_many_scenarios_are_cut_and_said() -> None:
 
 def test_what_did_not_run_and_what_broke_are_said() -> None:
     text = shown(results(broken="a worker [crashed]"))
-    assert "not run: pypi@0.5.2/ZapClient: no network" in text
+    assert "not run: 1 rows and columns, as said above" in text
     assert "the testbed failed: a worker [crashed]" in text
     assert "exit status 2" in text
+
+
+def test_what_will_not_run_is_said_first() -> None:
+    out = StringIO()
+    missing = {"pypi@0.5.2/ZapClient": "no [network]", "dart/A": "no Dart", "dart/B": "no Dart"}
+    print_plan(missing, 9000, 2, Console(file=out, width=120))
+    assert out.getvalue().splitlines() == [
+        "not run: pypi@0.5.2/ZapClient: no [network]",
+        "not run: dart/A, dart/B: no Dart",
+        "9000 cells, about 51 s",
+    ]
+    print_plan({}, 90_000, 0, Console(file=out, width=120))
+    assert out.getvalue().endswith("90000 cells, about 17 min\n")
 
 
 def test_a_should_is_amber() -> None:
