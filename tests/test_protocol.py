@@ -276,6 +276,11 @@ class TestEncode:
             assert (info.value.reason, info.value.where) == ("number", f"$.{place}{where}")
             assert "as a key" in str(info.value)
 
+    def test_a_key_that_is_none(self) -> None:
+        """`json.dumps` writes it as the text ``"null"``, as which it would come back."""
+        with pytest.raises(CodecError, match=r"type at \$\.payload\[0\]: a key of type NoneType"):
+            encode_event("a", [{None: 1}])
+
     def test_keys_that_only_look_not_finite(self) -> None:
         payload = {"nan": 1, "inf": {2: 1, 1.5: 1}, "-inf": 'nan":', "banan": [{"nan": 1}]}
         expected = {**payload, "inf": {"2": 1, "1.5": 1}}

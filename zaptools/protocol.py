@@ -141,8 +141,9 @@ def encode_event(
         payload: any JSON value; also dataclasses, structs, pydantic models, enums, dates, UUIDs
             and the like: docs/wire.md has the table. Default None, written as ``null``. Two
             things are the caller's to see to, because to check them costs as much as all the
-            rest: keys that are no strings are written as strings, of which two must not be the
-            same (``1`` and ``"1"``), and a `msgspec.Raw` is written as it stands.
+            rest: keys that are no strings are written as strings, ``True`` as ``"1"`` like the 1
+            that it equals, and no two must be the same (``1`` and ``"1"``); a `msgspec.Raw` is
+            written as it stands.
         headers: an object; None (the default) is written as ``{}``.
         omit_empty_headers: leave empty headers out. Default False: zaptools_client 0.2 and
             0.3 and zaptools_server 0.3.0 (Dart) fail on a message without ``headers``.
