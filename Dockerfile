@@ -19,19 +19,12 @@ WORKDIR /app
 
 
 FROM python-base AS matrix
-ENV COLUMNS=120
+# Of 80 columns compose takes 14 for the service's name.
+ENV COLUMNS=66
 COPY pyproject.toml ./
 RUN pip install --quiet --group interop
 COPY interop interop
-# results/ lies on the host, where it belongs to whoever started this. A container can tell who that
-# is by the owner of a file of theirs, so the compose file is mounted too. This starts as root, since
-# Docker makes a missing results/ as root, hands it to that user, and goes on as that user; as 1000
-# where it is root's. The tests never run as root.
-ENTRYPOINT ["sh", "-euc", "\
-    uid=$(stat -c %u docker-compose.yml); gid=$(stat -c %g docker-compose.yml); \
-    if [ $uid -eq 0 ]; then uid=1000 gid=1000; fi; \
-    chown -hR $uid:$gid results; \
-    HOME=/tmp exec setpriv --reuid=$uid --regid=$gid --clear-groups \"$@\"", "matrix"]
+ENTRYPOINT ["sh", "interop/entrypoint.sh"]
 CMD ["python", "-m", "interop", "run", "--engine", "compose"]
 
 
@@ -45,8 +38,11 @@ RUN pip install --quiet --no-deps . && rm -r zaptools
 COPY interop/__init__.py interop/contract.py interop/lines.py interop/
 COPY interop/peers/*.py interop/peers/
 COPY interop/peers/python interop/peers/python
+RUN install -d -m 1777 /logs
 USER 1000:1000
 EXPOSE 7000
+# With $INTEROP_LOG a peer writes into that file, and nothing to its container's log.
+ENTRYPOINT ["sh", "-c", "[ -z \"${INTEROP_LOG-}\" ] || exec >\"$INTEROP_LOG\" 2>&1; exec \"$0\" \"$@\""]
 CMD ["python", "-m", "interop.peers.python", "--listen", "0.0.0.0:7000"]
 
 
@@ -56,8 +52,10 @@ RUN pip install --quiet --requirement requirements.txt
 COPY interop/__init__.py interop/contract.py interop/lines.py interop/
 COPY interop/peers/*.py interop/peers/
 COPY interop/peers/pypi interop/peers/pypi
+RUN install -d -m 1777 /logs
 USER 1000:1000
 EXPOSE 7000
+ENTRYPOINT ["sh", "-c", "[ -z \"${INTEROP_LOG-}\" ] || exec >\"$INTEROP_LOG\" 2>&1; exec \"$0\" \"$@\""]
 CMD ["python", "interop/peers/pypi/peer.py", "--listen", "0.0.0.0:7000"]
 
 
@@ -76,8 +74,10 @@ RUN if grep -qs zaptools-interop .dart_tool/package_config.json; then echo "pack
 RUN if dart compile kernel --help >/dev/null 2>&1; \
     then dart compile kernel --output=peer.dill peer.dart; \
     else dart --snapshot=peer.dill --snapshot-kind=kernel peer.dart; fi
+RUN install -d -m 1777 /logs
 USER 1000:1000
 EXPOSE 7000
+ENTRYPOINT ["sh", "-c", "[ -z \"${INTEROP_LOG-}\" ] || exec >\"$INTEROP_LOG\" 2>&1; exec \"$0\" \"$@\""]
 CMD ["dart", "--packages=.dart_tool/package_config.json", "peer.dill", "--listen", "0.0.0.0:7000"]
 
 
@@ -87,8 +87,10 @@ COPY interop/peers/node ./
 # npm is asked unless the package lies there already, as after a run on local processes. It belongs
 # to no platform: `ws` is JavaScript alone.
 RUN [ -d node_modules/ws ] || npm ci --ignore-scripts --no-audit --no-fund
+RUN install -d -m 1777 /logs
 USER 1000:1000
 EXPOSE 7000
+ENTRYPOINT ["sh", "-c", "[ -z \"${INTEROP_LOG-}\" ] || exec >\"$INTEROP_LOG\" 2>&1; exec \"$0\" \"$@\""]
 CMD ["node", "peer.mjs", "--listen", "0.0.0.0:7000"]
 
 
@@ -103,6 +105,8 @@ RUN CGO_ENABLED=0 GOTOOLCHAIN=local go build -trimpath -buildvcs=false -o /peer 
 # The program needs nothing else; what has a shell for the health check, the other images have too.
 FROM ${PYTHON_IMAGE} AS go-peer
 COPY --from=go-build /peer /peer
+RUN install -d -m 1777 /logs
 USER 1000:1000
 EXPOSE 7000
+ENTRYPOINT ["sh", "-c", "[ -z \"${INTEROP_LOG-}\" ] || exec >\"$INTEROP_LOG\" 2>&1; exec \"$0\" \"$@\""]
 CMD ["/peer", "--listen", "0.0.0.0:7000"]

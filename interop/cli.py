@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -43,7 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _status(argv: Sequence[str] | None) -> int:
     arguments = _parser().parse_args(argv)
     out = sys.stdout
-    console = Terminal(file=out, width=None if out.isatty() else 140)
+    # Where nothing tells how wide a line may be, it is read in an editor or a browser.
+    told = out.isatty() or "COLUMNS" in os.environ
+    console = Terminal(file=out, width=None if told else 140)
     if not __debug__:
         _complain("python -O leaves out the asserts, of which scenarios are made: run it without")
         return 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -25,6 +26,7 @@ __all__ = [
     "results_argument",
     "seconds",
     "selection",
+    "shown",
 ]
 
 RESULTS = ROOT / "results"
@@ -33,6 +35,9 @@ RESULTS = ROOT / "results"
 SUBSET = RESULTS / "subset"
 """Where those of a run of chosen rows, columns or scenarios are written, so that the last whole
 run's stay."""
+
+_ON_HOST = "INTEROP_RESULTS"
+"""The variable that says, in a container, what folder of the host `RESULTS` is."""
 
 Commands = Any
 """What `argparse` gives for adding commands; it has no public name there."""
@@ -52,6 +57,14 @@ def seconds(text: str) -> float:
     if not 0 < value < 3600:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 3600")
     return value
+
+
+def shown(path: Path) -> str:
+    """Return where results are in the words of whoever started this, from outside a container."""
+    on_host = os.environ.get(_ON_HOST)
+    if not on_host or not path.is_relative_to(RESULTS):
+        return str(path)
+    return str(Path(on_host) / path.relative_to(RESULTS))
 
 
 def selection(parser: argparse.ArgumentParser) -> None:

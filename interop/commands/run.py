@@ -28,7 +28,7 @@ from ..results import Results, claimed
 from ..runner import run_plan
 from ..scenario import Scenario
 from ..signals import held
-from . import RESULTS, SUBSET, Commands, Stop, catalogue, chosen_apis, seconds, selection
+from . import RESULTS, SUBSET, Commands, Stop, catalogue, chosen_apis, seconds, selection, shown
 
 __all__ = ["add"]
 
@@ -126,9 +126,9 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
         print_durations(results, console)
     if unwritten is not None:
         raise unwritten
-    where = str(arguments.results)
+    where = shown(arguments.results)
     if arguments.results == SUBSET and (RESULTS / "results.json").exists():
-        where += f" (of what was chosen; those of the last whole run are in {RESULTS})"
+        where += f" (of what was chosen; those of the last whole run are in {shown(RESULTS)})"
     console.print(f"results: {escape(where)}", highlight=False, soft_wrap=True)
     return results.exit_status
 

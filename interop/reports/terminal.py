@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -12,7 +13,7 @@ from rich.text import Text
 from ..compatibility import compatibility
 from ..results import Cell, Results, culprit_line, gates, rerun_command
 
-__all__ = ["matrix", "print_plan", "print_report"]
+__all__ = ["compact", "matrix", "print_plan", "print_report"]
 
 _STYLES = {
     "passed": "green",
@@ -46,6 +47,46 @@ def matrix(results: Results) -> Table:
     return table
 
 
+def compact(results: Results, width: int) -> Iterator[Table | str]:
+    """Yield the matrix in tables no wider than that, and what their short forms stand for.
+
+    Clients are numbered, and of a verdict but *passed* there is its first letter.
+    """
+    numbers = {client: str(number) for number, client in enumerate(results.clients, 1)}
+    # A column is as wide as its widest count and a letter, and a space.
+    most = max((n for counts in results.by_pair().values() for n in counts.values()), default=0)
+    column = max(len(str(most)), len(str(len(numbers)))) + 2
+    first = max((len(part) for server in results.servers for part in _parts(server)), default=0)
+    count = max((width - max(first, len("server")) - 1) // column, 1)
+    for at in range(0, len(results.clients), count):
+        clients = results.clients[at : at + count]
+        yield _block(results, clients, numbers)
+        yield "".join(f"{numbers[client]:>4} {client}\n" for client in clients)
+    shown = [v for v in _STYLES if v != "passed" and results.counts[v]]
+    if shown:
+        yield "  " + ", ".join(f"{_letter(verdict)} {verdict}" for verdict in shown)
+
+
+def _block(results: Results, clients: Sequence[str], numbers: Mapping[str, str]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
+    table.add_column("server", overflow="fold")
+    for client in clients:
+        table.add_column(numbers[client], justify="right", no_wrap=True)
+    pairs = results.by_pair()
+    for server in results.servers:
+        row = [_cell(pairs.get((server, client)), short=True) for client in clients]
+        table.add_row("\n".join(_parts(server)), *row)
+    return table
+
+
+def _parts(api: str) -> list[str]:
+    return api.replace("/", "/\n", 1).split("\n")
+
+
+def _letter(verdict: str) -> str:
+    return {"failed": "F", "error": "E"}.get(verdict, verdict[0])
+
+
 def print_plan(not_run: Mapping[str, str], cells: int, workers: int, console: Console) -> None:
     """Print what a run will not do, and how much it will.
 
@@ -71,7 +112,13 @@ def print_report(results: Results, console: Console) -> None:
 
     What did not run `print_plan` has said.
     """
-    console.print(matrix(results))
+    table = matrix(results)
+    endless = console.options.update(max_width=10_000)  # else it measures how far it would shrink
+    if console.measure(table, options=endless).maximum <= console.width:
+        console.print(table)
+    else:
+        for part in compact(results, console.width):
+            console.print(part, highlight=False)
     if results.not_run:
         console.print(f"[yellow]not run:[/] {len(results.not_run)} rows and columns, as said above")
     bad = [cell for cell in results.cells if gates(cell) or cell["verdict"] == "error"]
@@ -92,11 +139,14 @@ def print_report(results: Results, console: Console) -> None:
     )
 
 
-def _cell(counts: Mapping[str, int] | None) -> Text:
+def _cell(counts: Mapping[str, int] | None, *, short: bool = False) -> Text:
     if counts is None:
         return Text("-", style="dim")
     shown = [verdict for verdict in _STYLES if counts[verdict]]
-    lines = [Text(f"{counts[verdict]} {verdict}", style=_STYLES[verdict]) for verdict in shown]
+    words = {verdict: f" {verdict}" for verdict in shown}
+    if short:
+        words = {verdict: "" if verdict == "passed" else _letter(verdict) for verdict in shown}
+    lines = [Text(f"{counts[v]}{words[v]}", style=_STYLES[v]) for v in shown]
     return Text("\n").join(lines)
 
 

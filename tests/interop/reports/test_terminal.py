@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from io import StringIO
 
+import pytest
 from rich.console import Console
 
 from interop.reports.terminal import print_plan, print_report
@@ -10,9 +11,9 @@ from interop.results import Results
 from ..test_results import cell, results
 
 
-def shown(run: Results) -> str:
+def shown(run: Results, width: int = 120) -> str:
     out = StringIO()
-    print_report(run, Console(file=out, width=120))
+    print_report(run, Console(file=out, width=width))
     return out.getvalue()
 
 
@@ -78,3 +79,32 @@ def test_a_should_is_amber() -> None:
 def test_versions_that_go_together_are_said() -> None:
     text = shown(results(cell(server="pypi@0.5.2/S"), cell(server="pypi@0.3.0/S")))
     assert "pypi/S 0.3.0 to 0.5.2 with dart/ZapConsumer 0.5.0: compatible" in text
+
+
+def many() -> Results:
+    clients = [f"dart-0.3@0.3.0/Client{n}" for n in range(12)]
+    found = [
+        cell(verdict, client=client, scenario=f"s{n}")
+        for client in clients
+        for n, verdict in enumerate(["passed"] * 12 + ["deviating"] * 3 + ["failed"])
+    ]
+    run = results(*found)
+    run.clients = clients
+    return run
+
+
+@pytest.mark.parametrize("width", [30, 66, 80])
+def test_a_matrix_of_many_fits_a_narrow_terminal(width: int) -> None:
+    lines = shown(many(), width).splitlines()
+    end = next(n for n, line in enumerate(lines) if line.startswith("unexpected"))
+    assert max(len(line) for line in lines[:end] if "not run" not in line) <= width
+    table = "\n".join(lines[:end])
+    assert table.count("12 dart-0.3@0.3.0/Client11") == 1
+    for short, count in (("12", 12), ("3d", 12), ("1F", 12)):
+        columns = [word for line in lines[:end] for word in line.split() if word == short]
+        assert len(columns) >= count, f"a column has no {short}"
+    assert "d deviating, F failed" in table
+
+
+def test_a_matrix_that_fits_is_shown_in_words() -> None:
+    assert "12 passed" in shown(many(), 400)
