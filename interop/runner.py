@@ -31,6 +31,7 @@ __all__ = [
     "in_short",
     "load_catalogue",
     "load_functions",
+    "own_arguments_only",
     "run_plan",
 ]
 
@@ -223,12 +224,12 @@ def _pytest(plan: Plan, collector: Collector, scenarios: Path, *options: str) ->
             *options,
             str(scenarios),
         ]
-        with _own_arguments_only():
+        with own_arguments_only():
             return pytest.main(arguments, plugins=[collector])
 
 
 @contextmanager
-def _own_arguments_only() -> Iterator[None]:
+def own_arguments_only() -> Iterator[None]:
     """Let pytest, its workers and the peers obey nothing but a run's own arguments.
 
     pytest takes options and plugins from its ``PYTEST_…`` variables, and any plugin that is

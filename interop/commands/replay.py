@@ -18,6 +18,7 @@ from ..prepare import CACHE_DIR, CannotRun, Preparer
 from ..recording import Step, find, steps
 from ..replay import Replay
 from ..results import Cell, read
+from ..runner import own_arguments_only
 from . import RESULTS, Commands, Stop, seconds
 
 __all__ = ["add"]
@@ -54,7 +55,8 @@ def _replay(arguments: argparse.Namespace, console: Console) -> int:
     name = f"{cell['server']} <-> {cell['client']}, {cell['scenario']}"
     _line(console, f"the {half}'s half of {name}, to {api.id}")
     command = _command(peers[api.peer], api)
-    replay = asyncio.run(_played(api, cell, todo, command, arguments.patience))
+    with own_arguments_only():
+        replay = asyncio.run(_played(api, cell, todo, command, arguments.patience))
     for difference in replay.differences:
         _line(console, difference)
     count = len(replay.differences)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,22 @@ def test_another_implementation_may_be_asked(
     assert "to python/AsgiApp\n" in capsys.readouterr().out
     assert main(["replay", "echo.null", "--client", "python/ZapSubscriber", *recorded]) == 0
     assert "the server's half of " in capsys.readouterr().out
+
+
+def test_peers_obey_no_variable(
+    recorded: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen: list[str | None] = []
+    played = command._played
+
+    async def looking(*arguments: Any) -> Any:
+        seen.append(os.environ.get("PYTHONWARNINGS"))
+        return await played(*arguments)
+
+    monkeypatch.setattr(command, "_played", looking)
+    monkeypatch.setenv("PYTHONWARNINGS", "error")
+    assert main(["replay", "echo.null", *recorded]) == 0
+    assert (seen, os.environ["PYTHONWARNINGS"]) == ([None], "error")
 
 
 def test_what_differs_is_status_1(
