@@ -509,6 +509,20 @@ class TestClosing:
         socket.put(CloseInfo(4001, "", "remote"))
         await within(task)
 
+    async def test_the_connection_ends_before_its_turn_comes(self) -> None:
+        register = Log()
+        socket = Socket(register)
+        socket.gate = asyncio.Event()
+        task = asyncio.create_task(socket.run())
+        await until(lambda: socket.reads)
+        assert await tell(socket, "a") is None
+        closing = asyncio.create_task(socket.connection.close(4001))
+        await asyncio.sleep(0)
+        socket.put(BYE)
+        await within(closing)
+        await within(task)
+        assert register.ends == [CloseInfo(4001, "", "local")] and not socket.shut
+
     @pytest.mark.parametrize("in_line", [True, False])
     async def test_a_framework_whose_close_does_not_return(self, in_line: bool) -> None:
         """It is given up after the close timeout, in a handler and with others in line."""

@@ -74,15 +74,22 @@ async def test_the_end() -> None:
     assert not line and line.size == 0
 
 
-async def test_a_send_that_is_cancelled() -> None:
+@pytest.mark.parametrize("ended", [False, True])
+async def test_a_send_that_is_cancelled(ended: bool) -> None:
+    """It is passed over, though its task has not seen it yet."""
     line = Line()
     cancelled, other = waiting(line, b"a"), waiting(line, b"b")
     await asyncio.sleep(0)
     cancelled.cancel()
-    assert advance(line) == b"b"  # though the task of the first has not seen it yet
+    if ended:
+        line.fail(CloseInfo(1006))
+        with pytest.raises(ConnectionClosedError):
+            await within(other)
+    else:
+        assert advance(line) == b"b"
+        await within(other)
     with pytest.raises(asyncio.CancelledError):
         await cancelled
-    await within(other)
     assert not line and line.size == 0
 
 

@@ -132,6 +132,7 @@ async def test_a_ping_at_a_time_and_no_blame_after_the_end() -> None:
         carrier._ping()
         await asyncio.sleep(0)
     assert pings == [1]
+    carrier._drop()  # there is no TCP connection any more
     carrier.connection.closed = CloseInfo(1000, "", "local")
     carrier._peer_is_gone()
     assert carrier._letting_go is None

@@ -15,6 +15,7 @@ from tests.support.contract import ConnectorContract, Log
 from tests.support.hosts import SanicServer, sanic_server
 from zaptools import EventRegister
 from zaptools.connectors import SanicConnector
+from zaptools.connectors.sanic import _SanicCarrier
 
 
 class TestSanic(ConnectorContract):
@@ -73,6 +74,14 @@ class Socket:
 
 def close(code: int) -> SimpleNamespace:
     return SimpleNamespace(code=code, reason="")
+
+
+async def test_giving_up_where_tcp_has_ended() -> None:
+    connector = SanicConnector(Log(), Socket(RuntimeError("closed")))
+    carrier = _SanicCarrier(connector)
+    await within(carrier.close(4000, ""))
+    carrier._give_up()
+    assert carrier._over
 
 
 @pytest.mark.parametrize(
