@@ -741,8 +741,13 @@ class TestRun:
             assert tasks.pop().done() and server.port == 0
 
     @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
-    async def test_until_a_plain_handler_ends_the_program(self, factory: Any, kind: Any) -> None:
+    async def test_until_a_plain_handler_ends_the_program(
+        self, factory: Any, kind: Any, caplog: Any
+    ) -> None:
         server = ZapServer(port=0, limits=Limits(close_timeout=20 * MS))
+
+        told: list[str] = []
+        server.on_disconnected(lambda ctx: told.append("disconnected"))
 
         @server.on_event("stop")
         def stop(ctx: EventContext) -> None:
@@ -756,6 +761,10 @@ class TestRun:
                     await within(over)
             else:
                 await within(over)
+        gc.collect()
+        assert not [record for record in caplog.records if record.name == "asyncio"]
+        # Also before Python 3.12, where the task that tells it is cancelled before it begins.
+        assert told == ["disconnected"] and not server.connections
 
     def test_one_port_for_all_addresses(self, factory: Any) -> None:
         async def main() -> None:

@@ -153,6 +153,8 @@ class Dispatcher:
         self.cut(info or self._connection.closed or LOST)
         if self._finished == _NOT:
             self.wake()
+            if self._starting is not None and self.task is None:
+                self._starting.add_done_callback(self._start_again)
 
     # Those who wait for an event
 
@@ -240,6 +242,11 @@ class Dispatcher:
         elif self._crew is not None:
             self._crew.wake()
 
+    def _start_again(self, task: asyncio.Task[None]) -> None:
+        """Nothing else wakes a dispatcher whose connection has ended."""
+        if task.cancelled():
+            self.wake()
+
     def cancel(self) -> None:
         """Cancel the handlers that run, and drop what waits for them."""
         self._queue.clear()
@@ -289,7 +296,10 @@ class Dispatcher:
         try:
             self._connection._transport.abort()
         finally:
-            if not isinstance(error, (KeyboardInterrupt, SystemExit)):  # these are in a hurry
+            if isinstance(error, (KeyboardInterrupt, SystemExit)):  # in a hurry
+                if (task := asyncio.current_task()) is not None:
+                    task.add_done_callback(_take_exception)  # the loop raises it: no need to log it
+            else:
                 try:
                     await self.stop()
                 finally:
@@ -437,6 +447,11 @@ class Dispatcher:
         await self._reports.tell(error, source)
         if not isinstance(error, (Exception, asyncio.CancelledError)):
             raise error
+
+
+def _take_exception(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled():
+        task.exception()
 
 
 def _raise(error: BaseException) -> NoReturn:
