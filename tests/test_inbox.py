@@ -263,9 +263,51 @@ def test_what_is_compressed_is_inflated_piece_by_piece() -> None:
 
 
 def test_a_text_that_is_not_utf8_before_a_close_in_one_piece() -> None:
-    """Where all goes to the protocol, it has answered the close before a text is looked at."""
+    """Also where all goes to the protocol, which answers a close before a text is looked at."""
     seen = Seen("server", fast=False)
     text = Frame(Opcode.TEXT, b"\xff").serialize(mask=True)
     seen.take(text + Frame(Opcode.CLOSE, b"\x03\xe8").serialize(mask=True))
     assert seen.messages == []
+    assert seen.protocol.close_sent is not None and seen.protocol.close_sent.code == 1007
+
+
+@pytest.mark.parametrize("fast", [True, False])
+@pytest.mark.parametrize("step", [1, 1000])
+def test_a_close_between_fragments(fast: bool, step: int) -> None:
+    """RFC 6455, sections 5.4 and 5.5: control frames may come there, and it is one."""
+    seen = Seen("server", fast=fast)
+    data = Frame(Opcode.TEXT, b"a", fin=False).serialize(mask=True)
+    data += Frame(Opcode.CLOSE, b"\x03\xe8bye").serialize(mask=True)
+    for start in range(0, len(data), step):
+        seen.take(data[start : start + step])
     assert seen.protocol.close_sent is not None and seen.protocol.close_sent.code == 1000
+    assert seen.protocol.close_rcvd_then_sent and seen.messages == []
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_fragments_after_a_text_that_is_not_utf8_while_this_side_closes(fast: bool) -> None:
+    seen = Seen("server", fast=fast)
+    seen.protocol.send_close(4000)
+    bad = Frame(Opcode.TEXT, b"\xff").serialize(mask=True)
+    seen.take(bad + Frame(Opcode.TEXT, b"a", fin=False).serialize(mask=True))
+    seen.take(Frame(Opcode.CONT, b"b").serialize(mask=True) + bad)
+    assert seen.messages == [] and seen.protocol.parser_exc is None
+    seen.take(Frame(Opcode.CLOSE, b"\x0f\xa0").serialize(mask=True))
+    assert seen.protocol.close_rcvd is not None and seen.protocol.close_rcvd.code == 4000
+
+
+@pytest.mark.parametrize("opcode", [Opcode.TEXT, Opcode.BINARY, Opcode.PING])
+@pytest.mark.parametrize("closing", [False, True])
+def test_many_frames_are_not_taken_all_at_once(opcode: Opcode, closing: bool) -> None:
+    """A read of 256 KiB has 40,000 of the shortest, which would take 300 ms."""
+    seen = Seen("server", fast=True)
+    if closing:
+        seen.protocol.send_close(1000)
+    number, takes = 1000, 1
+    seen.take(Frame(opcode, b"").serialize(mask=True) * number)
+    while seen.inbox.pieces:
+        seen.take(b"")
+        takes += 1
+    assert 4 <= takes <= 8
+    if opcode is not Opcode.PING:
+        assert len(seen.messages) == number

@@ -13,10 +13,11 @@ from typing import Any, NoReturn
 
 from ._closing import LOST, CloseInfo
 from ._crew import Crew
-from ._exchange import REPLY, REQUEST_ID, Exchange, Taken, Waiter, event_of
+from ._exchange import REPLY, REQUEST_ID, Exchange, Message, Taken, Waiter, event_of
 from ._reports import Reports
 from ._tasks import EAGER, ends_task, spawn
 from ._text import clip
+from ._turn import EVENT, Turn
 from .connection import EventContext, WebSocketConnection
 from .exceptions import CodecError, ConnectionClosedError, ReservedEventError
 from .protocol import LIFECYCLE_EVENTS, EventData, decode_event
@@ -25,9 +26,6 @@ from .registry import Handler, HandlerBook
 __all__ = ["Dispatcher"]
 
 logger = logging.getLogger(__name__)
-
-_TURN = 100
-"""Messages handled in a row before other connections get their turn: about 2 ms of echoes."""
 
 _caller: ContextVar[object] = ContextVar("zaptools_caller", default=None)
 """Stands for the dispatcher whose handlers started what runs; no reference to it, because a
@@ -68,7 +66,6 @@ class Dispatcher:
         "_exchange",
         "_finished",
         "_greeted",
-        "_handled",
         "_on_finish",
         "_on_idle",
         "_on_wait",
@@ -77,6 +74,7 @@ class Dispatcher:
         "_reserved",
         "_running",
         "_starting",
+        "_turn",
         "task",
     )
 
@@ -98,14 +96,14 @@ class Dispatcher:
         self._reserved = reserved
         many = book.concurrency > 1
         self._crew = Crew(book.concurrency, connection._transport.abort) if many else None
-        self._queue: deque[str | bytes | EventData | Taken] = deque()
+        self._queue: deque[Message] = deque()
         self._exchange: Exchange | None = None
         self._reports: Reports | None = None  # from the first error on
         self._context: Context | None = None  # whose copies the handlers run in
         self._end_info: CloseInfo | None = None
         self._running = self._greeted = self._ended = False
         self._finished = _NOT
-        self._handled = 0
+        self._turn = Turn()
         self._starting: asyncio.Task[Any] | None = None  # what runs `run`, once that has begun
         self.task: asyncio.Task[Any] | None = None
         connection._inbox = self
@@ -121,7 +119,8 @@ class Dispatcher:
         return self._finished == _DONE
 
     def __len__(self) -> int:
-        return len(self._queue)
+        unseen = len(self._exchange.unseen) if self._exchange is not None else 0
+        return len(self._queue) + unseen
 
     @property
     def waiting(self) -> bool:
@@ -133,13 +132,13 @@ class Dispatcher:
         if self._exchange is None:
             self._queue.extend(messages)
         else:
-            for message in messages:
-                self.hold(message)
+            self._exchange.unseen.extend(messages)
+            self._show(self._exchange)
         self.wake()
 
     def discard(self) -> None:
         """Drop what waits to be handled."""
-        self._queue.clear()
+        self._clear()
         if self._connection.closed is not None:
             self.cut(self._connection.closed)
 
@@ -164,14 +163,23 @@ class Dispatcher:
         Raises:
             ConnectionClosedError: there are none, and none will come.
         """
-        if waiter.reply_to is None and self._find(waiter):
-            return
         info = self._connection.closed or self._end_info
-        if info is not None:
+        if info is not None and waiter.reply_to is not None:
             raise ConnectionClosedError(*info)
-        if self._exchange is None:
-            self._exchange = Exchange()
-        self._exchange.add(waiter)
+        exchange = self._exchange
+        if exchange is None:
+            exchange = self._exchange = Exchange()
+            exchange.unseen.extend(self._queue)
+            self._queue.clear()
+        elif waiter.reply_to is None and self._find(waiter):
+            return
+        exchange.add(waiter)
+        self._show(exchange)
+        if waiter.done:
+            return
+        if info is not None and not exchange.unseen:
+            self.forget(waiter)
+            raise ConnectionClosedError(*info)
         if self._on_wait is not None:
             self._on_wait()
 
@@ -179,47 +187,95 @@ class Dispatcher:
         """Show no more events to `waiter`."""
         if self._exchange is not None:
             self._exchange.discard(waiter)
-            self._exchange = self._exchange or None
+            self._settle(self._exchange)
 
     def cut(self, info: CloseInfo) -> None:
-        """Tell those who wait that nothing will come: the connection has ended."""
+        """Tell those who wait that nothing will come: the connection has ended.
+
+        What has come, and has not been shown to them yet, is shown first.
+        """
         self._end_info = self._end_info or info
-        exchange, self._exchange = self._exchange, None
-        if exchange is not None:
-            exchange.fail(info)
+        exchange = self._exchange
+        if exchange is not None and not exchange.unseen:
+            self._exchange = None
+            exchange.fail(self._end_info)
 
     def _find(self, waiter: Waiter) -> bool:
-        """Show `waiter` what waits for handlers and was not waited for before."""
-        for index, message in enumerate(self._queue):
-            event = self._decode(message) if type(message) is str else message
-            if isinstance(event, EventData):
-                if event is not message:
-                    self._queue[index] = event
-                if event.event_name not in self._reserved and waiter.look(event):
-                    self._queue[index] = Taken(event)
-                if waiter.done:
-                    return True
+        """Show `waiter` what waits for handlers, was not waited for before, and is decoded."""
+        for index, event in enumerate(self._queue):
+            if (
+                isinstance(event, EventData)
+                and event.event_name not in self._reserved
+                and waiter.look(event)
+            ):
+                self._queue[index] = Taken(event)
+            if waiter.done:
+                return True
         return False
 
-    def _show(self, message: str | bytes, exchange: Exchange) -> str | bytes | EventData | Taken:
-        """Show a message to those who wait; return what is left to be handled."""
-        event = self._decode(message)
-        if event is None or event.event_name in self._reserved:
-            return event or message
-        taken: EventData | Taken = event
-        if exchange.is_reply(event):
-            taken = REPLY
-        elif exchange.show(event):
-            taken = Taken(event)
-        self._exchange = self._exchange or None
-        return taken
+    def _show(self, exchange: Exchange) -> None:
+        """Show what has come to those who wait: what this turn has time for now, the rest soon."""
+        if exchange.is_resting:
+            return
+        while exchange.unseen:
+            if self._turn.left < 0 and self._turn.is_over():
+                exchange.is_resting = True
+                asyncio.get_running_loop().call_soon(self._show_on, exchange)
+                return
+            self._show_next(exchange)
 
-    def _decode(self, message: str | bytes) -> EventData | None:
-        """Return a message's event; None if it is none, which is reported in its turn."""
-        try:
-            return decode_event(message) if type(message) is str else None
-        except CodecError:
-            return None
+    def _show_on(self, exchange: Exchange) -> None:
+        exchange.is_resting = False
+        if exchange is self._exchange:
+            self._show(exchange)
+
+    def _show_next(self, exchange: Exchange) -> None:
+        """Show one message to those who wait, and put into the queue what is to be handled."""
+        shown = self._look(exchange.unseen.popleft(), exchange)
+        if shown is not REPLY:
+            self._queue.append(shown)
+        self._settle(exchange)
+
+    def _look(self, message: Message, exchange: Exchange) -> Message:
+        """Show a message to those who wait; return what is left to be handled."""
+        self._turn.left -= EVENT
+        if isinstance(message, EventData):  # shown before, to others
+            event = message
+        elif type(message) is str:
+            self._turn.left -= len(message)
+            try:
+                event = decode_event(message)
+            except CodecError as exc:  # which is reported in its turn
+                return exc
+        else:
+            return message
+        if event.event_name in self._reserved:
+            return event
+        if exchange.is_reply(event):
+            return REPLY
+        return Taken(event) if exchange.show(event) else event
+
+    def _settle(self, exchange: Exchange) -> None:
+        """See to what is to be done when nobody waits any more, or nothing is left to show."""
+        if not exchange:
+            self._queue.extend(exchange.unseen)
+            exchange.unseen.clear()
+            if exchange is self._exchange:
+                self._exchange = None
+        elif not exchange.unseen and self._end_info is not None:
+            self.cut(self._end_info)
+
+    def _more(self) -> bool:
+        """Whether something is left to be handled when the queue is empty; it is in there then."""
+        while not self._queue and self._exchange is not None and self._exchange.unseen:
+            self._show_next(self._exchange)
+        return bool(self._queue)
+
+    def _clear(self) -> None:
+        """Drop what waits to be handled."""
+        self._queue.clear()
+        if self._exchange is not None:
+            self._exchange.unseen.clear()
 
     def wake(self) -> None:
         """Run in a task, unless it runs already."""
@@ -249,7 +305,7 @@ class Dispatcher:
 
     def cancel(self) -> None:
         """Cancel the handlers that run, and drop what waits for them."""
-        self._queue.clear()
+        self._clear()
         if self.task is not None:
             self.task.cancel()
 
@@ -292,7 +348,7 @@ class Dispatcher:
         """Tell the end because of `error`, whatever it is; it goes on from there."""
         if isinstance(error, GeneratorExit):
             return
-        self._queue.clear()
+        self._clear()
         try:
             self._connection._transport.abort()
         finally:
@@ -309,8 +365,9 @@ class Dispatcher:
         """Take a message, for `run` to handle."""
         if self._exchange is None:
             self._queue.append(message)
-        elif (left := self._show(message, self._exchange)) is not REPLY:
-            self._queue.append(left)
+        else:
+            self._exchange.unseen.append(message)
+            self._show(self._exchange)
 
     async def finish(self) -> None:
         """Handle what waits, and then the end, here."""
@@ -336,18 +393,20 @@ class Dispatcher:
 
     async def drain(self) -> None:
         """Handle all that waits, one after the other: `run` without its beginning and end."""
-        queue, book = self._queue, self._book
+        queue, book, turn = self._queue, self._book, self._turn
         events = book.events
-        handled = self._handled  # one read may come in pieces, each of them handled at once
-        while queue:
-            handled += 1
-            if handled % _TURN == 0:
+        while queue or (self._exchange is not None and self._more()):
+            if turn.left < 0 and turn.is_over():
                 await asyncio.sleep(0)
-                if not queue:  # a close dropped it meanwhile
-                    break
+                continue  # a close may have dropped it meanwhile
             message = queue.popleft()
             try:
-                event = decode_event(message) if type(message) is str else event_of(message)
+                if type(message) is str:
+                    turn.left -= len(message) + EVENT
+                    event = decode_event(message)
+                else:
+                    turn.left -= EVENT
+                    event = event_of(message)
             except CodecError as exc:
                 await self._report(exc, None)
                 continue
@@ -369,15 +428,13 @@ class Dispatcher:
                 logger.debug("no handler for the event %r", clip(name))
             if any_event is not None:
                 await self._call(any_event, EventContext(event, self._connection))
-        self._handled = handled % _TURN
 
     async def _drain_with(self, crew: Crew, until_room: bool) -> None:
         """Do what `drain` does with several handlers at the same time."""
-        handled = 0
+        turn = self._turn
         while True:
-            while self._queue and crew.has_room:
-                handled += 1
-                if handled % _TURN == 0:
+            while crew.has_room and (self._queue or self._more()):
+                if turn.left < 0 and turn.is_over():
                     await asyncio.sleep(0)
                     continue  # a close may have dropped it meanwhile
                 if (event := await self._take()) is not None:
@@ -391,8 +448,12 @@ class Dispatcher:
     async def _take(self) -> EventData | None:
         """Return the next event; None if the next message is none, which is reported."""
         message = self._queue.popleft()
+        self._turn.left -= EVENT
         try:
-            return decode_event(message) if type(message) is str else event_of(message)
+            if type(message) is str:
+                self._turn.left -= len(message)
+                return decode_event(message)
+            return event_of(message)
         except CodecError as exc:
             await self._report(exc, None)
             return None

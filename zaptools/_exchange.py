@@ -11,6 +11,7 @@ import asyncio
 import itertools
 import json
 import secrets
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Protocol, TypeAlias
@@ -25,6 +26,7 @@ __all__ = [
     "REQUEST_ID",
     "Exchange",
     "Inbox",
+    "Message",
     "Predicate",
     "Taken",
     "Waiter",
@@ -182,16 +184,23 @@ REPLY = Taken(EventData(""))
 """In place of a reply: nothing of it is left to be handled."""
 
 
-def event_of(message: str | bytes | EventData | Taken) -> EventData:
+Message: TypeAlias = str | bytes | EventData | Taken | CodecError
+"""What stands in a queue: a text, a binary message, or what has been made of a text."""
+
+
+def event_of(message: Message) -> EventData:
     """Return the event of what stands in a queue in place of a text.
 
     Raises:
-        CodecError: it is a binary message.
+        CodecError: it is none, or a binary message.
     """
+    if isinstance(message, CodecError):
+        raise message
     if isinstance(message, EventData):
         return message
     if isinstance(message, Taken):
         return message.event
+    assert not isinstance(message, str)
     raise CodecError("binary", text=repr(message[:40]), detail="a binary message")
 
 
@@ -234,11 +243,18 @@ async def waiting(
 
 
 class Exchange:
-    """Those who wait for events of one connection. It is false when there are none."""
+    """Those who wait for events of one connection. It is false when there are none.
 
-    __slots__ = ("_events", "_replies")
+    Attributes:
+        unseen: what came and has not been shown to them.
+        is_resting: whether what is unseen will be shown in a later turn of the loop.
+    """
+
+    __slots__ = ("_events", "_replies", "is_resting", "unseen")
 
     def __init__(self) -> None:
+        self.unseen: deque[Message] = deque()
+        self.is_resting = False
         self._replies: dict[str, Waiter] = {}
         self._events: list[Waiter] = []
 

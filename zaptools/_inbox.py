@@ -24,12 +24,18 @@ _TEXT_FRAME = 0x81
 _KEEP = 1 << 16
 """Longest text frame whose beginning is kept here until the rest comes: keeping it costs a copy."""
 
-_PIECE = 4096
+_PIECE = 1024
 """Bytes of a compressed connection that are inflated at once.
 
-DEFLATE makes at most 1032 bytes of one: what waits for handlers exceeds its mark by 4 MiB at
+DEFLATE makes at most 1032 bytes of one: what waits for handlers exceeds its mark by 1 MiB at
 most, whatever a read brings, instead of by 256 MiB.
 """
+
+_FRAMES = 256
+"""Frames that are taken at once: 2 ms for those of the dear kinds, which the protocol parses."""
+
+_CLOSE_FRAME = 0x88
+"""The first byte of a close frame."""
 
 _DATA = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 _OPCODES = frozenset(Opcode)
@@ -60,13 +66,14 @@ class Inbox:
             the caller's to see to after each `take`.
 
     Attributes:
-        pieces: what came over a compressed connection and has not been inflated; take it with
-            ``take(b"")``. None where nothing is compressed.
+        pieces: what came and has not been looked at; take it with ``take(b"")``.
     """
 
     __slots__ = (
         "_first",
         "_fragments",
+        "_has_failed",
+        "_is_compressed",
         "_is_fast",
         "_key",
         "_limit",
@@ -79,31 +86,31 @@ class Inbox:
 
     def __init__(self, protocol: Protocol) -> None:
         self._protocol = protocol
+        self._is_compressed = bool(protocol.extensions)
         # An extension may do anything to a frame; at DEBUG the protocol logs each.
         self._is_fast = not protocol.extensions and not protocol.debug
         self._first = 128 if protocol.side is Side.SERVER else 0  # the mask's bit
         self._key = 4 if protocol.side is Side.SERVER else 0  # the mask's size
         self._limit = protocol.max_message_size
-        self.pieces = bytearray() if protocol.extensions else None
+        self.pieces = bytearray()
         self._rest = b""  # the beginning of a frame that the protocol has not seen
         self._skip = 0  # bytes to come of a frame that the protocol has begun to read
         self._fragments: bytearray | None = None
         self._text = True
+        self._has_failed = False  # what came was no UTF-8: nothing is taken any more
 
     def take(self, data: bytes) -> list[str | bytes]:
-        """Return the messages that `data` completes; a text that is not UTF-8 ends them.
+        """Return the messages that come next in what came, `data` at its end.
 
-        Text comes as str; bytes are a binary message.
+        As many as take no long time; a text that is not UTF-8 ends them. Text comes as str; bytes
+        are a binary message.
         """
         messages: list[str | bytes] = []
-        protocol = self._protocol
-        if self.pieces is not None:
+        if self.pieces or self._is_compressed:
             self.pieces += data
-            data = bytes(self.pieces[:_PIECE])
-            del self.pieces[:_PIECE]
-        if not self._is_fast:
-            self._give(data, messages)
-            return messages
+            size = _PIECE if self._is_compressed else len(self.pieces)
+            data = bytes(self.pieces[:size])
+            del self.pieces[:size]
         if self._rest:
             data, self._rest = self._rest + data, b""
         start = 0
@@ -112,20 +119,31 @@ class Inbox:
             self._skip -= start
             self._give(data[:start], messages)
         end = len(data)
+        frames = 0
         while start < end:
-            if protocol.state is not State.OPEN:
+            if self._is_over():
                 self._give(data[start:], messages)
                 break
-            if protocol.current_size is None:  # no message in fragments is under way
+            if self._is_fast and not self._has_failed and self._protocol.current_size is None:
+                # No message in fragments is under way.
                 start = self._take_texts(data, start, messages)
                 if start == end:
                     break
+            if frames + len(messages) >= _FRAMES:
+                self.pieces[:0] = data[start:]
+                break
             start = self._take_other(data, start, messages)
+            frames += 1
         return messages
+
+    def _is_over(self) -> bool:
+        """Whether the protocol only drops what it is given."""
+        protocol = self._protocol
+        return protocol.close_rcvd is not None or protocol.parser_exc is not None
 
     def receive_eof(self) -> None:
         """Take the end of the stream."""
-        self.pieces = None
+        self.pieces.clear()
         if self._rest and not self._protocol.reader.eof:
             self._protocol.receive_data(self._rest)
             self._rest = b""
@@ -136,7 +154,8 @@ class Inbox:
         end = len(data)
         first, key = self._first, self._key
         limit = end if self._limit is None else self._limit
-        while end - start > 1 and data[start] == _TEXT_FRAME:
+        room = _FRAMES - len(messages)
+        while room and end - start > 1 and data[start] == _TEXT_FRAME:
             size = data[start + 1] ^ first
             body = start + 2 + key
             if size > 125:
@@ -159,6 +178,7 @@ class Inbox:
             except UnicodeDecodeError:
                 break
             start = stop
+            room -= 1
         return start
 
     def _take_other(self, data: bytes, start: int, messages: list[str | bytes]) -> int:
@@ -166,6 +186,10 @@ class Inbox:
         end = len(data)
         size, stop = self._measure(data, start)
         if stop <= end and size >= 0:
+            if data[start] == _CLOSE_FRAME:
+                # It may come between fragments (RFC 6455, section 5.5), for which websockets 17
+                # fails the connection.
+                self._protocol.current_size = None
             self._give(data[start:stop], messages)
             return stop
         if size < 0:  # its header is not whole
@@ -174,11 +198,16 @@ class Inbox:
             else:
                 self._rest = data[start:]
         elif (
-            data[start] == _TEXT_FRAME
-            and data[start + 1] & 128 == self._first
-            and size <= _KEEP
-            and (self._limit is None or size <= self._limit)
-            and self._protocol.current_size is None
+            data[start + 1] & 128 == self._first
+            and (self._limit is None or size <= self._limit - (self._protocol.current_size or 0))
+            and (
+                (data[start] == _CLOSE_FRAME and size <= 125)
+                or (
+                    data[start] == _TEXT_FRAME
+                    and size <= _KEEP
+                    and self._protocol.current_size is None
+                )
+            )
         ):
             self._rest = data[start:]
         else:
@@ -221,8 +250,11 @@ class Inbox:
         """Have the protocol read, and add the messages that this completes."""
         protocol = self._protocol
         protocol.receive_data(data)
+        frames = cast("list[Frame]", protocol.events_received())
+        if self._has_failed:
+            return
         try:
-            for frame in cast("list[Frame]", protocol.events_received()):
+            for frame in frames:
                 opcode = frame.opcode
                 if opcode is Opcode.TEXT and frame.fin:
                     messages.append(str(frame.data, "utf-8"))
@@ -230,6 +262,7 @@ class Inbox:
                     self._add_fragment(frame, messages)
         except UnicodeDecodeError as exc:
             # RFC 6455, sections 8.1 and 7.4.1: this fails the connection, with 1007.
+            self._has_failed = True
             if protocol.state is State.OPEN:
                 protocol.fail(CloseCode.INVALID_DATA, f"{exc.reason} at byte {exc.start}")
 

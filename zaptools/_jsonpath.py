@@ -197,16 +197,17 @@ def find_in_text(text: str, max_depth: int, reason: str) -> Problem | None:
         max_depth: how deep arrays and objects may lie in each other.
         reason: what kind of problem to look for.
     """
-    try:
-        return find_in_pairs(parse(text), max_depth, reason)
-    except RecursionError:
-        return Problem("nesting", "$", f"deeper than {max_depth} levels")
-    except json.JSONDecodeError:
-        return None
-    except ValueError:
-        # A length takes the place of each integer. Its sign is counted too, which is of no
-        # account but to an integer that is one digit too long: it may be found in another's place.
-        return find_in_pairs(parse(text, parse_int=len), max_depth, reason, lengths=True)
+    with no_collections():
+        try:
+            return find_in_pairs(parse(text), max_depth, reason)
+        except RecursionError:
+            return Problem("nesting", "$", f"deeper than {max_depth} levels")
+        except json.JSONDecodeError:
+            return None
+        except ValueError:
+            # A length takes the place of each integer. Its sign is counted too, which is of no
+            # account but to one that is a digit too long: it may be found in another's place.
+            return find_in_pairs(parse(text, parse_int=len), max_depth, reason, lengths=True)
 
 
 def find_in_pairs(

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
+from time import perf_counter
 from typing import Any, cast
 
 from websockets.frames import CloseCode, Opcode
@@ -25,6 +26,7 @@ from ._inbox import Inbox, split_head
 from ._keepalive import Keepalive
 from ._outbox import Outbox
 from ._shutdown import Shutdown
+from ._turn import SECONDS
 from .connection import CloseInfo, WebSocketConnection
 from .limits import Limits
 
@@ -168,7 +170,12 @@ class WebSocketTransport(asyncio.Protocol, ABC):
     def _read_on(self) -> None:
         """Take what has come already, until too much waits for handlers."""
         assert self._inbox is not None
+        until = perf_counter() + SECONDS
         while self._inbox.pieces and not self._read_paused:
+            if perf_counter() > until:  # others get their turn first
+                self._tcp.pause_reading()
+                self._loop.call_soon(self._read_on)
+                return
             self._take(b"")
         if not self._read_paused and not self._tcp.is_closing():
             self._tcp.resume_reading()
