@@ -65,6 +65,9 @@ class Shell(WebSocketTransport):
     def _handshake(self, events: list[Any], writes: list[bytes]) -> Any:
         raise AssertionError("there is no opening")
 
+    def _refuse_head(self) -> None:
+        raise AssertionError("there is no opening")
+
 
 def shell(tcp: FakeTcp, **limits: Any) -> WebSocketTransport:
     """Return a server's shell over `tcp`, its connection open."""

@@ -176,6 +176,7 @@ class TestEnding:
         router.add_connection(wired.connection)
         await wired.run()
         await wired.end()
+        await asyncio.sleep(0)  # the callbacks of the task that has ended
         gone = weakref.ref(wired.connection)
         del wired
         gc.collect()
