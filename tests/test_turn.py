@@ -27,6 +27,12 @@ async def test_much_work_ends_a_turn(clock: list[float]) -> None:
     assert not turn.is_over()
 
 
+async def test_a_long_text_ends_a_turn(clock: list[float]) -> None:
+    turn = Turn()
+    turn.left -= 100_000
+    assert turn.is_over()
+
+
 async def test_time_ends_a_turn(clock: list[float]) -> None:
     turn = Turn()
     assert not turn.is_over()

@@ -38,14 +38,13 @@ class Turn:
 
     def is_over(self) -> bool:
         """Whether others are to get their turn before this connection goes on."""
-        self.left = _CHUNK
         now = perf_counter()
-        self._chunks += 1
-        if self._chunks > 1:
-            return self._chunks >= _CHUNKS or now - self._began > SECONDS
-        self._began = now
-        asyncio.get_running_loop().call_soon(self._end)
-        return False
+        if not self._chunks:
+            self._began = now
+            asyncio.get_running_loop().call_soon(self._end)
+        self._chunks += 1 + max(0, -self.left) // _CHUNK
+        self.left = _CHUNK
+        return self._chunks >= _CHUNKS or now - self._began > SECONDS
 
     def _end(self) -> None:
         """The loop has turned."""
