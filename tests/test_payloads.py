@@ -31,6 +31,10 @@ class Address(msgspec.Struct):
     tags: list[int] = []
 
 
+class Crowded(pydantic.BaseModel):
+    scores: dict[int, int]
+
+
 class User(msgspec.Struct):
     name: str
     address: Address | None = None
@@ -269,3 +273,46 @@ def test_what_has_no_documented_conversion_is_refused(value: Any) -> None:
 def test_the_cure_for_arrays() -> None:
     with pytest.raises(CodecError, match=r"send its tolist\(\)"):
         encode_event("x", Array())
+
+
+PRIME = 2**61 - 1
+"""Of this the hash of an integer is the remainder."""
+
+CROWD = [PRIME * number for number in range(1, 400)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload", "path"),
+    [
+        (dict[int, int], {str(key): 1 for key in CROWD}, "$"),
+        (dict[int, int], {str(-key): 1 for key in CROWD}, "$"),
+        (dict[Decimal, int], {f"{key}.0": 1 for key in CROWD}, "$"),
+        (dict[UUID, int], {str(UUID(int=key)): 1 for key in CROWD}, "$"),
+        (dict[UUID, int], {UUID(int=key).hex: 1 for key in CROWD}, "$"),
+        (set[int], CROWD, "$"),
+        (frozenset[tuple[int, str]], [[key, "a"] for key in CROWD], "$"),
+        (list[dict[str, set[int]]], [{}, {"a": CROWD}], "$[1].a"),
+        (Crowded, {"scores": {str(key): 1 for key in CROWD}}, "$.scores"),
+    ],
+)
+def test_keys_that_have_the_same_hash_by_design(kind: Any, payload: Any, path: str) -> None:
+    """They would take a time that grows with the square of their number."""
+    with pytest.raises(PayloadError, match="with the same hash") as info:
+        converter(kind)(payload, "x")
+    assert info.value.path == path
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload"),
+    [
+        (dict[int, int], {str(key): 1 for key in range(1000)}),
+        (dict[int, int], {str(key): 1 for key in CROWD[:90]}),
+        (dict[UUID, int], {str(UUID(int=key)): 1 for key in range(1000)}),
+        (set[int], [PRIME, 1, 2] * 400),
+        (set[Any], ["a", 1.5, None, True] * 100),
+        (dict[str, int], {str(key): 1 for key in CROWD}),
+        (list[int], CROWD),
+    ],
+)
+def test_many_other_keys(kind: Any, payload: Any) -> None:
+    assert len(converter(kind)(payload, "x")) > 0

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -11,6 +14,12 @@ import msgspec
 from .exceptions import PayloadError
 
 __all__ = ["converter", "is_payload_type"]
+
+_MANY = 256
+"""Keys of a dict, or items of a set, whose hashes need no look."""
+
+_ALIKE = 100
+"""How many of them may have the same hash."""
 
 _PLACE = re.compile(r"(?s)(.*) - at (`key` in )?`([^`]*)`")
 """How msgspec (0.19 to 0.22) says where it found something wrong."""
@@ -37,8 +46,11 @@ def converter(kind: Any) -> Callable[[Any, str], Any]:
     for what ``dict[int, …]`` says. A pydantic model decides by its own ``model_validate``. That
     function raises `PayloadError`.
     """
+    hashes = _hashes_numbers(msgspec.inspect.type_info(kind))
 
     def convert(payload: Any, event_name: str) -> Any:
+        if hashes:
+            _check_hashes(payload, event_name)
         try:
             return msgspec.convert(payload, kind, dec_hook=_decode_other, str_keys=True)
         except msgspec.ValidationError as exc:
@@ -46,6 +58,105 @@ def converter(kind: Any) -> Callable[[Any, str], Any]:
         raise error  # out of there: with no context, whose text may have the payload in it
 
     return convert
+
+
+_SAFE_KEYS = (
+    msgspec.inspect.StrType,
+    msgspec.inspect.BytesType,
+    msgspec.inspect.BoolType,
+    msgspec.inspect.NoneType,
+    msgspec.inspect.EnumType,
+    msgspec.inspect.LiteralType,
+)
+"""Types of keys whose hashes a peer does not know, or of which there are few."""
+
+
+_PARTS = (msgspec.inspect.Type, msgspec.inspect.Field)
+
+
+def _hashes_numbers(kind: Any) -> bool:
+    """Tell whether a payload of this type has numbers, or what is made of some, as keys.
+
+    Args:
+        kind: a type as `msgspec.inspect` has it.
+    """
+    waiting, seen = [kind], set()
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, (list, tuple)):
+            waiting.extend(each)
+        elif isinstance(each, msgspec.inspect.CustomType):
+            return True  # a model, of which nothing else is known
+        elif isinstance(each, _PARTS) and id(each) not in seen:
+            seen.add(id(each))
+            key: Any = getattr(each, "key_type", None)
+            if isinstance(each, msgspec.inspect.SetType | msgspec.inspect.FrozenSetType):
+                key = each.item_type
+            keys = key.types if isinstance(key, msgspec.inspect.UnionType) else (key,)
+            if key is not None and not all(isinstance(one, _SAFE_KEYS) for one in keys):
+                return not isinstance(key, msgspec.inspect.AnyType) or _is_set(each)
+            waiting.extend(getattr(each, name) for name in each.__struct_fields__)
+    return False
+
+
+def _is_set(kind: Any) -> bool:
+    return isinstance(kind, msgspec.inspect.SetType | msgspec.inspect.FrozenSetType)
+
+
+def _check_hashes(payload: Any, event_name: str) -> None:
+    """Refuse keys that have the same hash by design.
+
+    Python's hashes of strings are a secret, but those of numbers are not: that of an integer is
+    its remainder by 2**61 - 1. To put n numbers with the same hash into a dict or set takes a time
+    that grows with the square of n: 5 s for 20,000 of them.
+    """
+    waiting = [("$", payload)]
+    while waiting:
+        path, value = waiting.pop()
+        if type(value) is dict:
+            items: Iterable[tuple[Any, Any]] = value.items()
+        elif type(value) is list:
+            items = enumerate(value)
+        else:
+            continue
+        if len(value) > _MANY and _most_alike(value) > _ALIKE:
+            reason = f"more than {_ALIKE} different keys or items with the same hash"
+            raise PayloadError(event_name, path, reason)
+        for key, item in items:
+            kind = type(item)
+            if kind is dict or kind is list:
+                step = f"[{key}]" if type(value) is list else f".{key}"
+                waiting.append((path + step, item))
+
+
+def _most_alike(values: Iterable[Any]) -> int:
+    """Return how many different ones of `values` have the same hash as numbers, or as UUIDs."""
+    different = {str(value): value for value in values if type(value) is not dict}.values()
+    return max(
+        count for make in (_hash_number, _hash_uuid) for count in _counts(map(make, different))
+    )
+
+
+def _counts(hashes: Iterable[int]) -> Iterable[int]:
+    return Counter(hashes).values() or (0,)
+
+
+def _hash_number(value: Any) -> int:
+    if type(value) is list:
+        return hash(tuple(map(_hash_number, value)))
+    if type(value) is str:
+        with suppress(ArithmeticError):
+            return hash(Decimal(value))
+    return hash(value) if type(value) is not dict else id(value)
+
+
+def _hash_uuid(value: Any) -> int:
+    if type(value) is list:
+        return hash(tuple(map(_hash_uuid, value)))
+    if type(value) is str and len(value) in (32, 36):
+        with suppress(ValueError):
+            return hash(int(value.replace("-", ""), 16))
+    return id(value)
 
 
 def _is_model(kind: Any) -> bool:
