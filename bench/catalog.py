@@ -13,6 +13,7 @@ from typing import Literal, TypeVar
 
 from .errors import UsageError
 from .loads.broadcast import broadcast
+from .loads.cost import cost
 from .loads.echo import echo
 from .loads.idle import idle
 from .loads.opening import opening
@@ -151,6 +152,7 @@ MEASURES = {
             partial(echo, connections=2, in_flight=1, size=1 << 20),
             digits=1,
         ),
+        Measure("cost", "dear texts of 64 KiB, CPU per byte", "ns", cost, less=True, digits=1),
         Measure("receive", "client's receive rate", "events/s", None),
     )
 }
@@ -185,6 +187,7 @@ ROWS = (
     Row("memory", "zaptools", "picows"),
     *_rows("64k", "zaptools", websockets=None, **_REST, picows=None),
     *_rows("1m", "zaptools", websockets=None, **_REST, picows=None),
+    Row("cost", "zaptools", "websockets-json", 4),
     *_rows("receive", "zaptools-consumer", websockets_client=None, published_client=None),
     Row("receive", "zaptools-consumer", "aiohttp-client"),
     Row("receive", "zaptools-subscriber", "websockets-client"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -129,3 +130,30 @@ class TestMessages:
             AsgiApp(Log(), path="ws")
         with pytest.raises(ValueError, match="'mail'"):
             await Asgi(AsgiApp(Log()), "mail").task
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+async def test_messages_that_are_all_there_let_others_run(concurrency: int) -> None:
+    """A framework that has read ahead hands them out without a turn of the loop."""
+    register = EventRegister(concurrency=concurrency)
+    handled: list[Any] = []
+    register.on_event("e", lambda ctx: handled.append(ctx.payload))
+    texts = [json.dumps({"eventName": "e", "payload": number}) for number in range(2000)]
+    messages: list[dict[str, Any]] = [{"type": "websocket.connect"}]
+    messages += [{"type": "websocket.receive", "text": text} for text in texts]
+    messages += [{"type": "websocket.disconnect", "code": 1000, "reason": ""}]
+    coming = iter(messages)
+
+    async def receive() -> dict[str, Any]:
+        return next(coming)
+
+    async def send(message: Any) -> None: ...
+
+    scope = {"type": "websocket", "path": "/", "headers": []}
+    serving = asyncio.create_task(AsgiApp(register)(scope, receive, send))
+    turns = 0
+    while not serving.done():
+        turns += 1
+        await asyncio.sleep(0)
+    await serving
+    assert handled == list(range(2000)) and turns >= 10

@@ -41,6 +41,7 @@ def test_the_targets_are_those_that_were_set() -> None:
         ("ping-pong", "zaptools", "websockets"): 1.4,
         ("broadcast", "zaptools", "websockets"): 0.75,
         ("connect", "zaptools", "websockets"): 1.5,
+        ("cost", "zaptools", "websockets-json"): 4,
         ("memory", "zaptools", None): 10,
         ("memory", "zaptools", "websockets"): 0.7,
     }
