@@ -7,6 +7,7 @@ A row or column of the matrix is one API of one peer. Its name is
 from __future__ import annotations
 
 import functools
+import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -143,9 +144,13 @@ def select(
     of_role = [api for api in apis if api.role == role]
     for pattern in patterns:
         if not any(api.matches(pattern) for api in of_role):
-            known = ", ".join(api.id for api in of_role)
+            peer = re.split("[@/]", pattern)[0]
+            near = [api.id for api in of_role if api.peer == peer]
+            known = ", ".join(near or dict.fromkeys(api.peer for api in of_role))
             option = what or f"--{role}"
-            raise CatalogError(f"{option} {pattern!r} names no {role}; there are: {known}")
+            raise CatalogError(
+                f"{option} {pattern!r} names no {role}; there are: {known} (python -m interop list)"
+            )
     return [
         api
         for api in of_role

@@ -53,6 +53,8 @@ class Comparison:
         repaired: what holds now, though it is declared that it does not: failed for that alone.
         other: changed verdicts that are none of those.
         gone: cells that the new run does not have.
+        unknown: cells that are errors of the testbed, and were none that held before: nothing is
+            known of them.
     """
 
     broken: list[Change] = field(default_factory=list)
@@ -61,7 +63,13 @@ class Comparison:
     flaky: list[Change] = field(default_factory=list)
     other: list[Change] = field(default_factory=list)
     gone: list[Change] = field(default_factory=list)
+    unknown: list[Change] = field(default_factory=list)
     wire: list[WireChange] = field(default_factory=list)
+
+    @property
+    def worse(self) -> bool:
+        """Whether something holds no longer, or not always: what was broken may become flaky."""
+        return bool(self.broken) or any(change.old not in _BROKEN for change in self.flaky)
 
 
 def compare(old: Iterable[Cell], new: Iterable[Cell]) -> Comparison:
@@ -73,6 +81,8 @@ def compare(old: Iterable[Cell], new: Iterable[Cell]) -> Comparison:
         change = Change(*key, _verdict(was), _verdict(now), str((now or {}).get("reason", "")))
         if now is None:
             found.gone.append(change)
+        elif change.new == "error" and _is_broken(was):
+            found.unknown.append(change)
         elif _is_broken(now) and not _is_broken(was):
             found.broken.append(change)
         elif _is_repaired(now) and not _is_repaired(was):
@@ -93,21 +103,28 @@ def unequal(
     """Return in words where two runs do not say the same of the same cells.
 
     Args:
-        peers: only cells between these, or between one of them and the judge; each pair of them
-            must have some. Empty for all.
+        peers: only cells between these, or between one of them and the judge; each of them, and
+            each pair of them, must have some. Empty for all.
         roles: tells the roles that a peer has.
     """
     before, after = _by_key(old), _by_key(new)
+    pairs = [
+        (server, client)
+        for server in peers
+        for client in peers
+        if "server" in roles(server) and "client" in roles(client)
+    ]
+    alone = [peer for peer in peers if not any(peer in pair for pair in pairs)]
     problems = []
     for which, cells in (("old", before), ("new", after)):
         there = {(_peer(server), _peer(client)) for server, client, _ in cells}
         problems += [
             f"{which}: no cell with server {server} and client {client}"
-            for server in peers
-            for client in peers
-            if "server" in roles(server) and "client" in roles(client)
+            for server, client in pairs
             if (server, client) not in there
         ]
+        judged = {peer for pair in there if _JUDGE in pair for peer in pair}
+        problems += [f"{which}: no cell with {peer} alone" for peer in alone if peer not in judged]
     for key in sorted({*before, *after}):
         old_verdict, new_verdict = _verdict(before.get(key)), _verdict(after.get(key))
         sides = {_peer(key[0]), _peer(key[1])}

@@ -92,6 +92,8 @@ def load(path: Path = DEVIATIONS_FILE, *, server: str = "") -> list[Deviation]:
         text = path.read_text("utf-8")
     except OSError as exc:
         raise DeviationError(f"{path}: {exc.strerror}") from exc
+    except UnicodeDecodeError as exc:
+        raise DeviationError(f"{path}: not UTF-8: {exc}") from exc
     try:
         return parse(text, server=server)
     except DeviationError as exc:
@@ -115,6 +117,8 @@ def parse(text: str, *, server: str = "") -> list[Deviation]:
     if unknown := set(data) - {"deviation"}:
         raise DeviationError(f"unknown table {sorted(unknown)[0]!r}; entries are [[deviation]]")
     found = data.get("deviation", [])
+    if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
+        raise DeviationError("'deviation' must be tables: each begins with [[deviation]]")
     return [_entry(number, entry, server) for number, entry in enumerate(found, 1)]
 
 

@@ -154,14 +154,18 @@ def parse_endpoint(
 
 def _split(url: str) -> SplitResult:
     """Return the parts of a URL; its errors never show what may be a password in it."""
-    safe = re.sub(r"//[^/]*@", "//…@", url).partition("?")[0]
+    # All before the last @, wherever the parts begin: a password may have any character in it.
+    safe = re.sub(r"^(\w+:/*(?=.*@))?.*@", r"\1…@", url, flags=re.DOTALL)
+    safe = re.split("[?#]", safe)[0]
     if not url.isascii() or not url.isprintable() or " " in url:
         raise EndpointError(f"{safe!r}: what is no plain ASCII in a URL must be percent-encoded")
     try:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError as exc:
-        raise EndpointError(f"{safe!r} is no URL: {exc}") from None
+        # The error's own words may have a part of the password.
+        why = "its host or its port is none" if "@" in url else exc
+        raise EndpointError(f"{safe!r} is no URL: {why}") from None
     if parts.scheme not in ("ws", "wss"):
         hints = {"http": "; did you mean ws://?", "https": "; did you mean wss://?"}
         raise EndpointError(
@@ -175,7 +179,7 @@ def _split(url: str) -> SplitResult:
             f"{safe!r}: a WebSocket URL has no password; use --header 'Authorization: Basic …'"
         )
     if parts.fragment:
-        raise EndpointError(f"{safe!r}: a WebSocket URL has no fragment (#{parts.fragment})")
+        raise EndpointError(f"{safe!r}: a WebSocket URL has no fragment (#…)")
     return parts
 
 

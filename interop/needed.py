@@ -20,10 +20,13 @@ def with_packages(program: str, cure: str, command_line: Callable[[], int]) -> i
         command_line: imports it and runs it.
 
     Returns:
-        Its exit status; 2 where a package is missing or Python is too old.
+        Its exit status; 2 where a package is missing or Python is too old; 130 after Ctrl-C, which
+        may come while modules are imported.
     """
     try:
         return command_line()
+    except KeyboardInterrupt:
+        return 130
     except ModuleNotFoundError as exc:
         module = (exc.name or "").partition(".")[0]
         if module in ("", "interop", "bench"):  # a fault of this repository's own

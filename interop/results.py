@@ -163,15 +163,21 @@ def read(path: Path, *, whole: bool = False) -> list[dict[str, Any]]:
         subset = path.parent / "subset" / path.name
         hint = f"; those of a run of chosen cells are in {subset.parent}" if subset.exists() else ""
         raise TestbedError(f"{path}: {exc.strerror}{hint}") from exc
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise TestbedError(f"{path}: not JSON: {exc}") from exc
     if not isinstance(data, dict) or data.get("format") != 1:
         raise TestbedError(f"{path}: not the results of a run (format 1)")
     cells = data.get("cells")
     if not isinstance(cells, list) or not all(_is_cell(cell) for cell in cells):
         raise TestbedError(f"{path}: 'cells' must be a list of cells")
-    if whole and (broken := data.get("run", {}).get("broken") or ("" if cells else "no cell ran")):
+    run = data.get("run", {})
+    if not isinstance(run, dict):
+        raise TestbedError(f"{path}: 'run' must be an object")
+    if whole and (broken := run.get("broken") or ("" if cells else "no cell ran")):
         raise TestbedError(f"{path}: not a whole run, but {len(cells)} cells of one: {broken}")
+    keys = Counter((cell["server"], cell["client"], cell["scenario"]) for cell in cells)
+    if whole and (twice := [" / ".join(key) for key, count in keys.items() if count > 1]):
+        raise TestbedError(f"{path}: a cell is there more than once: {twice[0]}")
     return cells
 
 

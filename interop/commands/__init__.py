@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,10 @@ __all__ = [
     "SUBSET",
     "Commands",
     "Stop",
+    "at_least",
     "catalogue",
     "chosen_apis",
+    "given_path",
     "matching",
     "results_argument",
     "seconds",
@@ -53,10 +55,40 @@ def seconds(text: str) -> float:
     Raises:
         ArgumentTypeError: it is none, or out of bounds.
     """
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds") from None
     if not 0 < value < 3600:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 3600")
     return value
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """Return what makes an option's value a whole number that is not less than `least`."""
+
+    def number(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
+        if value < least:
+            raise argparse.ArgumentTypeError(f"{text} is less than {least}")
+        return value
+
+    return number
+
+
+def given_path(text: str) -> Path:
+    """Return an option's value that is a path.
+
+    Raises:
+        ArgumentTypeError: it is empty, as where a shell's variable is not set: `Path` takes that
+            for the current folder.
+    """
+    if not text:
+        raise argparse.ArgumentTypeError("the path is empty")
+    return Path(text)
 
 
 def shown(path: Path) -> str:
@@ -79,7 +111,7 @@ def selection(parser: argparse.ArgumentParser) -> None:
 
 def results_argument(parser: argparse.ArgumentParser) -> None:
     """Add the optional argument that names the results to read."""
-    parser.add_argument("results", type=Path, nargs="?", default=RESULTS, metavar="RESULTS",
+    parser.add_argument("results", type=given_path, nargs="?", default=RESULTS, metavar="RESULTS",
                         help="results.json, or its folder (default: results)")  # fmt: skip
 
 

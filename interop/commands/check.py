@@ -7,7 +7,6 @@ import asyncio
 import shlex
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
-from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
@@ -19,7 +18,7 @@ from ..reports.files import write_reports
 from ..results import Cell, claimed, rerun_command
 from ..runner import Bound, load_functions
 from ..signals import held, interruptible
-from . import Commands, Stop, matching, seconds
+from . import Commands, Stop, given_path, matching, seconds
 
 __all__ = ["add"]
 
@@ -53,7 +52,7 @@ def add(commands: Commands) -> None:
            help="a header of every handshake; its value is never shown")  # fmt: skip
     option("--subprotocol", action="append", default=[], metavar="NAME",
            help="a subprotocol that every handshake offers")  # fmt: skip
-    option("--ca", type=Path, metavar="FILE", help="trust these certificates alone (PEM)")
+    option("--ca", type=given_path, metavar="FILE", help="trust these certificates alone (PEM)")
     option("--insecure", action="store_true", help="take any certificate")
     option("--scenario", action="append", default=[], metavar="GLOB", help="only these scenarios")
     option("--patience", type=seconds, default=_PATIENCE, metavar="SECONDS",
@@ -66,13 +65,18 @@ def add(commands: Commands) -> None:
                 "(default: 300)")  # fmt: skip
     option("--rate", type=_rate, metavar="N",
            help="make at most N connections a second, for a server that limits them")  # fmt: skip
-    option("--known", type=Path, metavar="FILE",
+    option("--known", type=given_path, metavar="FILE",
            help="expect what this file says of the server, in the form of "
                 "deviations.toml")  # fmt: skip
     option("--framework", metavar="NAME",
            help="expect what is known of this framework, or of 'none' "
                 "(default: the one that the server's answers name)")  # fmt: skip
-    option("--results", type=Path, metavar="DIR", help="also write results.json and reports there")
+    option(
+        "--results",
+        type=given_path,
+        metavar="DIR",
+        help="also write results.json and reports there",
+    )
 
 
 def _check(arguments: argparse.Namespace, console: Console) -> int:
@@ -131,7 +135,10 @@ def _interruptible(
 
 
 def _rate(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of connections") from None
     if not 0 < value <= 1000:
         raise argparse.ArgumentTypeError(f"{text} is not more than 0 and at most 1000")
     return value

@@ -15,7 +15,7 @@ from ..compare import Change, WireChange, compare, unequal
 from ..errors import TestbedError
 from ..results import read
 from ..wirediff import groups
-from . import Commands, Stop, matching, results_argument
+from . import Commands, Stop, given_path, matching, results_argument
 
 __all__ = ["add"]
 
@@ -29,7 +29,7 @@ def add(commands: Commands) -> None:
     both = commands.add_parser("compare", help="compare two runs: exit 1 if something broke")
     both.set_defaults(command=_compare)
     for name in ("old", "new"):
-        both.add_argument(name, type=Path, metavar=name.upper(),
+        both.add_argument(name, type=given_path, metavar=name.upper(),
                           help="results.json, or its folder")  # fmt: skip
     both.add_argument("--equal", action="store_true",
                       help="exit 1 unless every cell has the same verdict in both")  # fmt: skip
@@ -55,6 +55,8 @@ def add(commands: Commands) -> None:
 def _compare(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.peer and not arguments.equal:
         raise Stop("--peer goes with --equal")
+    if arguments.common and arguments.equal:
+        raise Stop("--common does not go with --equal, for which a missing cell is a difference")
     old, new = (_whole(name, getattr(arguments, name)) for name in ("old", "new"))
     console.print(f"{len(old)} cells old, {len(new)} new", highlight=False)
     if arguments.equal:
@@ -69,6 +71,7 @@ def _compare(arguments: argparse.Namespace, console: Console) -> int:
         ("newly fixed", found.fixed),
         ("newly fixed, against what deviations.toml or peer.toml says", found.repaired),
         ("changed otherwise", found.other),
+        ("errors of the testbed", found.unknown),
         ("not in the new run", found.gone),
     ):
         _section(console, title, [_change(change) for change in changes], shown)
@@ -78,7 +81,14 @@ def _compare(arguments: argparse.Namespace, console: Console) -> int:
             f"NEW {arguments.new} is not whole: it lacks {len(found.gone)} of the {len(old)} "
             f"cells of OLD {arguments.old}; --common compares those that both have"
         )
-    return bool(found.broken)
+    if len(found.gone) == len(old):
+        raise Stop(f"OLD {arguments.old} and NEW {arguments.new} have no cell in common")
+    if found.unknown:
+        raise Stop(
+            f"NEW {arguments.new} says nothing of {len(found.unknown)} cells that were broken: "
+            "they are errors of the testbed"
+        )
+    return found.worse
 
 
 def _whole(name: str, path: Path) -> list[dict[str, Any]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
@@ -12,7 +11,7 @@ from .. import vectors
 from ..catalog import load_peers
 from ..plan import Plan
 from ..results import read
-from . import Commands, catalogue, chosen_apis, selection
+from . import Commands, catalogue, chosen_apis, given_path, selection
 
 __all__ = ["add"]
 
@@ -27,14 +26,14 @@ def add(commands: Commands) -> None:
         "dart-packages", help="let the Dart peers use a folder of unpacked packages"
     )
     packages.set_defaults(command=_dart_packages)
-    packages.add_argument("folder", type=Path, metavar="DIR",
+    packages.add_argument("folder", type=given_path, metavar="DIR",
                           help="a folder of folders that each hold a pubspec.yaml")  # fmt: skip
 
     recording = commands.add_parser(
         "record-vectors", help="keep the wire text that a run's peers wrote, in interop/vectors"
     )
     recording.set_defaults(command=_record_vectors)
-    recording.add_argument("results", type=Path, nargs="+", metavar="RESULTS",
+    recording.add_argument("results", type=given_path, nargs="+", metavar="RESULTS",
                            help="results of a run with --versions all")  # fmt: skip
 
 

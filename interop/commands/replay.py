@@ -19,7 +19,7 @@ from ..recording import Step, find, steps
 from ..replay import Replay
 from ..results import Cell, read
 from ..runner import own_arguments_only
-from . import RESULTS, Commands, Stop, seconds
+from . import RESULTS, Commands, Stop, given_path, seconds
 
 __all__ = ["add"]
 
@@ -34,7 +34,7 @@ def add(commands: Commands) -> None:
     option = replay.add_argument
     option("cell", nargs="+", metavar="CELL",
            help="the cell's server, client and scenario, or parts that only it has")  # fmt: skip
-    option("--results", type=Path, default=RESULTS, metavar="DIR",
+    option("--results", type=given_path, default=RESULTS, metavar="DIR",
            help="where the cell was recorded (default: results)")  # fmt: skip
     live = replay.add_mutually_exclusive_group()
     live.add_argument("--server", metavar="API", help="play the client's half to this server")

@@ -28,7 +28,19 @@ from ..results import Results, claimed
 from ..runner import run_plan
 from ..scenario import Scenario
 from ..signals import held
-from . import RESULTS, SUBSET, Commands, Stop, catalogue, chosen_apis, seconds, selection, shown
+from . import (
+    RESULTS,
+    SUBSET,
+    Commands,
+    Stop,
+    at_least,
+    catalogue,
+    chosen_apis,
+    given_path,
+    seconds,
+    selection,
+    shown,
+)
 
 __all__ = ["add"]
 
@@ -47,20 +59,20 @@ def add(commands: Commands, epilog: str) -> None:
     option("--engine", choices=["local", "docker", "compose"], default="local",
            help="processes of this machine (default), containers that are started "
                 "for the run, or running services")  # fmt: skip
-    option("-n", "--workers", type=_count, default=os.cpu_count() or 1,
+    option("-n", "--workers", type=at_least(0), default=os.cpu_count() or 1,
            help="worker processes, each with peers of its own; 0 for none "
                 "(default: one a core: %(default)s)")  # fmt: skip
-    option("--at-once", type=_times, default=20, metavar="N",
+    option("--at-once", type=at_least(1), default=20, metavar="N",
            help="cells that each worker runs at the same time "
                 "(default: 20; 1 with --verbose)")  # fmt: skip
-    option("--results", type=Path, metavar="DIR",
+    option("--results", type=given_path, metavar="DIR",
            help="where to write the reports (default: results; results/subset for a run of "
                 "chosen rows, columns or scenarios)")  # fmt: skip
     option("--patience", type=seconds, default=5.0, metavar="SECONDS",
            help="how long a scenario waits for what must come (default: 5)")  # fmt: skip
     option("--timeout", type=seconds, metavar="SECONDS",
            help="how long a scenario may take at all (default: each one's own)")  # fmt: skip
-    option("--repeat", type=_times, default=1, metavar="N",
+    option("--repeat", type=at_least(1), default=1, metavar="N",
            help="run every cell N times; one whose runs differ is flaky")  # fmt: skip
     option("--strict", action="store_true", help="a should that fails is a failure too")
     option("--no-deviations", action="store_true",
@@ -69,20 +81,6 @@ def add(commands: Commands, epilog: str) -> None:
     option("-v", "--verbose", action="store_true", help="show pytest's own output")
     option("--dart", metavar="PATH",
            help="the Dart VM or SDK (default: $DART, then PATH)")  # fmt: skip
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"{text} is negative")
-    return value
-
-
-def _times(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
-    return value
 
 
 def _run(arguments: argparse.Namespace, console: Console) -> int:

@@ -138,10 +138,23 @@ def test_a_runtime_that_cannot_have_versions_says_so(tmp_path: Path) -> None:
         load_peers(write(tmp_path, text))
 
 
-@pytest.mark.parametrize("pattern", ["drat", "python", "dart@0.4.0", "ZapConsumer"])
-def test_a_pattern_that_chooses_nothing_says_what_there_is(pattern: str) -> None:
-    with pytest.raises(CatalogError, match=r"names no client; there are: dart@0\.5\.0/ZapConsumer"):
+@pytest.mark.parametrize(
+    ("pattern", "there"),
+    [
+        ("drat", "dart"),
+        ("", "dart"),
+        ("python", "dart"),
+        ("ZapConsumer", "dart"),
+        ("dart@0.4.0", "dart@0.5.0/ZapConsumer"),
+        ("dart/ZapConsumr", "dart@0.5.0/ZapConsumer"),
+    ],
+)
+def test_a_pattern_that_chooses_nothing_says_what_there_is(pattern: str, there: str) -> None:
+    """Of a peer that there is its APIs, and else the peers: all APIs of all fill a screen."""
+    with pytest.raises(CatalogError) as caught:
         select(ALL, "client", [pattern])
+    assert f"names no client; there are: {there}" in str(caught.value)
+    assert ("ZapConsumer (" in str(caught.value)) == ("/" in there)
 
 
 GOOD = 'language = "C"\nruntime = "here"\nmodule = "m"\n[[api]]\nrole = "server"\nname = "S"\n'

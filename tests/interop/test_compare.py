@@ -27,7 +27,8 @@ from .test_wirediff import frame
         ("failed", "deviating", "other"),
         ("passed", None, "gone"),
         ("failed", None, "gone"),
-        ("failed", "error", "other"),
+        ("failed", "error", "unknown"),
+        ("error", "error", "unknown"),
         ("failed", "failed", None),
         ("flaky", "flaky", None),
         (None, "passed", None),
@@ -35,7 +36,7 @@ from .test_wirediff import frame
 )
 def test_a_cell_changes_in_one_way(old: str | None, new: str | None, kind: str | None) -> None:
     found = compare([cell(old)] if old else [], [cell(new)] if new else [])
-    kinds = ("broken", "fixed", "flaky", "other", "gone")
+    kinds = ("broken", "fixed", "flaky", "other", "unknown", "gone")
     assert [k for k in kinds if getattr(found, k)] == ([kind] if kind else [])
     for change in getattr(found, kind or "wire"):
         assert (change.old, change.new) == (old or "no cell", new or "no cell")

@@ -79,6 +79,9 @@ def test_other_narrows_to_an_opposite() -> None:
     [
         ("[[deviation", "Expected"),
         ("[[deviations]]\n", "unknown table 'deviations'"),
+        ("deviation = 3", r"'deviation' must be tables: each begins with \[\[deviation\]\]"),
+        ("deviation = [3]", "'deviation' must be tables"),
+        ('[deviation]\npeer = "x"', "'deviation' must be tables"),
         (ENTRY.replace('cause = "gives every connection the id `id`"', 'cause = " "'), "'cause'"),
         (ENTRY.replace("cause", "because"), "unknown key 'because'"),
         (ENTRY + "cause_ = 1", "unknown key 'cause_'"),
@@ -104,6 +107,12 @@ def test_a_malformed_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(
         DeviationError, match=r"bad\.toml: deviation 1 \(no peer\): 'scenario' must"
     ):
+        load(tmp_path / "bad.toml")
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(DeviationError, match=r"bad\.toml: not UTF-8: "):
         load(tmp_path / "bad.toml")
 
 

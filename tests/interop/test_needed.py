@@ -46,6 +46,13 @@ def test_the_benchmarks() -> None:
     assert done.stderr.endswith(": `make bench` makes .venv and runs it there\n")
 
 
+def test_ctrl_c_while_modules_are_imported() -> None:
+    def interrupted() -> int:
+        raise KeyboardInterrupt
+
+    assert with_packages("interop", "", interrupted) == 130
+
+
 def test_a_fault_of_our_own_is_shown() -> None:
     def wrong() -> int:
         from interop import no_such_module  # type: ignore[attr-defined]  # that is the point

@@ -163,6 +163,8 @@ def test_the_command_that_runs_a_cell_again() -> None:
         ('{"format": 2}', "not the results of a run"),
         ('{"format": 1, "cells": {}}', "'cells' must be a list of cells"),
         ('{"format": 1, "cells": [{"server": "a"}]}', "'cells' must be a list of cells"),
+        ('{"format": 1, "cells": [], "run": []}', "'run' must be an object"),
+        ("[" * 100_000, "not JSON: "),
     ],
 )
 def test_what_cannot_be_read_is_named(text: str | None, says: str, tmp_path: Path) -> None:
@@ -170,6 +172,13 @@ def test_what_cannot_be_read_is_named(text: str | None, says: str, tmp_path: Pat
         (tmp_path / "results.json").write_text(text, "utf-8")
     with pytest.raises(TestbedError, match=rf"results\.json: .*{says}"):
         read(tmp_path / "results.json")
+
+
+def test_a_whole_run_has_each_cell_once(tmp_path: Path) -> None:
+    results(cell("failed"), cell()).write(tmp_path)
+    assert len(read(tmp_path)) == 2
+    with pytest.raises(TestbedError, match="more than once: python/ZapServer / dart@0"):
+        read(tmp_path, whole=True)
 
 
 def test_a_folder_is_claimed_by_one_run_at_a_time(tmp_path: Path) -> None:

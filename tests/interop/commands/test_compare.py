@@ -76,6 +76,42 @@ def test_a_run_that_lacks_cells_is_status_2(
     assert main(["compare", new, new]) == 0
 
 
+def test_runs_without_a_cell_in_common_are_status_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old, new = write(tmp_path / "old", cell()), write(tmp_path / "new", cell(scenario="b"))
+    assert main(["compare", old, new, "--common"]) == 2
+    assert f"OLD {old} and NEW {new} have no cell in common" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("was", ["failed", "error"])
+def test_errors_of_the_testbed_are_no_success(
+    was: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old, new = write(tmp_path / "old", cell(was)), write(tmp_path / "new", cell("error"))
+    assert main(["compare", old, new]) == 2
+    said = capsys.readouterr()
+    assert "errors of the testbed: 1" in said.out
+    assert f"NEW {new} says nothing of 1 cells that were broken" in said.err
+
+
+def test_what_holds_no_longer_always_is_status_1(tmp_path: Path) -> None:
+    passed, flaky = write(tmp_path / "a", cell()), write(tmp_path / "b", cell("flaky"))
+    failed = write(tmp_path / "c", cell("failed"))
+    assert main(["compare", passed, flaky]) == 1
+    assert main(["compare", flaky, flaky]) == 0
+    assert main(["compare", failed, flaky]) == 0
+
+
+def test_equal_runs_without_a_cell_of_the_peer(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A peer that is a server alone makes no pair with itself."""
+    folder = write(tmp_path, cell())
+    assert main(["compare", "--equal", "--peer", "go", folder, folder]) == 1
+    assert "old: no cell with go alone\nnew: no cell with go alone\n" in capsys.readouterr().out
+
+
 def test_what_is_fixed_is_not_titled_broken(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -138,6 +174,7 @@ def test_equal_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ("arguments", "says"),
     [
         (["--peer", "python"], "--peer goes with --equal"),
+        (["--equal", "--common"], "--common does not go with --equal"),
         (["--equal", "--peer", "pyton"], "--peer 'pyton' is not among the peers: dart, "),
     ],
 )

@@ -54,16 +54,19 @@ def test_a_mistake_is_named_and_is_status_2(
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["-n", "-1"], "-1 is negative"),
-        (["-n", "many"], "invalid _count value: 'many'"),
+        (["-n", "-1"], "-1 is less than 0"),
+        (["-n", "many"], "'many' is no whole number"),
         (["--patience", "0"], "0 is not between 0 and 3600"),
         (["--patience", "nan"], "nan is not between 0 and 3600"),
         (["--timeout", "-1"], "-1 is not between 0 and 3600"),
-        (["--repeat", "0"], "0 is not 1 or more"),
-        (["--at-once", "0"], "0 is not 1 or more"),
+        (["--patience", "long"], "'long' is no number of seconds"),
+        (["--repeat", "0"], "0 is less than 1"),
+        (["--repeat", "1e3"], "'1e3' is no whole number"),
+        (["--at-once", "0"], "0 is less than 1"),
+        (["--results", ""], "the path is empty"),
     ],
 )
-def test_an_impossible_number_is_refused(
+def test_an_impossible_value_is_refused(
     arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as caught:
