@@ -12,16 +12,20 @@ import pytest
 from tests.support.fakes import Wired, event
 from zaptools import (
     CallNext,
+    CloseInfo,
     CodecError,
     ConnectionClosedError,
     EventContext,
     EventData,
     EventRegister,
+    NoRequestError,
     PayloadError,
     RemoteError,
     ReservedEventError,
+    SendTimeoutError,
 )
-from zaptools._reports import PER_MINUTE, Reports
+from zaptools._quota import PER_MINUTE
+from zaptools._reports import Reports
 
 EVENT = EventData("a", "secret")
 
@@ -142,11 +146,99 @@ async def test_connecting_again_buys_no_more_lines(caplog: pytest.LogCaptureFixt
         await wired.end()
     assert len(lines(caplog)) <= 2 * PER_MINUTE  # where a minute begins in between
     caplog.clear()
-    register._book.fault_minute -= 1  # a minute later
+    register._book.faults._since -= 60  # a minute later
     await Wired(register).run("{")
     left_out, first = (record.getMessage() for record in caplog.records)
     assert left_out.endswith(" lines about messages of peers were left out")
     assert first.endswith(": message is no event: not-json at byte 1")
+
+
+PEERS_DOINGS: list[tuple[Exception, str | None]] = [
+    (ConnectionClosedError(1001, "gone", "remote"), None),  # this connection's end
+    (
+        ConnectionClosedError(1006),
+        "the handler of 'a': ConnectionClosedError: connection lost, code 1006",
+    ),
+    (SendTimeoutError(1), "the handler of 'a': SendTimeoutError: "),
+    (NoRequestError("a"), "the handler of 'a': NoRequestError: the event 'a' is no request"),
+    (RemoteError("no"), "the handler of 'a': RemoteError: no"),
+]
+
+
+@pytest.mark.parametrize(("error", "words"), PEERS_DOINGS)
+async def test_what_peers_make_a_handler_raise_is_bounded_as_their_faults_are(
+    error: Exception, words: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    register = EventRegister()
+
+    @register.on_event("a")
+    def handler(ctx: EventContext) -> None:
+        ctx.connection.closed = CloseInfo(1001, "gone", "remote")
+        raise error
+
+    wired = Wired(register)
+    await wired.run(*[event("a")] * 99)
+    found = lines(caplog)
+    if words is None:
+        assert found == []
+    else:
+        assert len(found) == 2 and found[0].startswith(words)
+        assert found[1].startswith("10 messages of the peer could not be handled by now, the last:")
+    assert "Traceback" not in caplog.text
+
+
+async def test_a_peer_does_not_say_how_often_a_failure_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    register = EventRegister()
+    register.on_any_event(fail)
+    register.on_event("a", fail)
+    register.on_event("b", fail)
+    wired = Wired(register)
+    await wired.run(*(event(f"name {number}") for number in range(2 * PER_MINUTE)))
+    assert len(lines(caplog)) == PER_MINUTE
+    caplog.clear()
+    await wired.run(*[event("a")] * PER_MINUTE)  # each event is handled twice
+    assert lines(caplog) == ["the handler of 'a' failed"] * PER_MINUTE
+    caplog.clear()
+    await wired.run(event("b"))  # no handler's failures hide those of another
+    assert lines(caplog)[0] == "the handler of 'b' failed"
+    caplog.clear()
+    register._book.failures_of("a")._since -= 60  # a minute later
+    await wired.run(event("a"))
+    texts = [record.getMessage() for record in caplog.records]
+    assert texts[0] == f"{PER_MINUTE} lines about failures of 'a' were left out"
+
+
+async def test_a_failing_error_handler_is_bounded_too(caplog: pytest.LogCaptureFixture) -> None:
+    register = EventRegister()
+    register.on_event("a", fail)
+    register.on_error(fail)
+    await Wired(register).run(*[event("a")] * (PER_MINUTE + 1))
+    assert lines(caplog) == ["the error handler failed"] * PER_MINUTE
+
+
+class Wordless(Exception):
+    def __str__(self) -> str:
+        raise KeyError
+
+
+@pytest.mark.parametrize("with_error_handler", [False, True])
+async def test_an_exception_without_a_text(with_error_handler: bool) -> None:
+    register = EventRegister(error_details=True)
+    seen: list[EventContext] = []
+    if with_error_handler:
+        register.on_error(seen.append)
+
+    @register.on_event("a")
+    def handler(ctx: EventContext) -> None:
+        raise Wordless
+
+    wired = Wired(register)
+    await wired.run(event("a", headers=ID), event("a", headers=ID))
+    text = "Wordless (its text cannot be made: KeyError)"
+    assert [each["headers"]["replyError"] for each in wired.transport.sent] == [text, text]
+    assert all(ctx.payload.endswith(text) for ctx in seen)
 
 
 async def test_what_a_peer_wrote_is_escaped(caplog: pytest.LogCaptureFixture) -> None:

@@ -47,6 +47,11 @@ _ID_TAKEN = CloseInfo(1008, "the connection's id is taken", "local")
 _LAST_WORDS = 1.0
 """Seconds that the close frame of a cancelled connection may take."""
 
+_TURN = 16
+"""Writes for one message that did not wait, after which the loop has its turn: a socket that has
+failed takes what is written, and only the loop tells of its end. asyncio logs a warning for each
+such write but the first four."""
+
 
 class Carrier(ABC):
     """A connection's `Transport`, and the loop that reads it.
@@ -61,7 +66,7 @@ class Carrier(ABC):
 
     def __init__(self, connection: WebSocketConnection, book: HandlerBook, limits: Limits) -> None:
         self.connection = connection
-        self._ids = book.ids
+        self._book = book
         self._limits = limits
         most = sys.maxsize if limits.message_bytes is None else limits.message_bytes
         self._in_turn = book.concurrency == 1
@@ -76,6 +81,7 @@ class Carrier(ABC):
         self._timer: asyncio.TimerHandle | None = None
         self._end: asyncio.Future[None] | None = None
         self._peek: asyncio.Future[None] | None = None
+        self._written = 0  # since the last message came, or the loop had its turn
         self._writing = False  # whether a write waits in the framework, or one is about to begin
         self._line: Line | None = None  # what waits for that; None as long as nothing ever had to
         self._writer: asyncio.Task[None] | None = None  # writes the events of broadcasts
@@ -120,16 +126,17 @@ class Carrier(ABC):
         """
         connection = self.connection
         try:
-            claim_id(self._ids, lambda: connection.id)
+            claim_id(self._book.ids, lambda: connection.id)
         except NameTakenError as exc:
-            logger.warning("connection refused: %s", exc)
+            if self._book.faults.take(logger):  # the id may be the peer's word
+                logger.warning("connection refused: %s", exc)
             connection.closed = _ID_TAKEN
             await self._say(_ID_TAKEN)
             return
         try:
             await self._serve()
         finally:
-            self._ids.discard(connection.id)
+            self._book.ids.discard(connection.id)
 
     async def _serve(self) -> None:
         self._task = asyncio.current_task()
@@ -237,6 +244,7 @@ class Carrier(ABC):
     async def _next(self) -> str | bytes | None:
         """Return the next message; None when the connection has ended."""
         self._reading = True
+        self._written = 0
         try:
             message = self._read(await self._receive())
         except asyncio.CancelledError:
@@ -286,7 +294,7 @@ class Carrier(ABC):
         except (Exception, asyncio.CancelledError) as exc:
             return self._fail(exc)
         if rest is None:
-            return None
+            return asyncio.sleep(0) if self._has_written() else None
         self._writing = True
         return self._finish_sending(rest, self._limits.send_timeout)
 
@@ -330,7 +338,7 @@ class Carrier(ABC):
         """Send one text message of a broadcast without waiting.
 
         Returns:
-            Whether it waits for the peer to read, so that the loop should have its turn.
+            Whether the loop should have its turn: it waits for the peer to read, or many did not.
 
         Raises:
             SendTimeoutError: more than `Limits.backlog_bytes` wait already.
@@ -350,9 +358,17 @@ class Carrier(ABC):
             self._note_failure(exc)
             raise ConnectionClosedError(*(self.connection.closed or LOST)) from exc
         if rest is None:
-            return False
+            return self._has_written()
         self._writing = True
         self._write_kept(rest)
+        return True
+
+    def _has_written(self) -> bool:
+        """Note a write that did not wait; tell whether the loop should have its turn."""
+        self._written += 1
+        if self._written < _TURN:
+            return False
+        self._written = 0
         return True
 
     def _waiting(self) -> Line:

@@ -2,8 +2,11 @@
 
 What a peer does wrong is bounded in the log, at WARNING: a connection's first fault is told, then
 a count at powers of ten, then the number at its end; and of all connections of a register
-`PER_MINUTE` lines a minute, so that connecting again buys no more. What a handler raises is the
-application's own fault: each is told at ERROR, with its traceback.
+`PER_MINUTE` lines a minute, so that connecting again buys no more. That includes what a handler
+raises when the peer ended the connection, does not read, or asked for no reply.
+
+What else a handler raises is the application's own fault, and told at ERROR with its traceback;
+but it is the peer that says how often: each handler has `PER_MINUTE` of them a minute.
 """
 
 from __future__ import annotations
@@ -11,22 +14,30 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-import time
 
 from ._exchange import REQUEST_ID, error_headers
 from ._tasks import ends_task
 from ._text import clip, printable
 from .connection import EventContext, WebSocketConnection
-from .exceptions import CodecError, PayloadError, RemoteError, ReservedEventError, ZapError
+from .exceptions import (
+    CodecError,
+    ConnectionClosedError,
+    NoRequestError,
+    PayloadError,
+    RemoteError,
+    ReservedEventError,
+    SendTimeoutError,
+    ZapError,
+)
 from .protocol import EventData
 from .registry import HandlerBook
 
-__all__ = ["PER_MINUTE", "Reports"]
+__all__ = ["Reports"]
 
 logger = logging.getLogger(__name__)
 
-PER_MINUTE = 100
-"""Lines about what the peers of one register did wrong, at most."""
+_OF_PEERS = (ConnectionClosedError, NoRequestError, SendTimeoutError)
+"""What a handler raises because of what a peer does, or does not."""
 
 _DETAILS = 1000
 """Characters of an exception's text that a peer gets at most."""
@@ -73,7 +84,7 @@ class Reports:
             self._log(error, source)
             return error
         where = "a message" if source is None else f"the event {clip(source.event_name)!r}"
-        text = f"An error occurred in {where}: {type(error).__name__}: {error}"
+        text = f"An error occurred in {where}: {_named(error)}"
         context = EventContext(EventData("error", text), self._connection, error, source)
         try:
             result = handler(context)
@@ -84,7 +95,8 @@ class Reports:
                 raise
             if asks and _is_refusal(exc):
                 return exc
-            logger.error("%s: the error handler failed", self._connection.id, exc_info=exc)
+            if self._book.failures_of("error").take(logger):
+                logger.error("%s: the error handler failed", self._connection.id, exc_info=exc)
         return error
 
     # The reply
@@ -101,7 +113,7 @@ class Reports:
         if isinstance(error, RemoteError) and _is_refusal(error):
             return error.message
         if self._book.error_details:
-            return printable(f"{type(error).__name__}: {error}", _DETAILS)
+            return printable(_named(error), _DETAILS)
         if isinstance(error, PayloadError):
             return "the payload does not fit"
         if isinstance(error, ReservedEventError):
@@ -120,11 +132,24 @@ class Reports:
     # The log
 
     def _log(self, error: BaseException, source: EventData | None) -> None:
-        if source is None or isinstance(error, (PayloadError, ReservedEventError)):
-            self._log_fault(error)
-        else:
-            id, name = self._connection.id, clip(source.event_name)
+        id = self._connection.id
+        if source is None:
+            self._log_fault(error, _in_words(error))
+        elif isinstance(error, ConnectionClosedError) and self._is_end(error):
+            # What happens to any handler, whenever a peer goes.
+            logger.info("%s: the handler of %r: %s", id, clip(source.event_name), error)
+        elif isinstance(error, (PayloadError, ReservedEventError)):
+            self._log_fault(error, str(error))
+        elif isinstance(error, _OF_PEERS) or (_is_refusal(error) and not _asks(source)):
+            self._log_fault(error, f"the handler of {clip(source.event_name)!r}: {_named(error)}")
+        elif self._book.failures_of(source.event_name).take(logger):
+            name = clip(source.event_name)
             logger.error("%s: the handler of %r failed", id, name, exc_info=error)
+
+    def _is_end(self, error: ConnectionClosedError) -> bool:
+        """Whether `error` tells of this connection's end, and that did not come from here."""
+        end = (error.code, error.reason, error.by)
+        return self._connection.closed == end and error.by != "local"
 
     def end(self) -> None:
         """The connection has ended: log how much its peer did wrong, if that is not told yet."""
@@ -132,33 +157,39 @@ class Reports:
             text = "%s: %d messages of the peer could not be handled"
             self._warn(text, self._connection.id, self._count)
 
-    def _log_fault(self, error: BaseException) -> None:
+    def _log_fault(self, error: BaseException, words: str) -> None:
         self._count += 1
         if self._count == 1:
-            self._warn("%s: %s", self._connection.id, _in_words(error))
+            self._warn("%s: %s", self._connection.id, words)
         elif self._count == 10 * self._told:
             text = "%s: %d messages of the peer could not be handled by now, the last: %s"
-            self._warn(text, self._connection.id, self._count, _in_words(error))
+            self._warn(text, self._connection.id, self._count, words)
         else:
             return
         self._told = self._count
         logger.debug("%s: %s", self._connection.id, error)  # with the beginning of a bad text
 
     def _warn(self, text: str, *args: object) -> None:
-        book, minute = self._book, int(time.monotonic() // 60)
-        if book.fault_minute != minute:
-            left_out = book.fault_lines - PER_MINUTE
-            book.fault_minute, book.fault_lines = minute, 0
-            if left_out > 0:
-                logger.warning("%d lines about messages of peers were left out", left_out)
-        book.fault_lines += 1
-        if book.fault_lines <= PER_MINUTE:
+        if self._book.faults.take(logger):
             logger.warning(text, *args)
+
+
+def _asks(event: EventData) -> bool:
+    return isinstance(event.headers.get(REQUEST_ID), str)
 
 
 def _is_refusal(error: BaseException) -> bool:
     """Whether a handler has made `error` for the requester: none that it got from elsewhere."""
     return isinstance(error, RemoteError) and error.reply is None
+
+
+def _named(error: BaseException) -> str:
+    """Return an exception's type and text, as far as it has one: its own code makes it."""
+    name = type(error).__name__
+    try:
+        return f"{name}: {error}"
+    except Exception as exc:
+        return f"{name} (its text cannot be made: {type(exc).__name__})"
 
 
 def _in_words(error: BaseException) -> str:

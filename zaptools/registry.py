@@ -8,8 +8,10 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar, overload
 
 from ._arguments import check_flag, check_kind, explained
 from ._middleware import CallNext, Middleware, check_middleware, compose
+from ._quota import Quota
 from ._replacing import in_place_of
 from ._signatures import adapt, check_lifecycle, source
+from ._text import clip
 from .connection import EventContext
 from .exceptions import NameTakenError, RegistrationError
 from .protocol import LIFECYCLE_EVENTS
@@ -58,8 +60,8 @@ class HandlerBook:
         ids: the ids of the connections that use these handlers now.
         concurrency: how many handlers of one connection may run at the same time.
         error_details: whether an error reply has the exception's type and text in it.
-        fault_minute: the minute of the last line in the log about what a peer did wrong.
-        fault_lines: how many such lines there were in that minute, those left out included.
+        faults: how much the log takes of what peers do wrong.
+        failures: how much it takes of what each handler raises, by the event's name.
     """
 
     __slots__ = (
@@ -69,8 +71,8 @@ class HandlerBook:
         "concurrency",
         "error_details",
         "events",
-        "fault_lines",
-        "fault_minute",
+        "failures",
+        "faults",
         "ids",
         "lifecycle",
     )
@@ -82,9 +84,23 @@ class HandlerBook:
         self.ids: set[str] = set()
         self.concurrency = 1
         self.error_details = False
-        self.fault_minute = self.fault_lines = 0
+        self.faults = Quota("messages of peers")
+        self.failures: dict[str, Quota] = {}
         self._routes: dict[str | None, _Route] = {}  # None: any event
         self._middleware: tuple[Middleware, ...] = ()
+
+    def failures_of(self, name: str) -> Quota:
+        """Return how much the log takes of what the handler of the event `name` raises.
+
+        Names without a handler of their own, which a peer may think of, share one.
+        """
+        if name not in self.events and name not in LIFECYCLE_EVENTS:
+            name = ""
+        quota = self.failures.get(name)
+        if quota is None:
+            of = f" of {clip(name)!r}" if name else ""
+            quota = self.failures[name] = Quota(f"failures{of}")
+        return quota
 
     def record(
         self,

@@ -494,13 +494,16 @@ class _ServerTransport(WebSocketTransport):
             if response.status_code == HTTPStatus.BAD_REQUEST:
                 response.headers["Sec-WebSocket-Version"] = "13"  # RFC 6455, section 4.4
             return response
+        book = self._server._book
         try:
-            self._id = claim_id(self._server._book.ids, self._server._id_strategy)
+            self._id = claim_id(book.ids, self._server._id_strategy)
         except NameTakenError as exc:
-            logger.warning("connection refused: %s", exc)
+            if book.faults.take(logger):
+                logger.warning("connection refused: %s", exc)
             return protocol.reject(HTTPStatus.CONFLICT, "The connection's id is taken.\n")
         except Exception as exc:
-            logger.error("connection refused: the id strategy failed", exc_info=exc)
+            if book.failures_of("").take(logger):
+                logger.error("connection refused: the id strategy failed", exc_info=exc)
             return protocol.reject(HTTPStatus.INTERNAL_SERVER_ERROR, "There is no id.\n")
         return response
 

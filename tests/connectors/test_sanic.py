@@ -13,6 +13,7 @@ import pytest
 from tests.support import until, within
 from tests.support.contract import ConnectorContract, Log
 from tests.support.hosts import SanicServer, sanic_server
+from tests.support.raw import raw_client
 from zaptools import EventRegister
 from zaptools.connectors import SanicConnector
 from zaptools.connectors.sanic import _SanicCarrier
@@ -49,6 +50,26 @@ class TestSanic(ConnectorContract):
             assert (end.code, end.by) == (1001, "local")
             await until(task.done)
             assert task.cancelled()
+
+    async def test_no_task_of_sanics_waits_behind_the_end(self) -> None:
+        """One did for what was read and not fetched, with that."""
+        register = Log()
+        async with self.serve(register) as running:
+            async with raw_client(running.port, "/ws") as peer:
+                peer.event("gate")
+                peer.event("echo")
+                await until(feeding)
+                await register.connection.close()
+                register.gate.set()
+                peer.event("echo")
+                await register.ended()
+            await until(lambda: not feeding())
+
+
+def feeding() -> list[Any]:
+    """Return Sanic's tasks that hand over what was read."""
+    names = [getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks()]
+    return [name for name in names if name.endswith("async_data_received")]
 
 
 class Socket:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -29,6 +31,7 @@ from zaptools import (
     WebSocketConnection,
 )
 from zaptools._broadcast import broadcast
+from zaptools._quota import PER_MINUTE
 
 __all__ = ["ConnectorContract", "Log"]
 
@@ -171,6 +174,42 @@ class ConnectorContract:
                 assert (await third.text())["payload"] == 2
         assert register.log == ["connected", 1, "disconnected", "connected", 2, "disconnected"]
         assert "the connection id 'mine' is taken" in caplog.text
+
+    async def test_an_id_that_is_taken_fills_no_log(self, caplog: pytest.LogCaptureFixture) -> None:
+        register = Log()
+        for _ in range(PER_MINUTE):
+            register._book.faults.take(logging.getLogger())
+        async with self.serve(register, connection_id="mine") as running:
+            async with raw_client(running.port, "/ws"):
+                await until(lambda: register.seen)
+                async with raw_client(running.port, "/ws") as second:
+                    assert (await second.closed()).code == 1008
+            await register.ended()
+        assert "is taken" not in caplog.text
+
+    @pytest.mark.parametrize("by", ["send", "broadcast"])
+    async def test_a_stream_to_a_peer_that_is_gone(
+        self, by: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """It ends, also where a framework's own call neither waits nor fails."""
+        sent = 0
+        async with self.peer() as (register, peer, _):
+
+            @register.on_event("stream")
+            async def stream(ctx: EventContext) -> None:
+                nonlocal sent
+                peer.writer.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+                while sent < 5000:
+                    if by == "send":
+                        await ctx.connection.send("news")
+                    elif (await broadcast([ctx.connection], "news")).failed:
+                        break
+                    sent += 1
+
+            peer.event("stream")
+            await until(lambda: register.ends)
+        assert sent < 100
+        assert caplog.text.count("socket.send() raised exception") < 20
 
     @pytest.mark.parametrize(("offered", "chosen"), [(["b", "a"], "a"), (["c"], None)])
     async def test_subprotocols(self, offered: list[str], chosen: str | None) -> None:

@@ -107,7 +107,11 @@ class SanicConnector:
 
     async def start(self) -> None:
         """Serve the connection; returns when it has ended and its last handler is done."""
-        await _SanicCarrier(self).run()
+        carrier = _SanicCarrier(self)
+        try:
+            await carrier.run()
+        finally:
+            carrier.let_go()
 
     @classmethod
     async def plug_and_start(
@@ -132,7 +136,9 @@ class _SanicCarrier(Carrier):
         )
         super().__init__(connection, connector.register._book, connector._limits)
         self._socket = socket
-        _refuse_invalid_text(socket)
+        self._feeding: set[asyncio.Task[Any]] = set()
+        self._is_over = False
+        self._wrap_feeding(socket)
 
     async def _receive(self) -> str | bytes | CloseInfo:
         try:
@@ -171,27 +177,38 @@ class _SanicCarrier(Carrier):
         if transport is not None:
             transport.abort()
 
+    def _wrap_feeding(self, socket: SanicWebSocket) -> None:
+        """Replace the method in which Sanic's tasks wait, one for each read, to hand over messages.
 
-def _refuse_invalid_text(socket: SanicWebSocket) -> None:
-    """Have a text that is not UTF-8 answered with 1007 (RFC 6455, section 8.1).
+        A text that is not UTF-8 is answered with 1007 (RFC 6455, section 8.1). Sanic 25.12 decodes
+        in such a task, which nothing looks at: what it raises there ends that task, the message is
+        lost, and the connection stays open, with the parts of that message in front of the next.
+        """
+        process = getattr(socket, "process_events", None)
+        if process is None:  # something that stands for Sanic's socket
+            return
 
-    Sanic 25.12 decodes in a task that nothing looks at. What it raises there ends that task, the
-    message is lost, and the connection stays open, with the parts of that message in front of the
-    next one.
-    """
-    process = getattr(socket, "process_events", None)
-    if process is None:  # something that stands for Sanic's socket
-        return
+        async def process_events(events: Sequence[Any]) -> None:
+            task = asyncio.current_task()
+            if self._is_over or task is None:
+                return
+            self._feeding.add(task)
+            try:
+                await process(events)
+            except UnicodeDecodeError:
+                socket.fail_connection(1007, "the text is not UTF-8")
+                if socket.recv_cancel is not None:
+                    socket.recv_cancel.cancel()  # as Sanic does at a close frame: recv() ends
+            finally:
+                self._feeding.discard(task)
 
-    async def process_events(events: Sequence[Any]) -> None:
-        try:
-            await process(events)
-        except UnicodeDecodeError:
-            socket.fail_connection(1007, "the text is not UTF-8")
-            if socket.recv_cancel is not None:
-                socket.recv_cancel.cancel()  # as Sanic does at a close frame: recv() ends
+        setattr(socket, "process_events", process_events)  # noqa: B010  # a method, in Sanic's class
 
-    setattr(socket, "process_events", process_events)  # noqa: B010  # a method, in Sanic's class
+    def let_go(self) -> None:
+        """Take no more messages: in Sanic 25.12 those tasks wait for ever, with what they hold."""
+        self._is_over = True
+        for task in self._feeding:
+            task.cancel()
 
 
 def _handshake_of(socket: SanicWebSocket) -> Handshake:
