@@ -133,7 +133,7 @@ class TestDispatch:
         wired = Wired(register)
         for _ in range(20):  # with no turn of the loop between them
             wired.dispatcher.feed([event("e")] * 90)
-        assert len(handled) < 100
+        assert len(handled) < 150
         await until(lambda: len(handled) == 1800)
 
     async def test_discarded_during_a_turn(self) -> None:
