@@ -419,3 +419,14 @@ class TestRouter:
         ]
         with pytest.raises(CodecError):
             await router.send_to_connection("a", "e", float("inf"))
+
+
+async def test_what_may_be_none() -> None:
+    """A program for zaptools 0.5 may pass on what it found, or did not."""
+    router, one, two = ConnectionRouter(), Wired(EventRegister()), Wired(EventRegister())
+    router.add_connection(one.connection)
+    router.add_connection(two.connection)
+    assert router.get_connection(None) is None
+    assert await router.send_to_connection(None, "a") is False
+    left_out = [router.get_connection("nobody"), two.connection]
+    assert (await router.broadcast("a", exclude=left_out)).sent == [one.connection]

@@ -522,3 +522,108 @@ class TestThreads:
         with pytest.raises(NameTakenError):
             register.include(part)
         part.include(part)
+
+
+def test_a_method_in_its_class() -> None:
+    """There is no object yet that it could be a method of."""
+    register = EventRegister()
+    with pytest.raises(RegistrationError, match="nothing gives it 'self'"):
+
+        class Game:
+            @register.on_event("move")
+            async def move(self, ctx: EventContext) -> None: ...
+
+    register.on_event("move", lambda self: None)
+
+
+class TestDecorators:
+    """Handlers inside of decorators' functions, which carry the signature of what they wrap."""
+
+    @pytest.mark.parametrize("lifecycle", [False, True])
+    async def test_one_that_adds_arguments(self, lifecycle: bool) -> None:
+        def with_store(function: Any) -> Any:
+            @functools.wraps(function)
+            async def inner(ctx: EventContext) -> None:
+                await function(ctx, "store")
+
+            return inner
+
+        def with_user(function: Any) -> Any:
+            @functools.wraps(function)
+            async def inner(ctx: EventContext) -> None:
+                await function("user", ctx)
+
+            return inner
+
+        noted: list[tuple[Any, ...]] = []
+
+        @with_store
+        async def store_last(ctx: EventContext, store: str) -> None:
+            noted.append((ctx, store))
+
+        @with_user
+        async def user_first(user: str, ctx: EventContext) -> None:
+            noted.append((user, ctx))
+
+        ctx = context()
+        for handler in (store_last, user_first):
+            if lifecycle:
+                check_lifecycle(handler)
+                await handler(ctx)
+            else:
+                await adapt(handler)(ctx)
+        assert noted == [(ctx, "store"), ("user", ctx)]
+
+    @pytest.mark.parametrize("lifecycle", [False, True])
+    async def test_one_that_passes_on_and_adds(self, lifecycle: bool) -> None:
+        """As many as it wraps need cannot come from here."""
+
+        def with_both(function: Any) -> Any:
+            @functools.wraps(function)
+            async def inner(*args: Any, **options: Any) -> None:
+                await function(*args, "store", "user", key="key", **options)
+
+            return inner
+
+        noted: list[tuple[Any, ...]] = []
+
+        @with_both
+        async def handler(ctx: EventContext, store: str, user: str, *, key: str) -> None:
+            noted.append((ctx, store, user, key))
+
+        ctx = context(1)
+        if lifecycle:
+            check_lifecycle(handler)
+            await handler(ctx)
+        else:
+            await adapt(handler)(ctx)
+        assert noted == [(ctx, "store", "user", "key")]
+
+    async def test_one_that_passes_on(self) -> None:
+        def passing(function: Any) -> Any:
+            @functools.wraps(function)
+            async def inner(*args: Any, **options: Any) -> None:
+                await function(*args, **options)
+
+            return inner
+
+        noted: list[Any] = []
+
+        class Game:
+            @passing
+            async def move(self, ctx: EventContext, user: User) -> None:
+                noted.append(user)
+
+            @passing
+            async def __call__(self, user: User) -> None:
+                noted.append(user)
+
+        @passing
+        @passing
+        async def twice(ctx: EventContext, user: User) -> None:
+            noted.append(user)
+
+        ctx = context()
+        for handler in (Game().move, Game(), twice, functools.partial(twice)):
+            await adapt(handler)(ctx)
+        assert noted == [User("Ada")] * 4

@@ -16,8 +16,9 @@ from .transport import WebSocketTransport
 
 __all__ = ["BroadcastResult", "Exclude", "broadcast", "check_connection"]
 
-Exclude: TypeAlias = WebSocketConnection | Iterable[WebSocketConnection] | None
-"""Who is left out of a broadcast: one, many or none."""
+Exclude: TypeAlias = WebSocketConnection | Iterable[WebSocketConnection | None] | None
+"""Who is left out of a broadcast: one, many or none. None among many is nobody, as what
+`ConnectionRouter.get_connection` returns may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,8 @@ def _excluded(exclude: Exclude) -> frozenset[WebSocketConnection]:
         return frozenset((exclude,))
     if isinstance(exclude, str) or not isinstance(exclude, Iterable):
         raise TypeError(f"exclude takes connections, not {shown(exclude)}")
-    left_out = list(exclude)
+    left_out = [each for each in exclude if each is not None]
     for each in left_out:
-        check_connection(each, "exclude")
+        cure = "get_connection(id) returns one" if isinstance(each, str) else ""
+        check_connection(each, "exclude", cure)
     return frozenset(left_out)

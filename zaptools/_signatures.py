@@ -57,7 +57,7 @@ def check_lifecycle(handler: Callable[..., Any], first: str = "EventContext") ->
     """
     check_callable(handler)
     positional = _positional(handler)
-    if positional is not None and _required(positional) > 1:
+    if positional is not None and _needs(handler, positional) > 1:
         name = positional[1].name
         raise RegistrationError(
             "handler", handler, f"it takes one argument, the {first}; {name!r} is one too many"
@@ -164,6 +164,8 @@ def _wants(handler: Callable[..., Any], first: type) -> tuple[bool, inspect.Para
     if not positional:  # none that is known: ``*args``, or a builtin function
         return True, None, _UNKNOWN
     if _required(positional) > 2:
+        if _needs(handler, positional) <= 1:
+            return True, None, _UNKNOWN  # a decorator adds the rest
         raise RegistrationError(
             "handler",
             handler,
@@ -171,6 +173,13 @@ def _wants(handler: Callable[..., Any], first: type) -> tuple[bool, inspect.Para
             f"{positional[2].name!r} is one argument too many",
         )
     one, *more = positional
+    if more and one.name == "self" and isinstance(handler, FunctionType):
+        raise RegistrationError(
+            "handler",
+            handler,
+            "it is a method, and nothing gives it 'self': register it on an object, in __init__ "
+            "for one, as in register.on_event('greet')(self.greet)",
+        )
     if not more or (_required(positional) < 2 and not _has_type(more[0])):
         kind = _kind(handler, one, first)
         return (True, None, _UNKNOWN) if kind is _UNKNOWN else (False, one, kind)
@@ -270,7 +279,7 @@ def _positional(handler: Callable[..., Any]) -> list[inspect.Parameter] | None:
             found.append(each)
         elif each.kind is inspect.Parameter.VAR_POSITIONAL:
             rest = True
-        elif each.kind is inspect.Parameter.KEYWORD_ONLY and each.default is each.empty:
+        elif _is_needed_keyword(each) and any(map(_is_needed_keyword, _own_parameters(handler))):
             raise RegistrationError(
                 "handler", handler, f"nobody gives it {each.name!r}, a keyword without a default"
             )
@@ -306,13 +315,77 @@ def _may_hold(parameter: inspect.Parameter) -> bool:
 
 
 def _read_parameters(handler: Callable[..., Any]) -> list[inspect.Parameter]:
+    """Return the parameters with which `handler` is called.
+
+    A decorator's function that passes on what it gets is called as what it wraps is, which has the
+    types. One that takes fewer arguments is called with these: it adds the others.
+    """
+    if isinstance(handler, functools.partial):
+        inner = _called(handler.func)
+        if inner is not handler.func:
+            handler = functools.partial(inner, *handler.args, **handler.keywords)
+    elif isinstance(handler, MethodType):
+        inner = _called(handler.__func__)
+        if inner is not handler.__func__:
+            handler = MethodType(inner, handler.__self__)
+    elif not isinstance(handler, FunctionType) and _is_wrapper(type(handler).__call__):
+        return _read_parameters(MethodType(type(handler).__call__, handler))
+    else:
+        handler = _called(handler)
+    return _own_parameters(handler)
+
+
+def _is_wrapper(handler: Any) -> bool:
+    """Whether it is what a decorator has made of something else."""
+    while isinstance(handler, functools.partial):
+        handler = handler.func
+    return hasattr(handler, "__wrapped__")
+
+
+def _called(function: Any) -> Any:
+    """Return `function`, or what it wraps that says how it is called."""
+    return inspect.unwrap(function, stop=_adds_arguments)
+
+
+def _adds_arguments(wrapper: Any) -> bool:
+    """Whether a decorator's function calls what it wraps with more than it is called with."""
+    try:
+        own = _own_parameters(wrapper)
+        if any(each.kind is inspect.Parameter.VAR_POSITIONAL for each in own):
+            return False
+        wrapped = _read_parameters(wrapper.__wrapped__)
+    except ValueError:
+        return False
+    return len(_of_kind(own, _POSITIONAL)) != len(_of_kind(wrapped, _POSITIONAL))
+
+
+def _own_parameters(handler: Callable[..., Any]) -> list[inspect.Parameter]:
+    """Return the parameters of `handler` itself, and not of what it wraps."""
     if sys.version_info >= (3, 14):
         from annotationlib import Format
 
-        signature = inspect.signature(handler, annotation_format=Format.FORWARDREF)
+        signature = inspect.signature(
+            handler, follow_wrapped=False, annotation_format=Format.FORWARDREF
+        )
     else:
-        signature = inspect.signature(handler)
+        signature = inspect.signature(handler, follow_wrapped=False)
     return list(signature.parameters.values())
+
+
+def _of_kind(parameters: list[inspect.Parameter], kinds: Any) -> list[inspect.Parameter]:
+    return [each for each in parameters if each.kind in kinds]
+
+
+def _needs(handler: Callable[..., Any], positional: list[inspect.Parameter]) -> int:
+    """Return how many arguments `handler` needs, though what it wraps may need `positional`."""
+    if _required(positional) > 1 and _is_wrapper(handler):
+        positional = _of_kind(_own_parameters(handler), _POSITIONAL)
+    return _required(positional)
+
+
+def _is_needed_keyword(parameter: inspect.Parameter) -> bool:
+    is_keyword = parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    return is_keyword and parameter.default is parameter.empty
 
 
 def _required(parameters: list[inspect.Parameter]) -> int:

@@ -376,12 +376,14 @@ class ConnectionRouter:
     def _forget(self, connection: WebSocketConnection) -> None:
         self.remove_connection(connection)
 
-    def get_connection(self, id: str) -> WebSocketConnection | None:
-        """Return the connection with that id; None if there is none.
+    def get_connection(self, id: str | None) -> WebSocketConnection | None:
+        """Return the connection with that id; None if there is none, or `id` is None.
 
         Raises:
             TypeError: `id` is no string.
         """
+        if id is None:
+            return None
         check_kind(id, str, "id")
         return self._connections.get(id)
 
@@ -406,12 +408,12 @@ class ConnectionRouter:
 
     async def send_to_connection(
         self,
-        connection_id: str,
+        connection_id: str | None,
         event_name: str,
         payload: Any = None,
         headers: Mapping[str, Any] | None = None,
     ) -> bool:
-        """Send an event to the connection with that id.
+        """Send an event to the connection with that id; to none if it is None.
 
         Returns:
             Whether it was sent: False when there is no such connection, or sending failed.
@@ -420,6 +422,8 @@ class ConnectionRouter:
             CodecError: the event cannot be written as JSON.
             TypeError: `connection_id` is no string.
         """
+        if connection_id is None:
+            return False
         check_kind(connection_id, str, "connection_id")
         connection = self._connections.get(connection_id)
         if connection is None:
