@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 import asyncio
 import shlex
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
+from fnmatch import fnmatchcase
 
 from rich.console import Console
 from rich.markup import escape
 
 from .. import deviations
-from ..check import WHY_NOT, Check, Checked
+from ..check import WHY_NOT, Check, Checked, why_not
 from ..endpoint import Endpoint, parse_endpoint
 from ..reports.files import write_reports
 from ..results import Cell, claimed, rerun_command
@@ -91,6 +93,7 @@ def _check(arguments: argparse.Namespace, console: Console) -> int:
     pause = _CONNECTIONS / arguments.rate if arguments.rate else 0.0
     whole = load_functions((arguments.timeout or max(30.0, 6 * arguments.patience)) + pause)
     chosen = {name: whole[name] for name in matching(whole, arguments.scenario, "--scenario")}
+    _check_patterns(arguments, chosen)
     frameworks = [entry for entry in deviations.load() if entry.framework]
     check = Check(
         endpoint,
@@ -108,13 +111,27 @@ def _check(arguments: argparse.Namespace, console: Console) -> int:
             checked = _interruptible(
                 check, chosen, lambda name: status.update(f"checking {endpoint.shown}: {name}")
             )
-        if not (checked.results.cells or checked.results.broken):
-            reasons = "; ".join(f"{n} {WHY_NOT[why]}" for why, n in checked.left.items())
-            raise Stop(f"none of the chosen scenarios can be run: {reasons}")
         _report(checked, endpoint.shown, console)
         if arguments.results:
             write_reports(checked.results, arguments.results)
     return checked.results.exit_status
+
+
+def _check_patterns(arguments: argparse.Namespace, chosen: Mapping[str, Bound]) -> None:
+    """Check that each pattern names a scenario that can be run: the others are no answer to it.
+
+    Raises:
+        Stop: one does not; says why.
+    """
+    for pattern in arguments.scenario or ["*"]:
+        why = Counter(
+            why_not(bound.facts, arguments.echo)
+            for name, bound in chosen.items()
+            if fnmatchcase(name, pattern)
+        )
+        if "" not in why:
+            reasons = "; ".join(f"{count} {WHY_NOT[reason]}" for reason, count in why.items())
+            raise Stop(f"--scenario {pattern!r}: none of these can be run: {reasons}")
 
 
 def _interruptible(

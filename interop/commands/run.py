@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from rich.console import Console
@@ -93,6 +94,11 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
         arguments.results = SUBSET if _is_subset(arguments) else RESULTS
     with claimed(arguments.results), ExitStack() as stack:
         plan, not_run = _plan(arguments, peers, servers, clients, console)
+        cells = {name: len(list(plan.pairs(facts.side))) for name, facts in scenarios.items()}
+        total = sum(cells.values())
+        _check_cells(arguments.scenario, cells)
+        if not (total or not_run):
+            raise Stop("the chosen rows and columns have no cell with each other")
         results = Results(
             started=datetime.now(UTC).isoformat(timespec="seconds"),
             engine=arguments.engine,
@@ -102,7 +108,6 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
             repeat=plan.repeat,
             strict=plan.strict,
         )
-        total = sum(len(list(plan.pairs(facts.side))) for facts in scenarios.values())
         print_plan(not_run, total * plan.repeat, arguments.workers, console)
         stack.enter_context(held())  # until all is written; `run_plan` is interrupted nevertheless
         with Progress(total * plan.repeat, console) as progress, _swept(plan) as left:
@@ -116,6 +121,8 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
         results.broken = "; ".join(part for part in problems if part)
         results.sort()
         unwritten = _write(results, arguments.results)
+    if unwritten is not None:
+        results.broken = "; ".join(part for part in (results.broken, "no results written") if part)
     print_report(results, console)
     if left_out := len(chosen) - len(scenarios):
         text = f"[dim]not run: {left_out} scenarios, {_FAULTS}[/]"
@@ -135,14 +142,30 @@ def _possible(arguments: argparse.Namespace, chosen: Mapping[str, Scenario]) -> 
     """Return the scenarios for which the engine can do what they need.
 
     Raises:
-        Stop: it can for none.
+        Stop: it can for none, or for none that one pattern names.
     """
     possible = {
         name: facts for name, facts in chosen.items() if _faults(arguments) or not facts.isolated
     }
-    if not possible:
-        raise Stop(f"--engine {arguments.engine} can run no such scenario, {_FAULTS}")
+    for pattern in arguments.scenario or ["*"]:
+        if not any(fnmatchcase(name, pattern) for name in possible):
+            option = f"--scenario {pattern!r}: " if arguments.scenario else ""
+            raise Stop(f"{option}--engine {arguments.engine} can run no such scenario, {_FAULTS}")
     return possible
+
+
+def _check_cells(patterns: Sequence[str], cells: Mapping[str, int]) -> None:
+    """Check that each pattern chose something that has cells: the others' are no answer to it.
+
+    Args:
+        cells: how many each scenario has between the chosen rows and columns.
+
+    Raises:
+        Stop: one did not.
+    """
+    for pattern in patterns:
+        if not any(count for name, count in cells.items() if fnmatchcase(name, pattern)):
+            raise Stop(f"--scenario {pattern!r} has no cell between the chosen rows and columns")
 
 
 def _faults(arguments: argparse.Namespace) -> bool:

@@ -268,13 +268,41 @@ def plans(monkeypatch: pytest.MonkeyPatch) -> list[Plan]:
 def test_what_the_engine_cannot_do_is_left_out_and_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    chosen = ["--scenario", "engine.server-killed", "--results", str(tmp_path)]
-    assert main(["run", *QUICK, *chosen, "--scenario", "echo.null"]) == 0
+    results = ["--results", str(tmp_path)]
+    assert main(["run", *QUICK, *results, "--scenario", "e[cn]*[eu]*ll*"]) == 0
     out = capsys.readouterr().out
     assert "1 cells in" in out
-    assert "not run: 1 scenarios, in which something befalls a whole peer: --engine docker" in out
-    assert main(["run", *QUICK, *chosen]) == 2
-    assert "--engine local can run no such scenario" in capsys.readouterr().err
+    assert "not run: 2 scenarios, in which something befalls a whole peer: --engine docker" in out
+
+
+@pytest.mark.parametrize("more", [[], ["--scenario", "echo.null", "--scenario", "order.*"]])
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([*QUICK, "--scenario", "engine.*"],
+         "--scenario 'engine.*': --engine local can run no such scenario, in which something "),
+        (["--server", "judge", "--client", "python", "--scenario", "rooms.members"],
+         "--scenario 'rooms.members' has no cell between the chosen rows and columns"),
+    ],
+)  # fmt: skip
+def test_a_scenario_without_a_cell_is_status_2_whatever_else_was_chosen(
+    arguments: list[str],
+    says: str,
+    more: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["run", *arguments, *more, "--results", str(tmp_path)]) == 2
+    said = capsys.readouterr()
+    assert says in said.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_judge_alone_has_no_cell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    chosen = ["--server", "judge", "--client", "judge", "--results", str(tmp_path)]
+    assert main(["run", *chosen]) == 2
+    said = capsys.readouterr().err
+    assert said == "interop: the chosen rows and columns have no cell with each other\n"
 
 
 def test_a_subset_leaves_the_results_of_the_last_whole_run(
@@ -329,7 +357,7 @@ def test_a_full_disk_costs_the_report_of_the_run_before_nothing(tmp_path: Path) 
         f"interop: {tmp_path}: File too large: nothing was written, and what was there before "
         "stays\n"
     )
-    assert "17 cells in " in done.stdout  # what was found is shown nevertheless
+    assert "- exit status 2\n" in done.stdout  # what was found is shown nevertheless
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
