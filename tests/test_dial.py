@@ -79,7 +79,7 @@ async def test_one_that_does_not_answer_is_not_waited_for(
 async def test_all_refuse() -> None:
     with pytest.raises(ConnectionRefusedError):
         await within(connect_first([refusing()]))
-    with pytest.raises(OSError, match=r"Connect call failed.*; .*Connect call failed|refused.*;"):
+    with pytest.raises(OSError, match=r"refused.*; .*refused"):
         await within(connect_first([refusing(), refusing()], NEVER))
     with pytest.raises(OSError, match="the name has no address"):
         await connect_first([])
@@ -162,3 +162,11 @@ def test_names_that_no_host_has(host: str) -> None:
 @pytest.mark.parametrize("host", ["a.example.", "my_service", "xn--bcher-kva.example", "bücher.de"])
 def test_names_that_hosts_have(host: str) -> None:
     ZapConsumer(f"ws://{host}/")
+
+
+async def test_why_it_was_not_reached() -> None:
+    """In the system's words, which say more than asyncio's: the same on each event loop."""
+    place = refusing()[4]
+    with pytest.raises(ConnectionRefusedError, match="Connection refused") as info:
+        await connect_first([address(*place)])
+    assert f"(127.0.0.1 port {place[1]})" in str(info.value)

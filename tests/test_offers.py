@@ -63,6 +63,30 @@ def test_what_an_error_says() -> None:
     assert "secret" not in str(info.value) and info.value.__suppress_context__
 
 
+@pytest.mark.parametrize(
+    ("headers", "words"),
+    [
+        ({"Authorization": b"secret"}, "the value of the header 'Authorization' must be a str"),
+        ({"Authorization": ["secret"]}, "must be a str, not list"),
+        ({b"Cookie": "secret"}, "a header's name must be a str, not bytes"),
+        ("Authorization: secret", "headers must be a Mapping or None, not str: write {'Name'"),
+        ([("Authorization", "secret")], "headers must be a Mapping or None, not list"),
+    ],
+)
+def test_no_error_quotes_a_value(headers: Any, words: str) -> None:
+    with pytest.raises(TypeError, match=words) as info:
+        check_headers(headers)
+    assert "secret" not in str(info.value)
+
+
+def test_what_are_no_subprotocols() -> None:
+    with pytest.raises(TypeError, match="headers go into headers=") as info:
+        check_subprotocols([("Authorization", "secret")])  # type: ignore[list-item] # on purpose
+    assert "secret" not in str(info.value)
+    with pytest.raises(TypeError, match="the URL is the client's own"):
+        check_subprotocols("ws://127.0.0.1:8000/ws")
+
+
 @pytest.mark.parametrize(("headers", "error"), HEADERS)
 async def test_a_clients_headers(headers: Any, error: type[Exception]) -> None:
     await refused({"headers": headers}, error)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -47,9 +49,51 @@ async def refuse(peer: RawPeer) -> None:
 def test_urls(bad: str) -> None:
     with pytest.raises(InvalidUrlError) as info:
         parse_url(bad)
-    assert info.value.url == bad.replace("u@", "***@")
+    assert info.value.url == bad.replace("u@", "***@").replace("#y", "#***")
     with pytest.raises(InvalidUrlError):
         ZapConsumer(bad)
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        (None, "a URL is a str, unlike NoneType: write it as 'ws://host:port/path'"),
+        (b"ws://x", "unlike bytes"),
+        (SimpleNamespace(scheme="ws", host="x"), "pass str(url)"),
+        ("http://x", "write ws://"),
+        ("https://x", "write wss://"),
+        ("x:8000/ws", "write ws://, before the host"),
+        ("ws:///x", "write ws://host:port/path"),
+        ("ws://u@x", "write user:password@"),
+        ("ws://x/#y", "write %23"),
+        ("ws://[::1]8000/", "between its host and its port is something else"),
+    ],
+)
+def test_what_is_wrong_with_an_url(bad: Any, words: str) -> None:
+    with pytest.raises(InvalidUrlError, match=re.escape(words)):
+        ZapConsumer(bad)
+
+
+def test_a_zone() -> None:
+    """The resolver wants it as it is; written in a URL, its mark is encoded, or not."""
+    for url in ("ws://[fe80::1%25eth0]:80/", "ws://[fe80::1%eth0]:80/"):
+        assert parse_url(url).host == "fe80::1%eth0"
+
+
+async def test_a_zone_is_not_for_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A link-local address is nothing that a test could listen on."""
+    async with App() as app:
+        asked = []
+
+        async def resolve(host: str, *args: Any, **options: Any) -> Any:
+            asked.append(host)
+            kind = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
+            return [(*kind, ("127.0.0.1", app.port))]
+
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve)
+        async with ZapConsumer(f"ws://[fe80::1%25eth0]:{app.port}/"):
+            assert app.seen[0].handshake.headers["host"] == f"[fe80::1]:{app.port}"
+        assert asked[0] == "fe80::1%eth0"
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from zaptools._text import clip, printable, redact
+from zaptools._text import clip, is_secret, printable, redact
 
 
 def test_clip() -> None:
@@ -38,6 +38,10 @@ def test_printable(text: str, shown: str) -> None:
         ("ws://ada:se/cret@h/", "ws://***@h/"),
         ("ws://ada:se?cret@h/", "ws://***@h/"),
         ("ws://ada:se#cret@h/", "ws://***@h/"),
+        ("ws://h/#token=secret", "ws://h/#***"),
+        ("ws://h/?a=b#secret", "ws://h/?a=***#***"),
+        ("ws://ada:12#secret@h/", "ws://ada:12#***"),
+        ("ws://h/#", "ws://h/#"),
         ("ada:secret@h/", "***@h/"),
         ("ws:/ada:secret@h/", "***@h/"),
         ("ws://h/\n\x1b", r"ws://h/\n\x1b"),
@@ -46,3 +50,13 @@ def test_printable(text: str, shown: str) -> None:
 )
 def test_redact(url: str, shown: str) -> None:
     assert redact(url) == shown
+
+
+@pytest.mark.parametrize("name", ["Authorization", "Set-Cookie", "X-Api-Key", "X-CSRF-Token"])
+def test_headers_with_secrets(name: str) -> None:
+    assert is_secret(name) and is_secret(name.upper())
+
+
+@pytest.mark.parametrize("name", ["Host", "Sec-WebSocket-Key", "Origin", "User-Agent"])
+def test_headers_without_secrets(name: str) -> None:
+    assert not is_secret(name)

@@ -38,7 +38,9 @@ async def test_no_credentials_of_a_handshake(caplog: pytest.LogCaptureFixture) -
     with caplog.at_level(logging.DEBUG):
         async with App() as app:
             client = ZapConsumer(app.url().replace("//", "//ada:hunter2@") + "?token=hunter2")
-            await client.connect(headers={"Cookie": "hunter2", "X-Seen": "seen"})
+            await client.connect(
+                headers={"Cookie": "hunter2", "X-Api-Key": "hunter2", "X-Seen": "seen"}
+            )
             await client.disconnect()
     assert "GET /?token=*** HTTP/1.1" in caplog.text and "X-Seen: seen" in caplog.text
     assert "Authorization: ***" in caplog.text and "Cookie: ***" in caplog.text

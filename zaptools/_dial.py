@@ -7,6 +7,7 @@ same on each event loop, with what all of them have.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections import deque
 from collections.abc import Iterable
@@ -97,6 +98,12 @@ async def _connect(address: Address) -> socket.socket:
     try:
         sock.setblocking(False)
         await asyncio.get_running_loop().sock_connect(sock, place)
+    except OSError as exc:
+        sock.close()
+        if exc.errno is None:
+            raise
+        # asyncio's own words are "Connect call failed", whatever the reason.
+        raise OSError(exc.errno, f"{os.strerror(exc.errno)} ({place[0]} port {place[1]})") from exc
     except BaseException:
         sock.close()
         raise

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ._arguments import check_kind, shown
+from ._arguments import shown
 
 __all__ = ["check_address", "check_headers", "check_origins", "check_subprotocols"]
 
@@ -63,11 +63,18 @@ def check_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
             character or one beyond Latin-1, which is what a field may have (RFC 9110, section
             5.5).
     """
-    check_kind(headers, Mapping, "headers", none=True)
+    # None of these errors quotes a value: it may be a secret.
+    if headers is not None and not isinstance(headers, Mapping):
+        given = type(headers).__name__ if isinstance(headers, Iterable) else shown(headers)
+        cure = "write {'Name': 'value'}"
+        raise TypeError(f"headers must be a Mapping or None, not {given}: {cure}")
     found = dict(headers or {})
     for name, value in found.items():
-        if not isinstance(name, str) or not isinstance(value, str):
-            raise TypeError(f"a header is two strings, unlike {name!r}: {value!r}")
+        if not isinstance(name, str):
+            raise TypeError(f"a header's name must be a str, not {type(name).__name__}")
+        if not isinstance(value, str):
+            kind = type(value).__name__
+            raise TypeError(f"the value of the header {shown(name)} must be a str, not {kind}")
         if _TOKEN.fullmatch(name) is None:
             raise ValueError(f"a header's name is a token, unlike {name!r}")
         if _CONTROL.search(value):
@@ -92,11 +99,14 @@ def _strings(values: Iterable[Any], what: str, *, none: bool = False) -> list[An
             cure = "; headers go into headers="
         elif isinstance(values, str):
             cure = f"; for one, write [{values!r}]"
+            if re.match(r"(?i)wss?:", values):
+                raise TypeError(f"{what} are a sequence of strings: the URL is the client's own")
         raise TypeError(f"{what} are a sequence of strings, unlike {shown(values)}{cure}")
     found = list(values)
     for value in found:
         if not isinstance(value, str) and not (none and value is None):
-            raise TypeError(f"{what} are strings, unlike {shown(value)}")
+            cure = "; headers go into headers=" if isinstance(value, tuple) else ""
+            raise TypeError(f"{what} are strings, unlike {type(value).__name__}{cure}")
     return found
 
 

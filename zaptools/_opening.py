@@ -40,6 +40,17 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _HOST = re.compile(r"[^\s/?#@<>\[\]\\^`{|}\"]+")  # RFC 3986, section 3.2.2, and loosely so
 _UNSAFE = re.compile(r"[^\x21-\x7e]+")
 
+_AFTER_BRACKET = re.compile(r"(?::\d*)?\Z")  # urllib overlooks what else is there (Python 3.11)
+_ZONE = re.compile(r"%25")
+"""Before the zone of an address (RFC 6874, section 2); the resolver wants it as it is."""
+
+_WORDS = {
+    "hostname isn't provided": "it has no host: write ws://host:port/path",
+    "username provided without password": "it has a user without a password: write user:password@",
+    "fragment identifier is meaningless": "a WebSocket's URL has no fragment: write %23 for '#'",
+}
+"""What `websockets.uri` says, with what to do."""
+
 _FOREVER = 365 * 24 * 3600.0
 """Seconds for TLS, in place of the event loop's 60: `Limits.open_timeout` is the bound for all."""
 
@@ -53,23 +64,43 @@ def parse_url(url: str) -> WebSocketURI:
     Raises:
         InvalidUrlError: it is none.
     """
+    if not isinstance(url, str):
+        cure = "pass str(url)" if hasattr(url, "scheme") else "write it as 'ws://host:port/path'"
+        raise InvalidUrlError(str(url), f"a URL is a str, unlike {type(url).__name__}: {cure}")
     try:
+        _check_scheme(url)
         uri, raw = parse_uri(url), urlsplit(url)
-        _check_uri(url, uri)
+        _check_uri(url, uri, raw.netloc)
         port = 0 if raw.port == 0 else uri.port  # 0 is none to the parser, and would be 80
-        return replace(uri, port=port, path=_encode(raw.path), query=_encode(raw.query))
+        host = _ZONE.sub("%", uri.host) if ":" in uri.host else uri.host
+        path, query = _encode(raw.path), _encode(raw.query)
+        return replace(uri, host=host, port=port, path=path, query=query)
     except InvalidURI as exc:
-        detail = exc.msg
+        detail = _WORDS.get(exc.msg, exc.msg)
     except (ValueError, TypeError, AttributeError) as exc:
         # The words quote what cannot be read, which is a part of a password with a slash in it.
         detail = str(exc) if "@" not in str(url) else "its host, port or user cannot be read"
     raise InvalidUrlError(str(url), detail)  # out of there: with no context, which quotes the URL
 
 
-def _check_uri(url: str, uri: WebSocketURI) -> None:
+def _check_scheme(url: str) -> None:
+    """Raise InvalidURI, with what to write instead, unless it is that of a WebSocket."""
+    scheme, mark, _ = url.strip().partition("://")
+    if scheme.lower() in ("ws", "wss"):
+        return
+    if scheme.lower() in ("http", "https"):
+        secure = "s" if scheme.lower() == "https" else ""
+        raise InvalidURI(url, f"a WebSocket's scheme is ws or wss: write ws{secure}://")
+    cure = "" if mark else ", before the host"
+    raise InvalidURI(url, f"its scheme must be ws, or wss for TLS: write ws://{cure}")
+
+
+def _check_uri(url: str, uri: WebSocketURI, netloc: str) -> None:
     """Raise InvalidURI where the parser, which made `uri` of `url`, was too lenient."""
     if _CONTROL.search(url):  # urllib drops some of them, and would send the rest
         raise InvalidURI(url, "it has a control character")
+    if "]" in netloc and not _AFTER_BRACKET.match(netloc.rpartition("]")[2]):
+        raise InvalidURI(url, "between its host and its port is something else")
     if not _HOST.fullmatch(uri.host):
         raise InvalidURI(url, "its host has a character that no host has")
     try:
@@ -113,6 +144,9 @@ async def open_transport(
         ConnectError: or one of its subclasses, for whatever stood in the way.
     """
     uri = parse_url(url)
+    place = uri.host
+    if ":" in place:  # the server knows nothing of zones (RFC 6874, section 4)
+        uri = replace(uri, host=place.partition("%")[0])
     if uri.secure and ssl is None:
         ssl = ssl_module.create_default_context()
     protocol = ClientProtocol(
@@ -126,7 +160,7 @@ async def open_transport(
     transport: ClientTransport | None = None
     try:
         async with asyncio.timeout(limits.open_timeout):
-            sock = await dial(uri.host, uri.port)
+            sock = await dial(place, uri.port)
             _, transport = await loop.create_connection(
                 lambda: ClientTransport(protocol, limits, url, headers, begin),
                 sock=sock,

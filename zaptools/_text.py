@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["clip", "hide_query", "printable", "redact"]
+__all__ = ["clip", "hide_query", "is_secret", "printable", "redact"]
 
 _SIZE = 200
 """Characters that are kept: a peer must not fill the log."""
@@ -15,6 +15,10 @@ _USER = re.compile(
     r"|^(?!\w*://).*@"  # no URL, but the beginning of one may be missing
 )
 _VALUE = re.compile(r"(?<==)[^&]+|(?<![^&])[^&=]+(?![^&])")
+
+
+_SECRET = re.compile(r"auth|cookie|credential|jwt|key|pass|secret|session|signature|token")
+"""Parts of the names of headers that have one: Authorization, X-Api-Key, X-CSRF-Token."""
 
 
 def clip(text: str, size: int = _SIZE) -> str:
@@ -35,11 +39,21 @@ def printable(text: str, size: int = _SIZE) -> str:
 
 
 def redact(url: str) -> str:
-    """Return a URL without what may be a secret: user and password, and the query's values."""
+    """Return a URL without what may be a secret: user and password, the query's values, and the
+    fragment.
+    """
     return printable(hide_query(_USER.sub("***@", url, count=1)), 1000)
 
 
 def hide_query(target: str) -> str:
-    """Return a URL, or a request's target, without the values of its query."""
+    """Return a URL, or a request's target, without its fragment and the values of its query."""
+    target, mark, fragment = target.partition("#")
+    end = mark + "***" if fragment else mark
     place, mark, query = target.partition("?")
-    return place + mark + _VALUE.sub("***", query)
+    return place + mark + _VALUE.sub("***", query) + end
+
+
+def is_secret(header: str) -> bool:
+    """Whether the value of a header, going by its name, may be a secret."""
+    name = header.lower()
+    return not name.startswith("sec-websocket-") and _SECRET.search(name) is not None

@@ -9,11 +9,9 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from ._text import hide_query, printable
+from ._text import hide_query, is_secret, printable
 
 __all__ = ["Trace"]
-
-_SECRET = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie"})
 
 
 class Trace(logging.LoggerAdapter[logging.Logger]):
@@ -35,6 +33,6 @@ class Trace(logging.LoggerAdapter[logging.Logger]):
 
 
 def _shown(args: tuple[object, ...]) -> list[object]:
-    if len(args) == 2 and str(args[0]).lower() in _SECRET:  # a header's name and value
+    if len(args) == 2 and is_secret(str(args[0])):  # a header's name and value
         return [args[0], "***"]
     return [printable(hide_query(each), 1000) if isinstance(each, str) else each for each in args]

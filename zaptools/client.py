@@ -64,6 +64,7 @@ _CURES = {
         ("headers", "extra_headers", "additional_headers"),
         "pass them to connect(headers={…})",
     ),
+    **dict.fromkeys(("auth", "token"), "pass it to connect(headers={'Authorization': …})"),
     **dict.fromkeys(("protocols", "subprotocols"), "pass them to connect(protocols=[…])"),
     **{name: f"pass reconnect=ReconnectPolicy({name}=…)" for name in ReconnectPolicy.__slots__},
     **IN_LIMITS,
