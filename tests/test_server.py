@@ -687,6 +687,44 @@ def test_run_in_this_process(signal_number: int) -> None:
     assert loops[0].is_closed()
 
 
+@pytest.mark.parametrize("turns", range(5))
+async def test_a_connection_that_is_accepted_while_the_server_closes(turns: int) -> None:
+    """It ends, whatever asyncio has done of its part by then."""
+    app = App()
+    await app.start()
+    address = ("127.0.0.1", app.port)
+    with socket.create_connection(address) as peer:
+        peer.setblocking(False)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await app.close()
+        with contextlib.suppress(ConnectionError):
+            assert await within(asyncio.get_running_loop().sock_recv(peer, 1)) == b""
+    await until(lambda: not app._shells)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(address)
+
+
+def test_run_leaves_the_programs_own_signal_handlers() -> None:
+    def handler(number: int, frame: object) -> None:
+        raise AssertionError("no signal is sent")
+
+    class Server(ZapServer):
+        async def start(self) -> None:
+            await super().start()
+            await self.close()
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        for number in before:
+            signal.signal(number, handler)
+        Server(port=0).run(announce=False)
+        assert [signal.getsignal(number) for number in before] == [handler, handler]
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
 async def run_in_thread(server: ZapServer, **options: Any) -> asyncio.Future[None]:
     """Call `run` in a thread, and return when the server listens; the value tells the end."""
     loop = asyncio.get_running_loop()

@@ -10,7 +10,7 @@ import signal
 import ssl as ssl_module
 import sys
 import threading
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import replace
 from http import HTTPStatus
 from types import MappingProxyType, TracebackType
@@ -262,7 +262,7 @@ class ZapServer(EventRegister):
 
     def _stop_listening(self) -> None:
         assert self._listener is not None and self._watch is not None
-        self._listener.close()
+        _stop_accepting(self._listener)
         self._watch.shutdown.leave(self._watch)
         self._listener = self._watch = None
         if self._run_over is not None:
@@ -355,7 +355,7 @@ class ZapServer(EventRegister):
         if loop_factory is not None and not callable(loop_factory):
             cure = "uvloop.new_event_loop is one, of pip install 'zaptools[fast]'"
             raise TypeError(f"loop_factory makes an event loop, unlike {loop_factory!r}: {cure}")
-        with asyncio.Runner(loop_factory=loop_factory) as runner:
+        with _sigterm_kept(), asyncio.Runner(loop_factory=loop_factory) as runner:
             # The first Ctrl-C cancels what runs, which closes the server on its way out.
             with contextlib.suppress(KeyboardInterrupt):
                 runner.run(self._serve(announce))
@@ -381,6 +381,30 @@ class ZapServer(EventRegister):
         with contextlib.suppress(AttributeError, OSError, ValueError):
             sys.stderr.write(f"zaptools listens on {self._url()}{everywhere}{stop}\n")
             sys.stderr.flush()
+
+
+def _stop_accepting(listener: asyncio.Server) -> None:
+    """Close a listener, in the loop's next turn.
+
+    A connection that it has accepted in this one needs it open: asyncio (3.11 to 3.13) forgets
+    such a connection of a closed listener without a word, and its peer waits.
+    """
+    loop = asyncio.get_running_loop()
+    for each in listener.sockets:
+        with contextlib.suppress(NotImplementedError):  # on Windows
+            loop.remove_reader(each.fileno())
+    loop.call_soon(listener.close)
+
+
+@contextlib.contextmanager
+def _sigterm_kept() -> Iterator[None]:
+    """Leave the program's own handler of SIGTERM as it was: a loop that ends sets the default."""
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread() and handler is not None:
+            signal.signal(signal.SIGTERM, handler)
 
 
 class _Listening:
