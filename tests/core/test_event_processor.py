@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from datetime import date
 from typing import Any
 
 from fastapi import FastAPI, WebSocket
@@ -66,6 +67,25 @@ async def test_the_stream() -> None:
         "ZeroDivisionError",
     ]
     assert register.ends == [(1006, "", None)]
+
+
+async def test_an_adapter_that_reads_more_than_json() -> None:
+    """It does not end the connection: what JSON has not is written as ever, or is an error."""
+    register = Log()
+    serving, adapter = processor(register)
+    read = ({1: b"a"}, date(2025, 1, 31), object(), {(1, 2): 3}, "last")
+    adapter.websocket = [{"eventName": "echo", "payload": payload} for payload in read]
+
+    async def recv_json() -> Any:
+        return adapter.websocket.pop(0)
+
+    adapter.recv_json = recv_json  # type: ignore[method-assign] # as another one has it
+    await serving.start_event_stream()
+    assert [payload for _, payload, _ in adapter.sent] == [{"1": "YQ=="}, "2025-01-31", "last"]
+    assert [getattr(error, "reason", "") for error in register.errors] == ["not-json"] * 2
+    serving, adapter = processor(register)
+    await serving.intercept_data({"eventName": "echo", "payload": b"a"})
+    assert adapter.sent == [("echo", "YQ==", {})]
 
 
 async def test_closing() -> None:

@@ -9,8 +9,11 @@ from __future__ import annotations
 import json
 from typing import Any, cast
 
+import msgspec
+
 from .._carrier import Carrier
 from .._closing import LOST, CloseInfo
+from .._jsonpath import to_plain
 from ..connection import EventContext, WebSocketConnection
 from ..limits import Limits
 from ..protocol import EventData
@@ -48,7 +51,7 @@ class EventProcessor:
 
     async def intercept_data(self, data: dict[str, Any]) -> None:
         """Handle one message as it came, parsed. Nothing is raised: see the ``error`` handler."""
-        await self._carrier.handle(json.dumps(data))
+        await self._carrier.handle(_to_text(data))
 
     async def receive_events(self) -> bool:
         """Handle the next message; return whether there was one."""
@@ -83,7 +86,7 @@ class _AdapterCarrier(Carrier):
 
     async def _receive(self) -> str | bytes | CloseInfo:
         try:
-            return json.dumps(await self._adapter.recv_json())
+            data = await self._adapter.recv_json()
         except json.JSONDecodeError as exc:
             return exc.doc  # it is reported as what it is
         except Exception as exc:
@@ -91,6 +94,7 @@ class _AdapterCarrier(Carrier):
             reason = str(getattr(exc, "reason", "") or "")
             known = isinstance(code, int) and code != LOST.code
             return CloseInfo(cast(int, code), reason, "remote") if known else LOST
+        return _to_text(data)
 
     async def _write(self, text: str) -> None:
         event = json.loads(text)
@@ -99,3 +103,19 @@ class _AdapterCarrier(Carrier):
 
     async def _shut(self, code: int, reason: str) -> None:
         await self._adapter.close()
+
+
+def _to_text(data: Any) -> str:
+    """Return as JSON what an adapter has read, which may have been no JSON: MessagePack, say.
+
+    What JSON does not have is written as when it is sent. What cannot be is written as Python
+    shows it, to be reported as no JSON.
+    """
+    try:
+        return json.dumps(data, default=_to_builtins)
+    except (TypeError, ValueError, RecursionError):
+        return repr(data)
+
+
+def _to_builtins(value: Any) -> Any:
+    return msgspec.to_builtins(value, enc_hook=to_plain)
