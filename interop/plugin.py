@@ -27,7 +27,7 @@ from .catalog import Api
 from .cell import Cell, Ran
 from .culprit import by_evidence
 from .descriptors import CURE, Shortage, tells_shortage
-from .errors import TestbedError, Unsupported, in_words
+from .errors import PeerDied, TestbedError, Unsupported, in_words
 from .judge import Judgement, Outcome, judge
 from .lanes import Lanes
 from .plan import Plan
@@ -180,7 +180,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
             if _POOL in config.stash:
                 runner.run(config.stash[_POOL].engine.close())
         except Exception as exc:
-            left.append(in_words(exc))
+            if not (interrupted and isinstance(exc, PeerDied)):  # Ctrl-C ends peers too
+                left.append(in_words(exc))
     told = list(left)
     gc.collect()  # what nobody awaited or closed tells so now
     if interrupted:  # what was cut off is closed by nobody

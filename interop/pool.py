@@ -10,7 +10,7 @@ from .catalog import Api
 from .contract import CONTRACT_VERSION
 from .control import Session
 from .engines import Address, Engine
-from .errors import PeerHung, TestbedError, Unsupported
+from .errors import PeerDied, PeerHung, TestbedError, Unsupported
 
 __all__ = ["Pool"]
 
@@ -28,6 +28,8 @@ class Pool:
         self._hangs: Counter[str] = Counter()
         self._starts: Counter[str] = Counter()
         self._running: dict[str, Address] = {}
+        # Sessions of each running peer, by its name: whether its end would be seen by one.
+        self._open: Counter[str] = Counter()
         self._starting: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def open(self, api: Api, program: str = "") -> Session:
@@ -38,7 +40,7 @@ class Pool:
 
         Raises:
             TestbedError: the peer does not start, does not answer, breaks the contract or has
-                no such API.
+                no such API; or it ended while it had no session, which nothing else tells.
         """
         program = program or api.program
         address = await self._address(program)
@@ -49,6 +51,7 @@ class Pool:
             await self._end(program, peer, hung=True)
             raise
         session.peer = peer
+        self._open[peer] += 1
         try:
             if api not in self._probed:
                 await _probe(session, api)
@@ -60,6 +63,7 @@ class Pool:
 
     async def close(self, program: str, session: Session) -> None:
         """Close a session; a peer that failed it is ended, and starts anew at its next use."""
+        self._open[session.peer] -= 1
         await session.close()
         if session.ended is not None:
             await self._end(program, session.peer, hung=isinstance(session.ended, PeerHung))
@@ -78,7 +82,12 @@ class Pool:
                 self._hangs[program] += 1
                 await self.engine.restart(program)
                 raise
-            if self._running.get(program) is not address:
+            before = self._running.get(program)
+            idle = not self._open[self.started(program)]
+            if before is not None and before is not address and idle:
+                del self._running[program]
+                raise PeerDied(f"{program} ended by itself while no cell used it")
+            if before is not address:
                 self._running[program] = address
                 self._starts[program] += 1
         return address

@@ -56,8 +56,11 @@ class LocalEngine:
         )
 
     async def close(self) -> None:
+        gone = [f"{p} {each.ended}" for p, each in self._running.items() if not each.alive]
         await asyncio.gather(*(process.stop() for process in self._running.values()))
         self._running.clear()
+        if gone:
+            raise PeerDied(f"peers ended by themselves while no cell used them: {'; '.join(gone)}")
 
 
 class _Process:
@@ -71,6 +74,11 @@ class _Process:
     @property
     def alive(self) -> bool:
         return self._process.returncode is None
+
+    @property
+    def ended(self) -> str:
+        """How it ended, in words."""
+        return _ended(self._process.returncode)
 
     @classmethod
     async def start(cls, peer: str, command: Sequence[str], logs: Path | None) -> _Process:

@@ -158,6 +158,16 @@ async def test_a_session_of_an_earlier_peer_does_not_end_the_next() -> None:
         assert engine.restarted == []
 
 
+async def test_a_peer_that_ends_between_two_sessions_is_told_of_once() -> None:
+    async with pool(good) as (peers, engine):
+        await peers.close(FAKE.program, await peers.open(FAKE))
+        engine.where = Address(engine.where.host, engine.where.port)  # started anew
+        with pytest.raises(PeerDied, match="fake ended by itself while no cell used it"):
+            await peers.open(FAKE)
+        assert peers.started(FAKE.program) == "fake#1"  # which is what failed
+        assert (await peers.open(FAKE)).peer == "fake#2"
+
+
 async def test_a_peer_that_comes_again_where_it_was_is_another_one() -> None:
     async with pool(good) as (peers, engine):  # whose engine says the same of each, as compose's
         first, second = [await peers.open(FAKE) for _ in range(2)]

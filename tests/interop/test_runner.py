@@ -472,6 +472,7 @@ def test_what_ends_a_run_still_lets_it_write_its_results(
         start_new_session=True,
     ) as process:
         assert process.stdout is not None
+        assert " cells, about " in process.stdout.readline()
         assert " cells, 0 unexpected" in process.stdout.readline()
         for each in ended:
             os.killpg(process.pid, each)

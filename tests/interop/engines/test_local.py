@@ -51,6 +51,16 @@ async def test_two_first_uses_start_one_process() -> None:
         assert one == two
 
 
+async def test_a_peer_that_ended_by_itself_is_told_of_at_the_end() -> None:
+    peers = LocalEngine({"fake": command("dies")})
+    with pytest.raises(PeerDied):
+        await describe(peers)
+    await until(lambda: not peers._running["fake"].alive)
+    with pytest.raises(PeerDied, match=r"no cell used them: fake ended with exit status 3$"):
+        await peers.close()
+    await peers.close()
+
+
 async def test_closing_ends_the_process() -> None:
     async with engine("good") as peers:
         address = await peers.address("fake")
