@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from multidict import MultiDict
 
 from tests.support import within
 from tests.support.app import App
@@ -119,3 +120,12 @@ def test_a_servers_subprotocols(names: Any, error: type[Exception]) -> None:
 def test_a_servers_origins(origins: Any) -> None:
     with pytest.raises(TypeError):
         ZapServer(origins=origins)
+
+
+def test_a_header_there_twice() -> None:
+    """Names have no case (RFC 9110, section 5.1), and a multidict may have several."""
+    multi = MultiDict([("X-A", "1"), ("X-A", "2")])
+    for headers in (multi, {"X-A": "1", "x-a": "2"}):
+        with pytest.raises(ValueError, match="is there twice, and one would be lost"):
+            check_headers(headers)
+    assert check_headers(MultiDict(a="1", b="2")) == {"a": "1", "b": "2"}

@@ -340,6 +340,13 @@ async def test_a_tls_context_is_for_wss() -> None:
             assert client.is_connected
 
 
+async def test_a_server_without_tls() -> None:
+    async with App() as app:
+        url = app.url().replace("ws://", "wss://")
+        with pytest.raises(ConnectError, match="if the server has no TLS, write ws://"):
+            await within(ZapConsumer(url, ssl=client_context()).connect())
+
+
 async def test_events_in_the_same_read_as_the_answer() -> None:
     """They are delivered, and after ``online``."""
 

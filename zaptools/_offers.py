@@ -59,7 +59,8 @@ def check_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
 
     Raises:
         TypeError: a name or a value is no string.
-        ValueError: a name is no token, or one of the handshake's own, or a value has a control
+        ValueError: a name is no token, or there twice (names have no case), or one of the
+            handshake's own, or a value has a control
             character or one beyond Latin-1, which is what a field may have (RFC 9110, section
             5.5).
     """
@@ -68,8 +69,10 @@ def check_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
         given = type(headers).__name__ if isinstance(headers, Iterable) else shown(headers)
         cure = "write {'Name': 'value'}"
         raise TypeError(f"headers must be a Mapping or None, not {given}: {cure}")
-    found = dict(headers or {})
-    for name, value in found.items():
+    pairs = [] if headers is None else list(headers.items())  # a multidict's may be alike
+    found: dict[str, str] = {}
+    seen: set[str] = set()
+    for name, value in pairs:
         if not isinstance(name, str):
             raise TypeError(f"a header's name must be a str, not {type(name).__name__}")
         if not isinstance(value, str):
@@ -89,6 +92,10 @@ def check_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
                 f"the header {name} has a character at {exc.start} that no header may have: "
                 "encode it, as with urllib.parse.quote"
             ) from None  # whose words would quote the value, which may be a secret
+        if name.lower() in seen:
+            raise ValueError(f"the header {name} is there twice, and one would be lost: join them")
+        seen.add(name.lower())
+        found[name] = value
     return found
 
 

@@ -51,6 +51,9 @@ _WORDS = {
 }
 """What `websockets.uri` says, with what to do."""
 
+_NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNEXPECTED_MESSAGE")
+"""What OpenSSL says where the answer to its hello is HTTP, or nothing that it knows."""
+
 _FOREVER = 365 * 24 * 3600.0
 """Seconds for TLS, in place of the event loop's 60: `Limits.open_timeout` is the bound for all."""
 
@@ -176,7 +179,10 @@ async def open_transport(
             raise ConnectError(url, "the network timed out") from exc
         raise ConnectTimeoutError(url, f"no answer within {limits.open_timeout} s") from exc
     except OSError as exc:
-        raise ConnectError(url, exc.strerror or str(exc) or type(exc).__name__) from exc
+        detail = exc.strerror or str(exc) or type(exc).__name__
+        if isinstance(exc, ssl_module.SSLError) and exc.reason in _NO_TLS:
+            detail += ": if the server has no TLS, write ws://"
+        raise ConnectError(url, detail) from exc
     except UnicodeError as exc:  # from a resolver
         raise ConnectError(url, f"its host is no name: {exc}") from exc
     finally:
