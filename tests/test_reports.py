@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
+from tests.support import within
+from tests.support.app import App
 from tests.support.fakes import Wired, event
+from tests.support.raw import raw_client
 from zaptools import (
     CallNext,
     CloseInfo,
@@ -185,6 +188,30 @@ async def test_what_peers_make_a_handler_raise_is_bounded_as_their_faults_are(
         assert len(found) == 2 and found[0].startswith(words)
         assert found[1].startswith("10 messages of the peer could not be handled by now, the last:")
     assert "Traceback" not in caplog.text
+
+
+async def test_a_handler_that_waits_when_the_peer_closes_fails_quietly(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Its connection is open until that handler is done, so that what it answers is sent."""
+    app = App()
+    failed = asyncio.Event()
+
+    @app.on_event("a")
+    async def handler(ctx: EventContext) -> None:
+        try:
+            await ctx.connection.wait_for("b")
+        finally:
+            failed.set()
+
+    del app._book.lifecycle["error"]
+    async with app, raw_client(app.port) as peer:
+        peer.event("a")
+        peer.protocol.send_close(3000, "bye")
+        peer.flush()
+        await within(failed.wait())
+        assert (await peer.closed()).code == 3000
+    assert lines(caplog) == []
 
 
 async def test_a_peer_does_not_say_how_often_a_failure_is_logged(

@@ -155,6 +155,11 @@ class Dispatcher:
             if self._starting is not None and self.task is None:
                 self._starting.add_done_callback(self._start_again)
 
+    @property
+    def end_info(self) -> CloseInfo | None:
+        """How the connection ends: known here while what came before is still handled."""
+        return self._connection.closed or self._end_info
+
     # Those who wait for an event
 
     def expect(self, waiter: Waiter) -> None:

@@ -207,6 +207,10 @@ def event_of(message: Message) -> EventData:
 class Inbox(Protocol):
     """Where a connection's events are: its dispatcher."""
 
+    @property
+    def end_info(self) -> CloseInfo | None:
+        """How the connection ends: known here while what came before is still handled."""
+
     def expect(self, waiter: Waiter) -> None:
         """Show events to `waiter` from now on.
 

@@ -148,8 +148,9 @@ class Reports:
 
     def _is_end(self, error: ConnectionClosedError) -> bool:
         """Whether `error` tells of this connection's end, and that did not come from here."""
+        inbox = self._connection._inbox
         end = (error.code, error.reason, error.by)
-        return self._connection.closed == end and error.by != "local"
+        return inbox is not None and inbox.end_info == end and error.by != "local"
 
     def end(self) -> None:
         """The connection has ended: log how much its peer did wrong, if that is not told yet."""
