@@ -27,14 +27,14 @@ def with_packages(program: str, cure: str, command_line: Callable[[], int]) -> i
         return command_line()
     except KeyboardInterrupt:
         return 130
-    except ModuleNotFoundError as exc:
-        module = (exc.name or "").partition(".")[0]
-        if module in ("", "interop", "bench"):  # a fault of this repository's own
+    except (ImportError, SyntaxError) as exc:
+        module = (exc.name or "").partition(".")[0] if isinstance(exc, ModuleNotFoundError) else ""
+        if sys.version_info < (3, 11):  # noqa: UP036  # the program may be any Python's
+            version = sys.version.split()[0]
+            why = f"Python 3.11 or later is needed, and {sys.executable} is {version}"
+        elif module in ("", "interop", "bench"):  # a fault of this repository's own
             raise
-        why = f"{module} is not installed for {sys.executable}"
-    except (ImportError, SyntaxError):
-        if sys.version_info >= (3, 11):  # noqa: UP036  # the program may be any Python's
-            raise
-        why = f"Python 3.11 or later is needed, and {sys.executable} is {sys.version.split()[0]}"
+        else:
+            why = f"{module} is not installed for {sys.executable}"
     print(f"{program}: {why}: {cure}", file=sys.stderr)  # noqa: T201  # a command line's own error
     return 2

@@ -69,11 +69,18 @@ def test_a_fault_of_our_own_is_shown() -> None:
         with_packages("interop", "", ours)
 
 
+@pytest.mark.parametrize(
+    "missing",
+    [
+        ImportError("cannot import name 'Self' from 'typing'"),
+        ModuleNotFoundError("No module named 'tomllib'", name="tomllib"),  # of 3.11
+    ],
+)
 def test_an_older_python(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    missing: ImportError, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def older() -> int:
-        raise ImportError("cannot import name 'Self' from 'typing'")
+        raise missing
 
     monkeypatch.setattr(sys, "version_info", (3, 10))
     assert with_packages("interop", "make it", older) == 2
