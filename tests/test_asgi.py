@@ -35,6 +35,17 @@ class TestUnderUvicorn(ConnectorContract):
             answer = await http(running.port, request)
             assert int(answer.split(b" ", 2)[1]) == status
 
+    async def test_an_id_strategy_that_fails(self) -> None:
+        """The client is told so, in place of a connection that ends at once."""
+
+        def fail() -> str:
+            raise KeyError("no id")
+
+        app = AsgiApp(Log(), path="/ws", id_strategy=fail)
+        async with uvicorned(app, ws=self.protocol) as running:
+            with pytest.raises(AssertionError, match="status_code=500"):
+                await raw_client(running.port, "/ws").__aenter__()
+
     async def test_an_answer_to_head_has_no_content(self) -> None:
         """Also where the server does not see to it: RFC 9110, section 9.3.2."""
         asgi = Asgi(AsgiApp(Log()), "http", method="HEAD")

@@ -202,13 +202,14 @@ class AsgiApp:
             await send({"type": "websocket.close", "code": 1000, "reason": ""})
             return
         chosen = choose_subprotocol(self._subprotocols, scope.get("subprotocols", ()))
+        id = self._id_strategy()  # what it raises the server makes 500, before it has accepted
         await send({"type": "websocket.accept", "subprotocol": chosen, "headers": []})
         await AsgiCarrier(
             self.register,
             handshake_of(scope, chosen),
             receive,
             send,
-            connection_id=self._id_strategy(),
+            connection_id=id,
             limits=self._limits,
             omit_empty_headers=self._omit_empty_headers,
         ).run()
