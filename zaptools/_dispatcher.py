@@ -400,17 +400,22 @@ class Dispatcher:
         """Handle all that waits, one after the other: `run` without its beginning and end."""
         queue, book, turn = self._queue, self._book, self._turn
         events = book.events
+        left = had = turn.left  # counted down here, in a third of the time
         while queue or (self._exchange is not None and self._more()):
-            if turn.left < 0 and turn.is_over():
-                await asyncio.sleep(0)
-                continue  # a close may have dropped it meanwhile
+            if left < 0:
+                turn.left -= had - left
+                is_over = turn.is_over()
+                left = had = turn.left
+                if is_over:
+                    await asyncio.sleep(0)
+                    continue  # a close may have dropped it meanwhile
             message = queue.popleft()
             try:
                 if type(message) is str:
-                    turn.left -= len(message) + EVENT
+                    left -= len(message) + EVENT
                     event = decode_event(message)
                 else:
-                    turn.left -= EVENT
+                    left -= EVENT
                     event = event_of(message)
             except CodecError as exc:
                 await self._report(exc, None)
@@ -433,6 +438,7 @@ class Dispatcher:
                 logger.debug("no handler for the event %r", clip(name))
             if any_event is not None:
                 await self._call(any_event, EventContext(event, self._connection))
+        turn.left -= had - left
 
     async def _drain_with(self, crew: Crew, until_room: bool) -> None:
         """Do what `drain` does with several handlers at the same time."""

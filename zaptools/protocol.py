@@ -65,8 +65,11 @@ not know which."""
 _WIDE = 64
 """Characters from one comma to the next, on average, in a text of a few long values."""
 
-_FLOATS = 16
-"""How many points in a text's beginning make it one of many floats."""
+_FLOATS = 2
+"""How many points in a text's beginning make it worth while to look for exponents in all of it."""
+
+_SPARSE = 16
+"""Of so many characters at most one is an E, where that look costs less than it saves."""
 
 
 class EventData(msgspec.Struct, rename={"event_name": "eventName"}):
@@ -124,6 +127,8 @@ _UNSET = msgspec.UNSET
 _NAMES = frozenset({"eventName", "payload", "headers"})
 _NOTHING: frozenset[str] = frozenset()
 _NAME_AT = len('{"eventName":"')
+_small_exponent = re.compile("e[-+0-9]").search
+_capital_exponent = re.compile("E[-+0-9]").search
 _may_be_nonfinite = re.compile(b'n(?:ull|an":|f":)').search
 
 
@@ -230,6 +235,13 @@ def decode_event(
     return event
 
 
+def _may_have_exponent(text: str) -> bool:
+    """Tell whether there may be a float with an exponent; in strings there may be what looks so."""
+    if _small_exponent(text) is not None:
+        return True
+    return "E" in text and _capital_exponent(text) is not None
+
+
 def _decode_long(text: str, max_depth: int) -> EventData:
     """Decode a text that may be nested too deep."""
     sample = text[::_STRIDE]
@@ -241,7 +253,11 @@ def _decode_long(text: str, max_depth: int) -> EventData:
             # Nearly all of it are strings of one character. Of these msgspec makes each anew, in
             # three times what `json` takes, which has them already.
             return _decode_slowly(text, max_depth)
-        if text.count(".", 0, 512) > _FLOATS and text.count("e") + text.count("E") < _FLOATS:
+        if (
+            text.count(".", 0, 512) > _FLOATS
+            and (text.count("e") + text.count("E")) * _SPARSE < len(text)
+            and not _may_have_exponent(text)
+        ):
             return _decode_with(_decode_floats, text, max_depth, commas)
         return _decode_with(_decode, text, max_depth, commas)
 
@@ -269,16 +285,19 @@ def _is_sound(text: str, event: EventData, max_depth: int, commas: int) -> bool:
     """
     payload, headers = event.payload, event.headers
     keys = 3 + len(headers) + (len(payload) if type(payload) is dict else 0)
-    colons = text.count(":")
-    if not _has_all(text, event, keys, colons):
-        if commas * _WIDE < len(text):
+    is_wide = commas * _WIDE < len(text)
+    if not (is_wide or _jsonpath.looks_flat(payload)) or not _has_all(
+        text, event, keys, text.count(":")
+    ):
+        if is_wide:
             return False  # to write long strings, and integers above all, takes longer
         try:
             again = _encode(event)
         except RecursionError:
             return False
         if again != text.encode() and (
-            _has_escaped_colon(text) or not _has_all(text, event, again.count(b":"), colons)
+            _has_escaped_colon(text)
+            or not _has_all(text, event, again.count(b":"), text.count(":"))
         ):
             return False
     if max_depth > _FEW and _jsonpath.is_simple([payload, headers], _FEW):
