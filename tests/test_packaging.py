@@ -21,10 +21,12 @@ MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
 
 
 def run(*command: str, cwd: Path, **environment: str) -> str:
+    # Of a make that these tests run in, its options and variables are not for what they run.
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
     done = subprocess.run(
         command,
         cwd=cwd,
-        env={**os.environ, **environment},
+        env={**inherited, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -115,7 +115,10 @@ def test_streams_are_as_before_at_the_end() -> None:
     assert (sys.stdout, sys.stderr) == before
 
 
-def test_no_control_characters_of_others_on_the_terminal() -> None:
+def test_no_control_characters_of_others_on_the_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
     out = io.StringIO()
     console = Terminal(file=out, force_terminal=True, width=40, color_system="standard")
     console.print("[red]a\x1b[2J\rb\x9b31m\u202ec[/]\nd", soft_wrap=True, highlight=False)
