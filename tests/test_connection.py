@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import uvloop
 
-from tests.support import PATIENCE, until, within
+from tests.support import MS, PATIENCE, until, within
 from tests.support.fakes import FakeTransport, Wired, event
 from zaptools import (
     CloseInfo,
@@ -148,13 +148,13 @@ class TestReply:
         assert not wired.dispatcher.waiting
 
 
-def in_thread(function: Callable[..., None], *args: Any) -> Future[None]:
+def in_thread(function: Callable[..., None], *args: Any, **options: Any) -> Future[None]:
     """Call in a thread that ends with the program, even if the call never returns."""
     result: Future[None] = Future()
 
     def call() -> None:
         try:
-            function(*args)
+            function(*args, **options)
         except BaseException as exc:  # whatever it is, the test has to see it
             result.set_exception(exc)
         else:
@@ -181,6 +181,31 @@ class TestSendingFromAThread:
         wired.transport.gate.set()
         await within(sending)
         assert len(wired.transport.sent) == 1
+
+    @pytest.mark.parametrize("seconds", [None, 30])
+    async def test_it_looks_at_the_loop_meanwhile(
+        self, seconds: float | None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("zaptools.connection._LOOK", MS)
+        wired = Wired(EventRegister())
+        wired.transport.gate = asyncio.Event()
+        loop, looks = asyncio.get_running_loop(), []
+
+        class Loop:
+            """The loop, which counts how often it is looked at."""
+
+            def __getattr__(self, name: str) -> Any:
+                if name == "is_closed":
+                    looks.append(name)
+                return getattr(loop, name)
+
+        wired.connection._loop = Loop()  # type: ignore[assignment]  # it is one in all but name
+        sending = in_thread(wired.connection.send_from_thread, "a", timeout=seconds)
+        await until(lambda: len(looks) > 3)
+        assert not sending.done()
+        wired.transport.gate.set()
+        await within(asyncio.wrap_future(sending))
+        assert [sent["eventName"] for sent in wired.transport.sent] == ["a"]
 
     async def test_a_timeout(self) -> None:
         wired = Wired(EventRegister())

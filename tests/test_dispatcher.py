@@ -321,6 +321,48 @@ class TestWaiting:
         assert [(await within(each)).payload for each in waits] == [1, 1]
         assert log == ["connected", ("n", 1)]
 
+    async def test_what_was_shown_to_one_is_shown_to_the_next(self) -> None:
+        """While it waits for its handler; to one of those who come later, and in order."""
+        log = Log("n")
+        gate = asyncio.Event()
+        log.register.on_event("slow", lambda ctx: gate.wait())
+        wired = Wired(log.register)
+        wait_for = wired.connection.wait_for
+        first = asyncio.create_task(wait_for("never", timeout=None))
+        await asyncio.sleep(0)
+        wired.dispatcher.feed([event("slow")])
+        await until(lambda: log == ["connected"])
+        wired.dispatcher.feed(["[]", event("error"), *(event("n", number) for number in range(3))])
+        second = await within(wait_for("n", predicate=lambda event: event.payload == 1))
+        assert second.payload == 1
+        with pytest.raises(ZeroDivisionError):
+            await wait_for("n", predicate=lambda event: 1 / event.payload)
+        assert [(await within(wait_for("n"))).payload for _ in range(2)] == [0, 2]
+        last = asyncio.create_task(wait_for("n", timeout=None))  # each was for one
+        await asyncio.sleep(0)
+        assert not last.done()
+        gate.set()
+        await wired.run(event("n", 3))
+        assert (await within(last)).payload == 3
+        assert [entry for entry in log if entry[0] == "n"] == [("n", number) for number in range(4)]
+        first.cancel()
+
+    @pytest.mark.parametrize("verdict", [False, True])
+    async def test_a_predicate_that_ends_the_connection(self, verdict: bool) -> None:
+        log = Log("n")
+        wired = Wired(log.register)
+
+        def predicate(event: EventData) -> bool:
+            wired.transport.lose(CloseInfo(4000, "enough", "local"))
+            return verdict
+
+        waiting = asyncio.create_task(wired.connection.wait_for("n", predicate=predicate))
+        await asyncio.sleep(0)
+        await wired.run(event("n"))
+        with pytest.raises(ConnectionClosedError, match="4000: enough"):
+            await within(waiting)
+        assert not wired.dispatcher.waiting and log[-1] == "disconnected"
+
     async def test_a_predicate_that_fails(self) -> None:
         log = Log("n")
 
@@ -719,6 +761,31 @@ class TestWhatEndsTheProcess:
         assert log == ["connected"] and wired.finished == 0
         assert wired.transport.aborted is (error is not GeneratorExit)
         assert not wired.dispatcher.busy
+
+    async def test_a_task_that_goes_on_and_is_cancelled(self) -> None:
+        """That of a server may catch what a handler raises; its end is nothing to log then."""
+        problems: list[dict[str, Any]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, about: problems.append(about))
+        register = EventRegister()
+
+        @register.on_event("leave")
+        def leave(ctx: EventContext) -> None:
+            raise KeyboardInterrupt
+
+        wired = Wired(register)
+        wired.dispatcher.hold(event("leave"))
+
+        async def serve() -> None:
+            with pytest.raises(KeyboardInterrupt):
+                await wired.dispatcher.run()
+            await asyncio.Event().wait()
+
+        serving = asyncio.create_task(serve())
+        await until(lambda: wired.transport.aborted)
+        serving.cancel()
+        await asyncio.wait([serving])
+        await asyncio.sleep(0)
+        assert serving.cancelled() and not problems
 
 
 class Gates:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import gc
 import json
 import math
 from collections import OrderedDict
@@ -53,6 +54,35 @@ def test_text_without_problems(text: str) -> None:
     assert not find_reason(text, 8)[0]
     for reason in ("number", "surrogate", "duplicate-key", "nesting"):
         assert find_in_text(text, 8, reason) is None
+
+
+def test_a_long_integer_is_told_from_short_ones() -> None:
+    text = '{"a":1,"b":[2,-%s]}' % ("7" * 5000)
+    assert find_reason(text, 3)[0] == "number"
+    problem = find_in_text(text, 3, "number")
+    assert problem is not None
+    assert (problem.where, problem.detail) == ("$.b[1]", "an integer of 5001 digits")
+
+
+def test_the_second_of_two_keys_is_named() -> None:
+    problem = find_in_text('{"a":1,"b":2,"c":3,"b":4,"a":5}', 3, "duplicate-key")
+    assert problem is not None and problem.where == "$.b"
+
+
+def test_a_text_that_is_no_json_after_all() -> None:
+    """What was too deep for the stack it was decoded on may be looked at from a shallow one."""
+    assert find_in_text("[[", 3, "nesting") is None
+
+
+@pytest.mark.parametrize("collects", [False, True])
+def test_the_garbage_collector_is_left_as_it_was(collects: bool) -> None:
+    had = gc.isenabled()
+    try:
+        (gc.enable if collects else gc.disable)()
+        assert find_in_text("[NaN]", 3, "number") is not None
+        assert gc.isenabled() is collects
+    finally:
+        (gc.enable if had else gc.disable)()
 
 
 def test_depth() -> None:

@@ -29,6 +29,7 @@ from tests.support.raw import http, raw_client
 from tests.support.tcp import FakeTcp
 from tests.support.tls import client_context, server_context
 from zaptools import CloseInfo, EventContext, EventRegister, Limits, ZapConsumer, ZapServer
+from zaptools._quota import PER_MINUTE
 from zaptools.exceptions import CodecError, ServerStateError
 from zaptools.server import _ServerTransport
 
@@ -178,6 +179,19 @@ class TestLife:
                 break
         assert starting.cancelled() and server.port == 0
         await server.close()
+
+    @pytest.mark.parametrize("turns", range(6))
+    async def test_a_start_that_is_cancelled_leaves_the_port(self, turns: int) -> None:
+        async with ZapServer(port=0) as server:
+            port = server.port
+        starting = asyncio.create_task(ZapServer(port=port).start())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        if starting.cancel():
+            with pytest.raises(asyncio.CancelledError):
+                await starting
+            async with ZapServer(port=port) as server:
+                assert server.port == port
 
     async def test_closing_has_one_deadline(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("zaptools.server._GRACE", 10 * MS)
@@ -974,6 +988,17 @@ class TestIds:
         ):
             assert status(await http(other.port, UPGRADE % (b"/", b""))) == 409
             assert not other.connections
+
+    @pytest.mark.parametrize(("strategy", "code"), [(lambda: "same", 409), (lambda: None, 500)])
+    async def test_refusals_do_not_fill_the_log(
+        self, strategy: Any, code: int, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async with App(id_strategy=lambda: "same") as app, raw_client(app.port):
+            app._id_strategy = strategy
+            for _ in range(PER_MINUTE + 2):
+                assert status(await http(app.port, UPGRADE % (b"/", b""))) == code
+        lines = [r for r in caplog.records if r.getMessage().startswith("connection refused")]
+        assert len(lines) == PER_MINUTE
 
     @pytest.mark.parametrize("strategy", [lambda: 7, lambda: None, lambda: str(1 / 0)])
     async def test_no_id(self, strategy: Any, caplog: pytest.LogCaptureFixture) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextvars import Context, ContextVar, copy_context
@@ -15,7 +16,7 @@ from ._closing import LOST, CloseInfo
 from ._crew import Crew
 from ._exchange import REPLY, REQUEST_ID, Exchange, Message, Taken, Waiter, event_of
 from ._reports import Reports
-from ._tasks import EAGER, ends_task, spawn
+from ._tasks import ends_task, spawn
 from ._text import clip
 from ._turn import EVENT, Turn
 from .connection import EventContext, WebSocketConnection
@@ -292,14 +293,15 @@ class Dispatcher:
             if self._context is None:
                 self._context = copy_context()
                 self._context.run(_caller.set, object())
-            try:
-                # `run` sets `task`: one cancelled before it began would tell nobody.
-                task = spawn(self.run(), self._context.copy())
-                if not EAGER:
-                    self._starting = task
-            except (KeyboardInterrupt, SystemExit) as exc:
-                # They end the loop. uvloop 0.23 only logs what a protocol's method raises.
-                asyncio.get_running_loop().call_soon(_raise, exc)
+            # `run` sets `task`: one cancelled before it began would tell nobody.
+            if sys.version_info >= (3, 12):
+                try:
+                    spawn(self.run(), self._context.copy())
+                except (KeyboardInterrupt, SystemExit) as exc:
+                    # They end the loop. uvloop 0.23 only logs what a protocol's method raises.
+                    asyncio.get_running_loop().call_soon(_raise, exc)
+            else:  # before Python 3.12
+                self._starting = spawn(self.run(), self._context.copy())
         elif self._crew is not None:
             self._crew.wake()
 
@@ -358,8 +360,9 @@ class Dispatcher:
             self._connection._transport.abort()
         finally:
             if isinstance(error, (KeyboardInterrupt, SystemExit)):  # in a hurry
-                if (task := asyncio.current_task()) is not None:
-                    task.add_done_callback(_take_exception)  # the loop raises it: no need to log it
+                task = asyncio.current_task()
+                assert task is not None  # asyncio runs no coroutine without one
+                task.add_done_callback(_take_exception)  # the loop raises it: no need to log it
             else:
                 try:
                     await self.stop()
@@ -526,5 +529,7 @@ def _take_exception(task: asyncio.Task[Any]) -> None:
         task.exception()
 
 
-def _raise(error: BaseException) -> NoReturn:
-    raise error
+if sys.version_info >= (3, 12):
+
+    def _raise(error: BaseException) -> NoReturn:
+        raise error

@@ -150,8 +150,8 @@ class Waiter:
         if event.event_name != self.name or self.done:
             return False
         try:
-            if self._predicate is not None and not self._predicate(event):
-                return False
+            if self._predicate is not None and (not self._predicate(event) or self.done):
+                return False  # done: the predicate itself has ended the connection
         except Exception as exc:  # for whoever gave the predicate
             self.fail(exc)
             return False

@@ -149,8 +149,6 @@ def _has_surrogate(text: str, values: object) -> bool:
             msgspec.json.encode(values)
     except UnicodeEncodeError:
         return True
-    except RecursionError:
-        return False  # then it is nested too deep, which is found next
     return False
 
 
@@ -308,12 +306,11 @@ def _find_duplicate(level: _Level, levels: list[_Level], lengths: bool) -> Probl
     if found < 0:
         return None
     seen: set[str] = set()
-    for key, _ in several[found]:
-        if key in seen:
-            where = _path(levels, several[found], key)
-            return Problem("duplicate-key", where, f"the key {_show(key)} comes twice")
+    keys = map(_FIRST, several[found])
+    while (key := next(keys)) not in seen:  # one comes twice: a dict of them is shorter
         seen.add(key)
-    raise AssertionError("a dict of pairs is as long as they are, unless a key comes twice")
+    where = _path(levels, several[found], key)
+    return Problem("duplicate-key", where, f"the key {_show(key)} comes twice")
 
 
 def _find_surrogate(level: _Level, levels: list[_Level], lengths: bool) -> Problem | None:

@@ -9,11 +9,7 @@ from contextvars import Context
 from types import CoroutineType, coroutine
 from typing import Any
 
-__all__ = ["EAGER", "begin", "ends_task", "spawn"]
-
-
-EAGER = sys.version_info >= (3, 12)
-"""Whether `spawn` runs the task at once, so that nothing can cancel it before it begins."""
+__all__ = ["begin", "ends_task", "spawn"]
 
 
 def spawn(

@@ -160,9 +160,6 @@ class WebSocketTransport(asyncio.Protocol, ABC):
                 self._refuse_head()
             return
         protocol.receive_data(head)
-        if rest and not protocol.events and protocol.handshake_exc is None:
-            protocol.receive_data(rest)  # the body of an HTTP error
-            rest = b""
         self._handshake(protocol.events_received(), protocol.data_to_send())
         if rest and self._inbox is not None:
             self.data_received(rest)
