@@ -28,6 +28,8 @@ def fed(text: bytes, step: int) -> Answer:
         (b"HTTP/1.1 404 Not Found\nX: y\n\nbare", 404, "Not Found", b"bare", False),
         (b"HTTP/1.1 204 None\r\n\r\n", 204, "None", b"", True),
         (b"HTTP/1.1 401 No\r\nContent-Length: many\r\n\r\nno", 401, "No", b"no", False),
+        (b"HTTP/1.1 401 No\r\nTransfer-Encoding: gzip\r\nContent-Length: 1\r\n\r\nno", 401, "No",
+         b"no", False),
         (b"HTTP/1.1 999 Odd\r\n\r\n", 999, "Odd", b"", False),
         (b"HTTP/1.1 401 No\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n", 401, "No", b"", False),
         (b"HTTP/1.1 401 No\r\n\r\n" + b"x" * 9000, 401, "No", b"x" * 1024, True),

@@ -65,7 +65,7 @@ class Shell(WebSocketTransport):
     def _handshake(self, events: list[Any], writes: list[bytes]) -> Any:
         raise AssertionError("there is no opening")
 
-    def _refuse_head(self) -> None:
+    def _receive_opening(self, data: bytes) -> None:
         raise AssertionError("there is no opening")
 
 

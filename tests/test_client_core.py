@@ -160,7 +160,8 @@ async def test_unsendable() -> None:
         await client.disconnect()
 
 
-async def test_sending_while_the_connection_ends() -> None:
+@pytest.mark.parametrize("offline", ["raise", "drop"])
+async def test_sending_while_the_connection_ends(offline: Any) -> None:
     enough = asyncio.Event()
 
     async def script(peer: RawPeer) -> None:
@@ -168,7 +169,7 @@ async def test_sending_while_the_connection_ends() -> None:
         peer.drop()
 
     async with raw_server(script) as port:
-        client = Client(f"ws://127.0.0.1:{port}/", limits=Limits(write_bytes=1))
+        client = Client(f"ws://127.0.0.1:{port}/", limits=Limits(write_bytes=1), offline=offline)
         await client.connect()
         # More than sockets hold: the last waits for room.
         sends = [asyncio.ensure_future(client.send_event("x", "y" * 8_000_000)) for _ in range(4)]
@@ -176,6 +177,9 @@ async def test_sending_while_the_connection_ends() -> None:
         assert not sends[-1].done()
         enough.set()
         *_, last = await within(asyncio.gather(*sends, return_exceptions=True))
+        if offline == "drop":
+            assert last is None and client.dropped_sends >= 1
+            return
         assert isinstance(last, NotConnectedError)
         assert isinstance(last.__cause__, ConnectionClosedError)
 

@@ -9,12 +9,15 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from websockets.client import ClientProtocol
 from websockets.frames import Opcode
 from websockets.server import ServerProtocol
+from websockets.utils import accept_key
 
 from tests.support import MS, until, within
 from tests.support.app import App
 from tests.support.raw import RawPeer, raw_server
+from tests.support.tcp import FakeTcp
 from zaptools import (
     AlreadyConnectedError,
     CloseInfo,
@@ -29,6 +32,8 @@ from zaptools import (
     ZapServer,
     ZapSubscriber,
 )
+from zaptools._attempt import Offer
+from zaptools._opening import ClientTransport, parse_url
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* as the handler of:RuntimeWarning")
 
@@ -886,6 +891,26 @@ class TestHandlersThatConnect:
 
 class Odd(BaseException):
     """No Exception."""
+
+
+async def test_an_answer_that_comes_when_the_attempt_has_ended() -> None:
+    """uvloop may deliver one before the opening's task is told that it is cancelled."""
+    client = Client("ws://127.0.0.1:1/")
+    attempt, tcp = client._new_attempt(Offer()), FakeTcp()
+    protocol = ClientProtocol(parse_url(client.url))
+    transport = ClientTransport(
+        protocol, Limits(), client.url, {}, lambda made: client._take(attempt, made)
+    )
+    transport.connection_made(tcp)
+    attempt.dismiss("disconnect was called")
+    accept = accept_key(protocol.key).encode()
+    transport.data_received(
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+        b"Connection: Upgrade\r\nSec-WebSocket-Accept: " + accept + b"\r\n\r\n"
+    )
+    assert tcp.closing and not transport.is_open
+    assert not client.is_connected and not client.log
+    transport.connection_lost(None)
 
 
 class TestWhatIsNoException:

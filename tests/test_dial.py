@@ -85,6 +85,15 @@ async def test_all_refuse() -> None:
         await connect_first([])
 
 
+async def test_one_that_refuses_does_not_end_the_others(hole: Address) -> None:
+    dialling = asyncio.ensure_future(connect_first([hole, refusing()], 0))
+    await asyncio.wait([dialling], timeout=50 * MS)
+    assert not dialling.done()
+    dialling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await dialling
+
+
 async def test_cancelled(hole: Address) -> None:
     dialling = asyncio.ensure_future(connect_first([hole, hole], MS))
     await until(lambda: len(asyncio.all_tasks()) == 4)

@@ -316,6 +316,20 @@ async def test_a_long_head_of_the_answer() -> None:
             await within(client.connect())
 
 
+async def test_much_behind_an_answer_with_bare_line_feeds() -> None:
+    """It counts as no head, of which there is a longest."""
+
+    async def script(peer: RawPeer) -> None:
+        peer.writer.write(b"HTTP/1.1 101 S\nX: y\n\n" + b"z" * 400)
+        await peer.next()
+
+    async with raw_server(script, accept=False) as port:
+        client = ZapConsumer(url(port), limits=Limits(head_bytes=200))
+        with pytest.raises(HandshakeError) as info:
+            await within(client.connect())
+        assert info.value.status is None
+
+
 async def test_cancelled() -> None:
     async with raw_server(refuse, accept=False) as port:
         client = ZapConsumer(url(port))

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.fakes import Wired, event
 from zaptools import (
+    CallNext,
     EventContext,
     EventRegister,
     NameTakenError,
@@ -142,6 +143,19 @@ def test_a_decorator_without_the_name(owner: Any) -> None:
 
     with pytest.raises(RegistrationError, match=cure):
         owner.on_event(handler, "greet")
+
+
+async def test_middleware_as_a_decorator_with_parentheses() -> None:
+    register, names = EventRegister(), list[str]()
+
+    @register.middleware()
+    async def around(ctx: EventContext, call_next: CallNext) -> None:
+        names.append(f"before {ctx.event_name}")
+        await call_next(ctx)
+
+    register.on_event("a", lambda ctx: names.append(ctx.event_name))
+    await Wired(register).run(event("a"))
+    assert callable(around) and names == ["before a", "a"]
 
 
 class TestInclude:

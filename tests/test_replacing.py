@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import functools
 import importlib
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.support import until
 from zaptools import EventRegister, ZapConsumer, ZapServer
 from zaptools.core.events import Event, EventBook
 
@@ -50,6 +52,15 @@ def test_a_second_one_is_told(make: Callable[[], Any]) -> None:
             register(one)
             register(other, replace=True)
             register(replace=True)(one)
+
+
+async def test_a_thread_that_begins_with_it() -> None:
+    """There is no line of the application's to name."""
+    register = EventRegister()
+    register.on_event("a", one)
+    with pytest.warns(RuntimeWarning, match="replaces one "):
+        _thread.start_new_thread(register.on_event, ("a", other))
+        await until(lambda: register._book.events["a"] is other)
 
 
 def test_a_payload_changes_nothing() -> None:

@@ -400,6 +400,18 @@ def test_a_function_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
         adapt(Game().move)
 
 
+async def test_a_method_that_takes_all() -> None:
+    noted: list[Any] = []
+
+    class Game:
+        def move(*arguments: Any) -> None:
+            noted.append(arguments)
+
+    game, ctx = Game(), context()
+    adapt(game.move)(ctx)
+    assert noted == [(game, ctx)]
+
+
 def test_what_is_known_of_a_function_does_not_keep_it() -> None:
     class Game:
         def move(self, game: Any) -> None: ...
@@ -592,12 +604,24 @@ class TestDecorators:
             noted.append((ctx, store, user, key))
 
         ctx = context(1)
-        if lifecycle:
-            check_lifecycle(handler)
-            await handler(ctx)
-        else:
-            await adapt(handler)(ctx)
-        assert noted == [(ctx, "store", "user", "key")]
+        for each in (handler, functools.partial(handler)):
+            if lifecycle:
+                check_lifecycle(each)
+                await each(ctx)
+            else:
+                await adapt(each)(ctx)
+        assert noted == [(ctx, "store", "user", "key")] * 2
+
+    async def test_one_that_wraps_what_tells_nothing_of_its_arguments(self) -> None:
+        noted: list[Any] = []
+
+        @functools.wraps(max)  # of which Python knows no signature
+        async def taking(ctx: EventContext) -> None:
+            noted.append(ctx)
+
+        ctx = context()
+        await adapt(taking)(ctx)
+        assert noted == [ctx]
 
     async def test_one_that_passes_on(self) -> None:
         def passing(function: Any) -> Any:

@@ -291,14 +291,13 @@ class ClientLife:
             await self._reconnect_after(attempt, error)
 
     async def _reconnect_after(self, attempt: Attempt, error: ConnectionClosedError) -> None:
-        task = asyncio.current_task()
-        if self._policy is None or attempt.dismissed or self._attempt is not attempt:
+        task, backoff = asyncio.current_task(), attempt.offer.backoff
+        if backoff is None or attempt.dismissed or self._attempt is not attempt:
             return  # in the last case the application has connected meanwhile
         if task is not None and task.cancelling() > 0:
             return
         loop, offer = asyncio.get_running_loop(), attempt.offer
-        if offer.backoff is not None:
-            offer.backoff.ended(loop.time() - attempt.online_since)
+        backoff.ended(loop.time() - attempt.online_since)
         delay = self._delay_after(attempt, error)
         if delay is None:
             logger.error("connecting to %s is given up: %s", redact(attempt.url), error)

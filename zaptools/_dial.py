@@ -11,6 +11,7 @@ import os
 import socket
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from itertools import zip_longest
 from typing import Any, TypeAlias
 
@@ -112,5 +113,5 @@ async def _connect(address: Address) -> socket.socket:
 
 def _drop(task: asyncio.Task[socket.socket]) -> None:
     """Close what was connected though another address was faster."""
-    if not task.cancelled() and task.exception() is None:
+    with suppress(asyncio.CancelledError, OSError):
         task.result().close()

@@ -278,14 +278,11 @@ class ClientTransport(WebSocketTransport):
             self._fail(HandshakeError(self._url, str(exc)))
             return
         if answer.status == 101:
-            super()._receive_opening(answer.head + answer.rest)
+            self._read_head(answer.head, answer.rest)
         elif answer.is_complete:
             self._refuse()
         elif answer.status is not None and not is_refused:
             self._set_timer(_BODY_GRACE, self._refuse)
-
-    def _refuse_head(self) -> None:
-        raise AssertionError("the answer has been measured")
 
     def _refuse(self) -> None:
         refusal = self.refusal
@@ -299,9 +296,8 @@ class ClientTransport(WebSocketTransport):
         self._outbox.write(writes)
         if problem is not None or not events:
             return
+        self.opened.set_result(None)  # first: what begins may end it at once
         self._begin(self)
-        if not self.opened.done():
-            self.opened.set_result(None)
 
     def _handshake_error(self, problem: Exception) -> HandshakeError:
         """Return the error for a 101 that is none of this handshake."""

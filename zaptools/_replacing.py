@@ -6,7 +6,7 @@ import functools
 import inspect
 import sys
 import warnings
-from types import CodeType
+from types import CodeType, FrameType
 from typing import Any, TypeVar
 
 from ._signatures import given
@@ -65,9 +65,8 @@ def _name(handler: Any) -> str:
 
 def _level() -> int:
     """Return the `stacklevel` of the frame that called into this package."""
-    level, frame = 1, sys._getframe(1)
-    while frame.f_globals.get("__name__", "").partition(".")[0] == _PACKAGE:
-        if frame.f_back is None:
-            break
+    level = 1
+    frame: FrameType | None = sys._getframe(1)
+    while frame and frame.f_globals.get("__name__", "").partition(".")[0] == _PACKAGE:
         level, frame = level + 1, frame.f_back
     return level

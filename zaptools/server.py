@@ -35,6 +35,7 @@ from ._compression import Compression, server_extensions
 from ._dispatcher import Dispatcher
 from ._http import is_host, offers_websocket, split_target
 from ._ids import IdStrategy, claim_id
+from ._inbox import split_head
 from ._offers import check_address, check_origins, check_subprotocols
 from ._shutdown import Shutdown
 from ._text import printable
@@ -425,11 +426,13 @@ class _Listening:
 class _ServerTransport(WebSocketTransport):
     """A connection's shell on the server's side: checks the request, answers 101 or an error."""
 
-    __slots__ = ("_accepted", "_id", "_server")
+    __slots__ = ("_accepted", "_head_size", "_head_tail", "_id", "_server")
 
     def __init__(self, server: ZapServer) -> None:
         self._server = server
         self._id = ""
+        self._head_tail = b""
+        self._head_size = 0
         self._accepted = asyncio.get_running_loop().time()
         protocol = ServerProtocol(
             origins=server._origins,
@@ -463,8 +466,15 @@ class _ServerTransport(WebSocketTransport):
     def _receive_opening(self, data: bytes) -> None:
         if not self._head_tail:  # empty lines before a request are ignored: RFC 9112, section 2.2
             data = data.lstrip(b"\r\n")
-        if data:
-            super()._receive_opening(data)
+        if not data:
+            return
+        was_too_long = self._head_size > self._limits.head_bytes
+        head, rest, self._head_tail = split_head(self._head_tail, data)
+        self._head_size += len(head)
+        if self._head_size <= self._limits.head_bytes:
+            self._read_head(head, rest)
+        elif not was_too_long:
+            self._refuse_head()
 
     def _handshake(self, events: list[Event], writes: list[bytes]) -> None:
         protocol = cast(ServerProtocol, self._protocol)
@@ -492,6 +502,7 @@ class _ServerTransport(WebSocketTransport):
             logger.info("%s %s: %d", printable(request.method), path, response.status_code)
 
     def _refuse_head(self) -> None:
+        """Refuse a head that is too long; nothing of it is looked at."""
         limit = self._limits.head_bytes
         logger.info("the head of a request is longer than %d bytes: 431", limit)
         response = cast(ServerProtocol, self._protocol).reject(

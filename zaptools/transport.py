@@ -22,7 +22,7 @@ from websockets.frames import CloseCode, Opcode
 from websockets.protocol import SEND_EOF, Event, Protocol, State
 
 from ._dispatcher import Dispatcher
-from ._inbox import Inbox, split_head
+from ._inbox import Inbox
 from ._keepalive import Keepalive
 from ._outbox import Outbox
 from ._shutdown import Shutdown
@@ -59,8 +59,6 @@ class WebSocketTransport(asyncio.Protocol, ABC):
     __slots__ = (
         "_closed",
         "_dispatcher",
-        "_head_size",
-        "_head_tail",
         "_held",
         "_inbox",
         "_info",
@@ -87,8 +85,6 @@ class WebSocketTransport(asyncio.Protocol, ABC):
         self._dispatcher: Dispatcher | None = None
         self._keepalive: Keepalive | None = None
         self._inbox: Inbox | None = None
-        self._head_tail = b""
-        self._head_size = 0
         self._read_paused = False
         self._read_since_idle = 0
         self._held: list[bytes] | None = None
@@ -121,8 +117,8 @@ class WebSocketTransport(asyncio.Protocol, ABC):
         """Take what came, and what is to be written, while the connection was not open yet."""
 
     @abstractmethod
-    def _refuse_head(self) -> None:
-        """Refuse a head that is too long; nothing of it is looked at."""
+    def _receive_opening(self, data: bytes) -> None:
+        """Measure what came of the head, and pass it to `_read_head`."""
 
     def _open(self, connection: WebSocketConnection, dispatcher: Dispatcher) -> None:
         """Begin the connection's life."""
@@ -149,16 +145,9 @@ class WebSocketTransport(asyncio.Protocol, ABC):
             if self._inbox.pieces:
                 self._read_on()
 
-    def _receive_opening(self, data: bytes) -> None:
+    def _read_head(self, head: bytes, rest: bytes) -> None:
         """Have the protocol read the head alone: what comes behind it is the inbox's."""
         protocol = self._protocol
-        was_too_long = self._head_size > self._limits.head_bytes
-        head, rest, self._head_tail = split_head(self._head_tail, data)
-        self._head_size += len(head)
-        if self._head_size > self._limits.head_bytes:
-            if not was_too_long:
-                self._refuse_head()
-            return
         protocol.receive_data(head)
         self._handshake(protocol.events_received(), protocol.data_to_send())
         if rest and self._inbox is not None:
