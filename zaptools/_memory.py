@@ -122,7 +122,10 @@ class ServerSide:
     def find(self, waiter: Waiter) -> None:
         """Show `waiter` what is not yet received, and take out of that what it takes."""
         for index, data in enumerate(self.inbox):
-            event = data if isinstance(data, EventData) else decode_event(data)
+            try:
+                event = data if isinstance(data, EventData) else decode_event(data)
+            except CodecError:  # which is for `receive` to raise
+                continue
             self.inbox[index] = event
             if waiter.look(event):
                 del self.inbox[index]
