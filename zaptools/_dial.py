@@ -105,7 +105,7 @@ async def _connect(address: Address) -> socket.socket:
             raise
         # asyncio's own words are "Connect call failed", whatever the reason.
         raise OSError(exc.errno, f"{os.strerror(exc.errno)} ({place[0]} port {place[1]})") from exc
-    except BaseException:
+    except BaseException:  # cancellation too: another address was faster, or the caller gave up
         sock.close()
         raise
     return sock

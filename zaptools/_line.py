@@ -60,7 +60,7 @@ class Line:
         self._put(turn, data)
         try:
             await turn
-        except BaseException:
+        except BaseException:  # cancellation too: a turn that is not used goes to the next in line
             had = turn.done() and not turn.cancelled() and turn.exception() is None
             if had and self._on_missed is not None:
                 self._on_missed()
