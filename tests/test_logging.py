@@ -16,7 +16,14 @@ from tests.support.app import App
 from tests.support.raw import raw_client
 from zaptools import ConnectError, Limits, ReconnectPolicy, ZapConsumer
 
-LOGGERS = ["_client_core", "_client_life", "_opening", "_reports", "client", "server"]
+LOGGERS = [
+    "client.base",
+    "client.consumer",
+    "client.link",
+    "client.opening",
+    "dispatch.errors",
+    "server.server",
+]
 
 
 def test_nothing_is_installed_on_import() -> None:

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from .client import EventCallback, Stream, ZapClient, ZapClientState, ZapConsumer, ZapSubscriber
-from .connection import CloseInfo, EventContext, Transport, WebSocketConnection
+from .client.consumer import (
+    EventCallback,
+    Stream,
+    ZapClient,
+    ZapClientState,
+    ZapConsumer,
+    ZapSubscriber,
+)
+from .client.reconnect import ReconnectPolicy
+from .connection.connection import CloseInfo, EventContext, Transport, WebSocketConnection
+from .connection.handshake import Handshake, Headers
 from .exceptions import (
     AlreadyConnectedError,
     BufferOverflowError,
@@ -26,13 +35,11 @@ from .exceptions import (
     WrongThreadError,
     ZapError,
 )
-from .handshake import Handshake, Headers
+from .handlers.register import CallNext, EventRegister, Handler, Middleware
 from .limits import Limits
-from .protocol import LIFECYCLE_EVENTS, EventData, decode_event, encode_event
-from .reconnect import ReconnectPolicy
-from .registry import CallNext, EventRegister, Handler, Middleware
-from .rooms import BroadcastResult, ConnectionRouter, MetaTag, Room, RoomManager
-from .server import ZapServer
+from .protocol.codec import LIFECYCLE_EVENTS, EventData, decode_event, encode_event
+from .rooms.rooms import BroadcastResult, ConnectionRouter, MetaTag, Room, RoomManager
+from .server.server import ZapServer
 
 __all__ = [
     "LIFECYCLE_EVENTS",

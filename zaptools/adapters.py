@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from .exceptions import ConnectionClosedError
-from .protocol import encode_event
+from .protocol.codec import encode_event
 
 __all__ = ["EVENT_KEY", "HEADERS_KEY", "PAYLOAD_KEY", "FastApiAdapter", "SanicAdapter"]
 

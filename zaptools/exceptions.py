@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from ._text import clip, printable, redact
 
 if TYPE_CHECKING:  # it is made of these
-    from .protocol import EventData
+    from .protocol.codec import EventData
 
 __all__ = [
     "AlreadyConnectedError",

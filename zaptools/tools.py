@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from .connection import EventContext
-from .registry import EventRegister
+from .connection.connection import EventContext
+from .handlers.register import EventRegister
 
 __all__ = ["Connector", "EventContext", "EventRegister"]
 

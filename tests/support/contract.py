@@ -30,8 +30,8 @@ from zaptools import (
     SendTimeoutError,
     WebSocketConnection,
 )
-from zaptools._broadcast import broadcast
-from zaptools._quota import PER_MINUTE
+from zaptools.handlers.quota import PER_MINUTE
+from zaptools.rooms.broadcast import broadcast
 
 __all__ = ["ConnectorContract", "Log"]
 

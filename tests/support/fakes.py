@@ -7,9 +7,9 @@ import json
 from collections.abc import Awaitable
 from typing import Any
 
-from zaptools._dispatcher import Dispatcher
 from zaptools.connection import CloseInfo, WebSocketConnection, new_id
-from zaptools.registry import EventRegister
+from zaptools.dispatch.dispatcher import Dispatcher
+from zaptools.handlers.register import EventRegister
 
 __all__ = ["FakeTransport", "Wired", "event"]
 

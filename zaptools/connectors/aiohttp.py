@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from .._arguments import check_flag, explained
-from .._carrier import Carrier
-from .._closing import LOST, CloseInfo, may_be_sent
-from .._keepalive import Keepalive
-from .._offers import check_subprotocols
-from .._plugs import Plug
 from .._tasks import begin
-from ..connection import WebSocketConnection, new_id
-from ..handshake import Handshake, header_block
+from ..connection.connection import WebSocketConnection, new_id
+from ..connection.handshake import Handshake, header_block
+from ..connection.offers import check_subprotocols
+from ..handlers.register import EventRegister
 from ..limits import IN_LIMITS, Limits, check_limits
-from ..registry import EventRegister
+from ..protocol.close import LOST, CloseInfo, may_be_sent
+from ..transport.keepalive import Keepalive
+from .carrier import Carrier
+from .plugs import Plug
 
 if TYPE_CHECKING:
     from aiohttp import web

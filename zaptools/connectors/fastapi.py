@@ -6,13 +6,13 @@ from collections.abc import Awaitable, Iterable, MutableMapping, Sequence
 from typing import Any, Protocol, TypedDict, TypeGuard, Unpack
 
 from .._arguments import explained
-from .._closing import CloseInfo
-from .._offers import check_subprotocols
-from .._plugs import Plug
-from ..asgi import AsgiCarrier, Message, Receive, Send, handshake_of
-from ..handshake import Handshake, choose_subprotocol
+from ..connection.handshake import Handshake, choose_subprotocol
+from ..connection.offers import check_subprotocols
+from ..handlers.register import EventRegister
 from ..limits import IN_LIMITS, Limits, check_limits
-from ..registry import EventRegister
+from ..protocol.close import CloseInfo
+from .asgi import AsgiCarrier, Message, Receive, Send, handshake_of
+from .plugs import Plug
 
 __all__ = ["FastApiConnector", "FastApiConnectorOptions", "StarletteWebSocket"]
 

@@ -8,14 +8,14 @@ from typing import Any, Protocol, TypedDict, Unpack
 from urllib.parse import unquote
 
 from .._arguments import explained
-from .._carrier import Carrier
-from .._closing import LOST, CloseInfo
-from .._plugs import Plug
 from .._tasks import ends_task
-from ..connection import WebSocketConnection, new_id
-from ..handshake import NO_HANDSHAKE, Handshake, header_block
+from ..connection.connection import WebSocketConnection, new_id
+from ..connection.handshake import NO_HANDSHAKE, Handshake, header_block
+from ..handlers.register import EventRegister
 from ..limits import IN_LIMITS, Limits, check_limits
-from ..registry import EventRegister
+from ..protocol.close import LOST, CloseInfo
+from .carrier import Carrier
+from .plugs import Plug
 
 __all__ = ["SanicConnector", "SanicConnectorOptions", "SanicWebSocket"]
 

@@ -11,12 +11,12 @@ from typing import Any, cast
 
 import msgspec
 
-from .._carrier import Carrier
-from .._closing import LOST, CloseInfo
-from .._jsonpath import to_plain
-from ..connection import EventContext, WebSocketConnection
+from ..connection.connection import EventContext, WebSocketConnection
+from ..connectors.carrier import Carrier
 from ..limits import Limits
-from ..protocol import EventData
+from ..protocol.close import LOST, CloseInfo
+from ..protocol.codec import EventData
+from ..protocol.jsonpath import to_plain
 from ..protocols import ConnectionAdapter
 from .events import EventCaller
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import inspect
 
-from ..connection import EventContext
-from ..protocol import EventData
-from ..registry import EventRegister, Handler, HandlerBook
+from ..connection.connection import EventContext
+from ..handlers.register import EventRegister, Handler, HandlerBook
+from ..protocol.codec import EventData
 
 __all__ = [
     "Event",

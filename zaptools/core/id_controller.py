@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..connection import new_id
+from ..connection.connection import new_id
 
 __all__ = ["IDController"]
 

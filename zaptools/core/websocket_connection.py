@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from ..connection import WebSocketConnection
+from ..connection.connection import WebSocketConnection
 
 __all__ = ["WebSocketConnection"]

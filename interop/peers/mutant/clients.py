@@ -19,9 +19,9 @@ from zaptools import (
     ZapClientState,
     ZapConsumer,
 )
-from zaptools._opening import ClientTransport, parse_url
-from zaptools._signatures import adapt
+from zaptools.client.opening import ClientTransport, parse_url
 from zaptools.connection import EventContext, new_id
+from zaptools.handlers.signatures import adapt
 
 __all__ = ["DEFECTS", "SUBSCRIBER_DEFECTS"]
 

@@ -10,8 +10,8 @@ from typing import Any
 from websockets.frames import Frame, Opcode
 
 from interop.peers.mutant.seams import Message, Seam, override, per_connection, reads
-from zaptools._outbox import apply_mask, text_frame
 from zaptools.connection import CloseInfo
+from zaptools.transport.writer import apply_mask, text_frame
 
 __all__ = ["CLIENT", "SERVER"]
 

@@ -1,0 +1,138 @@
+"""The policy: how long to wait, when to begin anew, when to give up. No socket, no loop."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import zaptools.client
+import zaptools.client.reconnect
+from zaptools import ReconnectPolicy
+from zaptools.client.reconnect import Backoff, is_fatal
+from zaptools.exceptions import (
+    ConnectError,
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    HandshakeError,
+    InvalidUrlError,
+    NotConnectedError,
+)
+
+URL = "ws://127.0.0.1/"
+
+
+def longest(**values: Any) -> ReconnectPolicy:
+    """Return a policy that always waits as long as it may."""
+    return ReconnectPolicy(random=lambda: 1.0, **values)
+
+
+def test_defaults() -> None:
+    policy = ReconnectPolicy()
+    assert repr(policy) == (
+        "ReconnectPolicy(initial_delay=0.5, max_delay=30.0, factor=2.0, stable_after=30.0, "
+        "max_attempts=None)"
+    )
+    assert policy == ReconnectPolicy(random=lambda: 0.0)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        policy.factor = 3  # type: ignore[misc]  # that is the point
+    assert zaptools.client.ReconnectPolicy is ReconnectPolicy
+
+
+def test_delays_grow_up_to_the_longest() -> None:
+    policy = longest()
+    assert [policy.delay(n) for n in range(8)] == [0.5, 1, 2, 4, 8, 16, 30, 30]
+    assert longest(factor=1).delay(99) == 0.5
+    assert longest(factor=10.0).delay(10_000) == 30  # beyond what a float holds
+    assert longest(factor=10).delay(10_000) == 30
+
+
+@pytest.mark.parametrize(("value", "expected"), [(0.0, 0.0), (0.25, 1.0), (0.5, 2.0)])
+def test_all_of_a_delay_is_random(value: float, expected: float) -> None:
+    assert ReconnectPolicy(random=lambda: value).delay(3) == expected
+
+
+def test_the_default_source_stays_in_range() -> None:
+    policy = ReconnectPolicy()
+    delays = {policy.delay(20) for _ in range(200)}
+    assert len(delays) > 100 and all(0 <= delay < 30 for delay in delays)
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "words"),
+    [
+        ({"initial_delay": 0}, ValueError, "initial_delay must be more than 0, not 0"),
+        ({"initial_delay": -1}, ValueError, "initial_delay"),
+        ({"initial_delay": "1"}, TypeError, "initial_delay must be a number, not '1'"),
+        ({"initial_delay": 31}, ValueError, "max_delay, 30.0, is less than initial_delay, 31"),
+        ({"max_delay": math.inf}, ValueError, "max_delay must be finite, not inf"),
+        ({"max_delay": None}, TypeError, "max_delay"),
+        ({"max_delay": True}, TypeError, "max_delay must be a number, not True"),
+        ({"factor": 0.5}, ValueError, "factor must be at least 1, not 0.5"),
+        ({"factor": math.nan}, ValueError, "factor must be finite"),
+        ({"stable_after": -0.1}, ValueError, "stable_after cannot be negative: -0.1"),
+        ({"max_attempts": 0}, ValueError, "max_attempts must be at least 1, not 0"),
+        ({"max_attempts": 1.5}, TypeError, "max_attempts must be an int or None, not 1.5"),
+        ({"max_attempts": True}, TypeError, "max_attempts"),
+        ({"random": 3}, TypeError, "random must be callable, not 3"),
+    ],
+)
+def test_bad_values(values: dict[str, Any], error: type[Exception], words: str) -> None:
+    with pytest.raises(error) as info:
+        ReconnectPolicy(**values)
+    assert words in str(info.value)
+
+
+def test_values_at_their_bounds() -> None:
+    ReconnectPolicy(initial_delay=1, max_delay=1, factor=1, stable_after=0, max_attempts=1)
+
+
+def test_a_backoff_counts() -> None:
+    backoff = Backoff(longest(max_attempts=3))
+    assert [backoff.next() for _ in range(5)] == [0.5, 1, 2, None, None]
+    assert backoff.attempts == 3
+
+
+def test_only_a_stable_connection_begins_anew() -> None:
+    backoff = Backoff(longest(stable_after=10))
+    assert [backoff.next(), backoff.next()] == [0.5, 1]
+    backoff.ended(9.9)
+    assert backoff.next() == 2
+    backoff.ended(10)
+    assert backoff.next() == 0.5
+
+
+@pytest.mark.parametrize(
+    ("error", "fatal"),
+    [
+        *((HandshakeError(URL, "", status=status), True) for status in (401, 403, 404)),
+        *((HandshakeError(URL, "", status=s), False) for s in (400, 409, 429, 500, 503, None)),
+        (HandshakeError(URL, "", negotiation=True), True),
+        (ConnectionClosedError(1008, "", "remote"), True),
+        *((ConnectionClosedError(code), False) for code in (1000, 1001, 1006, 1011, 1013, 4000)),
+        (ConnectError(URL, ""), False),
+        (ConnectTimeoutError(URL, ""), False),
+        (InvalidUrlError(URL, ""), True),
+        (NotConnectedError(), True),
+        (RuntimeError(), True),
+    ],
+    ids=repr,
+)
+def test_what_is_fatal(error: Exception, fatal: bool) -> None:
+    assert is_fatal(error) is fatal
+
+
+def test_it_does_no_io() -> None:
+    found = set()
+    for node in ast.walk(ast.parse(Path(zaptools.client.reconnect.__file__).read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add("." * node.level + (node.module or ""))
+    allowed = {"__future__", "math", "collections.abc", "dataclasses", "random"}
+    allowed |= {".._arguments", "..exceptions"}
+    assert found == allowed

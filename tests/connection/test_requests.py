@@ -1,0 +1,217 @@
+"""Those who wait for events: who gets what, and the headers of requests and replies."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any
+
+import pytest
+
+from tests.support import MS, within
+from zaptools import CodecError, ConnectionClosedError, EventData, NoRequestError, RemoteError
+from zaptools.connection.requests import (
+    Exchange,
+    Waiter,
+    check_reply,
+    error_headers,
+    new_request_id,
+    note_reply,
+    reply_headers,
+    request_headers,
+    waiting,
+)
+from zaptools.protocol.close import CloseInfo
+
+
+def test_ids() -> None:
+    ids = [new_request_id() for _ in range(100)]
+    assert len(set(ids)) == 100
+    assert all(re.fullmatch(r"[0-9a-f]{8}-\d+", each) for each in ids)
+
+
+class TestHeaders:
+    def test_of_a_request(self) -> None:
+        assert request_headers(None, "7") == {"requestId": "7"}
+        given = {"a": 1, "requestId": "old", "replyTo": "older", "replyError": "no"}
+        before = dict(given)
+        assert request_headers(given, "7") == {"a": 1, "requestId": "7"}
+        assert given == before
+
+    @pytest.mark.parametrize("request_id", ["7", 7, ["any", "JSON"]])
+    def test_of_a_reply(self, request_id: Any) -> None:
+        event = EventData("a", None, {"requestId": request_id, "b": 1})
+        assert reply_headers(event, None) == {"replyTo": request_id}
+        assert reply_headers(event, event.headers) == {"b": 1, "replyTo": request_id}
+
+    @pytest.mark.parametrize("headers", [{}, {"requestId": None}, {"replyTo": "1"}])
+    def test_of_a_reply_to_no_request(self, headers: dict[str, Any]) -> None:
+        with pytest.raises(NoRequestError) as info:
+            reply_headers(EventData("a", None, headers), None)
+        assert info.value.event_name == "a"
+
+    def test_of_an_error(self) -> None:
+        assert error_headers("7", "no") == {"replyTo": "7", "replyError": "no"}
+        event = EventData("a", None, {"requestId": "7"})
+        given = {"replyError": "no"}  # by the application's own wish
+        assert reply_headers(event, given) == {"replyTo": "7", "replyError": "no"}
+
+    def test_noting_a_reply(self) -> None:
+        unanswered = {"7", "8"}
+        given: list[dict[str, Any]] = [{}, {"replyTo": None}, {"replyTo": ["7"]}, {"a": "7"}]
+        for headers in given:
+            note_reply(unanswered, headers)
+        assert unanswered == {"7", "8"}
+        note_reply(unanswered, {"replyTo": "7"})
+        assert unanswered == {"8"}
+
+    @pytest.mark.parametrize("error", [None, False])
+    def test_a_reply(self, error: Any) -> None:
+        for headers in ({"replyTo": "7"}, {"replyTo": "7", "replyError": error}):
+            reply = EventData("a", 1, headers)
+            assert check_reply(reply) is reply
+
+    @pytest.mark.parametrize(
+        ("error", "text"),
+        [("no", "no"), ("", ""), (True, "true"), (0, "0"), ({"é": [1]}, '{"é": [1]}')],
+    )
+    def test_a_reply_that_is_an_error(self, error: Any, text: str) -> None:
+        reply = EventData("a", 1, {"replyTo": "7", "replyError": error})
+        with pytest.raises(RemoteError) as info:
+            check_reply(reply)
+        assert (info.value.message, info.value.reply) == (text, reply)
+
+    def test_that_are_none(self) -> None:
+        headers: Any = [1]
+        with pytest.raises(CodecError, match=r"\$\.headers: headers of type list"):
+            request_headers(headers, "7")
+        with pytest.raises(CodecError):
+            reply_headers(EventData("a", None, {"requestId": 1}), headers)
+
+
+class TestWaiter:
+    async def test_a_name(self) -> None:
+        waiter = Waiter("a")
+        event = EventData("a")
+        assert not waiter.look(EventData("b")) and not waiter.done
+        assert waiter.look(event) and waiter.done
+        assert not waiter.look(EventData("a"))
+        assert await within(waiter.event()) is event
+
+    async def test_a_predicate(self) -> None:
+        waiter = Waiter("a", predicate=lambda event: event.payload > 1)
+        assert not waiter.look(EventData("a", 1))
+        assert waiter.look(EventData("a", 2))
+
+    async def test_a_predicate_that_fails(self) -> None:
+        waiter = Waiter("a", predicate=lambda event: event.payload > 1)
+        assert not waiter.look(EventData("a", "x")) and waiter.done
+        with pytest.raises(TypeError, match="not supported"):
+            await waiter.event()
+
+    async def test_a_predicate_that_is_none(self) -> None:
+        async def predicate(event: EventData) -> bool:
+            return True
+
+        with pytest.raises(TypeError, match="predicate must be a plain function"):
+            Waiter("a", predicate=predicate)
+
+    async def test_failing(self) -> None:
+        waiter = Waiter("a")
+        waiter.fail(ValueError("x"))
+        waiter.fail(KeyError("y"))
+        with pytest.raises(ValueError, match="x"):
+            await waiter.event()
+
+
+class TestExchange:
+    async def test_replies(self) -> None:
+        exchange = Exchange()
+        one, two = Waiter("a", reply_to="1"), Waiter("a", reply_to="2")
+        exchange.add(one)
+        exchange.add(two)
+        for headers in ({}, {"replyTo": "3"}, {"replyTo": ["1"]}, {"replyTo": 1}, {"a": "1"}):
+            assert not exchange.is_reply(EventData("a", None, headers))
+        assert not exchange.is_reply(EventData("b", None, {"replyTo": "1"}))
+        assert exchange.is_reply(EventData("a", 2, {"replyTo": "2"}))
+        assert not exchange.is_reply(EventData("a", 2, {"replyTo": "2"}))
+        assert two.done and not one.done and exchange
+        exchange.discard(one)
+        exchange.discard(one)
+        assert not exchange
+
+    async def test_events(self) -> None:
+        exchange = Exchange()
+        waiters = [Waiter("a"), Waiter("a"), Waiter("b"), Waiter("a", predicate=lambda e: False)]
+        for waiter in waiters:
+            exchange.add(waiter)
+        assert not exchange.show(EventData("c"))
+        assert exchange.show(EventData("a"))
+        assert [waiter.done for waiter in waiters] == [True, True, False, False]
+        assert not exchange.show(EventData("a")) and exchange
+        for waiter in waiters:
+            exchange.discard(waiter)
+        assert not exchange
+
+    async def test_the_end(self) -> None:
+        exchange = Exchange()
+        waiters = [Waiter("a"), Waiter("a", reply_to="1")]
+        for waiter in waiters:
+            exchange.add(waiter)
+        exchange.fail(CloseInfo(4000, "bye", "remote"))
+        for waiter in waiters:
+            with pytest.raises(ConnectionClosedError, match="4000: bye"):
+                await waiter.event()
+
+
+class Box:
+    """An inbox that only notes."""
+
+    def __init__(self) -> None:
+        self.waiters: list[Waiter] = []
+
+    def expect(self, waiter: Waiter) -> None:
+        self.waiters.append(waiter)
+
+    def forget(self, waiter: Waiter) -> None:
+        self.waiters.remove(waiter)
+
+
+class TestWaiting:
+    async def test_in_time(self) -> None:
+        box, waiter, event = Box(), Waiter("a"), EventData("a")
+        async with waiting(box, waiter, None, ""):
+            assert box.waiters == [waiter]
+            waiter.look(event)
+            assert await waiter.event() is event
+        assert not box.waiters
+
+    async def test_too_late(self) -> None:
+        box, waiter = Box(), Waiter("a")
+        with pytest.raises(TimeoutError) as info:
+            async with waiting(box, waiter, MS / 1000, "no such thing"):
+                await waiter.event()
+        assert type(info.value) is TimeoutError
+        assert str(info.value).startswith("no such thing within ")
+        assert not box.waiters
+
+    async def test_what_else_fails(self) -> None:
+        box = Box()
+        with pytest.raises(TimeoutError, match="another"):
+            async with waiting(box, Waiter("a"), 5, ""):
+                raise TimeoutError("another")
+        assert not box.waiters
+
+    async def test_cancelled(self) -> None:
+        box, waiter = Box(), Waiter("a")
+
+        async def wait() -> None:
+            async with waiting(box, waiter, None, ""):
+                await waiter.event()
+
+        task = asyncio.create_task(wait())
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert not box.waiters

@@ -1,0 +1,74 @@
+"""Tests of `zaptools.testing.memory`; `tests/test_testing.py` uses all of it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from zaptools import CloseInfo, EventContext, EventRegister, encode_event
+from zaptools.connection.handshake import NO_HANDSHAKE
+from zaptools.testing.memory import ServerSide
+
+
+@pytest.fixture
+async def side() -> ServerSide:
+    return ServerSide(EventRegister(), NO_HANDSHAKE, True)
+
+
+class TestServerSide:
+    async def test_sending(self, side: ServerSide) -> None:
+        assert side.send(b"a" * 60000) is None
+        waiting = side.send(b"b" * 60000)
+        assert waiting is not None
+        await waiting
+        assert side.send(b"c") is None
+        assert [data[:1] for data in side.inbox] == [b"a", b"b", b"c"]
+
+    async def test_waiting(self, side: ServerSide) -> None:
+        await side.until(lambda: side.inbox, 0.01)
+        asyncio.get_running_loop().call_soon(side.send, b"a")
+        await side.until(lambda: side.inbox, 10)
+        assert side.inbox
+
+    async def test_errors_are_raised_once(self, side: ServerSide) -> None:
+        side.raise_errors()
+        side.errors.append(KeyError("a"))
+        with pytest.raises(KeyError):
+            side.raise_errors()
+        side.raise_errors()
+
+    async def test_the_first_end_counts(self, side: ServerSide) -> None:
+        side.leave(CloseInfo(4000, "", "remote"))
+        side.leave(CloseInfo(4001, "", "remote"))
+        await side.until(lambda: side.dispatcher.finished, 10)
+        side.lose(CloseInfo(1006))
+        side.abort()
+        side.leave(CloseInfo(4002, "", "remote"))
+        assert side.connection.closed == CloseInfo(4000, "", "remote")
+
+    async def test_cancelling_where_nothing_runs(self, side: ServerSide) -> None:
+        await side.cancel()
+        assert side.connection.closed == CloseInfo(1001, "", "local")
+
+    async def test_cancelling_a_handler_that_refuses(self) -> None:
+        register = EventRegister()
+        cancelled = asyncio.Event()
+        over = asyncio.Event()
+
+        @register.on_event("stay")
+        async def stay(ctx: EventContext) -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                cancelled.set()
+                await over.wait()
+
+        side = ServerSide(register, NO_HANDSHAKE, True)
+        side.dispatcher.feed([encode_event("stay").decode()])
+        await asyncio.sleep(0)
+        cancelling = asyncio.create_task(side.cancel())
+        await cancelled.wait()
+        over.set()
+        await cancelling
+        assert side.dispatcher.finished

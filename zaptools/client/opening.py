@@ -1,0 +1,324 @@
+"""A client's way to an open connection: URL, TCP, TLS, and the opening handshake."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import ssl as ssl_module
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import cast
+from urllib.parse import quote, urlsplit
+
+from websockets.client import ClientProtocol
+from websockets.exceptions import InvalidHeader, InvalidURI, NegotiationError
+from websockets.protocol import Event
+from websockets.typing import Subprotocol
+from websockets.uri import WebSocketURI, parse_uri
+
+from .._text import printable
+from ..connection.connection import WebSocketConnection
+from ..dispatch.dispatcher import Dispatcher
+from ..exceptions import ConnectError, ConnectTimeoutError, HandshakeError, InvalidUrlError
+from ..handlers.register import HandlerBook
+from ..limits import Limits
+from ..transport.compression import Compression, client_extensions
+from ..transport.trace import Trace
+from ..transport.transport import WebSocketTransport
+from .answer import Answer
+from .dial import dial
+
+__all__ = ["ClientTransport", "open_transport", "parse_url"]
+
+logger = logging.getLogger(__name__)
+_trace = Trace(logger)
+
+_SUBPROTOCOL = "Sec-WebSocket-Protocol"
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_HOST = re.compile(r"[^\s/?#@<>\[\]\\^`{|}\"]+")  # RFC 3986, section 3.2.2, and loosely so
+_UNSAFE = re.compile(r"[^\x21-\x7e]+")
+
+_AFTER_BRACKET = re.compile(r"(?::\d*)?\Z")  # urllib overlooks what else is there (Python 3.11)
+_ZONE = re.compile(r"%25")
+"""Before the zone of an address (RFC 6874, section 2); the resolver wants it as it is."""
+
+_WORDS = {
+    "hostname isn't provided": "it has no host: write ws://host:port/path",
+    "username provided without password": "it has a user without a password: write user:password@",
+    "fragment identifier is meaningless": "a WebSocket's URL has no fragment: write %23 for '#'",
+}
+"""What `websockets.uri` says, with what to do."""
+
+_NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNEXPECTED_MESSAGE")
+"""What OpenSSL says where the answer to its hello is HTTP, or nothing that it knows."""
+
+_FOREVER = 365 * 24 * 3600.0
+"""Seconds for TLS, in place of the event loop's 60: `Limits.open_timeout` is the bound for all."""
+
+_BODY_GRACE = 0.5
+"""Seconds to wait for the start of a refusal's body, behind its head."""
+
+
+def parse_url(url: str) -> WebSocketURI:
+    """Return the parts of a WebSocket URL (RFC 6455, section 3).
+
+    Raises:
+        InvalidUrlError: it is none.
+    """
+    if not isinstance(url, str):
+        cure = "pass str(url)" if hasattr(url, "scheme") else "write it as 'ws://host:port/path'"
+        raise InvalidUrlError(str(url), f"a URL is a str, unlike {type(url).__name__}: {cure}")
+    try:
+        _check_scheme(url)
+        uri, raw = parse_uri(url), urlsplit(url)
+        _check_uri(url, uri, raw.netloc)
+        port = 0 if raw.port == 0 else uri.port  # 0 is none to the parser, and would be 80
+        host = _ZONE.sub("%", uri.host) if ":" in uri.host else uri.host
+        path, query = _encode(raw.path), _encode(raw.query)
+        return replace(uri, host=host, port=port, path=path, query=query)
+    except InvalidURI as exc:
+        detail = _WORDS.get(exc.msg, exc.msg)
+    except (ValueError, TypeError, AttributeError) as exc:
+        # The words quote what cannot be read, which is a part of a password with a slash in it.
+        detail = str(exc) if "@" not in str(url) else "its host, port or user cannot be read"
+    raise InvalidUrlError(str(url), detail)  # out of there: with no context, which quotes the URL
+
+
+def _check_scheme(url: str) -> None:
+    """Raise InvalidURI, with what to write instead, unless it is that of a WebSocket."""
+    scheme, mark, _ = url.strip().partition("://")
+    if scheme.lower() in ("ws", "wss"):
+        return
+    if scheme.lower() in ("http", "https"):
+        secure = "s" if scheme.lower() == "https" else ""
+        raise InvalidURI(url, f"a WebSocket's scheme is ws or wss: write ws{secure}://")
+    cure = "" if mark else ", before the host"
+    raise InvalidURI(url, f"its scheme must be ws, or wss for TLS: write ws://{cure}")
+
+
+def _check_uri(url: str, uri: WebSocketURI, netloc: str) -> None:
+    """Raise InvalidURI where the parser, which made `uri` of `url`, was too lenient."""
+    if _CONTROL.search(url):  # urllib drops some of them, and would send the rest
+        raise InvalidURI(url, "it has a control character")
+    if "]" in netloc and not _AFTER_BRACKET.match(netloc.rpartition("]")[2]):
+        raise InvalidURI(url, "between its host and its port is something else")
+    if not _HOST.fullmatch(uri.host):
+        raise InvalidURI(url, "its host has a character that no host has")
+    try:
+        uri.host.encode("idna")
+    except UnicodeError:
+        detail = "its host is no name: a label is empty, or longer than 63 characters"
+        raise InvalidURI(url, detail) from None
+
+
+def _encode(part: str) -> str:
+    """Return a path or a query with what no request line may have percent-encoded.
+
+    What is encoded already stays as it is: spaces and what is not ASCII are left.
+    """
+    return _UNSAFE.sub(lambda found: quote(found[0]), part)
+
+
+async def open_transport(
+    url: str,
+    begin: Callable[[ClientTransport], None],
+    *,
+    protocols: Sequence[str],
+    headers: Mapping[str, str],
+    limits: Limits,
+    compression: Compression,
+    ssl: ssl_module.SSLContext | None,
+) -> ClientTransport:
+    """Connect, and return the transport.
+
+    Args:
+        url: where to.
+        begin: called when the handshake is done, before anything else that came is looked at;
+            calls `ClientTransport.begin`.
+        protocols: subprotocols to offer.
+        headers: headers to add to the request, in place of those that it has.
+        limits: the connection's bounds.
+        compression: what to offer.
+        ssl: TLS context for ``wss``; None for Python's default.
+
+    Raises:
+        ConnectError: or one of its subclasses, for whatever stood in the way.
+    """
+    uri = parse_url(url)
+    place = uri.host
+    if ":" in place:  # the server knows nothing of zones (RFC 6874, section 4)
+        uri = replace(uri, host=place.partition("%")[0])
+    if uri.secure and ssl is None:
+        ssl = ssl_module.create_default_context()
+    protocol = ClientProtocol(
+        uri,
+        extensions=client_extensions(compression),
+        subprotocols=[Subprotocol(name) for name in protocols] or None,
+        max_size=limits.message_bytes,
+        logger=_trace,
+    )
+    loop = asyncio.get_running_loop()
+    transport: ClientTransport | None = None
+    try:
+        async with asyncio.timeout(limits.open_timeout):
+            sock = await dial(place, uri.port)
+            _, transport = await loop.create_connection(
+                lambda: ClientTransport(protocol, limits, url, headers, begin),
+                sock=sock,
+                ssl=ssl if uri.secure else None,
+                server_hostname=uri.host if uri.secure else None,
+                ssl_handshake_timeout=_FOREVER if uri.secure else None,
+            )
+            await transport.opened
+    except TimeoutError as exc:
+        if transport is not None and transport.refusal is not None:
+            raise transport.refusal from None
+        if transport is None and limits.open_timeout is None:
+            raise ConnectError(url, "the network timed out") from exc
+        raise ConnectTimeoutError(url, f"no answer within {limits.open_timeout} s") from exc
+    except OSError as exc:
+        detail = exc.strerror or str(exc) or type(exc).__name__
+        if isinstance(exc, ssl_module.SSLError) and exc.reason in _NO_TLS:
+            detail += ": if the server has no TLS, write ws://"
+        raise ConnectError(url, detail) from exc
+    except UnicodeError as exc:  # from a resolver
+        raise ConnectError(url, f"its host is no name: {exc}") from exc
+    finally:
+        if transport is not None and not transport.is_open:
+            transport.abort()
+    assert transport is not None  # a type checker takes it that asyncio.timeout ends exceptions
+    return transport
+
+
+class ClientTransport(WebSocketTransport):
+    """A connection's shell on the client's side: sends the request, checks the answer.
+
+    Attributes:
+        opened: done when the handshake is.
+    """
+
+    __slots__ = ("_answer", "_begin", "_headers", "_url", "opened")
+
+    def __init__(
+        self,
+        protocol: ClientProtocol,
+        limits: Limits,
+        url: str,
+        headers: Mapping[str, str],
+        begin: Callable[[ClientTransport], None],
+    ) -> None:
+        super().__init__(protocol, limits)
+        self._url = url
+        self._headers = headers
+        self._begin = begin
+        self._answer = Answer(limits.head_bytes)
+        self.opened: asyncio.Future[None] = self._loop.create_future()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the handshake has succeeded."""
+        return self.connection is not None
+
+    @property
+    def refusal(self) -> HandshakeError | None:
+        """The server's refusal, as far as it came; None if it has not refused."""
+        answer = self._answer
+        if answer.status is None or answer.status == 101:
+            return None
+        reason = printable(answer.reason)
+        return HandshakeError(
+            self._url,
+            f"the server answered {answer.status} {reason}".rstrip(),
+            status=answer.status,
+            headers=answer.headers,
+            body=answer.body,
+        )
+
+    def begin(self, connection: WebSocketConnection, book: HandlerBook) -> None:
+        """Begin the connection's life."""
+        # For a client no name is reserved: its lifecycle handlers are not events by name.
+        dispatcher = Dispatcher(
+            connection,
+            book,
+            on_idle=self._idle,
+            on_finish=self._finished,
+            reserved=frozenset(),
+        )
+        self._open(connection, dispatcher)
+
+    async def finish(self) -> None:
+        """In a handler of a connection that has ended: make that handler the last but one.
+
+        The ``disconnected`` handler runs now. Events that still wait for theirs are dropped.
+        """
+        assert self._dispatcher is not None
+        self._dispatcher.discard()
+        await self._dispatcher._finish()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        protocol = cast(ClientProtocol, self._protocol)
+        request = protocol.connect()
+        for name, value in self._headers.items():
+            if name in request.headers:
+                del request.headers[name]
+            request.headers[name] = value
+        protocol.send_request(request)
+        self._outbox.write(protocol.data_to_send())
+
+    def _receive_opening(self, data: bytes) -> None:
+        if self.opened.done():
+            return
+        answer, is_refused = self._answer, self._answer.status is not None
+        try:
+            answer.feed(data)
+        except ValueError as exc:
+            self._fail(HandshakeError(self._url, str(exc)))
+            return
+        if answer.status == 101:
+            self._read_head(answer.head, answer.rest)
+        elif answer.is_complete:
+            self._refuse()
+        elif answer.status is not None and not is_refused:
+            self._set_timer(_BODY_GRACE, self._refuse)
+
+    def _refuse(self) -> None:
+        refusal = self.refusal
+        if refusal is not None:
+            self._fail(refusal)
+
+    def _handshake(self, events: list[Event], writes: list[bytes]) -> None:
+        problem = self._protocol.handshake_exc
+        if problem is not None:
+            self._fail(self._handshake_error(problem))
+        self._outbox.write(writes)
+        if problem is not None or not events:
+            return
+        self.opened.set_result(None)  # first: what begins may end it at once
+        self._begin(self)
+
+    def _handshake_error(self, problem: Exception) -> HandshakeError:
+        """Return the error for a 101 that is none of this handshake."""
+        return HandshakeError(
+            self._url,
+            str(problem.__cause__ or problem),
+            negotiation=isinstance(problem, NegotiationError)
+            or (isinstance(problem, InvalidHeader) and problem.name == _SUBPROTOCOL),
+        )
+
+    def _fail(self, error: ConnectError) -> None:
+        if not self.opened.done():
+            self.opened.set_exception(error)
+            self.opened.exception()  # whoever awaited it may have been cancelled
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._refuse()
+        if not self.opened.done():
+            problem = self._protocol.handshake_exc
+            detail = "the server ended the connection during the handshake"
+            error = ConnectError(self._url, detail)
+            error.__cause__ = exc or problem
+            self._fail(error)

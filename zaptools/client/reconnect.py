@@ -1,0 +1,130 @@
+"""When a client connects again by itself: how long it waits, and what makes it stop."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import random as _random
+
+from .._arguments import explained
+from ..exceptions import ConnectError, ConnectionClosedError, HandshakeError, InvalidUrlError
+
+__all__ = ["Backoff", "ReconnectPolicy", "is_fatal"]
+
+_FATAL_STATUS = (401, 403, 404)
+"""Who asks again gets the same answer (RFC 9110, sections 15.5.2, 15.5.4 and 15.5.5)."""
+
+_POLICY_VIOLATION = 1008
+"""The close code of a server that wants no more of this client (RFC 6455, section 7.4.1)."""
+
+
+@explained()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReconnectPolicy:
+    """Exponential backoff with full jitter. Times are in seconds.
+
+    Before attempt number n (from 0) a client waits for a random time between 0 and
+    ``initial_delay * factor ** n``, but no longer than `max_delay`. The whole of it is random, so
+    that the clients of a server that went away do not come back all at once.
+
+    Attributes:
+        initial_delay: the longest wait before the first attempt. Default 0.5.
+        max_delay: the longest wait before any. Default 30.
+        factor: how many times longer the longest wait is with each attempt. Default 2.
+        stable_after: a connection that was online this long makes the next wait a first one. A
+            shorter one does not: a server that accepts and drops at once is asked ever more
+            rarely. Default 30, as `max_delay` is, so that a connection which breaks time and
+            again is made no more often than one which cannot be made.
+        max_attempts: how many attempts in a row, with no such connection between them, are made
+            before the client gives up. Default None: it never does.
+        random: returns a float from 0 up to 1. Default `random.random`.
+
+    Raises:
+        TypeError: a value is no number, `max_attempts` no int, or `random` cannot be called.
+        ValueError: a value is out of its range.
+    """
+
+    initial_delay: float = 0.5
+    max_delay: float = 30.0
+    factor: float = 2.0
+    stable_after: float = 30.0
+    max_attempts: int | None = None
+    random: Callable[[], float] = field(default=_random, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        for name in ("initial_delay", "max_delay", "factor", "stable_after"):
+            value = getattr(self, name)
+            if not isinstance(value, (int, float)) or isinstance(value, bool):
+                raise TypeError(f"{name} must be a number, not {value!r}")
+            if not math.isfinite(value):
+                raise ValueError(f"{name} must be finite, not {value!r}")
+        if self.initial_delay <= 0:
+            raise ValueError(f"initial_delay must be more than 0, not {self.initial_delay!r}")
+        if self.max_delay < self.initial_delay:
+            raise ValueError(
+                f"max_delay, {self.max_delay!r}, is less than initial_delay, {self.initial_delay!r}"
+            )
+        if self.factor < 1:
+            raise ValueError(f"factor must be at least 1, not {self.factor!r}")
+        if self.stable_after < 0:
+            raise ValueError(f"stable_after cannot be negative: {self.stable_after!r}")
+        attempts = self.max_attempts
+        if attempts is not None:
+            if not isinstance(attempts, int) or isinstance(attempts, bool):
+                raise TypeError(f"max_attempts must be an int or None, not {attempts!r}")
+            if attempts < 1:
+                raise ValueError(f"max_attempts must be at least 1, not {attempts!r}")
+        if not callable(self.random):
+            raise TypeError(f"random must be callable, not {self.random!r}")
+
+    def delay(self, attempt: int) -> float:
+        """Return how long to wait before this attempt; the first one is number 0."""
+        try:
+            longest = min(self.max_delay, self.initial_delay * self.factor**attempt)
+        except OverflowError:
+            longest = self.max_delay
+        return longest * self.random()
+
+
+class Backoff:
+    """Where a client stands in its policy.
+
+    Attributes:
+        attempts: how many were made since the last stable connection.
+
+    Args:
+        policy: what to follow.
+    """
+
+    __slots__ = ("_policy", "attempts")
+
+    def __init__(self, policy: ReconnectPolicy) -> None:
+        self._policy = policy
+        self.attempts = 0
+
+    def next(self) -> float | None:
+        """Count one more attempt, and return how long to wait before it; None to give up."""
+        attempt = self.attempts
+        if attempt == self._policy.max_attempts:
+            return None
+        self.attempts += 1
+        return self._policy.delay(attempt)
+
+    def ended(self, seconds: float) -> None:
+        """Take note that a connection has ended which was online for `seconds`."""
+        if seconds >= self._policy.stable_after:
+            self.attempts = 0
+
+
+def is_fatal(error: BaseException) -> bool:
+    """Whether connecting again is no use after `error`.
+
+    That is so after HTTP 401, 403 or 404, after an answer with a subprotocol that was not
+    offered, after the close code 1008, and after what is no failure of a connection.
+    """
+    if isinstance(error, HandshakeError):
+        return error.negotiation or error.status in _FATAL_STATUS
+    if isinstance(error, ConnectionClosedError):
+        return error.code == _POLICY_VIOLATION
+    return isinstance(error, InvalidUrlError) or not isinstance(error, ConnectError)

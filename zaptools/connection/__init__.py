@@ -1,0 +1,13 @@
+"""One connection as the application sees it: its context, handshake, ids and requests."""
+
+from __future__ import annotations
+
+from .connection import CloseInfo, EventContext, Transport, WebSocketConnection, new_id
+
+__all__ = [
+    "CloseInfo",
+    "EventContext",
+    "Transport",
+    "WebSocketConnection",
+    "new_id",
+]

@@ -1,0 +1,237 @@
+"""zaptools events on any ASGI server: uvicorn, Hypercorn, Daphne, Granian.
+
+`AsgiApp` is an application for a register. It can be what a server serves, or be mounted in a
+Starlette or FastAPI application::
+
+    app = AsgiApp(register, path="/ws")
+
+Facts about the interface are those of the ASGI specification, version 3.0, part "WebSocket",
+spec version 2.5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from typing import Any, TypeAlias
+
+from .._arguments import check_flag, check_function, check_kind, explained
+from ..connection.connection import WebSocketConnection, new_id
+from ..connection.handshake import Handshake, choose_subprotocol, header_block
+from ..connection.ids import IdStrategy
+from ..connection.offers import check_subprotocols
+from ..handlers.register import EventRegister
+from ..limits import IN_LIMITS, Limits, check_limits
+from ..protocol.close import LOST, CloseInfo
+from .carrier import Carrier
+
+__all__ = ["AsgiApp", "AsgiCarrier", "handshake_of"]
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+
+_NO_CODE = 1005
+_SERVICE_RESTART = 1012
+
+
+def handshake_of(scope: Scope, subprotocol: str | None) -> Handshake:
+    """Return what a scope says about the request.
+
+    Args:
+        scope: a scope of the type ``websocket``.
+        subprotocol: what was agreed on.
+    """
+    client = scope.get("client")
+    return Handshake(
+        path=scope["path"],
+        query_string=scope.get("query_string", b"").decode("latin-1"),
+        client=(client[0], client[1]) if client else None,
+        subprotocol=subprotocol,
+        header_block=header_block(scope.get("headers", ())),
+    )
+
+
+class AsgiCarrier(Carrier):
+    """A connection over ASGI's messages.
+
+    Args:
+        register: whose handlers to use.
+        handshake: what the connection says about the request that opened it.
+        receive: returns the next message, the first one ``websocket.connect`` no longer among
+            them.
+        send: sends a message.
+        connection_id: the connection's id. Default None: a new one.
+        limits: the bounds, as for `AsgiApp`.
+        omit_empty_headers: see `zaptools.protocol.encode_event`.
+    """
+
+    def __init__(
+        self,
+        register: EventRegister,
+        handshake: Handshake,
+        receive: Receive,
+        send: Send,
+        *,
+        connection_id: str | None = None,
+        limits: Limits | None = None,
+        omit_empty_headers: bool = False,
+    ) -> None:
+        connection = WebSocketConnection(
+            connection_id or new_id(),
+            self,
+            handshake=handshake,
+            omit_empty_headers=omit_empty_headers,
+        )
+        super().__init__(connection, register._book, check_limits(limits))
+        self._asgi_receive = receive
+        self._asgi_send = send
+
+    def _receive(self) -> Awaitable[Message]:
+        return self._asgi_receive()
+
+    def _read(self, received: Message) -> str | bytes | CloseInfo:
+        if received["type"] == "websocket.receive":
+            text: str | None = received.get("text")
+            if text is not None:
+                return text
+            data: bytes = received["bytes"]
+            return data
+        return self._ending(received)
+
+    def _ending(self, message: Message) -> CloseInfo:
+        return _ending(message)
+
+    def _write(self, text: str) -> Awaitable[None]:
+        return self._asgi_send({"type": "websocket.send", "text": text})
+
+    async def _shut(self, code: int, reason: str) -> None:
+        await self._asgi_send({"type": "websocket.close", "code": code, "reason": reason})
+
+
+def _ending(message: Message) -> CloseInfo:
+    code = int(message.get("code") or _NO_CODE)
+    reason: str | None = message.get("reason")
+    if reason is None:
+        # uvicorn 0.54 says 1005 and no reason when the connection was lost with no close frame;
+        # after an empty close frame it says 1005 and an empty reason.
+        if code in (_NO_CODE, LOST.code):
+            return LOST
+        # uvicorn 0.54 says this when it shuts down. No client sends it (RFC 6455, section 7.4.1
+        # and its registry: a server's).
+        if code == _SERVICE_RESTART:
+            return CloseInfo(code, "", "local")
+    return LOST if code == LOST.code else CloseInfo(code, reason or "", "remote")
+
+
+@explained(
+    protocols="pass subprotocols=[…]",
+    host="the ASGI server has it",
+    port="the ASGI server has it",
+    **IN_LIMITS,
+)
+class AsgiApp:
+    """An ASGI application that serves a register's events.
+
+    HTTP requests are answered with 426 on the path and 404 elsewhere; WebSockets on other paths
+    are refused before they are accepted, which servers make 403. Starting and stopping
+    (``lifespan``) needs nothing.
+
+    Args:
+        register: whose handlers to use.
+        path: the path of the WebSocket, below the one that the application is mounted on. Default
+            None: any.
+        subprotocols: subprotocols in order of preference; the first that a client offers too is
+            chosen. Default none.
+        limits: `Limits.message_bytes`, `Limits.send_timeout`, `Limits.backlog_bytes` and
+            `Limits.close_timeout` are used; the rest is set on the server.
+        omit_empty_headers: see `zaptools.protocol.encode_event`. Default False.
+        id_strategy: called for each connection, returns its id. One that is taken in the same
+            register is closed with 1008. Default: ``zpt-<uuid4>``.
+
+    Raises:
+        TypeError: an argument is of a wrong type.
+        ValueError: no request has that path, or no subprotocol that name.
+    """
+
+    def __init__(
+        self,
+        register: EventRegister,
+        *,
+        path: str | None = None,
+        subprotocols: Sequence[str] = (),
+        limits: Limits | None = None,
+        omit_empty_headers: bool = False,
+        id_strategy: IdStrategy = new_id,
+    ) -> None:
+        check_kind(register, EventRegister, "register")
+        check_kind(path, str, "path", none=True)
+        if path is not None and not path.startswith("/"):
+            raise ValueError(f"a path begins with '/', unlike {path!r}")
+        check_flag(omit_empty_headers, "omit_empty_headers")
+        check_function(id_strategy, "id_strategy")
+        self.register = register
+        self.path = path
+        self._subprotocols = check_subprotocols(subprotocols)
+        self._limits = check_limits(limits)
+        self._omit_empty_headers = omit_empty_headers
+        self._id_strategy = id_strategy
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection, or the server's life."""
+        kind = scope["type"]
+        if kind == "websocket":
+            await self._websocket(scope, receive, send)
+        elif kind == "http":
+            answer = (426, _UPGRADE) if self._serves(scope) else (404, [])
+            await _answer(send, *answer, has_body=scope["method"] != "HEAD")
+        elif kind == "lifespan":
+            await _lifespan(receive, send)
+        else:
+            raise ValueError(f"no such thing as {kind!r} is served here")
+
+    def _serves(self, scope: Scope) -> bool:
+        path: str = scope["path"]
+        return self.path is None or path.removeprefix(scope.get("root_path", "")) == self.path
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()  # websocket.connect
+        if not self._serves(scope):
+            # The server makes this 403. uvicorn 0.54 logs an error for each refusal with a status
+            # of the application's own (extension "websocket.http.response").
+            await send({"type": "websocket.close", "code": 1000, "reason": ""})
+            return
+        chosen = choose_subprotocol(self._subprotocols, scope.get("subprotocols", ()))
+        id = self._id_strategy()  # what it raises the server makes 500, before it has accepted
+        await send({"type": "websocket.accept", "subprotocol": chosen, "headers": []})
+        await AsgiCarrier(
+            self.register,
+            handshake_of(scope, chosen),
+            receive,
+            send,
+            connection_id=id,
+            limits=self._limits,
+            omit_empty_headers=self._omit_empty_headers,
+        ).run()
+
+
+_UPGRADE = [(b"upgrade", b"websocket"), (b"connection", b"Upgrade")]
+
+
+async def _answer(
+    send: Send, status: int, headers: Sequence[tuple[bytes, bytes]], *, has_body: bool
+) -> None:
+    body = b"This is a WebSocket.\n" if status == 426 else b"There is nothing here.\n"
+    facts = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(body))]
+    start = {"type": "http.response.start", "status": status, "headers": [*facts, *headers]}
+    await send(start)
+    # RFC 9110, section 9.3.2; h11, in Hypercorn, refuses to send what HEAD has not.
+    await send({"type": "http.response.body", "body": body if has_body else b""})
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return

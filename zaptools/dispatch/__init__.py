@@ -1,0 +1,1 @@
+"""The one loop from a received message to a handler's call, and its errors."""

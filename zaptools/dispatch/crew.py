@@ -1,0 +1,89 @@
+"""Handlers of one connection that run at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from .._tasks import spawn
+
+__all__ = ["Crew"]
+
+T = TypeVar("T")
+
+
+class Crew:
+    """Handlers that run at the same time, each in a task of its own.
+
+    Args:
+        size: how many there may be.
+        on_failure: called when one ends with what is to end the connection; that is raised by
+            `check`.
+    """
+
+    __slots__ = ("_changed", "_failure", "_on_failure", "_size", "_tasks")
+
+    def __init__(self, size: int, on_failure: Callable[[], None]) -> None:
+        self._size = size
+        self._on_failure = on_failure
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._changed: asyncio.Future[None] | None = None
+        self._failure: BaseException | None = None
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more may start."""
+        return len(self._tasks) < self._size
+
+    def start(self, handle: Callable[[T], Coroutine[Any, Any, None]], event: T) -> None:
+        """Run ``handle(event)``."""
+        task = spawn(self._run(handle, event))
+        if not task.done():
+            self._tasks.add(task)
+            task.add_done_callback(self._end)
+
+    async def _run(self, handle: Callable[[T], Coroutine[Any, Any, None]], event: T) -> None:
+        try:
+            await handle(event)
+        except GeneratorExit:
+            raise
+        except BaseException as exc:  # whatever it is: the connection's own task raises it
+            self._failure = self._failure or exc
+            self._on_failure()
+            if isinstance(exc, (KeyboardInterrupt, SystemExit)):  # these end the loop, from here
+                raise
+
+    def _end(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # which `check` raises: nobody else asks for it
+        self.wake()
+
+    def check(self) -> None:
+        """Raise what one of them ended with, if that is to end the connection."""
+        if self._failure is not None:
+            raise self._failure
+
+    def wake(self) -> None:
+        """Make `change` return."""
+        if self._changed is not None and not self._changed.done():
+            self._changed.set_result(None)
+
+    async def change(self) -> None:
+        """Wait until one has ended, or `wake` is called."""
+        self._changed = asyncio.get_running_loop().create_future()
+        try:
+            await self._changed
+        finally:
+            self._changed = None
+
+    async def stop(self) -> None:
+        """Cancel them, and wait for their ends."""
+        for task in self._tasks:
+            task.cancel()
+        while self._tasks:
+            await asyncio.wait(self._tasks)

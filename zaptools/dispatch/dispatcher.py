@@ -1,0 +1,535 @@
+"""The loop that brings a connection's events to handlers."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable
+from contextvars import Context, ContextVar, copy_context
+from types import CoroutineType
+from typing import Any, NoReturn
+
+from .._tasks import ends_task, spawn
+from .._text import clip
+from ..connection.connection import EventContext, WebSocketConnection
+from ..connection.requests import REPLY, REQUEST_ID, Exchange, Message, Taken, Waiter, event_of
+from ..exceptions import CodecError, ConnectionClosedError, ReservedEventError
+from ..handlers.register import Handler, HandlerBook
+from ..protocol.close import LOST, CloseInfo
+from ..protocol.codec import LIFECYCLE_EVENTS, EventData, decode_event
+from .crew import Crew
+from .errors import Reports
+from .turn import EVENT, Turn
+
+__all__ = ["Dispatcher"]
+
+logger = logging.getLogger(__name__)
+
+_caller: ContextVar[object] = ContextVar("zaptools_caller", default=None)
+"""Stands for the dispatcher whose handlers started what runs; no reference to it, because a
+context may outlive its connection by far."""
+
+_NOT, _RUNNING, _DONE = range(3)  # where the ``disconnected`` handler stands
+
+
+class Dispatcher:
+    """The loop of one connection: decodes what came and calls handlers, one after the other.
+
+    Up to `HandlerBook.concurrency` of them run at the same time, if that is not 1. A task runs
+    only while there is something to do. ``connected`` is called before the first event and
+    ``disconnected`` once after the last, whatever ended the connection.
+
+    While somebody waits for an event, messages are decoded and shown to them when they come, in
+    front of the queue: so a handler may wait for one that comes behind its own.
+
+    Args:
+        connection: the connection that the events belong to.
+        book: the handlers.
+        on_idle: called when all that came is handled.
+        on_finish: called once, after the ``disconnected`` handler.
+        reserved: event names that are reported as errors instead of being handled.
+        on_wait: called when somebody begins to wait for an event. Default None.
+
+    Attributes:
+        task: the task that runs it; None while there is nothing to do, and until it begins.
+    """
+
+    __slots__ = (
+        "_book",
+        "_connection",
+        "_context",
+        "_crew",
+        "_end_info",
+        "_ended",
+        "_exchange",
+        "_finished",
+        "_greeted",
+        "_on_finish",
+        "_on_idle",
+        "_on_wait",
+        "_queue",
+        "_reports",
+        "_reserved",
+        "_running",
+        "_starting",
+        "_turn",
+        "task",
+    )
+
+    def __init__(
+        self,
+        connection: WebSocketConnection,
+        book: HandlerBook,
+        *,
+        on_idle: Callable[[], None],
+        on_finish: Callable[[], None],
+        reserved: frozenset[str] = LIFECYCLE_EVENTS,
+        on_wait: Callable[[], None] | None = None,
+    ) -> None:
+        self._connection = connection
+        self._book = book
+        self._on_idle = on_idle
+        self._on_finish = on_finish
+        self._on_wait = on_wait
+        self._reserved = reserved
+        many = book.concurrency > 1
+        self._crew = Crew(book.concurrency, connection._transport.abort) if many else None
+        self._queue: deque[Message] = deque()
+        self._exchange: Exchange | None = None
+        self._reports: Reports | None = None  # from the first error on
+        self._context: Context | None = None  # whose copies the handlers run in
+        self._end_info: CloseInfo | None = None
+        self._running = self._greeted = self._ended = False
+        self._finished = _NOT
+        self._turn = Turn()
+        self._starting: asyncio.Task[Any] | None = None  # what runs `run`, once that has begun
+        self.task: asyncio.Task[Any] | None = None
+        connection._inbox = self
+
+    @property
+    def busy(self) -> bool:
+        """Whether a handler is running or a message waits for one."""
+        return self._running
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last handler is done."""
+        return self._finished == _DONE
+
+    def __len__(self) -> int:
+        unseen = len(self._exchange.unseen) if self._exchange is not None else 0
+        return len(self._queue) + unseen
+
+    @property
+    def waiting(self) -> bool:
+        """Whether somebody waits for an event."""
+        return self._exchange is not None
+
+    def feed(self, messages: Iterable[str | bytes]) -> None:
+        """Take messages: text as str; bytes stand for a binary message, which is an error."""
+        if self._exchange is None:
+            self._queue.extend(messages)
+        else:
+            self._exchange.unseen.extend(messages)
+            self._show(self._exchange)
+        self.wake()
+
+    def discard(self) -> None:
+        """Drop what waits to be handled."""
+        self._clear()
+        if self._connection.closed is not None:
+            self.cut(self._connection.closed)
+
+    def end(self, info: CloseInfo | None = None) -> None:
+        """Say that no message will come any more. What waits is handled first.
+
+        Args:
+            info: how the connection has ended. Default None: as it says itself.
+        """
+        self._ended = True
+        self.cut(info or self._connection.closed or LOST)
+        if self._finished == _NOT:
+            self.wake()
+            if self._starting is not None and self.task is None:
+                self._starting.add_done_callback(self._start_again)
+
+    @property
+    def end_info(self) -> CloseInfo | None:
+        """How the connection ends: known here while what came before is still handled."""
+        return self._connection.closed or self._end_info
+
+    # Those who wait for an event
+
+    def expect(self, waiter: Waiter) -> None:
+        """Show events to `waiter`: those that have no handler yet, and those that will come.
+
+        Raises:
+            ConnectionClosedError: there are none, and none will come.
+        """
+        info = self._connection.closed or self._end_info
+        if info is not None and waiter.reply_to is not None:
+            raise ConnectionClosedError(*info)
+        exchange = self._exchange
+        if exchange is None:
+            exchange = self._exchange = Exchange()
+            exchange.unseen.extend(self._queue)
+            self._queue.clear()
+        elif waiter.reply_to is None and self._find(waiter):
+            return
+        exchange.add(waiter)
+        self._show(exchange)
+        if waiter.done:
+            return
+        if info is not None and not exchange.unseen:
+            self.forget(waiter)
+            raise ConnectionClosedError(*info)
+        if self._on_wait is not None:
+            self._on_wait()
+
+    def forget(self, waiter: Waiter) -> None:
+        """Show no more events to `waiter`."""
+        if self._exchange is not None:
+            self._exchange.discard(waiter)
+            self._settle(self._exchange)
+
+    def cut(self, info: CloseInfo) -> None:
+        """Tell those who wait that nothing will come: the connection has ended.
+
+        What has come, and has not been shown to them yet, is shown first.
+        """
+        self._end_info = self._end_info or info
+        exchange = self._exchange
+        if exchange is not None and not exchange.unseen:
+            self._exchange = None
+            exchange.fail(self._end_info)
+
+    def _find(self, waiter: Waiter) -> bool:
+        """Show `waiter` what waits for handlers, was not waited for before, and is decoded."""
+        for index, event in enumerate(self._queue):
+            if (
+                isinstance(event, EventData)
+                and event.event_name not in self._reserved
+                and waiter.look(event)
+            ):
+                self._queue[index] = Taken(event)
+            if waiter.done:
+                return True
+        return False
+
+    def _show(self, exchange: Exchange) -> None:
+        """Show what has come to those who wait: what this turn has time for now, the rest soon."""
+        if exchange.is_resting:
+            return
+        while exchange.unseen:
+            if self._turn.left < 0 and self._turn.is_over():
+                exchange.is_resting = True
+                asyncio.get_running_loop().call_soon(self._show_on, exchange)
+                return
+            self._show_next(exchange)
+
+    def _show_on(self, exchange: Exchange) -> None:
+        exchange.is_resting = False
+        if exchange is self._exchange:
+            self._show(exchange)
+
+    def _show_next(self, exchange: Exchange) -> None:
+        """Show one message to those who wait, and put into the queue what is to be handled."""
+        shown = self._look(exchange.unseen.popleft(), exchange)
+        if shown is not REPLY:
+            self._queue.append(shown)
+        self._settle(exchange)
+
+    def _look(self, message: Message, exchange: Exchange) -> Message:
+        """Show a message to those who wait; return what is left to be handled."""
+        self._turn.left -= EVENT
+        if isinstance(message, EventData):  # shown before, to others
+            event = message
+        elif type(message) is str:
+            self._turn.left -= len(message)
+            try:
+                event = decode_event(message)
+            except CodecError as exc:  # which is reported in its turn
+                return exc
+        else:
+            return message
+        if event.event_name in self._reserved:
+            return event
+        if exchange.is_reply(event):
+            return REPLY
+        return Taken(event) if exchange.show(event) else event
+
+    def _settle(self, exchange: Exchange) -> None:
+        """See to what is to be done when nobody waits any more, or nothing is left to show."""
+        if not exchange:
+            self._queue.extend(exchange.unseen)
+            exchange.unseen.clear()
+            if exchange is self._exchange:
+                self._exchange = None
+        elif not exchange.unseen and self._end_info is not None:
+            self.cut(self._end_info)
+
+    def _more(self) -> bool:
+        """Whether something is left to be handled when the queue is empty; it is in there then."""
+        while not self._queue and self._exchange is not None and self._exchange.unseen:
+            self._show_next(self._exchange)
+        return bool(self._queue)
+
+    def _clear(self) -> None:
+        """Drop what waits to be handled."""
+        self._queue.clear()
+        if self._exchange is not None:
+            self._exchange.unseen.clear()
+
+    def wake(self) -> None:
+        """Run in a task, unless it runs already."""
+        if self._running and self.task is None and self._starting is not None:
+            # Before Python 3.12 a task may be cancelled before it begins; its `run` never ran.
+            self._running = not self._starting.cancelled()
+        if not self._running:
+            self._running = True
+            if self._context is None:
+                self._context = copy_context()
+                self._context.run(_caller.set, object())
+            # `run` sets `task`: one cancelled before it began would tell nobody.
+            if sys.version_info >= (3, 12):
+                try:
+                    spawn(self.run(), self._context.copy())
+                except (KeyboardInterrupt, SystemExit) as exc:
+                    # They end the loop. uvloop 0.23 only logs what a protocol's method raises.
+                    asyncio.get_running_loop().call_soon(_raise, exc)
+            else:  # before Python 3.12
+                self._starting = spawn(self.run(), self._context.copy())
+        elif self._crew is not None:
+            self._crew.wake()
+
+    def _start_again(self, task: asyncio.Task[None]) -> None:
+        """Nothing else wakes a dispatcher whose connection has ended."""
+        if task.cancelled():
+            self.wake()
+
+    def cancel(self) -> None:
+        """Cancel the handlers that run, and drop what waits for them."""
+        self._clear()
+        if self.task is not None:
+            self.task.cancel()
+
+    @property
+    def is_caller(self) -> bool:
+        """Whether a handler runs that is the caller, or may be waiting for the caller.
+
+        Any task or thread is taken for that which a handler of this connection has started.
+        """
+        context = self._context
+        return self._running and context is not None and context[_caller] is _caller.get()
+
+    async def run(self, *, until_room: bool = False) -> None:
+        """Handle all that waits; then, if the connection has ended, the end.
+
+        Args:
+            until_room: return when one more handler may run, though others do. Default False.
+        """
+        self._running = True
+        self.task = asyncio.current_task()
+        try:
+            if not self._greeted:
+                self._greeted = True
+                await self._call_lifecycle("connected")
+            if self._crew is None:
+                await self.drain()
+            else:
+                await self._drain_with(self._crew, until_room)
+            self._on_idle()
+            if self._ended:
+                await self._finish()
+        except BaseException as exc:  # cancellation too: `disconnected` is told all the same
+            await self.break_off(exc)
+            raise
+        finally:
+            self._running = False
+            self.task = self._starting = None
+
+    async def break_off(self, error: BaseException) -> None:
+        """Tell the end because of `error`, whatever it is; it goes on from there."""
+        if isinstance(error, GeneratorExit):
+            return
+        self._clear()
+        try:
+            self._connection._transport.abort()
+        finally:
+            if isinstance(error, (KeyboardInterrupt, SystemExit)):  # in a hurry
+                task = asyncio.current_task()
+                assert task is not None  # asyncio runs no coroutine without one
+                task.add_done_callback(_take_exception)  # the loop raises it: no need to log it
+            else:
+                try:
+                    await self.stop()
+                finally:
+                    await self._finish()
+
+    def hold(self, message: str | bytes) -> None:
+        """Take a message, for `run` to handle."""
+        if self._exchange is None:
+            self._queue.append(message)
+        else:
+            self._exchange.unseen.append(message)
+            self._show(self._exchange)
+
+    async def finish(self) -> None:
+        """Handle what waits, and then the end, here."""
+        self._ended = True
+        await self.run()
+
+    async def stop(self) -> None:
+        """Cancel the handlers that run beside each other, and wait for their ends."""
+        if self._crew is not None:
+            await self._crew.stop()
+
+    async def _finish(self) -> None:
+        if self._finished == _NOT:
+            self._finished = _RUNNING
+            try:
+                await self._call_lifecycle("disconnected")
+            finally:
+                self._finished = _DONE
+                if self._reports is not None:
+                    self._reports.end()
+                self._connection._leave_groups()
+                self._on_finish()
+
+    async def drain(self) -> None:
+        """Handle all that waits, one after the other: `run` without its beginning and end."""
+        queue, book, turn = self._queue, self._book, self._turn
+        events = book.events
+        left = had = turn.left  # counted down here, in a third of the time
+        while queue or (self._exchange is not None and self._more()):
+            if left < 0:
+                turn.left -= had - left
+                is_over = turn.is_over()
+                left = had = turn.left
+                if is_over:
+                    await asyncio.sleep(0)
+                    continue  # a close may have dropped it meanwhile
+            message = queue.popleft()
+            try:
+                if type(message) is str:
+                    left -= len(message) + EVENT
+                    event = decode_event(message)
+                else:
+                    left -= EVENT
+                    event = event_of(message)
+            except CodecError as exc:
+                await self._report(exc, None)
+                continue
+            name = event.event_name
+            if name in self._reserved or (event.headers and REQUEST_ID in event.headers):
+                await self._handle(event)
+                continue
+            handler = events.get(name)
+            any_event = book.any_event
+            if handler is not None:
+                context = EventContext(event, self._connection)
+                try:
+                    result = handler(context)
+                    if type(result) is CoroutineType or inspect.isawaitable(result):
+                        await result
+                except BaseException as exc:  # _report raises again what is no failure
+                    await self._report(exc, event)
+            elif any_event is None:
+                logger.debug("no handler for the event %r", clip(name))
+            if any_event is not None:
+                await self._call(any_event, EventContext(event, self._connection))
+        turn.left -= had - left
+
+    async def _drain_with(self, crew: Crew, until_room: bool) -> None:
+        """Do what `drain` does with several handlers at the same time."""
+        turn = self._turn
+        while True:
+            while crew.has_room and (self._queue or self._more()):
+                if turn.left < 0 and turn.is_over():
+                    await asyncio.sleep(0)
+                    continue  # a close may have dropped it meanwhile
+                if (event := await self._take()) is not None:
+                    crew.start(self._handle, event)
+                    crew.check()  # from Python 3.12 on it may have ended already
+            crew.check()
+            if not crew or (until_room and crew.has_room):
+                return
+            await crew.change()
+
+    async def _take(self) -> EventData | None:
+        """Return the next event; None if the next message is none, which is reported."""
+        message = self._queue.popleft()
+        self._turn.left -= EVENT
+        try:
+            if type(message) is str:
+                self._turn.left -= len(message)
+                return decode_event(message)
+            return event_of(message)
+        except CodecError as exc:
+            await self._report(exc, None)
+            return None
+
+    async def _handle(self, event: EventData) -> None:
+        """Call an event's handlers: its own, then that of any event. A failure is a reply too."""
+        request_id = event.headers.get(REQUEST_ID)
+        if type(request_id) is not str:
+            await self._call_all(event)
+            return
+        unanswered = self._connection._unanswered = self._connection._unanswered or set()
+        unanswered.add(request_id)
+        try:
+            await self._call_all(event)
+        finally:
+            unanswered.discard(request_id)
+
+    async def _call_all(self, event: EventData) -> None:
+        if event.event_name in self._reserved:
+            await self._report(ReservedEventError(event.event_name), event)
+            return
+        handler, any_event = self._book.events.get(event.event_name), self._book.any_event
+        if handler is None and any_event is None:
+            logger.debug("no handler for the event %r", clip(event.event_name))
+        for each in (handler, any_event):
+            if each is not None:
+                await self._call(each, EventContext(event, self._connection))
+
+    async def _call_lifecycle(self, name: str) -> None:
+        handler = self._book.lifecycle.get(name)
+        if handler is not None:
+            await self._call(handler, EventContext(EventData(name, {}), self._connection))
+
+    async def _call(self, handler: Handler, context: EventContext) -> None:
+        try:
+            result = handler(context)
+            if result is not None and inspect.isawaitable(result):
+                await result
+        except BaseException as exc:  # as in drain
+            await self._report(exc, context.event_data)
+
+    async def _report(self, error: BaseException, source: EventData | None) -> None:
+        """Bring `error` to the error handler, or to the log if there is none.
+
+        What is no Exception is raised again after that, and ends the connection; at once if it
+        is no failure. A CancelledError is one unless it is this task that is cancelled.
+        """
+        if ends_task(error):
+            raise error
+        if self._reports is None:
+            self._reports = Reports(self._connection, self._book)
+        await self._reports.tell(error, source)
+        if not isinstance(error, (Exception, asyncio.CancelledError)):
+            raise error
+
+
+def _take_exception(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled():
+        task.exception()
+
+
+if sys.version_info >= (3, 12):
+
+    def _raise(error: BaseException) -> NoReturn:
+        raise error

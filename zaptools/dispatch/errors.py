@@ -1,0 +1,200 @@
+"""Where errors go: to the error handler, or to the log; and to a peer that waits for a reply.
+
+What a peer does wrong is bounded in the log, at WARNING: a connection's first fault is told, then
+a count at powers of ten, then the number at its end; and of all connections of a register
+`PER_MINUTE` lines a minute, so that connecting again buys no more. That includes what a handler
+raises when the peer ended the connection, does not read, or asked for no reply.
+
+What else a handler raises is the application's own fault, and told at ERROR with its traceback;
+but it is the peer that says how often: each handler has `PER_MINUTE` of them a minute.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+
+from .._tasks import ends_task
+from .._text import clip, printable
+from ..connection.connection import EventContext, WebSocketConnection
+from ..connection.requests import REQUEST_ID, error_headers
+from ..exceptions import (
+    CodecError,
+    ConnectionClosedError,
+    NoRequestError,
+    PayloadError,
+    RemoteError,
+    ReservedEventError,
+    SendTimeoutError,
+    ZapError,
+)
+from ..handlers.register import HandlerBook
+from ..protocol.codec import EventData
+
+__all__ = ["Reports"]
+
+logger = logging.getLogger(__name__)
+
+_OF_PEERS = (ConnectionClosedError, NoRequestError, SendTimeoutError)
+"""What a handler raises because of what a peer does, or does not."""
+
+_DETAILS = 1000
+"""Characters of an exception's text that a peer gets at most."""
+
+
+class Reports:
+    """What is told of a connection's errors.
+
+    Args:
+        connection: the connection.
+        book: its handlers; the connections that share them share the lines of a minute.
+    """
+
+    __slots__ = ("_book", "_connection", "_count", "_told")
+
+    def __init__(self, connection: WebSocketConnection, book: HandlerBook) -> None:
+        self._connection = connection
+        self._book = book
+        self._count = 0  # messages of the peer that could not be handled
+        self._told = 0  # how many of them the log tells of
+
+    async def tell(self, error: BaseException, source: EventData | None) -> None:
+        """Bring an error to the error handler, or to the log if there is none.
+
+        If the event is a request that nothing has replied to, not even the error handler, the
+        error is the reply. A `RemoteError` that a handler has made is that alone.
+
+        Args:
+            error: what happened.
+            source: the event that it happened with; None when the message is no event.
+        """
+        asks = source is not None and self._is_unanswered(source)
+        if not (asks and _is_refusal(error)):
+            error = await self._tell(error, source, asks)
+        if asks and source is not None and self._is_unanswered(source):
+            await self._reply(source, self._text_for_peer(error))
+
+    async def _tell(
+        self, error: BaseException, source: EventData | None, asks: bool
+    ) -> BaseException:
+        """Do so; return the error to reply with, which the error handler may have replaced."""
+        handler = self._book.lifecycle.get("error")
+        if handler is None:
+            self._log(error, source)
+            return error
+        where = "a message" if source is None else f"the event {clip(source.event_name)!r}"
+        text = f"An error occurred in {where}: {_named(error)}"
+        context = EventContext(EventData("error", text), self._connection, error, source)
+        try:
+            result = handler(context)
+            if result is not None and inspect.isawaitable(result):
+                await result
+        except (Exception, asyncio.CancelledError) as exc:
+            if ends_task(exc):
+                raise
+            if asks and _is_refusal(exc):
+                return exc
+            if self._book.failures_of("error").take(logger):
+                logger.error("%s: the error handler failed", self._connection.id, exc_info=exc)
+        return error
+
+    # The reply
+
+    def _is_unanswered(self, event: EventData) -> bool:
+        unanswered = self._connection._unanswered
+        if not unanswered:
+            return False
+        request_id = event.headers.get(REQUEST_ID)
+        return isinstance(request_id, str) and request_id in unanswered
+
+    def _text_for_peer(self, error: BaseException) -> str:
+        """Say what went wrong; nothing of the inside unless the application wants that."""
+        if isinstance(error, RemoteError) and _is_refusal(error):
+            return error.message
+        if self._book.error_details:
+            return printable(_named(error), _DETAILS)
+        if isinstance(error, PayloadError):
+            return "the payload does not fit"
+        if isinstance(error, ReservedEventError):
+            return "the event's name is reserved"
+        return "the handler failed"
+
+    async def _reply(self, request: EventData, text: str) -> None:
+        text = text.encode(errors="backslashreplace").decode()  # no event has lone surrogates
+        headers = error_headers(request.headers[REQUEST_ID], text)
+        try:
+            # No null: zaptools_server 0.3.0 and zaptools_client 0.3.0 (Dart) fail on that.
+            await self._connection.send(request.event_name, {}, headers)
+        except ZapError as exc:  # the connection has ended, or its peer does not read
+            logger.debug("%s: no error reply: %s", self._connection.id, exc)
+
+    # The log
+
+    def _log(self, error: BaseException, source: EventData | None) -> None:
+        id = self._connection.id
+        if source is None:
+            self._log_fault(error, _in_words(error))
+        elif isinstance(error, ConnectionClosedError) and self._is_end(error):
+            # What happens to any handler, whenever a peer goes.
+            logger.info("%s: the handler of %r: %s", id, clip(source.event_name), error)
+        elif isinstance(error, (PayloadError, ReservedEventError)):
+            self._log_fault(error, str(error))
+        elif isinstance(error, _OF_PEERS) or (_is_refusal(error) and not _asks(source)):
+            self._log_fault(error, f"the handler of {clip(source.event_name)!r}: {_named(error)}")
+        elif self._book.failures_of(source.event_name).take(logger):
+            name = clip(source.event_name)
+            logger.error("%s: the handler of %r failed", id, name, exc_info=error)
+
+    def _is_end(self, error: ConnectionClosedError) -> bool:
+        """Whether `error` tells of this connection's end, and that did not come from here."""
+        inbox = self._connection._inbox
+        end = (error.code, error.reason, error.by)
+        return inbox is not None and inbox.end_info == end and error.by != "local"
+
+    def end(self) -> None:
+        """The connection has ended: log how much its peer did wrong, if that is not told yet."""
+        if self._count > self._told:
+            text = "%s: %d messages of the peer could not be handled"
+            self._warn(text, self._connection.id, self._count)
+
+    def _log_fault(self, error: BaseException, words: str) -> None:
+        self._count += 1
+        if self._count == 1:
+            self._warn("%s: %s", self._connection.id, words)
+        elif self._count == 10 * self._told:
+            text = "%s: %d messages of the peer could not be handled by now, the last: %s"
+            self._warn(text, self._connection.id, self._count, words)
+        else:
+            return
+        self._told = self._count
+        logger.debug("%s: %s", self._connection.id, error)  # with the beginning of a bad text
+
+    def _warn(self, text: str, *args: object) -> None:
+        if self._book.faults.take(logger):
+            logger.warning(text, *args)
+
+
+def _asks(event: EventData) -> bool:
+    return isinstance(event.headers.get(REQUEST_ID), str)
+
+
+def _is_refusal(error: BaseException) -> bool:
+    """Whether a handler has made `error` for the requester: none that it got from elsewhere."""
+    return isinstance(error, RemoteError) and error.reply is None
+
+
+def _named(error: BaseException) -> str:
+    """Return an exception's type and text, as far as it has one: its own code makes it."""
+    name = type(error).__name__
+    try:
+        return f"{name}: {error}"
+    except Exception as exc:
+        return f"{name} (its text cannot be made: {type(exc).__name__})"
+
+
+def _in_words(error: BaseException) -> str:
+    if isinstance(error, CodecError):  # its own words have a part of the payload in them
+        where = f"byte {error.where}" if isinstance(error.where, int) else error.where
+        return f"message is no event: {error.reason} at {where}"
+    return str(error)

@@ -1,0 +1,1 @@
+"""Names to handlers: `EventRegister`, signatures, payload types, middleware."""

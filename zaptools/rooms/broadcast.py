@@ -1,0 +1,137 @@
+"""One event to many connections: encoded once, framed once, and nobody waits for anybody."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from .._arguments import shown
+from ..connection.connection import WebSocketConnection
+from ..connectors.carrier import Carrier
+from ..protocol.codec import encode_event
+from ..transport.transport import WebSocketTransport
+from ..transport.writer import Outbox, flush_all, text_frame
+
+__all__ = ["BroadcastResult", "Exclude", "broadcast", "check_connection"]
+
+Exclude: TypeAlias = WebSocketConnection | Iterable[WebSocketConnection | None] | None
+"""Who is left out of a broadcast: one, many or none. None among many is nobody, as what
+`ConnectionRouter.get_connection` returns may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class BroadcastResult:
+    """Who got an event that was sent to many, and who did not.
+
+    Attributes:
+        sent: the connections in whose send buffers the event is, or for which it is kept until
+            the peer reads.
+        failed: the connections that did not get it, each with the error that
+            `WebSocketConnection.send` would have raised: `SendTimeoutError` for one that is too
+            far behind in reading, `ConnectionClosedError` for one that ended meanwhile.
+    """
+
+    sent: list[WebSocketConnection] = field(default_factory=list)
+    failed: dict[WebSocketConnection, BaseException] = field(default_factory=dict)
+
+
+async def broadcast(
+    connections: Iterable[WebSocketConnection],
+    event_name: str,
+    payload: Any = None,
+    headers: Mapping[str, Any] | None = None,
+    *,
+    exclude: Exclude = None,
+) -> BroadcastResult:
+    """Send an event to each of `connections` that is open.
+
+    The event is encoded once, and for server connections that do not compress its frame is the
+    same bytes. A connection whose peer does not read delays nobody, on a framework no more than
+    on our own server: the event is kept for it up to `Limits.backlog_bytes`, then it misses what
+    is sent. Only what a `Transport` of an application's own makes wait is awaited, for all of
+    those connections at once.
+
+    Args:
+        connections: the receivers; each at most once.
+        event_name: the event's name.
+        payload: any JSON value. Default None.
+        headers: an object. Default None, written as ``{}``.
+        exclude: a connection, or some, to leave out. Default None.
+
+    Raises:
+        CodecError: the event cannot be written as JSON; nothing is sent to anybody.
+        TypeError: `exclude` has something else than connections, an id for one.
+    """
+    left_out = _excluded(exclude)
+    receivers = [c for c in connections if c.closed is None and c not in left_out]
+    # Connections with different options for empty headers need two texts; encoded before
+    # anything is sent, and also when there is nobody to send to.
+    texts: dict[bool, tuple[bytes, bytes]] = {}
+    for omit in {connection._omit_empty_headers for connection in receivers} or {False}:
+        data = encode_event(event_name, payload, headers, omit_empty_headers=omit)
+        texts[omit] = data, text_frame(data)
+    result = BroadcastResult()
+    waiting: dict[WebSocketConnection, Awaitable[None]] = {}
+    unflushed: list[Outbox] = []
+    asyncio.get_running_loop().call_soon(flush_all, unflushed)
+    turn = False
+    for connection in receivers:
+        data, frame = texts[connection._omit_empty_headers]
+        transport = connection._transport
+        try:
+            if isinstance(transport, WebSocketTransport):
+                turn = transport.outbox.offer(data, frame, unflushed) or turn
+            elif isinstance(transport, Carrier):
+                turn = transport.offer(data) or turn
+            else:
+                later = transport.send(data)
+                if later is not None:
+                    waiting[connection] = later
+                    continue
+        except Exception as exc:
+            result.failed[connection] = exc
+        else:
+            result.sent.append(connection)
+    if waiting:
+        await _wait(waiting, result)
+    elif turn or result.failed:
+        # Who broadcasts without end must let the loop write, and learn who has ended.
+        await asyncio.sleep(0)
+    return result
+
+
+async def _wait(
+    waiting: Mapping[WebSocketConnection, Awaitable[None]], result: BroadcastResult
+) -> None:
+    outcomes = await asyncio.gather(*waiting.values(), return_exceptions=True)
+    for connection, outcome in zip(waiting, outcomes, strict=True):
+        if isinstance(outcome, BaseException):
+            result.failed[connection] = outcome
+        else:
+            result.sent.append(connection)
+
+
+def check_connection(value: object, name: str = "connection", cure: str = "") -> None:
+    """Raise TypeError unless `value`, the argument `name`, is a connection."""
+    if isinstance(value, WebSocketConnection):
+        return
+    if not cure and hasattr(type(value), "connection"):  # an EventContext, a TestClient
+        cure = "pass its connection"
+    text = f"{name} must be a WebSocketConnection, not {shown(value)}"
+    raise TypeError(f"{text}: {cure}" if cure else text)
+
+
+def _excluded(exclude: Exclude) -> frozenset[WebSocketConnection]:
+    if exclude is None:
+        return frozenset()
+    if isinstance(exclude, WebSocketConnection):
+        return frozenset((exclude,))
+    if isinstance(exclude, str) or not isinstance(exclude, Iterable):
+        raise TypeError(f"exclude takes connections, not {shown(exclude)}")
+    left_out = [each for each in exclude if each is not None]
+    for each in left_out:
+        cure = "get_connection(id) returns one" if isinstance(each, str) else ""
+        check_connection(each, "exclude", cure)
+    return frozenset(left_out)

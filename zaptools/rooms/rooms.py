@@ -1,0 +1,441 @@
+"""Groups of connections: `Room`, `RoomManager`, and the published package's `ConnectionRouter`.
+
+Members are connection objects, whatever their ids. Whoever ends leaves by itself: after its
+``disconnected`` handler, which can still ask which rooms it was in. What is sent to a group goes
+to the members that are open then.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import chain
+from types import MappingProxyType
+from typing import Any
+
+from .._arguments import check_kind, explained
+from ..connection.connection import WebSocketConnection
+from ..exceptions import CodecError, NameTakenError, RegistrationError, ZapError
+from .broadcast import BroadcastResult, Exclude, broadcast, check_connection
+
+__all__ = ["BroadcastResult", "ConnectionRouter", "MetaTag", "Room", "RoomManager"]
+
+logger = logging.getLogger(__name__)
+
+
+_BY_ID = "get_connection(id) returns it"
+
+
+@dataclass(slots=True)
+class MetaTag:
+    """What an application notes about a member of a room.
+
+    Attributes:
+        name: a name.
+        description: words about it. Default empty.
+        values: more. Default a new dict.
+    """
+
+    name: str
+    description: str = ""
+    values: dict[str, Any] = field(default_factory=dict)
+
+
+def check_room(name: object) -> None:
+    """Raise `RegistrationError` unless `name` is a string, as the name of a room is."""
+    if not isinstance(name, str):
+        is_connection = isinstance(name, WebSocketConnection)
+        cure = "the room's name comes first, then the connection" if is_connection else ""
+        raise RegistrationError("room name", name, cure)
+
+
+@explained()
+class Room:
+    """A group of connections.
+
+    ``len(room)``, ``connection in room`` and iterating are about its members. A room without
+    members is false, as any empty collection is.
+
+    Args:
+        name: its name.
+
+    Raises:
+        RegistrationError: `name` is no string.
+    """
+
+    def __init__(self, name: str) -> None:
+        check_room(name)
+        self._name = name
+        self._members: dict[WebSocketConnection, MetaTag | None] = {}
+        self._when_empty: Callable[[Room], None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._name!r}: {len(self._members)} members>"
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def __contains__(self, connection: object) -> bool:
+        return connection in self._members
+
+    def __iter__(self) -> Iterator[WebSocketConnection]:
+        return iter(self.members)
+
+    @property
+    def name(self) -> str:
+        """Its name, which does not change."""
+        return self._name
+
+    @property
+    def members(self) -> tuple[WebSocketConnection, ...]:
+        """The members there are now, in the order in which they came."""
+        return tuple(self._members)
+
+    def add(self, connection: WebSocketConnection, meta_tag: MetaTag | None = None) -> None:
+        """Make `connection` a member. One that is a member already stays one.
+
+        Args:
+            connection: the member; until it is removed, or its ``disconnected`` handler is done.
+            meta_tag: what to note about it, in place of what was noted. Default None: a member
+                keeps the tag that it has.
+
+        Raises:
+            ConnectionClosedError: the connection has ended, and its handlers are done.
+            TypeError: `connection` is no connection, or `meta_tag` no tag.
+        """
+        check_connection(connection)
+        check_kind(meta_tag, MetaTag, "meta_tag", none=True)
+        connection._join(self)
+        if meta_tag is not None or connection not in self._members:
+            self._members[connection] = meta_tag
+
+    def remove(self, connection: WebSocketConnection) -> None:
+        """Remove `connection` and its tag. Does nothing if it is no member.
+
+        Raises:
+            TypeError: `connection` is no connection.
+        """
+        check_connection(connection)
+        if connection in self._members:
+            del self._members[connection]
+            connection._quit(self)
+            if self._when_empty is not None and not self._members:
+                self._when_empty(self)
+
+    def _forget(self, connection: WebSocketConnection) -> None:
+        self.remove(connection)
+
+    def get_meta(self, connection: WebSocketConnection) -> MetaTag | None:
+        """Return what was noted about a member; None if nothing was, or it is none.
+
+        Raises:
+            TypeError: `connection` is no connection.
+        """
+        check_connection(connection)
+        return self._members.get(connection)
+
+    async def send(
+        self,
+        event_name: str,
+        payload: Any = None,
+        headers: Mapping[str, Any] | None = None,
+        *,
+        exclude: Exclude = None,
+    ) -> BroadcastResult:
+        """Send an event to the members that are open.
+
+        A member that fails, or whose peer does not read, changes nothing for the others: the
+        event is kept for it up to `Limits.backlog_bytes`, beyond which it misses what is sent
+        and is among the failed. Nothing is waited for, on a framework's connection no more than
+        on our own server's.
+
+        Args:
+            event_name: the event's name.
+            payload: any JSON value. Default None.
+            headers: an object. Default None, written as ``{}``.
+            exclude: a connection, or some, to leave out. Default None.
+
+        Returns:
+            Who got it and who did not.
+
+        Raises:
+            CodecError: the event cannot be written as JSON; nothing is sent to anybody.
+            TypeError: `exclude` has something else than connections, an id for one.
+        """
+        return await broadcast(self._members, event_name, payload, headers, exclude=exclude)
+
+
+class RoomManager:
+    """Rooms by name.
+
+    A room that `add_to_room` makes goes with its last member, so that names which clients think
+    of do not add up; one from `create_room` or `add_room` stays until it is removed.
+    """
+
+    def __init__(self) -> None:
+        self._rooms: dict[str, Room] = {}
+
+    def __len__(self) -> int:
+        return len(self._rooms)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._rooms
+
+    @property
+    def rooms(self) -> Mapping[str, Room]:
+        """The rooms there are, by name: a live view."""
+        return MappingProxyType(self._rooms)
+
+    def create_room(self, name: str) -> Room:
+        """Make a room.
+
+        Raises:
+            NameTakenError: there is a room of that name.
+            RegistrationError: `name` is no string.
+        """
+        room = Room(name)
+        self.add_room(room)
+        return room
+
+    def add_room(self, room: Room) -> None:
+        """Take in a room, with its members. One that is here already stays.
+
+        Raises:
+            NameTakenError: there is another room of that name.
+            TypeError: it is no `Room`.
+        """
+        check_kind(room, Room, "room", "create_room(name) makes one")
+        if self._rooms.setdefault(room.name, room) is not room:
+            raise NameTakenError("room name", room.name)
+        room._when_empty = None
+
+    def get_room(self, name: str) -> Room | None:
+        """Return the room of that name; None if there is none.
+
+        Raises:
+            RegistrationError: `name` is no string.
+        """
+        check_room(name)
+        return self._rooms.get(name)
+
+    def remove_room(self, room: Room | str) -> None:
+        """Forget a room. Does nothing if it is not here.
+
+        The room keeps its members: who holds it can go on using it.
+
+        Raises:
+            RegistrationError: it is neither a `Room` nor the name of one.
+        """
+        if not isinstance(room, Room):
+            check_room(room)
+        name = room if isinstance(room, str) else room.name
+        found = self._rooms.get(name)
+        if found is not None and (room is found or isinstance(room, str)):
+            del self._rooms[name]
+
+    def add_to_room(
+        self, name: str, connection: WebSocketConnection, meta_tag: MetaTag | None = None
+    ) -> Room:
+        """Make `connection` a member of the room of that name, and return the room.
+
+        A room that is not there is made, and goes when its last member does.
+
+        Raises:
+            ConnectionClosedError: the connection has ended, and its handlers are done.
+            RegistrationError: `name` is no string.
+            TypeError: `connection` is no connection, or `meta_tag` no tag.
+        """
+        check_room(name)
+        room = self._rooms.get(name)
+        if room is not None:
+            room.add(connection, meta_tag)
+            return room
+        room = Room(name)
+        room.add(connection, meta_tag)
+        room._when_empty = self.remove_room
+        self._rooms[name] = room
+        return room
+
+    def remove_from_room(self, name: str, connection: WebSocketConnection) -> None:
+        """Take `connection` out of a room. Does nothing if it, or the room, is not there.
+
+        Raises:
+            RegistrationError: `name` is no string.
+            TypeError: `connection` is no connection.
+        """
+        check_room(name)
+        check_connection(connection)
+        room = self._rooms.get(name)
+        if room is not None:
+            room.remove(connection)
+
+    def leave(self, connection: WebSocketConnection) -> None:
+        """Take `connection` out of all rooms that are here.
+
+        Raises:
+            TypeError: `connection` is no connection.
+        """
+        for room in self.rooms_of(connection):
+            room.remove(connection)
+
+    def rooms_of(self, connection: WebSocketConnection) -> list[Room]:
+        """Return the rooms of which `connection` is a member, in the order in which it came.
+
+        Raises:
+            TypeError: `connection` is no connection.
+        """
+        check_connection(connection)
+        groups = list(connection._groups or ())
+        return [g for g in groups if isinstance(g, Room) and self._rooms.get(g.name) is g]
+
+    async def send_to_room(
+        self,
+        name: str,
+        event_name: str,
+        payload: Any = None,
+        headers: Mapping[str, Any] | None = None,
+        *,
+        exclude: Exclude = None,
+    ) -> BroadcastResult:
+        """Send an event to the members of a room, nobody if it is not there; see `Room.send`.
+
+        Raises:
+            CodecError: the event cannot be written as JSON; nothing is sent to anybody.
+            RegistrationError: `name` is no string.
+        """
+        return await self.send_to_rooms((name,), event_name, payload, headers, exclude=exclude)
+
+    async def send_to_rooms(
+        self,
+        names: Iterable[str],
+        event_name: str,
+        payload: Any = None,
+        headers: Mapping[str, Any] | None = None,
+        *,
+        exclude: Exclude = None,
+    ) -> BroadcastResult:
+        """Send an event to the members of several rooms, once to each; see `Room.send`.
+
+        Args:
+            names: the rooms' names; those that are not there have no members.
+            event_name: the event's name.
+            payload: any JSON value. Default None.
+            headers: an object. Default None, written as ``{}``.
+            exclude: a connection, or some, to leave out. Default None.
+
+        Raises:
+            CodecError: the event cannot be written as JSON; nothing is sent to anybody.
+            RegistrationError: one of `names` is no string.
+            TypeError: `names` is a single string, whose letters nobody means, or nothing to
+                iterate over.
+        """
+        if isinstance(names, str):
+            raise TypeError(f"send_to_rooms takes several names, not {names!r}")
+        check_kind(names, Iterable, "names")
+        rooms = []
+        for name in names:
+            check_room(name)
+            if name in self._rooms:
+                rooms.append(self._rooms[name])
+        members = dict.fromkeys(chain.from_iterable(room._members for room in rooms))
+        return await broadcast(members, event_name, payload, headers, exclude=exclude)
+
+
+class ConnectionRouter:
+    """Connections by id: the API of the published Python package.
+
+    A connection that ends is removed after its ``disconnected`` handler, if that has not done it.
+    """
+
+    def __init__(self) -> None:
+        self._connections: dict[str, WebSocketConnection] = {}
+
+    def add_connection(self, connection: WebSocketConnection) -> None:
+        """Take in a connection, in place of an earlier one with the same id.
+
+        Raises:
+            ConnectionClosedError: the connection has ended, and its handlers are done.
+            TypeError: it is no connection.
+        """
+        check_connection(connection)
+        connection._join(self)
+        self._connections[connection.id] = connection
+
+    def remove_connection(self, connection: WebSocketConnection) -> None:
+        """Remove a connection. Does nothing if it is not here.
+
+        Raises:
+            TypeError: it is no connection.
+        """
+        check_connection(connection, cure=_BY_ID if isinstance(connection, str) else "")
+        if self._connections.get(connection.id) is connection:
+            del self._connections[connection.id]
+            connection._quit(self)
+
+    def _forget(self, connection: WebSocketConnection) -> None:
+        self.remove_connection(connection)
+
+    def get_connection(self, id: str | None) -> WebSocketConnection | None:
+        """Return the connection with that id; None if there is none, or `id` is None.
+
+        Raises:
+            TypeError: `id` is no string.
+        """
+        if id is None:
+            return None
+        check_kind(id, str, "id")
+        return self._connections.get(id)
+
+    def get_all_connections(self) -> list[WebSocketConnection]:
+        """Return the connections there are now."""
+        return list(self._connections.values())
+
+    async def broadcast(
+        self,
+        event_name: str,
+        payload: Any = None,
+        headers: Mapping[str, Any] | None = None,
+        exclude: Exclude = None,
+    ) -> BroadcastResult:
+        """Send an event to all connections; see `Room.send`.
+
+        Raises:
+            CodecError: the event cannot be written as JSON; nothing is sent to anybody.
+        """
+        connections = self._connections.values()
+        return await broadcast(connections, event_name, payload, headers, exclude=exclude)
+
+    async def send_to_connection(
+        self,
+        connection_id: str | None,
+        event_name: str,
+        payload: Any = None,
+        headers: Mapping[str, Any] | None = None,
+    ) -> bool:
+        """Send an event to the connection with that id; to none if it is None.
+
+        Returns:
+            Whether it was sent: False when there is no such connection, or sending failed.
+
+        Raises:
+            CodecError: the event cannot be written as JSON.
+            TypeError: `connection_id` is no string.
+        """
+        if connection_id is None:
+            return False
+        check_kind(connection_id, str, "connection_id")
+        connection = self._connections.get(connection_id)
+        if connection is None:
+            return False
+        try:
+            await connection.send(event_name, payload, headers)
+        except CodecError:
+            raise
+        except ZapError as exc:  # the connection has ended, or its peer does not read
+            logger.info("%s: sending %r failed: %s", connection_id, event_name, exc)
+            return False
+        except Exception as exc:
+            logger.error("%s: sending %r failed", connection_id, event_name, exc_info=exc)
+            return False
+        return True

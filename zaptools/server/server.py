@@ -1,0 +1,597 @@
+"""The server: `ZapServer` listens, and gives each connection its handlers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import signal
+import ssl as ssl_module
+import sys
+import threading
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from dataclasses import replace
+from http import HTTPStatus
+from types import MappingProxyType, TracebackType
+from typing import Any, Self, cast
+from urllib.parse import unquote
+
+from websockets.http11 import Request, Response
+from websockets.protocol import SEND_EOF, Event
+from websockets.server import ServerProtocol
+from websockets.typing import Origin, Subprotocol
+
+from .._arguments import (
+    check_count,
+    check_flag,
+    check_function,
+    check_kind,
+    check_ssl,
+    explained,
+)
+from .._text import printable
+from ..connection.connection import WebSocketConnection, new_id
+from ..connection.handshake import Handshake, are_lists_too_long, choose_subprotocol
+from ..connection.ids import IdStrategy, claim_id
+from ..connection.offers import check_address, check_origins, check_subprotocols
+from ..dispatch.dispatcher import Dispatcher
+from ..exceptions import NameTakenError, ServerStateError
+from ..handlers.register import EventRegister
+from ..limits import IN_LIMITS, Limits, check_limits
+from ..rooms.broadcast import BroadcastResult, Exclude, broadcast
+from ..transport.compression import Compression, server_extensions
+from ..transport.reader import split_head
+from ..transport.shutdown import Shutdown
+from ..transport.trace import Trace
+from ..transport.transport import WebSocketTransport
+from .http import is_host, offers_websocket, split_target
+
+__all__ = ["ZapServer"]
+
+logger = logging.getLogger(__name__)
+_trace = Trace(logger)
+
+_GOING_AWAY = 1001
+
+_GRACE = 1.0
+"""Seconds that handlers have to end once a closing server has cancelled them."""
+
+_NEVER = 10 * 365 * 86_400.0
+"""Seconds; asyncio takes None for a minute, and no infinity."""
+
+_PORT_TRIES = 10
+"""How many free ports are tried before one is free at each of the host's addresses."""
+
+_LOOPBACKS = {"": "localhost", "0.0.0.0": "127.0.0.1", "::": "::1"}
+"""Where a server that listens on all addresses of a machine is reached on that machine."""
+
+
+@explained(
+    handlers="pass register=",
+    protocols="pass subprotocols=[…]",
+    on_connected="it is a method, and a decorator",
+    loop_factory="pass it to run(loop_factory=…)",
+    **IN_LIMITS,
+)
+class ZapServer(EventRegister):
+    """A WebSocket server for zaptools events.
+
+    It is an `EventRegister` too: `on_event` and its kin register handlers. Use it as an async
+    context manager, by `start` and `close`, or by `run`::
+
+        server = ZapServer(port=8000, path="/ws")
+
+        @server.on_event("greet")
+        async def greet(ctx: EventContext) -> None:
+            await ctx.connection.send("welcome", ctx.payload)
+
+        server.run()
+
+    Args:
+        host: address to listen on. Default ``"127.0.0.1"``: this machine alone (the Dart server
+            listens on ``"0.0.0.0"``, all of IPv4).
+        port: TCP port; 0 takes a free one, the same for all addresses of the host. Default 8000.
+        path: the path of the WebSocket; a query may follow it. Other paths answer 404. Default
+            ``"/"``.
+        register: an `EventRegister` whose handlers to use, and to add to. Default a new one.
+        concurrency: see `EventRegister`.
+        error_details: see `EventRegister`.
+        limits: the bounds of each connection.
+        compression: ``"deflate"`` agrees to compress when a client offers it. Default None:
+            compressing adds half to the time of an echo of 110 bytes (3 µs to 6 µs) and 34 KiB
+            to a connection (measured).
+        omit_empty_headers: see `zaptools.protocol.encode_event`. Default False.
+        id_strategy: called for each connection, returns its id, which no connection of the same
+            register may have at that time: a second one is refused with 409, and with 500 when
+            there is no id; the log says why. Default: ``zpt-<uuid4>``.
+        origins: values of the ``Origin`` header to accept, None among them for no header; others
+            answer 403. Default None: any.
+        subprotocols: subprotocols in order of preference; the first that a client offers too is
+            chosen. Default none.
+        ssl: a server's TLS context. Default None: no TLS.
+        backlog: how many connections the system holds that are not yet accepted. Default 100.
+        reuse_port: whether other processes may listen on the same port and take their share of
+            the connections. Default False. Not on Windows.
+
+    Raises:
+        TypeError: an argument is of a wrong type.
+        ValueError: no TCP port has that number, or no request has that path.
+    """
+
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 8000,
+        path: str = "/",
+        *,
+        register: EventRegister | None = None,
+        concurrency: int | None = None,
+        error_details: bool | None = None,
+        limits: Limits | None = None,
+        compression: Compression = None,
+        omit_empty_headers: bool = False,
+        id_strategy: IdStrategy = new_id,
+        origins: Sequence[str | None] | None = None,
+        subprotocols: Sequence[str] = (),
+        ssl: ssl_module.SSLContext | None = None,
+        backlog: int = 100,
+        reuse_port: bool = False,
+    ) -> None:
+        check_kind(register, EventRegister, "register", none=True)
+        book = register._book if register is not None else None
+        super().__init__(book, concurrency=concurrency, error_details=error_details)
+        check_address(host, port, path)
+        check_function(id_strategy, "id_strategy")
+        check_flag(omit_empty_headers, "omit_empty_headers")
+        check_ssl(ssl)
+        check_count(backlog, "backlog")
+        check_flag(reuse_port, "reuse_port")
+        self.host = host
+        self.path = path
+        self.limits = check_limits(limits)
+        self.omit_empty_headers = omit_empty_headers
+        self._port = port
+        self._id_strategy = id_strategy
+        self._extensions = server_extensions(compression)
+        self._origins = cast("Sequence[Origin | None] | None", check_origins(origins))
+        self._subprotocols = [
+            Subprotocol(name) for name in check_subprotocols(subprotocols)
+        ] or None
+        self._listening: dict[str, Any] = {
+            "ssl": ssl,
+            "ssl_handshake_timeout": (self.limits.open_timeout or _NEVER) if ssl else None,
+            "backlog": backlog,
+            "reuse_port": reuse_port or None,
+        }
+        self._listener: asyncio.Server | None = None
+        self._watch: _Listening | None = None
+        self._starting: asyncio.Future[None] | None = None  # done when `start` is over
+        self._closing: asyncio.Task[None] | None = None
+        self._run_over: asyncio.Event | None = None  # set when `run` is to return
+        self._shells: set[_ServerTransport] = set()
+        self._connections: dict[str, WebSocketConnection] = {}
+
+    @property
+    def port(self) -> int:
+        """The TCP port: while listening, the one that is bound."""
+        if self._listener is not None and self._listener.sockets:
+            return int(self._listener.sockets[0].getsockname()[1])
+        return self._port
+
+    @property
+    def connections(self) -> Mapping[str, WebSocketConnection]:
+        """The connections there are, by id: a live view."""
+        return MappingProxyType(self._connections)
+
+    def _url(self) -> str:
+        host = _LOOPBACKS.get(self.host, self.host)
+        scheme = "ws" if self._listening["ssl"] is None else "wss"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}{self.path}"
+
+    async def start(self) -> None:
+        """Begin to listen. A `close` that is called meanwhile closes what this opens.
+
+        Raises:
+            ServerStateError: the server has been started, or is closing.
+            OSError: the address cannot be bound; the message names it.
+        """
+        if self._closing is not None and not self._closing.done():
+            raise ServerStateError("the server is closing")
+        if self._starting is not None or self._listener is not None:
+            raise ServerStateError("the server has been started")
+        loop = asyncio.get_running_loop()
+        self._starting = loop.create_future()
+        try:
+            self._listener = await self._listen()
+        except (OSError, ValueError) as exc:  # ValueError: no name can be such a host
+            number, words = getattr(exc, "errno", None), getattr(exc, "strerror", None)
+            problem = f"cannot listen on {self.host}:{self._port}: {words or exc}"
+            raise OSError(number or errno.EINVAL, problem) from exc
+        finally:
+            self._starting.set_result(None)
+            self._starting = None
+        self._watch = _Listening(self, loop)
+        logger.info("listening on %s", self._url())
+
+    async def _listen(self) -> asyncio.Server:
+        """Return what listens; on one port, whatever addresses the host has."""
+        tries_left = _PORT_TRIES
+        while True:
+            tries_left -= 1
+            listener = await self._bind(self._port)
+            ports = {each.getsockname()[1] for each in listener.sockets}
+            try:
+                if len(ports) > 1:  # port 0, and each address has a free one of its own
+                    listener.close()
+                    listener = await self._bind(min(ports))
+                await listener.start_serving()
+                return listener
+            except OSError as exc:  # another program was faster
+                listener.close()
+                if len(ports) == 1 or exc.errno != errno.EADDRINUSE or not tries_left:
+                    raise
+            except BaseException:  # cancellation too
+                listener.close()
+                raise
+
+    def _bind(self, port: int) -> Coroutine[Any, Any, asyncio.Server]:
+        loop = asyncio.get_running_loop()
+        return loop.create_server(
+            lambda: _ServerTransport(self), self.host, port, start_serving=False, **self._listening
+        )
+
+    async def close(self) -> None:
+        """Stop listening, close each connection with 1001, and wait for their handlers.
+
+        Waits for the ``disconnected`` handlers too, but no longer than the close timeout;
+        handlers that still run then are cancelled, and have a second to end. Waits for a start or
+        a closing that is under way; `run` returns then. Does nothing if the server is not started.
+
+        A handler may call this, or a task or thread that it started: then nothing waits for that
+        handler, and if the server is closing already, for no other.
+        """
+        if self._closing is None or self._closing.done():
+            if self._listener is not None:
+                self._stop_listening()
+            elif self._starting is None:
+                return
+            self._closing = asyncio.create_task(self._close())
+        elif any(shell.is_caller for shell in self._shells):
+            return
+        await asyncio.shield(self._closing)
+
+    def _stop_listening(self) -> None:
+        assert self._listener is not None and self._watch is not None
+        _stop_accepting(self._listener)
+        self._watch.shutdown.leave(self._watch)
+        self._listener = self._watch = None
+        if self._run_over is not None:
+            self._run_over.set()
+
+    async def _close(self) -> None:
+        if self._starting is not None:
+            await asyncio.wait([self._starting])
+            if self._listener is not None:
+                self._stop_listening()
+        shells = list(self._shells)
+        for shell in shells:
+            shell.start_close(_GOING_AWAY, "")
+        await self._end([shell for shell in shells if not shell.is_caller])
+        logger.info("closed")
+
+    async def _end(self, shells: Sequence[_ServerTransport]) -> None:
+        """Wait for the ends of connections that are closing, and of their handlers."""
+        late = await self._wait([shell.over for shell in shells], self.limits.close_timeout)
+        if late:
+            for shell in shells:
+                if shell.over in late:
+                    shell.cancel()
+            await self._wait(late, _GRACE)
+
+    async def broadcast(
+        self,
+        event_name: str,
+        payload: Any = None,
+        headers: Mapping[str, Any] | None = None,
+        *,
+        exclude: Exclude = None,
+    ) -> BroadcastResult:
+        """Send an event to every connection; see `zaptools.rooms.Room.send`.
+
+        Raises:
+            CodecError: the event cannot be written as JSON; nothing is sent to anybody.
+        """
+        return await broadcast(
+            self._connections.values(), event_name, payload, headers, exclude=exclude
+        )
+
+    def _forget(self, shell: _ServerTransport) -> None:
+        self._shells.discard(shell)
+        if shell.connection is not None:
+            self._connections.pop(shell._id, None)
+            self._book.ids.discard(shell._id)
+
+    @staticmethod
+    async def _wait(
+        waits: Sequence[asyncio.Future[None]], seconds: float | None
+    ) -> Sequence[asyncio.Future[None]]:
+        if not waits:
+            return ()
+        _, late = await asyncio.wait(waits, timeout=seconds)
+        return list(late)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def run(
+        self,
+        *,
+        loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+        announce: bool = True,
+    ) -> None:
+        """Serve until Ctrl-C, SIGTERM or `close`, whoever calls it; then close and return. Blocks.
+
+        In another thread than the main one, where Python handles no signals, only `close` ends it.
+
+        Args:
+            loop_factory: makes the event loop, ``uvloop.new_event_loop`` for one. Default None:
+                asyncio's own.
+            announce: whether to write a line to stderr, once the server listens, that has the URL
+                for clients on this machine. Default True.
+
+        Raises:
+            TypeError: `loop_factory` cannot be called.
+            ServerStateError, OSError: as for `start`.
+        """
+        if loop_factory is not None and not callable(loop_factory):
+            cure = "uvloop.new_event_loop is one, of pip install 'zaptools[fast]'"
+            raise TypeError(f"loop_factory makes an event loop, unlike {loop_factory!r}: {cure}")
+        with _sigterm_kept(), asyncio.Runner(loop_factory=loop_factory) as runner:
+            # The first Ctrl-C cancels what runs, which closes the server on its way out.
+            with contextlib.suppress(KeyboardInterrupt):
+                runner.run(self._serve(announce))
+
+    async def _serve(self, announce: bool) -> None:
+        self._run_over = over = asyncio.Event()
+        # In this order: on Windows, asyncio and uvloop outside the main thread.
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.set)
+        try:
+            async with self:
+                if announce:
+                    self._announce()
+                await over.wait()
+        finally:
+            self._run_over = None
+        await self._end(list(self._shells))  # a handler that called `close` may still run
+
+    def _announce(self) -> None:
+        everywhere = ", on all addresses of this machine" if self.host in _LOOPBACKS else ""
+        stop = "; Ctrl-C stops it" if threading.current_thread() is threading.main_thread() else ""
+        # None for a program with no console, on Windows; closed or a broken pipe anywhere.
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            sys.stderr.write(f"zaptools listens on {self._url()}{everywhere}{stop}\n")
+            sys.stderr.flush()
+
+
+def _stop_accepting(listener: asyncio.Server) -> None:
+    """Close a listener, in the loop's next turn.
+
+    A connection that it has accepted in this one needs it open: asyncio (3.11 to 3.13) forgets
+    such a connection of a closed listener without a word, and its peer waits.
+    """
+    loop = asyncio.get_running_loop()
+    for each in listener.sockets:
+        with contextlib.suppress(NotImplementedError):  # on Windows
+            loop.remove_reader(each.fileno())
+    loop.call_soon(listener.close)
+
+
+@contextlib.contextmanager
+def _sigterm_kept() -> Iterator[None]:
+    """Leave the program's own handler of SIGTERM as it was: a loop that ends sets the default."""
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread() and handler is not None:
+            signal.signal(signal.SIGTERM, handler)
+
+
+class _Listening:
+    """What ends a server that nobody closed, when the event loop ends; see `Shutdown`."""
+
+    task = None
+
+    def __init__(self, server: ZapServer, loop: asyncio.AbstractEventLoop) -> None:
+        self._server = server
+        self.over: asyncio.Future[None] = loop.create_future()
+        self.over.set_result(None)
+        self.shutdown = Shutdown.join(loop, self)
+
+    def abort(self) -> None:
+        self._server._stop_listening()
+
+
+class _ServerTransport(WebSocketTransport):
+    """A connection's shell on the server's side: checks the request, answers 101 or an error."""
+
+    __slots__ = ("_accepted", "_head_size", "_head_tail", "_id", "_server")
+
+    def __init__(self, server: ZapServer) -> None:
+        self._server = server
+        self._id = ""
+        self._head_tail = b""
+        self._head_size = 0
+        self._accepted = asyncio.get_running_loop().time()
+        protocol = ServerProtocol(
+            origins=server._origins,
+            extensions=server._extensions,
+            subprotocols=server._subprotocols,
+            select_subprotocol=_select_subprotocol,
+            max_size=server.limits.message_bytes,
+            logger=_trace,
+        )
+        super().__init__(protocol, server.limits)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        if self._limits.open_timeout is not None:  # of which TLS has taken its part
+            past = self._loop.time() - self._accepted
+            self._set_timer(max(0, self._limits.open_timeout - past))
+        self._server._shells.add(self)
+        if self._server._listener is None:  # accepted in the moment of closing
+            self._tcp.abort()
+
+    def _end_of_all(self) -> None:
+        self._server._forget(self)
+        super()._end_of_all()
+
+    def cancel(self) -> None:
+        """End the connection and its handlers without waiting for anything."""
+        self._tcp.abort()
+        if self._dispatcher is not None:
+            self._dispatcher.cancel()
+
+    def _receive_opening(self, data: bytes) -> None:
+        if not self._head_tail:  # empty lines before a request are ignored: RFC 9112, section 2.2
+            data = data.lstrip(b"\r\n")
+        if not data:
+            return
+        was_too_long = self._head_size > self._limits.head_bytes
+        head, rest, self._head_tail = split_head(self._head_tail, data)
+        self._head_size += len(head)
+        if self._head_size <= self._limits.head_bytes:
+            self._read_head(head, rest)
+        elif not was_too_long:
+            self._refuse_head()
+
+    def _handshake(self, events: list[Event], writes: list[bytes]) -> None:
+        protocol = cast(ServerProtocol, self._protocol)
+        if not events:
+            if protocol.handshake_exc is not None and writes:  # once: not what comes after
+                logger.info("no HTTP request: %s", printable(str(protocol.handshake_exc)))
+                if writes == [SEND_EOF]:  # websockets answers nothing to what is no HTTP
+                    refusal = protocol.reject(HTTPStatus.BAD_REQUEST, "This is no HTTP request.\n")
+                    writes.insert(0, refusal.serialize())
+                self._linger()
+            self._outbox.write(writes)
+            return
+        request = cast(Request, events[0])
+        response = self._respond(protocol, request)
+        if request.method == "HEAD":
+            response.body = b""  # RFC 9110, section 9.3.2; its length is told
+        protocol.send_response(response)
+        self._outbox.write(protocol.data_to_send())
+        if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+            self._begin(request)
+        else:
+            self._linger()
+            # Without its query, where tokens are.
+            path = printable(request.path.partition("?")[0])
+            logger.info("%s %s: %d", printable(request.method), path, response.status_code)
+
+    def _refuse_head(self) -> None:
+        """Refuse a head that is too long; nothing of it is looked at."""
+        limit = self._limits.head_bytes
+        logger.info("the head of a request is longer than %d bytes: 431", limit)
+        response = cast(ServerProtocol, self._protocol).reject(
+            HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+            f"The head of a request may have {limit} bytes.\n",
+        )
+        self._outbox.write([response.serialize(), SEND_EOF])
+        self._linger()
+
+    def _respond(self, protocol: ServerProtocol, request: Request) -> Response:
+        if are_lists_too_long(request.headers.raw_items()):
+            return protocol.reject(
+                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "The lists in the headers are too long.\n",
+            )
+        has_host = _take_target(request)
+        if request.path.partition("?")[0] != self._server.path:
+            return protocol.reject(HTTPStatus.NOT_FOUND, "There is nothing here.\n")
+        if not has_host:
+            words = "A request has one Host header: a host, and maybe a port.\n"
+            return protocol.reject(HTTPStatus.BAD_REQUEST, words)
+        response = protocol.accept(_with_one_offer(request))
+        if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+            if response.status_code == HTTPStatus.BAD_REQUEST:
+                response.headers["Sec-WebSocket-Version"] = "13"  # RFC 6455, section 4.4
+            return response
+        book = self._server._book
+        try:
+            self._id = claim_id(book.ids, self._server._id_strategy)
+        except NameTakenError as exc:
+            if book.faults.take(logger):
+                logger.warning("connection refused: %s", exc)
+            return protocol.reject(HTTPStatus.CONFLICT, "The connection's id is taken.\n")
+        except Exception as exc:
+            if book.failures_of("").take(logger):
+                logger.error("connection refused: the id strategy failed", exc_info=exc)
+            return protocol.reject(HTTPStatus.INTERNAL_SERVER_ERROR, "There is no id.\n")
+        return response
+
+    def _begin(self, request: Request) -> None:
+        server = self._server
+        path, _, query_string = request.path.partition("?")
+        peer = self._tcp.get_extra_info("peername")
+        connection = WebSocketConnection(
+            self._id,
+            self,
+            handshake=Handshake(
+                path=unquote(path),
+                query_string=query_string,
+                client=peer[:2] if isinstance(peer, tuple) else None,
+                subprotocol=self._protocol.subprotocol,
+                header_block=request.headers.serialize(),
+            ),
+            omit_empty_headers=server.omit_empty_headers,
+        )
+        server._connections[self._id] = connection
+        dispatcher = Dispatcher(
+            connection, server._book, on_idle=self._idle, on_finish=self._finished
+        )
+        self._open(connection, dispatcher)
+
+
+def _take_target(request: Request) -> bool:
+    """Bring the target into origin-form; tell whether the host is right (RFC 9112, section 3.2)."""
+    hosts = request.headers.get_all("Host")
+    request.path, target_host = split_target(request.path)
+    if len(hosts) != 1 or not is_host(hosts[0]):
+        return False
+    if target_host is not None:
+        del request.headers["Host"]
+        request.headers["Host"] = target_host
+    return target_host is None or (target_host != "" and is_host(target_host))
+
+
+def _with_one_offer(request: Request) -> Request:
+    """Return what websockets accepts, which is WebSocket as the only offer of an upgrade."""
+    if not offers_websocket(offers := request.headers.get_all("Upgrade")):
+        return request
+    if len(offers) == 1 and "," not in offers[0]:
+        return request
+    headers = request.headers.copy()
+    del headers["Upgrade"]
+    headers["Upgrade"] = "websocket"
+    return replace(request, headers=headers)
+
+
+def _select_subprotocol(
+    protocol: ServerProtocol, offered: Sequence[Subprotocol]
+) -> Subprotocol | None:
+    # Unlike websockets' own choice, none in common is no error: RFC 6455, section 4.2.2.
+    ours = protocol.available_subprotocols or ()
+    return cast("Subprotocol | None", choose_subprotocol(ours, offered))

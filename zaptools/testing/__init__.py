@@ -1,0 +1,9 @@
+"""What handlers are tested with: the real dispatcher, no socket."""
+
+from __future__ import annotations
+
+from .client import TestClient
+
+__all__ = [
+    "TestClient",
+]

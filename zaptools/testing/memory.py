@@ -1,0 +1,207 @@
+"""The server's side of a connection in memory, for `zaptools.testing`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+from .._arguments import check_seconds
+from ..connection.connection import WebSocketConnection, new_id
+from ..connection.handshake import Handshake
+from ..connection.ids import claim_id
+from ..connection.requests import Exchange, Waiter
+from ..dispatch.dispatcher import Dispatcher
+from ..dispatch.errors import Reports
+from ..exceptions import CodecError, ReservedEventError
+from ..handlers.register import EventRegister
+from ..limits import Limits
+from ..protocol.close import CloseInfo
+from ..protocol.codec import EventData, decode_event
+from ..server.server import ZapServer
+
+__all__ = ["ServerSide"]
+
+_WRITE_BYTES = Limits().write_bytes
+
+
+class ServerSide:
+    """A connection and its `Transport`, which keeps what is sent.
+
+    Args:
+        register: whose handlers to call; a `ZapServer` has the connection among its own.
+        handshake: what the handlers see of the opening handshake.
+        raise_errors: keep what handlers raise, and no error handler takes; else it is logged.
+
+    Attributes:
+        connection: the connection.
+        dispatcher: what calls its handlers.
+        leaving: how the client closed; the connection ends when what it sent before is handled.
+        inbox: what handlers sent, not yet received.
+        exchange: those in the test who wait for a certain event; what they get is not in `inbox`.
+        errors: what handlers raised, not yet raised to the test.
+    """
+
+    def __init__(self, register: EventRegister, handshake: Handshake, raise_errors: bool) -> None:
+        self._book = register._book
+        self._server = register if isinstance(register, ZapServer) else None
+        strategy = new_id if self._server is None else self._server._id_strategy
+        omit = False if self._server is None else self._server.omit_empty_headers
+        self._id = claim_id(self._book.ids, strategy)
+        self.connection = WebSocketConnection(
+            self._id, self, handshake=handshake, omit_empty_headers=omit
+        )
+        self.dispatcher = Dispatcher(
+            self.connection, self._book, on_idle=self._idle, on_finish=self._finished
+        )
+        if raise_errors:
+            self.dispatcher._reports = _Kept(self)
+        self.leaving: CloseInfo | None = None
+        self.inbox: deque[bytes | EventData] = deque()
+        self.exchange = Exchange()
+        self.errors: list[BaseException] = []
+        self._news = asyncio.Event()
+        self._unread = 0
+        if self._server is not None:
+            self._server._connections[self._id] = self.connection
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no event can come any more."""
+        return self.connection.closed is not None
+
+    async def until(
+        self, condition: Callable[[], object], timeout: float, name: str = "timeout"
+    ) -> None:
+        """Return when `condition` holds, or after `timeout` seconds.
+
+        Raises:
+            TypeError, ValueError: `timeout` is no time to wait.
+        """
+        check_seconds(timeout, name, none=False)
+        late = False
+
+        def give_up() -> None:
+            nonlocal late
+            late = True
+            self._news.set()
+
+        timer = asyncio.get_running_loop().call_later(timeout, give_up)
+        try:
+            while not (condition() or late):
+                self._news.clear()
+                await self._news.wait()
+        finally:
+            timer.cancel()
+
+    # What a transport does
+
+    def send(self, data: bytes) -> Awaitable[None] | None:
+        if not self.exchange or not self._is_awaited(data):
+            self.inbox.append(data)
+        self._news.set()
+        # As with a socket, who sends without end gives the loop its turn with each full buffer.
+        self._unread += len(data)
+        if self._unread <= _WRITE_BYTES:
+            return None
+        self._unread = 0
+        return asyncio.sleep(0)
+
+    async def close(self, code: int, reason: str) -> None:
+        self._end(self.leaving or CloseInfo(code, reason, "local"))
+        self.dispatcher.discard()
+        self.dispatcher.end()
+
+    def _is_awaited(self, data: bytes) -> bool:
+        try:
+            event = decode_event(data)
+        except CodecError:  # which is for `receive` to raise: of a msgspec.Raw that is no JSON
+            return False
+        return self.exchange.is_reply(event) or self.exchange.show(event)
+
+    def find(self, waiter: Waiter) -> None:
+        """Show `waiter` what is not yet received, and take out of that what it takes."""
+        for index, data in enumerate(self.inbox):
+            try:
+                event = data if isinstance(data, EventData) else decode_event(data)
+            except CodecError:  # which is for `receive` to raise
+                continue
+            self.inbox[index] = event
+            if waiter.look(event):
+                del self.inbox[index]
+            if waiter.done:
+                return
+
+    def abort(self) -> None:
+        self._end(CloseInfo(1001, "", "local"))
+
+    # What the client does
+
+    def leave(self, info: CloseInfo) -> None:
+        """Take a close frame."""
+        if self.leaving is None and not self.is_over:
+            self.leaving = info
+            self.dispatcher.end(info)
+
+    def lose(self, info: CloseInfo) -> None:
+        """Be cut off."""
+        self._end(info)
+        self.dispatcher.end()
+
+    async def cancel(self) -> None:
+        """End the handlers that would not end."""
+        self.abort()
+        task = self.dispatcher.task
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task], timeout=1)
+
+    def forget(self) -> None:
+        """Let others have the id."""
+        self._book.ids.discard(self._id)
+        if self._server is not None:
+            self._server._connections.pop(self._id, None)
+
+    def raise_errors(self) -> None:
+        """Raise what handlers raised, once."""
+        errors, self.errors = self.errors, []
+        if len(errors) > 1:
+            raise BaseExceptionGroup("handlers failed", errors)
+        if errors:
+            raise errors[0]
+
+    # What the dispatcher tells
+
+    def _idle(self) -> None:
+        if self.leaving is not None:
+            self._end(self.leaving)
+        # The dispatcher says so while it is busy, and `settle` waits until it is not.
+        asyncio.get_running_loop().call_soon(self._news.set)
+
+    def _finished(self) -> None:
+        self.forget()
+        self._news.set()
+
+    def _keep(self, error: BaseException) -> None:
+        self.errors.append(error)
+        self._news.set()
+
+    def _end(self, info: CloseInfo) -> None:
+        self.connection.closed = self.connection.closed or info
+        self._news.set()
+
+
+class _Kept(Reports):
+    """Reports that keep what handlers raise, in place of the log."""
+
+    __slots__ = ("_keep",)
+
+    def __init__(self, side: ServerSide) -> None:
+        super().__init__(side.connection, side._book)
+        self._keep = side._keep
+
+    def _log(self, error: BaseException, source: EventData | None) -> None:
+        if source is None or isinstance(error, ReservedEventError):
+            super()._log(error, source)
+        else:
+            self._keep(error)
