@@ -25,11 +25,8 @@ test: $(WITH)-test  ## run the tests (ARGS="-k name …")
 coverage: $(WITH)-test  ## run the library's tests and fail unless they reach its branches
 	$(BIN)/python -m pytest -n auto --ignore tests/interop --cov $(ARGS)
 
-lint: $(WITH)-lint  ## check style, and compose file and workflow against their schemas
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
-	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/ci.yml
+lint: $(WITH)-lint  ## check style, spelling and the files of GitHub and compose: .pre-commit-config.yaml
+	$(BIN)/pre-commit run --all-files
 
 types: $(WITH)-types  ## check types
 	$(BIN)/mypy
