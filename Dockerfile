@@ -35,7 +35,9 @@ RUN python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))
     > /tmp/requirements.txt && pip install --quiet --requirement /tmp/requirements.txt --group peer
 COPY zaptools zaptools
 RUN pip install --quiet --no-deps . && rm -r zaptools
-COPY interop/__init__.py interop/contract.py interop/lines.py interop/
+COPY interop/__init__.py interop/
+COPY interop/control/__init__.py interop/control/contract.py interop/control/lines.py \
+     interop/control/
 COPY interop/peers/*.py interop/peers/
 COPY interop/peers/python interop/peers/python
 RUN install -d -m 1777 /logs
@@ -49,7 +51,9 @@ CMD ["python", "-m", "interop.peers.python", "--listen", "0.0.0.0:7000"]
 FROM python-base AS pypi-peer
 COPY interop/peers/pypi/requirements.txt ./
 RUN pip install --quiet --requirement requirements.txt
-COPY interop/__init__.py interop/contract.py interop/lines.py interop/
+COPY interop/__init__.py interop/
+COPY interop/control/__init__.py interop/control/contract.py interop/control/lines.py \
+     interop/control/
 COPY interop/peers/*.py interop/peers/
 COPY interop/peers/pypi interop/peers/pypi
 RUN install -d -m 1777 /logs

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from interop.catalog import Peer as Environment
-from interop.prepare import CannotRun, Preparer
+from interop.runtimes.prepare import CannotRun, Preparer
 
 from .catalog import Peer
 from .errors import MeasureError

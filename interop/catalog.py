@@ -41,8 +41,8 @@ class Api:
     """One row (role ``server``) or column (role ``client``) of the matrix.
 
     Attributes:
-        lacks: what its library has not, in the words of `interop.judge.asked_of`: all that the
-            API may answer ``unsupported`` to.
+        lacks: what its library has not, in the words of `interop.verdicts.verdict.asked_of`: all
+            that the API may answer ``unsupported`` to.
         older: whether there is a newer version of it; then it runs as a program of its own.
         control: whether it is broken on purpose, to try the testbed itself.
     """

@@ -7,12 +7,13 @@ import os
 import sys
 from collections.abc import Sequence
 
-from . import deviations
 from .catalog import CatalogError
-from .commands import Stop, check, compare, known, look, replay, run
+from .commands import check, compare, deviations, listing, replay, run
+from .commands.options import Stop
 from .descriptors import raise_limit
 from .errors import TestbedError, in_words
 from .output import Terminal, outputs, printable
+from .verdicts.deviations import DeviationError
 
 __all__ = ["main"]
 
@@ -53,7 +54,7 @@ def _status(argv: Sequence[str] | None) -> int:
     raise_limit()
     try:
         status: int = arguments.command(arguments, console)
-    except (Stop, CatalogError, deviations.DeviationError, TestbedError) as exc:
+    except (Stop, CatalogError, DeviationError, TestbedError) as exc:
         _complain(str(exc))
         return 2
     except KeyboardInterrupt:
@@ -79,8 +80,8 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     run.add(commands, _EPILOG)
-    look.add(commands)
-    known.add(commands)
+    listing.add(commands)
+    deviations.add(commands)
     compare.add(commands)
     check.add(commands)
     replay.add(commands)

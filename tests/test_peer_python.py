@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from interop.catalog import load_peers
-from interop.contract import (
+from interop.control.contract import (
     LineDecoder,
     Notification,
     Reply,

@@ -13,14 +13,14 @@ from fnmatch import fnmatchcase
 from rich.console import Console
 from rich.markup import escape
 
-from .. import deviations
-from ..check import WHY_NOT, Check, Checked, why_not
-from ..endpoint import Endpoint, parse_endpoint
+from ..check.check import WHY_NOT, Check, Checked, why_not
+from ..check.endpoint import Endpoint, parse_endpoint
 from ..reports.files import write_reports
-from ..results import Cell, claimed, rerun_command
-from ..runner import Bound, load_functions
+from ..reports.results import Cell, claimed, rerun_command
+from ..run.runner import Bound, load_functions
 from ..signals import held, interruptible
-from . import Commands, Stop, given_path, matching, seconds
+from ..verdicts import deviations
+from .options import Commands, Stop, given_path, matching, seconds
 
 __all__ = ["add"]
 

@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.markup import escape
 
 from ..catalog import load_peers
-from ..compare import Change, WireChange, compare, unequal
 from ..errors import TestbedError
-from ..results import read
-from ..wirediff import groups
-from . import Commands, Stop, given_path, matching, results_argument
+from ..reports.compare import Change, WireChange, compare, unequal
+from ..reports.results import read
+from ..wire.diff import groups
+from .options import Commands, Stop, given_path, matching, results_argument
 
 __all__ = ["add"]
 

@@ -14,22 +14,23 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from .. import dart, deviations
 from ..catalog import JUDGES, Api, Peer, Role, load_peers
 from ..engines import Address
 from ..engines.compose import CONTROL_PORT
 from ..errors import TestbedError
-from ..plan import Plan
-from ..prepare import CACHE_DIR, CannotRun, Preparer
 from ..reports.durations import print_durations
 from ..reports.files import write_reports
 from ..reports.progress import Progress
+from ..reports.results import Results, claimed
 from ..reports.terminal import print_plan, print_report
-from ..results import Results, claimed
-from ..runner import run_plan
-from ..scenario import Scenario
+from ..run.plan import Plan
+from ..run.runner import run_plan
+from ..runtimes import dart
+from ..runtimes.prepare import CACHE_DIR, CannotRun, Preparer
+from ..scenarios.scenario import Scenario
 from ..signals import held
-from . import (
+from ..verdicts import deviations
+from .options import (
     RESULTS,
     SUBSET,
     Commands,
@@ -327,7 +328,7 @@ def _maker(
     """Return what makes a program runnable: into its command, or into its image alone."""
     if arguments.engine == "docker":
         from ..engines.docker import connect
-        from ..images import build
+        from ..runtimes.images import build
 
         client = connect()
         return lambda program: [build(program, client)]

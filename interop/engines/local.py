@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..contract import ContractError, parse_ready
+from ..control.contract import ContractError, parse_ready
 from ..errors import PeerDied, PeerHung, Unsupported
 from . import Address, Faults
 

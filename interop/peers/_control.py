@@ -1,7 +1,7 @@
 """The control shell of the Python peers: `docs/peer-contract.md` over asyncio.
 
-It imports the standard library and `interop.contract` alone: the peer of the published package
-runs it in an environment of its own, from any Python that has `asyncio.timeout`.
+It imports the standard library and `interop.control.contract` alone: the peer of the published
+package runs it in an environment of its own, from any Python that has `asyncio.timeout`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import traceback
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
 from typing import Any
 
-from interop.contract import (
+from interop.control.contract import (
     CONTRACT_VERSION,
     ContractError,
     Notification,
@@ -31,7 +31,7 @@ from interop.contract import (
     encode,
     parse_request,
 )
-from interop.lines import Lines
+from interop.control.lines import Lines
 
 __all__ = ["Failure", "PeerSession", "Unsupported", "describe", "keep", "main"]
 

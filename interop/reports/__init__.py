@@ -1,1 +1,1 @@
-"""What is made from `interop.results.Results` for people and for other tools to read."""
+"""What is made from `interop.reports.results.Results` for people and for other tools to read."""

@@ -8,7 +8,7 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
-from ..results import Cell, Results
+from .results import Cell, Results
 
 __all__ = ["print_durations"]
 

@@ -8,9 +8,9 @@ from collections import defaultdict
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from ..compatibility import compatibility
 from ..output import printable
-from ..results import Cell, Results, culprit_line, gates, rerun_command, write_files
+from .compatibility import compatibility
+from .results import Cell, Results, culprit_line, gates, rerun_command, write_files
 
 __all__ = ["junit", "summary", "write_reports"]
 

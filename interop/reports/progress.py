@@ -6,13 +6,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
-from ..results import Cell, gates
+from .results import Cell, gates
 
 __all__ = ["Progress"]
 
 
 class Progress:
-    """Callable for `interop.runner.run_plan`; a context manager around the run."""
+    """Callable for `interop.run.runner.run_plan`; a context manager around the run."""
 
     def __init__(self, total: int, console: Console) -> None:
         self._total = total

@@ -10,8 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from ..compatibility import compatibility
-from ..results import Cell, Results, culprit_line, gates, rerun_command
+from .compatibility import compatibility
+from .results import Cell, Results, culprit_line, gates, rerun_command
 
 __all__ = ["compact", "matrix", "print_plan", "print_report"]
 

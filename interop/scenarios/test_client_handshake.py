@@ -8,11 +8,11 @@ import binascii
 import pytest
 
 from interop.errors import Violation
-from interop.judged import Judged, in_bytes
-from interop.rawframes import DEFLATE, TEXT, Inflater, deflate_parameters, deflated
-from interop.rawhttp import answer
-from interop.scenario import scenario
-from interop.wire import event_text
+from interop.roles.judged import Judged, in_bytes
+from interop.scenarios.scenario import scenario
+from interop.wire.frames import DEFLATE, TEXT, Inflater, deflate_parameters, deflated
+from interop.wire.http import answer
+from interop.wire.rules import event_text
 
 
 @scenario("request.form", "A client's request has all that a handshake needs.", side="client")

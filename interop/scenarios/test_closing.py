@@ -7,9 +7,9 @@ import contextlib
 import pytest
 
 from interop.errors import PeerFailure
-from interop.judged import Judged
-from interop.rawframes import CLOSE, TEXT, close_payload
-from interop.scenario import scenario
+from interop.roles.judged import Judged
+from interop.scenarios.scenario import scenario
+from interop.wire.frames import CLOSE, TEXT, close_payload
 
 PROTOCOL_ERROR, NO_TEXT = 1002, 1007
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from interop.errors import Violation
-from interop.judged import Judged
-from interop.rawframes import Inflater, deflate_parameters
-from interop.scenario import scenario
+from interop.roles.judged import Judged
+from interop.scenarios.scenario import scenario
+from interop.wire.frames import Inflater, deflate_parameters
 
 OFFERS = {
     "plain": "permessage-deflate",

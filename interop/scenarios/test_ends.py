@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from interop.errors import PeerFailure
-from interop.judged import Judged
-from interop.raw import RawConnection
-from interop.rawframes import CLOSE
-from interop.scenario import Clients, scenario
-from interop.session import Client, Server
-from interop.tap import Tap
+from interop.roles.client import Client, Server
+from interop.roles.judged import Judged
+from interop.scenarios.scenario import Clients, scenario
+from interop.wire.frames import CLOSE
+from interop.wire.raw import RawConnection
+from interop.wire.tap import Tap
 
 OURS = ["own-close", "own-close-code"]
 THEIRS = ["close", "close-empty", "close-code", "end", "reset"]

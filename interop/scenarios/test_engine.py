@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from interop.patience import Patience
-from interop.scenario import Faulting, scenario
-from interop.session import Client, Server
+from interop.control.patience import Patience
+from interop.roles.client import Client, Server
+from interop.scenarios.scenario import Faulting, scenario
 
 UNREACHABLE = 20.0
 """Seconds for who gets no answer to a close frame. Dart waits 5 s for one, by its own clock."""

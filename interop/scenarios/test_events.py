@@ -7,10 +7,10 @@ import asyncio
 import pytest
 
 from interop.errors import Violation
-from interop.judged import Judged
-from interop.rawframes import TEXT
-from interop.scenario import scenario
-from interop.session import Client, Server
+from interop.roles.client import Client, Server
+from interop.roles.judged import Judged
+from interop.scenarios.scenario import scenario
+from interop.wire.frames import TEXT
 
 MANY = 1000
 

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from interop.scenario import scenario
-from interop.session import Client, Server
-from interop.tap import Side, Tap
+from interop.roles.client import Client, Server
+from interop.scenarios.scenario import scenario
+from interop.wire.tap import Side, Tap
 
 ENDED = ("offline", "error")
 BOTH: tuple[Side, Side] = ("client", "server")

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import pytest
 
-from interop.judged import Judged
-from interop.raw import RawConnection
-from interop.rawframes import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, close_payload
-from interop.scenario import scenario
+from interop.roles.judged import Judged
+from interop.scenarios.scenario import scenario
+from interop.wire.frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, close_payload
+from interop.wire.raw import RawConnection
 
 PROTOCOL_ERROR, NO_TEXT = 1002, 1007
 

@@ -7,9 +7,9 @@ import base64
 import pytest
 
 from interop.errors import Violation
-from interop.judged import Judged, in_bytes
-from interop.rawhttp import accept_key
-from interop.scenario import scenario
+from interop.roles.judged import Judged, in_bytes
+from interop.scenarios.scenario import scenario
+from interop.wire.http import accept_key
 
 # --- Paths --------------------------------------------------------------------------------
 

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from interop.errors import PeerFailure, Violation
-from interop.judged import Judged
-from interop.rawframes import TEXT
-from interop.scenario import scenario
-from interop.session import Client, Server
-from interop.tap import Tap
-from interop.wire import differ, event_text
+from interop.roles.client import Client, Server
+from interop.roles.judged import Judged
+from interop.scenarios.scenario import scenario
+from interop.wire.frames import TEXT
+from interop.wire.rules import differ, event_text
+from interop.wire.tap import Tap
 
 HEADERS: dict[str, dict[str, Any]] = {
     "empty": {},

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from interop.control.patience import Patience
 from interop.errors import Violation
-from interop.judged import Judged
-from interop.patience import Patience
-from interop.scenario import Clients, scenario
-from interop.session import Client, Server
-from interop.tap import Tap
+from interop.roles.client import Client, Server
+from interop.roles.judged import Judged
+from interop.scenarios.scenario import Clients, scenario
+from interop.wire.tap import Tap
 
 ENDED = ("offline", "error")
 CLEAN = (1000, 1005)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from interop.judged import Judged
-from interop.raw import RawConnection
-from interop.rawframes import BINARY, TEXT
-from interop.scenario import scenario
+from interop.roles.judged import Judged
+from interop.scenarios.scenario import scenario
+from interop.wire.frames import BINARY, TEXT
+from interop.wire.raw import RawConnection
 
 MALFORMED: dict[str, str | bytes] = {
     "not-json": "{not json",

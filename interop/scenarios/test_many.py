@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from interop.judged import Judged
-from interop.scenario import Clients, scenario
-from interop.session import Client, Server
-from interop.tap import Tap
+from interop.roles.client import Client, Server
+from interop.roles.judged import Judged
+from interop.scenarios.scenario import Clients, scenario
+from interop.wire.tap import Tap
 
 
 async def two(clients: Clients, *events: str) -> tuple[Client, Client]:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from interop.errors import PeerFailure, Violation
-from interop.scenario import scenario
-from interop.session import Client, Server
+from interop.roles.client import Client, Server
+from interop.scenarios.scenario import scenario
 
 PATIENCE = 10.0
 """Seconds for a reply that must come."""

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from interop.errors import Unsupported, Violation
-from interop.judge import asked_of
-from interop.judged import Judged
-from interop.raw import RawConnection
-from interop.scenario import Clients, scenario
+from interop.roles.judged import Judged
+from interop.scenarios.scenario import Clients, scenario
+from interop.verdicts.verdict import asked_of
+from interop.wire.raw import RawConnection
 
 FIFTY = 50
 

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from interop.errors import Violation
-from interop.judged import Judged
-from interop.raw import RawConnection
-from interop.rawframes import CLOSE, PING, PONG, TEXT
-from interop.scenario import scenario
-from interop.wire import event_text
+from interop.roles.judged import Judged
+from interop.scenarios.scenario import scenario
+from interop.wire.frames import CLOSE, PING, PONG, TEXT
+from interop.wire.raw import RawConnection
+from interop.wire.rules import event_text
 
 SHORT = {"ping_interval_s": 0.05, "ping_timeout_s": 0.05}
 

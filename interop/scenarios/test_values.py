@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from interop.errors import Violation
-from interop.scenario import scenario
-from interop.session import Client, Server
-from interop.wire import differ
+from interop.roles.client import Client, Server
+from interop.scenarios.scenario import scenario
+from interop.wire.rules import differ
 
 KIB = 1024
 

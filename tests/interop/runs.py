@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from interop.catalog import Api
-from interop.plan import Plan
-from interop.runner import run_plan
+from interop.run.plan import Plan
+from interop.run.runner import run_plan
 
 SERVER = Api("python", "server", "ZapServer")
 CLIENT = Api("python", "client", "ZapConsumer", lacks=("clean",))

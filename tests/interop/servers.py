@@ -7,8 +7,8 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 
-from interop.rawframes import PING, PONG, FrameReader, frame
-from interop.rawhttp import answer, parse_head
+from interop.wire.frames import PING, PONG, FrameReader, frame
+from interop.wire.http import answer, parse_head
 from tests.support import tls
 from tests.support.app import App
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from interop.cli import main
-from interop.commands import look
+from interop.commands import listing
 
 
 def test_no_command_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
@@ -38,7 +38,7 @@ def test_ctrl_c_is_130(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(look, "load_peers", interrupted)
+    monkeypatch.setattr(listing, "load_peers", interrupted)
     assert main(["list"]) == 130
 
 
@@ -48,7 +48,7 @@ def test_what_nobody_foresaw_is_status_2_and_one_line(
     def full() -> None:
         raise OSError(28, "No space left on device", "/tmp/plan.json")
 
-    monkeypatch.setattr(look, "load_peers", full)
+    monkeypatch.setattr(listing, "load_peers", full)
     assert main(["list"]) == 2
     err = capsys.readouterr().err
     assert err.startswith(

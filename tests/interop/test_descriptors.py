@@ -15,8 +15,8 @@ import pytest
 from interop import descriptors
 from interop.descriptors import Shortage, raise_limit, tells_shortage
 from interop.engines import Address
-from interop.results import read
-from interop.tap import Tap
+from interop.reports.results import read
+from interop.wire.tap import Tap
 
 resource = pytest.importorskip("resource")
 

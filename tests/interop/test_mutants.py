@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 from interop.catalog import Api, Role, load_peers, select
-from interop.culprit import name_culprits
 from interop.peers.mutant.session import CONSUMERS, SERVERS, SUBSCRIBERS
-from interop.prepare import locked
+from interop.runtimes.prepare import locked
+from interop.verdicts.culprit import name_culprits
 
 from . import mutants
 from .mutants import Caught

@@ -12,8 +12,8 @@ import pytest
 from interop.catalog import PEERS_DIR, Api, load_peers
 from interop.engines.local import LocalEngine
 from interop.errors import Unsupported
-from interop.prepare import Preparer
-from interop.session import Session
+from interop.roles.client import Session
+from interop.runtimes.prepare import Preparer
 
 from .runs import run
 

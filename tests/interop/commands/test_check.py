@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from interop.check import Check
+from interop.check.check import Check
 from interop.cli import main
-from interop.results import read
-from interop.runner import Bound
+from interop.reports.results import read
+from interop.run.runner import Bound
 from tests.support import tls
 
 from .. import servers
@@ -22,7 +22,7 @@ from .. import servers
 @pytest.fixture(autouse=True)
 def _short_farewell(monkeypatch: pytest.MonkeyPatch) -> None:
     """Scripted servers answer no close frame."""
-    monkeypatch.setattr("interop.remote._FAREWELL", 0.05)
+    monkeypatch.setattr("interop.check.remote._FAREWELL", 0.05)
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ from itertools import chain, repeat
 import pytest
 
 from interop.cli import main
-from interop.rawframes import CLOSE, PING, TEXT, close_payload, frame
-from interop.rawhttp import answer, parse_head
+from interop.wire.frames import CLOSE, PING, TEXT, close_payload, frame
+from interop.wire.http import answer, parse_head
 
 from .. import servers
 
@@ -126,8 +126,8 @@ def test_it_is_one_line_and_status_2(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("interop.judged.SET_UP", 0.3)
-    monkeypatch.setattr("interop.remote._FAREWELL", 0.05)
+    monkeypatch.setattr("interop.roles.judged.SET_UP", 0.3)
+    monkeypatch.setattr("interop.check.remote._FAREWELL", 0.05)
     with servers.background(partial(servers.served, handle)) as url:
         assert main(["check", url, "--patience", "0.3"]) == 2
     captured = capsys.readouterr()
@@ -155,7 +155,7 @@ def test_one_that_turns_hostile_ends_it_with_what_is_done(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("interop.remote._FAREWELL", 0.05)
+    monkeypatch.setattr("interop.check.remote._FAREWELL", 0.05)
     made = after_the_probe(handle)
     with servers.background(partial(servers.served, made)) as url:
         assert main(["check", url, "--patience", "0.3"]) == 2
@@ -169,7 +169,7 @@ def test_one_that_keeps_each_scenario_going_has_a_limit(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It writes often enough that no wait is in vain, and never what is waited for."""
-    monkeypatch.setattr("interop.remote._FAREWELL", 0.05)
+    monkeypatch.setattr("interop.check.remote._FAREWELL", 0.05)
 
     async def drips(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await upgraded((reader, writer))

@@ -7,8 +7,8 @@ import pytest
 
 from interop.cli import main
 
-from ..test_results import cell, results
-from ..test_wirediff import frame
+from ..reports.test_results import cell, results
+from ..wire.test_diff import frame
 
 
 def write(folder: Path, *cells: dict[str, Any]) -> str:

@@ -10,10 +10,10 @@ import pytest
 
 from interop.cli import main
 from interop.commands import replay as command
-from interop.prepare import CannotRun
+from interop.runtimes.prepare import CannotRun
 
+from ..reports.test_results import results
 from ..runs import run
-from ..test_results import results
 
 SCENARIOS = ("echo.null", "lifecycle.reconnect", "rooms.members", "request.reply",
              "lifecycle.wrong-path", "frames.ping.1")  # fmt: skip

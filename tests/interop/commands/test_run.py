@@ -8,14 +8,14 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from interop import deviations
 from interop.cli import main
 from interop.commands import run
 from interop.engines import Address
 from interop.engines.docker import LABEL
-from interop.plan import Plan
-from interop.prepare import CannotRun
-from interop.results import SCHEMA_FILE, Cell, claimed
+from interop.reports.results import SCHEMA_FILE, Cell, claimed
+from interop.run.plan import Plan
+from interop.runtimes.prepare import CannotRun
+from interop.verdicts import deviations
 
 from ..engines.test_docker import FakeDocker
 
@@ -398,7 +398,7 @@ def test_an_image_that_cannot_be_built_is_said(
         raise CannotRun(f"{program} of {client}: no network")
 
     monkeypatch.setattr("interop.engines.docker.connect", lambda: "fake docker")
-    monkeypatch.setattr("interop.images.build", build)
+    monkeypatch.setattr("interop.runtimes.images.build", build)
     chosen = ["--scenario", "echo.null", "--engine", "docker", "--results", str(tmp_path)]
     assert main(["run", *QUICK, *chosen]) == 2
     said = "python was asked for and cannot run: python of fake docker: no network"

@@ -5,7 +5,7 @@ import pytest
 from interop.engines import Address, compose
 from interop.engines.compose import ComposeEngine
 from interop.errors import TestbedError, Unsupported
-from interop.session import Session
+from interop.roles.client import Session
 
 from ..fake_peer import good, serve
 

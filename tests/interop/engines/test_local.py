@@ -14,7 +14,7 @@ import pytest
 from interop.engines import local
 from interop.engines.local import LocalEngine
 from interop.errors import PeerDied, PeerHung, Unsupported
-from interop.session import Session
+from interop.roles.client import Session
 from tests.support import PATIENCE, until
 
 

@@ -5,9 +5,9 @@ from io import StringIO
 from rich.console import Console
 
 from interop.reports.durations import print_durations
-from interop.results import Results
+from interop.reports.results import Results
 
-from ..test_results import cell, results
+from .test_results import cell, results
 
 
 def shown(run: Results) -> str:

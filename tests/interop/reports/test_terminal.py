@@ -5,10 +5,10 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
+from interop.reports.results import Results
 from interop.reports.terminal import print_plan, print_report
-from interop.results import Results
 
-from ..test_results import cell, results
+from .test_results import cell, results
 
 
 def shown(run: Results, width: int = 120) -> str:

@@ -1,0 +1,1 @@
+"""One server that runs already, judged from outside."""

@@ -1,0 +1,263 @@
+"""The scenarios that need no control, against any running server, one after the other.
+
+The server is a stranger. Whatever it writes, or does not write, the check ends: each wait, each
+scenario and the whole have a limit, and so has what is read of a connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from ..catalog import JUDGES, Api
+from ..errors import TestbedError
+from ..reports.results import Cell, Results
+from ..run import evidence
+from ..run.runner import Bound
+from ..scenarios.scenario import Scenario, check_evidence
+from ..verdicts.deviations import Deviation, of_framework
+from ..verdicts.verdict import Judgement, Outcome, judge
+from ..wire.rules import OPCODES
+from .endpoint import Endpoint, EndpointError
+from .remote import Pace, Remote
+
+__all__ = ["WHY_NOT", "Check", "Checked", "why_not"]
+
+WHY_NOT = {
+    "echo": "need an event that the server echoes: name it with --echo",
+    "control": "need control over the server or its application, or another one on its paths",
+    "load": "put load on the server, which this never does",
+    "pair": "run between a server and a client",
+    "client": "concern clients",
+}
+"""Why a scenario is not run, by what `why_not` says."""
+
+_SERVER = Api("endpoint", "server", "Any")
+
+
+def why_not(facts: Scenario, echo: str | None) -> str:
+    """Return why a scenario cannot be run against any server, a key of `WHY_NOT`; or ``""``."""
+    if facts.side in ("pair", "client"):
+        return facts.side
+    if facts.needs == "nothing" or (facts.needs == "echo" and echo is not None):
+        return ""
+    return facts.needs
+
+
+@dataclass
+class Checked:
+    """What was found out.
+
+    Attributes:
+        left: how many scenarios were not run, by the reason's key in `WHY_NOT`.
+        framework: the one whose known deviations were expected, or ``""``.
+    """
+
+    results: Results
+    framework: str = ""
+    left: Counter[str] = field(default_factory=Counter)
+
+
+class Check:
+    """Runs scenarios against an endpoint.
+
+    Args:
+        patience: seconds to wait for what must come.
+        echo: the event that the application answers with its payload, or None.
+        within: seconds that all of it may take, but for what `rate` makes it wait. What is under
+            way then is still finished.
+        rate: new connections a second at most; None for no limit.
+        known: deviations of this server that are expected. Strict: one that does not show fails.
+        frameworks: entries of which those of the server's framework are expected too. Not strict:
+            the server's version may be another one.
+        framework: which that is; by default what the server says that it is.
+        again: the command that checks this server, as reports show it; without a scenario.
+
+    Attributes:
+        checked: what was found out so far, an interrupt included; None before anything was.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        patience: float,
+        echo: str | None = None,
+        within: float = 300.0,
+        rate: float | None = None,
+        known: Sequence[Deviation] = (),
+        frameworks: Sequence[Deviation] = (),
+        framework: str | None = None,
+        again: str = "",
+    ) -> None:
+        self.endpoint = endpoint
+        self.patience = patience
+        self.echo = echo
+        self.within = within
+        self.known = known
+        self.frameworks = frameworks
+        self.framework = framework
+        self.again = again or f"python -m interop check '{endpoint.shown}'"
+        self.answer_name = ""
+        self.checked: Checked | None = None
+        self._pace = Pace(rate)
+
+    async def run(
+        self, scenarios: Mapping[str, Bound], progress: Callable[[str], None] = lambda _: None
+    ) -> Checked:
+        """Run those of `scenarios` that can be; `progress` is told each one's id before it.
+
+        Raises:
+            EndpointError: there is no such server to begin with.
+        """
+        began = time.monotonic()
+        await self._begin()
+        server, client = self.endpoint.shown, JUDGES["client"].id
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        self.checked = checked = Checked(Results(now, "check", [server], [client], {}))
+        results = checked.results
+        chosen = list(self._chosen(scenarios, checked.left))
+        try:
+            await self._run(chosen, results, began, progress)
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            results.broken = (
+                f"interrupted; {len(results.cells)} of {len(chosen)} scenarios were done"
+            )
+            raise
+        finally:
+            if len(results.cells) != len(chosen) and not results.broken:
+                results.broken = f"{len(results.cells)} of {len(chosen)} scenarios have a result"
+            checked.framework = self.framework or ""
+            results.duration_s = time.monotonic() - began
+        return checked
+
+    async def _run(
+        self,
+        chosen: Sequence[tuple[str, Bound]],
+        results: Results,
+        began: float,
+        progress: Callable[[str], None],
+    ) -> None:
+        for number, (name, bound) in enumerate(chosen):
+            if time.monotonic() - began - self._pace.waited > self.within:
+                results.broken = (
+                    f"not done within {self.within:g} s (--within gives it longer): "
+                    f"{len(chosen) - number} of {len(chosen)} scenarios were not run"
+                )
+                break
+            progress(name)
+            when = f"before {name} was done"
+            try:
+                cell = await self._cell(name, bound)
+                results.cells.append(cell)
+                when = f"after {name}"
+                if cell["verdict"] in ("failed", "warned") and not _answered(cell):
+                    await self._begin()  # is it still there at all?
+            except EndpointError as exc:
+                results.broken = self._told(f"{when}: {exc}")
+                break
+
+    async def _begin(self) -> None:
+        remote = Remote(self.endpoint, self.patience, self.echo, self._pace)
+        try:
+            await remote.check_reachable()
+        except EndpointError as exc:
+            raise EndpointError(self._told(str(exc))) from None
+        finally:
+            await remote.close()
+        self.answer_name = remote.answer_name
+        if self.framework is None:
+            names = {entry.framework for entry in self.frameworks} - {""}
+            self.framework = next((n for n in names if n in remote.software.lower()), "")
+
+    def _told(self, words: str) -> str:
+        return _plain(str(self.endpoint.redacted(words)))
+
+    def _chosen(
+        self, scenarios: Mapping[str, Bound], left: Counter[str]
+    ) -> Iterator[tuple[str, Bound]]:
+        for name, bound in scenarios.items():
+            if why := why_not(bound.facts, self.echo):
+                left[why] += 1
+            else:
+                yield name, bound
+
+    async def _cell(self, name: str, bound: Bound) -> Cell:
+        """Run one scenario and return its record."""
+        facts = bound.facts
+        remote = Remote(self.endpoint, self.patience, self.echo, self._pace)
+        remote.answer_name = self.answer_name
+        outcome: Outcome = "passed"
+        text, found = "", {}
+        began = time.monotonic()
+        try:
+            try:
+                await bound.function(judged=remote, **bound.parameters)
+            finally:  # before the judge takes its leave, which is no part of the scenario
+                found = evidence.frames(remote.tap)
+                await remote.close()
+            check_evidence(facts, remote.tap, [])
+        except AssertionError as exc:
+            outcome, text = "failed", evidence.words(exc) or "it does not hold"
+        except EndpointError:
+            raise
+        except TestbedError as exc:
+            outcome, text = "error", str(exc)
+        if remote.flood:
+            raise EndpointError(f"{self.endpoint.shown}: {remote.flood}")
+        verdict, reason = self._judged(name, facts, outcome, text)
+        record: dict[str, Any] = {
+            "server": self.endpoint.shown,
+            "client": JUDGES["client"].id,
+            "scenario": name,
+            "rule": facts.rule,
+            "severity": facts.severity,
+            "verdict": verdict,
+            "reason": reason,
+            "duration_ms": round((time.monotonic() - began) * 1000, 1),
+            "escapes": facts.escapes,
+            **found,
+            "violations": evidence.violations(facts, remote.tap),
+            "again": f"{self.again} --scenario '{name}'",
+        }
+        redacted: dict[str, Any] = self.endpoint.redacted(record)
+        return {**redacted, "server": self.endpoint.shown}
+
+    def _judged(self, name: str, facts: Scenario, outcome: Outcome, text: str) -> tuple[str, str]:
+        """Return the verdict on a scenario, and the reason in plain words."""
+        known = [entry for entry in self.known if entry.names(name)]
+        if outcome == "failed" and self.framework:
+            theirs = of_framework(self.frameworks, self.framework)
+            known += [e for e in theirs if e.names(name) and e.describes(text)]
+        verdict, reason = judge(
+            Judgement(
+                _SERVER,
+                JUDGES["client"],
+                outcome,
+                text,
+                known=known,
+                should=facts.severity == "should",
+            )
+        )
+        return verdict, _plain(reason)
+
+
+def _answered(cell: Cell) -> bool:
+    """Whether the server wrote anything after its handshakes."""
+    return any(frame["author"] == "server" for frame in cell["frames"])
+
+
+def _plain(reason: str) -> str:
+    """Return a reason with names for opcodes."""
+
+    def named(numbers: str) -> str:
+        return " or ".join(OPCODES[int(number)] for number in re.findall(r"\d+", numbers))
+
+    reason = re.sub(r"frame of the opcodes \(([\d, ]+)\)", lambda m: named(m[1]), reason)
+    return re.sub(r"(?<= )(0|1|2|8|9|10):(?=b['\"])", lambda m: f"{named(m[1])} ", reason)

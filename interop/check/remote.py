@@ -1,0 +1,288 @@
+"""A server under test that is not under control: all that is known of it is what it writes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections import defaultdict
+from typing import Any
+
+from ..catalog import Api
+from ..control.contract import Notification, Reply
+from ..control.session import Session
+from ..engines import Address
+from ..errors import TestbedError, Violation
+from ..roles.client import Server
+from ..roles.judged import Judged
+from ..wire.frames import CLOSE, PING, PONG, TEXT, close_payload
+from ..wire.http import request
+from ..wire.raw import Bounds, RawConnection
+from ..wire.rules import event_text
+from ..wire.tap import Tap
+from .endpoint import Endpoint, EndpointError
+
+__all__ = ["Pace", "Remote"]
+
+_FAREWELL = 1.0
+"""Seconds for a server to answer the close frame with which the judge leaves."""
+
+_BOUNDS = Bounds(frames=10_000, bytes=16 << 20)
+"""More than any scenario that puts no load on the server asks for, many times over."""
+
+_SHOWN = 200
+"""Characters of a server's own words that are shown."""
+
+
+class Pace:
+    """Keeps new connections apart, for a server that limits how many come in a time.
+
+    Args:
+        rate: connections a second at most; None for no limit.
+    """
+
+    def __init__(self, rate: float | None = None) -> None:
+        self._gap = 1 / rate if rate else 0.0
+        self._next = 0.0
+        self.waited = 0.0
+
+    async def turn(self) -> None:
+        """Wait until another connection may be made."""
+        pause = max(self._next - time.monotonic(), 0.0)
+        self._next = time.monotonic() + pause + self._gap
+        if pause:
+            self.waited += pause
+            await asyncio.sleep(pause)
+
+
+class Remote(Judged):
+    """The judge at a server that is not under control, over one connection at a time.
+
+    What a scenario asks of the application is seen by the event that it echoes; without one a
+    ping shows that the connection works, and what the application was told cannot be seen.
+
+    Args:
+        echo: the event that the application answers with its payload, or None.
+        pace: when connections may be made.
+
+    Attributes:
+        software: what the server says that it is, in its answer's ``Server`` header.
+        flood: in words, how it wrote without end on a connection that is closed by now.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        patience: float,
+        echo: str | None = None,
+        pace: Pace | None = None,
+    ) -> None:
+        server = Server(Api("endpoint", "server", "Any"), _NoControl(endpoint.shown), patience)
+        server.path, server.port = endpoint.target, endpoint.port
+        super().__init__(server, Tap(endpoint.host, Address(endpoint.host, endpoint.port)))
+        self.endpoint = endpoint
+        self.echo = echo
+        self.subprotocols = endpoint.subprotocols
+        self.answer_name = ""
+        self.software = ""
+        self.flood = ""
+        self._pace = pace or Pace()
+        self._probes = 0
+        self._heard: defaultdict[RawConnection, int] = defaultdict(int)
+
+    async def check_reachable(self) -> None:
+        """Check that a WebSocket server answers, and by what a scenario will see that it works.
+
+        That is the echo if there is one, and else the answer to a ping.
+
+        Raises:
+            EndpointError: it is none, or does not; says why in one line.
+        """
+        shown = self.endpoint.shown
+        try:
+            connection = await self.ask()
+        except Violation as exc:
+            hint = "" if self.endpoint.context else " (does it want wss://?)"
+            raise EndpointError(f"{shown}: no WebSocket server there: {exc}{hint}") from None
+        line, status = connection.head.line[:_SHOWN], connection.head.status
+        self.software = (connection.head.one("Server") or "")[:_SHOWN]
+        hints = {
+            401: " (credentials go into --header)",
+            403: " (credentials, or an Origin, go into --header)",
+            404: " (is the path right?)",
+        }
+        if status != 101:
+            raise EndpointError(
+                f"{shown}: no WebSocket server there: it answered {line!r}{hints.get(status, '')}"
+            )
+        try:
+            connection = await self.open()
+        except Violation as exc:
+            raise EndpointError(f"{shown}: {exc}") from None
+        try:
+            if self.echo is not None:
+                connection.send_event(self.echo, _PROBE)
+                self.answer_name = await self._echoed(connection, _PROBE)
+            else:
+                await self.works(connection, _PROBE)
+        except Violation as exc:
+            what = (
+                f"--echo {self.echo!r} is not echoed"
+                if self.echo is not None
+                else "nothing shows whether it works: it answers no ping, and no event that it "
+                "echoes is named (--echo)"
+            )
+            raise EndpointError(f"{shown}: {connection.flood or f'{what}: {exc}'}") from None
+
+    # --- The connection ---------------------------------------------------------------------
+
+    async def serve(self, **options: Any) -> None:
+        """Nothing: it runs.
+
+        Raises:
+            TestbedError: the scenario wants it to run otherwise.
+        """
+        if options:
+            raise TestbedError(f"a scenario that needs no control wants to set {list(options)}")
+
+    async def dial(self) -> RawConnection:
+        """Leave the last connection and make a new one, with nothing written yet."""
+        await self.close()
+        await self._pace.turn()
+        streams = await self.endpoint.connect(self._set_up.seconds)
+        connection = RawConnection(self.tap, "client", streams, self._set_up, _BOUNDS)
+        self._connections.append(connection)
+        return connection
+
+    def request(self, **change: Any) -> bytes:
+        """Return an opening handshake; what the user said about it stays as it is."""
+        change.setdefault("path", self.endpoint.target)
+        own = [*self.endpoint.headers]
+        if self.subprotocols:
+            own.append(("Sec-WebSocket-Protocol", ", ".join(self.subprotocols)))
+        names = {name.lower() for name, _ in own}
+        asked = change.get("headers") or {}
+        change["headers"] = {k: v for k, v in asked.items() if k.lower() not in names}
+        change["extra"] = [*own, *change.get("extra", ())]
+        return request(host=self.endpoint.authority, **change)
+
+    def with_query(self, query: str) -> str:
+        """Return the target with more of a query, behind its own."""
+        target = self.endpoint.target
+        return f"{target}&{query[1:]}" if "?" in target else target + query
+
+    async def close(self) -> None:
+        """Leave as a client does that is done: with a close frame, and not before its answer."""
+        for connection in self._connections:
+            if connection.head.status == 101:
+                connection.write(connection.frame(CLOSE, close_payload(1000)))
+            if connection.reader is not None and not _closed(connection):
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_FAREWELL):
+                        await connection.ended.wait()
+            await connection.close(reset=False)
+            self.flood = self.flood or connection.flood
+        self._connections.clear()
+
+    # --- The application --------------------------------------------------------------------
+
+    async def received(self, name: str, payload: Any) -> Notification:
+        """Wait until the application has echoed this payload."""
+        name = await self._echoed(self._connections[-1], payload)
+        return Notification("event", {"name": name, "payload": payload})
+
+    async def delivers(self, connection: RawConnection, payload: Any) -> None:
+        """See `works`."""
+        await self.works(connection)
+
+    async def works(self, connection: RawConnection, probe: str = "") -> None:
+        """Check that an echo comes back, or, where nothing echoes, the answer to a ping."""
+        self._probes += 1
+        probe = probe or f"{_PROBE} {self._probes}"
+        if self.echo is not None:
+            connection.send_event(self.echo, probe)
+            await self._echoed(connection, probe)
+            return
+        connection.send(PING, probe)
+        while (await connection.next(PONG)).payload != probe.encode():
+            pass
+
+    async def nothing_received(self) -> None:
+        """Check that nothing was echoed but the judge's own probes; a ping cannot tell."""
+        if self.echo is None:
+            return
+        connection = self._connections[-1]
+        if not _closed(connection):
+            try:
+                await self.works(connection)
+            except Violation:
+                if not _closed(connection):
+                    raise
+        texts = [found.payload for found in connection.frames if found.opcode == TEXT]
+        echoed = [message for message in map(_parsed, texts) if self._is_echo(message)]
+        if count := sum(not str(message["payload"]).startswith(_PROBE) for message in echoed):
+            raise Violation(f"the server echoed {count} events, not none")
+
+    async def ended(self) -> None:
+        """Nothing: what the application was told cannot be seen."""
+
+    async def _settled(self) -> None:
+        """Nothing: what escaped the library cannot be seen."""
+
+    async def _connected(self) -> None:
+        """Nothing: what the application was told cannot be seen."""
+
+    def _is_echo(self, message: dict[str, Any]) -> bool:
+        return message.get("eventName") == self.answer_name and "payload" in message
+
+    async def _echoed(self, connection: RawConnection, payload: Any) -> str:
+        """Wait until a payload comes back, and return the name of the event it comes in."""
+        try:
+            while True:
+                at = await connection.find(self._heard[connection], TEXT)
+                self._heard[connection] = at + 1
+                message = _parsed(connection.frames[at].payload)
+                if "payload" in message and message["payload"] == payload:
+                    return str(message.get("eventName"))
+        except Violation as exc:
+            raise Violation(f"no echo of {event_text(payload=payload)[:80]}: {exc}") from None
+
+
+_PROBE = "still there?"
+
+
+def _closed(connection: RawConnection) -> bool:
+    """Whether the other side has written its close frame, or ended the connection."""
+    return connection.ended.is_set() or any(f.opcode == CLOSE for f in connection.frames)
+
+
+def _parsed(data: bytes) -> dict[str, Any]:
+    """Return a message's members; none if it is no object, which is judged elsewhere."""
+    try:
+        message = json.loads(data)
+    except (ValueError, RecursionError):
+        return {}
+    return message if isinstance(message, dict) else {}
+
+
+class _NoControl(Session):
+    """Takes the place of the control connection that there is not."""
+
+    def __init__(self, who: str) -> None:
+        self.who = f"the server {who}"
+        self.notifications = []
+        self.times = []
+        self.asked = set()
+        self.requests = []
+        self.waited = 0.0
+        self.ended = None
+
+    def start(self, op: str, args: Any) -> asyncio.Future[Reply]:
+        raise TestbedError(f"a scenario that is said to need no control asked for {op!r}")
+
+    async def wait(self, on: str, *args: Any, **more: Any) -> Notification:
+        raise TestbedError(f"a scenario that is said to need no control waited for {on!r}")
+
+    async def check_alive(self) -> None:
+        """Nothing: nobody could tell."""

@@ -1,0 +1,166 @@
+"""What several commands need: options, the catalogue, where results are."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from ..catalog import JUDGES, Api, Peer, select
+from ..run.runner import load_catalogue
+from ..runtimes.prepare import ROOT
+from ..scenarios.scenario import Scenario
+from ..verdicts import deviations
+
+__all__ = [
+    "RESULTS",
+    "SUBSET",
+    "Commands",
+    "Stop",
+    "at_least",
+    "catalogue",
+    "chosen_apis",
+    "given_path",
+    "matching",
+    "results_argument",
+    "seconds",
+    "selection",
+    "shown",
+]
+
+RESULTS = ROOT / "results"
+"""Where the results of whole runs are written, and results are read, when nobody says otherwise."""
+
+SUBSET = RESULTS / "subset"
+"""Where those of a run of chosen rows, columns or scenarios are written, so that the last whole
+run's stay."""
+
+_ON_HOST = "INTEROP_RESULTS"
+"""The variable that says, in a container, what folder of the host `RESULTS` is."""
+
+Commands = Any
+"""What `argparse` gives for adding commands; it has no public name there."""
+
+
+class Stop(Exception):
+    """Ends the program with status 2 and this message."""
+
+
+def seconds(text: str) -> float:
+    """Return an option's value that is a time.
+
+    Raises:
+        ArgumentTypeError: it is none, or out of bounds.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds") from None
+    if not 0 < value < 3600:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 3600")
+    return value
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """Return what makes an option's value a whole number that is not less than `least`."""
+
+    def number(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
+        if value < least:
+            raise argparse.ArgumentTypeError(f"{text} is less than {least}")
+        return value
+
+    return number
+
+
+def given_path(text: str) -> Path:
+    """Return an option's value that is a path.
+
+    Raises:
+        ArgumentTypeError: it is empty, as where a shell's variable is not set: `Path` takes that
+            for the current folder.
+    """
+    if not text:
+        raise argparse.ArgumentTypeError("the path is empty")
+    return Path(text)
+
+
+def shown(path: Path) -> str:
+    """Return where results are in the words of whoever started this, from outside a container."""
+    on_host = os.environ.get(_ON_HOST)
+    if not on_host or not path.is_relative_to(RESULTS):
+        return str(path)
+    return str(Path(on_host) / path.relative_to(RESULTS))
+
+
+def selection(parser: argparse.ArgumentParser) -> None:
+    """Add the options that choose rows, columns and scenarios."""
+    for option, what in (("server", "rows"), ("client", "columns"), ("scenario", "scenarios")):
+        parser.add_argument(f"--{option}", action="append", default=[], metavar="GLOB",
+                            help=f"only these {what}")  # fmt: skip
+    parser.add_argument("--versions", choices=["latest", "all"], default="latest",
+                        help="of each implementation; a pattern with an @ chooses "
+                             "older ones too (default: latest)")  # fmt: skip
+
+
+def results_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the optional argument that names the results to read."""
+    parser.add_argument("results", type=given_path, nargs="?", default=RESULTS, metavar="RESULTS",
+                        help="results.json, or its folder (default: results)")  # fmt: skip
+
+
+def catalogue(
+    patterns: Sequence[str], peers: Mapping[str, Peer], *, known: bool = True
+) -> dict[str, Scenario]:
+    """Return the chosen scenarios, after checking that every pattern and deviation names one.
+
+    Args:
+        known: whether to look at the known deviations at all.
+
+    Raises:
+        Stop: a pattern names none.
+        DeviationError: a deviation can match nothing.
+    """
+    whole = load_catalogue()
+    chosen = matching(whole, patterns, "--scenario")
+    if known:
+        apis = [*(api for peer in peers.values() for api in peer.apis), *JUDGES.values()]
+        deviations.check(deviations.load(), apis, list(whole))
+    return {name: whole[name] for name in chosen}
+
+
+def matching(
+    names: Sequence[str] | Mapping[str, Any], patterns: Sequence[str], option: str
+) -> list[str]:
+    """Return the names that a pattern fits; all if there are no patterns.
+
+    Raises:
+        Stop: a pattern fits none, so that a mistyped one cannot pass as success.
+    """
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            raise Stop(f"{option} {pattern!r} names no scenario; see: python -m interop list")
+    return [n for n in names if not patterns or any(fnmatchcase(n, p) for p in patterns)]
+
+
+def chosen_apis(
+    arguments: argparse.Namespace, peers: Mapping[str, Peer]
+) -> tuple[list[Api], list[Api]]:
+    """Return the rows and the columns that ``--server`` and ``--client`` choose.
+
+    The judge's own is neither: who chooses it chooses the scenarios of one side alone.
+    """
+    apis = [*(api for peer in peers.values() for api in peer.apis), *JUDGES.values()]
+    older = arguments.versions == "all"
+    servers = select(apis, "server", arguments.server, older=older)
+    clients = select(apis, "client", arguments.client, older=older)
+    return (
+        [api for api in servers if api != JUDGES["server"]],
+        [api for api in clients if api != JUDGES["client"]],
+    )

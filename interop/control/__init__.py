@@ -1,0 +1,1 @@
+"""How to talk to a peer. Peers of other environments import `contract` and `lines` alone."""

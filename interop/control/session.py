@@ -1,0 +1,233 @@
+"""The testbed's end of a control connection: requests out; replies and notifications in."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..engines import Address
+from ..errors import PeerDied, PeerFailure, PeerHung, Unsupported, Violation
+from ..verdicts.verdict import asked_of
+from .contract import Notification, Reply, Request, encode, parse_message
+from .lines import Lines
+from .patience import Patience
+
+__all__ = ["Asked", "Session"]
+
+CALL_TIMEOUT = 15.0
+"""Seconds for a reply. What takes a library longer is a failure of that library."""
+
+CONNECT_TIMEOUT = 15.0
+"""Seconds for a control connection to be made."""
+
+PROBE_TIMEOUT = 15.0
+"""Seconds for the answer to ``describe``: thrice what the contract gives a peer, since a machine
+may be busy. One that takes longer counts as hung."""
+
+
+@dataclass(slots=True)
+class Asked:
+    """One request but ``describe``, and what became of it; times as of `time.monotonic`.
+
+    Attributes:
+        outcome: ``ok``, ``unsupported`` or the kind of error; empty while there is no reply.
+    """
+
+    op: str
+    args: Mapping[str, Any]
+    time: float
+    done: float = 0.0
+    outcome: str = ""
+
+    def answered(self, future: asyncio.Future[Reply]) -> None:
+        if future.cancelled() or future.exception() is not None:
+            return
+        reply, self.done = future.result(), time.monotonic()
+        if reply.error is not None:
+            self.outcome = str(reply.error.get("kind"))
+        else:
+            self.outcome = "ok" if reply.unsupported is None else "unsupported"
+
+
+class Session:
+    """One control connection: requests out; replies and notifications in.
+
+    Attributes:
+        peer: which start of which program it is with, as `Pool.started` names it.
+        notifications: all that the peer reported, in order.
+        times: when each of them came, by the clock of `time.monotonic`.
+        asked: what was asked of the library, as `interop.verdicts.verdict.asked_of` names it.
+        requests: what was asked, in order.
+        waited: seconds spent waiting for notifications.
+        ended: why the connection is of no more use, or None.
+    """
+
+    def __init__(self, who: str) -> None:
+        self.who = who
+        self.peer = ""
+        self.notifications: list[Notification] = []
+        self.times: list[float] = []
+        self.asked: set[str] = set()
+        self.requests: list[Asked] = []
+        self.waited = 0.0
+        self.ended: PeerDied | None = None
+        self._ids = itertools.count(1)
+        self._pending: dict[int, asyncio.Future[Reply]] = {}
+        self._unread: list[Notification] = []
+        self._taken = 0
+        self._news = asyncio.Event()
+        self._lines = Lines(self._take, self._lost)
+
+    @classmethod
+    async def connect(cls, who: str, address: Address) -> Session:
+        session = cls(who)
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT):
+                await loop.create_connection(lambda: session._lines, address.host, address.port)
+        except TimeoutError:
+            raise PeerHung(f"{who}: {address} takes no control connection") from None
+        except OSError as exc:
+            raise PeerDied(f"{who}: no control connection to {address}: {exc.strerror}") from exc
+        return session
+
+    async def close(self) -> None:
+        """Close the connection, with which the peer tears down what the session opened."""
+        if self.ended is not None:
+            self._lines.abort()  # nobody may be reading what is still unsent
+        self._lines.close()
+
+    def start(self, op: str, args: Mapping[str, Any]) -> asyncio.Future[Reply]:
+        """Send a request and return the future of its reply."""
+        if self.ended is not None:
+            raise self.ended
+        request = Request(next(self._ids), op, args)
+        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        if op != "describe":
+            self.asked |= asked_of(op, args)
+            self.requests.append(asked := Asked(op, args, time.monotonic()))
+            future.add_done_callback(asked.answered)
+        self._pending[request.id] = future
+        self._lines.write(encode(request))
+        return future
+
+    async def reply(self, op: str, future: asyncio.Future[Reply]) -> Mapping[str, Any]:
+        """Await the reply of a request and return what it answered.
+
+        Raises:
+            PeerFailure: the library refused or failed, or took too long.
+            Unsupported: the peer said that its library has no such thing.
+            PeerDied: the connection ended, or the peer is hung.
+        """
+        within = PROBE_TIMEOUT if op == "describe" else CALL_TIMEOUT
+        try:
+            async with asyncio.timeout(within):
+                reply = await future
+        except TimeoutError:
+            if op == "describe":
+                self._end(PeerHung(f"{self.who}: no reply to {op!r} within {within:g} s"))
+            await self.check_alive()
+            raise PeerFailure(self.who, op, "Slow", f"not done within {within:g} s") from None
+        if reply.unsupported is not None:
+            raise Unsupported(f"{self.who}: {reply.unsupported}")
+        if reply.error is not None:
+            error = reply.error
+            raise PeerFailure(self.who, op, str(error.get("kind")), str(error.get("message")))
+        return reply.ok or {}
+
+    async def call(self, op: str, **args: Any) -> Mapping[str, Any]:
+        """Send a request and return its answer; raises what `reply` raises."""
+        return await self.reply(op, self.start(op, args))
+
+    async def check_alive(self) -> None:
+        """Check that the peer still answers, so that its silence is its library's.
+
+        Raises:
+            PeerDied: it does not, or the connection ended.
+        """
+        if self.ended is not None:
+            raise self.ended
+        await self.call("describe")
+
+    async def wait(
+        self,
+        on: str,
+        where: Callable[[Notification], bool] = lambda _: True,
+        *,
+        within: Patience,
+        what: str = "",
+    ) -> Notification:
+        """Return the first notification not yet taken that fits, and take it.
+
+        Raises:
+            Violation: none came in time; says what came instead.
+            PeerDied: the peer is not there any more.
+        """
+        began = time.monotonic()
+        looked = counted = 0
+
+        def take() -> Notification | None:
+            nonlocal looked, counted
+            if counted != self._taken:  # by another, so that the places have changed
+                looked, counted = 0, self._taken
+            for index in range(looked, len(self._unread)):
+                notification = self._unread[index]
+                if notification.on == on and where(notification):
+                    self._taken += 1
+                    return self._unread.pop(index)
+            looked = len(self._unread)
+            if self.ended is not None:
+                raise self.ended
+            return None
+
+        try:
+            if (taken := await within.until(self._news, take)) is not None:
+                return taken
+            await self.check_alive()
+            seen = [_brief(n) for n in self.notifications[-6:]]
+            raise Violation(
+                f"{self.who}: no {what or on} within {within}; last it reported: "
+                + ("; ".join(seen) or "nothing")
+            )
+        finally:
+            self.waited += time.monotonic() - began
+
+    def count(self, on: str, where: Callable[[Notification], bool] = lambda _: True) -> int:
+        """Return how many notifications of that kind have come, taken or not."""
+        return sum(n.on == on and where(n) for n in self.notifications)
+
+    def _lost(self, exc: Exception | None) -> None:
+        what = "the peer closed its control connection"
+        why = what if exc is None else f"{what}: {exc}"
+        self._end(PeerDied(f"{self.who}: {why}"))
+
+    def _take(self, line: bytes) -> None:
+        message = parse_message(line)
+        if isinstance(message, Notification):
+            self.notifications.append(message)
+            self.times.append(time.monotonic())
+            self._unread.append(message)
+            self._news.set()
+            return
+        future = self._pending.pop(message.id, None)
+        if future is None:
+            self._end(PeerDied(f"{self.who}: a reply to request {message.id}, which nobody made"))
+        elif not future.done():
+            future.set_result(message)
+
+    def _end(self, exc: PeerDied) -> None:
+        self.ended = exc
+        for future in self._pending.values():
+            if not future.done():
+                future.set_exception(exc)
+                future.exception()  # nobody may be waiting for it
+        self._news.set()
+
+
+def _brief(notification: Notification) -> str:
+    text = f"{notification.on} {dict(notification.data)}"
+    return text if len(text) <= 160 else text[:160] + "…"

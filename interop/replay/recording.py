@@ -1,0 +1,243 @@
+"""One half of a recorded cell as steps in their order: what to do, and what must come. Pure.
+
+The *live* side is the one that is run again; the other half is *played* from the record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..catalog import JUDGES, Role
+from ..errors import TestbedError
+from ..reports.results import Cell, rerun_command
+from ..run.evidence import KEPT
+
+__all__ = [
+    "Answer",
+    "Ask",
+    "Connect",
+    "Ended",
+    "Expect",
+    "Play",
+    "RecordingError",
+    "Step",
+    "Told",
+    "find",
+    "steps",
+]
+
+_SHOWN = 10
+
+
+class RecordingError(TestbedError):
+    """No such cell, or its record does not hold all that a replay needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """The live side's peer was asked to do something; `who` counts the peers of that side."""
+
+    who: int
+    number: int
+    op: str
+    args: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """It said what became of the request of that number: ``ok``, or the kind of error."""
+
+    who: int
+    number: int
+    op: str
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """The client connected; `status` is the server's answer, 0 for none."""
+
+    connection: int
+    target: str
+    headers: Sequence[tuple[str, str]]
+    status: int
+    protocol: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """A recorded frame. `index` is its place in the record."""
+
+    connection: int
+    index: int
+    kind: str
+    text: str
+    code: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Play(_Frame):
+    """One to write to the live side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expect(_Frame):
+    """One that the live side wrote."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the live side's library told its application; long values are left out."""
+
+    who: int
+    note: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The played half, or the testbed, ended the TCP connection."""
+
+    connection: int
+
+
+Step = Ask | Answer | Connect | Play | Expect | Told | Ended
+
+
+def find(cells: Sequence[Cell], words: Sequence[str]) -> Cell:
+    """Return the one cell that all `words` are about: server, client and scenario, or parts.
+
+    Where several have all of them, a cell in which more are whole names is meant.
+
+    Raises:
+        RecordingError: no cell, or several; names them.
+    """
+    asked = [
+        word.strip(":,") for text in words for word in text.split() if word not in ("<->", "-")
+    ]
+    if not asked:
+        raise RecordingError("no cell is named: give its server, client and scenario")
+    ranked = [(whole, cell) for cell in cells if (whole := _whole(cell, asked)) is not None]
+    best = max((whole for whole, _ in ranked), default=0)
+    found = [cell for whole, cell in ranked if whole == best]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        unknown = [word for word in asked if all(_whole(cell, [word]) is None for cell in cells)]
+        why = f"{unknown[0]!r} is in none" if unknown else "no cell has all of that"
+        raise RecordingError(f"{' '.join(asked)}: no such cell among {len(cells)}: {why}")
+    names = [f"\n  {c['server']} {c['client']} {c['scenario']}" for c in found[:_SHOWN]]
+    more = f"\n  and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    raise RecordingError(
+        f"{' '.join(asked)}: {len(found)} cells; say which one:{''.join(names)}{more}"
+    )
+
+
+def _whole(cell: Cell, words: Sequence[str]) -> int | None:
+    """Return how many words are whole names of the cell; None if one is no part of any."""
+    names = [cell[key] for key in ("server", "client", "scenario")]
+    if not all(any(word in name for name in names) for word in words):
+        return None
+    return sum(word in names for word in words)
+
+
+def steps(cell: Cell, live: Role, api: str = "") -> list[Step]:
+    """Return what to do and what must come, in the order of the record.
+
+    Pings of the live side are left out, and what answered them: it pings when it likes. So is,
+    for another client than the recorded one, what not every API of clients reports.
+
+    Args:
+        api: what the live side is, where it is not what was recorded.
+
+    Raises:
+        RecordingError: the record does not hold all of it; says what is missing.
+    """
+    _check(cell, live)
+    # Times are those of one process, in microseconds: what caused a thing is before it.
+    timed = [*_connections(cell, live), *_frames(cell, live)]
+    timed += _told(cell, live, live == "client" and api not in ("", cell["client"]))
+    timed += _asked(cell, live)
+    return [step for _, step in sorted(timed, key=lambda pair: pair[0])]
+
+
+def _check(cell: Cell, live: Role) -> None:
+    def refuse(why: str) -> RecordingError:
+        return RecordingError(
+            f"this cell cannot be replayed: {why}; run it again instead: {rerun_command(cell)}"
+        )
+
+    if JUDGES["server"].id in (cell["server"], cell["client"]):
+        raise refuse("the judge wrote its half byte by byte, which the frames do not show")
+    if "requests" not in cell or "connections" not in cell:
+        raise refuse("its record has no requests and connections, as those of older runs")
+    if acts := cell.get("acts"):
+        raise refuse(f"what was done to it is not in the frames ({', '.join(acts)})")
+    if cell["frames_total"] > len(cell["frames"]):
+        raise refuse(f"it had {cell['frames_total']} frames, and {len(cell['frames'])} were kept")
+    kept = [*_of(cell["requests"], live), *_of(cell["notifications"], live), cell["connections"]]
+    if any(len(each) >= KEPT for each in kept):
+        raise refuse(f"more than the {KEPT} requests, notifications or connections kept")
+    if not cell["connections"]:
+        raise refuse("nobody connected, so there is no half to play")
+    for index, frame in enumerate(cell["frames"]):
+        if len(frame.get("text", "").encode()) != frame["length"]:
+            raise refuse(f"frame {index}, of {frame['length']} bytes, was not kept as it was")
+    for requests in _of(cell["requests"], live):
+        if cut := [asked["op"] for asked in requests if any(map(_is_cut, asked["args"].values()))]:
+            raise refuse(f"the arguments of {cut[0]!r} were not kept whole")
+
+
+def _of(record: Mapping[str, Any], live: Role) -> list[Any]:
+    """Return what each peer of the live side has of it."""
+    return [record["server"]] if live == "server" else list(record["clients"])
+
+
+def _is_cut(value: object) -> bool:
+    return isinstance(value, str) and len(value) > KEPT and value.endswith("…")
+
+
+def _asked(cell: Cell, live: Role) -> Iterator[tuple[float, Step]]:
+    for who, requests in enumerate(_of(cell["requests"], live)):
+        for number, asked in enumerate(requests):
+            yield asked["t_ms"], Ask(who, number, asked["op"], asked["args"])
+            if "done_ms" in asked:
+                yield asked["done_ms"], Answer(who, number, asked["op"], asked["outcome"])
+
+
+def _told(cell: Cell, live: Role, other: bool) -> Iterator[tuple[float, Step]]:
+    for who, notes in enumerate(_of(cell["notifications"], live)):
+        for note in notes:
+            own = ("via",) if other else ()
+            kept = {k: v for k, v in note.items() if k not in ("t_ms", *own) and not _is_cut(v)}
+            if not (other and note["on"] in ("connected", "disconnected", "ended")):
+                yield note["t_ms"], Told(who, kept)
+
+
+def _connections(cell: Cell, live: Role) -> Iterator[tuple[float, Step]]:
+    for number, made in enumerate(cell["connections"], 1):
+        headers = [(name, value) for name, value in made["headers"]]
+        yield (
+            made["t_ms"],
+            Connect(number, made["target"], headers, made["status"], made.get("protocol")),
+        )
+        ended = made.get("ended", {"by": live})
+        if ended["by"] != live:
+            yield ended["t_ms"], Ended(number)
+
+
+def _frames(cell: Cell, live: Role) -> Iterator[tuple[float, Step]]:
+    for index, frame in enumerate(cell["frames"]):
+        what = (
+            frame["connection"],
+            index,
+            frame["kind"],
+            frame.get("text", ""),
+            frame.get("code"),
+        )
+        if frame["author"] == live:
+            if frame["kind"] != "ping":
+                yield frame["t_ms"], Expect(*what)
+        elif frame["to"] == live and (frame["author"] == "judge" or frame["kind"] != "pong"):
+            yield frame["t_ms"], Play(*what)

@@ -1,0 +1,97 @@
+"""Wire text of every version of every peer, recorded from runs and kept in ``vectors/``.
+
+A change of a codec is checked against it with no peer at hand:
+`tests/interop/replay/test_vectors.py` does so with this repository's. A file holds what one API
+wrote in the scenarios of `SCENARIOS`, in which no text depends on chance, with the same partner
+always.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from ..errors import TestbedError
+
+__all__ = ["PARTNERS", "SCENARIOS", "VECTORS_DIR", "Vectors", "load", "record", "write"]
+
+VECTORS_DIR = Path(__file__).parents[1] / "vectors"
+
+SCENARIOS = ("echo.*", "events.*", "headers.*", "payload.*")
+
+PARTNERS = {"server": "python/ZapConsumer", "client": "python/ZapServer"}
+"""For each role, who is on the other side of what is recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """What one API wrote: `texts` maps a scenario's id to its text messages, each once."""
+
+    api: str
+    role: str
+    texts: Mapping[str, list[str]]
+
+    @property
+    def file_name(self) -> str:
+        return f"{self.api.replace('/', '-')}.{self.role}.json"
+
+
+def record(cells: Iterable[Mapping[str, Any]]) -> list[Vectors]:
+    """Take the vectors out of a run's cells; texts that the results cut short are left out.
+
+    Raises:
+        TestbedError: no cell has any: the run lacked the partners, or the scenarios.
+    """
+    found: dict[tuple[str, str], dict[str, list[str]]] = {}
+    for cell in cells:
+        if not any(fnmatchcase(cell["scenario"], pattern) for pattern in SCENARIOS):
+            continue
+        for role, other in (("server", "client"), ("client", "server")):
+            if cell[other] == PARTNERS[role]:
+                texts = dict.fromkeys(_texts(cell, role))
+                if texts:
+                    found.setdefault((cell[role], role), {})[cell["scenario"]] = list(texts)
+    if not found:
+        partners = " and ".join(PARTNERS.values())
+        raise TestbedError(f"no text to record: that needs cells with {partners}")
+    return [Vectors(api, role, dict(sorted(t.items()))) for (api, role), t in sorted(found.items())]
+
+
+def _texts(cell: Mapping[str, Any], author: str) -> Iterator[str]:
+    for frame in cell.get("frames", ()):
+        text = frame.get("text", "")
+        whole = len(text.encode("utf-8", "surrogatepass")) == frame["length"]
+        if frame["author"] == author and frame["kind"] == "text" and whole:
+            yield text
+
+
+def write(vectors: Iterable[Vectors], directory: Path = VECTORS_DIR) -> list[Path]:
+    """Write a file for each API, in place of what was recorded of it before."""
+    directory.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for each in vectors:
+        data = {"api": each.api, "role": each.role, "texts": each.texts}
+        path = directory / each.file_name
+        path.write_text(json.dumps(data, ensure_ascii=True, indent=1) + "\n", "utf-8")
+        paths.append(path)
+    return paths
+
+
+def load(directory: Path = VECTORS_DIR) -> list[Vectors]:
+    """Read what was recorded.
+
+    Raises:
+        TestbedError: a file is not of that form; names it.
+    """
+    found = []
+    for path in sorted(directory.glob("*.json")):
+        try:
+            data = json.loads(path.read_text("utf-8"))
+            found.append(Vectors(data["api"], data["role"], data["texts"]))
+        except (ValueError, KeyError, TypeError) as exc:
+            raise TestbedError(f"{path}: not recorded vectors ({exc!r})") from exc
+    return found

@@ -1,0 +1,194 @@
+"""Two runs against each other: what broke, what was fixed, what became flaky. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..catalog import JUDGES
+from ..run.evidence import KEPT
+from ..wire.diff import differences, masked, texts
+
+__all__ = ["Change", "Comparison", "WireChange", "compare", "unequal"]
+
+Cell = Mapping[str, Any]
+Key = tuple[str, str, str]
+
+_BROKEN = ("failed", "error")
+_NO_CELL = "no cell"
+_JUDGE = JUDGES["server"].peer
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A cell whose verdict changed."""
+
+    server: str
+    client: str
+    scenario: str
+    old: str
+    new: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WireChange:
+    """One side's text of a scenario that changed, in `cells` cells of the same verdict."""
+
+    scenario: str
+    side: str
+    api: str
+    differences: tuple[str, ...]
+    old: str
+    new: str
+    cells: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """All that differs between two runs.
+
+    Attributes:
+        repaired: what holds now, though it is declared that it does not: failed for that alone.
+        other: changed verdicts that are none of those.
+        gone: cells that the new run does not have.
+        unknown: cells that are errors of the testbed, and were none that held before: nothing is
+            known of them.
+    """
+
+    broken: list[Change] = field(default_factory=list)
+    fixed: list[Change] = field(default_factory=list)
+    repaired: list[Change] = field(default_factory=list)
+    flaky: list[Change] = field(default_factory=list)
+    other: list[Change] = field(default_factory=list)
+    gone: list[Change] = field(default_factory=list)
+    unknown: list[Change] = field(default_factory=list)
+    wire: list[WireChange] = field(default_factory=list)
+
+    @property
+    def worse(self) -> bool:
+        """Whether something holds no longer, or not always: what was broken may become flaky."""
+        return bool(self.broken) or any(change.old not in _BROKEN for change in self.flaky)
+
+
+def compare(old: Iterable[Cell], new: Iterable[Cell]) -> Comparison:
+    """Compare the cells of two runs. A cell that only the new run has was not broken before."""
+    before, after = _by_key(old), _by_key(new)
+    found = Comparison()
+    for key in sorted({*before, *after}):
+        was, now = before.get(key), after.get(key)
+        change = Change(*key, _verdict(was), _verdict(now), str((now or {}).get("reason", "")))
+        if now is None:
+            found.gone.append(change)
+        elif change.new == "error" and _is_broken(was):
+            found.unknown.append(change)
+        elif _is_broken(now) and not _is_broken(was):
+            found.broken.append(change)
+        elif _is_repaired(now) and not _is_repaired(was):
+            found.repaired.append(change)
+        elif change.new == "flaky" and change.old != "flaky":
+            found.flaky.append(change)
+        elif was is not None and change.new == "passed" != change.old:
+            found.fixed.append(change)
+        elif was is not None and change.new != change.old:
+            found.other.append(change)
+    found.wire.extend(_wire(before, after))
+    return found
+
+
+def unequal(
+    old: Iterable[Cell], new: Iterable[Cell], peers: Sequence[str], roles: Callable[[str], set[str]]
+) -> list[str]:
+    """Return in words where two runs do not say the same of the same cells.
+
+    Args:
+        peers: only cells between these, or between one of them and the judge; each of them, and
+            each pair of them, must have some. Empty for all.
+        roles: tells the roles that a peer has.
+    """
+    before, after = _by_key(old), _by_key(new)
+    pairs = [
+        (server, client)
+        for server in peers
+        for client in peers
+        if "server" in roles(server) and "client" in roles(client)
+    ]
+    alone = [peer for peer in peers if not any(peer in pair for pair in pairs)]
+    problems = []
+    for which, cells in (("old", before), ("new", after)):
+        there = {(_peer(server), _peer(client)) for server, client, _ in cells}
+        problems += [
+            f"{which}: no cell with server {server} and client {client}"
+            for server, client in pairs
+            if (server, client) not in there
+        ]
+        judged = {peer for pair in there if _JUDGE in pair for peer in pair}
+        problems += [f"{which}: no cell with {peer} alone" for peer in alone if peer not in judged]
+    for key in sorted({*before, *after}):
+        old_verdict, new_verdict = _verdict(before.get(key)), _verdict(after.get(key))
+        sides = {_peer(key[0]), _peer(key[1])}
+        if old_verdict != new_verdict and (not peers or sides <= {*peers, _JUDGE}):
+            problems.append(f"{' / '.join(key)}: old {old_verdict}, new {new_verdict}")
+    return problems
+
+
+def _is_broken(cell: Cell | None) -> bool:
+    return cell is not None and cell["verdict"] in _BROKEN and not _is_repaired(cell)
+
+
+def _is_repaired(cell: Cell | None) -> bool:
+    """Whether a cell failed because it passed, while it is declared that it does not.
+
+    What fails else has raised something, or has for its culprit who answered "unsupported".
+    """
+    return (
+        cell is not None
+        and cell["verdict"] == "failed"
+        and cell.get("raised") == ""
+        and not cell.get("culprit")
+    )
+
+
+def _by_key(cells: Iterable[Cell]) -> dict[Key, Cell]:
+    return {(cell["server"], cell["client"], cell["scenario"]): cell for cell in cells}
+
+
+def _verdict(cell: Cell | None) -> str:
+    return _NO_CELL if cell is None else str(cell["verdict"])
+
+
+def _peer(api: str) -> str:
+    """``dart@0.5.0/ZapConsumer`` → ``dart``."""
+    return api.partition("/")[0].partition("@")[0]
+
+
+def _wire(before: Mapping[Key, Cell], after: Mapping[Key, Cell]) -> list[WireChange]:
+    """Return the changed texts, one change for all the cells that show it.
+
+    Only what both runs wrote is compared: how many texts there are, and in what order, is for
+    verdicts to judge.
+    """
+    found: dict[tuple[str, str, str, tuple[str, ...]], WireChange] = {}
+    for key in sorted(before.keys() & after.keys()):
+        was, now = before[key], after[key]
+        if was["verdict"] != now["verdict"]:
+            continue
+        for side in ("server", "client"):
+            for old, new in _pairs(texts(was, side, KEPT), texts(now, side, KEPT)):
+                if not (words := tuple(differences(old, new))):
+                    continue
+                group = (key[2], side, now[side], words)
+                seen = found.get(group)
+                cells = seen.cells + 1 if seen else 1
+                found[group] = WireChange(*group, old, new, cells)
+                break
+    return list(found.values())
+
+
+def _pairs(old: Iterable[str], new: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield the texts in their order, without those that both have."""
+    left, right = ({text: masked(text) for text in side} for side in (old, new))
+    common = set(left.values()) & set(right.values())
+    rest = ([text for text, key in side.items() if key not in common] for side in (left, right))
+    yield from zip(*rest, strict=False)

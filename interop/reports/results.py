@@ -1,0 +1,258 @@
+"""A run's results: collected cell by cell, judged as a whole, written once.
+
+``results.json`` is the truth; its schema is ``results.schema.json``. The
+terminal's matrix, ``summary.md`` and ``junit.xml`` are made from it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..errors import TestbedError
+
+__all__ = [
+    "SCHEMA_FILE",
+    "VERDICTS",
+    "Results",
+    "claimed",
+    "culprit_line",
+    "gates",
+    "read",
+    "rerun_command",
+    "write_files",
+]
+
+SCHEMA_FILE = Path(__file__).parents[1] / "results.schema.json"
+
+VERDICTS = ("passed", "deviating", "warned", "failed", "flaky", "unsupported", "error")
+
+Cell = Mapping[str, Any]
+
+
+@dataclass
+class Results:
+    """All that one run found out.
+
+    Attributes:
+        cells: one record a cell, in the order of rows, columns and scenarios.
+        not_run: rows and columns that could not run, with the reason.
+        broken: why the run is not whole, or empty.
+        repeat: how often every cell was run.
+        strict: whether a failed *should* was a failure.
+    """
+
+    started: str
+    engine: str
+    servers: list[str]
+    clients: list[str]
+    not_run: dict[str, str]
+    duration_s: float = 0.0
+    cells: list[Cell] = field(default_factory=list)
+    broken: str = ""
+    repeat: int = 1
+    strict: bool = False
+
+    def sort(self) -> None:
+        """Put the cells into the order of the matrix, whatever order workers finished in."""
+        rows = {name: index for index, name in enumerate(self.servers)}
+        columns = {name: index for index, name in enumerate(self.clients)}
+        self.cells.sort(
+            key=lambda c: (rows[c["server"]], columns[c["client"]], c["scenario"], c["verdict"])
+        )
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return _counts(self.cells)
+
+    @property
+    def exit_status(self) -> int:
+        """0: as expected; 1: an unexpected result; 2: the testbed failed, or nothing was run."""
+        if self.broken or not self.cells or any(c["verdict"] == "error" for c in self.cells):
+            return 2
+        return 1 if any(gates(cell) for cell in self.cells) else 0
+
+    def by_pair(self) -> dict[tuple[str, str], dict[str, int]]:
+        """Return the verdicts' counts of each (server, client)."""
+        pairs: dict[tuple[str, str], list[Cell]] = {}
+        for cell in self.cells:
+            pairs.setdefault((cell["server"], cell["client"]), []).append(cell)
+        return {pair: _counts(cells) for pair, cells in pairs.items()}
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "format": 1,
+            "run": {
+                "started": self.started,
+                "duration_s": round(self.duration_s, 1),
+                "engine": self.engine,
+                "servers": self.servers,
+                "clients": self.clients,
+                "not_run": self.not_run,
+                "repeat": self.repeat,
+                "strict": self.strict,
+                "broken": self.broken,
+                "exit_status": self.exit_status,
+                "counts": self.counts,
+            },
+            "cells": list(self.cells),
+        }
+
+    def dump(self) -> bytes:
+        """Return it as ``results.json``.
+
+        A cell is one line: lines can be searched, and are written faster.
+        """
+        head = self.to_json()
+        cells = ",\n".join(json.dumps(cell, ensure_ascii=False) for cell in head.pop("cells"))
+        text = json.dumps(head, ensure_ascii=False, indent=1).removesuffix("\n}")
+        text += f',\n "cells": [\n{cells}\n ]\n}}\n'
+        # A string may hold a lone surrogate that some peer let through: keep the evidence.
+        return text.encode("utf-8", "backslashreplace")
+
+    def write(self, directory: Path) -> None:
+        """Write ``results.json`` alone below `directory`; raises what `write_files` raises."""
+        write_files(directory, {"results.json": self.dump()})
+
+
+def write_files(directory: Path, files: Mapping[str, bytes]) -> None:
+    """Write files below `directory`, which is made when it is missing: all of them, or none.
+
+    Each is written beside what has its name and takes its place when all are there, so that what
+    a run before wrote stays whole whatever befalls this one.
+
+    Raises:
+        TestbedError: they cannot be written; says why.
+    """
+    beside = {name: directory / f".{name}.{os.getpid()}" for name in files}
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for name, data in files.items():
+            beside[name].write_bytes(data)
+        for name, path in beside.items():
+            path.replace(directory / name)
+    except OSError as exc:
+        raise TestbedError(
+            f"{directory}: {exc.strerror}: nothing was written, and what was there before stays"
+        ) from exc
+    finally:
+        with suppress(OSError):
+            for path in beside.values():
+                path.unlink(missing_ok=True)
+
+
+def read(path: Path, *, whole: bool = False) -> list[dict[str, Any]]:
+    """Return the cells of a ``results.json``, given as the file or the folder that holds it.
+
+    Args:
+        whole: whether only those of a run that has all its cells will do.
+
+    Raises:
+        TestbedError: it is not there, is no results file, or is not whole; says what is wrong.
+    """
+    path = path / "results.json" if path.is_dir() else path
+    try:
+        data = json.loads(path.read_text("utf-8"))
+    except OSError as exc:
+        subset = path.parent / "subset" / path.name
+        hint = f"; those of a run of chosen cells are in {subset.parent}" if subset.exists() else ""
+        raise TestbedError(f"{path}: {exc.strerror}{hint}") from exc
+    except (ValueError, RecursionError) as exc:
+        raise TestbedError(f"{path}: not JSON: {exc}") from exc
+    if not isinstance(data, dict) or data.get("format") != 1:
+        raise TestbedError(f"{path}: not the results of a run (format 1)")
+    cells = data.get("cells")
+    if not isinstance(cells, list) or not all(_is_cell(cell) for cell in cells):
+        raise TestbedError(f"{path}: 'cells' must be a list of cells")
+    run = data.get("run", {})
+    if not isinstance(run, dict):
+        raise TestbedError(f"{path}: 'run' must be an object")
+    if whole and (broken := run.get("broken") or ("" if cells else "no cell ran")):
+        raise TestbedError(f"{path}: not a whole run, but {len(cells)} cells of one: {broken}")
+    keys = Counter((cell["server"], cell["client"], cell["scenario"]) for cell in cells)
+    if whole and (twice := [" / ".join(key) for key, count in keys.items() if count > 1]):
+        raise TestbedError(f"{path}: a cell is there more than once: {twice[0]}")
+    return cells
+
+
+@contextmanager
+def claimed(directory: Path) -> Iterator[None]:
+    """Make `directory` and hold it for one run's results, until that run has written them.
+
+    Raises:
+        TestbedError: it cannot be written, or another run holds it.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        if not os.access(directory, os.W_OK | os.X_OK):
+            raise PermissionError(0, "not writable")
+    except OSError as exc:
+        raise TestbedError(f"--results {directory}: {exc.strerror}") from exc
+    try:
+        import fcntl
+    except ImportError:  # Windows: two runs into one folder are on their own there
+        yield
+        return
+    # The folder itself is locked: a lock file would be one more thing among the reports.
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as exc:
+        raise TestbedError(
+            f"--results {directory}: another run writes there; give each run a folder of its own"
+        ) from exc
+    finally:
+        os.close(descriptor)
+
+
+def gates(cell: Cell) -> bool:
+    """Whether a cell's verdict is an unexpected one that counts."""
+    return cell["verdict"] in ("failed", "flaky")
+
+
+def culprit_line(cell: Cell) -> str:
+    """Return whose fault a red cell is, in one line; empty for a cell that has no culprit."""
+    culprit = cell.get("culprit")
+    if not culprit:
+        return ""
+    why = " ".join(culprit["why"].split())[:300]
+    if culprit["side"] == "unknown":
+        return f"culprit unknown: {why}"
+    return f"culprit: {culprit['side']} {culprit['api']} ({why}){_frame(cell, culprit['frame'])}"
+
+
+def _frame(cell: Cell, index: int | None) -> str:
+    """Return where a frame is and what is in it, if there is one; long bursts are not kept."""
+    if index is None:
+        return ""
+    kept = cell.get("frames", ())[index : index + 1]
+    said = [f": {f['author']} -> {f['to']} {f['kind']} {f.get('text', '')[:160]}" for f in kept]
+    return f"; frame {index}" + "".join(said)
+
+
+def rerun_command(cell: Cell) -> str:
+    """Return the command that runs one cell again."""
+    if "again" in cell:  # what `check` looked at
+        return str(cell["again"])
+    chosen = f"--server '{cell['server']}' --client '{cell['client']}'"
+    return f"python -m interop run {chosen} --scenario '{cell['scenario']}'"
+
+
+def _counts(cells: Iterable[Cell]) -> dict[str, int]:
+    counter = Counter(cell["verdict"] for cell in cells)
+    return {verdict: counter[verdict] for verdict in VERDICTS}
+
+
+def _is_cell(cell: object) -> bool:
+    return (
+        isinstance(cell, dict)
+        and all(isinstance(cell.get(key), str) for key in ("server", "client", "scenario"))
+        and cell.get("verdict") in VERDICTS
+    )

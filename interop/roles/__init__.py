@@ -1,0 +1,1 @@
+"""What a scenario holds in hand: servers, clients, the judged side."""

@@ -1,0 +1,1 @@
+"""Where a scenario runs: plan, plugin, cell, pool, lanes."""

@@ -1,0 +1,279 @@
+"""A cell: one scenario between one server and one client, from its set-up to its end."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import itertools
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..catalog import JUDGES, Api, Role
+from ..control.session import Session
+from ..engines import Address, Fault
+from ..errors import PeerDied, TestbedError, Unsupported, Violation
+from ..roles.client import Client, Server
+from ..roles.judged import Judged
+from ..scenarios.scenario import Clients, Faulting, Scenario, check_evidence
+from ..wire.tap import Tap
+from . import evidence
+from .pool import Pool
+
+__all__ = ["Cell", "Ran"]
+
+_SIDES: tuple[Role, Role] = ("server", "client")
+
+_ISOLATED = itertools.count(1)
+"""What is appended to the names of peers that one cell alone uses."""
+
+
+@functools.cache
+def _arguments(function: Callable[..., Any]) -> tuple[str, ...]:
+    return tuple(inspect.signature(function).parameters)
+
+
+@dataclass
+class Ran:
+    """What became of a cell.
+
+    Attributes:
+        error: what the scenario, or what comes before it, raised.
+        begun: whether the scenario itself was begun.
+        seen: what the tap and both peers saw until the scenario ended, as JSON data.
+        asked: what was asked of each side's library.
+        escaped: which side let which exceptions escape, each once.
+        failed: which peers died or hung, as `Pool.started` names them, if others use them too.
+        left: what went wrong first after the scenario, or None.
+        short: whether this process had no file descriptor left meanwhile.
+        setup_ms, duration_ms, teardown_ms: how long each part took.
+    """
+
+    error: BaseException | None = None
+    begun: bool = False
+    seen: dict[str, Any] = field(default_factory=dict)
+    asked: dict[Role, frozenset[str]] = field(default_factory=dict)
+    escaped: list[tuple[Role, str]] = field(default_factory=list)
+    failed: dict[str, PeerDied] = field(default_factory=dict)
+    left: Exception | None = None
+    short: bool = False
+    setup_ms: float = 0.0
+    duration_ms: float = 0.0
+    teardown_ms: float = 0.0
+
+
+class Cell:
+    """One cell, while it runs.
+
+    Where the judge is one side, nothing serves when the scenario begins, and the tap only records.
+
+    Args:
+        patience: seconds to wait for what must come.
+
+    Attributes:
+        ran: what became of it so far.
+    """
+
+    def __init__(self, facts: Scenario, pair: tuple[Api, Api], pool: Pool, patience: float) -> None:
+        self.ran = Ran()
+        self._facts = facts
+        self._pair = pair
+        self._pool = pool
+        self._patience = patience
+        self._programs = [api.program for api in pair]
+        self._stack = AsyncExitStack()
+        self._server: Server | None = None
+        self._clients: list[Client] = []
+        self._tap: Tap | None = None
+
+    async def run(
+        self, function: Callable[..., Awaitable[None]], parameters: Mapping[str, Any]
+    ) -> None:
+        """Run a scenario's function, and fill `ran`.
+
+        That is no result of this: `asyncio.Runner` makes a text of a task, its result included,
+        whenever it looks whether its signal handler is still in place.
+
+        Args:
+            parameters: those of its arguments that are not the cell's to give.
+        """
+        ran, times = self.ran, [time.monotonic()]
+        try:
+            async with self._stack:
+                try:
+                    await self._scenario(function, parameters, times)
+                except Exception as exc:
+                    ran.error = exc
+                    await self._ask_who_lives()
+                finally:
+                    times += [time.monotonic()] * (1 if ran.begun else 2)
+                    self._look()
+        finally:
+            times.append(time.monotonic())
+            ran.setup_ms, ran.duration_ms, ran.teardown_ms = (
+                round((after - before) * 1000, 3) for before, after in itertools.pairwise(times)
+            )
+
+    def _at_the_end(self, callback: Callable[..., Awaitable[None]], *arguments: Any) -> None:
+        """Call this when the cell ends, the last first; what it raises takes nothing's place."""
+
+        async def call() -> None:
+            try:
+                await callback(*arguments)
+            except Exception as exc:
+                self.ran.left = self.ran.left or exc
+
+        self._stack.push_async_callback(call)
+
+    async def _scenario(
+        self,
+        function: Callable[..., Awaitable[None]],
+        parameters: Mapping[str, Any],
+        times: list[float],
+    ) -> None:
+        if self._facts.isolated:
+            await self._isolate()
+        if self._pair[0] != JUDGES["server"]:
+            session = await self._open(self._pair[0], self._programs[0])
+            self._server = Server(self._pair[0], session, self._patience)
+        self._tap = tap = await self._make_tap(self._server)
+        self._at_the_end(tap.close)
+        wanted = [name for name in _arguments(function) if name not in parameters]
+        given = {name: await self._give(name) for name in wanted}
+        self.ran.begun = True
+        times.append(time.monotonic())
+        await function(**given, **parameters)
+        check_evidence(self._facts, tap, self._roles)
+
+    # --- What a scenario is given -----------------------------------------------------------
+
+    async def _give(self, name: str) -> Any:
+        """Return what a scenario's argument of that name stands for."""
+        match name:
+            case "tap":
+                return self._tap
+            case "server":
+                assert self._server is not None
+                return self._server
+            case "client":
+                return await self._add_client()
+            case "clients":
+                assert self._server is not None
+                return Clients(self._add_client, self._server)
+            case "judged":
+                assert self._tap is not None
+                judged = Judged(self._server or await self._add_client(), self._tap)
+                self._at_the_end(judged.close)
+                return judged
+            case "fault":
+                assert self._facts.isolated  # else it would befall other cells' peers
+                return self._faulting()
+        raise TypeError(f"{self._facts.id}: a scenario is given no {name!r}")
+
+    async def _open(self, api: Api, program: str) -> Session:
+        try:
+            session = await self._pool.open(api, program)
+        except PeerDied as exc:
+            if not self._facts.isolated:
+                self.ran.failed[self._pool.started(program)] = exc
+            raise
+        self._at_the_end(self._pool.close, program, session)
+        return session
+
+    async def _add_client(self) -> Client:
+        session = await self._open(self._pair[1], self._programs[1])
+        assert self._tap is not None
+        client = Client(self._pair[1], session, self._patience, self._tap, self._server)
+        self._clients.append(client)
+        return client
+
+    def _faulting(self) -> Faulting:
+        """Return what does something to the whole peer of one side."""
+
+        async def act(fault: Fault, side: Role) -> None:
+            for role in self._roles:
+                role.count_out(side)
+            program = self._programs[_SIDES.index(side)]
+            await self._pool.engine.faults().fault(fault, program)
+
+        return act
+
+    async def _isolate(self) -> None:
+        """Take peers that no other cell uses, and that end with this one."""
+        faults = self._pool.engine.faults()
+        self._programs = [f"{program}!{next(_ISOLATED)}" for program in self._programs]
+        for name in self._programs:
+            self._at_the_end(faults.discard, name)
+
+    async def _make_tap(self, server: Server | None) -> Tap:
+        engine = self._pool.engine
+        if server is None:
+            host = await engine.tap_host(await engine.address(self._programs[1]))
+            return Tap(host, Address(host, 0))
+        upstream = (await engine.address(self._programs[0])).host
+        if self._pair[1] == JUDGES["client"]:
+            return Tap(upstream, Address(upstream, 0))
+        await server.serve()
+        host = await engine.tap_host(await engine.address(self._programs[1]))
+        return await Tap(host, Address(upstream, server.port)).start()
+
+    async def _ask_who_lives(self) -> None:
+        """Find out whether what went wrong is a peer's end, before that itself tells."""
+        if not self._facts.isolated and not isinstance(self.ran.error, Unsupported):
+            for role in self._roles:
+                with contextlib.suppress(TestbedError, Violation, Unsupported):
+                    await role.session.check_alive()
+
+    # --- What was seen ----------------------------------------------------------------------
+
+    @property
+    def _roles(self) -> list[Server | Client]:
+        """The sides under test."""
+        return [*([self._server] if self._server else []), *self._clients]
+
+    def _look(self) -> None:
+        """Take down what was seen so far; what comes of the cell's end is no part of it."""
+        ran = self.ran
+        ran.asked = {"server": frozenset(), "client": frozenset()}
+        for role in self._roles:
+            ran.asked[role.api.role] |= role.session.asked
+            if role.session.ended is not None and not self._facts.isolated:
+                ran.failed[role.session.peer] = role.session.ended
+        ran.escaped = list(
+            {
+                (role.api.role, str(note.data.get("message"))): None
+                for role in self._roles
+                for note in role.session.notifications
+                if note.on == "uncaught"
+            }
+        )
+        if self._tap is None:
+            return
+        try:
+            ran.seen = self._evidence(self._tap)
+        except Exception as exc:
+            ran.error = ran.error or exc
+
+    def _evidence(self, tap: Tap) -> dict[str, Any]:
+        waited = tap.waited + sum(role.session.waited for role in self._roles)
+        server = self._server.session if self._server else None
+        clients = [client.session for client in self._clients]
+        return {
+            "waited_ms": round(waited * 1000, 1),
+            "escapes": self._facts.escapes,
+            **evidence.frames(tap),
+            "violations": evidence.violations(self._facts, tap),
+            "notifications": {
+                "server": evidence.notes(server, tap.opened) if server else [],
+                "clients": [evidence.notes(each, tap.opened) for each in clients],
+            },
+            "requests": {
+                "server": evidence.requests(server, tap.opened) if server else [],
+                "clients": [evidence.requests(each, tap.opened) for each in clients],
+            },
+            "connections": evidence.connections(tap),
+            "acts": sorted(tap.acts | ({"fault"} if self._facts.isolated else set())),
+        }

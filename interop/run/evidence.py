@@ -1,0 +1,162 @@
+"""What is kept of a cell: frames, notifications, and what breaks the wire's rules, as JSON data."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import json
+import linecache
+from typing import Any
+
+from ..control.session import Asked, Session
+from ..scenarios.scenario import Scenario
+from ..wire.http import parse_head
+from ..wire.tap import Tap, TapConnection
+
+__all__ = ["KEPT", "connections", "frames", "notes", "requests", "violations", "words"]
+
+KEPT = 60
+"""Frames and notifications kept for one cell, of each kind: a burst of 1,000 is cut."""
+
+_CLIP = 400
+
+_USUAL = {"host", "upgrade", "connection", "sec-websocket-key", "sec-websocket-version"}
+_USUAL |= {"sec-websocket-extensions", "user-agent", "accept", "accept-encoding", "cache-control"}
+_USUAL |= {"content-length"}
+
+
+def frames(tap: Tap) -> dict[str, Any]:
+    """Return the frames that the tap saw, and how many there were."""
+    kept = [frame.to_json() for frame in tap.frames[:KEPT]]
+    return {"frames": kept, "frames_total": len(tap.frames)}
+
+
+def connections(tap: Tap) -> list[dict[str, Any]]:
+    """Return the connections through the tap: how each was opened, answered and ended.
+
+    What any handshake has is left out of its headers.
+    """
+    return [_connection(each) for each in tap.connections[:KEPT]]
+
+
+def _connection(connection: TapConnection) -> dict[str, Any]:
+    asked = parse_head(connection.heads["client"] or b"")
+    answered = parse_head(connection.heads["server"] or b"")
+    record: dict[str, Any] = {
+        "t_ms": round(connection.opened * 1000, 3),
+        "target": asked.target,
+        "headers": [list(pair) for pair in asked.headers if pair[0].lower() not in _USUAL],
+        "status": answered.status,
+    }
+    if (protocol := answered.one("Sec-WebSocket-Protocol")) is not None:
+        record["protocol"] = protocol
+    if connection.ended_by is not None:
+        by, when = connection.ended_by
+        record["ended"] = {"by": by, "t_ms": round(when * 1000, 3)}
+    return record
+
+
+def requests(session: Session, opened: float) -> list[dict[str, Any]]:
+    """Return what a peer was asked to do, and what became of it; `opened` as for `notes`."""
+    return [_request(asked, opened) for asked in session.requests[:KEPT]]
+
+
+def _request(asked: Asked, opened: float) -> dict[str, Any]:
+    args = clipped(dict(asked.args))
+    record = {"op": asked.op, "args": args, "t_ms": round((asked.time - opened) * 1000, 3)}
+    if asked.outcome:
+        record |= {
+            "done_ms": round((asked.done - opened) * 1000, 3),
+            "outcome": asked.outcome,
+        }
+    return record
+
+
+def violations(facts: Scenario, tap: Tap) -> list[dict[str, Any]]:
+    """Return what breaks the wire's rules, with its author."""
+    found: list[dict[str, Any]] = [
+        {"author": author, "violation": f"bytes that are no WebSocket frame: {fault}"}
+        for author, fault in tap.faults
+    ]
+    found += [
+        {"author": frame.author, "violation": violation, "frame": index}
+        for index, frame in enumerate(tap.frames)
+        if frame.author != "judge"
+        for violation in frame.violations()
+    ]
+    return [{**each, "excused": each["author"] in facts.faults} for each in found]
+
+
+def notes(session: Session, opened: float) -> list[dict[str, Any]]:
+    """Return what a peer reported; `opened` is when the tap was made."""
+    timed = zip(session.notifications[:KEPT], session.times, strict=False)
+    return [
+        {**clipped(note.to_json()), "t_ms": round((when - opened) * 1000, 3)}
+        for note, when in timed
+    ]
+
+
+def clipped(members: dict[str, Any]) -> dict[str, Any]:
+    """Return an object whose long values are cut, and end with ``…``."""
+    return {key: value if _is_short(value) else _clip(value) for key, value in members.items()}
+
+
+def _is_short(value: object) -> bool:
+    """Whether a value needs no measuring; a character takes up to 12 as JSON."""
+    if isinstance(value, int):
+        return value.bit_length() < 64
+    return not value or (isinstance(value, str) and len(value) < _CLIP // 13)
+
+
+def _clip(value: object) -> object:
+    if isinstance(value, str) and len(value) > _CLIP:  # the rest need not be written
+        return json.dumps(value[:_CLIP])[:_CLIP] + "…"
+    text = json.dumps(value)
+    return value if len(text) <= _CLIP else text[:_CLIP] + "…"
+
+
+def words(raised: BaseException) -> str:
+    """Return an exception's text; of an assertion without words of its own, what it expected too.
+
+    Pytest's account of where a value came from is left out: it holds the addresses of objects, so
+    that no two runs would fail with the same text. Where an assertion has words, its expression
+    says nothing more.
+    """
+    lines = [line for line in str(raised).split("\n") if not line.lstrip().startswith("+")]
+    text = "\n".join(line for line in lines if line.strip() != "Use -v to get more diff")
+    if not isinstance(raised, AssertionError):
+        return text
+    if not text or text.startswith("assert "):
+        expected = _expected(raised)
+        return ": ".join(part for part in (expected and f"expected {expected}", text) if part)
+    return text.partition("\nassert ")[0]
+
+
+def _expected(raised: AssertionError) -> str:
+    """Return the expression of the ``assert`` statement that raised, from its source."""
+    traceback = raised.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    if traceback is None:
+        return ""
+    line = traceback.tb_lineno
+    tests = _assertions(traceback.tb_frame.f_code.co_filename)
+    return next((test for first, last, test in tests if first <= line <= last), "")
+
+
+@functools.cache
+def _assertions(filename: str) -> list[tuple[int, int, str]]:
+    """Return first line, last line and expression of every ``assert`` in a file."""
+    found = ast.walk(_WithoutAwait().visit(ast.parse("".join(linecache.getlines(filename)))))
+    return [
+        (node.lineno, node.end_lineno or node.lineno, ast.unparse(node.test))
+        for node in found
+        if isinstance(node, ast.Assert)
+    ]
+
+
+class _WithoutAwait(ast.NodeTransformer):
+    """How a value came is no matter of what it was to be."""
+
+    def visit_Await(self, node: ast.Await) -> ast.AST:
+        return self.generic_visit(node).value  # type: ignore[attr-defined,no-any-return]  # an Await

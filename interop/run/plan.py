@@ -1,0 +1,117 @@
+"""What one run shall do, as plain data that the runner hands to its workers."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from ..catalog import JUDGES, Api
+from ..engines import Address, Engine
+from ..engines.compose import ComposeEngine
+from ..engines.local import LocalEngine
+from ..scenarios.scenario import Scenario, Side
+
+__all__ = ["Plan"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One run: which rows and columns, which scenarios, and where the peers are.
+
+    Attributes:
+        commands: how the local engine starts each peer.
+        addresses: where the compose engine finds each peer.
+        images: what the docker engine starts for each peer.
+        run: the run's name, by which the docker engine's containers are found.
+        scenarios: globs of scenario ids; empty for all.
+        only: for the APIs that are in it, by id, the ids of the scenarios that they run.
+        deviations: the deviations file, or None to expect no failure.
+        patience: seconds that a scenario waits for what must come.
+        timeout: seconds for every scenario, or None for each one's own.
+        repeat: how often every cell is run.
+        strict: whether a failed *should* is a failure.
+        at_once: how many cells each worker runs at the same time.
+        faults: whether the engine does something to whole peers. If not, what is about that has no
+            cells.
+    """
+
+    engine: str
+    servers: tuple[Api, ...]
+    clients: tuple[Api, ...]
+    commands: dict[str, list[str]] = field(default_factory=dict)
+    addresses: dict[str, Address] = field(default_factory=dict)
+    images: dict[str, str] = field(default_factory=dict)
+    run: str = ""
+    scenarios: tuple[str, ...] = ()
+    only: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    deviations: Path | None = None
+    logs: Path | None = None
+    patience: float = 5.0
+    timeout: float | None = None
+    repeat: int = 1
+    strict: bool = False
+    at_once: int = 1
+    faults: bool = True
+
+    def can(self, facts: Scenario) -> bool:
+        """Whether the engine can do what the scenario needs."""
+        return self.faults or not facts.isolated
+
+    def pairs(self, side: Side = "pair") -> Iterator[tuple[Api, Api]]:
+        """Yield the (server, client) of each cell that a scenario of that side has."""
+        if side == "pair":
+            for server in self.servers:
+                for client in self.clients:
+                    yield server, client
+        if side in ("server", "each"):
+            for server in self.servers:
+                yield server, JUDGES["client"]
+        if side in ("client", "each"):
+            for client in self.clients:
+                yield JUDGES["server"], client
+
+    def wants(self, scenario: str, pair: Iterable[Api] = ()) -> bool:
+        """Whether there is a cell of that scenario, with its parameters, and that pair."""
+        chosen = not self.scenarios or any(fnmatchcase(scenario, p) for p in self.scenarios)
+        return chosen and all(scenario in self.only.get(api.id, (scenario,)) for api in pair)
+
+    def may_want(self, scenario: str, pair: Iterable[Api]) -> bool:
+        """Whether that pair may have a cell of that scenario, with whatever parameters."""
+        begins = f"{scenario}."
+        heads = [re.split(r"[*?[]", pattern)[0] for pattern in self.scenarios]
+        chosen = not heads or any(begins.startswith(h) or h.startswith(begins) for h in heads)
+        return chosen and all(
+            any(
+                f"{each}.".startswith(f"{scenario}.") for each in self.only.get(api.id, (scenario,))
+            )
+            for api in pair
+        )
+
+    def make_engine(self) -> Engine:
+        if self.engine == "compose":
+            return ComposeEngine(self.addresses)
+        if self.engine == "docker":
+            from ..engines.docker import DockerEngine  # its SDK takes 0.2 s to import
+
+            return DockerEngine(self.images, run=self.run, logs=self.logs)
+        return LocalEngine(self.commands, self.logs)
+
+    def dump(self) -> str:
+        return json.dumps(dataclasses.asdict(self), default=str)
+
+    @classmethod
+    def parse(cls, text: str) -> Plan:
+        data: dict[str, Any] = json.loads(text)
+        for role in ("servers", "clients"):
+            data[role] = tuple(Api(**{**a, "lacks": tuple(a["lacks"])}) for a in data[role])
+        data["addresses"] = {k: Address(**v) for k, v in data["addresses"].items()}
+        data["scenarios"] = tuple(data["scenarios"])
+        for path in ("deviations", "logs"):
+            data[path] = Path(data[path]) if data[path] else None
+        return cls(**data)

@@ -1,0 +1,403 @@
+"""The pytest plugin: every scenario becomes one test for each pair of server and client.
+
+`python -m interop run` calls pytest with it and with a `Plan`. It parametrizes the scenarios, runs
+each as a `Cell`, which gives it its arguments, expects the known deviations, and attaches to each
+test's report the record of its cell.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import gc
+import itertools
+import json
+import sys
+import traceback
+from collections.abc import Generator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from ..catalog import Api
+from ..descriptors import CURE, Shortage, tells_shortage
+from ..errors import PeerDied, TestbedError, Unsupported, in_words
+from ..scenarios.scenario import Scenario
+from ..signals import held, interruptible
+from ..verdicts import deviations
+from ..verdicts.culprit import by_evidence
+from ..verdicts.verdict import Judgement, Outcome, judge
+from . import evidence
+from .cell import Cell, Ran
+from .lanes import Lanes
+from .plan import Plan
+from .pool import Pool
+
+__all__ = ["CELL_PROPERTY", "LEFT_PROPERTY", "dealt", "early", "facts", "scenario_id"]
+
+T = TypeVar("T")
+
+CELL_PROPERTY = "interop-cell"
+
+LEFT_PROPERTY = "interop-left"
+"""What went wrong after a cell, or at a worker's end, in words."""
+
+EXPECTED_PATIENCE = 0.2
+"""Seconds to wait where a failure is expected: what works has long come by then, and what
+does not come shall not cost the full patience in every run."""
+
+LONG = ("time.", "amount.")
+"""How the ids of those scenarios begin that take long, most of them waiting."""
+
+BESIDE = 8
+"""How many others begin between two of them: most of what runs at the same time."""
+
+_PLAN = pytest.StashKey[Plan]()
+_DEVIATIONS = pytest.StashKey[list[deviations.Deviation]]()
+_KNOWN = pytest.StashKey[list[deviations.Deviation]]()
+_OF_PAIR = pytest.StashKey[dict[tuple[Api, Api], list[deviations.Deviation]]]()
+_RUNNER = pytest.StashKey[asyncio.Runner]()
+_MUCH = pytest.StashKey[asyncio.Lock]()
+_POOL = pytest.StashKey[Pool]()
+_NO_POOL = pytest.StashKey[Exception]()
+_LANES = pytest.StashKey["Lanes[pytest.Item]"]()
+_LEFT = pytest.StashKey[list[str]]()
+_SHORTAGE = pytest.StashKey[Shortage]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("interop", "zaptools interop matrix")
+    group.addoption("--interop-plan", type=Path, required=True, help="the run's plan, a JSON file")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    plan = Plan.parse(Path(config.getoption("--interop-plan")).read_text("utf-8"))
+    config.stash[_PLAN] = plan
+    config.stash[_DEVIATIONS] = deviations.load(plan.deviations) if plan.deviations else []
+    config.stash[_OF_PAIR] = {}
+    config.stash[_RUNNER] = asyncio.Runner()
+    config.stash[_MUCH] = asyncio.Lock()
+    config.stash[_LANES] = Lanes(plan.at_once, _run)
+    config.stash[_LEFT] = left = list[str]()
+    config.stash[_SHORTAGE] = Shortage()
+    interrupts = _Interrupts()
+    config.pluginmanager.register(interrupts)
+    config.add_cleanup(interrupts.stack.close)
+    # pytest would raise it in the midst of some other cell.
+    config.add_cleanup(functools.partial(setattr, sys, "unraisablehook", sys.unraisablehook))
+    sys.unraisablehook = lambda found: left.append(
+        f"{found.err_msg or 'exception ignored in'} {found.object!r}: {found.exc_value!r}"
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    plan = metafunc.config.stash[_PLAN]
+    marked = getattr(metafunc.function, "scenario", None)  # `facts` says so where there is none
+    side, id = (marked.side, marked.id) if isinstance(marked, Scenario) else ("pair", "")
+    can = not isinstance(marked, Scenario) or plan.can(marked)
+    pairs = [pair for pair in plan.pairs(side) if can and plan.may_want(id, pair)]
+    runs = range(1, plan.repeat + 1)
+    cells = [(server, client, run) for server, client in pairs for run in runs]
+    ids = [f"{s.id}~{c.id}" + (f"~{run}" if plan.repeat > 1 else "") for s, c, run in cells]
+    metafunc.fixturenames.append("pair")  # no scenario has an argument of that name
+    metafunc.parametrize("pair", cells, ids=ids)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    gc.disable()  # all that is made meanwhile stays
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    plan = config.stash[_PLAN]
+    chosen = [i for i in items if _has_pair(i) and plan.wants(scenario_id(i), _pair(i))]
+    for item in chosen:
+        item.function.timeout = plan.timeout  # type: ignore[attr-defined]  # `@scenario` reads it
+    long = [item for item in chosen if facts(item).id.startswith(LONG)]
+    others = [item for item in chosen if not facts(item).id.startswith(LONG)]
+    workers = getattr(config, "workerinput", {}).get("workercount", 1)
+    items[:] = dealt(long, others, workers)
+
+
+def early(long: Sequence[T], others: Sequence[T]) -> list[T]:
+    """Return all: those that take long early, and `BESIDE` of the others after each.
+
+    If they all began at the same time, the processors would wait for them; if one began late, the
+    end of the run would.
+    """
+    rest = iter(others)
+    first = [item for each in long for item in (each, *itertools.islice(rest, BESIDE))]
+    return [*first, *rest]
+
+
+def dealt(long: Sequence[T], others: Sequence[T], workers: int) -> list[T]:
+    """Return all in an order in which every worker gets its share of both.
+
+    pytest-xdist gives each worker a part of the list as it stands.
+    """
+    shares = [early(long[first::workers], others[first::workers]) for first in range(workers)]
+    return [item for share in shares for item in share]
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    # Each worker holds all cells of the run until it ends: the collector need not look at them
+    # again and again.
+    gc.collect()
+    gc.freeze()
+
+
+class _Interrupts:
+    """A pytest plugin: an interrupt ends the run, in workers too, and the next one ends no more.
+
+    What pytest, pytest-xdist and this testbed end then is bounded in time, and would leave things
+    behind if it were cut off.
+    """
+
+    def __init__(self) -> None:
+        self.stack = contextlib.ExitStack()
+        self.stack.enter_context(interruptible())
+
+    @pytest.hookimpl
+    def pytest_keyboard_interrupt(self) -> None:
+        self.stack.enter_context(held())
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    config = session.config
+    left = config.stash[_LEFT]
+    interrupted = exitstatus == pytest.ExitCode.INTERRUPTED
+    with held(), config.stash[_RUNNER] as runner:
+        if interrupted:  # cells that were cut off leave tasks that nobody awaits any more
+            runner.get_loop().set_exception_handler(lambda loop, context: None)
+        runner.run(config.stash[_LANES].abandon())
+        try:
+            if _POOL in config.stash:
+                runner.run(config.stash[_POOL].engine.close())
+        except Exception as exc:
+            if not (interrupted and isinstance(exc, PeerDied)):  # Ctrl-C ends peers too
+                left.append(in_words(exc))
+    told = list(left)
+    gc.collect()  # what nobody awaited or closed tells so now
+    if interrupted:  # what was cut off is closed by nobody
+        left[:] = told
+    if left and hasattr(config, "workeroutput"):  # a worker's: told when it is done
+        config.workeroutput[LEFT_PROPERTY] = "; ".join(left)
+    elif left:
+        try:
+            raise TestbedError("; ".join(left))
+        except TestbedError:
+            config.notify_exception(pytest.ExceptionInfo.from_current())
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool:
+    """Start a cell, and report those that are done once there is room for the next.
+
+    pytest and pytest-xdist know one test at a time. So the report of each, which says that it was
+    started, brings home all cells that were done since the last; the last one's brings the rest.
+    pytest's own protocol, three phases with a report of each, takes longer than many a cell.
+    """
+    announced = item.config.pluginmanager.hasplugin("terminalreporter")
+    if announced:
+        item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    lanes = item.config.stash[_LANES]
+    try:
+        item.config.stash[_RUNNER].run(_go_on(lanes, item, last=nextitem is None))
+    finally:
+        item.ihook.pytest_runtest_logreport(report=_report(item, lanes))
+        if announced:
+            item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
+
+
+async def _go_on(lanes: Lanes[pytest.Item], item: pytest.Item, *, last: bool) -> None:
+    await lanes.add(item)
+    if last:
+        await lanes.drain()
+
+
+async def _run(item: pytest.Item) -> Ran:
+    assert isinstance(item, pytest.Function)
+    stash = item.config.stash
+    try:
+        pool = _pool(stash)
+    except Exception as exc:
+        return Ran(error=exc)
+    patience = EXPECTED_PATIENCE if _known(item) else stash[_PLAN].patience
+    cell = Cell(facts(item), _pair(item), pool, patience)
+    parameters = {k: v for k, v in item.callspec.params.items() if k != "pair"}
+    before = stash[_SHORTAGE].count
+    try:
+        # Two cells that keep their peers busy would make a third one wait for both.
+        async with stash[_MUCH] if _is_much(item) else contextlib.nullcontext():
+            await cell.run(item.function, parameters)
+    except (
+        asyncio.CancelledError,
+        pytest.skip.Exception,
+        pytest.fail.Exception,
+        SystemExit,
+    ) as exc:
+        if (task := asyncio.current_task()) is not None and task.cancelling():
+            raise
+        cell.ran.error = exc  # no `Exception`s, and yet no reason to end a run
+    cell.ran.short = stash[_SHORTAGE].count > before
+    return cell.ran
+
+
+def _pool(stash: pytest.Stash) -> Pool:
+    """Return the worker's peers, made for its first cell.
+
+    Raises:
+        Exception: there is no engine to start them; it is looked for once.
+    """
+    if _NO_POOL in stash:
+        raise stash[_NO_POOL]
+    if _POOL not in stash:
+        try:
+            stash[_POOL] = Pool(stash[_PLAN].make_engine())
+            stash[_SHORTAGE].watch(asyncio.get_running_loop())
+        except Exception as exc:
+            stash[_NO_POOL] = exc
+            raise
+    return stash[_POOL]
+
+
+def _report(item: pytest.Item, lanes: Lanes[pytest.Item]) -> pytest.TestReport:
+    """Return the report of a test that was started, with all cells that are done."""
+    location = (item.nodeid, None, item.name)  # the item's own is looked up in its source
+    report = pytest.TestReport(item.nodeid, location, {}, "passed", None, "call")
+    while lanes.finished:
+        done, ran = lanes.finished.pop(0)
+        record = _record(done, ran)
+        report.user_properties.append((CELL_PROPERTY, json.dumps(record)))
+        if ran.left is not None:
+            report.user_properties.append((LEFT_PROPERTY, f"{done.nodeid}: {in_words(ran.left)}"))
+        if done is item:
+            _show_as(report, record["verdict"], record["reason"], ran.error)
+    return report
+
+
+def facts(item: pytest.Item) -> Scenario:
+    """Return what ``@scenario`` put on a test function, as it is for the test's parameters."""
+    found = getattr(getattr(item, "function", None), "scenario", None)
+    if not isinstance(found, Scenario):
+        raise pytest.UsageError(f"{item.nodeid} has no @scenario")
+    parameters = set(_parameters(item))
+    if parameters & set(found.should):
+        found = replace(found, severity="should")
+    if parameters & set(found.control):
+        found = replace(found, needs="control")
+    return found
+
+
+def scenario_id(item: pytest.Item) -> str:
+    """Return the id of an item's scenario, with its own parameters' ids."""
+    return ".".join([facts(item).id, *_parameters(item)])
+
+
+def _is_much(item: pytest.Item) -> bool:
+    found = facts(item)
+    return found.needs == "load" or found.isolated
+
+
+def _parameters(item: pytest.Item) -> list[str]:
+    spec = item.callspec  # type: ignore[attr-defined]  # every item has the `pair` parameter
+    return [part for part in spec._idlist if "~" not in part]
+
+
+def _has_pair(item: pytest.Item) -> bool:
+    """Whether it is a cell: where a run has none for a scenario, pytest leaves an item."""
+    return isinstance(item.callspec.params["pair"], tuple)  # type: ignore[attr-defined]  # as above
+
+
+def _pair(item: pytest.Item) -> tuple[Api, Api]:
+    server, client, _ = item.callspec.params["pair"]  # type: ignore[attr-defined]  # as above
+    return server, client
+
+
+def _known(item: pytest.Item) -> list[deviations.Deviation]:
+    """Return the entries that expect this cell to fail; every worker collects all cells, and looks
+    for the entries of those alone that it runs."""
+    if _KNOWN not in item.stash:
+        of_pair, pair = item.config.stash[_OF_PAIR], _pair(item)
+        if pair not in of_pair:
+            entries = item.config.stash[_DEVIATIONS]
+            of_pair[pair] = [entry for entry in entries if entry.concerns(*pair)]
+        item.stash[_KNOWN] = deviations.find(of_pair[pair], *pair, scenario_id(item))
+    return item.stash[_KNOWN]
+
+
+def _record(item: pytest.Item, ran: Ran) -> dict[str, Any]:
+    (server, client), found = _pair(item), facts(item)
+    known = _known(item)
+    outcome, text = _outcome(ran)
+    if outcome == "failed":
+        text += "".join(
+            f"; uncaught in the {side}: {message}"
+            for side, message in ran.escaped
+            if message not in text
+        )
+    record = {
+        "server": server.id,
+        "client": client.id,
+        "scenario": scenario_id(item),
+        "rule": found.rule,
+        "severity": found.severity,
+        "run": item.callspec.params["pair"][2],  # type: ignore[attr-defined]  # as in _parameters
+        "raised": text if outcome == "failed" else "",
+        "setup_ms": ran.setup_ms,
+        "duration_ms": ran.duration_ms,
+        "teardown_ms": ran.teardown_ms,
+        **ran.seen,
+    }
+    judgement = Judgement(
+        server,
+        client,
+        outcome,
+        text,
+        asked=ran.asked,
+        known=known,
+        culprit=by_evidence(record),
+        should=found.severity == "should" and not item.config.stash[_PLAN].strict,
+    )
+    record["verdict"], record["reason"] = judge(judgement)
+    return record
+
+
+def _outcome(ran: Ran) -> tuple[Outcome, str]:
+    kind = type(ran.error).__name__
+    raised = (evidence.words(ran.error) if ran.error is not None else "") or kind
+    if ran.failed and not isinstance(ran.error, TestbedError):
+        # What the other side made of a peer's end is no fault of its own.
+        died = "; ".join(f"{type(exc).__name__}: {exc}" for exc in ran.failed.values())
+        return "error", died if ran.error is None else f"{died}; the scenario ended with: {raised}"
+    if ran.error is None:
+        return "passed", ""
+    told = [raised, *(message for _, message in ran.escaped)]
+    if ran.short or any(map(tells_shortage, told)):
+        return "error", f"a process had no file descriptor left; {CURE}: {'; '.join(told)}"
+    if isinstance(ran.error, Unsupported):
+        return "unsupported", raised
+    if ran.begun and isinstance(ran.error, AssertionError):
+        return "failed", raised
+    return "error", f"{kind}: {raised}"
+
+
+def _show_as(
+    report: pytest.TestReport, verdict: str, reason: str, error: BaseException | None
+) -> None:
+    """Let pytest's own output say what the cell's verdict says."""
+    if verdict in ("deviating", "warned"):
+        report.outcome, report.wasxfail = "skipped", reason
+    elif verdict == "unsupported":
+        report.outcome, report.longrepr = "skipped", (report.nodeid, 0, reason)
+    elif verdict != "passed":
+        where = "".join(traceback.format_exception(error)) if error is not None else ""
+        report.outcome, report.longrepr = "failed", where + reason

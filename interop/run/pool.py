@@ -1,0 +1,122 @@
+"""The peers of one worker: started once, probed once, started again when they died or hang."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import Counter, defaultdict
+
+from ..catalog import Api
+from ..control.contract import CONTRACT_VERSION
+from ..control.session import Session
+from ..engines import Address, Engine
+from ..errors import PeerDied, PeerHung, TestbedError, Unsupported
+
+__all__ = ["Pool"]
+
+MAX_HANGS = 4
+"""After so many hangs a peer is given up, lest each of its cells wait for it in turn. One cell
+makes two: with those that run at the same time, and alone."""
+
+
+class Pool:
+    """Opens control connections to the peers that an engine runs."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._probed: set[Api] = set()
+        self._hangs: Counter[str] = Counter()
+        self._starts: Counter[str] = Counter()
+        self._running: dict[str, Address] = {}
+        # Sessions of each running peer, by its name: whether its end would be seen by one.
+        self._open: Counter[str] = Counter()
+        self._starting: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def open(self, api: Api, program: str = "") -> Session:
+        """Return a session of its own with `api`'s peer.
+
+        Args:
+            program: what the engine calls that peer; by default `api`'s own program.
+
+        Raises:
+            TestbedError: the peer does not start, does not answer, breaks the contract or has
+                no such API; or it ended while it had no session, which nothing else tells.
+        """
+        program = program or api.program
+        address = await self._address(program)
+        peer = self.started(program)
+        try:
+            session = await Session.connect(f"{api.role} {api.id}", address)
+        except PeerHung:
+            await self._end(program, peer, hung=True)
+            raise
+        session.peer = peer
+        self._open[peer] += 1
+        try:
+            if api not in self._probed:
+                await _probe(session, api)
+                self._probed.add(api)
+        except BaseException:  # cancellation too: whoever does not get the session cannot close it
+            await self.close(program, session)
+            raise
+        return session
+
+    async def close(self, program: str, session: Session) -> None:
+        """Close a session; a peer that failed it is ended, and starts anew at its next use."""
+        self._open[session.peer] -= 1
+        await session.close()
+        if session.ended is not None:
+            await self._end(program, session.peer, hung=isinstance(session.ended, PeerHung))
+
+    def started(self, program: str) -> str:
+        """Return a name for what runs of a program now: another one after each start."""
+        return f"{program}#{self._starts[program]}"
+
+    async def _address(self, program: str) -> Address:
+        async with self._starting[program]:
+            if self._hangs[program] >= MAX_HANGS:
+                raise PeerHung(f"{program} is given up: it hung {MAX_HANGS} times")
+            try:
+                address = await self.engine.address(program)
+            except PeerHung:
+                self._hangs[program] += 1
+                await self.engine.restart(program)
+                raise
+            before = self._running.get(program)
+            idle = not self._open[self.started(program)]
+            if before is not None and before is not address and idle:
+                del self._running[program]
+                raise PeerDied(f"{program} ended by itself while no cell used it")
+            if before is not address:
+                self._running[program] = address
+                self._starts[program] += 1
+        return address
+
+    async def _end(self, program: str, peer: str, *, hung: bool) -> None:
+        """End a peer that failed, once: its sessions fail all at the same time."""
+        if program in self._running and self.started(program) == peer:
+            del self._running[program]
+            self._hangs[program] += hung
+            await self.engine.restart(program)
+
+
+async def _probe(session: Session, api: Api) -> None:
+    """Check a peer before its first cell: its contract, its APIs, and what "unsupported" means."""
+    try:
+        about = await session.call("describe")
+    except Unsupported as exc:
+        raise TestbedError(f"{api.peer} does not describe itself: {exc}") from exc
+    if about.get("contract") != CONTRACT_VERSION:
+        raise TestbedError(
+            f"{api.peer} speaks contract {about.get('contract')!r}, not {CONTRACT_VERSION}"
+        )
+    if api.name not in about.get("apis", {}).get(api.role, []):
+        raise TestbedError(f"{api.peer} does not offer {api.name} as a {api.role}")
+    op = f"no-such-op-{uuid.uuid4().hex[:8]}"
+    try:
+        await session.call(op)
+    except Unsupported:
+        session.asked.discard(op)
+        session.requests.clear()
+        return
+    raise TestbedError(f"{api.peer} did not answer the unknown op {op!r} with unsupported")

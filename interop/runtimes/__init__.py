@@ -1,0 +1,1 @@
+"""What makes a peer runnable: environments, Dart, Go, Node, images."""

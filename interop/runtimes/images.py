@@ -1,0 +1,74 @@
+"""The peers' images, for the docker engine: built from what ``docker-compose.yml`` says of them."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from docker.errors import BuildError, DockerException
+
+from ..errors import TestbedError
+from .prepare import ROOT, CannotRun
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+__all__ = ["COMPOSE_FILE", "build", "recipe"]
+
+COMPOSE_FILE = ROOT / "docker-compose.yml"
+
+_VARIABLE = re.compile(r"\$\{(\w+):-([^}]*)\}")
+
+
+def build(program: str, client: DockerClient, *, compose: Path = COMPOSE_FILE) -> str:
+    """Build a peer's image, of which Docker's cache has what did not change; return its tag.
+
+    Raises:
+        CannotRun: there is no image of it, or it cannot be built; the text ends with what was said.
+        TestbedError: the compose file is broken.
+    """
+    if "@" in program:
+        raise CannotRun(f"{program}: images have the newest versions; --engine local has the older")
+    target, arguments = recipe(program, compose)
+    try:
+        image, _ = client.images.build(
+            path=str(compose.parent),
+            target=target,
+            buildargs=dict(arguments),
+            tag=f"zaptools-interop/{program}",
+            rm=True,
+        )
+    except BuildError as exc:
+        said = "".join(str(part.get("stream", "")) for part in exc.build_log if part)
+        raise CannotRun(f"{program}: its image cannot be built: {exc}\n{said[-1500:]}") from exc
+    except DockerException as exc:
+        raise CannotRun(f"{program}: its image cannot be built: {exc}") from exc
+    return str(image.id)
+
+
+def recipe(
+    service: str, compose: Path, environment: Mapping[str, str] = os.environ
+) -> tuple[str, dict[str, str]]:
+    """Return a service's stage and build arguments, with ``${NAME:-default}`` filled in.
+
+    Raises:
+        CannotRun: there is no such service, or it builds nothing.
+        TestbedError: the file is no compose file.
+    """
+    try:
+        services: dict[str, Any] = yaml.safe_load(compose.read_text("utf-8"))["services"]
+        found = services.get(service, {}).get("build")
+    except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as exc:
+        raise TestbedError(f"{compose}: not a compose file ({exc!r})") from exc
+    if found is None:
+        raise CannotRun(f"{service} has no image: no service in {compose.name} builds it")
+
+    def fill(value: object) -> str:
+        # ":-" means: the default for an empty variable too.
+        return _VARIABLE.sub(lambda m: environment.get(m[1]) or m[2], str(value))
+
+    return found["target"], {key: fill(value) for key, value in found.get("args", {}).items()}

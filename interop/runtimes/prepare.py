@@ -1,0 +1,205 @@
+"""Makes a peer runnable on this machine, or says what to install.
+
+What is made is kept below ``.cache/interop`` and made again only when what it
+was made from changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import subprocess
+import sys
+import venv
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from ..catalog import Peer
+from . import dart, golang, node
+from .dart_packages import DartPackageError, write_package_config
+from .programs import ProgramError
+
+__all__ = ["CACHE_DIR", "CannotRun", "Preparer", "locked"]
+
+ROOT = Path(__file__).resolve().parents[2]
+CACHE_DIR = ROOT / ".cache" / "interop"
+
+_INSTALL_TIMEOUT = 600.0
+
+
+class CannotRun(Exception):
+    """A peer cannot run on this machine; the text says why and what to install."""
+
+
+class Preparer:
+    """Prepares peers for the local engine.
+
+    Args:
+        dart_vm: a Dart VM given by hand; by default ``$DART``, then ``PATH``.
+        packages: a folder of unpacked Dart packages; by default ``$ZAPTOOLS_DART_PACKAGES``.
+        cache: where to keep what is made.
+        tell: is told what is about to be made that takes long; by default nobody is.
+    """
+
+    def __init__(
+        self,
+        *,
+        dart_vm: str | None = None,
+        packages: Path | None = None,
+        cache: Path = CACHE_DIR,
+        tell: Callable[[str], None] = lambda words: None,
+    ) -> None:
+        self._dart = dart_vm
+        self._packages = packages
+        self._cache = cache
+        self._tell = tell
+
+    def command(self, peer: Peer, version: str | None = None) -> list[str]:
+        """Return the command that starts `peer`, after making whatever it needs.
+
+        Args:
+            version: one of the peer's older versions; by default what the peer itself names.
+
+        Raises:
+            CannotRun: something is missing that cannot be made here.
+        """
+        if peer.runtime == "here":
+            return [sys.executable, "-m", peer.program]
+        self._cache.mkdir(parents=True, exist_ok=True)
+        if version is not None:
+            with locked(self._cache / "versions.lock"):
+                peer = pinned(peer, version, self._cache)
+        if peer.runtime == "venv":
+            with locked(self._cache / f"{peer.name}.lock"):
+                python = make_environment(peer, self._cache, self._tell)
+            # -E: a PYTHONPATH that leads to this repository must not hide the published package.
+            return [str(python), "-E", str(peer.folder / peer.program)]
+        with locked(self._cache / f"{peer.runtime}.lock"):
+            try:
+                return self._made(peer)
+            except (ProgramError, dart.DartError, DartPackageError) as exc:
+                raise CannotRun(str(exc)) from exc
+
+    def _made(self, peer: Peer) -> list[str]:
+        if peer.runtime == "node":
+            program = node.find_node()
+            node.install(peer.folder)
+            return [str(program), str(peer.folder / peer.program)]
+        if peer.runtime == "go":
+            binary = self._cache / f"{peer.name}-peer.exe"  # Windows starts no other name
+            golang.build(golang.find_go(), peer.folder, binary)
+            return [str(binary)]
+        vm = dart.find_dart(self._dart)
+        if self._packages is not None and (peer.folder / "pubspec.yaml").exists():
+            write_package_config(self._packages, peer.folder)
+        return dart.command(vm, peer.folder, dart.snapshot(vm, peer.folder, self._cache))
+
+
+_COPIED = {
+    "venv": ("requirements.txt",),
+    "dart": ("pubspec.yaml", "*.dart"),
+    "go": ("go.mod", "go.sum", "*.go"),
+}
+"""What an older version is made of; the first names the packages."""
+
+
+def pinned(peer: Peer, version: str, cache: Path) -> Peer:
+    """Return `peer` with an older version's packages in a folder of its own below `cache`.
+
+    Only what names the packages and what is compiled is copied: a script of an environment runs
+    where it is, beside the modules that it shares with the others.
+    """
+    folder = cache / "versions" / f"{peer.name}@{version}"
+    folder.mkdir(parents=True, exist_ok=True)
+    named, *sources = _COPIED[peer.runtime]
+    for source in (path for name in (named, *sources) for path in peer.folder.glob(name)):
+        text = source.read_text("utf-8")
+        if source.name == named:
+            for package, wanted in peer.pins[version].items():
+                text = _pin(text, package, wanted)
+        _write(folder / source.name, text)
+    program = peer.program
+    if peer.runtime == "venv":
+        program = str((peer.folder / peer.program).resolve())
+    elif peer.runtime == "dart":
+        for source in (peer.folder.parent / "dart_shared").glob("*.dart"):
+            _write(folder.parent / "dart_shared" / source.name, source.read_text("utf-8"))
+    return replace(peer, name=f"{peer.name}@{version}", folder=folder, program=program)
+
+
+def _pin(text: str, package: str, version: str) -> str:
+    """Put another version of a package into a file that names packages, the first of `_COPIED`."""
+    return re.sub(rf"(?m)^(\s*{re.escape(package)}(?:==|: | v)).*$", rf"\g<1>{version}", text)
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file, unless it holds that already: what was made from it stays valid."""
+    path.parent.mkdir(exist_ok=True)
+    if not path.is_file() or path.read_text("utf-8") != text:
+        path.write_text(text, "utf-8")
+
+
+def environment_folder(peer: Peer, cache: Path) -> Path:
+    """Return where `peer`'s environment is kept: another one for other requirements."""
+    requirements = (peer.folder / "requirements.txt").read_bytes()
+    key = hashlib.sha256(requirements + sys.version.encode()).hexdigest()[:12]
+    return cache / f"{peer.name}-{key}"
+
+
+def make_environment(
+    peer: Peer, cache: Path, tell: Callable[[str], None] = lambda words: None
+) -> Path:
+    """Return the Python of `peer`'s own environment, made from its ``requirements.txt``.
+
+    Raises:
+        CannotRun: it cannot be made; the text ends with what pip said.
+    """
+    requirements = peer.folder / "requirements.txt"
+    folder = environment_folder(peer, cache)
+    python = folder / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+    made = folder / ".made"
+    if made.exists():
+        return python
+    tell(f"making the environment of {peer.name}, {folder}: some 60 MB, a quarter of a minute")
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        venv.create(folder, with_pip=True)
+    except (OSError, subprocess.CalledProcessError) as exc:
+        raise CannotRun(f"{peer.name}: no environment below {cache}: {exc}") from exc
+    _run([python, "-m", "pip", "install", "--quiet", "--requirement", requirements], peer.name)
+    made.touch()
+    return python
+
+
+def _run(command: Sequence[str | Path], what: str) -> None:
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=_INSTALL_TIMEOUT,
+            text=True,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as exc:
+        raise CannotRun(f"{what}: {exc}") from exc
+    if done.returncode:
+        words = " ".join(str(word) for word in command)
+        raise CannotRun(f"{what}: {words} failed:\n{done.stdout[-1500:].strip()}")
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock file, so that two runs at once do not make the same thing twice."""
+    with path.open("w") as file:
+        try:
+            import fcntl
+        except ImportError:  # Windows: two first runs at once are on their own there
+            yield
+            return
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,1 @@
+"""Where a verdict is made: judge, culprit, deviations."""

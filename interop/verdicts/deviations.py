@@ -1,0 +1,227 @@
+"""Known deviations: which cells are expected to fail, and why. Pure: text in, verdicts out.
+
+Each entry of ``deviations.toml`` names an implementation (`peer`, a glob as for
+``--server``), its `role`, the `scenario` ids (globs), the `cause`, and what is
+`seen`: a regular expression, or several, one of which the failure's text must
+match. An optional `other` narrows it to certain implementations on the other
+side, and `upstream` links the report or the source. `framework` names the server
+software whose fault it is, so that it also holds for a server that ``check`` looks
+at, whatever application that runs.
+
+Strict: a failure of another text is not excused, an expected failure that
+passes is a failure (the entry is stale), an entry that can match no cell is an
+error of the file, and an error of the testbed is never excused.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, TypeGuard
+
+from ..catalog import Api, Role
+
+__all__ = [
+    "DEVIATIONS_FILE",
+    "Deviation",
+    "DeviationError",
+    "check",
+    "find",
+    "known_to_check",
+    "load",
+    "of_framework",
+    "parse",
+]
+
+DEVIATIONS_FILE = Path(__file__).parents[1] / "deviations.toml"
+
+_KEYS = {"peer", "role", "scenario", "seen", "cause", "other", "upstream", "framework"}
+
+_UNLIKELY = "\x00 a failure that nobody describes \x00"
+"""A pattern that is found in this is found in everything."""
+
+
+class DeviationError(Exception):
+    """An entry that is malformed or can match nothing; says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deviation:
+    """One entry: the implementation at fault, where it shows, and why."""
+
+    peer: str
+    role: Role
+    scenarios: tuple[str, ...]
+    cause: str
+    seen: tuple[str, ...]
+    other: str = "*"
+    upstream: str = ""
+    framework: str = ""
+
+    def concerns(self, server: Api, client: Api) -> bool:
+        """Whether it can match a cell of that pair."""
+        one, other = (server, client) if self.role == "server" else (client, server)
+        return one.matches(self.peer) and (self.other == "*" or other.matches(self.other))
+
+    def matches(self, server: Api, client: Api, scenario: str) -> bool:
+        return self.concerns(server, client) and self.names(scenario)
+
+    def names(self, scenario: str) -> bool:
+        return any(fnmatchcase(scenario, pattern) for pattern in self.scenarios)
+
+    def describes(self, failure: str) -> bool:
+        """Whether a failure's text is one that the entry expects."""
+        return any(re.search(pattern, failure) for pattern in self.seen)
+
+    @property
+    def reason(self) -> str:
+        return f"{self.peer} ({self.role}): {self.cause}"
+
+
+def load(path: Path = DEVIATIONS_FILE, *, server: str = "") -> list[Deviation]:
+    """Read a deviations file; `server` as for `parse`.
+
+    Raises:
+        DeviationError: it cannot be read, is not TOML, or an entry is malformed.
+    """
+    try:
+        text = path.read_text("utf-8")
+    except OSError as exc:
+        raise DeviationError(f"{path}: {exc.strerror}") from exc
+    except UnicodeDecodeError as exc:
+        raise DeviationError(f"{path}: not UTF-8: {exc}") from exc
+    try:
+        return parse(text, server=server)
+    except DeviationError as exc:
+        raise DeviationError(f"{path}: {exc}") from exc
+
+
+def parse(text: str, *, server: str = "") -> list[Deviation]:
+    """Parse the text of a deviations file.
+
+    Args:
+        server: the name of the one server that the file is about, where it is about one.
+
+    Raises:
+        DeviationError: not TOML, or an entry lacks a key, has an unknown one, an empty cause or
+            a `seen` that is no regular expression or fits every failure.
+    """
+    try:
+        data = tomllib.loads(text)
+    except ValueError as exc:
+        raise DeviationError(str(exc)) from exc
+    if unknown := set(data) - {"deviation"}:
+        raise DeviationError(f"unknown table {sorted(unknown)[0]!r}; entries are [[deviation]]")
+    found = data.get("deviation", [])
+    if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
+        raise DeviationError("'deviation' must be tables: each begins with [[deviation]]")
+    return [_entry(number, entry, server) for number, entry in enumerate(found, 1)]
+
+
+def check(entries: Iterable[Deviation], apis: Sequence[Api], scenarios: Sequence[str]) -> None:
+    """Check that every entry can match a cell of the whole catalogue.
+
+    Raises:
+        DeviationError: an entry, or one of its scenario patterns, matches nothing.
+    """
+    for entry in entries:
+        if not any(api.role == entry.role and api.matches(entry.peer) for api in apis):
+            raise DeviationError(f"{entry.peer!r} names no {entry.role} ({entry.cause})")
+        if entry.other != "*" and not any(
+            api.role != entry.role and api.matches(entry.other) for api in apis
+        ):
+            raise DeviationError(f"other = {entry.other!r} names nothing ({entry.cause})")
+        for pattern in entry.scenarios:
+            if not any(fnmatchcase(scenario, pattern) for scenario in scenarios):
+                raise DeviationError(f"{entry.peer}: {pattern!r} names no scenario")
+
+
+def find(entries: Iterable[Deviation], server: Api, client: Api, scenario: str) -> list[Deviation]:
+    """Return the entries that expect this cell to fail."""
+    return [entry for entry in entries if entry.matches(server, client, scenario)]
+
+
+def of_framework(entries: Iterable[Deviation], name: str) -> list[Deviation]:
+    """Return the entries of the framework of that name, each under that name and once."""
+    found = {
+        (entry.scenarios, entry.seen, entry.cause): replace(entry, peer=name)
+        for entry in entries
+        if entry.framework == name
+    }
+    return list(found.values())
+
+
+def known_to_check(path: Path, scenarios: Sequence[str]) -> list[Deviation]:
+    """Read a file of deviations of one server, for ``check``.
+
+    An entry has `scenario`, `seen` and `cause`, and may have `upstream`: there is one server alone.
+
+    Raises:
+        DeviationError: as for `load`; or an entry names none of the `scenarios`.
+    """
+    entries = load(path, server=path.name)
+    for entry in entries:
+        for pattern in entry.scenarios:
+            if not any(fnmatchcase(scenario, pattern) for scenario in scenarios):
+                raise DeviationError(f"{path}: {pattern!r} names no scenario")
+    return entries
+
+
+def _entry(number: int, entry: dict[str, Any], server: str) -> Deviation:
+    if server:
+        if unknown := set(entry) & {"peer", "role", "other", "framework"}:
+            raise DeviationError(
+                f"deviation {number}: {sorted(unknown)[0]!r} is for the matrix; here is one server"
+            )
+        entry = {**entry, "peer": server, "role": "server"}
+    where = f"deviation {number} ({entry.get('peer', 'no peer')})"
+    if unknown := set(entry) - _KEYS:
+        raise DeviationError(f"{where}: unknown key {sorted(unknown)[0]!r}")
+    scenarios = entry.get("scenario")
+    scenarios = [scenarios] if isinstance(scenarios, str) else scenarios
+    if not _strings(scenarios):
+        raise DeviationError(f"{where}: 'scenario' must be an id or a list of ids")
+    for key in ("peer", "cause"):
+        if not isinstance(entry.get(key), str) or not entry[key].strip():
+            raise DeviationError(f"{where}: {key!r} must be a non-empty string")
+    for key in ("other", "upstream", "framework"):
+        if not isinstance(entry.get(key, ""), str):
+            raise DeviationError(f"{where}: {key!r} must be a string")
+    role = entry.get("role")
+    if role != "server" and role != "client":
+        raise DeviationError(f'{where}: \'role\' must be "server" or "client"')
+    return Deviation(
+        peer=entry["peer"],
+        role=role,
+        scenarios=tuple(scenarios),
+        cause=" ".join(entry["cause"].split()),
+        seen=_patterns(where, entry.get("seen")),
+        other=entry.get("other", "*"),
+        upstream=entry.get("upstream", ""),
+        framework=entry.get("framework", ""),
+    )
+
+
+def _strings(value: object) -> TypeGuard[list[str]]:
+    return bool(isinstance(value, list) and value and all(isinstance(v, str) for v in value))
+
+
+def _patterns(where: str, seen: object) -> tuple[str, ...]:
+    patterns = [seen] if isinstance(seen, str) else seen
+    if not _strings(patterns):
+        raise DeviationError(
+            f"{where}: 'seen' must be a regular expression, or a list of them, that the failure's "
+            "text matches; see: python -m interop deviations --suggest"
+        )
+    for pattern in patterns:
+        try:
+            everything = re.search(pattern, _UNLIKELY) is not None
+        except re.error as exc:
+            raise DeviationError(f"{where}: 'seen' {pattern!r}: {exc}") from exc
+        if everything:
+            raise DeviationError(f"{where}: 'seen' {pattern!r} fits every failure")
+    return tuple(patterns)

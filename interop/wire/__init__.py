@@ -1,0 +1,1 @@
+"""Bytes: tap, frames, rules, diff."""

@@ -1,0 +1,191 @@
+"""What implementations write for the same thing, and in what their texts differ. Pure.
+
+Two texts that mean the same may differ in form: the order of keys, how a number or a string is
+written, a member that is absent or null, white space. Two that differ in more do not mean the
+same. Ids that a library generates are no difference.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .rules import differ
+
+__all__ = ["IDS", "Group", "canonical", "differences", "groups", "masked", "texts"]
+
+Cell = Mapping[str, Any]
+
+MAX_TEXTS = 5
+"""Text frames of one author on one connection that are compared; later ones repeat the first."""
+
+IDS = re.compile(
+    r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
+    r"|\b[0-9a-f]{32}\b"
+)
+_WHOAMI = re.compile(r'("eventName"\s*:\s*"whoami".*"id"\s*:\s*|"id"\s*:\s*)"[^"]*"')
+_REQUESTS = re.compile(r'("(?:requestId|replyTo)"\s*:\s*)"(?:[^"\\]|\\.)*"')
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*|\s+|[^\s"]')
+_MISSING = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Implementations that write the same texts.
+
+    Attributes:
+        texts: what they write, ids masked.
+        differences: in what that differs from the first group; empty for the first.
+    """
+
+    apis: tuple[str, ...]
+    texts: tuple[str, ...]
+    differences: tuple[str, ...] = ()
+
+
+def masked(text: str) -> str:
+    """Return `text` with generated ids replaced by ``<id>``, those of requests among them."""
+    text = _REQUESTS.sub(r'\1"<id>"', IDS.sub("<id>", text))
+    return _WHOAMI.sub(r'\1"<id>"', text) if '"whoami"' in text else text
+
+
+def canonical(text: str) -> str:
+    """Return the one text of all that mean the same event; `text` itself if it is not JSON."""
+    message = _parse(masked(text))
+    if message is _MISSING:
+        return masked(text)
+    return json.dumps(_filled(message), sort_keys=True, separators=(",", ":"))
+
+
+def differences(one: str, other: str) -> list[str]:
+    """Return in words how the text `other` differs from `one`; empty if only in ids."""
+    one, other = masked(one), masked(other)
+    if one == other:
+        return []
+    left, right = _parse(one), _parse(other)
+    if left is _MISSING or right is _MISSING:
+        pairs = enumerate(zip(one, other, strict=False))
+        first = next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))
+        return [f"other text from character {first} (no JSON, or cut in the results)"]
+    if found := differ(_filled(left), _filled(right)):
+        return [f"another value at {found}"]
+    return [*_members(left, right), *_forms(one, other)]
+
+
+def texts(cell: Cell, side: str, most: int = MAX_TEXTS) -> list[str]:
+    """Return the first texts that `side` wrote in a cell, connection by connection.
+
+    Args:
+        most: of each connection.
+    """
+    taken: Counter[int] = Counter()
+    found = []
+    for frame in sorted(cell.get("frames", ()), key=lambda frame: frame["connection"]):
+        if frame["author"] != side or frame["kind"] != "text":
+            continue
+        taken[frame["connection"]] += 1
+        if taken[frame["connection"]] <= most:
+            found.append(frame.get("text", ""))
+    return found
+
+
+def groups(cells: Iterable[Cell], side: str) -> list[Group]:
+    """Group the implementations of `side` by what they wrote in the cells of one scenario.
+
+    All are taken from their cells with the same API on the other side, the one that most of
+    them have a cell with, since a side also writes back what it was sent.
+    """
+    cells = list(cells)
+    opposite = "client" if side == "server" else "server"
+    partners = Counter(cell[opposite] for cell in cells if texts(cell, side))
+    if not partners:
+        return []
+    partner = max(sorted(partners), key=lambda name: partners[name])
+    wrote: dict[tuple[str, ...], list[str]] = {}
+    for cell in cells:
+        if cell[opposite] == partner and (found := texts(cell, side)):
+            wrote.setdefault(tuple(masked(text) for text in found), []).append(cell[side])
+    ordered = sorted(wrote.items(), key=lambda item: (-len(item[1]), item[1]))
+    first = ordered[0][0]
+    return [
+        Group(tuple(apis), found, () if found == first else tuple(_all(first, found)))
+        for found, apis in ordered
+    ]
+
+
+def _all(one: Sequence[str], other: Sequence[str]) -> list[str]:
+    """Return the differences of two lists of texts, the first of each kind."""
+    found = [d for a, b in zip(one, other, strict=False) for d in differences(a, b)]
+    if len(one) != len(other):
+        found.append(f"{len(other)} texts, not {len(one)}")
+    by_kind: dict[str, str] = {}
+    for difference in found:
+        by_kind.setdefault(difference.partition(":")[0], difference)
+    return list(by_kind.values())
+
+
+def _parse(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return _MISSING
+
+
+def _filled(message: Any) -> Any:
+    """Return a message with what may be absent or null filled in."""
+    if not isinstance(message, dict):
+        return message
+    return {**message, "payload": message.get("payload"), "headers": message.get("headers") or {}}
+
+
+def _members(left: Any, right: Any) -> list[str]:
+    if not (isinstance(left, dict) and isinstance(right, dict)):
+        return []
+    forms = ((key, _presence(left, key), _presence(right, key)) for key in ("payload", "headers"))
+    return [f"{key} {there}, not {here}" for key, here, there in forms if here != there]
+
+
+def _presence(message: dict[str, Any], key: str) -> str:
+    if key not in message:
+        return "absent"
+    return "null" if message[key] is None else "there"
+
+
+def _forms(one: str, other: str) -> list[str]:
+    """Return the differences in form of two texts of the same meaning."""
+    left, right = _TOKEN.findall(one), _TOKEN.findall(other)
+    found: list[str] = []
+    if _keys(one) != _keys(other) and sorted(_keys(one)) == sorted(_keys(other)):
+        found.append("key order")
+    for what, start in (("number form", "-0123456789"), ("escapes", '"')):
+        here, there = (_spellings(t for t in side if t[0] in start) for side in (left, right))
+        for value in sorted(here.keys() & there.keys()):
+            if here[value] != there[value]:
+                found.append(f"{what}: {there[value][:40]}, not {here[value][:40]}")
+                break
+    if any(t.isspace() for t in left) != any(t.isspace() for t in right):
+        found.append("white space")
+    return found
+
+
+def _spellings(tokens: Iterable[str]) -> dict[str, str]:
+    """Return the first spelling of each value."""
+    found: dict[str, str] = {}
+    for token in tokens:
+        found.setdefault(repr(json.loads(token)), token)
+    return found
+
+
+def _keys(text: str) -> list[str]:
+    keys: list[str] = []
+
+    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        keys.extend(key for key, _ in pairs)
+        return dict(pairs)
+
+    json.loads(text, object_pairs_hook=members)
+    return keys

@@ -1,0 +1,389 @@
+"""The judge's end of a connection: it writes any bytes, and reads frames with no mercy.
+
+What passes is recorded in the cell's tap, as everywhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ..control.patience import Patience
+from ..errors import Violation
+from .frames import (
+    CLOSE,
+    CONTINUATION,
+    PING,
+    PONG,
+    TEXT,
+    FrameReader,
+    Inflater,
+    RawFrame,
+    close_payload,
+    frame,
+    new_mask,
+)
+from .http import Head, parse_head
+from .passage import reset_on_close
+from .rules import Frame, event_text
+from .tap import Tap
+
+__all__ = ["MAX_HEAD", "Bounds", "RawConnection", "RawServer", "Side", "Streams"]
+
+_READ = 1 << 18
+MAX_HEAD = 1 << 16
+"""Bytes that a handshake may have."""
+
+Side = Literal["client", "server"]
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much the other side may write on one connection, beyond its handshake."""
+
+    frames: int
+    bytes: int
+
+
+class RawConnection:
+    """The judge's end of a connection to the side under test.
+
+    Attributes:
+        side: which side the judge is.
+        head: what the other side wrote of the handshake.
+        frames: the messages and control frames that it wrote since.
+        reader: checks them; `None` until the handshake is done.
+        bounds: more than this is not read; None where the other side is under control.
+        flood: in words, what was more than the bounds; empty as long as nothing was.
+    """
+
+    def __init__(
+        self,
+        tap: Tap,
+        side: Side,
+        streams: Streams,
+        patience: Patience,
+        bounds: Bounds | None = None,
+    ) -> None:
+        self.tap = tap
+        self.bounds = bounds
+        self.flood = ""
+        self.side: Side = side
+        self.other: Side = "client" if side == "server" else "server"
+        self.patience = patience
+        self.head = Head("", ())
+        self.frames: list[RawFrame] = []
+        self.ended = asyncio.Event()
+        self.reader: FrameReader | None = None
+        self.streams = streams
+        self._news = asyncio.Event()
+        self._resumed = asyncio.Event()
+        self._resumed.set()
+        self._taken = 0
+        self._pongs = False
+        self._reading: asyncio.Task[None] | None = None
+
+    async def read_head(self) -> Head:
+        """Read the other side's part of the handshake.
+
+        Raises:
+            Violation: the connection ended before it was whole.
+        """
+        try:
+            async with self.patience.limit():
+                data = await self.streams[0].readuntil(b"\r\n\r\n")
+        except asyncio.IncompleteReadError as exc:
+            raise Violation(
+                f"the {self.other} ended the connection after {exc.partial[:120]!r}"
+            ) from None
+        except TimeoutError:
+            raise Violation(f"the {self.other} wrote no handshake within {self.patience}") from None
+        except asyncio.LimitOverrunError:
+            raise Violation(
+                f"the {self.other} wrote a handshake that does not end within {MAX_HEAD} bytes"
+            ) from None
+        except OSError as exc:
+            raise Violation(f"the {self.other} reset the connection: {exc}") from None
+        self.head = parse_head(data)
+        return self.head
+
+    def start(self, inflater: Inflater | None = None, *, pongs: bool = False) -> None:
+        """Begin to read frames; the handshake is done.
+
+        Args:
+            pongs: whether to answer each ping at once.
+        """
+        self._pongs = pongs
+        self.reader = FrameReader(masked=self.other == "client", inflater=inflater)
+        self._reading = asyncio.create_task(self._read(self.reader))
+
+    def write(self, *parts: bytes) -> None:
+        """Write bytes, all at once, unless the other side has gone."""
+        if not self.streams[1].is_closing():
+            self.streams[1].write(b"".join(parts))
+
+    def frame(self, opcode: int, payload: bytes | str = b"", **form: Any) -> bytes:
+        """Return a frame, masked as this side has to; `form` as for `interop.wire.frames.frame`."""
+        if isinstance(payload, str):
+            payload = payload.encode()
+        if self.side == "client":
+            form.setdefault("mask", new_mask())
+        return frame(opcode, payload, **form)
+
+    def send(self, opcode: int, payload: bytes | str = b"", **form: Any) -> None:
+        """Write one frame, and record it."""
+        data = payload.encode() if isinstance(payload, str) else payload
+        code = RawFrame(True, 0, 8, None, data, 7).code if opcode == CLOSE else None
+        self._record("judge", opcode, data, code)
+        self.write(self.frame(opcode, payload, **form))
+
+    def send_event(
+        self, name: str, payload: Any = None, headers: Mapping[str, Any] | None = None
+    ) -> None:
+        """Write an event, whole."""
+        self.send(TEXT, event_text(eventName=name, payload=payload, headers=headers or {}))
+
+    def send_close(self, code: int, reason: str = "") -> None:
+        """Write a close frame."""
+        self.send(CLOSE, close_payload(code, reason))
+
+    def fragments(self, parts: Sequence[bytes], opcode: int = TEXT) -> list[bytes]:
+        """Return one message in these fragments."""
+        last = len(parts) - 1
+        return [
+            self.frame(CONTINUATION if at else opcode, part, fin=at == last)
+            for at, part in enumerate(parts)
+        ]
+
+    async def next(self, *kinds: int) -> RawFrame:
+        """Return the next frame of these opcodes, past others; each is returned once.
+
+        Raises:
+            Violation: there was none in time, or the connection ended.
+        """
+        at = self._taken
+        if at >= len(self.frames) or self.frames[at].opcode not in kinds:
+            at = await self.find(at, *kinds)
+        self._taken = max(self._taken, at + 1)
+        return self.frames[at]
+
+    async def find(self, start: int, *kinds: int) -> int:
+        """Return the index of the first frame of these opcodes from `start` on; it takes none.
+
+        Raises:
+            Violation: there was none in time, or the connection ended.
+        """
+        at = start
+
+        def look() -> int | None:
+            nonlocal at
+            while at < len(self.frames):
+                if self.frames[at].opcode in kinds:
+                    return at
+                at += 1
+            if self.ended.is_set():
+                raise Violation(
+                    f"the {self.other} ended the connection and wrote no frame of the "
+                    f"opcodes {kinds}; it wrote {self._brief()}"
+                )
+            return None
+
+        if (found := await self.patience.until(self._news, look)) is not None:
+            return found
+        raise Violation(
+            f"the {self.other} wrote no frame of the opcodes {kinds} within "
+            f"{self.patience}; it wrote {self._brief()}"
+        )
+
+    def soon(self, *kinds: int) -> asyncio.Task[RawFrame]:
+        """Return the task of `next`."""
+        task = asyncio.create_task(self.next(*kinds))
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return task
+
+    async def next_event(self, name: str) -> Any:
+        """Return the next event of that name; see `next_message`."""
+        while True:
+            message = await self.next_message()
+            if message["eventName"] == name:
+                return message
+
+    async def next_message(self) -> dict[str, Any]:
+        """Return the next text message's object; a payload that is absent is null.
+
+        Raises:
+            Violation: the other side wrote none within the patience, or what is no event.
+        """
+        text = (await self.next(TEXT)).payload
+        try:
+            message = json.loads(text.decode())  # bytes would be searched for their encoding
+            return {"payload": None, **message, "eventName": message["eventName"]}
+        except (ValueError, TypeError, KeyError, RecursionError):
+            raise Violation(f"the {self.other} wrote what is no event: {text[:120]!r}") from None
+
+    async def failed(self, *codes: int) -> None:
+        """Check that the other side fails the connection, with one of these codes if any is given.
+
+        Raises:
+            Violation: it does not end the connection, or with another code, or with none.
+        """
+        if not codes:
+            await self._until_ended()
+            return
+        closed = await self.next(CLOSE)
+        if closed.code not in codes:
+            raise Violation(
+                f"the {self.other} closed with {closed.code or 'no code'}, not with "
+                + " or ".join(map(str, codes))
+            )
+
+    async def _until_ended(self) -> None:
+        """Wait for a close frame or the end of the connection."""
+
+        def ended() -> bool | None:
+            return self.ended.is_set() or any(f.opcode == CLOSE for f in self.frames) or None
+
+        if not await self.patience.until(self._news, ended):
+            raise Violation(f"the {self.other} did not end the connection within {self.patience}")
+
+    async def closing(self) -> RawFrame:
+        """Return the close frame once there is one; unlike `next` it takes nothing away.
+
+        Raises:
+            Violation: the connection ended with none, or nothing happened.
+        """
+        await self._until_ended()
+        for found in self.frames:
+            if found.opcode == CLOSE:
+                return found
+        raise Violation(f"the {self.other} ended the connection with no close frame (1006)")
+
+    async def tcp_ended(self) -> None:
+        """Wait until the other side has ended the TCP connection."""
+        if not await self.patience.until(self._news, lambda: self.ended.is_set() or None):
+            raise Violation(f"the {self.other} left the TCP connection open for {self.patience}")
+
+    def end_tcp(self) -> None:
+        """End the TCP connection, what was written first."""
+        self.streams[1].close()
+
+    def pause(self) -> None:
+        """Read nothing from now on, so that the other side's buffers fill up."""
+        self._resumed.clear()
+
+    def resume(self) -> None:
+        """Read again."""
+        self._resumed.set()
+
+    def abort(self, *, reset: bool = False) -> None:
+        """End the connection with no close frame; `reset` with a TCP reset."""
+        transport = self.streams[1].transport
+        if reset:
+            reset_on_close(transport)
+        transport.abort()
+
+    async def close(self, *, reset: bool = True) -> None:
+        """Give back what the connection holds.
+
+        Args:
+            reset: whether to end the connection with a reset, if it has not ended. After a close
+                the system keeps its port for a minute, and of many such it is slow to find a free
+                one.
+        """
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.gather(self._reading, return_exceptions=True)
+        self.abort(reset=reset)
+        with contextlib.suppress(OSError):
+            await self.streams[1].wait_closed()
+
+    async def _read(self, reader: FrameReader) -> None:
+        faults = size = 0
+        with contextlib.suppress(OSError):
+            while not self.flood and (data := await self.streams[0].read(_READ)):
+                await self._resumed.wait()
+                size += len(data)
+                for found in reader.feed(data):
+                    if self._flooded(size):
+                        break
+                    self.frames.append(found)
+                    close = found.opcode == CLOSE
+                    text = found.payload[2:] if close else found.payload
+                    self._record(self.other, found.opcode, text, found.code if close else None)
+                    if found.opcode == PING and self._pongs:
+                        self.send(PONG, found.payload)
+                for fault in reader.faults[faults:]:
+                    self.tap.faults.append((self.other, fault))
+                faults = len(reader.faults)
+                self._news.set()
+                self._flooded(size)
+        self.ended.set()
+        self._news.set()
+
+    def _flooded(self, size: int) -> bool:
+        """Whether that is more than the bounds; takes note of it."""
+        bounds = self.bounds
+        if bounds is not None and (len(self.frames) >= bounds.frames or size > bounds.bytes):
+            self.flood = (
+                f"the {self.other} writes without end: over {bounds.frames} frames or "
+                f"{bounds.bytes} bytes on one connection"
+            )
+        return bool(self.flood)
+
+    def _record(self, author: Side | Literal["judge"], opcode: int, data: bytes, code: Any) -> None:
+        to: Side = self.other if author == "judge" else self.side
+        self.tap.add(Frame(self.tap.elapsed(), 1, author, to, opcode, data, code))
+
+    def _brief(self) -> str:
+        shown = [f"{f.opcode}:{f.payload[:60]!r}" for f in self.frames[-4:]]
+        return ", ".join(shown) or "nothing"
+
+
+class RawServer:
+    """Listens for the client under test; the scenario answers by hand."""
+
+    def __init__(self, tap: Tap, patience: Patience) -> None:
+        self.tap = tap
+        self.patience = patience
+        self.port = 0
+        self._arrived: asyncio.Queue[RawConnection] = asyncio.Queue()
+        self._server: asyncio.Server | None = None
+        self._made: list[RawConnection] = []
+
+    async def start(self) -> RawServer:
+        self._server = await asyncio.start_server(self._accept, self.tap.host, 0, limit=MAX_HEAD)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    def url(self, path: str = "/ws") -> str:
+        return f"ws://{self.tap.host}:{self.port}{path}"
+
+    async def accept(self) -> RawConnection:
+        """Return the next connection, its request read.
+
+        Raises:
+            Violation: none came.
+        """
+        try:
+            async with self.patience.limit():
+                connection = await self._arrived.get()
+        except TimeoutError:
+            raise Violation(f"the client did not connect within {self.patience}") from None
+        await connection.read_head()
+        return connection
+
+    async def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        for connection in self._made:
+            await connection.close()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = RawConnection(self.tap, "server", (reader, writer), self.patience)
+        self._made.append(connection)
+        self._arrived.put_nowait(connection)

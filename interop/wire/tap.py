@@ -1,0 +1,403 @@
+"""The tap: a relay between client and server that records, injects, and has faults when asked.
+
+Bytes pass through untouched, at once unless a fault was asked for; a copy of them is decoded
+with wsproto (never `websockets`, which half of the judged are built on), permessage-deflate
+included. `Tap.inject` writes a frame of the judge's own towards one side.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import time
+from typing import Literal
+
+from wsproto.extensions import Extension, PerMessageDeflate
+from wsproto.frame_protocol import FrameProtocol, Opcode, ParseFailed
+
+from ..control.patience import Patience
+from ..engines import Address
+from ..errors import TestbedError
+from .passage import Mode, Passage, reset_on_close
+from .rules import Frame
+
+__all__ = ["Tap", "TapConnection"]
+
+Side = Literal["client", "server"]
+
+
+class Tap:
+    """A listening relay to one upstream server.
+
+    Attributes:
+        frames: every message and control frame seen or injected, in order of arrival.
+        faults: bytes that are no WebSocket frames, as (author, words).
+        connections: the relayed connections, oldest first.
+        acts: what was done to what passes, but for ends: what frames do not show.
+        mode: how the bytes of connections to come pass, in both directions.
+        opened: when the tap was made, by the clock of `time.monotonic`.
+        waited: seconds spent in `wait`.
+    """
+
+    def __init__(self, host: str, upstream: Address) -> None:
+        self.host = host
+        self.port = 0
+        self.upstream = upstream
+        self.frames: list[Frame] = []
+        self.faults: list[tuple[Side, str]] = []
+        self.connections: list[TapConnection] = []
+        self.acts: set[str] = set()
+        self.mode: Mode = "at-once"
+        self.opened = time.monotonic()
+        self.waited = 0.0
+        self._news = asyncio.Event()
+        self._server: asyncio.Server | None = None
+        self._dials: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> Tap:
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(self._accept, self.host, 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def close(self) -> None:
+        """Stop listening, reset what is still open, and wait until it is gone."""
+        if self._server is not None:
+            self._server.close()
+        dials = list(self._dials)
+        for dial in dials:
+            dial.cancel()
+        await asyncio.gather(*dials, return_exceptions=True)
+        for connection in self.connections:
+            connection.reset()
+            for leg in connection.legs.values():
+                await leg.gone()
+
+    def url(self, path: str) -> str:
+        """Return the ``ws://`` address at which a client reaches the server through the tap."""
+        return f"ws://{self.host}:{self.port}{path}"
+
+    def inject(self, to: Side, data: str | bytes, *, connection: int = -1) -> None:
+        """Write one whole frame of the judge's own towards `to`; masked when `to` is the server.
+
+        Args:
+            to: the side that shall receive it.
+            data: a text message, or, as bytes, a binary one.
+            connection: index into `connections`; the newest by default.
+        """
+        self._connection(connection).inject(to, data)
+
+    def cut(self, connection: int = -1) -> None:
+        """End a connection towards both sides with no close frame."""
+        self._connection(connection).over("judge")
+        self._connection(connection).cut()
+
+    def reset(self, connection: int = -1) -> None:
+        """End a connection towards both sides with a TCP reset."""
+        self.acts.add("reset")
+        self._connection(connection).over("judge")
+        self._connection(connection).reset()
+
+    def half_close(self, author: Side) -> None:
+        """Pretend that `author` will write no more: tell the other side, drop what it writes."""
+        newest = self._connection(-1)
+        self.acts.add("half-close")
+        newest.passages[author].finish()
+        newest.mute.add(author)
+
+    def passage(self, author: Side) -> Passage:
+        """Return how the bytes that `author` writes pass through the newest connection."""
+        self.acts.add("passage")
+        return self._connection(-1).passages[author]
+
+    def seen(self, *, author: str | None = None, kind: str | None = None) -> list[Frame]:
+        """Return the frames so far, by author (client, server, judge) and kind (text, close, …)."""
+        return [f for f in self.frames if author in (None, f.author) and kind in (None, f.kind)]
+
+    def add(self, frame: Frame) -> None:
+        self.frames.append(frame)
+        self._news.set()
+
+    async def wait(self, *, author: str, kind: str, within: Patience) -> Frame | None:
+        """Return the first such frame, waiting for it as long as that."""
+        began = time.monotonic()
+        frame = await within.until(
+            self._news, lambda: next(iter(self.seen(author=author, kind=kind)), None)
+        )
+        self.waited += time.monotonic() - began
+        return frame
+
+    def elapsed(self) -> float:
+        return time.monotonic() - self.opened
+
+    def _connection(self, index: int) -> TapConnection:
+        try:
+            return self.connections[index]
+        except IndexError:
+            raise TestbedError(f"the tap has no connection {index}: nobody connected") from None
+
+    def _accept(self) -> asyncio.Protocol:
+        connection = TapConnection(self, len(self.connections) + 1)
+        self.connections.append(connection)
+        dial = asyncio.get_running_loop().create_task(connection.dial())
+        self._dials.add(dial)
+        dial.add_done_callback(self._dials.discard)
+        return connection.legs["client"]
+
+
+class TapConnection:
+    """One relayed TCP connection: a leg to each side, and a decoder for what each side writes.
+
+    Attributes:
+        heads: what each side wrote of the handshake.
+        opened: when it was made, in seconds since the tap was.
+        ended_by: who ended it first, and when; None while nobody has.
+    """
+
+    def __init__(self, tap: Tap, number: int) -> None:
+        self.tap = tap
+        self.number = number
+        self.opened = tap.elapsed()
+        self.ended_by: tuple[Literal["client", "server", "judge"], float] | None = None
+        self.legs: dict[Side, _Leg] = {s: _Leg(self, s) for s in ("client", "server")}
+        self.passages = {side: self._passage(side) for side in self.legs}
+        self.mute: set[Side] = set()
+        self.heads: dict[Side, bytes | None] = {"client": None, "server": None}
+        self._buffers: dict[Side, bytearray] = {"client": bytearray(), "server": bytearray()}
+        self._decoders: dict[Side, _Decoder] = {}
+
+    @property
+    def handshaken(self) -> bool:
+        """Whether the server has answered the handshake with 101."""
+        return bool(self._decoders)
+
+    def _passage(self, author: Side) -> Passage:
+        to = self.legs[_other(author)]
+        return Passage(to.write, to.write_eof, self.tap.mode)
+
+    async def dial(self) -> None:
+        upstream = self.tap.upstream
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.create_connection(lambda: self.legs["server"], upstream.host, upstream.port)
+        except OSError as exc:
+            if exc.errno in (errno.EMFILE, errno.ENFILE):  # no matter of the server's
+                loop.call_exception_handler({"message": "the tap cannot connect", "exception": exc})
+            self.cut()
+
+    def forward(self, author: Side, data: bytes) -> None:
+        if author not in self.mute:
+            self.passages[author].feed(data)
+        self._watch(author, data)
+
+    def inject(self, to: Side, data: str | bytes) -> None:
+        if "server" not in self._decoders:
+            raise TestbedError("cannot inject before the WebSocket handshake is done")
+        if self.inside_frame(_other(to)):
+            raise TestbedError(f"cannot inject towards the {to} in the middle of a frame")
+        # FrameProtocol masks what a client writes; with no extensions it writes plain frames,
+        # which permessage-deflate allows at any time (RFC 7692 section 6).
+        writer = FrameProtocol(client=to == "server", extensions=[])
+        self.legs[to].write(bytes(writer.send_data(data, fin=True)))
+        is_text = isinstance(data, str)
+        payload = data.encode() if isinstance(data, str) else data
+        self.record("judge", to, Opcode.TEXT if is_text else Opcode.BINARY, payload)
+
+    def inside_frame(self, author: Side) -> bool:
+        """Whether `author` has written a frame's beginning and not yet its end."""
+        return self._decoders[author].in_frame
+
+    def cut(self) -> None:
+        for leg in self.legs.values():
+            leg.abort()
+
+    def reset(self) -> None:
+        for leg in self.legs.values():
+            leg.reset()
+        self.cut()
+
+    def over(self, author: Literal["client", "server", "judge"]) -> None:
+        """Take note of who ends it, if nobody has."""
+        self.ended_by = self.ended_by or (author, self.tap.elapsed())
+
+    def ended(self, author: Side, *, abruptly: bool) -> None:
+        self.over(author)
+        if abruptly:
+            self.legs[_other(author)].abort()
+        else:
+            self.passages[author].finish()
+
+    def record(
+        self,
+        author: Literal["client", "server", "judge"],
+        to: Side,
+        opcode: int,
+        data: bytes,
+        code: int | None = None,
+    ) -> None:
+        elapsed = self.tap.elapsed()
+        self.tap.add(Frame(elapsed, self.number, author, to, opcode, data, code))
+
+    def _watch(self, author: Side, data: bytes) -> None:
+        if author in self._decoders:
+            self._decode(author, data)
+            return
+        buffer = self._buffers[author]
+        buffer += data
+        if self.heads[author] is None:
+            end = buffer.find(b"\r\n\r\n")
+            if end < 0:
+                return
+            self.heads[author] = bytes(buffer[: end + 4])
+            del buffer[: end + 4]
+        if author == "server" and b" 101 " in (self.heads["server"] or b"").split(b"\r\n", 1)[0]:
+            extensions = _header(self.heads["server"] or b"", b"sec-websocket-extensions")
+            self._decoders["client"] = _Decoder("client", extensions)
+            self._decoders["server"] = _Decoder("server", extensions)
+            for side in ("client", "server"):
+                self._decode(side, bytes(self._buffers[side]))
+
+    def _decode(self, author: Side, data: bytes) -> None:
+        decoder = self._decoders[author]
+        try:
+            for opcode, payload, code in decoder.feed(data):
+                self.record(author, _other(author), opcode, payload, code)
+        except ParseFailed as exc:
+            decoder.broken = True
+            self.tap.faults.append((author, str(exc)))
+
+
+class _Decoder:
+    """Frames of one direction, with messages put together from their fragments."""
+
+    def __init__(self, author: Side, extensions: str) -> None:
+        self.broken = False
+        self.in_frame = False
+        self._parts: list[bytes] = []
+        # As the reader of what the server writes we are a client, and the other way round.
+        self._protocol = FrameProtocol(author == "server", _deflate(author, extensions))
+
+    def feed(self, data: bytes) -> list[tuple[int, bytes, int | None]]:
+        if self.broken or not data:
+            return []
+        self._protocol.receive_bytes(data)
+        found: list[tuple[int, bytes, int | None]] = []
+        for frame in self._protocol.received_frames():
+            payload = frame.payload
+            if isinstance(payload, tuple):  # a close frame's code and reason
+                code, reason = payload
+                found.append((8, (reason or "").encode(), int(code)))
+                continue
+            part = payload.encode() if isinstance(payload, str) else bytes(payload)
+            if frame.opcode >= 8:
+                found.append((int(frame.opcode), part, None))
+                continue
+            self._parts.append(part)
+            self.in_frame = not frame.frame_finished
+            if frame.message_finished:
+                found.append((int(frame.opcode), b"".join(self._parts), None))
+                self._parts.clear()
+        return found
+
+
+class _Leg(asyncio.Protocol):
+    """One side's TCP connection; what is written before it is made waits."""
+
+    def __init__(self, connection: TapConnection, side: Side) -> None:
+        self._connection = connection
+        self._side: Side = side
+        self._transport: asyncio.Transport | None = None
+        self._waiting: list[bytes] = []
+        self._eof = False
+        self._dead = False
+        self._lost = asyncio.Event()
+
+    async def gone(self) -> None:
+        """Wait until the connection is lost, if it was ever made."""
+        if self._transport is not None:
+            await self._lost.wait()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        if self._dead:
+            transport.abort()
+            return
+        for data in self._waiting:
+            transport.write(data)
+        self._waiting.clear()
+        if self._eof:
+            transport.write_eof()
+
+    def data_received(self, data: bytes) -> None:
+        self._connection.forward(self._side, data)
+
+    def eof_received(self) -> bool:
+        self._connection.ended(self._side, abruptly=False)
+        return not self._eof
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._dead = True
+        self._lost.set()
+        self._connection.ended(self._side, abruptly=exc is not None)
+
+    def pause_writing(self) -> None:
+        self._connection.legs[_other(self._side)].reading(False)
+
+    def resume_writing(self) -> None:
+        self._connection.legs[_other(self._side)].reading(True)
+
+    def reading(self, on: bool) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            if on:
+                self._transport.resume_reading()
+            else:
+                self._transport.pause_reading()
+
+    def write(self, data: bytes) -> None:
+        if self._transport is None:
+            self._waiting.append(data)
+        elif not self._transport.is_closing():
+            self._transport.write(data)
+
+    def write_eof(self) -> None:
+        if self._eof:
+            return
+        self._eof = True
+        if self._transport is not None and not self._transport.is_closing():
+            with contextlib.suppress(OSError):  # the peer may have reset it a moment ago
+                self._transport.write_eof()
+
+    def reset(self) -> None:
+        """Let the end, when it comes, be a TCP reset."""
+        if self._transport is not None:
+            reset_on_close(self._transport)
+
+    def abort(self) -> None:
+        self._dead = True
+        if self._transport is not None:
+            self._transport.abort()
+
+
+def _other(side: Side) -> Side:
+    return "server" if side == "client" else "client"
+
+
+def _header(head: bytes, name: bytes) -> str:
+    for line in head.split(b"\r\n")[1:]:
+        key, _, value = line.partition(b":")
+        if key.strip().lower() == name:
+            return value.strip().decode("latin-1")
+    return ""
+
+
+def _deflate(author: Side, agreed: str) -> list[Extension]:
+    if not agreed.lower().startswith("permessage-deflate"):
+        return []
+    extension = PerMessageDeflate()
+    if author == "server":
+        extension.finalize(agreed)
+    else:
+        extension.accept(agreed)
+    return [extension]

@@ -1,0 +1,240 @@
+"""``check``'s scenarios against this library's server, and against scripted ones."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from interop.check.check import WHY_NOT, Check, why_not
+from interop.check.endpoint import EndpointError, parse_endpoint
+from interop.errors import TestbedError, Violation
+from interop.peers.python.hosts import HOSTS, Options
+from interop.reports.results import SCHEMA_FILE, rerun_command
+from interop.roles.judged import Judged
+from interop.run.runner import Bound, load_functions
+from interop.scenarios.scenario import Scenario, scenario
+from interop.verdicts.deviations import known_to_check, load
+from interop.wire.frames import PING, PONG, frame
+from tests.support.app import Notes
+
+from .. import servers
+
+SECRET = "Authorization: Bearer geheim"
+
+
+@pytest.fixture(autouse=True)
+def _short_farewell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scripted servers answer no close frame."""
+    monkeypatch.setattr("interop.check.remote._FAREWELL", 0.05)
+
+
+@pytest.fixture(scope="module")
+def whole() -> dict[str, Bound]:
+    return load_functions()
+
+
+def made(name: str = "made.up", **more: object) -> dict[str, Bound]:
+    """A scenario of the test's own."""
+
+    @scenario(name, "A rule.", side="server", needs="nothing", **more)
+    async def ping(judged: Judged) -> None:
+        connection = await judged.open()
+        connection.send(PING, "x")
+        await connection.next(PONG)
+
+    return {name: Bound(ping.scenario, ping, {})}  # type: ignore[attr-defined]  # set by @scenario
+
+
+def test_every_reason_has_words_and_the_rest_runs() -> None:
+    facts = {
+        "": Scenario("x", "A rule.", side="server", needs="nothing"),
+        "echo": Scenario("x", "A rule.", side="each", needs="echo"),
+        "load": Scenario("x", "A rule.", side="server", needs="load"),
+        "control": Scenario("x", "A rule.", side="each"),
+        "client": Scenario("x", "A rule.", side="client", needs="nothing"),
+        "pair": Scenario("x", "A rule."),
+    }
+    assert {why: why_not(each, None) for why, each in facts.items()} == {why: why for why in facts}
+    assert why_not(facts["echo"], "echo") == ""
+    assert set(WHY_NOT) | {""} == set(facts)
+
+
+@pytest.mark.parametrize("echo", [None, "echo"])
+async def test_this_librarys_server_holds_every_rule(
+    whole: dict[str, Bound], echo: str | None
+) -> None:
+    told: list[str] = []
+    async with servers.app() as url:
+        check = Check(parse_endpoint(url), patience=5, echo=echo)
+        checked = await check.run(whole, told.append)
+    results = checked.results
+    assert [(c["scenario"], c["reason"]) for c in results.cells if c["verdict"] != "passed"] == []
+    assert results.exit_status == 0
+    assert told == [cell["scenario"] for cell in results.cells]
+    assert {name.partition(".")[0] for name in told} >= {"frames", "handshake", "malformed", "time"}
+    assert ("echo" in checked.left) is (echo is None)
+    assert len(told) + checked.left.total() == len(whole)
+    jsonschema.validate(results.to_json(), json.loads(SCHEMA_FILE.read_text()))
+
+
+def test_nothing_that_could_change_something_is_sent(whole: dict[str, Bound]) -> None:
+    """No other method, no other path, no load, and no guess at who may come in."""
+    chosen = [name for name, bound in whole.items() if not why_not(bound.facts, "echo")]
+    barred = ("handshake.method", "handshake.plain-http", "handshake.other-path", "amount.",
+              "many.", "handshake.accepts.origin", "handshake.accepts.credentials")  # fmt: skip
+    assert [name for name in chosen if name.startswith(barred)] == []
+
+
+async def test_a_rule_that_does_not_hold_shows_the_frames() -> None:
+    async with servers.scripted(None, frame(PING, b"hello")) as url:
+        checked = await Check(parse_endpoint(url), patience=0.1).run(made())
+    (cell,) = checked.results.cells
+    assert (cell["verdict"], cell["severity"]) == ("failed", "must")
+    assert cell["reason"] == "the server wrote no pong within 0.1 s; it wrote ping b'hello'"
+    assert [(f["author"], f["kind"]) for f in cell["frames"]] == [
+        ("judge", "ping"),
+        ("server", "ping"),
+    ]
+    assert checked.results.exit_status == 1
+    assert rerun_command(cell) == f"python -m interop check '{url}' --scenario 'made.up'"
+
+
+async def test_a_should_is_a_warning() -> None:
+    async with servers.scripted() as url:
+        checked = await Check(parse_endpoint(url), patience=0.1).run(made(severity="should"))
+    assert [cell["verdict"] for cell in checked.results.cells] == ["warned"]
+    assert checked.results.exit_status == 0
+
+
+async def test_a_server_that_writes_what_is_no_event_fails() -> None:
+    async with servers.scripted(None, frame(1, b"5"), frame(PONG, b"x")) as url:
+        checked = await Check(parse_endpoint(url), patience=5).run(made())
+    (cell,) = checked.results.cells
+    assert cell["reason"] == "the server wrote not an object but a number: b'5'"
+    assert cell["violations"][0]["author"] == "server"
+
+
+async def test_what_the_server_gives_back_of_a_secret_is_not_kept() -> None:
+    @scenario("made.up", "A rule.", side="server", needs="nothing")
+    async def tells(judged: Judged) -> None:
+        raise Violation("it answered Bearer geheim to ?key=qwertz")
+
+    bound = Bound(tells.scenario, tells, {})  # type: ignore[attr-defined]  # set by @scenario
+    async with servers.app() as url:
+        endpoint = parse_endpoint(f"{url}?key=qwertz", headers=[SECRET])
+        checked = await Check(endpoint, patience=1).run({"made.up": bound})
+    (cell,) = checked.results.cells
+    assert cell["reason"] == "it answered <redacted> to ?<redacted>"
+    assert cell["server"] == url
+
+
+async def test_an_error_to_begin_with_tells_no_secret_either() -> None:
+    async with servers.scripted(b"HTTP/1.1 400 Bad geheim\r\n\r\n") as url:
+        check = Check(parse_endpoint(url, headers=[SECRET]), patience=1)
+        with pytest.raises(EndpointError, match="400 Bad <redacted>"):
+            await check.run(made())
+
+
+async def test_a_failure_without_words_and_one_of_the_testbed() -> None:
+    async def fails(judged: Judged) -> None:
+        raise AssertionError
+
+    async def explains(judged: Judged) -> None:
+        raise AssertionError("it answered 5\nassert 5 == 6\n +  where 5 = f()")
+
+    async def breaks(judged: Judged) -> None:
+        raise TestbedError("broken")
+
+    facts = Scenario("x", "A rule.", side="server", needs="nothing")
+    bounds = {
+        "a": Bound(facts, fails, {}),
+        "b": Bound(facts, breaks, {}),
+        "c": Bound(facts, explains, {}),
+    }
+    async with servers.app() as url:
+        checked = await Check(parse_endpoint(url), patience=1).run(bounds)
+    found = [(cell["verdict"], cell["reason"]) for cell in checked.results.cells]
+    assert found == [
+        ("failed", "it does not hold"),
+        ("error", "broken"),
+        ("failed", "it answered 5"),
+    ]
+    assert checked.results.exit_status == 2
+
+
+async def test_a_server_that_goes_away_ends_it_with_what_is_done() -> None:
+    async with servers.scripted(times=3) as url:  # two connections to begin with, one for a
+        checked = await Check(parse_endpoint(url), patience=0.1).run({**made("a"), **made("b")})
+    assert [cell["scenario"] for cell in checked.results.cells] == ["a"]
+    assert checked.results.broken.startswith(f"after a: {url}: no connection to")
+    assert checked.results.exit_status == 2
+
+
+UVICORNS_OWN = ["handshake.http-1.0", "handshake.no-host", "handshake.version-told"]
+
+
+@asynccontextmanager
+async def hosted(api: str) -> AsyncIterator[str]:
+    """Run an application of a framework that has an ``echo``; give its URL."""
+    host = HOSTS[api](Notes(), "127.0.0.1", "/ws", lambda exc, what: None, Options())
+    port = await host.start()
+    try:
+        yield f"ws://127.0.0.1:{port}/ws"
+    finally:
+        await host.kill()
+
+
+async def test_what_is_known_of_a_framework_is_not_held_against_an_application(
+    whole: dict[str, Bound],
+) -> None:
+    chosen = {name: whole[name] for name in (*UVICORNS_OWN, "frames.ping.0")}
+    async with hosted("FastApiConnector") as url:
+        checked = await Check(parse_endpoint(url), patience=5, frameworks=load()).run(chosen)
+        verdicts = {cell["scenario"]: cell["verdict"] for cell in checked.results.cells}
+        assert verdicts == {**dict.fromkeys(UVICORNS_OWN, "deviating"), "frames.ping.0": "passed"}
+        assert checked.framework == "uvicorn"
+        assert checked.results.exit_status == 0
+        strict = await Check(parse_endpoint(url), patience=5, frameworks=load(), framework="").run(
+            chosen
+        )
+        assert strict.results.exit_status == 1
+
+
+async def test_a_frameworks_deviation_that_does_not_show_is_no_fault(
+    whole: dict[str, Bound],
+) -> None:
+    async with servers.app() as url:
+        check = Check(parse_endpoint(url), patience=5, frameworks=load(), framework="uvicorn")
+        checked = await check.run({name: whole[name] for name in UVICORNS_OWN})
+    assert [cell["verdict"] for cell in checked.results.cells] == ["passed"] * 3
+
+
+async def test_what_is_known_of_a_server_is_expected_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "ours.toml"
+    path.write_text('[[deviation]]\nscenario = "made.up"\nseen = "no frame"\ncause = "late"\n')
+    known = known_to_check(path, ["made.up"])
+    async with servers.scripted() as url:
+        checked = await Check(parse_endpoint(url), patience=0.1, known=known).run(made())
+    (cell,) = checked.results.cells
+    assert cell["verdict"] == "deviating"
+    assert cell["reason"].startswith("ours.toml (server): late [seen: the server wrote no pong")
+    async with servers.app() as url:
+        checked = await Check(parse_endpoint(url), patience=5, known=known).run(made())
+    (cell,) = checked.results.cells
+    assert cell["verdict"] == "failed"
+    assert cell["reason"] == (
+        "expected to fail, but passed; remove its entry: ours.toml (server): late"
+    )
+
+
+async def test_time_that_the_rate_takes_is_not_the_servers() -> None:
+    async with servers.app() as url:
+        check = Check(parse_endpoint(url), patience=5, rate=10, within=0.25)
+        checked = await check.run({**made("a"), **made("b"), **made("c"), **made("d")})
+    assert [cell["verdict"] for cell in checked.results.cells] == ["passed"] * 4
+    assert checked.results.duration_s > 0.25

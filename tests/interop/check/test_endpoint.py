@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+from pathlib import Path
+
+import pytest
+
+from interop.check.endpoint import EndpointError, parse_endpoint
+from tests.support import tls
+
+from .. import servers
+
+
+def test_path_and_query_are_kept_and_the_query_is_not_shown() -> None:
+    found = parse_endpoint("ws://example.org/a/b%20c?token=abcdef&x=1")
+    assert found.target == "/a/b%20c?token=abcdef&x=1"
+    assert found.shown == "ws://example.org/a/b%20c"
+    assert (found.host, found.port, found.authority) == ("example.org", 80, "example.org")
+    assert found.context is None
+
+
+@pytest.mark.parametrize(
+    ("url", "authority", "port", "target"),
+    [
+        ("ws://h", "h", 80, "/"),
+        ("ws://h:80/", "h", 80, "/"),
+        ("ws://h:443/", "h:443", 443, "/"),
+        ("wss://h", "h", 443, "/"),
+        ("wss://H:8443?a", "h:8443", 8443, "/?a"),
+        ("WS://[::1]:9/x", "[::1]:9", 9, "/x"),
+    ],
+)
+def test_what_the_host_header_says(url: str, authority: str, port: int, target: str) -> None:
+    found = parse_endpoint(url)
+    assert (found.authority, found.port, found.target) == (authority, port, target)
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("", "'' is no WebSocket URL: it has to begin with ws:// or wss://"),
+        ("localhost:8000/ws", "has to begin with ws://"),
+        ("http://h/ws", "did you mean ws://?"),
+        ("https://h/ws", "did you mean wss://?"),
+        ("ws://", "'ws://' names no host"),
+        ("ws:///ws", "names no host"),
+        ("ws://h:0/", "names no port"),
+        ("ws://h:99999/", "is no URL: Port out of range"),
+        ("ws://h:x/", "is no URL: Port could not be cast"),
+        ("ws://[::1/", "is no URL: Invalid IPv6 URL"),
+        ("ws://h/#here", r"has no fragment \(#…\)"),
+        ("ws://h/ü", "must be percent-encoded"),
+        ("ws://h/a b", "must be percent-encoded"),
+        ("ws://h/\n", "must be percent-encoded"),
+    ],
+)
+def test_a_url_of_no_use_is_named(url: str, words: str) -> None:
+    with pytest.raises(EndpointError, match=words.replace("?", r"\?")):
+        parse_endpoint(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ws://me:geheim@h/?geheim",
+        "ws://me:geheim@h:x/",
+        "http://me:geheim@h",
+        "me:geheim@h",
+        "ws:/me:geheim@h",
+        "//me:geheim@h",
+        "ws://me:geheim/geheim@h/",
+        "ws://me:geheim?geheim@h/",
+        "ws://me:geheim#geheim@h/",
+        "ws://me:geheim@geheim@h/",
+        "ws://[me:geheim@h/",
+        "ws://me:geheim geheim@h/",
+        "ws://me:geheim\ngeheim@h/",
+        "ws://h/#access_token=geheim",
+    ],
+)
+def test_an_error_shows_no_password(url: str) -> None:
+    with pytest.raises(EndpointError) as caught:
+        parse_endpoint(url)
+    assert "geheim" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        ("geheim", "--header number 2 is not of the form 'Name: value'"),
+        ("a b: geheim", "--header number 2 is not of the form"),
+        (": geheim", "--header number 2 is not of the form"),
+        ("Host: geheim", "--header 'Host' is the handshake's own"),
+        ("sec-websocket-key: geheim", "--header 'sec-websocket-key' is the handshake's own$"),
+        ("Sec-WebSocket-Protocol: geheim", "own; see --subprotocol"),
+        ("X: geheim\r\nY: 1", "--header 'X': its value is not printable Latin-1"),
+        ("X: geheim\u20ac", "--header 'X': its value is not printable Latin-1"),
+    ],
+)
+def test_a_header_of_no_use_is_named_and_its_value_not_shown(header: str, words: str) -> None:
+    with pytest.raises(EndpointError, match=words) as caught:
+        parse_endpoint("ws://h", headers=["A: b", header])
+    assert "geheim" not in str(caught.value)
+
+
+def test_a_subprotocol_is_a_name() -> None:
+    assert parse_endpoint("ws://h", subprotocols=["a", "b.1"]).subprotocols == ("a", "b.1")
+    with pytest.raises(EndpointError, match="--subprotocol 'a, b' is not the name"):
+        parse_endpoint("ws://h", subprotocols=["a, b"])
+
+
+def test_options_of_tls_are_for_tls(tmp_path: Path) -> None:
+    with pytest.raises(EndpointError, match="--ca is for wss://, and this is ws://"):
+        parse_endpoint("ws://h", ca=tmp_path)
+    with pytest.raises(EndpointError, match="--insecure is for wss://"):
+        parse_endpoint("ws://h", insecure=True)
+    with pytest.raises(EndpointError, match=r"--ca .*missing: No such file"):
+        parse_endpoint("wss://h", ca=tmp_path / "missing")
+    empty = tmp_path / "empty.pem"
+    empty.write_text("nothing")
+    with pytest.raises(EndpointError, match=r"--ca .*empty\.pem: no certificate in PEM form"):
+        parse_endpoint("wss://h", ca=empty)
+
+
+def test_secrets_are_taken_out_wherever_they_are() -> None:
+    found = parse_endpoint(
+        "ws://h/?key=qwertz&a=1",
+        headers=["Authorization: Bearer geheim", 'X: say "so"', "Y: 1"],
+    )
+    data = {
+        "geheim": ["Bearer geheim", "(geheim)", 5, None, {"x": "key=qwertz&a=1"}],
+        "q": 'say "so" and say \\"so\\": qwertz 1',
+    }
+    assert found.redacted(data) == {
+        "<redacted>": ["<redacted>", "(<redacted>)", 5, None, {"x": "<redacted>"}],
+        "q": "<redacted> and <redacted>: <redacted> 1",
+    }
+
+
+async def test_it_connects_with_and_without_tls() -> None:
+    for secure in (False, True):
+        async with servers.app(secure=secure) as url:
+            found = parse_endpoint(url, **({"ca": tls.PEM} if secure else {}))
+            _, writer = await found.connect(5)
+            assert (writer.get_extra_info("ssl_object") is not None) is secure
+            writer.close()
+
+
+async def test_any_certificate_is_taken_where_that_is_said() -> None:
+    async with servers.app(secure=True) as url:
+        _, writer = await parse_endpoint(url, insecure=True).connect(5)
+        writer.close()
+        with pytest.raises(EndpointError, match=r"certificate is not trusted: self-signed .*--ca"):
+            await parse_endpoint(url).connect(5)
+
+
+async def test_nobody_there() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and does not listen
+        port = taken.getsockname()[1]
+        with pytest.raises(EndpointError, match=f"port {port}: Connection refused$"):
+            await parse_endpoint(f"ws://127.0.0.1:{port}/").connect(5)
+    with pytest.raises(EndpointError, match=r"no such host 'nowhere\.invalid'"):
+        await parse_endpoint("ws://nowhere.invalid/").connect(5)
+    for host in ("a..b", "a" * 64):
+        with pytest.raises(EndpointError, match=f"'{host}' is no host name"):
+            await parse_endpoint(f"ws://{host}/").connect(5)
+
+
+async def test_tls_where_there_is_none() -> None:
+    async with servers.app() as url:
+        with pytest.raises(EndpointError, match=r"no TLS there: .*does it want ws://\?"):
+            await parse_endpoint(url.replace("ws:", "wss:")).connect(5)
+
+
+async def test_a_server_that_answers_no_hello_is_given_up() -> None:
+    async with servers.scripted() as url:
+        with pytest.raises(EndpointError, match=r"no TLS connection within 0\.05 s"):
+            await parse_endpoint(url.replace("ws:", "wss:")).connect(0.05)
+
+
+async def test_several_addresses_that_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refused(*args: object, **more: object) -> None:
+        raise OSError("Multiple exceptions: a, b")
+
+    monkeypatch.setattr(asyncio, "open_connection", refused)
+    with pytest.raises(EndpointError, match="port 80: Multiple exceptions: a, b"):
+        await parse_endpoint("ws://h/").connect(1)

@@ -1,0 +1,101 @@
+"""Recording, and the replay of everything that any version was seen to write."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from interop.catalog import load_peers
+from interop.errors import TestbedError
+from interop.replay.vectors import Vectors, load, record, write
+from interop.wire.rules import check_text, differ
+from zaptools.protocol import decode_event, encode_event
+
+RECORDED = load()
+
+
+def frame(text: str, author: str = "server", **more: Any) -> dict[str, Any]:
+    kept = {"author": author, "kind": "text", "length": len(text.encode()), "text": text}
+    return {**kept, **more}
+
+
+def cell(*frames: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {
+        "server": "dart@1/S",
+        "client": "python/ZapConsumer",
+        "scenario": "echo.null",
+        "frames": list(frames),
+        **more,
+    }
+
+
+def test_each_side_is_recorded_opposite_its_partner() -> None:
+    cells = [
+        cell(frame("b"), frame("b"), frame("c", "client"), frame("a")),
+        cell(frame("d"), scenario="echo.arrays"),
+        cell(frame("x"), client="dart/C"),
+        cell(frame("y"), scenario="malformed.reported"),
+        cell(frame("s"), frame("c", "client"), server="python/ZapServer", client="dart@2/C"),
+        cell(scenario="headers.none-given"),
+    ]
+    assert record(cells) == [
+        Vectors("dart@1/S", "server", {"echo.arrays": ["d"], "echo.null": ["b", "a"]}),
+        Vectors("dart@2/C", "client", {"echo.null": ["c"]}),
+    ]
+
+
+def test_what_is_no_whole_text_is_left_out() -> None:
+    cut = frame("cut", length=500)
+    binary = frame("binary", kind="binary")
+    found = record([cell(cut, binary, frame("judge", "judge"), frame("whole é"))])
+    assert found == [Vectors("dart@1/S", "server", {"echo.null": ["whole é"]})]
+
+
+@pytest.mark.parametrize("cells", [[], [cell()], [cell(frame("a"), client="dart/C")]])
+def test_nothing_to_record_is_an_error(cells: list[dict[str, Any]]) -> None:
+    with pytest.raises(TestbedError, match="needs cells with python/ZapConsumer and python/ZapS"):
+        record(cells)
+
+
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    vectors = [Vectors("dart@1/S", "server", {"echo.null": ["é\ud800"]})]
+    (path,) = write(vectors, tmp_path / "new")
+    assert path.name == "dart@1-S.server.json"
+    assert load(path.parent) == vectors
+    write([Vectors("dart@1/S", "server", {})], path.parent)
+    assert load(path.parent) == [Vectors("dart@1/S", "server", {})]
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"api": "x"}'])
+def test_another_file_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "bad.json").write_text(text, "utf-8")
+    with pytest.raises(TestbedError, match=r"bad\.json: not recorded vectors"):
+        load(tmp_path)
+
+
+def test_every_published_version_has_been_recorded() -> None:
+    recorded = {each.api for each in RECORDED}
+    published = {api.id for peer in load_peers().values() for api in peer.apis if api.version}
+    assert published <= recorded
+
+
+def test_what_is_recorded_is_of_peers_that_there_are() -> None:
+    apis = {(api.id, api.role) for peer in load_peers().values() for api in peer.apis}
+    assert {(each.api, each.role) for each in RECORDED} <= apis
+
+
+@pytest.mark.parametrize("vectors", RECORDED, ids=lambda vectors: vectors.file_name)
+def test_the_codec_reads_what_every_version_wrote_and_writes_it_again(vectors: Vectors) -> None:
+    for text in [text for texts in vectors.texts.values() for text in texts]:
+        assert check_text(text.encode()) == [], text
+        expected = json.loads(text)
+        event = decode_event(text)
+        assert event.event_name == expected["eventName"], text
+        assert differ(expected.get("payload"), event.payload) is None, text
+        assert differ(expected.get("headers") or {}, event.headers) is None, text
+        again = json.loads(encode_event(event.event_name, event.payload, event.headers))
+        expected = {"payload": None, **expected, "headers": expected.get("headers") or {}}
+        assert differ(expected, again) is None, text

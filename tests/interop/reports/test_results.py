@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from interop.errors import TestbedError
+from interop.reports.results import (
+    SCHEMA_FILE,
+    VERDICTS,
+    Results,
+    claimed,
+    culprit_line,
+    gates,
+    read,
+    rerun_command,
+    write_files,
+)
+
+
+def cell(verdict: str = "passed", **more: Any) -> dict[str, Any]:
+    return {
+        "server": "python/ZapServer",
+        "client": "dart@0.5.0/ZapConsumer",
+        "scenario": "echo.null",
+        "rule": "A payload comes back.",
+        "severity": "must",
+        "verdict": verdict,
+        "reason": "" if verdict == "passed" else f"why it {verdict}",
+        "duration_ms": 12.5,
+        **more,
+    }
+
+
+def results(*cells: dict[str, Any], **more: Any) -> Results:
+    run = Results(
+        started="2026-01-02T03:04:05+00:00",
+        engine="local",
+        servers=["python/ZapServer", "dart@0.3.0/ZapServer"],
+        clients=["python/ZapConsumer", "dart@0.5.0/ZapConsumer"],
+        not_run={"pypi@0.5.2/ZapClient": "no network"},
+        **more,
+    )
+    run.cells = list(cells)
+    return run
+
+
+@pytest.mark.parametrize(
+    ("cells", "status"),
+    [
+        ([cell()], 0),
+        ([cell(), cell("deviating"), cell("unsupported")], 0),
+        ([cell(), cell("failed")], 1),
+        ([cell(), cell("warned", severity="should")], 0),
+        ([cell(), cell("failed", severity="should")], 1),
+        ([cell(), cell("flaky")], 1),
+        ([cell("failed"), cell("error")], 2),
+        ([], 2),
+    ],
+)
+def test_the_exit_status(cells: list[dict[str, Any]], status: int) -> None:
+    assert results(*cells).exit_status == status
+
+
+def test_a_broken_run_is_never_a_success() -> None:
+    assert results(cell(), broken="a worker crashed").exit_status == 2
+
+
+def test_what_gates() -> None:
+    assert [v for v in VERDICTS if gates(cell(v))] == ["failed", "flaky"]
+
+
+def test_cells_are_put_in_the_matrixs_order() -> None:
+    late = cell(server="dart@0.3.0/ZapServer")
+    early = cell(client="python/ZapConsumer", scenario="z")
+    run = results(late, cell(scenario="b"), early, cell(scenario="a"))
+    run.sort()
+    order = [(c["server"], c["client"], c["scenario"]) for c in run.cells]
+    assert order == [
+        ("python/ZapServer", "python/ZapConsumer", "z"),
+        ("python/ZapServer", "dart@0.5.0/ZapConsumer", "a"),
+        ("python/ZapServer", "dart@0.5.0/ZapConsumer", "b"),
+        ("dart@0.3.0/ZapServer", "dart@0.5.0/ZapConsumer", "echo.null"),
+    ]
+
+
+def test_pairs_are_counted() -> None:
+    run = results(cell(), cell(scenario="x"), cell("failed", scenario="y"))
+    counts = run.by_pair()[("python/ZapServer", "dart@0.5.0/ZapConsumer")]
+    assert counts == dict.fromkeys(VERDICTS, 0) | {"passed": 2, "failed": 1}
+
+
+EVIDENCE: dict[str, Any] = {
+    "frames": [
+        {"t_ms": 1.5, "connection": 1, "author": "client", "to": "server", "kind": "text",
+         "length": 5, "text": "{}"},
+        {"t_ms": 2, "connection": 1, "author": "judge", "to": "server", "kind": "close",
+         "length": 0, "code": 1005},
+    ],
+    "frames_total": 2,
+    "violations": [{"author": "client", "violation": "no eventName", "frame": 0, "excused": False}],
+    "notifications": {"server": [{"on": "connected", "conn": "1"}], "clients": [[]]},
+    "requests": {
+        "server": [{"op": "serve", "args": {}, "t_ms": -1.5, "done_ms": -1, "outcome": "ok"}],
+        "clients": [[{"op": "open", "args": {"url": "ws://h"}, "t_ms": 1}]],
+    },
+    "connections": [
+        {"t_ms": 1, "target": "/", "headers": [["X", "y"]], "status": 101, "protocol": "a",
+         "ended": {"by": "judge", "t_ms": 2}},
+    ],
+    "acts": ["reset"],
+}  # fmt: skip
+
+
+def test_what_is_written_fits_the_schema(tmp_path: Path) -> None:
+    culprit = {"side": "client", "why": "x", "basis": "frame", "api": "a", "frame": 0}
+    runs = [{"run": n, "verdict": "failed", "reason": "", "duration_ms": 1, **EVIDENCE}
+            for n in (1, 2)]  # fmt: skip
+    run = results(
+        cell(),
+        cell("failed", culprit=culprit, runs=runs, pass_rate=0.0, **EVIDENCE),
+        cell("error", reason="\ud800 é"),
+        broken="interrupted",
+    )
+    run.write(tmp_path / "new")
+    data = json.loads((tmp_path / "new" / "results.json").read_text("utf-8"))
+    schema = json.loads(SCHEMA_FILE.read_text("utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(data, schema)
+    assert data["run"]["exit_status"] == 2
+    assert data["run"]["broken"] == "interrupted"
+    assert read(tmp_path / "new") == read(tmp_path / "new" / "results.json") == data["cells"]
+    assert [c["verdict"] for c in data["cells"]] == ["passed", "failed", "error"]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"verdict": "fine"}, {"severity": "may"}, {"more": 1}, {"duration_ms": "long"}]
+)
+def test_the_schema_refuses(wrong: dict[str, Any]) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        data = results(cell(**wrong)).to_json()
+        jsonschema.validate(data, json.loads(SCHEMA_FILE.read_text("utf-8")))
+
+
+def test_the_command_that_runs_a_cell_again() -> None:
+    assert rerun_command(cell()) == (
+        "python -m interop run --server 'python/ZapServer' "
+        "--client 'dart@0.5.0/ZapConsumer' --scenario 'echo.null'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (None, "No such file"),
+        ("{", "not JSON: "),
+        ("[]", r"not the results of a run \(format 1\)"),
+        ('{"format": 2}', "not the results of a run"),
+        ('{"format": 1, "cells": {}}', "'cells' must be a list of cells"),
+        ('{"format": 1, "cells": [{"server": "a"}]}', "'cells' must be a list of cells"),
+        ('{"format": 1, "cells": [], "run": []}', "'run' must be an object"),
+        ("[" * 100_000, "not JSON: "),
+    ],
+)
+def test_what_cannot_be_read_is_named(text: str | None, says: str, tmp_path: Path) -> None:
+    if text is not None:
+        (tmp_path / "results.json").write_text(text, "utf-8")
+    with pytest.raises(TestbedError, match=rf"results\.json: .*{says}"):
+        read(tmp_path / "results.json")
+
+
+def test_a_whole_run_has_each_cell_once(tmp_path: Path) -> None:
+    results(cell("failed"), cell()).write(tmp_path)
+    assert len(read(tmp_path)) == 2
+    with pytest.raises(TestbedError, match="more than once: python/ZapServer / dart@0"):
+        read(tmp_path, whole=True)
+
+
+def test_a_folder_is_claimed_by_one_run_at_a_time(tmp_path: Path) -> None:
+    with claimed(tmp_path / "r"):
+        with pytest.raises(TestbedError, match="another run writes there"), claimed(tmp_path / "r"):
+            pytest.fail("two runs at once")
+    with claimed(tmp_path / "r"):
+        assert list((tmp_path / "r").iterdir()) == []
+
+
+def test_where_no_folder_can_be_locked_none_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "fcntl", None)  # as on Windows
+    with claimed(tmp_path), claimed(tmp_path):
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(TestbedError, match="file: File exists"), claimed(tmp_path / "file"):
+        pytest.fail("not claimed")
+    # Root may write anywhere, and tests may run as root.
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(TestbedError, match="not writable"), claimed(tmp_path / "r"):
+        pytest.fail("not claimed")
+
+
+@pytest.mark.parametrize(
+    ("culprit", "line"),
+    [
+        (None, ""),
+        ({"side": "unknown", "why": "a\n b"}, "culprit unknown: a b"),
+        (
+            {"side": "client", "api": "x/Y", "frame": 3, "why": "w"},
+            "culprit: client x/Y (w); frame 3",
+        ),
+        ({"side": "server", "api": "x/Y", "frame": None, "why": "w"}, "culprit: server x/Y (w)"),
+    ],
+)
+def test_whose_fault_it_is_in_a_line(culprit: dict[str, Any] | None, line: str) -> None:
+    assert culprit_line(cell("failed", culprit=culprit)) == line
+
+
+def test_the_culprits_frame_is_shown() -> None:
+    culprit = {"side": "client", "api": "x/Y", "frame": 0, "why": "w"}
+    line = culprit_line(cell("failed", culprit=culprit, **EVIDENCE))
+    assert line == "culprit: client x/Y (w); frame 0: client -> server text {}"
+
+
+def test_what_cannot_all_be_written_leaves_all_as_it_was(tmp_path: Path) -> None:
+    write_files(tmp_path, {"a": b"old", "b": b"old"})
+    (tmp_path / "file").touch()
+    with pytest.raises(TestbedError, match="nothing was written, and what was there before stays"):
+        write_files(tmp_path, {"a": b"new", "b": b"new", "file/c": b"new"})
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
+        "a": b"old", "b": b"old", "file": b"",
+    }  # fmt: skip
+    write_files(tmp_path, {"a": b"new", "b": b"new"})
+    assert {(tmp_path / name).read_bytes() for name in "ab"} == {b"new"}

@@ -1,0 +1,132 @@
+"""The two roles, against a scripted peer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from interop.catalog import Api
+from interop.engines import Address
+from interop.errors import PeerFailure, Violation
+from interop.roles.client import Client, Server
+from interop.wire.tap import Tap, TapConnection
+
+from ..control.test_session import connected, saying
+from ..fake_peer import Answer, Script
+
+FAKE = Api("fake", "client", "Fake")
+
+
+@asynccontextmanager
+async def roles(script: Script) -> AsyncIterator[tuple[Server, Client]]:
+    async with connected(script) as session:
+        server = Server(Api("fake", "server", "Fake"), session, 0.05)
+        server.path = "/ws"
+        tap = Tap("127.0.0.1", Address("127.0.0.1", 1))
+        yield server, Client(FAKE, session, 0.05, tap, server)
+
+
+async def test_headers_are_always_given_unless_plain() -> None:
+    seen: list[dict[str, Any]] = []
+
+    def script(request: dict[str, Any]) -> Answer:
+        seen.append(request)
+        return {"ok": {}}
+
+    async with roles(script) as (_, client):
+        await client.send("a", 1)
+        await client.send_plain("a", 1)
+    assert [request.get("headers", "absent") for request in seen] == [{}, "absent"]
+
+
+async def test_a_connection_that_should_be_refused_and_is_not() -> None:
+    async with roles(saying({"on": "connected", "conn": "1"})) as (_, client):
+        with pytest.raises(Violation, match="connected where it should have been refused"):
+            await client.refused()
+
+
+async def test_a_stopped_server_is_judged_by_its_own_word() -> None:
+    async with roles(saying({"on": "connected", "conn": "2"})) as (_, client):
+        with pytest.raises(Violation, match="server fake/Fake took another connection, 2"):
+            await client.refused_by_server()
+    async with roles(saying()) as (_, client):  # somebody else has the port: it connected there
+        await client.refused_by_server()
+    async with roles(lambda _: {"error": {"kind": "Refused", "message": ""}}) as (_, client):
+        await client.refused_by_server()
+
+
+async def test_usable_means_the_same_probe_comes_back() -> None:
+    other = {"on": "event", "name": "echo", "payload": "another", "headers": {}}
+    async with roles(saying(other)) as (_, client):
+        with pytest.raises(Violation, match="is the connection usable"):
+            await client.check_usable("probe")
+    async with roles(saying(other, {**other, "payload": "probe"})) as (_, client):
+        await client.check_usable("probe")
+
+
+def failing(kind: str) -> Script:
+    return lambda _: {"error": {"kind": kind, "message": "no"}}
+
+
+async def test_a_refusal_is_told_from_a_library_that_broke() -> None:
+    async with roles(failing("ConnectionRefusedError")) as (_, client):
+        assert (await client.refused()).kind == "ConnectionRefusedError"
+    async with roles(failing("TypeError")) as (_, client):
+        with pytest.raises(Violation, match="no refusal: server fake/Fake: open failed with Type"):
+            await client.refused()
+        with pytest.raises(Violation, match="no refusal"):
+            await client.refused_by_server()
+
+
+async def test_a_refusal_after_the_handshake_is_none() -> None:
+    async with roles(lambda _: []) as (_, client):
+
+        async def accepted(*_: Any) -> None:
+            connection = TapConnection(client.tap, 1)
+            connection.forward("client", b"GET / HTTP/1.1\r\n\r\n")
+            connection.forward("server", b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+            client.tap.connections.append(connection)
+            raise PeerFailure("client fake/Fake", "open", "SocketException", "closed")
+
+        client.dial = accepted  # type: ignore[method-assign]  # what a library might do
+        with pytest.raises(Violation, match="closed, but the handshake was done"):
+            await client.refused()
+
+
+async def test_settling_waits_until_nothing_is_reported() -> None:
+    answered = []
+
+    def script(request: dict[str, Any]) -> Answer:
+        answered.append(request["op"])
+        late = [{"on": "event", "name": "late"}] if len(answered) in (4, 9) else []
+        return [*late, {"id": request["id"], "ok": {}}]
+
+    async with roles(script) as (server, client):
+        await client.settle()
+        assert server.count("event") == 2
+        assert len(answered) == 2 * (5 + 3)  # the fifth round is the last with news
+    async with roles(saying({"on": "event", "name": "always"})) as (server, _):
+        await server.settle()
+        assert server.count("event") == 2 * 200
+
+
+async def test_who_is_counted_out_keeps_nobody_waiting() -> None:
+    async with roles(saying()) as (server, _), connected(saying()) as session:
+        client = Client(FAKE, session, 0.05, Tap("127.0.0.1", Address("127.0.0.1", 1)), server)
+        assert len(server.sessions) == 3
+        client.count_out("server")
+        assert len(server.sessions) == 3
+        client.count_out("client")
+        assert session not in server.sessions and len(server.patience.pace) == 2
+
+
+async def test_what_a_client_makes_a_server_do_is_asked_of_the_server() -> None:
+    async with roles(saying()) as (server, client):
+        await client.send("join", {"room": "r"})
+        await client.send("close-me", {"code": 4000})
+        await client.send("slow", {"ms": 1})
+        assert client.server is server
+        assert {"rooms", "close-me code"} <= server.session.asked

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from interop.control.contract import Notification
+from interop.engines import Address
+from interop.run import evidence
+from interop.scenarios.scenario import Scenario
+from interop.wire.http import answer, parse_head, request
+from interop.wire.rules import Frame
+from interop.wire.tap import Tap, TapConnection
+
+from ..control.test_session import connected
+from ..fake_peer import good
+
+FACTS = Scenario("x", "A rule.", faults=["client"])
+
+
+def tap(*frames: Frame) -> Tap:
+    made = Tap("127.0.0.1", Address("127.0.0.1", 0))
+    for frame in frames:
+        made.add(frame)
+    return made
+
+
+def test_a_burst_is_cut_and_counted() -> None:
+    frame = Frame(0.5, 1, "client", "server", 1, b"{}")
+    found = evidence.frames(tap(*[frame] * 100))
+    assert len(found["frames"]) == evidence.KEPT
+    assert found["frames_total"] == 100
+
+
+def test_violations_name_author_and_frame() -> None:
+    made = tap(
+        Frame(0, 1, "judge", "server", 1, b"no JSON"),
+        Frame(0, 1, "client", "server", 2, b""),
+        Frame(0, 1, "server", "client", 1, b"[]"),
+    )
+    made.faults.append(("server", "half a frame"))
+    assert evidence.violations(FACTS, made) == [
+        {"author": "server", "violation": "bytes that are no WebSocket frame: half a frame",
+         "excused": False},
+        {"author": "client", "violation": "a binary message: events are text messages",
+         "frame": 1, "excused": True},
+        {"author": "server", "violation": "not an object but an array", "frame": 2,
+         "excused": False},
+    ]  # fmt: skip
+
+
+def test_long_values_are_cut() -> None:
+    found = evidence.clipped({"a": "x" * 1000, "b": "short"})
+    assert found["b"] == "short"
+    assert len(found["a"]) == 401
+    assert found["a"].endswith("…")
+    # As JSON each of these characters is 12 long.
+    assert evidence.clipped({"a": "\U0001f600" * 30})["a"] == "\U0001f600" * 30
+    assert evidence.clipped({"a": "\U0001f600" * 34})["a"].endswith("…")
+    assert evidence.clipped({"a": [1] * 200})["a"].endswith("…")
+
+
+def test_an_account_of_where_a_value_came_from_is_left_out() -> None:
+    raised = AssertionError("assert 1 == 2\n +  where 1 = <object at 0x7f>")
+    assert evidence.words(raised) == "assert 1 == 2"
+
+
+def test_an_assertion_with_words_says_them_alone() -> None:
+    raised = AssertionError("it closed with 5\nassert 5 == 6\n  Use -v to get more diff")
+    assert evidence.words(raised) == "it closed with 5"
+
+
+async def _value(value: int) -> int:
+    return value
+
+
+async def test_an_assertion_without_words_says_what_it_expected() -> None:
+    with pytest.raises(AssertionError) as caught:
+        assert (await _value(1000)) in (
+            4002,
+            None,
+        )
+    assert evidence.words(caught.value) == (
+        "expected _value(1000) in (4002, None): assert 1000 in (4002, None)"
+    )
+
+
+def test_an_assertion_that_pytest_does_not_see_into_says_what_it_expected(tmp_path: Path) -> None:
+    path = tmp_path / "plain.py"
+    path.write_text("def check(x):\n    assert x == 1\n")
+    scope: dict[str, Any] = {}
+    exec(compile(path.read_text(), str(path), "exec"), scope)
+    with pytest.raises(AssertionError) as caught:
+        scope["check"](2)
+    assert evidence.words(caught.value) == "expected x == 1"
+
+
+def test_what_no_assertion_raised_says_what_it_says() -> None:
+    assert evidence.words(AssertionError()) == ""
+    assert evidence.words(ValueError("x\n +  y")) == "x"
+
+
+async def test_notes_have_their_time() -> None:
+    async with connected(good) as session:
+        session.notifications += [Notification("event", {"name": "x" * 1000})] * 70
+        session.times += [12.5] * 70
+        found = evidence.notes(session, 12.0)
+    assert len(found) == evidence.KEPT
+    assert (found[0]["on"], found[0]["t_ms"]) == ("event", 500.0)
+    assert found[0]["name"].endswith("…")
+
+
+async def test_requests_have_what_became_of_them() -> None:
+    def script(request: dict[str, Any]) -> Any:
+        return {
+            "send": {"error": {"kind": "Gone", "message": "it went"}},
+            "serve": {"ok": {}},
+            "wait": [],
+        }.get(request["op"], {"unsupported": "no"})
+
+    async with connected(script) as session:
+        session.start("wait", {"text": "x" * 1000})
+        for op in ("serve", "send", "clean"):
+            await asyncio.wait([session.start(op, {"n": 1})])
+        found = evidence.requests(session, session.requests[0].time)
+    assert [(asked["op"], asked.get("outcome")) for asked in found] == [
+        ("wait", None), ("serve", "ok"), ("send", "Gone"), ("clean", "unsupported")
+    ]  # fmt: skip
+    assert found[0]["args"]["text"].endswith("…")
+    assert "done_ms" not in found[0]
+    assert found[1]["args"] == {"n": 1}
+    assert 0 == found[0]["t_ms"] < found[1]["t_ms"] < found[1]["done_ms"] < found[2]["t_ms"]
+
+
+async def test_connections_have_what_is_special_in_their_handshakes() -> None:
+    made = tap()
+    for _ in range(2):
+        made.connections.append(TapConnection(made, 1))
+    first = made.connections[0]
+    first.heads["client"] = request(host="h", path="/a?b", extra=[("X-A", "1"), ("X-A", "2")])
+    first.heads["server"] = answer(
+        parse_head(first.heads["client"]), extra=[("Sec-WebSocket-Protocol", "p")]
+    )
+    first.over("judge")
+    first.over("client")
+    found = evidence.connections(made)
+    assert found[0].pop("ended").pop("by") == "judge"
+    times = [each.pop("t_ms") for each in found]
+    assert times == sorted(times)
+    assert found == [
+        {"target": "/a?b", "headers": [["X-A", "1"], ["X-A", "2"]], "status": 101, "protocol": "p"},
+        {"target": "", "headers": [], "status": 0},
+    ]

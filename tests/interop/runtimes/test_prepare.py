@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from interop.catalog import Api, Peer
+from interop.runtimes import prepare
+from interop.runtimes.prepare import (
+    CannotRun,
+    Preparer,
+    environment_folder,
+    make_environment,
+    pinned,
+)
+
+from ..scripts import program
+
+
+def peer(folder: Path, runtime: str, program: str = "peer.py") -> Peer:
+    return Peer("mine", "C", runtime, program, folder, (Api("mine", "server", "S"),))
+
+
+def test_a_peer_of_this_repository_runs_here(tmp_path: Path) -> None:
+    command = Preparer(cache=tmp_path).command(peer(tmp_path, "here", "interop.peers.python"))
+    assert command == [sys.executable, "-m", "interop.peers.python"]
+
+
+def test_an_environment_is_made_once_and_finished_if_it_was_not(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text("", "utf-8")
+    made = make_environment(peer(tmp_path, "venv"), tmp_path / "cache")
+    folder = environment_folder(peer(tmp_path, "venv"), tmp_path / "cache")
+    marker = folder / "kept"
+    marker.touch()
+    assert make_environment(peer(tmp_path, "venv"), tmp_path / "cache") == made
+    assert marker.exists()
+    (folder / ".made").unlink()
+    assert make_environment(peer(tmp_path, "venv"), tmp_path / "cache") == made
+    assert made.exists()
+    assert not marker.exists()
+
+
+def test_other_requirements_have_another_environment(tmp_path: Path) -> None:
+    folders = []
+    for text in ("zaptools==0.5.2\n", "zaptools==0.5.1\n"):
+        (tmp_path / "requirements.txt").write_text(text, "utf-8")
+        folders.append(environment_folder(peer(tmp_path, "venv"), tmp_path))
+    assert folders[0] != folders[1]
+
+
+def test_what_pip_says_is_passed_on_and_nothing_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text("./no-such-folder\n", "utf-8")
+    told: list[str] = []
+    preparer = Preparer(cache=tmp_path / "cache", tell=told.append)
+    with pytest.raises(CannotRun, match=r"(?s)mine: .*pip install.* failed:.*no-such-folder"):
+        preparer.command(peer(tmp_path, "venv"))
+    folder = environment_folder(peer(tmp_path, "venv"), tmp_path / "cache")
+    assert not (folder / ".made").exists()
+    (said,) = told
+    assert str(folder) in said and "60 MB" in said
+
+
+def test_a_hung_install_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prepare, "_INSTALL_TIMEOUT", 0.05)
+    with pytest.raises(CannotRun, match=r"mine: .*timed out"):
+        prepare._run([sys.executable, "-c", "import time; time.sleep(60)"], "mine")
+
+
+def test_a_dart_peer_without_dart_says_what_to_install(tmp_path: Path) -> None:
+    preparer = Preparer(dart_vm=str(tmp_path / "no-dart"), cache=tmp_path)
+    with pytest.raises(CannotRun, match="install the Dart SDK"):
+        preparer.command(peer(tmp_path, "dart", "peer.dart"))
+
+
+def test_packages_that_cannot_be_found_are_named(tmp_path: Path) -> None:
+    dart = tmp_path / "dart"
+    dart.write_text('#!/bin/sh\necho "Dart SDK version: 3.7.3 (stable)"\n', "utf-8")
+    dart.chmod(0o755)
+    (tmp_path / "pubspec.yaml").write_text("name: p\ndependencies:\n  zap: 1.0.0\n", "utf-8")
+    (tmp_path / "packages").mkdir()
+    preparer = Preparer(dart_vm=str(dart), packages=tmp_path / "packages", cache=tmp_path)
+    with pytest.raises(CannotRun, match="'zap'"):
+        preparer.command(peer(tmp_path, "dart", "peer.dart"))
+
+
+def test_a_node_peer_runs_as_a_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    node = tmp_path / "node"
+    node.write_text("#!/bin/sh\necho v20.1.0\n", "utf-8")
+    node.chmod(0o755)
+    monkeypatch.setenv("NODE", str(node))
+    command = Preparer(cache=tmp_path / "cache").command(peer(tmp_path, "node", "peer.mjs"))
+    assert command == [str(node), str(tmp_path / "peer.mjs")]
+
+
+def test_a_node_peer_without_node_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NODE", str(tmp_path / "no-node"))
+    with pytest.raises(CannotRun, match=r"install Node\.js"):
+        Preparer(cache=tmp_path / "cache").command(peer(tmp_path, "node", "peer.mjs"))
+
+
+def test_a_go_peer_runs_as_what_was_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = '[ "$1" = build ] && echo > "$5"; echo go version go1.25.0 linux/amd64'
+    monkeypatch.setenv("GO", str(program(tmp_path, "go", script)))
+    command = Preparer(cache=tmp_path / "cache").command(peer(tmp_path, "go", "main.go"))
+    assert command == [str(tmp_path / "cache" / "mine-peer.exe")]
+    assert Path(command[0]).is_file()
+
+
+def test_a_go_peer_without_go_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GO", str(tmp_path / "no-go"))
+    with pytest.raises(CannotRun, match=r"install Go"):
+        Preparer(cache=tmp_path / "cache").command(peer(tmp_path, "go", "main.go"))
+
+
+def old(folder: Path, runtime: str, program: str, **pins: str) -> Peer:
+    apis = (Api("mine", "server", "S", "2"), Api("mine", "server", "S", "1", older=True))
+    return Peer("mine", "C", runtime, program, folder, apis, {"1": pins})
+
+
+def test_an_older_version_has_an_environment_of_its_own(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "requirements.txt").write_text("# zap\nzap==2\nzap-more==2\nuuid==2\n", "utf-8")
+    (folder / "peer.py").touch()
+    peer = pinned(old(folder, "venv", "peer.py", zap="1"), "1", tmp_path / "cache")
+    text = (peer.folder / "requirements.txt").read_text("utf-8")
+    assert text == "# zap\nzap==1\nzap-more==2\nuuid==2\n"
+    assert (peer.name, peer.folder / peer.program) == ("mine@1", folder / "peer.py")
+
+
+def test_an_older_version_of_a_dart_peer_is_compiled_apart(tmp_path: Path) -> None:
+    folder, shared = tmp_path / "mine", tmp_path / "dart_shared"
+    for each in (folder, shared):
+        each.mkdir()
+    (folder / "pubspec.yaml").write_text("name: p\ndependencies:\n  zap: 2\n  a: ^2\n", "utf-8")
+    (folder / "peer.dart").write_text("main", "utf-8")
+    (shared / "app.dart").write_text("app", "utf-8")
+    dart_peer = old(folder, "dart", "peer.dart", zap="1")
+    made = pinned(dart_peer, "1", tmp_path / "cache")
+    pubspec = made.folder / "pubspec.yaml"
+    assert pubspec.read_text("utf-8") == "name: p\ndependencies:\n  zap: 1\n  a: ^2\n"
+    assert (made.folder / made.program).read_text("utf-8") == "main"
+    assert (made.folder.parent / "dart_shared" / "app.dart").read_text("utf-8") == "app"
+    before = pubspec.stat().st_mtime_ns
+    assert pinned(dart_peer, "1", tmp_path / "cache") == made
+    assert pubspec.stat().st_mtime_ns == before
+    (folder / "peer.dart").write_text("other", "utf-8")
+    pinned(dart_peer, "1", tmp_path / "cache")
+    assert (made.folder / made.program).read_text("utf-8") == "other"
+
+
+def test_an_older_version_of_a_go_peer_is_built_apart(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "go.mod").write_text("require (\n\tx.y/zap v2\n\tx.y/zap-more v2\n)\n", "utf-8")
+    (folder / "go.sum").write_text("x.y/zap v2 h1:sum\n", "utf-8")
+    (folder / "main.go").write_text("package main", "utf-8")
+    made = pinned(old(folder, "go", "main.go", **{"x.y/zap": "1"}), "1", tmp_path / "cache")
+    texts = {path.name: path.read_text("utf-8") for path in made.folder.iterdir()}
+    assert texts == {
+        "go.mod": "require (\n\tx.y/zap v1\n\tx.y/zap-more v2\n)\n",
+        "go.sum": "x.y/zap v2 h1:sum\n",
+        "main.go": "package main",
+    }
+
+
+def test_the_preparer_makes_the_older_version(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "requirements.txt").write_text("./no-such-zap-2\n./zap==2\n", "utf-8")
+    preparer = Preparer(cache=tmp_path / "cache")
+    with pytest.raises(CannotRun, match=r"(?s)mine@1: .*versions/mine@1/requirements\.txt"):
+        preparer.command(old(folder, "venv", "peer.py", zap="1"), "1")

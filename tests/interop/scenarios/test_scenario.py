@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from interop.catalog import Api
+from interop.control import session as control
+from interop.control.contract import Notification
+from interop.engines import Address
+from interop.errors import PeerHung, Violation
+from interop.roles.client import Client, Server, Session
+from interop.scenarios.scenario import Clients, Scenario, check_evidence, scenario
+from interop.wire.rules import Frame
+from interop.wire.tap import Tap
+
+from ..control.test_session import connected
+
+FACTS = Scenario("x", "A rule.")
+
+
+def test_the_facts_are_on_the_function() -> None:
+    @scenario("my.id", "A rule.", severity="should")
+    async def run() -> None:
+        """Words."""
+
+    assert run.scenario == Scenario("my.id", "A rule.", "should")  # type: ignore[attr-defined]  # set by the decorator
+    assert run.__doc__ == "Words."
+
+
+async def test_a_scenario_that_does_not_end_is_a_violation() -> None:
+    @scenario("slow", "Ends.", timeout=0.01)
+    async def run() -> None:
+        await asyncio.sleep(60)
+
+    with pytest.raises(Violation, match=r"not done within 0\.01 s"):
+        await run()
+
+
+@pytest.mark.parametrize("fixture", ["server", "client", "clients"])
+async def test_a_hung_peer_is_no_slow_scenario(
+    fixture: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "PROBE_TIMEOUT", 0.02)
+
+    @scenario("slow", "Ends.", timeout=0.01)
+    async def run(**fixtures: object) -> None:
+        await asyncio.sleep(60)
+
+    async with connected(lambda _: []) as session:
+        server = Server(Api("a", "server", "B"), session, 1)
+        client = Client(Api("a", "client", "C"), session, 1, tap_with(), server)
+
+        async def make() -> Client:
+            return client
+
+        clients = Clients(make, server)
+        assert await clients() is client
+        given = {"server": server, "client": client, "clients": clients}
+        with pytest.raises(PeerHung, match="no reply to 'describe'"):
+            await run(tap=tap_with(), **{fixture: given[fixture]})
+
+
+async def test_the_time_limit_can_be_overridden() -> None:
+    @scenario("slow", "Ends.")
+    async def run() -> None:
+        await asyncio.sleep(60)
+
+    run.timeout = 0.01  # type: ignore[attr-defined]  # as the plugin does for --timeout
+    with pytest.raises(Violation, match=r"not done within 0\.01 s"):
+        await run()
+
+
+def tap_with(*frames: Frame) -> Tap:
+    tap = Tap("127.0.0.1", Address("127.0.0.1", 1))
+    tap.frames.extend(frames)
+    return tap
+
+
+def frame(author: str, data: bytes, opcode: int = 1) -> Frame:
+    return Frame(0, 1, author, "server", opcode, data)  # type: ignore[arg-type]  # a literal
+
+
+GOOD = frame("client", b'{"eventName":"a"}')
+
+
+def test_a_bad_frame_of_a_peer_is_a_violation() -> None:
+    with pytest.raises(Violation, match="the client wrote no eventName"):
+        check_evidence(FACTS, tap_with(GOOD, frame("client", b'{"event_name":"a"}')), [])
+
+
+def test_a_binary_frame_of_a_peer_is_a_violation() -> None:
+    with pytest.raises(Violation, match="the server wrote a binary message"):
+        check_evidence(FACTS, tap_with(frame("server", b"{}", 2)), [])
+
+
+def test_the_judges_own_frames_are_not_judged() -> None:
+    check_evidence(FACTS, tap_with(GOOD, frame("judge", b"nonsense")), [])
+
+
+def test_an_excused_author_is_not_judged() -> None:
+    facts = Scenario("x", "A rule.", faults=["server"])
+    check_evidence(facts, tap_with(frame("server", b"nonsense")), [])
+    with pytest.raises(Violation):
+        check_evidence(facts, tap_with(frame("client", b"nonsense")), [])
+
+
+def test_bytes_that_are_no_frames_are_a_violation() -> None:
+    tap = tap_with()
+    tap.faults.append(("server", "Invalid opcode 0xb"))
+    with pytest.raises(Violation, match="the server wrote bytes that are no WebSocket frame: Inv"):
+        check_evidence(FACTS, tap, [])
+
+
+def test_an_excused_author_may_write_what_is_no_frame() -> None:
+    tap = tap_with(GOOD)
+    tap.faults.append(("server", "Invalid opcode 0xb"))
+    check_evidence(Scenario("x", "A rule.", faults=["server"]), tap, [])
+
+
+async def test_an_escaped_exception_is_a_violation_unless_it_is_not_judged() -> None:
+    session = Session("server a/B")
+    session.notifications.append(Notification("connected", {"conn": "1"}))
+    session.notifications.append(Notification("uncaught", {"message": "boom"}))
+    role = Server(Api("a", "server", "B"), session, 1)
+    with pytest.raises(Violation, match="server a/B let an exception escape: boom"):
+        check_evidence(FACTS, tap_with(), [role])
+    check_evidence(Scenario("x", "A rule.", escapes=True), tap_with(), [role])

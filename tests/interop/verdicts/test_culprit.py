@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from interop.verdicts.culprit import by_evidence, by_matrix, name_culprits
+
+from ..reports.test_results import cell
+
+
+def red(verdict: str = "failed", **more: Any) -> dict[str, Any]:
+    return cell(verdict, raised="why", **more)
+
+
+def notes(server: list[dict[str, Any]], *clients: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"server": server, "clients": list(clients)}
+
+
+def violation(author: str, frame: int | None, excused: bool = False) -> dict[str, Any]:
+    where = {} if frame is None else {"frame": frame}
+    return {"author": author, "violation": "no eventName", "excused": excused, **where}
+
+
+UNCAUGHT = {"on": "uncaught", "message": "boom", "t_ms": 5.0}
+FRAMES = [
+    {"to": "client", "t_ms": 1.0, "author": "server"},
+    {"to": "server", "t_ms": 2.0, "author": "client"},
+    {"to": "server", "t_ms": 3.0, "author": "judge"},
+    {"to": "server", "t_ms": 9.0, "author": "client"},
+]
+
+
+def test_who_wrote_what_is_no_event_is_the_culprit() -> None:
+    found = by_evidence(red(violations=[violation("client", 7), violation("server", 3)]))
+    assert found is not None
+    assert (found.side, found.api, found.basis, found.frame) == (
+        "server", "python/ZapServer", "frame", 3,
+    )  # fmt: skip
+    assert (
+        str(found) == "server python/ZapServer, frame 3: the server wrote no eventName in frame 3"
+    )
+
+
+def test_bytes_that_are_no_frame_come_first() -> None:
+    found = by_evidence(red(violations=[violation("client", 0), violation("server", None)]))
+    assert found is not None
+    assert (found.side, found.frame) == ("server", None)
+
+
+def test_an_excused_violation_convicts_nobody() -> None:
+    assert by_evidence(red(violations=[violation("client", 0, excused=True)])) is None
+
+
+def test_who_alone_let_an_exception_escape_is_the_culprit() -> None:
+    found = by_evidence(red(frames=FRAMES, notifications=notes([UNCAUGHT], [])))
+    assert found is not None
+    assert (found.side, found.basis, found.frame) == ("server", "uncaught", 2)
+    assert "boom" in found.why
+    found = by_evidence(red(notifications=notes([], [{"on": "connected"}], [UNCAUGHT])))
+    assert found is not None
+    assert (found.side, found.api, found.frame) == ("client", "dart@0.5.0/ZapConsumer", None)
+
+
+@pytest.mark.parametrize(
+    "evidence",
+    [
+        {},
+        {"notifications": notes([UNCAUGHT], [UNCAUGHT])},
+        {"notifications": notes([UNCAUGHT], []), "escapes": True},
+    ],
+)
+def test_evidence_may_convict_nobody(evidence: dict[str, Any]) -> None:
+    assert by_evidence(red(**evidence)) is None
+
+
+def test_an_undeclared_unsupported_is_its_authors() -> None:
+    found = by_evidence(cell("failed", reason="unsupported, but not declared: client x/Y: no"))
+    assert found is not None
+    assert (found.side, found.basis) == ("client", "unsupported")
+
+
+A, B = {"server": "a"}, {"server": "b"}
+X, Y = {"client": "x"}, {"client": "y"}
+
+
+@pytest.mark.parametrize(
+    ("others", "side", "why"),
+    [
+        ([], "unknown", "no other cell"),
+        ([cell(**B, **X)], "server", "a fails in all its cells (1), x passes with other"),
+        ([cell(**B, **X), red(**A, **Y)], "server", "a fails in all its cells (2), x passes"),
+        ([cell(**A, **Y)], "client", "x fails in all its cells (1), a passes with other clients"),
+        ([cell(**A, **Y), cell(**B, **X)], "unknown", "only this pair"),
+        ([red(**A, **Y), red(**B, **X)], "unknown", "neither side passes"),
+        ([cell("unsupported", **B, **X), cell("error", **A, **Y)], "unknown", "no other cell"),
+        # Red because they passed, or because nobody had declared what they lack.
+        ([cell("failed", **B, **X)], "server", "x passes with other servers"),
+        ([cell("failed", **B, **X, reason="unsupported, but not declared: client x: y")],
+         "unknown", "no other cell"),
+    ],
+)  # fmt: skip
+def test_the_row_or_the_column_that_fails_alone(
+    others: list[dict[str, Any]], side: str, why: str
+) -> None:
+    one = red(**A, **X)
+    found = by_matrix(one, [one, *others])
+    assert found.side == side
+    assert why in found.why
+    assert found.basis == {"server": "row", "client": "column", "unknown": ""}[side]
+    assert found.api == {"server": "a", "client": "x", "unknown": ""}[side]
+
+
+@pytest.mark.parametrize(
+    ("server", "client", "side"), [("judge/Raw", "x/Y", "client"), ("x/Y", "judge/Raw", "server")]
+)
+def test_who_fails_with_the_judge_is_the_culprit(server: str, client: str, side: str) -> None:
+    one = red(server=server, client=client)
+    found = by_matrix(one, [one])
+    assert (found.side, found.api, found.basis) == (side, "x/Y", "judge")
+
+
+def said(author: str, *texts: str) -> list[dict[str, Any]]:
+    other = "server" if author == "client" else "client"
+    frames = [{"author": author, "to": other, "kind": "text", "text": t, "t_ms": 1} for t in texts]
+    return [{"author": other, "to": author, "kind": "ping", "t_ms": 1}, *frames]
+
+
+@pytest.mark.parametrize(
+    ("wrote", "frame"),
+    [
+        (['{"eventName":"a","headers":{}}', '{"eventName":"c"}'], 2),
+        (['{"eventName":"a"}', '{"eventName":"b"}', '{"eventName":"b"}'], 3),
+        (['{"eventName":"a"}'], 0),
+        ([], 0),
+        (['{"eventName":"a"}', '{"payload":null,"eventName":"b"}'], None),
+    ],
+)
+def test_the_frame_is_the_first_that_who_passes_writes_otherwise(
+    wrote: list[str], frame: int | None
+) -> None:
+    good = cell(**B, **X, frames=said("server", '{"eventName":"a"}', '{"eventName":"b"}'))
+    one = red(**A, **X, frames=said("server", *wrote))
+    found = by_matrix(one, [one, good])
+    assert (found.side, found.frame) == ("server", frame)
+
+
+def test_every_red_cell_gets_its_culprit() -> None:
+    cells = [
+        red(**A, **X),
+        cell(**B, **X),
+        cell("failed", **A, **Y, scenario="stale"),
+        red("warned", **A, **X, scenario="other", violations=[violation("client", 0)]),
+        cell(
+            "failed", **A, **X, scenario="third", reason="unsupported, but not declared: server a"
+        ),
+    ]
+    name_culprits(cells)
+    assert [cell.get("culprit", {}).get("side") for cell in cells] == [
+        "server", None, None, "client", "server",
+    ]  # fmt: skip
+    assert cells[3]["culprit"]["frame"] == 0
+
+
+def test_the_unknown_says_why() -> None:
+    assert str(by_matrix(red(), [])).startswith("unknown: there is no other cell")
+
+
+@pytest.mark.parametrize("cut", ["here", "there"])
+def test_what_is_not_recorded_of_a_burst_shows_nothing(cut: str) -> None:
+    """One of the two has more frames of that side, since the other side wrote less so far."""
+    few, many = said("server", '{"eventName":"a"}'), said("server", *['{"eventName":"a"}'] * 2)
+    good = cell(**B, **X, frames=many if cut == "here" else few, frames_total=99)
+    one = red(**A, **X, frames=few if cut == "here" else many, frames_total=99)
+    found = by_matrix(one, [one, good])
+    assert (found.side, found.frame) == ("server", None)

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from interop.catalog import Api
+from interop.verdicts.culprit import Culprit
+from interop.verdicts.deviations import Deviation
+from interop.verdicts.verdict import Judgement, Outcome, asked_of, judge
+
+SERVER = Api("dart", "server", "ZapServer", "0.3.0", lacks=("rooms", "drop code"))
+CLIENT = Api("python", "client", "ZapConsumer")
+KNOWN = Deviation("dart", "server", ("x",), "its cause", ("no echo", "late"))
+OTHER = Deviation("python", "client", ("x",), "another cause", ("never",))
+
+
+def verdict(outcome: Outcome, text: str = "", **more: Any) -> tuple[str, str]:
+    return judge(Judgement(SERVER, CLIENT, outcome, text, **more))
+
+
+@pytest.mark.parametrize(
+    ("op", "arguments", "asked"),
+    [
+        ("clean", {}, {"clean"}),
+        ("open", {"api": "A", "url": "u", "events": [], "all": False}, {"open"}),
+        ("open", {"api": "A", "url": "u", "headers": {}, "all": True},
+         {"open", "open headers", "open all"}),
+        ("close", {"code": 4000, "reason": None}, {"close", "close code"}),
+        ("send", {"event": "e", "payload": 1, "headers": {}}, {"send"}),
+        ("send", {"event": "e", "payload": 1}, {"send", "send no-headers"}),
+        ("request", {"event": "e", "payload": 1, "timeout": 2.0}, {"request"}),
+        ("to-room", {"room": "r", "event": "x"}, {"rooms"}),
+        ("close-me", {"code": 1}, {"close-me", "close-me code"}),
+    ],
+)  # fmt: skip
+def test_what_a_request_asks_of_a_library(
+    op: str, arguments: dict[str, Any], asked: set[str]
+) -> None:
+    assert asked_of(op, arguments) == asked
+
+
+def test_what_the_engine_cannot_do_is_declared_by_nobody() -> None:
+    assert verdict("unsupported", "engine x does nothing") == (
+        "unsupported", "engine x does nothing",
+    )  # fmt: skip
+
+
+def test_what_nobody_expected_stands() -> None:
+    assert verdict("passed") == ("passed", "")
+    assert verdict("failed", "no echo") == ("failed", "no echo")
+    assert verdict("failed", "no echo", should=True) == ("warned", "no echo")
+
+
+@pytest.mark.parametrize("known", [[], [KNOWN]])
+def test_an_error_is_never_excused(known: list[Deviation]) -> None:
+    assert verdict("error", "PeerDied: no echo", known=known)[0] == "error"
+
+
+def test_a_deviation_shows_with_its_cause_and_what_was_seen() -> None:
+    found = verdict("failed", "there was no echo", known=[KNOWN])
+    assert found == ("deviating", "dart (server): its cause [seen: there was no echo]")
+
+
+def test_one_of_several_entries_must_describe_the_failure() -> None:
+    kind, reason = verdict("failed", "too late", known=[OTHER, KNOWN])
+    assert (kind, reason) == ("deviating", "dart (server): its cause [seen: too late]")
+    kind, reason = verdict("failed", "crash", known=[OTHER, KNOWN])
+    assert kind == "failed"
+    assert "deviation of python (client) describes another failure: never; the" in reason
+    assert "deviation of dart (server) describes another failure: no echo | late" in reason
+
+
+@pytest.mark.parametrize("should", [True, False])
+def test_another_failure_of_a_known_deviation_is_red(should: bool) -> None:
+    assert verdict("failed", "crash", known=[KNOWN], should=should)[0] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("side", "expected"), [("server", "deviating"), ("unknown", "deviating"), ("client", "failed")]
+)
+def test_a_deviation_blames_the_side_that_is_at_fault(side: Any, expected: str) -> None:
+    culprit = Culprit(side, "the client wrote []", "frame")
+    kind, reason = verdict("failed", "no echo", known=[KNOWN], culprit=culprit)
+    assert kind == expected
+    assert ("blames the server, but the client wrote []" in reason) is (side == "client")
+
+
+def test_a_deviation_that_does_not_show_is_stale() -> None:
+    kind, reason = verdict("passed", known=[KNOWN], should=True)
+    assert kind == "failed"
+    assert reason.startswith("expected to fail, but passed; remove its entry: dart (server): its")
+
+
+def test_unsupported_must_be_declared() -> None:
+    text = "server dart@0.3.0/ZapServer: no rooms"
+    asked = {"server": frozenset({"serve", "rooms"}), "client": frozenset({"open"})}
+    assert verdict("unsupported", text, asked=asked) == ("unsupported", text)
+    kind, reason = verdict("unsupported", "client x: no", asked=asked)
+    assert kind == "failed"
+    assert (
+        "python/ZapConsumer was asked for: open; its peer.toml says that it lacks: noth" in reason
+    )
+    assert "asked for: nothing" in verdict("unsupported", text)[1]
+
+
+def test_a_declared_lack_that_works_is_stale() -> None:
+    kind, reason = verdict("passed", asked={"server": frozenset({"drop code"})})
+    assert kind == "failed"
+    assert reason.startswith("server dart@0.3.0/ZapServer is declared to lack drop code, but it")
+    assert verdict("failed", "x", asked={"server": frozenset({"drop code"})}) == ("failed", "x")

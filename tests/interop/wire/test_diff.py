@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from interop.wire.diff import canonical, differences, groups, masked, texts
+
+from ..reports.test_results import cell
+
+ID = "0b4e7a3c-9d1f-4c2b-8a6e-5f7d9c1b3a2e"
+
+
+def frame(author: str, text: str, connection: int = 1, kind: str = "text") -> dict[str, Any]:
+    return {"author": author, "text": text, "connection": connection, "kind": kind}
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (f'{{"id":"{ID}"}}', '{"id":"<id>"}'),
+        ('{"x":"0b4e7a3c9d1f4c2b8a6e5f7d9c1b3a2e"}', '{"x":"<id>"}'),
+        ('{"eventName":"whoami","x":{"id":"7"}}', '{"eventName":"whoami","x":{"id":"<id>"}}'),
+        ('{"x":{"id":"7"},"eventName":"whoami"}', '{"x":{"id":"<id>"},"eventName":"whoami"}'),
+        ('{"headers":{"requestId":"9621c376-14"}}', '{"headers":{"requestId":"<id>"}}'),
+        ('{"headers":{"replyTo": "a\\"b","x":1}}', '{"headers":{"replyTo": "<id>","x":1}}'),
+        ('{"headers":{"replyTo":7}}', '{"headers":{"replyTo":7}}'),
+        ('{"eventName":"x","payload":{"id":"7"}}', '{"eventName":"x","payload":{"id":"7"}}'),
+    ],
+)  # fmt: skip
+def test_generated_ids_are_masked(text: str, shown: str) -> None:
+    assert masked(text) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"eventName":"e","payload":null,"headers":{}}',
+        '{"headers":null,"eventName":"e"}',
+        '{ "eventName": "\\u0065" }',
+    ],
+)
+def test_one_text_stands_for_all_of_a_meaning(text: str) -> None:
+    assert canonical(text) == '{"eventName":"e","headers":{},"payload":null}'
+
+
+def test_what_is_no_object_is_its_own_text() -> None:
+    assert canonical("{no") == "{no"
+    assert canonical("[1, 2]") == "[1,2]"
+
+
+BASE = '{"eventName":"e","payload":{"a":1.0,"b":"é"},"headers":{}}'
+
+
+@pytest.mark.parametrize(
+    ("other", "found"),
+    [
+        (BASE, []),
+        ('{"eventName":"e","payload":{"b":"é","a":1.0},"headers":{}}', ["key order"]),
+        ('{"eventName":"e","payload":{"a":1.0,"b":"é"}}', ["headers absent, not there"]),
+        (BASE.replace("{}", "null"), ["headers null, not there"]),
+        (BASE.replace("1.0", "10e-1"), ["number form: 10e-1, not 1.0"]),
+        ('{"eventName":"e","payload":{"a":1.0,"b":"\\u00e9"},"headers":{}}',
+         ['escapes: "\\u00e9", not "é"']),
+        ('{"eventName":"e", "payload":{"a":1.0,"b":"é"},"headers":{}}', ["white space"]),
+        ('{"payload": {"b":"\\u00e9","a":1.00},"eventName":"e"}',
+         ["headers absent, not there", 'number form: 1.00, not 1.0',
+          'escapes: "\\u00e9", not "é"', "white space"]),
+        ('{"eventName":"e","payload":{"a":1,"b":"é"},"headers":{}}',
+         ["another value at $.payload.a: expected a number 1.0, got a number 1"]),
+        ("{", ["other text from character 1 (no JSON, or cut in the results)"]),
+        ('{"eventName":"f', ["other text from character 14 (no JSON, or cut in the results)"]),
+    ],
+)  # fmt: skip
+def test_texts_differ_in_form_or_in_meaning(other: str, found: list[str]) -> None:
+    assert differences(BASE, other) == found
+
+
+def test_ids_are_no_difference() -> None:
+    one = f'{{"eventName":"e","payload":"{ID}"}}'
+    assert differences(one, one.replace("0b4e", "ffff")) == []
+
+
+def test_what_is_no_object_differs_by_its_form() -> None:
+    assert differences("[1.0]", "[1.00]") == ["number form: 1.00, not 1.0"]
+
+
+def test_a_sides_texts_connection_by_connection() -> None:
+    frames = [frame("client", "b", 2), frame("client", "a"), frame("server", "s")]
+    frames += [frame("client", "", kind="close"), *[frame("client", str(n)) for n in range(9)]]
+    assert texts(cell(frames=frames), "client") == ["a", "0", "1", "2", "3", "b"]
+    assert texts(cell(), "client") == []
+
+
+def wrote(server: str, client: str, *said: str) -> dict[str, Any]:
+    return cell(server=server, client=client, frames=[frame("server", text) for text in said])
+
+
+def test_implementations_are_grouped_by_what_they_write() -> None:
+    cells = [
+        wrote("a", "x", '{"eventName":"e"}'),
+        wrote("b", "x", '{"eventName":"e","payload":null}', '{"eventName":"f"}'),
+        wrote("c", "x", '{"eventName":"e"}'),
+        wrote("b", "y", '{"eventName":"e"}'),
+        wrote("d", "x"),
+    ]
+    first, second = groups(cells, "server")
+    assert (first.apis, first.texts, first.differences) == (("a", "c"), ('{"eventName":"e"}',), ())
+    assert second.apis == ("b",)
+    assert second.differences == ("payload null, not absent", "2 texts, not 1")
+    assert groups(cells, "client") == []

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from interop.wire.rules import Frame, check_text, differ, event_text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"eventName":"a","payload":1,"headers":{}}',
+        '{"eventName":"a"}',
+        '{"headers":null,"payload":null,"eventName":"","more":[]}',
+        ' { "eventName" : "é🙂" } ',
+    ],
+)
+def test_a_legal_message_has_no_violation(text: str) -> None:
+    assert check_text(text.encode()) == []
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"{", "not JSON"),
+        (b"", "not JSON"),
+        (b"\xff", "not UTF-8 at byte 0"),
+        (b"[1]", "not an object but an array"),
+        (b'"x"', "not an object but a string"),
+        (b"null", "not an object but null"),
+        (b"{}", "no eventName"),
+        (b'{"event_name":"a"}', "no eventName"),
+        (b'{"eventName":5}', "eventName is a number"),
+        (b'{"eventName":true}', "eventName is a boolean"),
+        (b'{"eventName":"a","headers":[]}', "headers is an array"),
+        (b'{"eventName":"a","payload":NaN}', "NaN is not JSON"),
+        (b'{"eventName":"a","payload":-Infinity}', "-Infinity is not JSON"),
+        (b'{"eventName":"a","eventName":"b"}', "'eventName' is there twice"),
+        (b'{"eventName":"a","payload":{"x":1,"x":2}}', "'x' is there twice"),
+        (b'{"eventName":"a","payload":["\\ud800"]}', "lone surrogate"),
+        (b'{"eventName":"a","payload":{"\\udfff":1}}', "lone surrogate"),
+        (b'{"eventName":"a","payload":' + b"[" * 100_000, "not JSON"),
+    ],
+)
+def test_a_violation_is_named(data: bytes, says: str) -> None:
+    assert any(says in violation for violation in check_text(data))
+
+
+def test_a_message_full_of_faults_has_some_of_them_told() -> None:
+    twice = b'{"a":1,"a":1},' * 1000
+    data = b'{"eventName":"a","payload":[' + twice + b"NaN," * 1000 + b"1]}"
+    assert check_text(data) == ["key 'a' is there twice"] * 8
+
+
+def test_a_key_that_is_there_twice_is_found_among_many_and_shown_in_part() -> None:
+    """In time that grows with the number of keys, not with its square: that would take hours."""
+    keys = b",".join(b'"%d":1' % number for number in range(200_000))
+    (found,) = check_text(b'{"eventName":"a",' + keys + b',"%s":1,"%s":1}' % ((b"x" * 500,) * 2))
+    assert found == f"key {'x' * 60!r} is there twice"
+
+
+def test_a_surrogate_is_found_however_deep() -> None:
+    deep = b'{"a":' * 800 + b'"\\ud800"' + b"}" * 800
+    found = check_text(b'{"eventName":"a","payload":' + deep + b"}")
+    assert found == ["a lone surrogate in a string"]
+
+
+def test_a_frame_is_judged_by_its_kind() -> None:
+    assert Frame(0, 1, "client", "server", 2, b"{}").violations()
+    assert Frame(0, 1, "client", "server", 1, b"{}").violations()
+    assert not Frame(0, 1, "client", "server", 9, b"ping").violations()
+
+
+def test_a_frame_as_evidence_keeps_length_and_code() -> None:
+    frame = Frame(0.0015, 2, "server", "client", 1, b"x" * 1000 + b"\xff")
+    record = frame.to_json()
+    assert (record["length"], len(record["text"]), record["t_ms"]) == (1001, 400, 1.5)
+    assert Frame(0, 1, "server", "client", 8, b"", 1005).to_json()["code"] == 1005
+    assert json.dumps(record)
+
+
+@pytest.mark.parametrize(
+    "value", [None, True, 1, 1.0, -0.0, "x", [], {}, {"a": [1, {"b": None}]}, 2**70]
+)
+def test_a_value_does_not_differ_from_itself(value: Any) -> None:
+    assert differ(value, json.loads(json.dumps(value))) is None
+
+
+def test_the_order_of_keys_is_no_difference() -> None:
+    assert differ({"a": 1, "b": 2}, {"b": 2, "a": 1}) is None
+
+
+@pytest.mark.parametrize(
+    ("expected", "actual", "where"),
+    [
+        (1, 1.0, "$: expected a number 1, got a number 1.0"),
+        (1, True, "$: expected a number 1, got a boolean True"),
+        (0.0, -0.0, "$: expected a number 0.0, got a number -0.0"),
+        (None, "nothing", "$: expected null None, got a string 'nothing'"),
+        ({"a": [1, 2]}, {"a": [1, 3]}, "$.a[1]: expected a number 2, got a number 3"),
+        ({"a": 1}, {}, "$: expected keys ['a'], got []"),
+        ([1], [1, 2], "$: expected 1 items, got 2"),
+        (2**63, float(2**63), "$: expected a number 9223372036854775808, got"),
+    ],
+)
+def test_a_difference_says_where_and_how(expected: Any, actual: Any, where: str) -> None:
+    found = differ(expected, actual)
+    assert found is not None
+    assert found.startswith(where)
+
+
+def test_the_judges_own_message() -> None:
+    assert event_text(eventName="é") == '{"eventName":"é"}'
