@@ -15,6 +15,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
+from .control.operations import is_lack
+
 __all__ = ["JUDGES", "PEERS_DIR", "Api", "CatalogError", "Peer", "Role", "load_peers", "select"]
 
 PEERS_DIR = Path(__file__).parent / "peers"
@@ -23,12 +25,6 @@ Role = Literal["server", "client"]
 _ROLES: tuple[Role, ...] = ("server", "client")
 _RUNTIMES = ("here", "venv", "dart", "node", "go")
 
-# The operations and the events of docs/peer-contract.md that a library may have no way to do.
-_ASKED = frozenset(
-    {"serve", "push", "ask", "drop", "stop"}
-    | {"open", "subscribe", "close", "reconnect", "clean", "request"}
-    | {"send", "close-me", "whoami", "slow", "burst", "rooms"}
-)
 _LACKS = "operations, 'operation argument' or 'rooms'"
 
 
@@ -41,7 +37,7 @@ class Api:
     """One row (role ``server``) or column (role ``client``) of the matrix.
 
     Attributes:
-        lacks: what its library has not, in the words of `interop.verdicts.verdict.asked_of`: all
+        lacks: what its library has not, in the words of `interop.control.operations.asked_of`: all
             that the API may answer ``unsupported`` to.
         older: whether there is a newer version of it; then it runs as a program of its own.
         control: whether it is broken on purpose, to try the testbed itself.
@@ -210,7 +206,7 @@ def _read_api(
         raise CatalogError(f"{path}: an api's role must be server or client, not {role!r}")
     name = _string(path, data, "name")
     lacks = data.pop("lacks", [])
-    if not isinstance(lacks, list) or not all(_is_lack(item) for item in lacks):
+    if not isinstance(lacks, list) or not all(map(is_lack, lacks)):
         raise CatalogError(f"{path}: 'lacks' must be a list of {_LACKS}, not {lacks!r}")
     versions = data.pop("versions", None)
     if versions is None:
@@ -231,10 +227,6 @@ def _read_api(
         pins.setdefault(version, {})[package] = version
     if data:
         raise CatalogError(f"{path}: unknown key {sorted(data)[0]!r} in api {name!r}")
-
-
-def _is_lack(item: object) -> bool:
-    return isinstance(item, str) and item.split(" ")[0] in _ASKED and len(item.split(" ")) <= 2
 
 
 def _string(path: Path, data: dict[str, Any], key: str) -> str:

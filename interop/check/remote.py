@@ -10,9 +10,8 @@ from collections import defaultdict
 from typing import Any
 
 from ..catalog import Api
-from ..control.contract import Notification, Reply
+from ..control.contract import Address, Notification, Reply
 from ..control.session import Session
-from ..engines import Address
 from ..errors import TestbedError, Violation
 from ..roles.client import Server
 from ..roles.judged import Judged

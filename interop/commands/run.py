@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from ..catalog import JUDGES, Api, Peer, Role, load_peers
-from ..engines import Address
+from ..control.contract import Address
 from ..engines.compose import CONTROL_PORT
 from ..errors import TestbedError
 from ..reports.durations import print_durations

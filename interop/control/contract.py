@@ -19,6 +19,7 @@ __all__ = [
     "CONTRACT_VERSION",
     "MAX_LINE",
     "NOTIFICATIONS",
+    "Address",
     "ContractError",
     "LineDecoder",
     "Notification",
@@ -50,6 +51,17 @@ class ContractError(Exception):
 
     def __str__(self) -> str:
         return f"{self.what}: {self.line[:120]!r}" if self.line else self.what
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A TCP address."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)

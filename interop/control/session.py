@@ -9,11 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..engines import Address
 from ..errors import PeerDied, PeerFailure, PeerHung, Unsupported, Violation
-from ..verdicts.verdict import asked_of
-from .contract import Notification, Reply, Request, encode, parse_message
+from .contract import Address, Notification, Reply, Request, encode, parse_message
 from .lines import Lines
+from .operations import asked_of
 from .patience import Patience
 
 __all__ = ["Asked", "Session"]
@@ -60,7 +59,7 @@ class Session:
         peer: which start of which program it is with, as `Pool.started` names it.
         notifications: all that the peer reported, in order.
         times: when each of them came, by the clock of `time.monotonic`.
-        asked: what was asked of the library, as `interop.verdicts.verdict.asked_of` names it.
+        asked: what was asked of the library, as `asked_of` names it.
         requests: what was asked, in order.
         waited: seconds spent waiting for notifications.
         ended: why the connection is of no more use, or None.

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, Protocol
 
-__all__ = ["Address", "Engine", "Fault", "Faults"]
+from ..control.contract import Address
+
+__all__ = ["Engine", "Fault", "Faults"]
 
 Fault = Literal["pause", "resume", "kill", "disconnect"]
 """What can be done to a whole peer: stop and continue it, end it, take its network away."""
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """A TCP address."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
 
 
 class Engine(Protocol):

@@ -6,8 +6,9 @@ import asyncio
 import socket
 from collections.abc import Mapping
 
+from ..control.contract import Address
 from ..errors import TestbedError, Unsupported
-from . import Address, Faults
+from . import Faults
 
 __all__ = ["CONTROL_PORT", "ComposeEngine"]
 

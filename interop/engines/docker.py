@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from docker.errors import APIError, DockerException, NotFound
 
+from ..control.contract import Address
 from ..errors import PeerDied, PeerHung, TestbedError
-from . import Address, Fault, Faults
+from . import Fault, Faults
 from .compose import CONTROL_PORT
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..control.contract import ContractError, parse_ready
+from ..control.contract import Address, ContractError, parse_ready
 from ..errors import PeerDied, PeerHung, Unsupported
-from . import Address, Faults
+from . import Faults
 
 __all__ = ["LocalEngine"]
 

@@ -10,10 +10,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..catalog import Api, Role
-from ..control.contract import Notification, Reply
+from ..control.contract import Address, Notification, Reply
 from ..control.patience import Patience
 from ..control.session import Session
-from ..engines import Address
 from ..errors import TestbedError, Violation
 from ..wire.diff import IDS, canonical, differences, masked
 from ..wire.frames import BINARY, CLOSE, PING, PONG, TEXT, close_payload

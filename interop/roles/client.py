@@ -9,10 +9,10 @@ from typing import Any
 
 from ..catalog import Api
 from ..control.contract import Notification
+from ..control.operations import OPERATIONS, asked_of
 from ..control.patience import Patience
 from ..control.session import Session
 from ..errors import PeerFailure, Violation
-from ..verdicts.verdict import asked_of
 from ..wire.tap import Tap
 
 __all__ = ["SET_UP", "Client", "Server", "Session"]
@@ -29,9 +29,6 @@ _MOST = 200
 
 _PAUSE = 0.005
 """Seconds between those."""
-
-_MAY_LACK = ("join", "leave", "to-room", "close-me")
-"""Events of the interop app that a server's library may have no way to do."""
 
 _NO_REFUSAL = frozenset(
     {"Slow", "Failure", "BadRequest", "AssertionError", "ArgumentError", "AttributeError"}
@@ -220,7 +217,7 @@ class Client(_Role):
         Headers are always given, because what a library writes when none are given differs
         and is a scenario of its own (`send_plain`); it shall not colour every other one.
         """
-        if event in _MAY_LACK:
+        if event in OPERATIONS and OPERATIONS[event].of_app:
             self.server.session.asked |= asked_of(event, payload or {})
         await self.session.call("send", event=event, payload=payload, headers=headers or {})
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..catalog import JUDGES, Api, Role
+from ..control.contract import Address
 from ..control.session import Session
-from ..engines import Address, Fault
+from ..engines import Fault
 from ..errors import PeerDied, TestbedError, Unsupported, Violation
 from ..roles.client import Client, Server
 from ..roles.judged import Judged

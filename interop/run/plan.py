@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ..catalog import JUDGES, Api
-from ..engines import Address, Engine
+from ..control.contract import Address
+from ..engines import Engine
 from ..engines.compose import ComposeEngine
 from ..engines.local import LocalEngine
 from ..scenarios.scenario import Scenario, Side

@@ -7,9 +7,9 @@ import uuid
 from collections import Counter, defaultdict
 
 from ..catalog import Api
-from ..control.contract import CONTRACT_VERSION
+from ..control.contract import CONTRACT_VERSION, Address
 from ..control.session import Session
-from ..engines import Address, Engine
+from ..engines import Engine
 from ..errors import PeerDied, PeerHung, TestbedError, Unsupported
 
 __all__ = ["Pool"]

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from interop.control.operations import asked_of
 from interop.errors import Unsupported, Violation
 from interop.roles.judged import Judged
 from interop.scenarios.scenario import Clients, scenario
-from interop.verdicts.verdict import asked_of
 from interop.wire.raw import RawConnection
 
 FIFTY = 50

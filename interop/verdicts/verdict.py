@@ -16,23 +16,9 @@ from ..catalog import Api, Role
 from .culprit import Culprit
 from .deviations import Deviation
 
-__all__ = ["Judgement", "Outcome", "asked_of", "judge"]
+__all__ = ["Judgement", "Outcome", "judge"]
 
 Outcome = Literal["passed", "failed", "unsupported", "error"]
-
-_PLAIN: Mapping[str, frozenset[str]] = {
-    "serve": frozenset({"api", "path"}),
-    "open": frozenset({"api", "url", "events"}),
-    "send": frozenset({"event", "payload", "headers"}),
-    "request": frozenset({"event", "payload", "timeout"}),
-    "push": frozenset({"conn", "event", "payload", "headers"}),
-    "ask": frozenset({"conn", "event", "payload", "timeout"}),
-    "drop": frozenset({"conn"}),
-    "subscribe": frozenset({"events"}),
-}
-"""The arguments that every API takes; any other is a thing that one may lack."""
-
-_ROOMS = ("join", "leave", "to-room")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +28,7 @@ class Judgement:
     Attributes:
         outcome: how the scenario itself ended.
         text: what it raised, in words; empty when it passed.
-        asked: what was asked of each role's API, as `asked_of` names it.
+        asked: what was asked of each role's API, as `interop.control.operations.asked_of` names it.
         known: the deviations that expect this cell to fail.
         should: whether a failure is a warning.
     """
@@ -60,26 +46,6 @@ class Judgement:
         """Return what was asked of that side although its API is declared to lack it."""
         api = self.server if role == "server" else self.client
         return sorted(self.asked.get(role, frozenset()) & set(api.lacks))
-
-
-def asked_of(op: str, arguments: Mapping[str, object]) -> frozenset[str]:
-    """Name what a request, or an event of the interop app, asks of a library.
-
-    These are the names that ``lacks`` in a ``peer.toml`` has: the operation (``clean``), the
-    operation with an argument that not every library takes (``close code``, ``open headers``),
-    ``send no-headers`` without the argument that one library must be given (zaptools 0.3.0), and
-    ``rooms`` for all that is about rooms.
-    """
-    if op in _ROOMS:
-        return frozenset({"rooms"})
-    more = {
-        f"{op} {name}"
-        for name, value in arguments.items()
-        if name not in _PLAIN.get(op, ()) and value not in (None, False)
-    }
-    if op == "send" and "headers" not in arguments:
-        more.add("send no-headers")
-    return frozenset({op, *more})
 
 
 def judge(cell: Judgement) -> tuple[str, str]:

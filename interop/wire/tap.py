@@ -16,8 +16,8 @@ from typing import Literal
 from wsproto.extensions import Extension, PerMessageDeflate
 from wsproto.frame_protocol import FrameProtocol, Opcode, ParseFailed
 
+from ..control.contract import Address
 from ..control.patience import Patience
-from ..engines import Address
 from ..errors import TestbedError
 from .passage import Mode, Passage, reset_on_close
 from .rules import Frame

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from interop import descriptors
+from interop.control.contract import Address
 from interop.descriptors import Shortage, raise_limit, tells_shortage
-from interop.engines import Address
 from interop.reports.results import read
 from interop.wire.tap import Tap
 

@@ -10,7 +10,7 @@ import pytest
 
 from interop.cli import main
 from interop.commands import run
-from interop.engines import Address
+from interop.control.contract import Address
 from interop.engines.docker import LABEL
 from interop.reports.results import SCHEMA_FILE, Cell, claimed
 from interop.run.plan import Plan

@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 
 from interop.control import session as control_module
-from interop.control.contract import Notification
+from interop.control.contract import Address, Notification
 from interop.control.patience import Patience
 from interop.control.session import Session
-from interop.engines import Address
 from interop.errors import PeerDied, PeerFailure, PeerHung, Unsupported, Violation
 
 from ..fake_peer import Answer, Script, good, serve

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from interop.engines import Address, compose
+from interop.control.contract import Address
+from interop.engines import compose
 from interop.engines.compose import ComposeEngine
 from interop.errors import TestbedError, Unsupported
 from interop.roles.client import Session

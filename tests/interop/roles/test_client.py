@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from interop.catalog import Api
-from interop.engines import Address
+from interop.control.contract import Address
 from interop.errors import PeerFailure, Violation
 from interop.roles.client import Client, Server
 from interop.wire.tap import Tap, TapConnection

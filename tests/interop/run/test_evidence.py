@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from interop.control.contract import Notification
-from interop.engines import Address
+from interop.control.contract import Address, Notification
 from interop.run import evidence
 from interop.scenarios.scenario import Scenario
 from interop.wire.http import answer, parse_head, request

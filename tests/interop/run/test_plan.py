@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from interop.catalog import Api
-from interop.engines import Address
+from interop.control.contract import Address
 from interop.engines.compose import ComposeEngine
 from interop.engines.local import LocalEngine
 from interop.run.plan import Plan

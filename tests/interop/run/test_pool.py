@@ -10,7 +10,8 @@ import pytest
 
 from interop.catalog import Api
 from interop.control import session as control
-from interop.engines import Address, Faults
+from interop.control.contract import Address
+from interop.engines import Faults
 from interop.errors import PeerDied, PeerHung, TestbedError, Unsupported
 from interop.run.pool import MAX_HANGS, Pool
 

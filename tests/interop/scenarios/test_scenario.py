@@ -6,8 +6,7 @@ import pytest
 
 from interop.catalog import Api
 from interop.control import session as control
-from interop.control.contract import Notification
-from interop.engines import Address
+from interop.control.contract import Address, Notification
 from interop.errors import PeerHung, Violation
 from interop.roles.client import Client, Server, Session
 from interop.scenarios.scenario import Clients, Scenario, check_evidence, scenario

@@ -7,7 +7,7 @@ import pytest
 from interop.catalog import Api
 from interop.verdicts.culprit import Culprit
 from interop.verdicts.deviations import Deviation
-from interop.verdicts.verdict import Judgement, Outcome, asked_of, judge
+from interop.verdicts.verdict import Judgement, Outcome, judge
 
 SERVER = Api("dart", "server", "ZapServer", "0.3.0", lacks=("rooms", "drop code"))
 CLIENT = Api("python", "client", "ZapConsumer")
@@ -17,27 +17,6 @@ OTHER = Deviation("python", "client", ("x",), "another cause", ("never",))
 
 def verdict(outcome: Outcome, text: str = "", **more: Any) -> tuple[str, str]:
     return judge(Judgement(SERVER, CLIENT, outcome, text, **more))
-
-
-@pytest.mark.parametrize(
-    ("op", "arguments", "asked"),
-    [
-        ("clean", {}, {"clean"}),
-        ("open", {"api": "A", "url": "u", "events": [], "all": False}, {"open"}),
-        ("open", {"api": "A", "url": "u", "headers": {}, "all": True},
-         {"open", "open headers", "open all"}),
-        ("close", {"code": 4000, "reason": None}, {"close", "close code"}),
-        ("send", {"event": "e", "payload": 1, "headers": {}}, {"send"}),
-        ("send", {"event": "e", "payload": 1}, {"send", "send no-headers"}),
-        ("request", {"event": "e", "payload": 1, "timeout": 2.0}, {"request"}),
-        ("to-room", {"room": "r", "event": "x"}, {"rooms"}),
-        ("close-me", {"code": 1}, {"close-me", "close-me code"}),
-    ],
-)  # fmt: skip
-def test_what_a_request_asks_of_a_library(
-    op: str, arguments: dict[str, Any], asked: set[str]
-) -> None:
-    assert asked_of(op, arguments) == asked
 
 
 def test_what_the_engine_cannot_do_is_declared_by_nobody() -> None:

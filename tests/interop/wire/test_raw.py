@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from interop.control.contract import Address
 from interop.control.patience import Patience
-from interop.engines import Address
 from interop.errors import Violation
 from interop.wire.frames import BINARY, CLOSE, PING, PONG, TEXT
 from interop.wire.http import answer, request

@@ -12,7 +12,7 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from interop.engines import Address
+from interop.control.contract import Address
 from interop.errors import TestbedError
 from interop.wire.http import request
 from interop.wire.tap import Tap
