@@ -11,7 +11,8 @@ from .client.consumer import (
     ZapSubscriber,
 )
 from .client.reconnect import ReconnectPolicy
-from .connection.connection import CloseInfo, EventContext, Transport, WebSocketConnection
+from .connection.connection import CloseInfo, Transport, WebSocketConnection
+from .connection.context import EventContext
 from .connection.handshake import Handshake, Headers
 from .exceptions import (
     AlreadyConnectedError,

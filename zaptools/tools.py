@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from .connection.connection import EventContext
+from .connection.context import EventContext
 from .handlers.register import EventRegister
 
 __all__ = ["Connector", "EventContext", "EventRegister"]

@@ -7,10 +7,10 @@ import weakref
 
 import pytest
 
-from tests.support.fakes import Wired
+from tests.support.fakes import FakeTransport, Wired
 from zaptools import CloseInfo, ConnectionClosedError, EventContext, EventRegister
 from zaptools.connection import WebSocketConnection
-from zaptools.connection.groups import Member
+from zaptools.connection.connection import groups_of, join_group, leave_all_groups, leave_group
 
 
 class Log:
@@ -19,41 +19,42 @@ class Log:
     def __init__(self, log: list[str], name: str) -> None:
         self._log, self._name = log, name
 
-    def _forget(self, connection: WebSocketConnection) -> None:
-        connection._quit(self)  # as a group may
+    def member_ended(self, connection: WebSocketConnection) -> None:
+        leave_group(connection, self)  # as a group may
         self._log.append(self._name)
 
 
 def test_leaving_in_the_order_of_joining() -> None:
     log: list[str] = []
     groups = [Log(log, name) for name in "abc"]
-    member = Member()
+    member = WebSocketConnection("a", FakeTransport())
     for group in (*groups, groups[0]):
-        member._join(group)
-    member._quit(groups[1])
-    member._quit(groups[1])
-    member._leave_groups()
+        join_group(member, group)
+    assert groups_of(member) == groups
+    leave_group(member, groups[1])
+    leave_group(member, groups[1])
+    leave_all_groups(member)
     assert log == ["a", "c"]
-    member._leave_groups()
+    leave_all_groups(member)
     assert log == ["a", "c"]
 
 
 def test_a_member_of_nothing() -> None:
-    member = Member()
-    member._quit(Log([], ""))
-    member._leave_groups()
+    member = WebSocketConnection("a", FakeTransport())
+    leave_group(member, Log([], ""))
+    leave_all_groups(member)
 
 
 def test_groups_are_not_kept_alive() -> None:
     log: list[str] = []
     group = Log(log, "a")
-    member = Member()
-    member._join(group)
+    member = WebSocketConnection("a", FakeTransport())
+    join_group(member, group)
     gone = weakref.ref(group)
     del group
     gc.collect()
     assert gone() is None
-    member._leave_groups()
+    leave_all_groups(member)
     assert log == []
 
 
@@ -65,7 +66,7 @@ class TestEnd:
 
         @register.on_disconnected
         async def disconnected(ctx: EventContext) -> None:
-            ctx.connection._join(group)  # still possible
+            join_group(ctx.connection, group)  # still possible
             log.append("disconnected")
 
         wired = Wired(register)
@@ -90,7 +91,7 @@ class TestEnd:
             raise ValueError("boom")
 
         wired = Wired(register)
-        wired.connection._join(group)
+        join_group(wired.connection, group)
         await wired.run()
         await wired.end()
         assert log == ["left"]
@@ -100,12 +101,12 @@ class TestEnd:
         await wired.run()
         await wired.end(CloseInfo(4000, "over", "remote"))
         with pytest.raises(ConnectionClosedError) as info:
-            wired.connection._join(Log([], ""))
+            join_group(wired.connection, Log([], ""))
         assert (info.value.code, info.value.reason, info.value.by) == (4000, "over", "remote")
 
     async def test_joining_when_nobody_noted_how_it_ended(self) -> None:
         connection = Wired(EventRegister()).connection
-        connection._leave_groups()
+        leave_all_groups(connection)
         with pytest.raises(ConnectionClosedError) as info:
-            connection._join(Log([], ""))
+            join_group(connection, Log([], ""))
         assert (info.value.code, info.value.by) == (1006, None)

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from ..connection.connection import EventContext, WebSocketConnection
+from ..connection.connection import WebSocketConnection
+from ..connection.context import EventContext
 from ..exceptions import ConnectError
 from .opening import ClientTransport
 from .reconnect import Backoff

@@ -11,7 +11,7 @@ from typing import Any
 
 from .._arguments import check_seconds
 from ..connection.connection import WebSocketConnection
-from ..connection.offers import check_headers, check_subprotocols
+from ..connection.handshake import check_headers, check_subprotocols
 from ..connection.requests import Predicate, reply_headers
 from ..exceptions import ConnectError, ConnectionClosedError, NotConnectedError
 from ..protocol.close import CloseInfo, check_close

@@ -14,7 +14,7 @@ from typing import Any, Self, TypeAlias, TypeVar, overload
 
 from .._arguments import check_kind, explained
 from .._tasks import ends_task
-from ..connection.connection import EventContext
+from ..connection.context import EventContext
 from ..handlers.decorators import UNSET, Unset, decorator
 from ..handlers.register import check_name
 from ..handlers.replacing import in_place_of

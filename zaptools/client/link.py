@@ -19,7 +19,9 @@ from typing import Any
 
 from .._arguments import check_flag, check_ssl, shown
 from .._text import redact
-from ..connection.connection import EventContext, WebSocketConnection, new_id
+from ..connection.connection import WebSocketConnection
+from ..connection.context import EventContext
+from ..connection.ids import new_id
 from ..exceptions import AlreadyConnectedError, ConnectError, ConnectionClosedError
 from ..handlers.register import HandlerBook
 from ..limits import Limits, check_limits

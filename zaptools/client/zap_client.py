@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from .._arguments import check_count, explained
-from ..connection.connection import EventContext
+from ..connection.context import EventContext
 from ..exceptions import NotConnectedError
 from ..limits import IN_LIMITS, Limits
 from ..protocol.close import CloseInfo

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from .connection import CloseInfo, EventContext, Transport, WebSocketConnection, new_id
+from .connection import CloseInfo, Transport, WebSocketConnection
+from .context import EventContext
+from .ids import new_id
 
 __all__ = [
     "CloseInfo",

@@ -13,15 +13,12 @@ from collections.abc import Awaitable, Mapping
 from concurrent.futures import CancelledError
 from types import SimpleNamespace
 from typing import Any, Protocol
-from uuid import uuid4
-
-import msgspec
+from weakref import WeakKeyDictionary
 
 from .._arguments import check_seconds
 from ..exceptions import ConnectionClosedError, RegistrationError, WrongThreadError
 from ..protocol.close import LOST, CloseInfo, check_close
 from ..protocol.codec import EventData, encode_event
-from .groups import Member
 from .handshake import NO_HANDSHAKE, Handshake
 from .requests import (
     Inbox,
@@ -30,12 +27,20 @@ from .requests import (
     check_reply,
     new_request_id,
     note_reply,
-    reply_headers,
     request_headers,
     waiting,
 )
 
-__all__ = ["CloseInfo", "EventContext", "Transport", "WebSocketConnection", "new_id"]
+__all__ = [
+    "CloseInfo",
+    "Group",
+    "Transport",
+    "WebSocketConnection",
+    "groups_of",
+    "join_group",
+    "leave_all_groups",
+    "leave_group",
+]
 
 
 _LOOK = 0.05
@@ -67,12 +72,14 @@ class Transport(Protocol):
         """End the connection at once, waiting for nothing."""
 
 
-def new_id() -> str:
-    """Return a new connection id, ``zpt-<uuid4>``: the form that all implementations use."""
-    return f"zpt-{uuid4()}"
+class Group(Protocol):
+    """A set of connections that each of them leaves when it ends: a room, a router."""
+
+    def member_ended(self, connection: WebSocketConnection) -> None:
+        """Remove a member; its ``disconnected`` handler is done. Must not raise."""
 
 
-class WebSocketConnection(Member):
+class WebSocketConnection:
     """One connection of a server.
 
     Attributes:
@@ -83,6 +90,8 @@ class WebSocketConnection(Member):
 
     __slots__ = (
         "__weakref__",
+        "_groups",
+        "_has_left",
         "_inbox",
         "_loop",
         "_omit_empty_headers",
@@ -102,7 +111,6 @@ class WebSocketConnection(Member):
         handshake: Handshake = NO_HANDSHAKE,
         omit_empty_headers: bool = False,
     ) -> None:
-        super().__init__()
         self.id = id
         self.handshake = handshake
         self.closed: CloseInfo | None = None
@@ -110,6 +118,11 @@ class WebSocketConnection(Member):
         self._loop = _running_loop()
         self._transport = transport
         self._omit_empty_headers = omit_empty_headers
+        # The groups it is a member of, in the order of joining; made by the first, and kept alive
+        # by none of them.
+        self._groups: WeakKeyDictionary[Group, None] | None = None
+        # Set when it left all of them at its end: joining one more would be for ever.
+        self._has_left = False
         self._state: SimpleNamespace | None = None
         # Requests of the peer whose handlers run, and that nothing has replied to.
         self._unanswered: set[str] | None = None
@@ -303,59 +316,45 @@ class WebSocketConnection(Member):
         await self._transport.close(code, reason)
 
 
+# Functions, and no methods, because they are for groups and for the dispatcher: an application adds
+# a connection to a room by the room's own method.
+
+
+def join_group(connection: WebSocketConnection, group: Group) -> None:
+    """Note that `connection` is a member of `group` from now on.
+
+    Raises:
+        ConnectionClosedError: it has ended and left its groups, and would never leave this one.
+    """
+    if connection._has_left:
+        raise ConnectionClosedError(*(connection.closed or LOST))
+    if connection._groups is None:
+        connection._groups = WeakKeyDictionary()
+    connection._groups[group] = None
+
+
+def leave_group(connection: WebSocketConnection, group: Group) -> None:
+    """Note that `connection` is no longer a member of `group`. Does nothing if it was none."""
+    if connection._groups is not None:
+        connection._groups.pop(group, None)
+
+
+def groups_of(connection: WebSocketConnection) -> list[Group]:
+    """Return the groups that `connection` is a member of, in the order in which it joined them."""
+    return list(connection._groups or ())
+
+
+def leave_all_groups(connection: WebSocketConnection) -> None:
+    """Leave every group, and join none from now on: after the ``disconnected`` handler."""
+    connection._has_left = True
+    groups = groups_of(connection)
+    connection._groups = None
+    for group in groups:
+        group.member_ended(connection)
+
+
 def _running_loop() -> asyncio.AbstractEventLoop | None:
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
         return None
-
-
-class EventContext(msgspec.Struct, eq=False):
-    """What a handler gets.
-
-    Attributes:
-        event_data: the event. For lifecycle handlers one with that name; its payload is ``{}``,
-            or for ``error`` a text that says what happened.
-        connection: where it came from.
-        error: in an error handler, the exception; else None.
-        source: in an error handler, the event whose handler raised; None when the message was
-            no event.
-    """
-
-    event_data: EventData
-    connection: WebSocketConnection
-    error: BaseException | None = None
-    source: EventData | None = None
-
-    @property
-    def event_name(self) -> str:
-        """The event's name."""
-        return self.event_data.event_name
-
-    @property
-    def payload(self) -> Any:
-        """The event's payload."""
-        return self.event_data.payload
-
-    @property
-    def headers(self) -> dict[str, Any]:
-        """The event's headers; empty when it had none."""
-        return self.event_data.headers
-
-    async def reply(self, payload: Any = None, headers: Mapping[str, Any] | None = None) -> None:
-        """Send the reply to a request: an event of the same name that says which it answers.
-
-        In an error handler this replies to the event whose handler raised.
-
-        Args:
-            payload: as for `WebSocketConnection.send`.
-            headers: as there; ``requestId`` and ``replyTo`` among them are replaced. With
-                ``replyError``, a text, the reply is an error, for which the requester gets a
-                `RemoteError`; so does a `RemoteError` that the handler raises.
-
-        Raises:
-            NoRequestError: the event asks for no reply.
-            CodecError, ConnectionClosedError, SendTimeoutError: as there.
-        """
-        event = self.event_data if self.source is None else self.source
-        await self.connection.send(event.event_name, payload, reply_headers(event, headers))

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TypeAlias
+from uuid import uuid4
 
 from ..exceptions import NameTakenError
 
-__all__ = ["IdStrategy", "claim_id"]
+__all__ = ["IdStrategy", "claim_id", "new_id"]
 
 IdStrategy: TypeAlias = Callable[[], str]
 """What gives each new connection its id."""
+
+
+def new_id() -> str:
+    """Return a new connection id, ``zpt-<uuid4>``: the form that all implementations use."""
+    return f"zpt-{uuid4()}"
 
 
 def claim_id(ids: set[str], strategy: IdStrategy) -> str:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from .._arguments import check_flag, explained
 from .._tasks import begin
-from ..connection.connection import WebSocketConnection, new_id
-from ..connection.handshake import Handshake, header_block
-from ..connection.offers import check_subprotocols
+from ..connection.connection import WebSocketConnection
+from ..connection.handshake import Handshake, check_subprotocols, header_block
+from ..connection.ids import new_id
 from ..handlers.register import EventRegister
 from ..limits import IN_LIMITS, Limits, check_limits
 from ..protocol.close import LOST, CloseInfo, may_be_sent

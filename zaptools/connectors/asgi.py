@@ -15,10 +15,9 @@ from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, TypeAlias
 
 from .._arguments import check_flag, check_function, check_kind, explained
-from ..connection.connection import WebSocketConnection, new_id
-from ..connection.handshake import Handshake, choose_subprotocol, header_block
-from ..connection.ids import IdStrategy
-from ..connection.offers import check_subprotocols
+from ..connection.connection import WebSocketConnection
+from ..connection.handshake import Handshake, check_subprotocols, choose_subprotocol, header_block
+from ..connection.ids import IdStrategy, new_id
 from ..handlers.register import EventRegister
 from ..limits import IN_LIMITS, Limits, check_limits
 from ..protocol.close import LOST, CloseInfo

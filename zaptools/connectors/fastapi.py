@@ -6,8 +6,7 @@ from collections.abc import Awaitable, Iterable, MutableMapping, Sequence
 from typing import Any, Protocol, TypedDict, TypeGuard, Unpack
 
 from .._arguments import explained
-from ..connection.handshake import Handshake, choose_subprotocol
-from ..connection.offers import check_subprotocols
+from ..connection.handshake import Handshake, check_subprotocols, choose_subprotocol
 from ..handlers.register import EventRegister
 from ..limits import IN_LIMITS, Limits, check_limits
 from ..protocol.close import CloseInfo

@@ -9,8 +9,9 @@ from urllib.parse import unquote
 
 from .._arguments import explained
 from .._tasks import ends_task
-from ..connection.connection import WebSocketConnection, new_id
+from ..connection.connection import WebSocketConnection
 from ..connection.handshake import NO_HANDSHAKE, Handshake, header_block
+from ..connection.ids import new_id
 from ..handlers.register import EventRegister
 from ..limits import IN_LIMITS, Limits, check_limits
 from ..protocol.close import LOST, CloseInfo

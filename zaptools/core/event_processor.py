@@ -11,7 +11,8 @@ from typing import Any, cast
 
 import msgspec
 
-from ..connection.connection import EventContext, WebSocketConnection
+from ..connection.connection import WebSocketConnection
+from ..connection.context import EventContext
 from ..connectors.carrier import Carrier
 from ..limits import Limits
 from ..protocol.close import LOST, CloseInfo

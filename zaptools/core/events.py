@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 
-from ..connection.connection import EventContext
+from ..connection.context import EventContext
 from ..handlers.register import EventRegister, Handler, HandlerBook
 from ..protocol.codec import EventData
 

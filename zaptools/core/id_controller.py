@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..connection.connection import new_id
+from ..connection.ids import new_id
 
 __all__ = ["IDController"]
 

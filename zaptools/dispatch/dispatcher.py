@@ -14,7 +14,8 @@ from typing import Any, NoReturn
 
 from .._tasks import ends_task, spawn
 from .._text import clip
-from ..connection.connection import EventContext, WebSocketConnection
+from ..connection.connection import WebSocketConnection, leave_all_groups
+from ..connection.context import EventContext
 from ..connection.requests import REPLY, REQUEST_ID, Exchange, Message, Taken, Waiter, event_of
 from ..exceptions import CodecError, ConnectionClosedError, ReservedEventError
 from ..handlers.register import Handler, HandlerBook
@@ -396,7 +397,7 @@ class Dispatcher:
                 self._finished = _DONE
                 if self._reports is not None:
                     self._reports.end()
-                self._connection._leave_groups()
+                leave_all_groups(self._connection)
                 self._on_finish()
 
     async def drain(self) -> None:

@@ -17,7 +17,8 @@ import logging
 
 from .._tasks import ends_task
 from .._text import clip, printable
-from ..connection.connection import EventContext, WebSocketConnection
+from ..connection.connection import WebSocketConnection
+from ..connection.context import EventContext
 from ..connection.requests import REQUEST_ID, error_headers
 from ..exceptions import (
     CodecError,

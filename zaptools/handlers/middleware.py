@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeAlias
 
-from ..connection.connection import EventContext
+from ..connection.context import EventContext
 from .signatures import check_middleware
 
 __all__ = ["CallNext", "Middleware", "check_middleware", "compose"]

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar, overload
 
 from .._arguments import check_flag, check_kind, explained
 from .._text import clip
-from ..connection.connection import EventContext
+from ..connection.context import EventContext
 from ..exceptions import NameTakenError, RegistrationError
 from ..protocol.codec import LIFECYCLE_EVENTS
 from .middleware import CallNext, Middleware, check_middleware, compose

@@ -11,7 +11,7 @@ from types import FunctionType, MethodType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 from weakref import WeakKeyDictionary
 
-from ..connection.connection import EventContext
+from ..connection.context import EventContext
 from ..exceptions import RegistrationError
 from ..protocol.codec import EventData
 from .payloads import converter, is_payload_type

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 from .._arguments import check_kind, explained
-from ..connection.connection import WebSocketConnection
+from ..connection.connection import WebSocketConnection, groups_of, join_group, leave_group
 from ..exceptions import CodecError, NameTakenError, RegistrationError, ZapError
 from .broadcast import BroadcastResult, Exclude, broadcast, check_connection
 
@@ -106,7 +106,7 @@ class Room:
         """
         check_connection(connection)
         check_kind(meta_tag, MetaTag, "meta_tag", none=True)
-        connection._join(self)
+        join_group(connection, self)
         if meta_tag is not None or connection not in self._members:
             self._members[connection] = meta_tag
 
@@ -119,11 +119,12 @@ class Room:
         check_connection(connection)
         if connection in self._members:
             del self._members[connection]
-            connection._quit(self)
+            leave_group(connection, self)
             if self._when_empty is not None and not self._members:
                 self._when_empty(self)
 
-    def _forget(self, connection: WebSocketConnection) -> None:
+    def member_ended(self, connection: WebSocketConnection) -> None:
+        """Remove a member that has ended: its connection calls this."""
         self.remove(connection)
 
     def get_meta(self, connection: WebSocketConnection) -> MetaTag | None:
@@ -286,7 +287,7 @@ class RoomManager:
             TypeError: `connection` is no connection.
         """
         check_connection(connection)
-        groups = list(connection._groups or ())
+        groups = groups_of(connection)
         return [g for g in groups if isinstance(g, Room) and self._rooms.get(g.name) is g]
 
     async def send_to_room(
@@ -359,7 +360,7 @@ class ConnectionRouter:
             TypeError: it is no connection.
         """
         check_connection(connection)
-        connection._join(self)
+        join_group(connection, self)
         self._connections[connection.id] = connection
 
     def remove_connection(self, connection: WebSocketConnection) -> None:
@@ -371,9 +372,10 @@ class ConnectionRouter:
         check_connection(connection, cure=_BY_ID if isinstance(connection, str) else "")
         if self._connections.get(connection.id) is connection:
             del self._connections[connection.id]
-            connection._quit(self)
+            leave_group(connection, self)
 
-    def _forget(self, connection: WebSocketConnection) -> None:
+    def member_ended(self, connection: WebSocketConnection) -> None:
+        """Remove a connection that has ended: the connection calls this."""
         self.remove_connection(connection)
 
     def get_connection(self, id: str | None) -> WebSocketConnection | None:

@@ -31,10 +31,15 @@ from .._arguments import (
     explained,
 )
 from .._text import printable
-from ..connection.connection import WebSocketConnection, new_id
-from ..connection.handshake import Handshake, are_lists_too_long, choose_subprotocol
-from ..connection.ids import IdStrategy, claim_id
-from ..connection.offers import check_address, check_origins, check_subprotocols
+from ..connection.connection import WebSocketConnection
+from ..connection.handshake import (
+    Handshake,
+    are_lists_too_long,
+    check_origins,
+    check_subprotocols,
+    choose_subprotocol,
+)
+from ..connection.ids import IdStrategy, claim_id, new_id
 from ..dispatch.dispatcher import Dispatcher
 from ..exceptions import NameTakenError, ServerStateError
 from ..handlers.register import EventRegister
@@ -141,7 +146,7 @@ class ZapServer(EventRegister):
         check_kind(register, EventRegister, "register", none=True)
         book = register._book if register is not None else None
         super().__init__(book, concurrency=concurrency, error_details=error_details)
-        check_address(host, port, path)
+        _check_address(host, port, path)
         check_function(id_strategy, "id_strategy")
         check_flag(omit_empty_headers, "omit_empty_headers")
         check_ssl(ssl)
@@ -382,6 +387,25 @@ class ZapServer(EventRegister):
         with contextlib.suppress(AttributeError, OSError, ValueError):
             sys.stderr.write(f"zaptools listens on {self._url()}{everywhere}{stop}\n")
             sys.stderr.flush()
+
+
+def _check_address(host: object, port: object, path: object) -> None:
+    """Raise TypeError or ValueError unless a server can have these."""
+    if not isinstance(host, str):
+        raise TypeError(f"a host is a string, unlike {host!r}")
+    if isinstance(port, bool) or not isinstance(port, int):
+        raise TypeError(f"a port is an integer, unlike {port!r}")
+    if not 0 <= port <= 65535:
+        raise ValueError(f"a port is one of 0 to 65535, unlike {port}")
+    if not isinstance(path, str):
+        raise TypeError(f"a path is a string, unlike {path!r}")
+    if not path.startswith("/"):
+        raise ValueError(f"a path begins with '/', unlike {path!r}")
+    for wrong, name in (("?", "query"), ("#", "fragment")):
+        if wrong in path:
+            raise ValueError(f"a path has no {name}, unlike {path!r}")
+    if not path.isascii() or not path.isprintable() or " " in path:
+        raise ValueError(f"a path is as a request has it, percent-encoded, unlike {path!r}")
 
 
 def _stop_accepting(listener: asyncio.Server) -> None:

@@ -14,8 +14,13 @@ from urllib.parse import unquote
 
 from .._arguments import check_flag, check_kind, check_seconds, explained
 from ..connection.connection import WebSocketConnection
-from ..connection.handshake import Handshake, choose_subprotocol, header_block
-from ..connection.offers import check_headers, check_subprotocols
+from ..connection.handshake import (
+    Handshake,
+    check_headers,
+    check_subprotocols,
+    choose_subprotocol,
+    header_block,
+)
 from ..connection.requests import (
     Predicate,
     Waiter,

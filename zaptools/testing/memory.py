@@ -7,9 +7,9 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 
 from .._arguments import check_seconds
-from ..connection.connection import WebSocketConnection, new_id
+from ..connection.connection import WebSocketConnection
 from ..connection.handshake import Handshake
-from ..connection.ids import claim_id
+from ..connection.ids import claim_id, new_id
 from ..connection.requests import Exchange, Waiter
 from ..dispatch.dispatcher import Dispatcher
 from ..dispatch.errors import Reports
