@@ -30,7 +30,6 @@ lint: $(WITH)-lint  ## check style, spelling and the files of GitHub and compose
 
 types: $(WITH)-types  ## check types
 	$(BIN)/mypy
-	$(BIN)/mypy tests/typing
 	$(BIN)/basedpyright --pythonpath $(BIN)/python
 
 bench: $(WITH)-bench  ## measure speed

@@ -185,7 +185,7 @@ def test_swapped_arguments_of_a_connector() -> None:
     for make in (FastApiConnector, SanicConnector, AioHttpConnector):
         register, given = GOOD[make].values()
         with pytest.raises(TypeError, match=r"register must be an EventRegister.* it comes first"):
-            make(given, register)  # type: ignore[operator]  # one of them
+            make(given, register)
 
 
 def test_functions() -> None:
@@ -194,7 +194,7 @@ def test_functions() -> None:
 
     for make in (ZapServer, AsgiApp):
         with pytest.raises(TypeError, match="id_strategy must be a plain function"):
-            make(**GOOD[make], id_strategy=new_id)
+            make(**GOOD[make], id_strategy=new_id)  # type: ignore[arg-type]  # on purpose
     wrong: Any = "uvloop"
     with pytest.raises(TypeError, match=r"pip install 'zaptools\[fast\]'"):
         ZapServer().run(loop_factory=wrong)
@@ -212,7 +212,7 @@ def test_several_names() -> None:
 
 
 TIMES = [(-1, ValueError), (math.nan, ValueError), (math.inf, ValueError), ("5", TypeError)]
-TIMES += [(True, TypeError), (timedelta(seconds=1), TypeError)]  # type: ignore[list-item]  # wrong
+TIMES += [(True, TypeError), (timedelta(seconds=1), TypeError)]
 
 
 @pytest.mark.parametrize(("wrong", "error"), TIMES)

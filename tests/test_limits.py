@@ -11,6 +11,10 @@ import pytest
 from zaptools import Limits
 
 
+def with_bound(field: str, value: Any) -> Limits:
+    return Limits(**{field: value})
+
+
 def test_defaults() -> None:
     assert dataclasses.asdict(Limits()) == {
         "message_bytes": 1024 * 1024,
@@ -49,16 +53,16 @@ POSITIVE = ["message_bytes", "head_bytes", "ping_interval", "ping_timeout", "ope
 @pytest.mark.parametrize("value", [True, "20", b"1", [1], 1j, object()])
 def test_no_numbers(field: str, value: Any) -> None:
     with pytest.raises(TypeError, match=f"{field} must be a"):
-        Limits(**{field: value})
+        with_bound(field, value)
 
 
 @pytest.mark.parametrize("field", FIELDS)
 def test_none(field: str) -> None:
     if field in NEVER_NONE:
         with pytest.raises(TypeError, match=f"{field} must be an integer, not None"):
-            Limits(**{field: None})
+            with_bound(field, None)
     else:
-        assert getattr(Limits(**{field: None}), field) is None
+        assert getattr(with_bound(field, None), field) is None
 
 
 @pytest.mark.parametrize("field", FIELDS)
@@ -66,12 +70,12 @@ def test_none(field: str) -> None:
 def test_fractions(field: str, value: float) -> None:
     if field in COUNTS:
         with pytest.raises(TypeError, match=f"{field} must be an integer"):
-            Limits(**{field: value})
+            with_bound(field, value)
     elif math.isfinite(value):
-        assert getattr(Limits(**{field: value}), field) == value
+        assert getattr(with_bound(field, value), field) == value
     else:
         with pytest.raises(ValueError, match=f"{field} must be finite"):
-            Limits(**{field: value})
+            with_bound(field, value)
 
 
 @pytest.mark.parametrize("field", FIELDS)

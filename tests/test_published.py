@@ -25,7 +25,8 @@ from tests.support.published import wheel
 from tests.support.raw import RawPeer, raw_client
 from zaptools.connectors import FastApiConnector
 
-FASTAPI, IMPORTS, EVENT, ENDPOINT, SANIC, *_, LIFECYCLE, CLIENT, _, ROUTER = range(1, 13)
+FASTAPI, IMPORTS, EVENT, ENDPOINT, SANIC = range(1, 6)
+LIFECYCLE, CLIENT, ROUTER = 9, 10, 12
 """Which program of the README is which; the rest are lists of names."""
 
 

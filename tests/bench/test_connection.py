@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+from typing import Any
 
 import pytest
 
@@ -169,7 +170,8 @@ async def test_heartbeats_are_answered(beats: int) -> None:
         connection = await connect(target.program.port, target.wire)
         connection.count()
         heard = asyncio.create_task(enough.wait())
-        await asyncio.wait([heard, connection.lost], return_when=asyncio.FIRST_COMPLETED)
+        both: set[asyncio.Future[Any]] = {heard, connection.lost}
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         assert not connection.lost.done()
         assert bytes(got) == connection.encode(b"3") * beats
         connection.transport.abort()

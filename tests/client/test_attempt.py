@@ -53,7 +53,7 @@ class TestAttempt:
 
     async def test_the_first_dismissal_counts(self) -> None:
         attempt = Attempt(URL, Offer())
-        attempt.opening = asyncio.ensure_future(asyncio.Event().wait())  # type: ignore[assignment]  # any task
+        attempt.opening = asyncio.ensure_future(asyncio.Event().wait())  # type: ignore[arg-type]  # any task
         attempt.dismiss("one")
         attempt.dismiss("two")
         assert attempt.dismissal().detail == "one"
@@ -264,20 +264,20 @@ class ClientMachine(RuleBasedStateMachine):
         self.calls[task] = None
         task.add_done_callback(self.calls.pop)
 
-    async def connect(self, **options: bool) -> None:
+    async def connect(self, *, if_needed: bool = False, retry: bool = False) -> None:
         self.begun += 1
         self.down = False
         before = len(self.log)
         try:
-            await self.client.connect(**options)
+            await self.client.connect(if_needed=if_needed, retry=retry)
         except AlreadyConnectedError:
             pass
         except ConnectError as exc:
-            if not options.get("if_needed") and any(exc is error for error in self.errors):
+            if not if_needed and any(exc is error for error in self.errors):
                 self.faults.append("two calls of connect raised one attempt's error")
             self.errors.append(exc)
         else:
-            if not options.get("if_needed") and "ONLINE" not in self.log[before:]:
+            if not if_needed and "ONLINE" not in self.log[before:]:
                 self.faults.append("connect returned, and the client was not online")
 
     async def disconnect(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -196,7 +197,7 @@ async def test_omitting_empty_headers() -> None:
             client = Client(f"ws://127.0.0.1:{port}/", omit_empty_headers=omit)
             await client.connect()
             await client.send_event("x")
-            await until(lambda count=count: len(texts) == count)
+            await until(partial(lambda count: len(texts) == count, count))
             await client.disconnect()
     assert texts == [
         b'{"eventName":"x","payload":null,"headers":{}}',

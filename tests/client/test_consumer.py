@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -225,9 +226,9 @@ class TestConsumer:
 
             await client.connect()
             for count in (1, 2, 3):
-                await until(lambda count=count: online == count)
+                await until(partial(lambda count: online == count, count))
                 await client.send_event("close", 4000)
-                await until(lambda count=count: online == min(count + 1, 3))
+                await until(partial(lambda count: online == min(count + 1, 3), count))
             await until(lambda: len(app.ends) == 3)
 
     async def test_a_function_that_disconnects_and_connects_in_a_handler(self) -> None:
@@ -250,6 +251,7 @@ class TestConsumer:
     @pytest.mark.parametrize("bad", [3, "x"])
     def test_registration(self, bad: Any) -> None:
         client = ZapConsumer("ws://127.0.0.1/")
+        wrong_name: Any = 3
         for register in (
             client.on_connected,
             client.on_disconnected,
@@ -257,7 +259,7 @@ class TestConsumer:
             client.on_error,
             client.on_connection_state_changed,
             lambda handler: client.on_event("x", handler),
-            lambda handler: client.on_event(handler or 3),
+            lambda handler: client.on_event(handler or wrong_name),
         ):
             with pytest.raises(RegistrationError):
                 register(bad) if register is not client.on_event else None

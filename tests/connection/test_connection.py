@@ -199,7 +199,7 @@ class TestSendingFromAThread:
                     looks.append(name)
                 return getattr(loop, name)
 
-        wired.connection._loop = Loop()  # type: ignore[assignment]  # it is one in all but name
+        wired.connection._loop = Loop()  # type: ignore[assignment]  # one in all but name
         sending = in_thread(wired.connection.send_from_thread, "a", timeout=seconds)
         await until(lambda: len(looks) > 3)
         assert not sending.done()
@@ -296,7 +296,7 @@ class TestSendingFromAThread:
                 called.set()
                 return handle
 
-        connection._loop = Loop()  # type: ignore[assignment]  # it is one in all but name
+        connection._loop = Loop()
         sending = in_thread(connection.send_from_thread, "a")
         assert called.wait(PATIENCE)
         if begun:

@@ -165,6 +165,8 @@ class TestExchange:
 
 
 class Box:
+    end_info = None
+
     """An inbox that only notes."""
 
     def __init__(self) -> None:

@@ -85,7 +85,7 @@ class Asgi:
         self.incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.sent: list[Any] = []
         scope = {"type": kind, "path": "/", **more}
-        self.task = asyncio.ensure_future(app(scope, self.incoming.get, self._send))  # type: ignore[arg-type]  # dicts are mappings
+        self.task = asyncio.ensure_future(app(scope, self.incoming.get, self._send))
 
     async def _send(self, message: Any) -> None:
         self.sent.append(message)

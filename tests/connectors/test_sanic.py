@@ -92,6 +92,11 @@ class Socket:
 
     async def close(self, code: int = 1000, reason: str = "") -> None: ...
 
+    def fail_connection(self, code: int = 1006, reason: str = "") -> bool:
+        raise NotImplementedError
+
+    recv_cancel: asyncio.Future[None] | None = None
+
 
 def close(code: int) -> SimpleNamespace:
     return SimpleNamespace(code=code, reason="")

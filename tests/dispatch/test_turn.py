@@ -60,5 +60,6 @@ async def test_what_may_be_worked_off_before_the_clock_is_looked_at() -> None:
 
 
 def test_the_clock_is_a_real_one() -> None:
-    before: Any = _turn.perf_counter()
-    assert before <= _turn.perf_counter()
+    clock: Any = vars(_turn)["perf_counter"]
+    before = clock()
+    assert before <= clock()

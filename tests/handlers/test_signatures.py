@@ -471,6 +471,7 @@ class TestThreads:
     async def test_a_handler_in_a_thread(self) -> None:
         """In order, in the context that called it, with its payload, and able to send."""
         place: contextvars.ContextVar[str] = contextvars.ContextVar("place")
+        here = threading.current_thread()
         log: list[Any] = []
         register = EventRegister()
 
@@ -484,7 +485,6 @@ class TestThreads:
             log.append(ctx.event_name)
 
         register.on_event("plain", lambda ctx: log.append(threading.current_thread() is here))
-        here = threading.current_thread()
         place.set("here")
         wired = Wired(register)
         await within(wired.run(event("typed", ADA), event("plain"), event("typed", ADA)))
@@ -542,7 +542,7 @@ def test_a_method_in_its_class() -> None:
     with pytest.raises(RegistrationError, match="nothing gives it 'self'"):
 
         class Game:
-            @register.on_event("move")
+            @register.on_event("move")  # type: ignore[type-var]  # on purpose
             async def move(self, ctx: EventContext) -> None: ...
 
     register.on_event("move", lambda self: None)

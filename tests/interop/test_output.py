@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.table import Table
@@ -58,7 +59,7 @@ def test_closed_streams_do_not_end_the_run(closed: str, tmp_path: Path) -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="nothing here is always full")
 @pytest.mark.parametrize("full", ["stdout", "stderr"])
 def test_output_that_cannot_be_written_is_status_2(full: str, tmp_path: Path) -> None:
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     # What ends with an error has something to say on stderr.
     chosen = [] if full == "stdout" else ["--require", "nobody"]
     with Path("/dev/full").open("w") as device:

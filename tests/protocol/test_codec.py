@@ -368,9 +368,10 @@ class TestEncode:
             assert (info.value.reason, info.value.where) == ("event-name", "$.eventName")
         with pytest.raises(CodecError, match=r"surrogate at \$\.eventName"):
             encode_event("\ud800")
-        for headers in ([], "x", 1):
+        wrong: list[Any] = [[], "x", 1]
+        for headers in wrong:
             with pytest.raises(CodecError) as info:
-                encode_event("x", None, headers)  # type: ignore[arg-type]  # that is the point
+                encode_event("x", None, headers)
             assert (info.value.reason, info.value.where) == ("headers", "$.headers")
 
     def test_nesting(self) -> None:
@@ -780,8 +781,8 @@ def test_sans_io() -> None:
                 waiting.extend(found - seen)
             elif isinstance(node, ast.ImportFrom):
                 assert node.module in allowed
-    names = {path.relative_to(root).as_posix() for path in seen}
-    assert names == {"protocol/codec.py", "protocol/jsonpath.py", "_text.py", "exceptions.py"}
+    files = {path.relative_to(root).as_posix() for path in seen}
+    assert files == {"protocol/codec.py", "protocol/jsonpath.py", "_text.py", "exceptions.py"}
 
 
 def test_digit_limit_is_the_interpreters() -> None:

@@ -86,7 +86,8 @@ def test_the_garbage_collector_is_left_as_it_was(collects: bool) -> None:
 
 
 def test_depth() -> None:
-    assert [depth(value) for value in (1, "x", [], {}, [1], [[]], {"a": [{}]}, ((),))] == [
+    values: list[Any] = [1, "x", [], {}, [1], [[]], {"a": [{}]}, ((),)]
+    assert [depth(value) for value in values] == [
         *(0, 0, 1, 1, 1, 2, 3, 2),
     ]
     deep: Any = []

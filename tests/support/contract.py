@@ -640,14 +640,14 @@ class ConnectorContract:
     async def test_a_peer_that_does_not_read(self) -> None:
         limits = Limits(send_timeout=50 * MS)
         async with self.peer(limits=limits) as (register, peer, _):
-            peer.writer.transport.pause_reading()
+            peer.pause_reading()
             sent = 0
             with pytest.raises(TimeoutError) as caught:
                 for _ in range(2000):
                     await within(register.connection.send("big", "x" * 65536))
                     sent += 1
             assert type(caught.value).__name__ == "SendTimeoutError"
-            peer.writer.transport.resume_reading()
+            peer.resume_reading()
             for _ in range(sent):
                 assert len((await peer.text())["payload"]) == 65536
             async with asyncio.timeout(PATIENCE):
@@ -659,7 +659,7 @@ class ConnectorContract:
 
     async def stall(self, peer: RawPeer, register: Log) -> int:
         """Read no more; broadcast until the peer misses an event. Return how many it will get."""
-        peer.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a read transport
+        peer.pause_reading()
         member = register.connection
         for number in range(2000):
             result = await within(broadcast([member], "tick", [number, "x" * 50_000]))
@@ -671,7 +671,7 @@ class ConnectorContract:
 
     async def resume(self, peer: RawPeer, count: int) -> None:
         """Read again, and see the events of `stall`."""
-        peer.writer.transport.resume_reading()  # type: ignore[attr-defined]  # a read transport
+        peer.resume_reading()
         for number in range(count):
             event = await peer.text()
             assert (event["eventName"], event["payload"][0]) == ("tick", number)
@@ -705,7 +705,7 @@ class ConnectorContract:
     async def test_broadcasts_and_sends_are_in_order(self) -> None:
         limits = Limits(send_timeout=None, backlog_bytes=1 << 20)
         async with self.peer(limits=limits) as (register, peer, _):
-            peer.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a read transport
+            peer.pause_reading()
             connection = register.connection
             number, sends = 0, list[asyncio.Task[None]]()
             while not sends or sends[-1].done() or number < 200:

@@ -42,6 +42,19 @@ class RawPeer:
         self.writer = writer
         self._events: deque[Any] = deque()
 
+    def pause_reading(self) -> None:
+        """Read nothing, as a peer does whose program is busy."""
+        self._tcp.pause_reading()
+
+    def resume_reading(self) -> None:
+        self._tcp.resume_reading()
+
+    @property
+    def _tcp(self) -> asyncio.Transport:
+        tcp = self.writer.transport
+        assert isinstance(tcp, asyncio.Transport)
+        return tcp
+
     def accept(self) -> None:
         """On a server's side, do the opening handshake; `flush` writes it."""
         assert isinstance(self.protocol, ServerProtocol) and self.request is not None

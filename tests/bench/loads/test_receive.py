@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -50,7 +51,7 @@ class TestSource:
         assert tcp.writes == []
         source.data_received(self.REQUEST[20:])
         # The answer to this key is the example of RFC 6455, section 1.3.
-        assert b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in bytes(tcp.writes[0])
+        assert b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in tcp.writes[0]
         source.connection_lost(None)
 
     async def test_it_sends_while_the_client_reads(self) -> None:
@@ -72,7 +73,7 @@ class TestSource:
 
     async def test_a_write_that_fills_the_buffer_is_the_last_until_it_is_empty(self) -> None:
         class FullOnce(FakeTcp):
-            def write(self, data: bytes) -> None:
+            def write(self, data: Any) -> None:
                 super().write(data)
                 if len(self.writes) == 1:
                     source.pause_writing()

@@ -141,7 +141,7 @@ def test_secrets_are_taken_out_wherever_they_are() -> None:
 async def test_it_connects_with_and_without_tls() -> None:
     for secure in (False, True):
         async with servers.app(secure=secure) as url:
-            found = parse_endpoint(url, **({"ca": tls.PEM} if secure else {}))
+            found = parse_endpoint(url, ca=tls.PEM if secure else None)
             _, writer = await found.connect(5)
             assert (writer.get_extra_info("ssl_object") is not None) is secure
             writer.close()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from io import StringIO
+from typing import Any
 
 from rich.console import Console
 
@@ -16,7 +17,12 @@ def shown(run: Results) -> str:
     return out.getvalue()
 
 
-TIMES = {"duration_ms": 2000.0, "setup_ms": 400.0, "teardown_ms": 100.0, "waited_ms": 1500.0}
+TIMES: dict[str, Any] = {
+    "duration_ms": 2000.0,
+    "setup_ms": 400.0,
+    "teardown_ms": 100.0,
+    "waited_ms": 1500.0,
+}
 
 
 def test_the_longest_come_first_with_what_was_waiting() -> None:

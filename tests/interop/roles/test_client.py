@@ -91,7 +91,7 @@ async def test_a_refusal_after_the_handshake_is_none() -> None:
             client.tap.connections.append(connection)
             raise PeerFailure("client fake/Fake", "open", "SocketException", "closed")
 
-        client.dial = accepted  # type: ignore[method-assign]  # what a library might do
+        client.dial = accepted  # type: ignore[assignment, method-assign]  # what a library might do
         with pytest.raises(Violation, match="closed, but the handshake was done"):
             await client.refused()
 

@@ -138,10 +138,9 @@ async def test_connections_have_what_is_special_in_their_handshakes() -> None:
     for _ in range(2):
         made.connections.append(TapConnection(made, 1))
     first = made.connections[0]
-    first.heads["client"] = request(host="h", path="/a?b", extra=[("X-A", "1"), ("X-A", "2")])
-    first.heads["server"] = answer(
-        parse_head(first.heads["client"]), extra=[("Sec-WebSocket-Protocol", "p")]
-    )
+    asked = request(host="h", path="/a?b", extra=[("X-A", "1"), ("X-A", "2")])
+    first.heads["client"] = asked
+    first.heads["server"] = answer(parse_head(asked), extra=[("Sec-WebSocket-Protocol", "p")])
     first.over("judge")
     first.over("client")
     found = evidence.connections(made)

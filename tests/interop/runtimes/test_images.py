@@ -64,10 +64,16 @@ def test_an_image_is_built_and_named_by_its_id(compose: Path) -> None:
     assert images.asked["tag"] == "zaptools-interop/mine"
 
 
+LOG: list[dict[str, str]] = [{"stream": "pip said "}, {}, {"stream": "this"}]
+
+
 @pytest.mark.parametrize(
     ("raises", "says"),
     [
-        (BuildError("no", [{"stream": "pip said "}, {}, {"stream": "this"}]), "\npip said this"),
+        (
+            BuildError("no", iter([{"stream": "pip said "}, {}, {"stream": "this"}])),
+            "\npip said this",
+        ),
         (APIError("engine gone"), "its image cannot be built: engine gone"),
     ],
 )
