@@ -215,7 +215,7 @@ async def test_try_reconnect(period: float | timedelta) -> None:
     assert await client.try_reconnect(period)
     assert client.is_connected
     transport: Any = client._transport
-    assert transport._protocol.subprotocol == "zap"
+    assert transport.protocol.subprotocol == "zap"
     with pytest.raises(AlreadyConnectedError):
         await client.try_reconnect(period)
     await client.disconnect()
@@ -414,8 +414,8 @@ async def test_options_reach_the_core(kind: type[ZapConsumer] | type[ZapSubscrib
         client = kind(app.url(), limits=limits, compression="deflate", omit_empty_headers=True)
         async with client:
             transport: Any = client._transport
-            assert client.limits is limits and transport._limits is limits
-            assert transport._protocol.extensions
+            assert client.limits is limits and transport.limits is limits
+            assert transport.protocol.extensions
             assert transport.connection._omit_empty_headers
         assert not client.is_connected
 

@@ -126,7 +126,7 @@ async def test_names_and_addresses(host: str) -> None:
 async def test_small_messages_are_not_held_back(host: str) -> None:
     async with ZapServer(port=0) as server, ZapConsumer(f"ws://{host}:{server.port}/") as client:
         transport: Any = client._transport
-        sock = transport._tcp.get_extra_info("socket")
+        sock = transport.tcp.get_extra_info("socket")
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 

@@ -213,7 +213,7 @@ class TestReconnecting:
             await until(lambda: echoes == ["meanwhile"])
             assert client.is_connected and client.last_error is None and client.closed is None
             transport: Any = client._transport
-            assert transport._protocol.subprotocol == "zap"
+            assert transport.protocol.subprotocol == "zap"
             assert transport._headers == {"x-key": "1"}
             await client.disconnect()
         attempts = (len(client.log) - 2 * len(BEGIN + END)) // 2
@@ -373,7 +373,7 @@ class TestReconnecting:
             client._reconnecting = None
             client.on_event("x", stuck)
             transport: Any = client._transport
-            transport._dispatcher.feed(['{"eventName":"x"}'])
+            transport.dispatcher.feed(['{"eventName":"x"}'])
             await within(running.wait())
             transport.task.cancel()
             await until(lambda: client.state is OFFLINE)

@@ -123,7 +123,7 @@ class TestLife:
         """Each waits for the handlers, also when the first does not wait any more."""
         async with App() as app, raw_client(app.port) as peer:
             peer.event("gate", 1)
-            await until(lambda: app.shell._dispatcher.busy)
+            await until(lambda: app.shell.dispatcher.busy)
             first, second = (asyncio.create_task(app.close()) for _ in range(2))
             await peer.closed()
             first.cancel()
@@ -215,7 +215,7 @@ class TestLife:
         await app.start()
         async with raw_client(app.port) as peer:
             peer.event("stubborn")
-            await until(lambda: app.shell._dispatcher.busy)
+            await until(lambda: app.shell.dispatcher.busy)
             await within(app.close())
             assert waited == [20 * MS, 10 * MS]
             gate.set()
@@ -366,7 +366,7 @@ class TestHttp:
     @pytest.mark.parametrize("request_", [b"GET /nope HTTP/1.1\r\n\r\n", b"nonsense\r\n\r\n"])
     async def test_a_refused_client_is_let_go(self, request_: bytes, monkeypatch: Any) -> None:
         """Also where nothing limits the time of the opening."""
-        monkeypatch.setattr("zaptools.transport.transport._LINGER", 10 * MS)
+        monkeypatch.setattr("zaptools.transport.closing._LINGER", 10 * MS)
         async with App(limits=Limits(open_timeout=None)) as app:
             _, writer = await self.answer(app.port, request_)
             await until(lambda: not app._shells)
@@ -508,7 +508,7 @@ class TestClosing:
         app = App(limits=Limits(close_timeout=20 * MS))
         await app.start()
         async with raw_client(app.port):
-            await until(lambda: app.seen and not app.shell._dispatcher.busy)
+            await until(lambda: app.seen and not app.shell.dispatcher.busy)
             await within(app.close())
         assert app.log == ["connected", "disconnected"]
         assert not app._shells
@@ -630,7 +630,7 @@ class TestTls:
             await until(lambda: server._shells)
             (shell,) = server._shells
             shell._accepted -= 3600
-            shell.connection_made(shell._tcp)
+            shell.connection_made(shell.tcp)
             await until(lambda: not server._shells)
             writer.transport.abort()
 
@@ -1054,7 +1054,7 @@ class TestConcurrency:
                 assert (await peer.text())["payload"] == 2
                 peer.protocol.send_close(4000)
                 peer.flush()
-                await until(lambda: app.shell._held is not None)
+                await until(lambda: app.shell.closing.is_answering)
                 app.gate.set()
                 assert (await peer.text())["payload"] == 1
                 assert (await peer.closed()).code == 4000

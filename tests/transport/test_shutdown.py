@@ -96,7 +96,7 @@ class TestLoops:
             await until(lambda: app.seen)
             if busy:
                 await client.send_event("gate")
-                await until(lambda: app.shell._dispatcher.busy)
+                await until(lambda: app.shell.dispatcher.busy)
 
         assert run(main(), factory) == []
         assert app.log == ["connected", "disconnected"] and len(states) == 1

@@ -284,7 +284,7 @@ class TestBackpressure:
             peer.send(*(f'{{"eventName":"gate","payload":{n}}}' for n in range(total)))
             await until(lambda: app.shell._read_paused)
             await asyncio.sleep(20 * MS)  # were reading not paused, all would come in this time
-            assert len(app.shell._dispatcher) < total // 2
+            assert len(app.shell.dispatcher) < total // 2
             app.gate.set()
             await until(lambda: len(app.log) == total + 1)
             assert app.log[1:] == list(range(total))
@@ -295,7 +295,7 @@ class TestBackpressure:
             for _ in range(3):
                 peer.event("gate", "x" * 400_000)
             await until(lambda: app.shell._read_paused)
-            assert len(app.shell._dispatcher) < 3
+            assert len(app.shell.dispatcher) < 3
             app.gate.set()
             for _ in range(3):
                 assert len((await peer.text())["payload"]) == 400_000
@@ -313,7 +313,7 @@ class TestBackpressure:
                 peer.send(*texts, close=4000)
                 await until(lambda: app.shell._read_paused)
                 await asyncio.sleep(5 * MS)  # were reading not paused, all would come in this time
-                assert 9 <= len(app.shell._dispatcher) < 60
+                assert 9 <= len(app.shell.dispatcher) < 60
                 assert app.shell._inbox.pieces
                 app.gate.set()
                 for number in range(count):
@@ -335,7 +335,7 @@ class TestBackpressure:
                     assert (await peer.closed()).code == 4001
                     await within(closing)
                 else:
-                    app.shell._tcp.abort()
+                    app.shell.tcp.abort()
                 app.gate.set()
                 ended = await gone(app)
                 assert ended.code == (4001 if how == "close" else 1006)
@@ -354,7 +354,7 @@ class TestBackpressure:
             app.on_event("flood", flood)
             narrow(app, peer)
             peer.event("flood", 1000)  # more than the peer's side can hold
-            await until(lambda: app.shell._outbox._paused)
+            await until(lambda: app.shell.outbox._paused)
             assert app.seen[0].state.sent < 999
             numbers = [(await peer.text())["payload"][0] for _ in range(1000)]
             assert numbers == list(range(1000))
@@ -378,7 +378,7 @@ class TestBackpressure:
             app.on_event("flood", flood)
             narrow(app, peer)
             peer.event("flood", 10**6)
-            await until(lambda: app.shell._outbox._paused)
+            await until(lambda: app.shell.outbox._paused)
             peer.drop()
             await until(lambda: "disconnected" in app.log)
             (error,) = app.errors
@@ -394,21 +394,21 @@ class TestBackpressure:
                 ping = Frame(Opcode.PING, b"x" * 125).serialize(mask=True)
                 peer.writer.write(ping * 500)
                 await within(peer.writer.drain())
-                most = max(most, shell._tcp.get_write_buffer_size())
-            await until(lambda: shell._outbox._pong is not None)
+                most = max(most, shell.tcp.get_write_buffer_size())
+            await until(lambda: shell.outbox._pong is not None)
             assert most < 1 << 20  # of 25 MB
             peer.writer.write(Frame(Opcode.PING, b"last").serialize(mask=True))
             peer.answers = False
             while (await peer.frame(Opcode.PONG)).data != b"last":
                 pass
-            assert shell._outbox._pong is None
+            assert shell.outbox._pong is None
             peer.event("echo", 1)
             assert (await peer.text())["payload"] == 1
 
 
 def narrow(app: App, peer: RawPeer) -> None:
     """Make the kernel's buffers small, so that a peer which does not read is soon felt."""
-    sender = app.shell._tcp.get_extra_info("socket")
+    sender = app.shell.tcp.get_extra_info("socket")
     sender.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
     receiver = peer.writer.get_extra_info("socket")
     receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
@@ -481,7 +481,7 @@ class TestEnding:
         texts = [f'{{"eventName":"{name}","payload":1}}' for name in ("gate", "echo")]
         peer.send(*texts, close=4000)
         then()
-        await until(lambda: app.shell._held is not None)
+        await until(lambda: app.shell.closing.is_answering)
         assert app.seen[0].is_open
         app.gate.set()
         assert [(await peer.text())["eventName"] for _ in range(2)] == ["gate", "echo"]
@@ -493,9 +493,9 @@ class TestEnding:
     async def test_a_close_after_a_running_handler(self) -> None:
         async with served() as (app, peer):
             peer.event("gate", 1)
-            await until(lambda: app.shell._dispatcher.busy)
+            await until(lambda: app.shell.dispatcher.busy)
             peer.send(close=1000)
-            await until(lambda: app.shell._held is not None)
+            await until(lambda: app.shell.closing.is_answering)
             app.gate.set()
             assert (await peer.text())["payload"] == 1
             assert (await peer.closed()).code == 1000
@@ -524,8 +524,8 @@ class TestEnding:
             closing = asyncio.create_task(app.seen[0].close(4001))
             assert (await peer.closed()).code == 4001
             app.shell._ping()  # as its timers do
-            app.shell._peer_is_gone()
-            assert not app.shell._tcp.get_write_buffer_size() and not closing.done()
+            app.shell.closing.peer_is_silent()
+            assert not app.shell.tcp.get_write_buffer_size() and not closing.done()
             peer.drop()
             await within(closing)
             assert await gone(app) == CloseInfo(4001, "", "local")
@@ -559,7 +559,7 @@ class TestEnding:
     async def test_this_side_closes_what_the_peer_is_closing(self) -> None:
         async with served() as (app, peer):
             peer.send('{"eventName":"gate"}', '{"eventName":"echo","payload":1}', close=4000)
-            await until(lambda: app.shell._held is not None)
+            await until(lambda: app.shell.closing.is_answering)
             await within(app.seen[0].close(4001))
             assert (await peer.closed()).code == 4000
             app.gate.set()
@@ -612,7 +612,7 @@ class TestEnding:
     async def test_lost_while_a_handler_runs(self) -> None:
         async with served() as (app, peer):
             peer.event("gate", 1)
-            await until(lambda: app.shell._dispatcher.busy)
+            await until(lambda: app.shell.dispatcher.busy)
             peer.drop()
             await until(lambda: not app.seen[0].is_open)
             assert "disconnected" not in app.log
@@ -628,7 +628,7 @@ class TestEnding:
         """What was read is handled, though nobody will get the answer."""
         async with served() as (app, peer):
             peer.send(*['{"eventName":"gate","payload":7}'] * 3)
-            await until(lambda: app.shell._dispatcher.busy)
+            await until(lambda: app.shell.dispatcher.busy)
             peer.drop()
             await until(lambda: not app.seen[0].is_open)
             app.gate.set()
@@ -692,7 +692,7 @@ class TestEnding:
             await until(lambda: not app._shells)
 
     async def test_a_peer_that_keeps_tcp_open(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("zaptools.transport.transport._LINGER", 20 * MS)
+        monkeypatch.setattr("zaptools.transport.closing._LINGER", 20 * MS)
         async with served() as (app, peer):
             peer.send(close=1000)
             assert (await peer.closed()).code == 1000

@@ -243,7 +243,7 @@ class ClientTransport(WebSocketTransport):
             connection,
             book,
             on_idle=self._idle,
-            on_finish=self._finished,
+            on_finish=self.closing.handlers_done,
             reserved=frozenset(),
         )
         self._open(connection, dispatcher)
@@ -253,20 +253,20 @@ class ClientTransport(WebSocketTransport):
 
         The ``disconnected`` handler runs now. Events that still wait for theirs are dropped.
         """
-        assert self._dispatcher is not None
-        self._dispatcher.discard()
-        await self._dispatcher._finish()
+        assert self.dispatcher is not None
+        self.dispatcher.discard()
+        await self.dispatcher._finish()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        protocol = cast(ClientProtocol, self._protocol)
+        protocol = cast(ClientProtocol, self.protocol)
         request = protocol.connect()
         for name, value in self._headers.items():
             if name in request.headers:
                 del request.headers[name]
             request.headers[name] = value
         protocol.send_request(request)
-        self._outbox.write(protocol.data_to_send())
+        self.outbox.write(protocol.data_to_send())
 
     def _receive_opening(self, data: bytes) -> None:
         if self.opened.done():
@@ -282,7 +282,7 @@ class ClientTransport(WebSocketTransport):
         elif answer.is_complete:
             self._refuse()
         elif answer.status is not None and not is_refused:
-            self._set_timer(_BODY_GRACE, self._refuse)
+            self.closing.set_deadline(_BODY_GRACE, self._refuse)
 
     def _refuse(self) -> None:
         refusal = self.refusal
@@ -290,10 +290,10 @@ class ClientTransport(WebSocketTransport):
             self._fail(refusal)
 
     def _handshake(self, events: list[Event], writes: list[bytes]) -> None:
-        problem = self._protocol.handshake_exc
+        problem = self.protocol.handshake_exc
         if problem is not None:
             self._fail(self._handshake_error(problem))
-        self._outbox.write(writes)
+        self.outbox.write(writes)
         if problem is not None or not events:
             return
         self.opened.set_result(None)  # first: what begins may end it at once
@@ -317,7 +317,7 @@ class ClientTransport(WebSocketTransport):
         super().connection_lost(exc)
         self._refuse()
         if not self.opened.done():
-            problem = self._protocol.handshake_exc
+            problem = self.protocol.handshake_exc
             detail = "the server ended the connection during the handshake"
             error = ConnectError(self._url, detail)
             error.__cause__ = exc or problem

@@ -470,71 +470,71 @@ class _ServerTransport(WebSocketTransport):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        if self._limits.open_timeout is not None:  # of which TLS has taken its part
+        if self.limits.open_timeout is not None:  # of which TLS has taken its part
             past = self._loop.time() - self._accepted
-            self._set_timer(max(0, self._limits.open_timeout - past))
+            self.closing.set_deadline(max(0, self.limits.open_timeout - past))
         self._server._shells.add(self)
         if self._server._listener is None:  # accepted in the moment of closing
-            self._tcp.abort()
+            self.tcp.abort()
 
-    def _end_of_all(self) -> None:
+    def _leave(self) -> None:
         self._server._forget(self)
-        super()._end_of_all()
+        super()._leave()
 
     def cancel(self) -> None:
         """End the connection and its handlers without waiting for anything."""
-        self._tcp.abort()
-        if self._dispatcher is not None:
-            self._dispatcher.cancel()
+        self.tcp.abort()
+        if self.dispatcher is not None:
+            self.dispatcher.cancel()
 
     def _receive_opening(self, data: bytes) -> None:
         if not self._head_tail:  # empty lines before a request are ignored: RFC 9112, section 2.2
             data = data.lstrip(b"\r\n")
         if not data:
             return
-        was_too_long = self._head_size > self._limits.head_bytes
+        was_too_long = self._head_size > self.limits.head_bytes
         head, rest, self._head_tail = split_head(self._head_tail, data)
         self._head_size += len(head)
-        if self._head_size <= self._limits.head_bytes:
+        if self._head_size <= self.limits.head_bytes:
             self._read_head(head, rest)
         elif not was_too_long:
             self._refuse_head()
 
     def _handshake(self, events: list[Event], writes: list[bytes]) -> None:
-        protocol = cast(ServerProtocol, self._protocol)
+        protocol = cast(ServerProtocol, self.protocol)
         if not events:
             if protocol.handshake_exc is not None and writes:  # once: not what comes after
                 logger.info("no HTTP request: %s", printable(str(protocol.handshake_exc)))
                 if writes == [SEND_EOF]:  # websockets answers nothing to what is no HTTP
                     refusal = protocol.reject(HTTPStatus.BAD_REQUEST, "This is no HTTP request.\n")
                     writes.insert(0, refusal.serialize())
-                self._linger()
-            self._outbox.write(writes)
+                self.closing.linger()
+            self.outbox.write(writes)
             return
         request = cast(Request, events[0])
         response = self._respond(protocol, request)
         if request.method == "HEAD":
             response.body = b""  # RFC 9110, section 9.3.2; its length is told
         protocol.send_response(response)
-        self._outbox.write(protocol.data_to_send())
+        self.outbox.write(protocol.data_to_send())
         if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
             self._begin(request)
         else:
-            self._linger()
+            self.closing.linger()
             # Without its query, where tokens are.
             path = printable(request.path.partition("?")[0])
             logger.info("%s %s: %d", printable(request.method), path, response.status_code)
 
     def _refuse_head(self) -> None:
         """Refuse a head that is too long; nothing of it is looked at."""
-        limit = self._limits.head_bytes
+        limit = self.limits.head_bytes
         logger.info("the head of a request is longer than %d bytes: 431", limit)
-        response = cast(ServerProtocol, self._protocol).reject(
+        response = cast(ServerProtocol, self.protocol).reject(
             HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
             f"The head of a request may have {limit} bytes.\n",
         )
-        self._outbox.write([response.serialize(), SEND_EOF])
-        self._linger()
+        self.outbox.write([response.serialize(), SEND_EOF])
+        self.closing.linger()
 
     def _respond(self, protocol: ServerProtocol, request: Request) -> Response:
         if are_lists_too_long(request.headers.raw_items()):
@@ -569,7 +569,7 @@ class _ServerTransport(WebSocketTransport):
     def _begin(self, request: Request) -> None:
         server = self._server
         path, _, query_string = request.path.partition("?")
-        peer = self._tcp.get_extra_info("peername")
+        peer = self.tcp.get_extra_info("peername")
         connection = WebSocketConnection(
             self._id,
             self,
@@ -577,14 +577,14 @@ class _ServerTransport(WebSocketTransport):
                 path=unquote(path),
                 query_string=query_string,
                 client=peer[:2] if isinstance(peer, tuple) else None,
-                subprotocol=self._protocol.subprotocol,
+                subprotocol=self.protocol.subprotocol,
                 header_block=request.headers.serialize(),
             ),
             omit_empty_headers=server.omit_empty_headers,
         )
         server._connections[self._id] = connection
         dispatcher = Dispatcher(
-            connection, server._book, on_idle=self._idle, on_finish=self._finished
+            connection, server._book, on_idle=self._idle, on_finish=self.closing.handlers_done
         )
         self._open(connection, dispatcher)
 

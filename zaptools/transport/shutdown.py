@@ -20,13 +20,11 @@ _GRACE = 1.0
 
 
 class Mortal(Protocol):
-    """What is ended.
+    """What is ended."""
 
-    Attributes:
-        over: done when it has ended.
-    """
-
-    over: asyncio.Future[None]
+    @property
+    def over(self) -> asyncio.Future[None]:
+        """Done when it has ended."""
 
     @property
     def task(self) -> asyncio.Task[Any] | None:

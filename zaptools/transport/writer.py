@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 
 from websockets import frames
 from websockets.frames import Frame, Opcode
@@ -207,7 +207,7 @@ class Outbox:
         if not self._tcp.is_closing():
             self._tcp.write(frames[0] if len(frames) == 1 else b"".join(frames))
 
-    def write(self, writes: list[bytes]) -> None:
+    def write(self, writes: Sequence[bytes]) -> None:
         """Write what the protocol wants written, at once, behind all that was sent.
 
         While the peer does not read, of its pongs only the last is kept, for when it reads

@@ -149,7 +149,7 @@ def _loses_first_moment(seam: ClientSeam) -> None:
     """Look at what comes only from the loop's next turn on."""
 
     def hook(shell: Any) -> None:
-        dispatcher = shell._dispatcher
+        dispatcher = shell.dispatcher
         loop = asyncio.get_running_loop()
         feed = dispatcher.feed
         late: list[bool] = []

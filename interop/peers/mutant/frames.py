@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from websockets.frames import Frame, Opcode
@@ -20,13 +21,18 @@ Seed = Callable[[Seam], None]
 
 def _of_shell(**methods: Callable[..., Any]) -> Seed:
     """Give each connection's transport other methods, which take what they replace at first."""
+    return lambda seam: seam.made.append(partial(_replace_methods, methods))
 
-    def hook(shell: Any) -> None:
-        base = type(shell)
-        for name, new in methods.items():
-            override(shell, **{name: _instead(getattr(base, name), new)})
 
-    return lambda seam: seam.made.append(hook)
+def _of_closing(**methods: Callable[..., Any]) -> Seed:
+    """Do what `_of_shell` does with what ends each connection."""
+    return lambda seam: seam.made.append(lambda shell: _replace_methods(methods, shell.closing))
+
+
+def _replace_methods(methods: Mapping[str, Callable[..., Any]], thing: Any) -> None:
+    base = type(thing)
+    for name, new in methods.items():
+        override(thing, **{name: _instead(getattr(base, name), new)})
 
 
 def _instead(old: Callable[..., Any], new: Callable[..., Any]) -> Callable[..., Any]:
@@ -37,7 +43,7 @@ def _of_frames(direction: str, change: Callable[[Frame], Frame | None]) -> Seed:
     """Change the protocol's own frames: ``send_frame``, or those that come: ``recv_frame``."""
 
     def hook(shell: Any) -> None:
-        protocol = shell._protocol
+        protocol = shell.protocol
         old = getattr(protocol, direction)
 
         def changed(frame: Frame) -> None:
@@ -52,9 +58,9 @@ def _of_frames(direction: str, change: Callable[[Frame], Frame | None]) -> Seed:
 
 def _limited(**limits: Any) -> Seed:
     def hook(shell: Any) -> None:
-        shell._limits = replace(shell._limits, **limits)
+        shell.limits = replace(shell.limits, **limits)
         if "message_bytes" in limits:
-            shell._protocol.max_message_size = limits["message_bytes"]
+            shell.protocol.max_message_size = limits["message_bytes"]
 
     return lambda seam: seam.made.append(hook)
 
@@ -78,7 +84,7 @@ def _without_last_part(frame: Frame) -> Frame:
 
 
 def _answers_close_wrongly(shell: Any) -> None:
-    protocol = shell._protocol
+    protocol = shell.protocol
     old = protocol.send_frame
 
     def send_frame(frame: Frame) -> None:
@@ -90,16 +96,16 @@ def _answers_close_wrongly(shell: Any) -> None:
 
 def _pongs_when_idle(shell: Any) -> None:
     def write(outbox: Any, frames: list[bytes]) -> None:
-        if frames and frames[0][:1] == b"\x8a" and shell._dispatcher.busy:
+        if frames and frames[0][:1] == b"\x8a" and shell.dispatcher.busy:
             asyncio.get_running_loop().call_later(0.02, write, outbox, frames)
         else:
             base.write(outbox, frames)
 
-    base = override(shell._outbox, write=write)
+    base = override(shell.outbox, write=write)
 
 
 def _unmasked(shell: Any) -> None:
-    shell._outbox._masks = False
+    shell.outbox._masks = False
 
 
 def _one_mask(shell: Any) -> None:
@@ -112,7 +118,7 @@ def _one_mask(shell: Any) -> None:
         outbox._tcp.write(masked)
         return False
 
-    override(shell._outbox, _add=add)
+    override(shell.outbox, _add=add)
 
 
 def _binary_is_text(old: Message) -> list[Message]:
@@ -121,7 +127,7 @@ def _binary_is_text(old: Message) -> list[Message]:
 
 def _first_of_each_read(shell: Any) -> None:
     base = override(
-        shell._dispatcher, feed=lambda dispatcher, messages: base.feed(dispatcher, messages[:1])
+        shell.dispatcher, feed=lambda dispatcher, messages: base.feed(dispatcher, messages[:1])
     )
 
 
@@ -129,19 +135,19 @@ def _first_of_each_read(shell: Any) -> None:
 
 
 def _closes_without_frame(old: object, shell: Any, code: int, reason: str) -> None:
-    shell._tcp.close()
+    shell.tcp.close()
 
 
-def _ends_without_messages(old: Any, shell: Any, messages: list[Message], writes: Any) -> None:
-    old(shell, [], writes)
+def _ends_without_messages(old: Any, closing: Any, messages: list[Message], writes: Any) -> None:
+    old(closing, [], writes)
 
 
 def _tells(**told: Any) -> Callable[..., CloseInfo]:
-    def how_it_ended(old: Any, shell: Any, connection: Any) -> CloseInfo:
-        info: CloseInfo = old(shell, connection)
+    def outcome(old: Any, closing: Any, connection: Any) -> CloseInfo:
+        info: CloseInfo = old(closing, connection)
         return info._replace(**told)
 
-    return how_it_ended
+    return outcome
 
 
 def _closes_with(code: int, reason: str) -> Callable[..., None]:
@@ -152,7 +158,7 @@ def _needs_whole_request(old: Any, shell: Any, data: bytes) -> None:
     if b"\r\n\r\n" in data:
         old(shell, data)
     else:
-        shell._tcp.abort()
+        shell.tcp.abort()
 
 
 SERVER: Mapping[str, Seed] = {
@@ -163,10 +169,10 @@ SERVER: Mapping[str, Seed] = {
     "binary-is-text": reads(lambda shell: _binary_is_text),
     "loses-last-fragment": _of_frames("recv_frame", _without_last_part),
     "one-message-a-read": per_connection(_first_of_each_read),
-    "events-before-close-lost": _of_shell(_end=_ends_without_messages),
+    "events-before-close-lost": _of_closing(receive=_ends_without_messages),
     "close-unanswered": _of_frames("send_frame", _of(Opcode.CLOSE, None)),
     "own-close-code-lost": _of_shell(start_close=_closes_with(1000, "")),
-    "tells-another-close-code": _of_shell(_how_it_ended=_tells(code=1000)),
+    "tells-another-close-code": _of_closing(outcome=_tells(code=1000)),
     "request-in-one-segment": _of_shell(_receive_opening=_needs_whole_request),
 }
 """Defects of servers."""
@@ -177,10 +183,10 @@ CLIENT: Mapping[str, Seed] = {
     "one-mask": lambda seam: seam.made.append(_one_mask),
     "silent-peer-unnoticed": _limited(ping_timeout=None),
     "one-event-a-read": per_connection(_first_of_each_read),
-    "loses-events-before-close": _of_shell(_end=_ends_without_messages),
+    "loses-events-before-close": _of_closing(receive=_ends_without_messages),
     "answers-close-with-1002": lambda seam: seam.made.append(_answers_close_wrongly),
     "wrong-close-code": _of_shell(start_close=_closes_with(1000, "")),
     "close-without-frame": _of_shell(start_close=_closes_without_frame),
-    "close-reason-lost": _of_shell(_how_it_ended=_tells(reason="")),
+    "close-reason-lost": _of_closing(outcome=_tells(reason="")),
 }
 """Defects of clients."""

@@ -51,7 +51,7 @@ class Seam:
         made: called with each connection's transport: a server's before anything came, a
             client's when its handshake is done.
         opened: called with it when the handshake is done, before the first message is handled;
-            its ``connection`` and ``_dispatcher`` are set.
+            its ``connection`` and ``dispatcher`` are set.
     """
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class Seam:
         """Put the hooks into a new connection's transport."""
 
         def begin(shell: Any, connection: WebSocketConnection, dispatcher: Any) -> None:
-            shell.connection, shell._dispatcher = connection, dispatcher
+            shell.connection, shell.dispatcher = connection, dispatcher
             for hook in self.opened:
                 hook(shell)
             base._open(shell, connection, dispatcher)
@@ -192,7 +192,7 @@ def reads(make: Callable[[Any], Callable[[Message], Iterable[Message]]]) -> Call
         def feed(dispatcher: Any, messages: list[Message]) -> None:
             base.feed(dispatcher, [new for old in messages for new in change(old)])
 
-        base = override(shell._dispatcher, feed=feed)
+        base = override(shell.dispatcher, feed=feed)
 
     return per_connection(hook)
 

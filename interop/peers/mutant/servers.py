@@ -143,7 +143,7 @@ def _messages_fire_lifecycle(seam: ServerSeam) -> None:
     seam.book.events.update(seam.book.lifecycle)
 
     def hook(shell: Any) -> None:
-        shell._dispatcher._reserved = frozenset()
+        shell.dispatcher._reserved = frozenset()
 
     seam.opened.append(hook)
 
@@ -177,7 +177,7 @@ def _deaf_after_one_left(seam: ServerSeam) -> None:
             left.append(dispatcher)  # before anybody is told
             base.end(dispatcher, info)
 
-        base = override(shell._dispatcher, feed=feed, end=end)
+        base = override(shell.dispatcher, feed=feed, end=end)
 
     seam.opened.append(hook)
 
@@ -189,9 +189,9 @@ def _malformed_ends_all(seam: ServerSeam) -> None:
                 base.feed(dispatcher, messages)
                 return
             for each in list(seam.server._shells):
-                each._tcp.abort()
+                each.tcp.abort()
 
-        base = override(shell._dispatcher, feed=feed)
+        base = override(shell.dispatcher, feed=feed)
 
     seam.opened.append(hook)
 

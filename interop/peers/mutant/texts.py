@@ -150,7 +150,7 @@ def _ends_at(refuses: Callable[[str], object], code: int = 1008) -> Seed:
             if code:
                 shell.start_close(code, "")
             else:
-                shell._tcp.abort()
+                shell.tcp.abort()
             return []
 
         return change
