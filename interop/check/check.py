@@ -200,9 +200,9 @@ class Check:
             try:
                 await bound.function(judged=remote, **bound.parameters)
             finally:  # before the judge takes its leave, which is no part of the scenario
-                found = evidence.frames(remote.tap)
+                found = evidence.frames(remote.log)
                 await remote.close()
-            check_evidence(facts, remote.tap, [])
+            check_evidence(facts, remote.log, [])
         except AssertionError as exc:
             outcome, text = "failed", evidence.words(exc) or "it does not hold"
         except EndpointError:
@@ -223,7 +223,7 @@ class Check:
             "duration_ms": round((time.monotonic() - began) * 1000, 1),
             "escapes": facts.escapes,
             **found,
-            "violations": evidence.violations(facts, remote.tap),
+            "violations": evidence.violations(facts, remote.log),
             "again": f"{self.again} --scenario '{name}'",
         }
         redacted: dict[str, Any] = self.endpoint.redacted(record)

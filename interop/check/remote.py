@@ -10,16 +10,16 @@ from collections import defaultdict
 from typing import Any
 
 from ..catalog import Api
-from ..control.contract import Address, Notification, Reply
+from ..control.contract import Notification, Reply
 from ..control.session import Session
 from ..errors import TestbedError, Violation
 from ..roles.client import Server
 from ..roles.judged import Judged
 from ..wire.frames import CLOSE, PING, PONG, TEXT, close_payload
 from ..wire.http import request
+from ..wire.log import Log
 from ..wire.raw import Bounds, RawConnection
 from ..wire.rules import event_text
-from ..wire.tap import Tap
 from .endpoint import Endpoint, EndpointError
 
 __all__ = ["Pace", "Remote"]
@@ -79,7 +79,7 @@ class Remote(Judged):
     ) -> None:
         server = Server(Api("endpoint", "server", "Any"), _NoControl(endpoint.shown), patience)
         server.path, server.port = endpoint.target, endpoint.port
-        super().__init__(server, Tap(endpoint.host, Address(endpoint.host, endpoint.port)))
+        super().__init__(server, endpoint.host, Log())
         self.endpoint = endpoint
         self.echo = echo
         self.subprotocols = endpoint.subprotocols
@@ -150,7 +150,7 @@ class Remote(Judged):
         await self.close()
         await self._pace.turn()
         streams = await self.endpoint.connect(self._set_up.seconds)
-        connection = RawConnection(self.tap, "client", streams, self._set_up, _BOUNDS)
+        connection = RawConnection(self.log, "client", streams, self._set_up, _BOUNDS)
         self._connections.append(connection)
         return connection
 

@@ -10,16 +10,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..catalog import Api, Role
-from ..control.contract import Address, Notification, Reply
+from ..control.contract import Notification, Reply
 from ..control.patience import Patience
 from ..control.session import Session
 from ..errors import TestbedError, Violation
 from ..wire.diff import IDS, canonical, differences, masked
 from ..wire.frames import BINARY, CLOSE, PING, PONG, TEXT, close_payload
 from ..wire.http import answer, request
+from ..wire.log import Log
 from ..wire.raw import MAX_HEAD, RawConnection, RawServer
 from ..wire.rules import OPCODES, event_text
-from ..wire.tap import Tap
 from .recording import Answer, Ask, Connect, Expect, Play, Step, Told
 
 __all__ = ["Replay"]
@@ -63,6 +63,7 @@ class Replay:
         differences: what was not as recorded, in words; the steps after one that leaves no
             sense are not taken.
         same: how many frames, notifications and answers were as recorded.
+        log: records what passes.
     """
 
     def __init__(
@@ -72,9 +73,10 @@ class Replay:
         self.api = api
         self.differences: list[str] = []
         self.same = 0
+        self.log = Log()
         self._sessions = sessions
         self._patience = Patience(patience, sessions)
-        self._tap = Tap(host, Address(host, 0))
+        self._host = host
         self._listener: RawServer | None = None
         self._port = 0
         self._connections: dict[int, RawConnection] = {}
@@ -89,7 +91,7 @@ class Replay:
             TestbedError: the live side's peer failed, or its library cannot do what is asked.
         """
         if self.live == "client":
-            self._listener = await RawServer(self._tap, self._patience).start()
+            self._listener = await RawServer(self._host, self.log, self._patience).start()
         try:
             for step in steps:
                 await self._take(step)
@@ -129,9 +131,7 @@ class Replay:
         if step.op == "open" and self._listener is not None:
             parts = urlsplit(args["url"])
             if parts.port != 1:  # nobody's, which a scenario means
-                args["url"] = parts._replace(
-                    netloc=f"{self._tap.host}:{self._listener.port}"
-                ).geturl()
+                args["url"] = parts._replace(netloc=f"{self._host}:{self._listener.port}").geturl()
         self._asked[step.who, step.number] = self._sessions[step.who].start(step.op, args)
 
     async def _answered(self, step: Answer) -> None:
@@ -180,15 +180,15 @@ class Replay:
     async def _dial(self, step: Connect) -> None:
         what = f"connection {step.connection}"
         try:
-            streams = await asyncio.open_connection(self._tap.host, self._port, limit=MAX_HEAD)
+            streams = await asyncio.open_connection(self._host, self._port, limit=MAX_HEAD)
         except OSError as exc:
             if step.status:
                 raise _OutOfStep(f"{what}: {exc}") from None
             self.same += 1
             return
-        connection = RawConnection(self._tap, "client", streams, self._patience)
+        connection = RawConnection(self.log, "client", streams, self._patience)
         self._connections[step.connection] = connection
-        host = f"{self._tap.host}:{self._port}"
+        host = f"{self._host}:{self._port}"
         connection.write(request(host=host, path=step.target, extra=step.headers))
         status = 0
         try:

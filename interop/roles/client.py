@@ -147,15 +147,20 @@ class Server(_Role):
 
 
 class Client(_Role):
-    """A client under test, connecting through the tap."""
+    """A client under test.
+
+    Args:
+        tap: what it connects through, where the judge is not the server itself.
+        server: the server under test that it connects to, likewise.
+    """
 
     def __init__(
-        self, api: Api, session: Session, patience: float, tap: Tap, server: Server | None
+        self, api: Api, session: Session, patience: float, tap: Tap | None, server: Server | None
     ) -> None:
         sessions = server.sessions if server is not None else []
         sessions.append(session)
         super().__init__(api, session, patience, sessions)
-        self.tap = tap
+        self._tap = tap
         self._server = server
         self.conn = ""
 
@@ -165,11 +170,16 @@ class Client(_Role):
         assert self._server is not None
         return self._server
 
+    def _url(self) -> str:
+        """Return the address at which it reaches that server."""
+        assert self._tap is not None
+        return self._tap.url(self.server.path)
+
     async def open(
         self, *events: str, all: bool = False, url: str | None = None, **more: Any
     ) -> None:
         """Register `events` (``echo`` always), connect, and wait for both sides to say so."""
-        await self.dial(url or self.tap.url(self.server.path), *events, all=all, **more)
+        await self.dial(url or self._url(), *events, all=all, **more)
         self.conn = await self.server.connected()
 
     async def dial(self, url: str, *events: str, **more: Any) -> None:
@@ -185,12 +195,13 @@ class Client(_Role):
             Violation: a connection was made, or the library broke where it should have been
                 refused one.
         """
-        before = len(self.tap.connections)
+        connections = self._tap.connections if self._tap is not None else []
+        before = len(connections)
         try:
-            await self.dial(url or self.tap.url(self.server.path))
+            await self.dial(url or self._url())
         except PeerFailure as failure:
             _check_refusal(failure)
-            if any(connection.handshaken for connection in self.tap.connections[before:]):
+            if any(connection.handshaken for connection in connections[before:]):
                 raise Violation(f"{failure}, but the handshake was done") from failure
             return failure
         raise Violation(f"{self.session.who} connected where it should have been refused")
@@ -202,7 +213,7 @@ class Client(_Role):
             Violation: its connected callback fired, or the client's library broke.
         """
         try:
-            await self.dial(self.tap.url(self.server.path))
+            await self.dial(self._url())
             conn = (await self.server.wait("connected")).data["conn"]
         except PeerFailure as failure:
             _check_refusal(failure)

@@ -21,9 +21,9 @@ from ..control.patience import Patience
 from ..errors import PeerFailure, TestbedError, Violation
 from ..wire.frames import Inflater
 from ..wire.http import Head, accept_key, answer, request
-from ..wire.raw import MAX_HEAD, RawConnection, RawServer, Side
-from ..wire.rules import event_text
-from ..wire.tap import Tap
+from ..wire.log import Log
+from ..wire.raw import MAX_HEAD, RawConnection, RawServer
+from ..wire.rules import Side, event_text
 from .client import SET_UP, Client, Server
 
 __all__ = ["Judged", "in_bytes"]
@@ -38,6 +38,8 @@ class Judged:
     Attributes:
         role: the side under test.
         side: which side it is.
+        host: the address of the server under test, or the one to listen on for the client.
+        log: records what passes.
         echo: the event that the application answers with the same payload.
         subprotocols: those that every handshake offers.
         pongs: whether connections to come answer pings by themselves.
@@ -46,10 +48,11 @@ class Judged:
     echo: str | None = "echo"
     subprotocols: Sequence[str] = ()
 
-    def __init__(self, role: Server | Client, tap: Tap) -> None:
+    def __init__(self, role: Server | Client, host: str, log: Log) -> None:
         self.role = role
         self.side: Side = "server" if isinstance(role, Server) else "client"
-        self.tap = tap
+        self.host = host
+        self.log = log
         self.conn = ""
         self.pongs = False
         self._serving = False
@@ -96,17 +99,15 @@ class Judged:
     async def dial(self) -> RawConnection:
         """Connect to the server under test, with nothing written yet."""
         await self.serve()
-        streams = await asyncio.open_connection(
-            self.tap.upstream.host, self.server.port, limit=MAX_HEAD
-        )
-        connection = RawConnection(self.tap, "client", streams, self._set_up)
+        streams = await asyncio.open_connection(self.host, self.server.port, limit=MAX_HEAD)
+        connection = RawConnection(self.log, "client", streams, self._set_up)
         self._connections.append(connection)
         return connection
 
     def request(self, **change: Any) -> bytes:
         """Return an opening handshake for the server under test; see `rawhttp.request`."""
         change.setdefault("path", self.server.path)
-        return request(host=f"{self.tap.upstream.host}:{self.server.port}", **change)
+        return request(host=f"{self.host}:{self.server.port}", **change)
 
     async def ask(self, data: bytes | None = None, **change: Any) -> RawConnection:
         """Send a request, these bytes or a handshake so changed, and return what came, unjudged."""
@@ -145,7 +146,7 @@ class Judged:
     async def listener(self) -> RawServer:
         """Return where the judge listens for the client under test."""
         if self._listener is None:
-            self._listener = await RawServer(self.tap, self._set_up).start()
+            self._listener = await RawServer(self.host, self.log, self._set_up).start()
         return self._listener
 
     async def dialled(

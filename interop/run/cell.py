@@ -20,6 +20,7 @@ from ..errors import PeerDied, TestbedError, Unsupported, Violation
 from ..roles.client import Client, Server
 from ..roles.judged import Judged
 from ..scenarios.scenario import Clients, Faulting, Scenario, check_evidence
+from ..wire.log import Log
 from ..wire.tap import Tap
 from . import evidence
 from .pool import Pool
@@ -69,7 +70,7 @@ class Ran:
 class Cell:
     """One cell, while it runs.
 
-    Where the judge is one side, nothing serves when the scenario begins, and the tap only records.
+    Where the judge is one side, nothing serves when the scenario begins, and there is no tap.
 
     Args:
         patience: seconds to wait for what must come.
@@ -88,7 +89,9 @@ class Cell:
         self._stack = AsyncExitStack()
         self._server: Server | None = None
         self._clients: list[Client] = []
-        self._tap: Tap | None = None
+        self._host = ""  # where the judge listens, or finds the server under test
+        self._log: Log | None = None  # begun once the server serves
+        self._tap: Tap | None = None  # where both sides are peers
 
     async def run(
         self, function: Callable[..., Awaitable[None]], parameters: Mapping[str, Any]
@@ -140,14 +143,13 @@ class Cell:
         if self._pair[0] != JUDGES["server"]:
             session = await self._open(self._pair[0], self._programs[0])
             self._server = Server(self._pair[0], session, self._patience)
-        self._tap = tap = await self._make_tap(self._server)
-        self._at_the_end(tap.close)
+        self._log = log = await self._start_log(self._server)
         wanted = [name for name in _arguments(function) if name not in parameters]
         given = {name: await self._give(name) for name in wanted}
         self.ran.begun = True
         times.append(time.monotonic())
         await function(**given, **parameters)
-        check_evidence(self._facts, tap, self._roles)
+        check_evidence(self._facts, log, self._roles)
 
     # --- What a scenario is given -----------------------------------------------------------
 
@@ -155,6 +157,7 @@ class Cell:
         """Return what a scenario's argument of that name stands for."""
         match name:
             case "tap":
+                assert self._tap is not None
                 return self._tap
             case "server":
                 assert self._server is not None
@@ -165,8 +168,9 @@ class Cell:
                 assert self._server is not None
                 return Clients(self._add_client, self._server)
             case "judged":
-                assert self._tap is not None
-                judged = Judged(self._server or await self._add_client(), self._tap)
+                assert self._log is not None
+                role = self._server or await self._add_client()
+                judged = Judged(role, self._host, self._log)
                 self._at_the_end(judged.close)
                 return judged
             case "fault":
@@ -186,7 +190,6 @@ class Cell:
 
     async def _add_client(self) -> Client:
         session = await self._open(self._pair[1], self._programs[1])
-        assert self._tap is not None
         client = Client(self._pair[1], session, self._patience, self._tap, self._server)
         self._clients.append(client)
         return client
@@ -209,17 +212,21 @@ class Cell:
         for name in self._programs:
             self._at_the_end(faults.discard, name)
 
-    async def _make_tap(self, server: Server | None) -> Tap:
+    async def _start_log(self, server: Server | None) -> Log:
+        """Return the cell's log; start the server and the tap where both sides are peers."""
         engine = self._pool.engine
         if server is None:
-            host = await engine.tap_host(await engine.address(self._programs[1]))
-            return Tap(host, Address(host, 0))
+            self._host = await engine.tap_host(await engine.address(self._programs[1]))
+            return Log()
         upstream = (await engine.address(self._programs[0])).host
         if self._pair[1] == JUDGES["client"]:
-            return Tap(upstream, Address(upstream, 0))
+            self._host = upstream
+            return Log()
         await server.serve()
         host = await engine.tap_host(await engine.address(self._programs[1]))
-        return await Tap(host, Address(upstream, server.port)).start()
+        self._tap = await Tap(host, Address(upstream, server.port), Log()).start()
+        self._at_the_end(self._tap.close)
+        return self._tap.log
 
     async def _ask_who_lives(self) -> None:
         """Find out whether what went wrong is a peer's end, before that itself tells."""
@@ -251,30 +258,33 @@ class Cell:
                 if note.on == "uncaught"
             }
         )
-        if self._tap is None:
+        if self._log is None:
             return
         try:
-            ran.seen = self._evidence(self._tap)
+            ran.seen = self._evidence(self._log)
         except Exception as exc:
             ran.error = ran.error or exc
 
-    def _evidence(self, tap: Tap) -> dict[str, Any]:
-        waited = tap.waited + sum(role.session.waited for role in self._roles)
+    def _evidence(self, log: Log) -> dict[str, Any]:
+        waited = log.waited + sum(role.session.waited for role in self._roles)
+        tap = self._tap
         server = self._server.session if self._server else None
         clients = [client.session for client in self._clients]
         return {
             "waited_ms": round(waited * 1000, 1),
             "escapes": self._facts.escapes,
-            **evidence.frames(tap),
-            "violations": evidence.violations(self._facts, tap),
+            **evidence.frames(log),
+            "violations": evidence.violations(self._facts, log),
             "notifications": {
-                "server": evidence.notes(server, tap.opened) if server else [],
-                "clients": [evidence.notes(each, tap.opened) for each in clients],
+                "server": evidence.notes(server, log.opened) if server else [],
+                "clients": [evidence.notes(each, log.opened) for each in clients],
             },
             "requests": {
-                "server": evidence.requests(server, tap.opened) if server else [],
-                "clients": [evidence.requests(each, tap.opened) for each in clients],
+                "server": evidence.requests(server, log.opened) if server else [],
+                "clients": [evidence.requests(each, log.opened) for each in clients],
             },
-            "connections": evidence.connections(tap),
-            "acts": sorted(tap.acts | ({"fault"} if self._facts.isolated else set())),
+            "connections": evidence.connections(tap.connections if tap else ()),
+            "acts": sorted(
+                (tap.acts if tap else set()) | ({"fault"} if self._facts.isolated else set())
+            ),
         }

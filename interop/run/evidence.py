@@ -6,12 +6,14 @@ import ast
 import functools
 import json
 import linecache
+from collections.abc import Sequence
 from typing import Any
 
 from ..control.session import Asked, Session
 from ..scenarios.scenario import Scenario
 from ..wire.http import parse_head
-from ..wire.tap import Tap, TapConnection
+from ..wire.log import Log
+from ..wire.tap import TapConnection
 
 __all__ = ["KEPT", "connections", "frames", "notes", "requests", "violations", "words"]
 
@@ -25,18 +27,18 @@ _USUAL |= {"sec-websocket-extensions", "user-agent", "accept", "accept-encoding"
 _USUAL |= {"content-length"}
 
 
-def frames(tap: Tap) -> dict[str, Any]:
-    """Return the frames that the tap saw, and how many there were."""
-    kept = [frame.to_json() for frame in tap.frames[:KEPT]]
-    return {"frames": kept, "frames_total": len(tap.frames)}
+def frames(log: Log) -> dict[str, Any]:
+    """Return the frames that were seen, and how many there were."""
+    kept = [frame.to_json() for frame in log.frames[:KEPT]]
+    return {"frames": kept, "frames_total": len(log.frames)}
 
 
-def connections(tap: Tap) -> list[dict[str, Any]]:
+def connections(relayed: Sequence[TapConnection]) -> list[dict[str, Any]]:
     """Return the connections through the tap: how each was opened, answered and ended.
 
     What any handshake has is left out of its headers.
     """
-    return [_connection(each) for each in tap.connections[:KEPT]]
+    return [_connection(each) for each in relayed[:KEPT]]
 
 
 def _connection(connection: TapConnection) -> dict[str, Any]:
@@ -72,15 +74,15 @@ def _request(asked: Asked, opened: float) -> dict[str, Any]:
     return record
 
 
-def violations(facts: Scenario, tap: Tap) -> list[dict[str, Any]]:
+def violations(facts: Scenario, log: Log) -> list[dict[str, Any]]:
     """Return what breaks the wire's rules, with its author."""
     found: list[dict[str, Any]] = [
         {"author": author, "violation": f"bytes that are no WebSocket frame: {fault}"}
-        for author, fault in tap.faults
+        for author, fault in log.faults
     ]
     found += [
         {"author": frame.author, "violation": violation, "frame": index}
-        for index, frame in enumerate(tap.frames)
+        for index, frame in enumerate(log.frames)
         if frame.author != "judge"
         for violation in frame.violations()
     ]
@@ -88,7 +90,7 @@ def violations(facts: Scenario, tap: Tap) -> list[dict[str, Any]]:
 
 
 def notes(session: Session, opened: float) -> list[dict[str, Any]]:
-    """Return what a peer reported; `opened` is when the tap was made."""
+    """Return what a peer reported; `opened` is when the log began."""
     timed = zip(session.notifications[:KEPT], session.times, strict=False)
     return [
         {**clipped(note.to_json()), "t_ms": round((when - opened) * 1000, 3)}

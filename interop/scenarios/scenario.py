@@ -12,7 +12,7 @@ from ..engines import Fault
 from ..errors import Violation
 from ..roles.client import Client, Server
 from ..roles.judged import Judged
-from ..wire.tap import Tap
+from ..wire.log import Log
 
 __all__ = ["Clients", "Faulting", "Needs", "Scenario", "Side", "check_evidence", "scenario"]
 
@@ -116,17 +116,17 @@ async def _check_alive(*fixtures: object) -> None:
             await session.check_alive()
 
 
-def check_evidence(facts: Scenario, tap: Tap, roles: Sequence[Server | Client]) -> None:
+def check_evidence(facts: Scenario, log: Log, roles: Sequence[Server | Client]) -> None:
     """Check what holds in every cell: valid messages on the wire, and nothing escaped.
 
     Raises:
         Violation: a frame breaks the wire's rules, or a library let an exception escape.
     """
-    for frame in tap.frames:
+    for frame in log.frames:
         if frame.author != "judge" and frame.author not in facts.faults:
             for violation in frame.violations():
                 raise Violation(f"the {frame.author} wrote {violation}: {frame.data[:120]!r}")
-    for author, fault in tap.faults:
+    for author, fault in log.faults:
         if author not in facts.faults:
             raise Violation(f"the {author} wrote bytes that are no WebSocket frame: {fault}")
     if facts.escapes:

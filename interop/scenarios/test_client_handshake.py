@@ -20,7 +20,7 @@ async def test_form(judged: Judged) -> None:
     connection = await judged.open()
     head = connection.head
     assert head.line == "GET /ws HTTP/1.1", head.line
-    host = f"{judged.tap.host}:{(await judged.listener()).port}"
+    host = f"{judged.host}:{(await judged.listener()).port}"
     assert head.one("Host") == host, f"Host is {head.one('Host')!r}, not {host!r}"
     assert (head.one("Upgrade") or "").lower() == "websocket"
     assert "upgrade" in [word.lower() for word in head.all("Connection")]

@@ -8,7 +8,8 @@ import pytest
 
 from interop.roles.client import Client, Server
 from interop.scenarios.scenario import scenario
-from interop.wire.tap import Side, Tap
+from interop.wire.rules import Side
+from interop.wire.tap import Tap
 
 ENDED = ("offline", "error")
 BOTH: tuple[Side, Side] = ("client", "server")

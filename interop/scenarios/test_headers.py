@@ -68,7 +68,7 @@ async def test_always_written(server: Server, client: Client, tap: Tap) -> None:
     await client.send_plain("nobody-listens", {"a": 1})
     await server.push_plain(client.conn, "nobody-listens", {"a": 1})
     for author in ("client", "server"):
-        frame = await tap.wait(author=author, kind="text", within=client.patience)
+        frame = await tap.log.wait(author=author, kind="text", within=client.patience)
         assert frame is not None, f"the {author} wrote nothing"
         keys = set(json.loads(frame.data))
         assert keys == {"eventName", "payload", "headers"}, f"the {author} wrote {sorted(keys)}"
@@ -92,7 +92,7 @@ async def test_null_written(server: Server, client: Client, tap: Tap) -> None:
     await client.send("nobody-listens", None)
     await server.push(client.conn, "nobody-listens", None)
     for author in ("client", "server"):
-        frame = await tap.wait(author=author, kind="text", within=client.patience)
+        frame = await tap.log.wait(author=author, kind="text", within=client.patience)
         assert frame is not None, f"the {author} wrote nothing"
         assert "payload" in json.loads(frame.data), f"the {author} left out the payload"
 

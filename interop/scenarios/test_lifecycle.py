@@ -25,7 +25,7 @@ async def close_code(tap: Tap, author: str, within: Patience) -> int | None:
     Raises:
         Violation: it wrote none.
     """
-    frame = await tap.wait(author=author, kind="close", within=within)
+    frame = await tap.log.wait(author=author, kind="close", within=within)
     if frame is None:
         raise Violation(f"the {author} ended the connection with no close frame (1006)")
     return frame.close_code

@@ -1,6 +1,6 @@
 """The judge's end of a connection: it writes any bytes, and reads frames with no mercy.
 
-What passes is recorded in the cell's tap, as everywhere.
+What passes is recorded in the cell's log.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from ..control.patience import Patience
 from ..errors import Violation
@@ -28,17 +28,16 @@ from .frames import (
     new_mask,
 )
 from .http import Head, parse_head
+from .log import Log
 from .passage import reset_on_close
-from .rules import Frame, event_text
-from .tap import Tap
+from .rules import Author, Side, event_text, opposite
 
-__all__ = ["MAX_HEAD", "Bounds", "RawConnection", "RawServer", "Side", "Streams"]
+__all__ = ["MAX_HEAD", "Bounds", "RawConnection", "RawServer", "Streams"]
 
 _READ = 1 << 18
 MAX_HEAD = 1 << 16
 """Bytes that a handshake may have."""
 
-Side = Literal["client", "server"]
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -53,8 +52,11 @@ class Bounds:
 class RawConnection:
     """The judge's end of a connection to the side under test.
 
+    Args:
+        log: records what passes.
+        side: the side that the judge is.
+
     Attributes:
-        side: which side the judge is.
         head: what the other side wrote of the handshake.
         frames: the messages and control frames that it wrote since.
         reader: checks them; `None` until the handshake is done.
@@ -64,23 +66,23 @@ class RawConnection:
 
     def __init__(
         self,
-        tap: Tap,
+        log: Log,
         side: Side,
         streams: Streams,
         patience: Patience,
         bounds: Bounds | None = None,
     ) -> None:
-        self.tap = tap
         self.bounds = bounds
         self.flood = ""
         self.side: Side = side
-        self.other: Side = "client" if side == "server" else "server"
+        self.other = opposite(side)
         self.patience = patience
         self.head = Head("", ())
         self.frames: list[RawFrame] = []
         self.ended = asyncio.Event()
         self.reader: FrameReader | None = None
         self.streams = streams
+        self._log = log
         self._news = asyncio.Event()
         self._resumed = asyncio.Event()
         self._resumed.set()
@@ -318,7 +320,7 @@ class RawConnection:
                     if found.opcode == PING and self._pongs:
                         self.send(PONG, found.payload)
                 for fault in reader.faults[faults:]:
-                    self.tap.faults.append((self.other, fault))
+                    self._log.faults.append((self.other, fault))
                 faults = len(reader.faults)
                 self._news.set()
                 self._flooded(size)
@@ -335,9 +337,9 @@ class RawConnection:
             )
         return bool(self.flood)
 
-    def _record(self, author: Side | Literal["judge"], opcode: int, data: bytes, code: Any) -> None:
-        to: Side = self.other if author == "judge" else self.side
-        self.tap.add(Frame(self.tap.elapsed(), 1, author, to, opcode, data, code))
+    def _record(self, author: Author, opcode: int, data: bytes, code: int | None) -> None:
+        to = self.other if author == "judge" else self.side
+        self._log.record(1, author, to, opcode, data, code)
 
     def _brief(self) -> str:
         shown = [f"{f.opcode}:{f.payload[:60]!r}" for f in self.frames[-4:]]
@@ -347,8 +349,9 @@ class RawConnection:
 class RawServer:
     """Listens for the client under test; the scenario answers by hand."""
 
-    def __init__(self, tap: Tap, patience: Patience) -> None:
-        self.tap = tap
+    def __init__(self, host: str, log: Log, patience: Patience) -> None:
+        self.host = host
+        self.log = log
         self.patience = patience
         self.port = 0
         self._arrived: asyncio.Queue[RawConnection] = asyncio.Queue()
@@ -356,12 +359,12 @@ class RawServer:
         self._made: list[RawConnection] = []
 
     async def start(self) -> RawServer:
-        self._server = await asyncio.start_server(self._accept, self.tap.host, 0, limit=MAX_HEAD)
+        self._server = await asyncio.start_server(self._accept, self.host, 0, limit=MAX_HEAD)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
     def url(self, path: str = "/ws") -> str:
-        return f"ws://{self.tap.host}:{self.port}{path}"
+        return f"ws://{self.host}:{self.port}{path}"
 
     async def accept(self) -> RawConnection:
         """Return the next connection, its request read.
@@ -384,6 +387,6 @@ class RawServer:
             await connection.close()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connection = RawConnection(self.tap, "server", (reader, writer), self.patience)
+        connection = RawConnection(self.log, "server", (reader, writer), self.patience)
         self._made.append(connection)
         self._arrived.put_nowait(connection)

@@ -14,8 +14,18 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-__all__ = ["OPCODES", "Author", "Frame", "check_text", "differ", "event_text"]
+__all__ = [
+    "OPCODES",
+    "Author",
+    "Frame",
+    "Side",
+    "check_text",
+    "differ",
+    "event_text",
+    "opposite",
+]
 
+Side = Literal["client", "server"]
 Author = Literal["client", "server", "judge"]
 
 OPCODES = {0: "continuation", 1: "text", 2: "binary", 8: "close", 9: "ping", 10: "pong"}
@@ -34,12 +44,12 @@ _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 @dataclass(slots=True)
 class Frame:
-    """One WebSocket frame that the tap saw, or, for a message in fragments, the whole message.
+    """One WebSocket frame as the judge saw it, or, for a message in fragments, the whole message.
 
     Attributes:
-        time: seconds since the tap opened.
-        connection: number of the connection through the tap, from 1.
-        author: who wrote it; ``judge`` for an injected one.
+        time: seconds since the log began.
+        connection: its number in the cell, from 1.
+        author: the side that wrote it; ``judge`` for the judge's own.
         opcode: RFC 6455 section 5.2's number.
         data: the payload, unmasked and inflated.
     """
@@ -47,7 +57,7 @@ class Frame:
     time: float
     connection: int
     author: Author
-    to: Literal["client", "server"]
+    to: Side
     opcode: int
     data: bytes
     close_code: int | None = None
@@ -85,6 +95,11 @@ class Frame:
         if self.data:
             record["text"] = self.data[:_CLIP].decode("utf-8", "backslashreplace")
         return record
+
+
+def opposite(side: Side) -> Side:
+    """Return the other side of a connection."""
+    return "server" if side == "client" else "client"
 
 
 def check_text(data: bytes) -> list[str]:

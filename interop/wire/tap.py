@@ -1,8 +1,9 @@
-"""The tap: a relay between client and server that records, injects, and has faults when asked.
+"""The tap: a relay between client and server that injects frames and causes faults on request.
 
-Bytes pass through untouched, at once unless a fault was asked for; a copy of them is decoded
+Bytes pass through untouched, at once unless a fault was requested; a copy of them is decoded
 with wsproto (never `websockets`, which half of the judged are built on), permessage-deflate
-included. `Tap.inject` writes a frame of the judge's own towards one side.
+included, and recorded in the cell's log. `Tap.inject` writes a frame of the judge's own towards
+one side.
 """
 
 from __future__ import annotations
@@ -10,59 +11,53 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import time
-from typing import Literal
 
 from wsproto.extensions import Extension, PerMessageDeflate
 from wsproto.frame_protocol import FrameProtocol, Opcode, ParseFailed
 
 from ..control.contract import Address
-from ..control.patience import Patience
 from ..errors import TestbedError
+from .log import Log
 from .passage import Mode, Passage, reset_on_close
-from .rules import Frame
+from .rules import Author, Side, opposite
 
 __all__ = ["Tap", "TapConnection"]
-
-Side = Literal["client", "server"]
 
 
 class Tap:
     """A listening relay to one upstream server.
 
+    Args:
+        host: the address to listen on, and by which clients reach the tap.
+        upstream: the server.
+
     Attributes:
-        frames: every message and control frame seen or injected, in order of arrival.
-        faults: bytes that are no WebSocket frames, as (author, words).
+        log: records every frame relayed or injected.
         connections: the relayed connections, oldest first.
-        acts: what was done to what passes, but for ends: what frames do not show.
-        mode: how the bytes of connections to come pass, in both directions.
-        opened: when the tap was made, by the clock of `time.monotonic`.
-        waited: seconds spent in `wait`.
+        acts: the faults caused that neither frames nor the end of a connection show.
+        mode: how the bytes of future connections pass, in both directions.
     """
 
-    def __init__(self, host: str, upstream: Address) -> None:
+    def __init__(self, host: str, upstream: Address, log: Log) -> None:
         self.host = host
-        self.port = 0
+        self.port = 0  # the system's choice, once `start` has run
         self.upstream = upstream
-        self.frames: list[Frame] = []
-        self.faults: list[tuple[Side, str]] = []
+        self.log = log
         self.connections: list[TapConnection] = []
         self.acts: set[str] = set()
         self.mode: Mode = "at-once"
-        self.opened = time.monotonic()
-        self.waited = 0.0
-        self._news = asyncio.Event()
         self._server: asyncio.Server | None = None
         self._dials: set[asyncio.Task[None]] = set()
 
     async def start(self) -> Tap:
+        """Begin to listen."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(self._accept, self.host, 0)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
     async def close(self) -> None:
-        """Stop listening, reset what is still open, and wait until it is gone."""
+        """Stop listening, reset the open connections, and wait until they are gone."""
         if self._server is not None:
             self._server.close()
         dials = list(self._dials)
@@ -111,31 +106,13 @@ class Tap:
         self.acts.add("passage")
         return self._connection(-1).passages[author]
 
-    def seen(self, *, author: str | None = None, kind: str | None = None) -> list[Frame]:
-        """Return the frames so far, by author (client, server, judge) and kind (text, close, …)."""
-        return [f for f in self.frames if author in (None, f.author) and kind in (None, f.kind)]
-
-    def add(self, frame: Frame) -> None:
-        self.frames.append(frame)
-        self._news.set()
-
-    async def wait(self, *, author: str, kind: str, within: Patience) -> Frame | None:
-        """Return the first such frame, waiting for it as long as that."""
-        began = time.monotonic()
-        frame = await within.until(
-            self._news, lambda: next(iter(self.seen(author=author, kind=kind)), None)
-        )
-        self.waited += time.monotonic() - began
-        return frame
-
-    def elapsed(self) -> float:
-        return time.monotonic() - self.opened
-
     def _connection(self, index: int) -> TapConnection:
         try:
             return self.connections[index]
         except IndexError:
-            raise TestbedError(f"the tap has no connection {index}: nobody connected") from None
+            raise TestbedError(
+                f"the tap has no connection {index}: no client has connected"
+            ) from None
 
     def _accept(self) -> asyncio.Protocol:
         connection = TapConnection(self, len(self.connections) + 1)
@@ -151,15 +128,15 @@ class TapConnection:
 
     Attributes:
         heads: what each side wrote of the handshake.
-        opened: when it was made, in seconds since the tap was.
-        ended_by: who ended it first, and when; None while nobody has.
+        opened: when it was accepted, in seconds since the log began.
+        ended_by: the side that ended it first, and when; None while it lasts.
     """
 
     def __init__(self, tap: Tap, number: int) -> None:
         self.tap = tap
         self.number = number
-        self.opened = tap.elapsed()
-        self.ended_by: tuple[Literal["client", "server", "judge"], float] | None = None
+        self.opened = tap.log.elapsed()
+        self.ended_by: tuple[Author, float] | None = None
         self.legs: dict[Side, _Leg] = {s: _Leg(self, s) for s in ("client", "server")}
         self.passages = {side: self._passage(side) for side in self.legs}
         self.mute: set[Side] = set()
@@ -173,7 +150,7 @@ class TapConnection:
         return bool(self._decoders)
 
     def _passage(self, author: Side) -> Passage:
-        to = self.legs[_other(author)]
+        to = self.legs[opposite(author)]
         return Passage(to.write, to.write_eof, self.tap.mode)
 
     async def dial(self) -> None:
@@ -194,7 +171,7 @@ class TapConnection:
     def inject(self, to: Side, data: str | bytes) -> None:
         if "server" not in self._decoders:
             raise TestbedError("cannot inject before the WebSocket handshake is done")
-        if self.inside_frame(_other(to)):
+        if self.inside_frame(opposite(to)):
             raise TestbedError(f"cannot inject towards the {to} in the middle of a frame")
         # FrameProtocol masks what a client writes; with no extensions it writes plain frames,
         # which permessage-deflate allows at any time (RFC 7692 section 6).
@@ -202,7 +179,9 @@ class TapConnection:
         self.legs[to].write(bytes(writer.send_data(data, fin=True)))
         is_text = isinstance(data, str)
         payload = data.encode() if isinstance(data, str) else data
-        self.record("judge", to, Opcode.TEXT if is_text else Opcode.BINARY, payload)
+        self.tap.log.record(
+            self.number, "judge", to, Opcode.TEXT if is_text else Opcode.BINARY, payload
+        )
 
     def inside_frame(self, author: Side) -> bool:
         """Whether `author` has written a frame's beginning and not yet its end."""
@@ -217,27 +196,16 @@ class TapConnection:
             leg.reset()
         self.cut()
 
-    def over(self, author: Literal["client", "server", "judge"]) -> None:
-        """Take note of who ends it, if nobody has."""
-        self.ended_by = self.ended_by or (author, self.tap.elapsed())
+    def over(self, author: Author) -> None:
+        """Note the side that ends it, unless one has already."""
+        self.ended_by = self.ended_by or (author, self.tap.log.elapsed())
 
     def ended(self, author: Side, *, abruptly: bool) -> None:
         self.over(author)
         if abruptly:
-            self.legs[_other(author)].abort()
+            self.legs[opposite(author)].abort()
         else:
             self.passages[author].finish()
-
-    def record(
-        self,
-        author: Literal["client", "server", "judge"],
-        to: Side,
-        opcode: int,
-        data: bytes,
-        code: int | None = None,
-    ) -> None:
-        elapsed = self.tap.elapsed()
-        self.tap.add(Frame(elapsed, self.number, author, to, opcode, data, code))
 
     def _watch(self, author: Side, data: bytes) -> None:
         if author in self._decoders:
@@ -262,10 +230,10 @@ class TapConnection:
         decoder = self._decoders[author]
         try:
             for opcode, payload, code in decoder.feed(data):
-                self.record(author, _other(author), opcode, payload, code)
+                self.tap.log.record(self.number, author, opposite(author), opcode, payload, code)
         except ParseFailed as exc:
             decoder.broken = True
-            self.tap.faults.append((author, str(exc)))
+            self.tap.log.faults.append((author, str(exc)))
 
 
 class _Decoder:
@@ -343,10 +311,10 @@ class _Leg(asyncio.Protocol):
         self._connection.ended(self._side, abruptly=exc is not None)
 
     def pause_writing(self) -> None:
-        self._connection.legs[_other(self._side)].reading(False)
+        self._connection.legs[opposite(self._side)].reading(False)
 
     def resume_writing(self) -> None:
-        self._connection.legs[_other(self._side)].reading(True)
+        self._connection.legs[opposite(self._side)].reading(True)
 
     def reading(self, on: bool) -> None:
         if self._transport is not None and not self._transport.is_closing():
@@ -378,10 +346,6 @@ class _Leg(asyncio.Protocol):
         self._dead = True
         if self._transport is not None:
             self._transport.abort()
-
-
-def _other(side: Side) -> Side:
-    return "server" if side == "client" else "client"
 
 
 def _header(head: bytes, name: bytes) -> str:

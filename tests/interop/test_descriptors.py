@@ -16,6 +16,7 @@ from interop import descriptors
 from interop.control.contract import Address
 from interop.descriptors import Shortage, raise_limit, tells_shortage
 from interop.reports.results import read
+from interop.wire.log import Log
 from interop.wire.tap import Tap
 
 resource = pytest.importorskip("resource")
@@ -114,7 +115,7 @@ async def test_a_tap_that_cannot_connect_for_want_of_one_says_so(
         return await connect(protocol, host, port, **more)
 
     monkeypatch.setattr(loop, "create_connection", refused)
-    tap = await Tap("127.0.0.1", Address("127.0.0.1", 1)).start()
+    tap = await Tap("127.0.0.1", Address("127.0.0.1", 1), Log()).start()
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", tap.port)
         assert await reader.read() == b""

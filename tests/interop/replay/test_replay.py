@@ -125,7 +125,7 @@ async def test_frames_are_compared(written: bytes, step: Step, difference: str) 
 async def test_a_ping_of_the_live_side_is_answered() -> None:
     async with servers.scripted(None, frame(PING, b"p"), frame(PONG, b"q")) as url:
         replay = await to_server(url, CONNECT, expect("q", "pong"))
-    answers = [f.data for f in replay._tap.frames if f.author == "judge"]
+    answers = [f.data for f in replay.log.frames if f.author == "judge"]
     assert (replay.differences, answers) == ([], [b"p"])
 
 
@@ -272,7 +272,7 @@ async def test_ids_that_a_client_makes_are_its_own() -> None:
         steps = [*opened(), CONNECT, expect(asks("old-1")), Play(1, 0, "text", answered, None)]
         replay = await play("client", steps, script)
     assert replay.differences == []
-    assert replay._tap.frames[-1].data == answered.replace("old-1", "new-7").encode()
+    assert replay.log.frames[-1].data == answered.replace("old-1", "new-7").encode()
 
 
 async def test_ids_that_were_given_are_compared() -> None:
@@ -297,5 +297,5 @@ async def test_ids_that_a_server_makes_are_its_own_and_those_of_its_replies_are_
         replay = await to_server(url, *steps)
     (difference,) = replay.differences
     assert "another replyTo: 'other', not 'mine'" in difference
-    played = [f.data for f in replay._tap.frames if f.author == "judge"]
+    played = [f.data for f in replay.log.frames if f.author == "judge"]
     assert played == [replies("new-7").encode()]

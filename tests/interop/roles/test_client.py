@@ -12,6 +12,7 @@ from interop.catalog import Api
 from interop.control.contract import Address
 from interop.errors import PeerFailure, Violation
 from interop.roles.client import Client, Server
+from interop.wire.log import Log
 from interop.wire.tap import Tap, TapConnection
 
 from ..control.test_session import connected, saying
@@ -21,11 +22,11 @@ FAKE = Api("fake", "client", "Fake")
 
 
 @asynccontextmanager
-async def roles(script: Script) -> AsyncIterator[tuple[Server, Client]]:
+async def roles(script: Script, tap: Tap | None = None) -> AsyncIterator[tuple[Server, Client]]:
     async with connected(script) as session:
         server = Server(Api("fake", "server", "Fake"), session, 0.05)
         server.path = "/ws"
-        tap = Tap("127.0.0.1", Address("127.0.0.1", 1))
+        tap = tap or Tap("127.0.0.1", Address("127.0.0.1", 1), Log())
         yield server, Client(FAKE, session, 0.05, tap, server)
 
 
@@ -82,16 +83,17 @@ async def test_a_refusal_is_told_from_a_library_that_broke() -> None:
 
 
 async def test_a_refusal_after_the_handshake_is_none() -> None:
-    async with roles(lambda _: []) as (_, client):
+    tap = Tap("127.0.0.1", Address("127.0.0.1", 1), Log())
+    async with roles(lambda _: [], tap) as (_, client):
 
         async def accepted(*_: Any) -> None:
-            connection = TapConnection(client.tap, 1)
+            connection = TapConnection(tap, 1)
             connection.forward("client", b"GET / HTTP/1.1\r\n\r\n")
             connection.forward("server", b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
-            client.tap.connections.append(connection)
+            tap.connections.append(connection)
             raise PeerFailure("client fake/Fake", "open", "SocketException", "closed")
 
-        client.dial = accepted  # type: ignore[assignment, method-assign]  # what a library might do
+        client.dial = accepted  # type: ignore[method-assign,assignment]  # what a library might do
         with pytest.raises(Violation, match="closed, but the handshake was done"):
             await client.refused()
 
@@ -115,7 +117,7 @@ async def test_settling_waits_until_nothing_is_reported() -> None:
 
 async def test_who_is_counted_out_keeps_nobody_waiting() -> None:
     async with roles(saying()) as (server, _), connected(saying()) as session:
-        client = Client(FAKE, session, 0.05, Tap("127.0.0.1", Address("127.0.0.1", 1)), server)
+        client = Client(FAKE, session, 0.05, None, server)
         assert len(server.sessions) == 3
         client.count_out("server")
         assert len(server.sessions) == 3

@@ -10,6 +10,7 @@ from interop.control.contract import Address, Notification
 from interop.run import evidence
 from interop.scenarios.scenario import Scenario
 from interop.wire.http import answer, parse_head, request
+from interop.wire.log import Log
 from interop.wire.rules import Frame
 from interop.wire.tap import Tap, TapConnection
 
@@ -19,28 +20,27 @@ from ..fake_peer import good
 FACTS = Scenario("x", "A rule.", faults=["client"])
 
 
-def tap(*frames: Frame) -> Tap:
-    made = Tap("127.0.0.1", Address("127.0.0.1", 0))
-    for frame in frames:
-        made.add(frame)
-    return made
+def log_of(*frames: Frame) -> Log:
+    log = Log()
+    log.frames.extend(frames)
+    return log
 
 
 def test_a_burst_is_cut_and_counted() -> None:
     frame = Frame(0.5, 1, "client", "server", 1, b"{}")
-    found = evidence.frames(tap(*[frame] * 100))
+    found = evidence.frames(log_of(*[frame] * 100))
     assert len(found["frames"]) == evidence.KEPT
     assert found["frames_total"] == 100
 
 
 def test_violations_name_author_and_frame() -> None:
-    made = tap(
+    log = log_of(
         Frame(0, 1, "judge", "server", 1, b"no JSON"),
         Frame(0, 1, "client", "server", 2, b""),
         Frame(0, 1, "server", "client", 1, b"[]"),
     )
-    made.faults.append(("server", "half a frame"))
-    assert evidence.violations(FACTS, made) == [
+    log.faults.append(("server", "half a frame"))
+    assert evidence.violations(FACTS, log) == [
         {"author": "server", "violation": "bytes that are no WebSocket frame: half a frame",
          "excused": False},
         {"author": "client", "violation": "a binary message: events are text messages",
@@ -134,16 +134,15 @@ async def test_requests_have_what_became_of_them() -> None:
 
 
 async def test_connections_have_what_is_special_in_their_handshakes() -> None:
-    made = tap()
-    for _ in range(2):
-        made.connections.append(TapConnection(made, 1))
-    first = made.connections[0]
+    tap = Tap("127.0.0.1", Address("127.0.0.1", 0), Log())
+    relayed = [TapConnection(tap, 1) for _ in range(2)]
+    first = relayed[0]
     asked = request(host="h", path="/a?b", extra=[("X-A", "1"), ("X-A", "2")])
     first.heads["client"] = asked
     first.heads["server"] = answer(parse_head(asked), extra=[("Sec-WebSocket-Protocol", "p")])
     first.over("judge")
     first.over("client")
-    found = evidence.connections(made)
+    found = evidence.connections(relayed)
     assert found[0].pop("ended").pop("by") == "judge"
     times = [each.pop("t_ms") for each in found]
     assert times == sorted(times)

@@ -6,12 +6,12 @@ import pytest
 
 from interop.catalog import Api
 from interop.control import session as control
-from interop.control.contract import Address, Notification
+from interop.control.contract import Notification
 from interop.errors import PeerHung, Violation
 from interop.roles.client import Client, Server, Session
 from interop.scenarios.scenario import Clients, Scenario, check_evidence, scenario
+from interop.wire.log import Log
 from interop.wire.rules import Frame
-from interop.wire.tap import Tap
 
 from ..control.test_session import connected
 
@@ -48,7 +48,7 @@ async def test_a_hung_peer_is_no_slow_scenario(
 
     async with connected(lambda _: []) as session:
         server = Server(Api("a", "server", "B"), session, 1)
-        client = Client(Api("a", "client", "C"), session, 1, tap_with(), server)
+        client = Client(Api("a", "client", "C"), session, 1, None, server)
 
         async def make() -> Client:
             return client
@@ -57,7 +57,7 @@ async def test_a_hung_peer_is_no_slow_scenario(
         assert await clients() is client
         given = {"server": server, "client": client, "clients": clients}
         with pytest.raises(PeerHung, match="no reply to 'describe'"):
-            await run(tap=tap_with(), **{fixture: given[fixture]})
+            await run(tap=object(), **{fixture: given[fixture]})
 
 
 async def test_the_time_limit_can_be_overridden() -> None:
@@ -70,10 +70,10 @@ async def test_the_time_limit_can_be_overridden() -> None:
         await run()
 
 
-def tap_with(*frames: Frame) -> Tap:
-    tap = Tap("127.0.0.1", Address("127.0.0.1", 1))
-    tap.frames.extend(frames)
-    return tap
+def log_of(*frames: Frame) -> Log:
+    log = Log()
+    log.frames.extend(frames)
+    return log
 
 
 def frame(author: str, data: bytes, opcode: int = 1) -> Frame:
@@ -85,36 +85,36 @@ GOOD = frame("client", b'{"eventName":"a"}')
 
 def test_a_bad_frame_of_a_peer_is_a_violation() -> None:
     with pytest.raises(Violation, match="the client wrote no eventName"):
-        check_evidence(FACTS, tap_with(GOOD, frame("client", b'{"event_name":"a"}')), [])
+        check_evidence(FACTS, log_of(GOOD, frame("client", b'{"event_name":"a"}')), [])
 
 
 def test_a_binary_frame_of_a_peer_is_a_violation() -> None:
     with pytest.raises(Violation, match="the server wrote a binary message"):
-        check_evidence(FACTS, tap_with(frame("server", b"{}", 2)), [])
+        check_evidence(FACTS, log_of(frame("server", b"{}", 2)), [])
 
 
 def test_the_judges_own_frames_are_not_judged() -> None:
-    check_evidence(FACTS, tap_with(GOOD, frame("judge", b"nonsense")), [])
+    check_evidence(FACTS, log_of(GOOD, frame("judge", b"nonsense")), [])
 
 
 def test_an_excused_author_is_not_judged() -> None:
     facts = Scenario("x", "A rule.", faults=["server"])
-    check_evidence(facts, tap_with(frame("server", b"nonsense")), [])
+    check_evidence(facts, log_of(frame("server", b"nonsense")), [])
     with pytest.raises(Violation):
-        check_evidence(facts, tap_with(frame("client", b"nonsense")), [])
+        check_evidence(facts, log_of(frame("client", b"nonsense")), [])
 
 
 def test_bytes_that_are_no_frames_are_a_violation() -> None:
-    tap = tap_with()
-    tap.faults.append(("server", "Invalid opcode 0xb"))
+    log = log_of()
+    log.faults.append(("server", "Invalid opcode 0xb"))
     with pytest.raises(Violation, match="the server wrote bytes that are no WebSocket frame: Inv"):
-        check_evidence(FACTS, tap, [])
+        check_evidence(FACTS, log, [])
 
 
 def test_an_excused_author_may_write_what_is_no_frame() -> None:
-    tap = tap_with(GOOD)
-    tap.faults.append(("server", "Invalid opcode 0xb"))
-    check_evidence(Scenario("x", "A rule.", faults=["server"]), tap, [])
+    log = log_of(GOOD)
+    log.faults.append(("server", "Invalid opcode 0xb"))
+    check_evidence(Scenario("x", "A rule.", faults=["server"]), log, [])
 
 
 async def test_an_escaped_exception_is_a_violation_unless_it_is_not_judged() -> None:
@@ -123,5 +123,5 @@ async def test_an_escaped_exception_is_a_violation_unless_it_is_not_judged() -> 
     session.notifications.append(Notification("uncaught", {"message": "boom"}))
     role = Server(Api("a", "server", "B"), session, 1)
     with pytest.raises(Violation, match="server a/B let an exception escape: boom"):
-        check_evidence(FACTS, tap_with(), [role])
-    check_evidence(Scenario("x", "A rule.", escapes=True), tap_with(), [role])
+        check_evidence(FACTS, log_of(), [role])
+    check_evidence(Scenario("x", "A rule.", escapes=True), log_of(), [role])

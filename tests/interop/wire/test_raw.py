@@ -8,13 +8,12 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from interop.control.contract import Address
 from interop.control.patience import Patience
 from interop.errors import Violation
 from interop.wire.frames import BINARY, CLOSE, PING, PONG, TEXT
 from interop.wire.http import answer, request
+from interop.wire.log import Log
 from interop.wire.raw import RawConnection, RawServer
-from interop.wire.tap import Tap
 from tests.support import within
 
 from ..servers import ends
@@ -22,17 +21,12 @@ from ..servers import ends
 PATIENCE = Patience(0.2)
 
 
-def new_tap() -> Tap:
-    return Tap("127.0.0.1", Address("127.0.0.1", 0))
-
-
 @asynccontextmanager
-async def pair(tap: Tap | None = None) -> AsyncIterator[tuple[RawConnection, RawConnection]]:
-    """Connect a judge's client to a judge's server; each records in a tap."""
-    tap = tap or new_tap()
-    server = await RawServer(tap, PATIENCE).start()
+async def pair(log: Log | None = None) -> AsyncIterator[tuple[RawConnection, RawConnection]]:
+    """Connect a judge's client to a judge's server; each records in a log of its own."""
+    server = await RawServer("127.0.0.1", log or Log(), PATIENCE).start()
     streams = await asyncio.open_connection("127.0.0.1", server.port)
-    client = RawConnection(new_tap(), "client", streams, PATIENCE)
+    client = RawConnection(Log(), "client", streams, PATIENCE)
     try:
         client.write(request(host="x"))
         accepted = await server.accept()
@@ -57,8 +51,8 @@ async def test_a_message_that_is_no_event_is_the_other_sides_fault(text: str | b
 
 
 async def test_messages_pass_and_are_recorded() -> None:
-    tap = new_tap()
-    async with pair(tap) as (client, server):
+    log = Log()
+    async with pair(log) as (client, server):
         client.send_event("a", {"n": 1})
         client.send_event("b", 2)
         assert (await server.next_event("b"))["payload"] == 2
@@ -67,11 +61,11 @@ async def test_messages_pass_and_are_recorded() -> None:
         client.send_close(4000, "bye")
         assert (await server.closing()).code == 4000
         assert (await server.next(CLOSE)).code == 4000
-    seen = [(f.author, f.to, f.kind, f.close_code) for f in tap.frames]
+    seen = [(f.author, f.to, f.kind, f.close_code) for f in log.frames]
     assert ("client", "server", "text", None) in seen
     assert ("judge", "client", "ping", None) in seen
     assert ("client", "server", "close", 4000) in seen
-    assert tap.faults == []
+    assert log.faults == []
 
 
 async def test_fragments_are_put_together() -> None:
@@ -81,11 +75,11 @@ async def test_fragments_are_put_together() -> None:
 
 
 async def test_what_breaks_the_rules_is_a_fault_of_its_author() -> None:
-    tap = new_tap()
-    async with pair(tap) as (client, server):
+    log = Log()
+    async with pair(log) as (client, server):
         client.send(TEXT, b"x", mask=None)
         await server.next(TEXT)
-        assert tap.faults == [("client", "an unmasked frame of a client")]
+        assert log.faults == [("client", "an unmasked frame of a client")]
 
 
 async def test_a_frame_that_does_not_come_is_a_violation() -> None:
@@ -123,7 +117,7 @@ async def test_a_reset_is_an_end_and_writing_after_it_is_no_harm() -> None:
 async def test_what_is_given_back_is_reset_so_that_its_port_is_free(reset: bool) -> None:
     async with ends() as (port, ended):
         streams = await asyncio.open_connection("127.0.0.1", port)
-        await RawConnection(new_tap(), "client", streams, PATIENCE).close(reset=reset)
+        await RawConnection(Log(), "client", streams, PATIENCE).close(reset=reset)
         assert await within(ended) == ("reset" if reset else "end")
 
 
@@ -148,7 +142,7 @@ async def test_reading_can_rest() -> None:
     ("says", "words"), [(b"", "ended the connection after b''"), (None, "wrote no handshake")]
 )
 async def test_a_handshake_that_does_not_come(says: bytes | None, words: str) -> None:
-    server = await RawServer(new_tap(), PATIENCE).start()
+    server = await RawServer("127.0.0.1", Log(), PATIENCE).start()
     _, writer = await asyncio.open_connection("127.0.0.1", server.port)
     if says is not None:
         writer.close()

@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed
 from interop.control.contract import Address
 from interop.errors import TestbedError
 from interop.wire.http import request
+from interop.wire.log import Log
 from interop.wire.tap import Tap
 from tests.support import within
 
@@ -32,7 +33,7 @@ async def echo(connection: ServerConnection) -> None:
 async def tapped(handler: Handler = echo, **options: Any) -> AsyncIterator[Tap]:
     async with serve(handler, "127.0.0.1", 0, **options) as server:
         port = server.sockets[0].getsockname()[1]
-        tap = await Tap("127.0.0.1", Address("127.0.0.1", port)).start()
+        tap = await Tap("127.0.0.1", Address("127.0.0.1", port), Log()).start()
         try:
             yield tap
         finally:
@@ -47,7 +48,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 def seen(tap: Tap) -> list[tuple[str, str, bytes]]:
-    return [(frame.author, frame.kind, frame.data) for frame in tap.frames]
+    return [(frame.author, frame.kind, frame.data) for frame in tap.log.frames]
 
 
 @pytest.mark.parametrize("compression", [None, "deflate"])
@@ -65,8 +66,8 @@ async def test_frames_are_recorded_with_their_authors(compression: str | None) -
             for text in (b"one", b"two" * 500, b"one")
             for author in ("client", "server")
         ]
-        assert [f.close_code for f in tap.seen(kind="close")] == [1000, 1000]
-        assert tap.faults == []
+        assert [f.close_code for f in tap.log.seen(kind="close")] == [1000, 1000]
+        assert tap.log.faults == []
 
 
 async def test_fragments_become_one_message() -> None:
@@ -103,13 +104,13 @@ async def test_the_judge_writes_to_either_side(compression: str | None) -> None:
             assert [await got.get() for _ in range(2)] == ["injected é", b"bytes"]
             tap.inject("client", "to the client")
             assert await client.recv() == "to the client"
-    judged = [(frame.to, frame.kind) for frame in tap.seen(author="judge")]
+    judged = [(frame.to, frame.kind) for frame in tap.log.seen(author="judge")]
     assert judged == [("server", "text"), ("server", "binary"), ("client", "text")]
 
 
-async def test_injecting_with_nobody_there_says_so() -> None:
+async def test_injecting_without_a_connection_says_so() -> None:
     async with tapped() as tap:
-        with pytest.raises(TestbedError, match="nobody connected"):
+        with pytest.raises(TestbedError, match="no client has connected"):
             tap.inject("server", "x")
 
 
@@ -146,7 +147,7 @@ async def test_a_cut_has_no_close_frame_on_either_side() -> None:
             await client.recv()
         assert client.close_code == 1006
         assert await ended == 1006
-        assert tap.seen(kind="close") == []
+        assert tap.log.seen(kind="close") == []
         assert [by for by, _ in filter(None, [each.ended_by for each in tap.connections])] == [
             "judge"
         ]
@@ -179,7 +180,7 @@ async def test_bytes_that_are_no_frames_are_a_fault_of_their_author() -> None:
         client.transport.write(b"\xff\xff\xff\xff")
         with pytest.raises(ConnectionClosed):
             await client.recv()
-        ((author, words),) = tap.faults
+        ((author, words),) = tap.log.faults
         assert author == "client"
         assert words
 
@@ -197,7 +198,7 @@ async def test_a_refused_upstream_ends_the_client() -> None:
 
 async def test_what_is_open_when_the_tap_closes_is_reset_so_that_its_ports_are_free() -> None:
     async with servers.ends() as (port, ended):
-        tap = await Tap("127.0.0.1", Address("127.0.0.1", port)).start()
+        tap = await Tap("127.0.0.1", Address("127.0.0.1", port), Log()).start()
         reader, writer = await asyncio.open_connection(tap.host, tap.port)
         writer.write(request(host="x"))
         await reader.readuntil(b"\r\n\r\n")
@@ -213,7 +214,7 @@ async def test_plain_http_passes_through() -> None:
         reader, writer = await asyncio.open_connection(tap.host, tap.port)
         writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         assert (await reader.read()).startswith(b"HTTP/1.1 426")
-        assert tap.frames == []
+        assert tap.log.frames == []
         writer.close()
 
 
@@ -223,4 +224,4 @@ async def test_two_connections_are_told_apart() -> None:
         await two.recv()
         tap.inject("client", "for one", connection=0)
         assert await one.recv() == "for one"
-        assert [frame.connection for frame in tap.frames] == [2, 2, 1]
+        assert [frame.connection for frame in tap.log.frames] == [2, 2, 1]

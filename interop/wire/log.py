@@ -1,0 +1,67 @@
+"""What the judge saw on the wire of one cell.
+
+The reader of a connection writes it: the tap between two peers, or the judge's own end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from ..control.patience import Patience
+from .rules import Author, Frame, Side
+
+__all__ = ["Log"]
+
+
+class Log:
+    """The frames of one cell, over all its connections.
+
+    Attributes:
+        frames: every message and control frame read or written by the judge, in that order.
+        faults: bytes that are not WebSocket frames, as (author, explanation).
+        opened: when the log began, by the clock of `time.monotonic`; a frame's time counts from it.
+        waited: seconds spent in `wait`.
+    """
+
+    def __init__(self) -> None:
+        self.frames: list[Frame] = []
+        self.faults: list[tuple[Side, str]] = []
+        self.opened = time.monotonic()
+        self.waited = 0.0
+        self._news = asyncio.Event()
+
+    def elapsed(self) -> float:
+        """Return the seconds since the log began."""
+        return time.monotonic() - self.opened
+
+    def record(
+        self,
+        connection: int,
+        author: Author,
+        to: Side,
+        opcode: int,
+        data: bytes,
+        code: int | None = None,
+    ) -> None:
+        """Add a message or control frame.
+
+        Args:
+            connection: its number in the cell, from 1.
+            code: a close frame's code.
+        """
+        self.frames.append(Frame(self.elapsed(), connection, author, to, opcode, data, code))
+        self._news.set()
+
+    def seen(self, *, author: str | None = None, kind: str | None = None) -> list[Frame]:
+        """Return the frames so far, by author (client, server, judge) and kind (text, close, …)."""
+        return [f for f in self.frames if author in (None, f.author) and kind in (None, f.kind)]
+
+    async def wait(self, *, author: str, kind: str, within: Patience) -> Frame | None:
+        """Return the first such frame, waiting for it if need be; None if it does not come."""
+        began = time.monotonic()
+        frame = await within.until(
+            self._news, lambda: next(iter(self.seen(author=author, kind=kind)), None)
+        )
+        self.waited += time.monotonic() - began
+        return frame
