@@ -145,7 +145,7 @@ class TestReply:
         wired = Wired(EventRegister())
         with pytest.raises(CodecError):
             await wired.connection.request("a", float("nan"))
-        assert not wired.dispatcher.waiting
+        assert not wired.dispatcher.mailbox.has_waiters
 
 
 def in_thread(function: Callable[..., None], *args: Any, **options: Any) -> Future[None]:

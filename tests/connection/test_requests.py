@@ -1,4 +1,4 @@
-"""Those who wait for events: who gets what, and the headers of requests and replies."""
+"""Waiters, and the headers of requests and replies."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from tests.support import MS, within
-from zaptools import CodecError, ConnectionClosedError, EventData, NoRequestError, RemoteError
+from zaptools import CodecError, EventData, NoRequestError, RemoteError
 from zaptools.connection.requests import (
-    Exchange,
     Waiter,
     check_reply,
     error_headers,
@@ -124,50 +123,10 @@ class TestWaiter:
             await waiter.event()
 
 
-class TestExchange:
-    async def test_replies(self) -> None:
-        exchange = Exchange()
-        one, two = Waiter("a", reply_to="1"), Waiter("a", reply_to="2")
-        exchange.add(one)
-        exchange.add(two)
-        for headers in ({}, {"replyTo": "3"}, {"replyTo": ["1"]}, {"replyTo": 1}, {"a": "1"}):
-            assert not exchange.is_reply(EventData("a", None, headers))
-        assert not exchange.is_reply(EventData("b", None, {"replyTo": "1"}))
-        assert exchange.is_reply(EventData("a", 2, {"replyTo": "2"}))
-        assert not exchange.is_reply(EventData("a", 2, {"replyTo": "2"}))
-        assert two.done and not one.done and exchange
-        exchange.discard(one)
-        exchange.discard(one)
-        assert not exchange
+class Source:
+    """An event source that only records its waiters."""
 
-    async def test_events(self) -> None:
-        exchange = Exchange()
-        waiters = [Waiter("a"), Waiter("a"), Waiter("b"), Waiter("a", predicate=lambda e: False)]
-        for waiter in waiters:
-            exchange.add(waiter)
-        assert not exchange.show(EventData("c"))
-        assert exchange.show(EventData("a"))
-        assert [waiter.done for waiter in waiters] == [True, True, False, False]
-        assert not exchange.show(EventData("a")) and exchange
-        for waiter in waiters:
-            exchange.discard(waiter)
-        assert not exchange
-
-    async def test_the_end(self) -> None:
-        exchange = Exchange()
-        waiters = [Waiter("a"), Waiter("a", reply_to="1")]
-        for waiter in waiters:
-            exchange.add(waiter)
-        exchange.fail(CloseInfo(4000, "bye", "remote"))
-        for waiter in waiters:
-            with pytest.raises(ConnectionClosedError, match="4000: bye"):
-                await waiter.event()
-
-
-class Box:
-    end_info = None
-
-    """An inbox that only notes."""
+    end_info: CloseInfo | None = None
 
     def __init__(self) -> None:
         self.waiters: list[Waiter] = []
@@ -181,34 +140,34 @@ class Box:
 
 class TestWaiting:
     async def test_in_time(self) -> None:
-        box, waiter, event = Box(), Waiter("a"), EventData("a")
-        async with waiting(box, waiter, None, ""):
-            assert box.waiters == [waiter]
+        source, waiter, event = Source(), Waiter("a"), EventData("a")
+        async with waiting(source, waiter, None, ""):
+            assert source.waiters == [waiter]
             waiter.look(event)
             assert await waiter.event() is event
-        assert not box.waiters
+        assert not source.waiters
 
     async def test_too_late(self) -> None:
-        box, waiter = Box(), Waiter("a")
+        source, waiter = Source(), Waiter("a")
         with pytest.raises(TimeoutError) as info:
-            async with waiting(box, waiter, MS / 1000, "no such thing"):
+            async with waiting(source, waiter, MS / 1000, "no such thing"):
                 await waiter.event()
         assert type(info.value) is TimeoutError
         assert str(info.value).startswith("no such thing within ")
-        assert not box.waiters
+        assert not source.waiters
 
     async def test_what_else_fails(self) -> None:
-        box = Box()
+        source = Source()
         with pytest.raises(TimeoutError, match="another"):
-            async with waiting(box, Waiter("a"), 5, ""):
+            async with waiting(source, Waiter("a"), 5, ""):
                 raise TimeoutError("another")
-        assert not box.waiters
+        assert not source.waiters
 
     async def test_cancelled(self) -> None:
-        box, waiter = Box(), Waiter("a")
+        source, waiter = Source(), Waiter("a")
 
         async def wait() -> None:
-            async with waiting(box, waiter, None, ""):
+            async with waiting(source, waiter, None, ""):
                 await waiter.event()
 
         task = asyncio.create_task(wait())
@@ -216,4 +175,4 @@ class TestWaiting:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert not box.waiters
+        assert not source.waiters

@@ -19,7 +19,7 @@ from zaptools import (
     EventData,
     EventRegister,
 )
-from zaptools.dispatch import dispatcher as _dispatcher
+from zaptools.dispatch import dispatcher, mailbox
 from zaptools.exceptions import ReservedEventError
 from zaptools.protocol import decode_event
 
@@ -202,7 +202,7 @@ class TestWaiting:
             "connected", "asked", ("a", 1),
             "CodecError", "CodecError", "ReservedEventError", ("a", 2), ("a", 4),
         ]  # fmt: skip
-        assert not wired.dispatcher.waiting
+        assert not wired.dispatcher.mailbox.has_waiters
 
     async def test_a_second_reply_is_an_event(self) -> None:
         log = Log("question")
@@ -255,7 +255,8 @@ class TestWaiting:
             decoded.append(text)
             return decode_event(text)
 
-        monkeypatch.setattr(_dispatcher, "decode_event", decode)
+        for module in (dispatcher, mailbox):
+            monkeypatch.setattr(module, "decode_event", decode)
         log = Log("n")
 
         @log.register.on_event("w")
@@ -275,7 +276,7 @@ class TestWaiting:
         log = Log("n")
         wired = Wired(log.register)
         waiting = asyncio.create_task(wired.connection.wait_for("last", timeout=None))
-        await until(lambda: wired.dispatcher.waiting)
+        await until(lambda: wired.dispatcher.mailbox.has_waiters)
         log.register.on_event("block", lambda ctx: asyncio.sleep(60))
         wired.dispatcher.feed([event("block")] + [event("n", "x" * 2000)] * 100 + [event("last")])
         turns = 0
@@ -291,7 +292,7 @@ class TestWaiting:
         """Also where that takes more than one turn."""
         wired = Wired(Log("n", "last").register)
         waiting = asyncio.create_task(wired.connection.wait_for(waited_for, timeout=None))
-        await until(lambda: wired.dispatcher.waiting)
+        await until(lambda: wired.dispatcher.mailbox.has_waiters)
         wired.dispatcher.feed([event("n", "x" * 1000)] * 100 + [event("last")])
         await wired.end()
         if waited_for == "last":
@@ -304,7 +305,7 @@ class TestWaiting:
         log = Log("n", "last")
         wired = Wired(log.register)
         waiting = asyncio.create_task(wired.connection.wait_for("last", timeout=None))
-        await until(lambda: wired.dispatcher.waiting)
+        await until(lambda: wired.dispatcher.mailbox.has_waiters)
         for start in range(0, 300, 10):
             wired.dispatcher.feed([event("n", number) for number in range(start, start + 10)])
         await wired.run(event("last"), event("n", 300))
@@ -363,7 +364,7 @@ class TestWaiting:
         with pytest.raises(ConnectionClosedError, match="4000: enough"):
             await within(waiting)
         await wired.end()
-        assert not wired.dispatcher.waiting and log[-1] == "disconnected"
+        assert not wired.dispatcher.mailbox.has_waiters and log[-1] == "disconnected"
 
     async def test_a_predicate_that_fails(self) -> None:
         log = Log("n")
@@ -731,7 +732,7 @@ class TestWhatIsNoException:
         log.register.on_event("a", fatal)
         wired = Wired(log.register)
         monkeypatch.setattr(wired.transport, "abort", lambda: 1 / 0)
-        wired.dispatcher.hold(event("a"))
+        wired.dispatcher.mailbox.put(event("a"))
         with pytest.raises(ZeroDivisionError):
             await wired.dispatcher.run()
         assert log[-1] == "disconnected" and wired.finished == 1
@@ -756,8 +757,8 @@ class TestWhatEndsTheProcess:
 
         log.register.on_event("leave", leave)
         wired = Wired(log.register)
-        wired.dispatcher.hold(event("leave"))
-        wired.dispatcher.hold(event("a", 1))
+        wired.dispatcher.mailbox.put(event("leave"))
+        wired.dispatcher.mailbox.put(event("a", 1))
         with pytest.raises(error):
             wired.dispatcher.run().send(None)
         assert log == ["connected"] and wired.finished == 0
@@ -775,7 +776,7 @@ class TestWhatEndsTheProcess:
             raise KeyboardInterrupt
 
         wired = Wired(register)
-        wired.dispatcher.hold(event("leave"))
+        wired.dispatcher.mailbox.put(event("leave"))
 
         async def serve() -> None:
             with pytest.raises(KeyboardInterrupt):

@@ -21,7 +21,7 @@ from ..protocol.close import LOST, CloseInfo, check_close
 from ..protocol.codec import EventData, encode_event
 from .handshake import NO_HANDSHAKE, Handshake
 from .requests import (
-    Inbox,
+    EventSource,
     Predicate,
     Waiter,
     check_reply,
@@ -92,7 +92,6 @@ class WebSocketConnection:
         "__weakref__",
         "_groups",
         "_has_left",
-        "_inbox",
         "_loop",
         "_omit_empty_headers",
         "_state",
@@ -101,6 +100,7 @@ class WebSocketConnection:
         "closed",
         "handshake",
         "id",
+        "mailbox",
     )
 
     def __init__(
@@ -114,7 +114,7 @@ class WebSocketConnection:
         self.id = id
         self.handshake = handshake
         self.closed: CloseInfo | None = None
-        self._inbox: Inbox | None = None  # its dispatcher, which sets this
+        self.mailbox: EventSource | None = None  # set by the mailbox of its dispatcher
         self._loop = _running_loop()
         self._transport = transport
         self._omit_empty_headers = omit_empty_headers
@@ -258,10 +258,10 @@ class WebSocketConnection:
             TypeError, ValueError: `timeout` is no time to wait.
         """
         waiter = Waiter(event_name, reply_to=new_request_id())
-        assert self._inbox is not None and waiter.reply_to is not None
+        assert self.mailbox is not None and waiter.reply_to is not None
         send_headers = request_headers(headers, waiter.reply_to)
         failure = f"no reply to the event {event_name!r}"
-        async with waiting(self._inbox, waiter, timeout, failure):
+        async with waiting(self.mailbox, waiter, timeout, failure):
             await self.send(event_name, payload, send_headers)
             return check_reply(await waiter.event())
 
@@ -293,8 +293,8 @@ class WebSocketConnection:
         if not isinstance(event_name, str):
             raise RegistrationError("event name", event_name)
         waiter = Waiter(event_name, predicate=predicate)
-        assert self._inbox is not None
-        async with waiting(self._inbox, waiter, timeout, f"no event {event_name!r}"):
+        assert self.mailbox is not None
+        async with waiting(self.mailbox, waiter, timeout, f"no event {event_name!r}"):
             return await waiter.event()
 
     async def close(self, code: int = 1000, reason: str = "") -> None:

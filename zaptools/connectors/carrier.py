@@ -74,6 +74,7 @@ class Carrier(ABC):
         self._dispatcher = Dispatcher(
             connection, book, on_idle=_nothing, on_finish=_nothing, on_wait=self._read_ahead
         )
+        self._mailbox = self._dispatcher.mailbox
         self._task: asyncio.Task[None] | None = None
         self._reading = self._handling = self._over = self._gave_up = False
         self._ahead = 0
@@ -140,7 +141,7 @@ class Carrier(ABC):
 
     async def _serve(self) -> None:
         self._task = asyncio.current_task()
-        dispatcher, connection = self._dispatcher, self.connection
+        dispatcher, mailbox, connection = self._dispatcher, self._mailbox, self.connection
         try:
             await self._handle()  # calls the connected handler
             while not self._over:
@@ -153,7 +154,7 @@ class Carrier(ABC):
                         and len(message) <= self._short
                         and connection.closed is None
                     ):
-                        dispatcher.hold(message)
+                        mailbox.put(message)
                     else:
                         await self._take(message)
                 if not self._in_turn:
@@ -162,7 +163,7 @@ class Carrier(ABC):
                 # The same, for 1 µs less of the 12 that an echo takes on uvicorn:
                 self._handling = True
                 self._ahead = 0
-                if dispatcher.waiting:
+                if mailbox.has_waiters:
                     self._read_ahead()
                 try:
                     await dispatcher.drain()
@@ -204,14 +205,14 @@ class Carrier(ABC):
         if self._too_big(message):
             await self.close(_TOO_BIG, "the message is too long")
         else:
-            self._dispatcher.hold(message)
+            self._mailbox.put(message)
 
     # Reading while a handler runs
 
     def _read_ahead(self) -> None:
         """Read in another task, if a handler runs and somebody waits for what is to come."""
         idle = not self._reading and self._peek is None and not self._over
-        if idle and self._dispatcher.waiting and self._may_read_ahead():
+        if idle and self._mailbox.has_waiters and self._may_read_ahead():
             self._peek = asyncio.get_running_loop().create_future()
             self._reader = asyncio.create_task(self._read_while_handling())
             # No `finally` of the task's own: one that is cancelled before it began runs none.
@@ -221,7 +222,7 @@ class Carrier(ABC):
         limits = self._limits
         return (
             self._handling
-            and len(self._dispatcher) <= limits.queue_events
+            and len(self._mailbox) <= limits.queue_events
             and self._ahead <= limits.queue_bytes
         )
 
@@ -231,7 +232,7 @@ class Carrier(ABC):
             message = await self._next()
             self._ahead += len(message or ())
             await self._take(message)
-            wanted = self._dispatcher.waiting or self._end is not None
+            wanted = self._mailbox.has_waiters or self._end is not None
             wanted = wanted and self._may_read_ahead()
 
     def _end_reading_ahead(self, task: asyncio.Task[None]) -> None:
@@ -275,7 +276,7 @@ class Carrier(ABC):
         self._over = True
         if self.connection.closed is None:
             self.connection.closed = info
-        self._dispatcher.cut(self.connection.closed)
+        self._mailbox.end(self.connection.closed)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -440,7 +441,7 @@ class Carrier(ABC):
             while not self._over:
                 message = await self._next()
                 if message is not None:
-                    self._dispatcher.hold(message)
+                    self._mailbox.put(message)
         finally:
             self._peek.set_result(None)
             self._peek = None
@@ -499,7 +500,7 @@ class Carrier(ABC):
         """Take the connection for ended, waiting for nothing."""
         if self.connection.closed is None:
             self.connection.closed = self._known_end() or _GOING_AWAY
-        self._dispatcher.cut(self.connection.closed)
+        self._mailbox.end(self.connection.closed)
         self._stop_sending(self.connection.closed)
         if asyncio.current_task() is not self._task:  # a handler beside it has failed
             self._stop_reading()

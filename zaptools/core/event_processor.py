@@ -75,7 +75,7 @@ class _AdapterCarrier(Carrier):
 
     async def handle(self, message: str | bytes) -> None:
         self._dispatcher._greeted = True  # that is the caller's business here
-        self._dispatcher.hold(message)
+        self._dispatcher.mailbox.put(message)
         await self._dispatcher.run()
 
     async def step(self) -> bool:

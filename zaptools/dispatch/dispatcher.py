@@ -6,7 +6,6 @@ import asyncio
 import inspect
 import logging
 import sys
-from collections import deque
 from collections.abc import Callable, Iterable
 from contextvars import Context, ContextVar, copy_context
 from types import CoroutineType
@@ -16,13 +15,14 @@ from .._tasks import ends_task, spawn
 from .._text import clip
 from ..connection.connection import WebSocketConnection, leave_all_groups
 from ..connection.context import EventContext
-from ..connection.requests import REPLY, REQUEST_ID, Exchange, Message, Taken, Waiter, event_of
-from ..exceptions import CodecError, ConnectionClosedError, ReservedEventError
+from ..connection.requests import REQUEST_ID
+from ..exceptions import CodecError, ReservedEventError
 from ..handlers.register import Handler, HandlerBook
 from ..protocol.close import LOST, CloseInfo
 from ..protocol.codec import LIFECYCLE_EVENTS, EventData, decode_event
 from .crew import Crew
 from .errors import Reports
+from .mailbox import Mailbox, event_of
 from .turn import EVENT, Turn
 
 __all__ = ["Dispatcher"]
@@ -63,20 +63,16 @@ class Dispatcher:
         "_connection",
         "_context",
         "_crew",
-        "_end_info",
         "_ended",
-        "_exchange",
         "_finished",
         "_greeted",
         "_on_finish",
         "_on_idle",
-        "_on_wait",
-        "_queue",
         "_reports",
-        "_reserved",
         "_running",
         "_starting",
         "_turn",
+        "mailbox",
         "task",
     )
 
@@ -94,21 +90,16 @@ class Dispatcher:
         self._book = book
         self._on_idle = on_idle
         self._on_finish = on_finish
-        self._on_wait = on_wait
-        self._reserved = reserved
         many = book.concurrency > 1
         self._crew = Crew(book.concurrency, connection._transport.abort) if many else None
-        self._queue: deque[Message] = deque()
-        self._exchange: Exchange | None = None
         self._reports: Reports | None = None  # from the first error on
         self._context: Context | None = None  # whose copies the handlers run in
-        self._end_info: CloseInfo | None = None
         self._running = self._greeted = self._ended = False
         self._finished = _NOT
         self._turn = Turn()
+        self.mailbox = Mailbox(connection, self._turn, reserved=reserved, on_wait=on_wait)
         self._starting: asyncio.Task[Any] | None = None  # what runs `run`, once that has begun
         self.task: asyncio.Task[Any] | None = None
-        connection._inbox = self
 
     @property
     def busy(self) -> bool:
@@ -121,168 +112,31 @@ class Dispatcher:
         return self._finished == _DONE
 
     def __len__(self) -> int:
-        unseen = len(self._exchange.unseen) if self._exchange is not None else 0
-        return len(self._queue) + unseen
-
-    @property
-    def waiting(self) -> bool:
-        """Whether somebody waits for an event."""
-        return self._exchange is not None
+        return len(self.mailbox)
 
     def feed(self, messages: Iterable[str | bytes]) -> None:
         """Take messages: text as str; bytes stand for a binary message, which is an error."""
-        if self._exchange is None:
-            self._queue.extend(messages)
-        else:
-            self._exchange.unseen.extend(messages)
-            self._show(self._exchange)
+        self.mailbox.put_all(messages)
         self.wake()
 
     def discard(self) -> None:
-        """Drop what waits to be handled."""
-        self._clear()
+        """Drop the messages that no handler has received."""
+        self.mailbox.clear()
         if self._connection.closed is not None:
-            self.cut(self._connection.closed)
+            self.mailbox.end(self._connection.closed)
 
     def end(self, info: CloseInfo | None = None) -> None:
-        """Say that no message will come any more. What waits is handled first.
+        """Note that no message will arrive any more. Queued ones are handled first.
 
         Args:
             info: how the connection has ended. Default None: as it says itself.
         """
         self._ended = True
-        self.cut(info or self._connection.closed or LOST)
+        self.mailbox.end(info or self._connection.closed or LOST)
         if self._finished == _NOT:
             self.wake()
             if self._starting is not None and self.task is None:
                 self._starting.add_done_callback(self._start_again)
-
-    @property
-    def end_info(self) -> CloseInfo | None:
-        """How the connection ends: known here while what came before is still handled."""
-        return self._connection.closed or self._end_info
-
-    # Those who wait for an event
-
-    def expect(self, waiter: Waiter) -> None:
-        """Show events to `waiter`: those that have no handler yet, and those that will come.
-
-        Raises:
-            ConnectionClosedError: there are none, and none will come.
-        """
-        info = self._connection.closed or self._end_info
-        if info is not None and waiter.reply_to is not None:
-            raise ConnectionClosedError(*info)
-        exchange = self._exchange
-        if exchange is None:
-            exchange = self._exchange = Exchange()
-            exchange.unseen.extend(self._queue)
-            self._queue.clear()
-        elif waiter.reply_to is None and self._find(waiter):
-            return
-        exchange.add(waiter)
-        self._show(exchange)
-        if waiter.done:
-            return
-        if info is not None and not exchange.unseen:
-            self.forget(waiter)
-            raise ConnectionClosedError(*info)
-        if self._on_wait is not None:
-            self._on_wait()
-
-    def forget(self, waiter: Waiter) -> None:
-        """Show no more events to `waiter`."""
-        if self._exchange is not None:
-            self._exchange.discard(waiter)
-            self._settle(self._exchange)
-
-    def cut(self, info: CloseInfo) -> None:
-        """Tell those who wait that nothing will come: the connection has ended.
-
-        What has come, and has not been shown to them yet, is shown first.
-        """
-        self._end_info = self._end_info or info
-        exchange = self._exchange
-        if exchange is not None and not exchange.unseen:
-            self._exchange = None
-            exchange.fail(self._end_info)
-
-    def _find(self, waiter: Waiter) -> bool:
-        """Show `waiter` what waits for handlers, was not waited for before, and is decoded."""
-        for index, event in enumerate(self._queue):
-            if (
-                isinstance(event, EventData)
-                and event.event_name not in self._reserved
-                and waiter.look(event)
-            ):
-                self._queue[index] = Taken(event)
-            if waiter.done:
-                return True
-        return False
-
-    def _show(self, exchange: Exchange) -> None:
-        """Show what has come to those who wait: what this turn has time for now, the rest soon."""
-        if exchange.is_resting:
-            return
-        while exchange.unseen:
-            if self._turn.left < 0 and self._turn.is_over():
-                exchange.is_resting = True
-                asyncio.get_running_loop().call_soon(self._show_on, exchange)
-                return
-            self._show_next(exchange)
-
-    def _show_on(self, exchange: Exchange) -> None:
-        exchange.is_resting = False
-        if exchange is self._exchange:
-            self._show(exchange)
-
-    def _show_next(self, exchange: Exchange) -> None:
-        """Show one message to those who wait, and put into the queue what is to be handled."""
-        shown = self._look(exchange.unseen.popleft(), exchange)
-        if shown is not REPLY:
-            self._queue.append(shown)
-        self._settle(exchange)
-
-    def _look(self, message: Message, exchange: Exchange) -> Message:
-        """Show a message to those who wait; return what is left to be handled."""
-        self._turn.left -= EVENT
-        if isinstance(message, EventData):  # shown before, to others
-            event = message
-        elif type(message) is str:
-            self._turn.left -= len(message)
-            try:
-                event = decode_event(message)
-            except CodecError as exc:  # which is reported in its turn
-                return exc
-        else:
-            return message
-        if event.event_name in self._reserved:
-            return event
-        if exchange.is_reply(event):
-            return REPLY
-        return Taken(event) if exchange.show(event) else event
-
-    def _settle(self, exchange: Exchange) -> None:
-        """See to what is to be done when nobody waits any more, or nothing is left to show."""
-        if not exchange:
-            self._queue.extend(exchange.unseen)
-            exchange.unseen.clear()
-            if exchange is self._exchange:
-                self._exchange = None
-        elif not exchange.unseen and self._end_info is not None:
-            self.cut(self._end_info)
-
-    def _more(self) -> bool:
-        """Whether something is left to be handled when the queue is empty; it is in there then."""
-        while not self._queue and self._exchange is not None and self._exchange.unseen:
-            self._show_next(self._exchange)
-        return bool(self._queue)
-
-    def _clear(self) -> None:
-        """Drop what waits to be handled."""
-        self._queue.clear()
-        if self._exchange is not None:
-            self._exchange.unseen.clear()
 
     def wake(self) -> None:
         """Run in a task, unless it runs already."""
@@ -313,7 +167,7 @@ class Dispatcher:
 
     def cancel(self) -> None:
         """Cancel the handlers that run, and drop what waits for them."""
-        self._clear()
+        self.mailbox.clear()
         if self.task is not None:
             self.task.cancel()
 
@@ -356,7 +210,7 @@ class Dispatcher:
         """Tell the end because of `error`, whatever it is; it goes on from there."""
         if isinstance(error, GeneratorExit):
             return
-        self._clear()
+        self.mailbox.clear()
         try:
             self._connection._transport.abort()
         finally:
@@ -369,14 +223,6 @@ class Dispatcher:
                     await self.stop()
                 finally:
                     await self._finish()
-
-    def hold(self, message: str | bytes) -> None:
-        """Take a message, for `run` to handle."""
-        if self._exchange is None:
-            self._queue.append(message)
-        else:
-            self._exchange.unseen.append(message)
-            self._show(self._exchange)
 
     async def finish(self) -> None:
         """Handle what waits, and then the end, here."""
@@ -402,10 +248,11 @@ class Dispatcher:
 
     async def drain(self) -> None:
         """Handle all that waits, one after the other: `run` without its beginning and end."""
-        queue, book, turn = self._queue, self._book, self._turn
+        mailbox, book, turn = self.mailbox, self._book, self._turn
+        queue, reserved = mailbox.queue, mailbox.reserved
         events = book.events
         left = had = turn.left  # counted down here, in a third of the time
-        while queue or (self._exchange is not None and self._more()):
+        while queue or (mailbox.exchange is not None and mailbox.refill()):
             if left < 0:
                 turn.left -= had - left
                 is_over = turn.is_over()
@@ -425,7 +272,7 @@ class Dispatcher:
                 await self._report(exc, None)
                 continue
             name = event.event_name
-            if name in self._reserved or (event.headers and REQUEST_ID in event.headers):
+            if name in reserved or (event.headers and REQUEST_ID in event.headers):
                 await self._handle(event)
                 continue
             handler = events.get(name)
@@ -448,7 +295,7 @@ class Dispatcher:
         """Do what `drain` does with several handlers at the same time."""
         turn = self._turn
         while True:
-            while crew.has_room and (self._queue or self._more()):
+            while crew.has_room and self.mailbox.refill():
                 if turn.left < 0 and turn.is_over():
                     await asyncio.sleep(0)
                     continue  # a close may have dropped it meanwhile
@@ -462,7 +309,7 @@ class Dispatcher:
 
     async def _take(self) -> EventData | None:
         """Return the next event; None if the next message is none, which is reported."""
-        message = self._queue.popleft()
+        message = self.mailbox.queue.popleft()
         self._turn.left -= EVENT
         try:
             if type(message) is str:
@@ -487,7 +334,7 @@ class Dispatcher:
             unanswered.discard(request_id)
 
     async def _call_all(self, event: EventData) -> None:
-        if event.event_name in self._reserved:
+        if event.event_name in self.mailbox.reserved:
             await self._report(ReservedEventError(event.event_name), event)
             return
         handler, any_event = self._book.events.get(event.event_name), self._book.any_event

@@ -149,9 +149,9 @@ class Reports:
 
     def _is_end(self, error: ConnectionClosedError) -> bool:
         """Whether `error` tells of this connection's end, and that did not come from here."""
-        inbox = self._connection._inbox
+        mailbox = self._connection.mailbox
         end = (error.code, error.reason, error.by)
-        return inbox is not None and inbox.end_info == end and error.by != "local"
+        return mailbox is not None and mailbox.end_info == end and error.by != "local"
 
     def end(self) -> None:
         """The connection has ended: log how much its peer did wrong, if that is not told yet."""

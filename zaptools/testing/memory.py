@@ -10,9 +10,10 @@ from .._arguments import check_seconds
 from ..connection.connection import WebSocketConnection
 from ..connection.handshake import Handshake
 from ..connection.ids import claim_id, new_id
-from ..connection.requests import Exchange, Waiter
+from ..connection.requests import Waiter
 from ..dispatch.dispatcher import Dispatcher
 from ..dispatch.errors import Reports
+from ..dispatch.mailbox import Exchange
 from ..exceptions import CodecError, ReservedEventError
 from ..handlers.register import EventRegister
 from ..limits import Limits

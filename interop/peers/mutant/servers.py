@@ -143,7 +143,7 @@ def _messages_fire_lifecycle(seam: ServerSeam) -> None:
     seam.book.events.update(seam.book.lifecycle)
 
     def hook(shell: Any) -> None:
-        shell.dispatcher._reserved = frozenset()
+        shell.dispatcher.mailbox.reserved = frozenset()
 
     seam.opened.append(hook)
 
