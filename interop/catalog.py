@@ -63,6 +63,10 @@ class Api:
         version = f"@{self.version}" if self.version else ""
         return f"{self.peer}{version}/{self.name}"
 
+    def __str__(self) -> str:
+        """Return side and name, as messages have them: ``server python/ZapServer``."""
+        return f"{self.role} {self.id}"
+
     @property
     def program(self) -> str:
         """What an engine starts for it: the peer, or the peer with another version in it."""

@@ -4,10 +4,13 @@
 
     TestbedError            the testbed or a peer program failed: exit status 2, never excused
     └── PeerDied            a peer program ended or broke the control contract
-        └── PeerHung        a peer program runs, and does not answer
-    Unsupported             the peer's own word that its library has no such thing
-    Violation               the judged implementation broke a rule (an AssertionError)
-    └── PeerFailure         the library refused or failed what the scenario asked of it
+        └── PeerHung        a peer program runs and does not answer
+    Unsupported             a library lacks what the scenario needs, or the engine does
+    Violation               an implementation under test broke a rule (an AssertionError)
+    ├── Escaped             its library let an exception escape
+    └── PeerFailure         its library refused or failed an operation
+
+Each carries its facts as attributes; ``str()`` puts them into words. No other module parses those.
 """
 
 from __future__ import annotations
@@ -15,7 +18,10 @@ from __future__ import annotations
 import traceback
 from pathlib import Path
 
+from .catalog import Api
+
 __all__ = [
+    "Escaped",
     "PeerDied",
     "PeerFailure",
     "PeerHung",
@@ -33,7 +39,19 @@ class TestbedError(Exception):
 
 
 class PeerDied(TestbedError):
-    """A peer program ended, or broke the control contract."""
+    """A peer program ended, or broke the control contract.
+
+    Attributes:
+        reason: what happened to it.
+        api: the row or column that its session was for; None where it had none yet.
+    """
+
+    def __init__(self, reason: str, *, api: Api | None = None) -> None:
+        self.reason, self.api = reason, api
+        super().__init__(reason)
+
+    def __str__(self) -> str:
+        return _of(self.api, self.reason)
 
 
 class PeerHung(PeerDied):
@@ -41,23 +59,76 @@ class PeerHung(PeerDied):
 
 
 class Unsupported(Exception):
-    """A peer answered that its library cannot do what the scenario needs."""
+    """A library, or the engine, has no way to do what the scenario needs.
+
+    Attributes:
+        reason: the peer's own words, or the engine's.
+        api: the row or column whose peer answered so; None where the engine cannot.
+        op: the operation, or the event of the interop app, that it answered; empty for an engine.
+    """
+
+    def __init__(self, reason: str, *, api: Api | None = None, op: str = "") -> None:
+        self.reason, self.api, self.op = reason, api, op
+        super().__init__(reason)
+
+    def __str__(self) -> str:
+        return _of(self.api, self.reason)
 
 
 class Violation(AssertionError):
-    """A rule was broken by an implementation under test."""
+    """A rule was broken by an implementation under test.
+
+    Attributes:
+        what: what is wrong. The same defect has the same words in every cell and every run.
+        api: the row or column that reported it; None where it was seen on the wire.
+        within: how long was waited, in words; empty where nothing was waited for.
+        seen: what came instead, in words; another one in every run.
+    """
+
+    def __init__(
+        self, what: str, *, api: Api | None = None, within: object = "", seen: str = ""
+    ) -> None:
+        self.what, self.api, self.within, self.seen = what, api, str(within), seen
+        super().__init__(what)
+
+    def __str__(self) -> str:
+        within = f" within {self.within}" if self.within else ""
+        seen = f"; {self.seen}" if self.seen else ""
+        return _of(self.api, f"{self.what}{within}{seen}")
+
+
+class Escaped(Violation):
+    """A library let an exception escape to its application.
+
+    Attributes:
+        message: the exception, as the peer reported it.
+    """
+
+    def __init__(self, message: str, *, api: Api) -> None:
+        self.message = message
+        super().__init__(f"let an exception escape: {message}", api=api)
 
 
 class PeerFailure(Violation):
-    """The library under test refused or failed an operation: `kind` and `message` are its own."""
+    """The library under test refused or failed an operation.
 
-    def __init__(self, who: str, op: str, kind: str, message: str) -> None:
-        self.who, self.op, self.kind, self.message = who, op, kind, message
-        super().__init__(f"{who}: {op} failed with {kind}: {message}")
+    Attributes:
+        op: the operation.
+        kind: the library's own name for the error, or ``Slow`` where it did not finish in time.
+        message: the library's own words.
+    """
+
+    def __init__(self, op: str, kind: str, message: str, *, api: Api) -> None:
+        self.op, self.kind, self.message = op, kind, message
+        super().__init__(f"{op} failed with {kind}: {message}", api=api)
+
+
+def _of(api: Api | None, words: str) -> str:
+    return words if api is None else f"{api}: {words}"
 
 
 def in_words(exc: BaseException) -> str:
-    """Return what was raised, and where, in one line: for what nobody foresaw."""
+    """Return what was raised, and where, in one line: for errors that are not expected."""
     frames = traceback.extract_tb(exc.__traceback__)
     where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
     return f"{type(exc).__name__}: {' '.join(str(exc).split())}{where}"

@@ -77,7 +77,8 @@ class Remote(Judged):
         echo: str | None = None,
         pace: Pace | None = None,
     ) -> None:
-        server = Server(Api("endpoint", "server", "Any"), _NoControl(endpoint.shown), patience)
+        api = Api("endpoint", "server", "Any")
+        server = Server(_NoControl(api), patience)
         server.path, server.port = endpoint.target, endpoint.port
         super().__init__(server, endpoint.host, Log())
         self.endpoint = endpoint
@@ -268,8 +269,8 @@ def _parsed(data: bytes) -> dict[str, Any]:
 class _NoControl(Session):
     """Takes the place of the control connection that there is not."""
 
-    def __init__(self, who: str) -> None:
-        self.who = f"the server {who}"
+    def __init__(self, api: Api) -> None:
+        self.api = api
         self.notifications = []
         self.times = []
         self.asked = set()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..catalog import Api
 from ..errors import PeerDied, PeerFailure, PeerHung, Unsupported, Violation
 from .contract import Address, Notification, Reply, Request, encode, parse_message
 from .lines import Lines
@@ -56,6 +57,7 @@ class Session:
     """One control connection: requests out; replies and notifications in.
 
     Attributes:
+        api: the row or column that it is for.
         peer: which start of which program it is with, as `Pool.started` names it.
         notifications: all that the peer reported, in order.
         times: when each of them came, by the clock of `time.monotonic`.
@@ -65,8 +67,8 @@ class Session:
         ended: why the connection is of no more use, or None.
     """
 
-    def __init__(self, who: str) -> None:
-        self.who = who
+    def __init__(self, api: Api) -> None:
+        self.api = api
         self.peer = ""
         self.notifications: list[Notification] = []
         self.times: list[float] = []
@@ -82,16 +84,16 @@ class Session:
         self._lines = Lines(self._take, self._lost)
 
     @classmethod
-    async def connect(cls, who: str, address: Address) -> Session:
-        session = cls(who)
+    async def connect(cls, api: Api, address: Address) -> Session:
+        session = cls(api)
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 await loop.create_connection(lambda: session._lines, address.host, address.port)
         except TimeoutError:
-            raise PeerHung(f"{who}: {address} takes no control connection") from None
+            raise PeerHung(f"{address} takes no control connection", api=api) from None
         except OSError as exc:
-            raise PeerDied(f"{who}: no control connection to {address}: {exc.strerror}") from exc
+            raise PeerDied(f"no control connection to {address}: {exc.strerror}", api=api) from exc
         return session
 
     async def close(self) -> None:
@@ -128,14 +130,14 @@ class Session:
                 reply = await future
         except TimeoutError:
             if op == "describe":
-                self._end(PeerHung(f"{self.who}: no reply to {op!r} within {within:g} s"))
+                self._end(PeerHung(f"no reply to {op!r} within {within:g} s", api=self.api))
             await self.check_alive()
-            raise PeerFailure(self.who, op, "Slow", f"not done within {within:g} s") from None
+            raise PeerFailure(op, "Slow", f"not done within {within:g} s", api=self.api) from None
         if reply.unsupported is not None:
-            raise Unsupported(f"{self.who}: {reply.unsupported}")
+            raise Unsupported(reply.unsupported, api=self.api, op=op)
         if reply.error is not None:
-            error = reply.error
-            raise PeerFailure(self.who, op, str(error.get("kind")), str(error.get("message")))
+            kind, message = str(reply.error.get("kind")), str(reply.error.get("message"))
+            raise PeerFailure(op, kind, message, api=self.api)
         return reply.ok or {}
 
     async def call(self, op: str, **args: Any) -> Mapping[str, Any]:
@@ -187,10 +189,12 @@ class Session:
             if (taken := await within.until(self._news, take)) is not None:
                 return taken
             await self.check_alive()
-            seen = [_brief(n) for n in self.notifications[-6:]]
+            last = "; ".join(map(_brief, self.notifications[-6:])) or "nothing"
             raise Violation(
-                f"{self.who}: no {what or on} within {within}; last it reported: "
-                + ("; ".join(seen) or "nothing")
+                f"no {what or on}",
+                api=self.api,
+                within=within,
+                seen=f"last it reported: {last}",
             )
         finally:
             self.waited += time.monotonic() - began
@@ -202,7 +206,7 @@ class Session:
     def _lost(self, exc: Exception | None) -> None:
         what = "the peer closed its control connection"
         why = what if exc is None else f"{what}: {exc}"
-        self._end(PeerDied(f"{self.who}: {why}"))
+        self._end(PeerDied(why, api=self.api))
 
     def _take(self, line: bytes) -> None:
         message = parse_message(line)
@@ -214,7 +218,8 @@ class Session:
             return
         future = self._pending.pop(message.id, None)
         if future is None:
-            self._end(PeerDied(f"{self.who}: a reply to request {message.id}, which nobody made"))
+            why = f"it replied to request {message.id}, which was not made"
+            self._end(PeerDied(why, api=self.api))
         elif not future.done():
             future.set_result(message)
 

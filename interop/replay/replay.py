@@ -145,7 +145,7 @@ class Replay:
                 f"{step.op!r} was not done within {self._patience}; recorded: {step.outcome}"
             ) from None
         if reply.unsupported is not None and step.outcome != "unsupported":
-            raise TestbedError(f"{session.who} cannot do {step.op!r}: {reply.unsupported}")
+            raise TestbedError(f"{session.api} cannot do {step.op!r}: {reply.unsupported}")
         if step.op == "serve":
             self._port = (reply.ok or {}).get("port", 0)
         outcome, why = "ok", ""

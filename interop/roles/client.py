@@ -7,7 +7,6 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ..catalog import Api
 from ..control.contract import Notification
 from ..control.operations import OPERATIONS, asked_of
 from ..control.patience import Patience
@@ -44,10 +43,8 @@ class _Role:
         sessions: those of the whole cell, the server's first.
     """
 
-    def __init__(
-        self, api: Api, session: Session, patience: float, sessions: list[Session]
-    ) -> None:
-        self.api = api
+    def __init__(self, session: Session, patience: float, sessions: list[Session]) -> None:
+        self.api = session.api
         self.session = session
         self.sessions = sessions
         self.patience = Patience(patience, sessions)
@@ -90,8 +87,8 @@ class Server(_Role):
     port: int
     path: str
 
-    def __init__(self, api: Api, session: Session, patience: float) -> None:
-        super().__init__(api, session, patience, [session])
+    def __init__(self, session: Session, patience: float) -> None:
+        super().__init__(session, patience, [session])
 
     async def serve(self, **options: Any) -> None:
         """Start the interop app, on a path of its own; `options` are more of ``serve``'s arguments.
@@ -155,11 +152,11 @@ class Client(_Role):
     """
 
     def __init__(
-        self, api: Api, session: Session, patience: float, tap: Tap | None, server: Server | None
+        self, session: Session, patience: float, tap: Tap | None, server: Server | None
     ) -> None:
         sessions = server.sessions if server is not None else []
         sessions.append(session)
-        super().__init__(api, session, patience, sessions)
+        super().__init__(session, patience, sessions)
         self._tap = tap
         self._server = server
         self.conn = ""
@@ -202,9 +199,11 @@ class Client(_Role):
         except PeerFailure as failure:
             _check_refusal(failure)
             if any(connection.handshaken for connection in connections[before:]):
-                raise Violation(f"{failure}, but the handshake was done") from failure
+                raise Violation(
+                    f"{failure.what}, but the handshake was done", api=self.api
+                ) from failure
             return failure
-        raise Violation(f"{self.session.who} connected where it should have been refused")
+        raise Violation("connected where it should have been refused", api=self.api)
 
     async def refused_by_server(self) -> None:
         """Check that the server under test takes no connection, whoever has its port by now.
@@ -220,7 +219,7 @@ class Client(_Role):
             return
         except Violation:
             return  # it connected to whoever has that port by now
-        raise Violation(f"{self.server.session.who} took another connection, {conn}")
+        raise Violation(f"took another connection, {conn}", api=self.server.api)
 
     async def send(self, event: str, payload: Any, headers: dict[str, Any] | None = None) -> None:
         """Send an event with these headers, none meaning empty ones.
@@ -297,4 +296,6 @@ class Client(_Role):
 
 def _check_refusal(failure: PeerFailure) -> None:
     if failure.kind in _NO_REFUSAL:
-        raise Violation(f"a refused connection, but no refusal: {failure}") from failure
+        raise Violation(
+            f"expected a refused connection, got: {failure.what}", api=failure.api
+        ) from failure

@@ -250,7 +250,7 @@ class Judged:
         about = await self.role.session.call("describe")
         limits = about.get("limits", {}).get(self.side)
         if not isinstance(limits, dict) or limit not in limits:
-            raise TestbedError(f"{self.role.session.who} declares no {limit}")
+            raise TestbedError(f"{self.role.api} declares no {limit}")
         return limits[limit]
 
     async def received(self, name: str, payload: Any) -> Notification:
@@ -260,7 +260,7 @@ class Judged:
         )
         if got.data["payload"] != payload:
             shown = repr(got.data["payload"])[:120]
-            raise Violation(f"{self.role.session.who} got {name!r} with the payload {shown}")
+            raise Violation(f"got {name!r} with the payload {shown}", api=self.role.api)
         return got
 
     async def delivers(self, connection: RawConnection, payload: Any) -> None:
@@ -307,7 +307,7 @@ class Judged:
         if count := self.role.session.count(
             "event", lambda n: n.data.get("payload") != STILL_THERE
         ):
-            raise Violation(f"{self.role.session.who} delivered {count} events, not none")
+            raise Violation(f"delivered {count} events, not none", api=self.role.api)
 
     async def close(self) -> None:
         """Give back what the judge holds."""

@@ -142,7 +142,7 @@ class Cell:
             await self._isolate()
         if self._pair[0] != JUDGES["server"]:
             session = await self._open(self._pair[0], self._programs[0])
-            self._server = Server(self._pair[0], session, self._patience)
+            self._server = Server(session, self._patience)
         self._log = log = await self._start_log(self._server)
         wanted = [name for name in _arguments(function) if name not in parameters]
         given = {name: await self._give(name) for name in wanted}
@@ -190,7 +190,7 @@ class Cell:
 
     async def _add_client(self) -> Client:
         session = await self._open(self._pair[1], self._programs[1])
-        client = Client(self._pair[1], session, self._patience, self._tap, self._server)
+        client = Client(session, self._patience, self._tap, self._server)
         self._clients.append(client)
         return client
 

@@ -46,7 +46,7 @@ class Pool:
         address = await self._address(program)
         peer = self.started(program)
         try:
-            session = await Session.connect(f"{api.role} {api.id}", address)
+            session = await Session.connect(api, address)
         except PeerHung:
             await self._end(program, peer, hung=True)
             raise

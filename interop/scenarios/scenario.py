@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, ParamSpec
 
 from ..engines import Fault
-from ..errors import Violation
+from ..errors import Escaped, Violation
 from ..roles.client import Client, Server
 from ..roles.judged import Judged
 from ..wire.log import Log
@@ -93,7 +93,7 @@ def scenario(
                     await function(*args, **kwargs)
             except TimeoutError:
                 await _check_alive(*args, *kwargs.values())
-                raise Violation(f"not done within {seconds:g} s") from None
+                raise Violation("not done", within=f"{seconds:g} s") from None
 
         run.scenario = facts  # type: ignore[attr-defined]  # read back by the plugin
         return run
@@ -134,6 +134,4 @@ def check_evidence(facts: Scenario, log: Log, roles: Sequence[Server | Client]) 
     for role in roles:
         for notification in role.session.notifications:
             if notification.on == "uncaught":
-                raise Violation(
-                    f"{role.session.who} let an exception escape: {notification.data['message']}"
-                )
+                raise Escaped(str(notification.data["message"]), api=role.api)

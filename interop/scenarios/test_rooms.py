@@ -36,7 +36,7 @@ async def answered(
     connection.send_event(event, {"room": room})
     got = await connection.next_message()
     if got["eventName"] == "unsupported":
-        raise Unsupported(f"{judged.server.session.who}: {got['payload']['why']}")
+        raise Unsupported(got["payload"]["why"], api=judged.server.api, op=event)
     assert got["eventName"] == answer
 
 
@@ -58,7 +58,7 @@ async def hears(connection: RawConnection, payload: Any) -> Mapping[str, Any]:
     try:
         said: Mapping[str, Any] = await connection.next_event("said")
     except Violation as exc:
-        raise Violation(f"no what was said to the room: {payload!r}; {exc}") from None
+        raise Violation(f"no what was said to the room: {payload!r}", seen=str(exc)) from None
     assert said["payload"] == payload
     return said
 
@@ -88,7 +88,8 @@ async def test_members(clients: Clients) -> None:
         await client.send("join", {"room": "r"})
         answer = await client.wait("event", lambda n: n.data["name"] in names, what="joined")
         if answer.data["name"] == "unsupported":
-            raise Unsupported(f"{client.server.session.who}: {answer.data['payload']['why']}")
+            why = answer.data["payload"]["why"]
+            raise Unsupported(why, api=client.server.api, op="join")
     say = {"room": "r", "event": "said", "payload": "hi", "exclude-self": False}
     await first.send("to-room", say)
     for client in (first, second):

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from interop.catalog import PEERS_DIR, Api, load_peers
+from interop.control.session import Session
 from interop.engines.local import LocalEngine
 from interop.errors import Unsupported
-from interop.roles.client import Session
 from interop.runtimes.prepare import Preparer
 
 from .runs import run
@@ -42,7 +42,7 @@ def test_a_cell_of_the_skeleton_is_unsupported_by_its_own_word() -> None:
 
 async def test_the_skeleton_answers_what_it_cannot_do() -> None:
     engine = LocalEngine({"mine": [sys.executable, "-m", "interop.peers._skeleton"]})
-    session = await Session.connect("mine", await engine.address("mine"))
+    session = await Session.connect(CLIENT, await engine.address("mine"))
     try:
         with pytest.raises(Unsupported, match="no operation 'send'"):
             await session.call("send", event="x" * 100_000)

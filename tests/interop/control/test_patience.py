@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from collections.abc import Callable
 
 import pytest
 
@@ -34,7 +35,8 @@ class FakePeer:
 
 async def never(patience: Patience) -> None:
     """Wait for what does not come."""
-    assert await patience.until(asyncio.Event(), lambda: None) is None
+    nothing: Callable[[], object] = lambda: None  # noqa: E731  # typed
+    assert await patience.until(asyncio.Event(), nothing) is None
 
 
 async def test_what_is_there_is_returned_without_asking_anybody() -> None:

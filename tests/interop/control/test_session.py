@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from interop.catalog import Api
 from interop.control import session as control_module
 from interop.control.contract import Address, Notification
 from interop.control.patience import Patience
@@ -17,11 +18,13 @@ from interop.errors import PeerDied, PeerFailure, PeerHung, Unsupported, Violati
 
 from ..fake_peer import Answer, Script, good, serve
 
+FAKE = Api("fake", "server", "Fake")
+
 
 @asynccontextmanager
-async def connected(script: Script) -> AsyncIterator[Session]:
+async def connected(script: Script, api: Api = FAKE) -> AsyncIterator[Session]:
     async with serve(script) as address:
-        session = await Session.connect("server fake/Fake", Address(*address))
+        session = await Session.connect(api, Address(*address))
         try:
             yield session
         finally:
@@ -72,7 +75,7 @@ async def test_unsupported_is_the_peers_own_word() -> None:
         (None, "the peer closed its control connection"),
         (b"nonsense\n", "not JSON"),
         (b'{"id":1}\n', "exactly one"),
-        (b'{"id":99,"ok":{}}\n', "a reply to request 99, which nobody made"),
+        (b'{"id":99,"ok":{}}\n', "it replied to request 99, which was not made"),
     ],
 )
 async def test_a_broken_contract_is_the_peers_death(answer: Answer, says: str) -> None:
@@ -138,8 +141,8 @@ async def test_a_reply_that_comes_too_late_is_dropped(monkeypatch: pytest.Monkey
 
 async def test_a_peer_that_takes_no_connection_is_hung(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(control_module, "CONNECT_TIMEOUT", 0.0)
-    with pytest.raises(PeerHung, match=r"x: 127\.0\.0\.1:1 takes no control connection"):
-        await Session.connect("x", Address("127.0.0.1", 1))
+    with pytest.raises(PeerHung, match=r"fake/Fake: 127\.0\.0\.1:1 takes no control connection"):
+        await Session.connect(FAKE, Address("127.0.0.1", 1))
 
 
 async def test_what_was_asked_is_kept() -> None:
@@ -152,7 +155,7 @@ async def test_what_was_asked_is_kept() -> None:
 
 async def test_nobody_listens() -> None:
     with pytest.raises(PeerDied, match=r"no control connection to 127\.0\.0\.1:1"):
-        await Session.connect("x", Address("127.0.0.1", 1))
+        await Session.connect(FAKE, Address("127.0.0.1", 1))
 
 
 async def test_notifications_are_taken_once_and_in_order() -> None:

@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import pytest
 
+from interop.catalog import Api
 from interop.control.contract import Address
+from interop.control.session import Session
 from interop.engines import compose
 from interop.engines.compose import ComposeEngine
 from interop.errors import TestbedError, Unsupported
-from interop.roles.client import Session
 
 from ..fake_peer import good, serve
+
+FAKE = Api("fake", "server", "Fake")
 
 
 async def test_a_running_service_is_found_and_left_running() -> None:
@@ -16,7 +19,7 @@ async def test_a_running_service_is_found_and_left_running() -> None:
         engine = ComposeEngine({"fake": Address(*address)})
         found = await engine.address("fake")
         await engine.close()
-        session = await Session.connect("fake", found)
+        session = await Session.connect(FAKE, found)
         assert (await session.call("describe"))["peer"] == "fake"
         await session.close()
 

@@ -11,11 +11,14 @@ from typing import Any
 
 import pytest
 
+from interop.catalog import Api
+from interop.control.session import Session
 from interop.engines import local
 from interop.engines.local import LocalEngine
 from interop.errors import PeerDied, PeerHung, Unsupported
-from interop.roles.client import Session
 from tests.support import PATIENCE, until
+
+FAKE = Api("fake", "server", "Fake")
 
 
 def command(mode: str) -> list[str]:
@@ -32,7 +35,7 @@ async def engine(mode: str, logs: Path | None = None) -> AsyncIterator[LocalEngi
 
 
 async def describe(engine: LocalEngine) -> object:
-    session = await Session.connect("fake", await engine.address("fake"))
+    session = await Session.connect(FAKE, await engine.address("fake"))
     try:
         return (await session.call("describe"))["peer"]
     finally:
@@ -65,7 +68,7 @@ async def test_closing_ends_the_process() -> None:
     async with engine("good") as peers:
         address = await peers.address("fake")
     with pytest.raises(PeerDied):
-        await Session.connect("fake", address)
+        await Session.connect(FAKE, address)
 
 
 async def test_a_peer_that_died_is_started_again() -> None:
@@ -152,7 +155,7 @@ async def test_a_peer_that_ignores_its_end_is_killed(monkeypatch: pytest.MonkeyP
     async with engine("stubborn") as peers:
         address = await peers.address("fake")
     with pytest.raises(PeerDied):
-        await Session.connect("fake", address)
+        await Session.connect(FAKE, address)
 
 
 async def test_a_command_that_is_no_program_is_named() -> None:
@@ -172,7 +175,7 @@ async def test_a_peer_that_failed_is_started_again() -> None:
         before = await peers.address("fake")
         await peers.restart("fake")
         with pytest.raises(PeerDied):
-            await Session.connect("fake", before)
+            await Session.connect(FAKE, before)
         assert await describe(peers) == "fake"
 
 

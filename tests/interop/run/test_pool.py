@@ -60,7 +60,7 @@ async def test_an_api_is_probed_once() -> None:
     async with pool(script) as (peers, engine):
         for _ in range(2):
             session = await peers.open(FAKE)
-            assert session.who == "server fake/Fake"
+            assert session.api.id == "fake/Fake"
             assert session.asked == set()
             assert session.requests == []
             await peers.close(FAKE.program, session)

@@ -7,8 +7,9 @@ import pytest
 from interop.catalog import Api
 from interop.control import session as control
 from interop.control.contract import Notification
+from interop.control.session import Session
 from interop.errors import PeerHung, Violation
-from interop.roles.client import Client, Server, Session
+from interop.roles.client import Client, Server
 from interop.scenarios.scenario import Clients, Scenario, check_evidence, scenario
 from interop.wire.log import Log
 from interop.wire.rules import Frame
@@ -47,8 +48,8 @@ async def test_a_hung_peer_is_no_slow_scenario(
         await asyncio.sleep(60)
 
     async with connected(lambda _: []) as session:
-        server = Server(Api("a", "server", "B"), session, 1)
-        client = Client(Api("a", "client", "C"), session, 1, None, server)
+        server = Server(session, 1)
+        client = Client(session, 1, None, server)
 
         async def make() -> Client:
             return client
@@ -118,10 +119,10 @@ def test_an_excused_author_may_write_what_is_no_frame() -> None:
 
 
 async def test_an_escaped_exception_is_a_violation_unless_it_is_not_judged() -> None:
-    session = Session("server a/B")
+    session = Session(Api("a", "server", "B"))
     session.notifications.append(Notification("connected", {"conn": "1"}))
     session.notifications.append(Notification("uncaught", {"message": "boom"}))
-    role = Server(Api("a", "server", "B"), session, 1)
-    with pytest.raises(Violation, match="server a/B let an exception escape: boom"):
+    role = Server(session, 1)
+    with pytest.raises(Violation, match="server a/B: let an exception escape: boom"):
         check_evidence(FACTS, log_of(), [role])
     check_evidence(Scenario("x", "A rule.", escapes=True), log_of(), [role])
