@@ -31,7 +31,7 @@ from tests.support.tls import client_context, server_context
 from zaptools import CloseInfo, EventContext, EventRegister, Limits, ZapConsumer, ZapServer
 from zaptools.exceptions import CodecError, ServerStateError
 from zaptools.handlers.quota import PER_MINUTE
-from zaptools.server.server import _ServerTransport
+from zaptools.server.transport import ServerTransport
 
 UPGRADE = (
     b"GET %b HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -133,7 +133,7 @@ class TestLife:
                 await app.start()
             app.gate.set()
             await within(second)
-            assert app.log == ["connected", 1, "disconnected"] and not app._shells
+            assert app.log == ["connected", 1, "disconnected"] and not app.shells
 
     async def test_two_handlers_close(self) -> None:
         async with App() as app, raw_client(app.port) as one, raw_client(app.port) as other:
@@ -193,16 +193,9 @@ class TestLife:
             async with ZapServer(port=port) as server:
                 assert server.port == port
 
-    async def test_closing_has_one_deadline(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("zaptools.server.server._GRACE", 10 * MS)
-        waited = []
-
-        class Counting(App):
-            async def _wait(self, waits: Any, seconds: float | None) -> Any:  # type: ignore[override]  # not static
-                waited.append(seconds)
-                return await App._wait(waits, seconds)
-
-        app, gate = Counting(limits=Limits(close_timeout=20 * MS)), asyncio.Event()
+    async def test_a_handler_that_does_not_end(self) -> None:
+        """Not even when it is cancelled: a closing server waits for it no longer."""
+        app, gate = App(limits=Limits(close_timeout=20 * MS)), asyncio.Event()
 
         @app.on_event("stubborn")
         async def stubborn(ctx: EventContext) -> None:
@@ -217,9 +210,9 @@ class TestLife:
             peer.event("stubborn")
             await until(lambda: app.shell.dispatcher.busy)
             await within(app.close())
-            assert waited == [20 * MS, 10 * MS]
+            assert app.log == ["connected"]
             gate.set()
-            await until(lambda: not app._shells)
+            await until(lambda: not app.shells)
 
     async def test_closing_twice_and_starting_again(self) -> None:
         app = App()
@@ -369,7 +362,7 @@ class TestHttp:
         monkeypatch.setattr("zaptools.transport.closing._LINGER", 10 * MS)
         async with App(limits=Limits(open_timeout=None)) as app:
             _, writer = await self.answer(app.port, request_)
-            await until(lambda: not app._shells)
+            await until(lambda: not app.shells)
             writer.transport.abort()
 
     async def test_nothing_of_the_handshake_is_kept_twice(self) -> None:
@@ -397,7 +390,7 @@ class TestHttp:
         server = ZapServer(port=0, limits=Limits(head_bytes=len(request)))
         async with server:
             pieces = [head[at : at + 1] for at in range(len(request) + 1)] if size else [head]
-            shell, tcp = _ServerTransport(server), FakeTcp()
+            shell, tcp = ServerTransport(server.settings, server.roster, server._book), FakeTcp()
             shell.connection_made(tcp)
             for piece in pieces:
                 shell.data_received(piece)
@@ -441,14 +434,14 @@ class TestHttp:
     async def test_a_client_that_says_nothing(self) -> None:
         async with App(limits=Limits(open_timeout=20 * MS)) as app:
             assert await http(app.port, b"GET / HTT") == b""
-            await until(lambda: not app._shells)
+            await until(lambda: not app.shells)
 
     async def test_a_client_that_leaves_during_the_handshake(self) -> None:
         async with App() as app:
             _, writer = await asyncio.open_connection("127.0.0.1", app.port)
-            await until(lambda: app._shells)
+            await until(lambda: app.shells)
             writer.transport.abort()
-            await until(lambda: not app._shells)
+            await until(lambda: not app.shells)
             assert app.log == []
 
     async def test_events_behind_the_request(self) -> None:
@@ -474,7 +467,7 @@ class TestClosing:
                 each.drop()
             await within(closing)
             assert app.ends == [CloseInfo(1001, "", "local")] * 2
-            assert not app.connections and not app._shells
+            assert not app.connections and not app.shells
 
     async def test_waits_for_the_last_handlers(self) -> None:
         app = App()
@@ -501,7 +494,7 @@ class TestClosing:
             await within(app.close())
             assert app.log == ["connected", "disconnected"]
             assert app.ends == [CloseInfo(1001, "", "local")]
-            assert not app._shells
+            assert not app.shells
 
     async def test_a_peer_that_takes_no_part(self) -> None:
         """TCP is dropped in the turn of the loop in which the handlers' time is up."""
@@ -511,37 +504,37 @@ class TestClosing:
             await until(lambda: app.seen and not app.shell.dispatcher.busy)
             await within(app.close())
         assert app.log == ["connected", "disconnected"]
-        assert not app._shells
+        assert not app.shells
 
     async def test_only_those_are_cancelled_that_do_not_end(self) -> None:
         app = App(limits=Limits(close_timeout=50 * MS))
         await app.start()
         async with raw_client(app.port) as stuck, raw_client(app.port) as idle:
-            await until(lambda: len(app.seen) == 2 and all(s.task is None for s in app._shells))
+            await until(lambda: len(app.seen) == 2 and all(s.task is None for s in app.shells))
             stuck.event("gate")
-            await until(lambda: any(shell.task for shell in app._shells))
+            await until(lambda: any(shell.task for shell in app.shells))
             closing = asyncio.create_task(app.close())
             assert (await idle.closed()).code == 1001
             idle.drop()
             await within(closing)
             assert app.log.count("disconnected") == 2
-            assert not app._shells
+            assert not app.shells
 
     async def test_accepted_in_the_moment_of_closing(self) -> None:
         server = ZapServer(port=0)
         tcp = FakeTcp()
-        shell = _ServerTransport(server)
+        shell = ServerTransport(server.settings, server.roster, server._book)
         shell.connection_made(tcp)
         assert tcp.closing
         shell.cancel()
         shell.connection_lost(None)
-        assert not server._shells
+        assert not server.roster.shells
 
     async def test_clients_that_never_finished_the_handshake(self) -> None:
         app = App()
         await app.start()
         reader, writer = await asyncio.open_connection("127.0.0.1", app.port)
-        await until(lambda: app._shells)
+        await until(lambda: app.shells)
         await within(app.close())
         assert await within(reader.read()) == b""
         writer.close()
@@ -584,7 +577,7 @@ class TestClosing:
                 peer.event(name)
                 assert (await peer.closed()).code == 1001
                 peer.drop()
-                await until(lambda: not app._shells)
+                await until(lambda: not app.shells)
         assert closed == ["task", "thread"]
 
 
@@ -622,17 +615,18 @@ class TestTls:
             runner.run(main())
         assert not reports
 
-    async def test_what_is_left_of_the_open_timeout_after_tls(self) -> None:
-        limits = Limits(open_timeout=3600)
-        async with ZapServer(port=0, ssl=server_context(), limits=limits) as server:
-            options: dict[str, Any] = {"ssl": client_context(), "server_hostname": "localhost"}
-            _, writer = await asyncio.open_connection("127.0.0.1", server.port, **options)
-            await until(lambda: server._shells)
-            (shell,) = server._shells
-            shell._accepted -= 3600
-            shell.connection_made(shell.tcp)
-            await until(lambda: not server._shells)
-            writer.transport.abort()
+    async def test_the_tls_handshake_is_a_part_of_the_opening(self) -> None:
+        """asyncio makes the transport when TCP is accepted, and connects it after TLS."""
+        server, tcp = ZapServer(limits=Limits(open_timeout=20 * MS)), FakeTcp()
+        server.roster.is_open = True
+        shell = ServerTransport(server.settings, server.roster, server._book)
+        await asyncio.sleep(20 * MS)
+        shell.connection_made(tcp)
+        assert not tcp.closing
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert tcp.closing
+        shell.connection_lost(None)
 
     async def test_no_open_timeout(self) -> None:
         async with App(ssl=server_context(), limits=Limits(open_timeout=None)) as app:
@@ -714,7 +708,7 @@ async def test_a_connection_that_is_accepted_while_the_server_closes(turns: int)
         await app.close()
         with contextlib.suppress(ConnectionError):
             assert await within(asyncio.get_running_loop().sock_recv(peer, 1)) == b""
-    await until(lambda: not app._shells)
+    await until(lambda: not app.shells)
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(address)
 

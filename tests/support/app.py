@@ -82,8 +82,13 @@ class App(Notes, ZapServer):
     @property
     def shell(self) -> Any:
         """The shell of the one connection there is."""
-        (shell,) = self._shells
+        (shell,) = self.shells
         return shell
+
+    @property
+    def shells(self) -> list[Any]:
+        """The shells of all connections, also of those that are not open yet."""
+        return list(self.roster.shells)
 
     def url(self, path: str | None = None) -> str:
         return f"ws://127.0.0.1:{self.port}{path or self.path}"

@@ -8,12 +8,19 @@ import pytest
 
 from zaptools import CloseInfo, EventContext, EventRegister, encode_event
 from zaptools.connection.handshake import NO_HANDSHAKE
+from zaptools.connection.ids import ids_of
+from zaptools.server.roster import Roster
 from zaptools.testing.memory import ServerSide
+
+
+def served(register: EventRegister) -> ServerSide:
+    book = register._book
+    return ServerSide(book, NO_HANDSHAKE, roster=Roster(ids_of(book)))
 
 
 @pytest.fixture
 async def side() -> ServerSide:
-    return ServerSide(EventRegister(), NO_HANDSHAKE, True)
+    return served(EventRegister())
 
 
 class TestServerSide:
@@ -68,7 +75,7 @@ class TestServerSide:
                 cancelled.set()
                 await over.wait()
 
-        side = ServerSide(register, NO_HANDSHAKE, True)
+        side = served(register)
         side.dispatcher.feed([encode_event("stay").decode()])
         await asyncio.sleep(0)
         cancelling = asyncio.create_task(side.cancel())

@@ -339,7 +339,7 @@ class TestBackpressure:
                 app.gate.set()
                 ended = await gone(app)
                 assert ended.code == (4001 if how == "close" else 1006)
-                await until(lambda: not app._shells)
+                await until(lambda: not app.shells)
 
     async def test_by_bytes(self) -> None:
         async with served(queue_bytes=1000, queue_events=10**6) as (app, peer):
@@ -488,7 +488,7 @@ class TestEnding:
         assert (await peer.closed()).code == 4000
         assert await gone(app) == CloseInfo(4000, "", "remote")
         peer.drop()
-        await until(lambda: not app._shells)
+        await until(lambda: not app.shells)
 
     async def test_a_close_after_a_running_handler(self) -> None:
         async with served() as (app, peer):
@@ -584,7 +584,7 @@ class TestEnding:
             await within(app.seen[0].close(4001, "now"))
             assert await gone(app) == CloseInfo(4001, "now", "local")
             assert (await peer.closed()).code == 4001
-            await until(lambda: not app._shells)
+            await until(lambda: not app.shells)
 
     async def test_closing_while_reading_is_paused(self) -> None:
         async with served(queue_events=2) as (app, peer):
@@ -622,7 +622,7 @@ class TestEnding:
                 "connected",
                 "disconnected",
             ]
-            await until(lambda: not app._shells)
+            await until(lambda: not app.shells)
 
     async def test_lost_with_events_in_the_queue(self) -> None:
         """What was read is handled, though nobody will get the answer."""
@@ -665,7 +665,7 @@ class TestEnding:
             if answers:
                 peer.writer.write(Frame(Opcode.CLOSE, b"\x0f\xa1bye").serialize(mask=True))
             assert await gone(app) == CloseInfo(4001, "bye", "local")
-            await until(lambda: not app._shells)
+            await until(lambda: not app.shells)
             assert app.log == ["connected", "disconnected"] and not app.errors
             assert not app.connections
 
@@ -676,7 +676,7 @@ class TestEnding:
             assert (await peer.closed()).code == 4001
             app.shell.task.cancel()
             assert await gone(app) == CloseInfo(4001, "", "local")
-            await until(lambda: not app._shells)
+            await until(lambda: not app.shells)
             assert app.log == ["connected", "disconnected"] and not app.errors
 
     async def test_a_handler_that_never_ends_before_a_close(self) -> None:
@@ -689,7 +689,7 @@ class TestEnding:
             assert app.log == ["connected"] and not app.seen[0].is_open
             app.gate.set()
             assert await gone(app) == CloseInfo(4000, "", "remote")
-            await until(lambda: not app._shells)
+            await until(lambda: not app.shells)
 
     async def test_a_peer_that_keeps_tcp_open(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("zaptools.transport.closing._LINGER", 20 * MS)
@@ -697,7 +697,7 @@ class TestEnding:
             peer.send(close=1000)
             assert (await peer.closed()).code == 1000
             await gone(app)
-            await until(lambda: not app._shells)  # though the peer's end is still open
+            await until(lambda: not app.shells)  # though the peer's end is still open
 
     async def test_abort(self) -> None:
         async with served() as (app, peer):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 from uuid import uuid4
+from weakref import WeakKeyDictionary
 
 from ..exceptions import NameTakenError
 
-__all__ = ["IdStrategy", "claim_id", "new_id"]
+__all__ = ["ConnectionIds", "IdStrategy", "ids_of", "new_id"]
 
 IdStrategy: TypeAlias = Callable[[], str]
 """What gives each new connection its id."""
@@ -19,18 +20,51 @@ def new_id() -> str:
     return f"zpt-{uuid4()}"
 
 
-def claim_id(ids: set[str], strategy: IdStrategy) -> str:
-    """Return a new connection's id, and note in `ids` that it is in use.
+class ConnectionIds:
+    """The ids that are in use: no two connections have the same one at a time."""
 
-    Raises:
-        NameTakenError: it is in use already.
-        TypeError: the strategy returned no string.
-        Exception: whatever the strategy raised.
+    __slots__ = ("_taken",)
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def __contains__(self, id: object) -> bool:
+        return id in self._taken
+
+    def __len__(self) -> int:
+        return len(self._taken)
+
+    def claim(self, strategy: IdStrategy) -> str:
+        """Return a new connection's id, and note that it is in use.
+
+        Raises:
+            NameTakenError: it is in use already.
+            TypeError: the strategy returned no string.
+            Exception: whatever the strategy raised.
+        """
+        id = strategy()
+        if not isinstance(id, str):
+            raise TypeError(f"an id strategy must return a string, not {id!r}")
+        if id in self._taken:
+            raise NameTakenError("connection id", id)
+        self._taken.add(id)
+        return id
+
+    def release(self, id: str) -> None:
+        """Let another connection have `id`. Does nothing if it is not in use."""
+        self._taken.discard(id)
+
+
+def ids_of(book: object) -> ConnectionIds:
+    """Return the ids of all connections that use the handlers in `book`.
+
+    Servers and connectors with one register share rooms, in which an id stands for a connection.
     """
-    id = strategy()
-    if not isinstance(id, str):
-        raise TypeError(f"an id strategy must return a string, not {id!r}")
-    if id in ids:
-        raise NameTakenError("connection id", id)
-    ids.add(id)
-    return id
+    ids = _by_book.get(book)
+    if ids is None:
+        ids = _by_book[book] = ConnectionIds()
+    return ids
+
+
+# They live as long as the book.
+_by_book: WeakKeyDictionary[object, ConnectionIds] = WeakKeyDictionary()

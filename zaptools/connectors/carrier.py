@@ -29,7 +29,7 @@ from typing import Any
 from .._tasks import begin, ends_task
 from .._text import clip
 from ..connection.connection import WebSocketConnection
-from ..connection.ids import claim_id
+from ..connection.ids import ids_of
 from ..dispatch.dispatcher import Dispatcher
 from ..exceptions import ConnectionClosedError, NameTakenError, SendTimeoutError
 from ..handlers.register import HandlerBook
@@ -125,9 +125,9 @@ class Carrier(ABC):
         One whose id another connection of the same register has is closed with 1008; no handler
         is called for it.
         """
-        connection = self.connection
+        connection, ids = self.connection, ids_of(self._book)
         try:
-            claim_id(self._book.ids, lambda: connection.id)
+            ids.claim(lambda: connection.id)
         except NameTakenError as exc:
             if self._book.faults.take(logger):  # the id may be the peer's word
                 logger.warning("connection refused: %s", exc)
@@ -137,7 +137,7 @@ class Carrier(ABC):
         try:
             await self._serve()
         finally:
-            self._book.ids.discard(connection.id)
+            ids.release(connection.id)
 
     async def _serve(self) -> None:
         self._task = asyncio.current_task()

@@ -57,7 +57,6 @@ class HandlerBook:
         events: handlers by event name, the middleware around them included.
         lifecycle: handlers by lifecycle name: ``connected``, ``disconnected``, ``error``.
         any_event: the handler of every event, called after the event's own; as `events`.
-        ids: the ids of the connections that use these handlers now.
         concurrency: how many handlers of one connection may run at the same time.
         error_details: whether an error reply has the exception's type and text in it.
         faults: how much the log takes of what peers do wrong.
@@ -65,6 +64,7 @@ class HandlerBook:
     """
 
     __slots__ = (
+        "__weakref__",
         "_middleware",
         "_routes",
         "any_event",
@@ -73,7 +73,6 @@ class HandlerBook:
         "events",
         "failures",
         "faults",
-        "ids",
         "lifecycle",
     )
 
@@ -81,7 +80,6 @@ class HandlerBook:
         self.events: dict[str, Handler] = {}
         self.lifecycle: dict[str, Handler] = {}
         self.any_event: Handler | None = None
-        self.ids: set[str] = set()
         self.concurrency = 1
         self.error_details = False
         self.faults = Quota("messages of peers")

@@ -11,15 +11,9 @@ import ssl as ssl_module
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from dataclasses import replace
-from http import HTTPStatus
 from types import MappingProxyType, TracebackType
 from typing import Any, Self, cast
-from urllib.parse import unquote
 
-from websockets.http11 import Request, Response
-from websockets.protocol import SEND_EOF, Event
-from websockets.server import ServerProtocol
 from websockets.typing import Origin, Subprotocol
 
 from .._arguments import (
@@ -30,37 +24,23 @@ from .._arguments import (
     check_ssl,
     explained,
 )
-from .._text import printable
 from ..connection.connection import WebSocketConnection
-from ..connection.handshake import (
-    Handshake,
-    are_lists_too_long,
-    check_origins,
-    check_subprotocols,
-    choose_subprotocol,
-)
-from ..connection.ids import IdStrategy, claim_id, new_id
-from ..dispatch.dispatcher import Dispatcher
-from ..exceptions import NameTakenError, ServerStateError
+from ..connection.handshake import check_origins, check_subprotocols
+from ..connection.ids import IdStrategy, ids_of, new_id
+from ..exceptions import ServerStateError
 from ..handlers.register import EventRegister
 from ..limits import IN_LIMITS, Limits, check_limits
 from ..rooms.broadcast import BroadcastResult, Exclude, broadcast
 from ..transport.compression import Compression, server_extensions
-from ..transport.reader import split_head
 from ..transport.shutdown import Shutdown
-from ..transport.trace import Trace
-from ..transport.transport import WebSocketTransport
-from .http import is_host, offers_websocket, split_target
+from .roster import Roster
+from .transport import ServerTransport, Settings
 
 __all__ = ["ZapServer"]
 
 logger = logging.getLogger(__name__)
-_trace = Trace(logger)
 
 _GOING_AWAY = 1001
-
-_GRACE = 1.0
-"""Seconds that handlers have to end once a closing server has cancelled them."""
 
 _NEVER = 10 * 365 * 86_400.0
 """Seconds; asyncio takes None for a minute, and no infinity."""
@@ -174,8 +154,7 @@ class ZapServer(EventRegister):
         self._starting: asyncio.Future[None] | None = None  # done when `start` is over
         self._closing: asyncio.Task[None] | None = None
         self._run_over: asyncio.Event | None = None  # set when `run` is to return
-        self._shells: set[_ServerTransport] = set()
-        self._connections: dict[str, WebSocketConnection] = {}
+        self.roster = Roster(ids_of(self._book))
 
     @property
     def port(self) -> int:
@@ -187,7 +166,20 @@ class ZapServer(EventRegister):
     @property
     def connections(self) -> Mapping[str, WebSocketConnection]:
         """The connections there are, by id: a live view."""
-        return MappingProxyType(self._connections)
+        return MappingProxyType(self.roster.connections)
+
+    @property
+    def settings(self) -> Settings:
+        """What its connections are made with."""
+        return Settings(
+            path=self.path,
+            limits=self.limits,
+            origins=self._origins,
+            extensions=self._extensions,
+            subprotocols=self._subprotocols,
+            id_strategy=self._id_strategy,
+            omit_empty_headers=self.omit_empty_headers,
+        )
 
     def _url(self) -> str:
         host = _LOOPBACKS.get(self.host, self.host)
@@ -216,6 +208,7 @@ class ZapServer(EventRegister):
         finally:
             self._starting.set_result(None)
             self._starting = None
+        self.roster.is_open = True
         self._watch = _Listening(self, loop)
         logger.info("listening on %s", self._url())
 
@@ -243,7 +236,11 @@ class ZapServer(EventRegister):
     def _bind(self, port: int) -> Coroutine[Any, Any, asyncio.Server]:
         loop = asyncio.get_running_loop()
         return loop.create_server(
-            lambda: _ServerTransport(self), self.host, port, start_serving=False, **self._listening
+            lambda: ServerTransport(self.settings, self.roster, self._book),
+            self.host,
+            port,
+            start_serving=False,
+            **self._listening,
         )
 
     async def close(self) -> None:
@@ -262,12 +259,13 @@ class ZapServer(EventRegister):
             elif self._starting is None:
                 return
             self._closing = asyncio.create_task(self._close())
-        elif any(shell.is_caller for shell in self._shells):
+        elif self.roster.has_caller:
             return
         await asyncio.shield(self._closing)
 
     def _stop_listening(self) -> None:
         assert self._listener is not None and self._watch is not None
+        self.roster.is_open = False
         _stop_accepting(self._listener)
         self._watch.shutdown.leave(self._watch)
         self._listener = self._watch = None
@@ -279,20 +277,8 @@ class ZapServer(EventRegister):
             await asyncio.wait([self._starting])
             if self._listener is not None:
                 self._stop_listening()
-        shells = list(self._shells)
-        for shell in shells:
-            shell.start_close(_GOING_AWAY, "")
-        await self._end([shell for shell in shells if not shell.is_caller])
+        await self.roster.close(_GOING_AWAY, self.limits.close_timeout)
         logger.info("closed")
-
-    async def _end(self, shells: Sequence[_ServerTransport]) -> None:
-        """Wait for the ends of connections that are closing, and of their handlers."""
-        late = await self._wait([shell.over for shell in shells], self.limits.close_timeout)
-        if late:
-            for shell in shells:
-                if shell.over in late:
-                    shell.cancel()
-            await self._wait(late, _GRACE)
 
     async def broadcast(
         self,
@@ -308,23 +294,8 @@ class ZapServer(EventRegister):
             CodecError: the event cannot be written as JSON; nothing is sent to anybody.
         """
         return await broadcast(
-            self._connections.values(), event_name, payload, headers, exclude=exclude
+            self.roster.connections.values(), event_name, payload, headers, exclude=exclude
         )
-
-    def _forget(self, shell: _ServerTransport) -> None:
-        self._shells.discard(shell)
-        if shell.connection is not None:
-            self._connections.pop(shell._id, None)
-            self._book.ids.discard(shell._id)
-
-    @staticmethod
-    async def _wait(
-        waits: Sequence[asyncio.Future[None]], seconds: float | None
-    ) -> Sequence[asyncio.Future[None]]:
-        if not waits:
-            return ()
-        _, late = await asyncio.wait(waits, timeout=seconds)
-        return list(late)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -378,7 +349,8 @@ class ZapServer(EventRegister):
                 await over.wait()
         finally:
             self._run_over = None
-        await self._end(list(self._shells))  # a handler that called `close` may still run
+        # A handler that called `close` may still run.
+        await self.roster.wait_over(self.limits.close_timeout)
 
     def _announce(self) -> None:
         everywhere = ", on all addresses of this machine" if self.host in _LOOPBACKS else ""
@@ -445,177 +417,3 @@ class _Listening:
 
     def abort(self) -> None:
         self._server._stop_listening()
-
-
-class _ServerTransport(WebSocketTransport):
-    """A connection's shell on the server's side: checks the request, answers 101 or an error."""
-
-    __slots__ = ("_accepted", "_head_size", "_head_tail", "_id", "_server")
-
-    def __init__(self, server: ZapServer) -> None:
-        self._server = server
-        self._id = ""
-        self._head_tail = b""
-        self._head_size = 0
-        self._accepted = asyncio.get_running_loop().time()
-        protocol = ServerProtocol(
-            origins=server._origins,
-            extensions=server._extensions,
-            subprotocols=server._subprotocols,
-            select_subprotocol=_select_subprotocol,
-            max_size=server.limits.message_bytes,
-            logger=_trace,
-        )
-        super().__init__(protocol, server.limits)
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        if self.limits.open_timeout is not None:  # of which TLS has taken its part
-            past = self._loop.time() - self._accepted
-            self.closing.set_deadline(max(0, self.limits.open_timeout - past))
-        self._server._shells.add(self)
-        if self._server._listener is None:  # accepted in the moment of closing
-            self.tcp.abort()
-
-    def _leave(self) -> None:
-        self._server._forget(self)
-        super()._leave()
-
-    def cancel(self) -> None:
-        """End the connection and its handlers without waiting for anything."""
-        self.tcp.abort()
-        if self.dispatcher is not None:
-            self.dispatcher.cancel()
-
-    def _receive_opening(self, data: bytes) -> None:
-        if not self._head_tail:  # empty lines before a request are ignored: RFC 9112, section 2.2
-            data = data.lstrip(b"\r\n")
-        if not data:
-            return
-        was_too_long = self._head_size > self.limits.head_bytes
-        head, rest, self._head_tail = split_head(self._head_tail, data)
-        self._head_size += len(head)
-        if self._head_size <= self.limits.head_bytes:
-            self._read_head(head, rest)
-        elif not was_too_long:
-            self._refuse_head()
-
-    def _handshake(self, events: list[Event], writes: list[bytes]) -> None:
-        protocol = cast(ServerProtocol, self.protocol)
-        if not events:
-            if protocol.handshake_exc is not None and writes:  # once: not what comes after
-                logger.info("no HTTP request: %s", printable(str(protocol.handshake_exc)))
-                if writes == [SEND_EOF]:  # websockets answers nothing to what is no HTTP
-                    refusal = protocol.reject(HTTPStatus.BAD_REQUEST, "This is no HTTP request.\n")
-                    writes.insert(0, refusal.serialize())
-                self.closing.linger()
-            self.outbox.write(writes)
-            return
-        request = cast(Request, events[0])
-        response = self._respond(protocol, request)
-        if request.method == "HEAD":
-            response.body = b""  # RFC 9110, section 9.3.2; its length is told
-        protocol.send_response(response)
-        self.outbox.write(protocol.data_to_send())
-        if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
-            self._begin(request)
-        else:
-            self.closing.linger()
-            # Without its query, where tokens are.
-            path = printable(request.path.partition("?")[0])
-            logger.info("%s %s: %d", printable(request.method), path, response.status_code)
-
-    def _refuse_head(self) -> None:
-        """Refuse a head that is too long; nothing of it is looked at."""
-        limit = self.limits.head_bytes
-        logger.info("the head of a request is longer than %d bytes: 431", limit)
-        response = cast(ServerProtocol, self.protocol).reject(
-            HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-            f"The head of a request may have {limit} bytes.\n",
-        )
-        self.outbox.write([response.serialize(), SEND_EOF])
-        self.closing.linger()
-
-    def _respond(self, protocol: ServerProtocol, request: Request) -> Response:
-        if are_lists_too_long(request.headers.raw_items()):
-            return protocol.reject(
-                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-                "The lists in the headers are too long.\n",
-            )
-        has_host = _take_target(request)
-        if request.path.partition("?")[0] != self._server.path:
-            return protocol.reject(HTTPStatus.NOT_FOUND, "There is nothing here.\n")
-        if not has_host:
-            words = "A request has one Host header: a host, and maybe a port.\n"
-            return protocol.reject(HTTPStatus.BAD_REQUEST, words)
-        response = protocol.accept(_with_one_offer(request))
-        if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
-            if response.status_code == HTTPStatus.BAD_REQUEST:
-                response.headers["Sec-WebSocket-Version"] = "13"  # RFC 6455, section 4.4
-            return response
-        book = self._server._book
-        try:
-            self._id = claim_id(book.ids, self._server._id_strategy)
-        except NameTakenError as exc:
-            if book.faults.take(logger):
-                logger.warning("connection refused: %s", exc)
-            return protocol.reject(HTTPStatus.CONFLICT, "The connection's id is taken.\n")
-        except Exception as exc:
-            if book.failures_of("").take(logger):
-                logger.error("connection refused: the id strategy failed", exc_info=exc)
-            return protocol.reject(HTTPStatus.INTERNAL_SERVER_ERROR, "There is no id.\n")
-        return response
-
-    def _begin(self, request: Request) -> None:
-        server = self._server
-        path, _, query_string = request.path.partition("?")
-        peer = self.tcp.get_extra_info("peername")
-        connection = WebSocketConnection(
-            self._id,
-            self,
-            handshake=Handshake(
-                path=unquote(path),
-                query_string=query_string,
-                client=peer[:2] if isinstance(peer, tuple) else None,
-                subprotocol=self.protocol.subprotocol,
-                header_block=request.headers.serialize(),
-            ),
-            omit_empty_headers=server.omit_empty_headers,
-        )
-        server._connections[self._id] = connection
-        dispatcher = Dispatcher(
-            connection, server._book, on_idle=self._idle, on_finish=self.closing.handlers_done
-        )
-        self._open(connection, dispatcher)
-
-
-def _take_target(request: Request) -> bool:
-    """Bring the target into origin-form; tell whether the host is right (RFC 9112, section 3.2)."""
-    hosts = request.headers.get_all("Host")
-    request.path, target_host = split_target(request.path)
-    if len(hosts) != 1 or not is_host(hosts[0]):
-        return False
-    if target_host is not None:
-        del request.headers["Host"]
-        request.headers["Host"] = target_host
-    return target_host is None or (target_host != "" and is_host(target_host))
-
-
-def _with_one_offer(request: Request) -> Request:
-    """Return what websockets accepts, which is WebSocket as the only offer of an upgrade."""
-    if not offers_websocket(offers := request.headers.get_all("Upgrade")):
-        return request
-    if len(offers) == 1 and "," not in offers[0]:
-        return request
-    headers = request.headers.copy()
-    del headers["Upgrade"]
-    headers["Upgrade"] = "websocket"
-    return replace(request, headers=headers)
-
-
-def _select_subprotocol(
-    protocol: ServerProtocol, offered: Sequence[Subprotocol]
-) -> Subprotocol | None:
-    # Unlike websockets' own choice, none in common is no error: RFC 6455, section 4.2.2.
-    ours = protocol.available_subprotocols or ()
-    return cast("Subprotocol | None", choose_subprotocol(ours, offered))

@@ -21,6 +21,7 @@ from ..connection.handshake import (
     choose_subprotocol,
     header_block,
 )
+from ..connection.ids import ids_of
 from ..connection.requests import (
     Predicate,
     Waiter,
@@ -33,6 +34,7 @@ from ..exceptions import ConnectionClosedError, RemoteError
 from ..handlers.register import EventRegister, check_name
 from ..protocol.close import LOST, CloseInfo, check_close
 from ..protocol.codec import EventData, decode_event, encode_event
+from ..server.roster import Roster
 from ..server.server import ZapServer
 from .memory import ServerSide
 
@@ -98,9 +100,10 @@ class TestClient:
         check_kind(address, tuple, "address", "('127.0.0.1', 50000) is one", none=True)
         server = register if isinstance(register, ZapServer) else None
         offered = check_subprotocols(subprotocols)
-        ours = offered if server is None else server._subprotocols or ()
+        settings = None if server is None else server.settings
+        ours = offered if settings is None else settings.subprotocols or ()
         if path is None:
-            path = "/" if server is None else server.path
+            path = "/" if settings is None else settings.path
         if not path.startswith("/"):
             raise ValueError(f"a path begins with '/', unlike {path!r}")
         path, _, query = path.partition("?")
@@ -127,7 +130,7 @@ class TestClient:
     async def __aenter__(self) -> Self:
         if self._server is not None:
             raise RuntimeError("a TestClient is one connection: make another one")
-        self._server = ServerSide(self._register, self._handshake, self._raise_errors)
+        self._server = self._connect()
         self._server.dispatcher.wake()
         return self
 
@@ -153,6 +156,22 @@ class TestClient:
                     error.add_note(f"a handler failed: {failure!r}")
         if error is None:
             server.raise_errors()
+
+    def _connect(self) -> ServerSide:
+        register, handshake = self._register, self._handshake
+        if not isinstance(register, ZapServer):
+            book = register._book
+            roster = Roster(ids_of(book))
+            return ServerSide(book, handshake, roster=roster, raise_errors=self._raise_errors)
+        settings = register.settings
+        return ServerSide(
+            register._book,
+            handshake,
+            roster=register.roster,
+            id_strategy=settings.id_strategy,
+            omit_empty_headers=settings.omit_empty_headers,
+            raise_errors=self._raise_errors,
+        )
 
     @property
     def _side(self) -> ServerSide:

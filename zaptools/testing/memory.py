@@ -9,17 +9,17 @@ from collections.abc import Awaitable, Callable
 from .._arguments import check_seconds
 from ..connection.connection import WebSocketConnection
 from ..connection.handshake import Handshake
-from ..connection.ids import claim_id, new_id
+from ..connection.ids import IdStrategy, new_id
 from ..connection.requests import Waiter
 from ..dispatch.dispatcher import Dispatcher
 from ..dispatch.errors import Reports
 from ..dispatch.mailbox import Exchange
 from ..exceptions import CodecError, ReservedEventError
-from ..handlers.register import EventRegister
+from ..handlers.register import HandlerBook
 from ..limits import Limits
 from ..protocol.close import CloseInfo
 from ..protocol.codec import EventData, decode_event
-from ..server.server import ZapServer
+from ..server.roster import Roster
 
 __all__ = ["ServerSide"]
 
@@ -30,9 +30,13 @@ class ServerSide:
     """A connection and its `Transport`, which keeps what is sent.
 
     Args:
-        register: whose handlers to call; a `ZapServer` has the connection among its own.
+        book: the handlers.
         handshake: what the handlers see of the opening handshake.
+        roster: the connections that this one is among.
+        id_strategy: returns its id. Default: ``zpt-<uuid4>``.
+        omit_empty_headers: see `zaptools.protocol.encode_event`. Default False.
         raise_errors: keep what handlers raise, and no error handler takes; else it is logged.
+            Default True.
 
     Attributes:
         connection: the connection.
@@ -43,14 +47,21 @@ class ServerSide:
         errors: what handlers raised, not yet raised to the test.
     """
 
-    def __init__(self, register: EventRegister, handshake: Handshake, raise_errors: bool) -> None:
-        self._book = register._book
-        self._server = register if isinstance(register, ZapServer) else None
-        strategy = new_id if self._server is None else self._server._id_strategy
-        omit = False if self._server is None else self._server.omit_empty_headers
-        self._id = claim_id(self._book.ids, strategy)
+    def __init__(
+        self,
+        book: HandlerBook,
+        handshake: Handshake,
+        *,
+        roster: Roster,
+        id_strategy: IdStrategy = new_id,
+        omit_empty_headers: bool = False,
+        raise_errors: bool = True,
+    ) -> None:
+        self._book = book
+        self._roster = roster
+        self._id = roster.claim_id(id_strategy)
         self.connection = WebSocketConnection(
-            self._id, self, handshake=handshake, omit_empty_headers=omit
+            self._id, self, handshake=handshake, omit_empty_headers=omit_empty_headers
         )
         self.dispatcher = Dispatcher(
             self.connection, self._book, on_idle=self._idle, on_finish=self._finished
@@ -63,8 +74,7 @@ class ServerSide:
         self.errors: list[BaseException] = []
         self._news = asyncio.Event()
         self._unread = 0
-        if self._server is not None:
-            self._server._connections[self._id] = self.connection
+        roster.enter(self._id, self.connection)
 
     @property
     def is_over(self) -> bool:
@@ -159,9 +169,7 @@ class ServerSide:
 
     def forget(self) -> None:
         """Let others have the id."""
-        self._book.ids.discard(self._id)
-        if self._server is not None:
-            self._server._connections.pop(self._id, None)
+        self._roster.leave(self._id)
 
     def raise_errors(self) -> None:
         """Raise what handlers raised, once."""

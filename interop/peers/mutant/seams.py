@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from interop.peers.python.client import ClientApi
@@ -37,8 +38,11 @@ Hook = Callable[[Any], None]
 """Takes a connection's `WebSocketTransport`, by whose private parts the defects are made."""
 
 
-def override(thing: Any, **methods: Callable[..., Any]) -> Any:
-    """Give one object other methods than its class has; return the class that has the old ones."""
+def override(thing: Any, **methods: Callable[..., Any] | property) -> Any:
+    """Give one object other methods, or properties, than its class has.
+
+    Returns the class that has the old ones.
+    """
     base = type(thing)
     thing.__class__ = type(base.__name__, (base,), {"__slots__": (), **methods})
     return base
@@ -98,7 +102,13 @@ class ServerSeam(Seam):
         self.role: Any = role
         self.server = server
         self.book = book
-        server._shells = _Shells(self.take)
+        server.roster.shells = _Shells(self.take)
+
+    def set_up(self, **changes: Any) -> None:
+        """Give the server's connections other settings."""
+        base: Any = type(self.server)
+        settings = property(lambda server: replace(base.settings.fget(server), **changes))
+        override(self.server, settings=settings)
 
 
 class ClientSeam(Seam):

@@ -160,10 +160,12 @@ def _with_one_id(seam: ServerSeam) -> None:
 
 def _with_used_ids(seam: ServerSeam) -> None:
     """Number the connections that there are."""
-    taken = seam.book.ids
-    seam.server._id_strategy = lambda: next(
-        id for n in range(len(taken) + 1) if (id := f"zpt-{n}") not in taken
-    )
+    taken = seam.server.roster.ids
+
+    def strategy() -> str:
+        return next(id for n in range(len(taken) + 1) if (id := f"zpt-{n}") not in taken)
+
+    seam.set_up(id_strategy=strategy)
 
 
 def _deaf_after_one_left(seam: ServerSeam) -> None:
@@ -188,7 +190,7 @@ def _malformed_ends_all(seam: ServerSeam) -> None:
             if all(map(event_of, messages)):
                 base.feed(dispatcher, messages)
                 return
-            for each in list(seam.server._shells):
+            for each in list(seam.server.roster.shells):
                 each.tcp.abort()
 
         base = override(shell.dispatcher, feed=feed)
@@ -197,12 +199,15 @@ def _malformed_ends_all(seam: ServerSeam) -> None:
 
 
 def _stop_leaves_connections(seam: ServerSeam) -> None:
+    stop, shells = seam.server.close, seam.server.roster.shells
+    left: list[Any] = []
+
     async def close() -> None:
-        if seam.server._listener is not None:
-            seam.server._stop_listening()
-        else:  # the session's end
-            for shell in list(seam.server._shells):
-                shell.cancel()
+        for shell in left:  # at the session's end, which is the second call
+            shell.cancel()
+        left.extend(shells)
+        shells.clear()
+        await stop()
 
     seam.server.close = close
 
@@ -306,7 +311,7 @@ def _answers(respond: Callable[[Callable[..., Any], Any, Any, Any], Any]) -> See
 
 
 def _on_any_path(old: Any, shell: Any, protocol: Any, request: Any) -> Any:
-    return old(shell, protocol, replace(request, path=shell._server.path))
+    return old(shell, protocol, replace(request, path=shell.settings.path))
 
 
 def _refuses_query(old: Any, shell: Any, protocol: Any, request: Any) -> Any:
@@ -333,7 +338,7 @@ def _with_accept_of_another(old: Any, shell: Any, protocol: Any, request: Any) -
 
 
 def _without(option: str) -> Seed:
-    return lambda seam: setattr(seam.server, option, None)
+    return lambda seam: seam.set_up(**{option: None})
 
 
 DEFECTS: Mapping[str, Seed] = {
@@ -367,7 +372,7 @@ DEFECTS: Mapping[str, Seed] = {
     "query-refused": _answers(_refuses_query),
     "plain-http-is-fine": _answers(_plain_http_is_fine),
     "wrong-accept": _answers(_with_accept_of_another),
-    "no-subprotocol": _without("_subprotocols"),
-    "any-origin": _without("_origins"),
+    "no-subprotocol": _without("subprotocols"),
+    "any-origin": _without("origins"),
 }
 """Defects by name."""

@@ -1,0 +1,116 @@
+"""The connections of one server: those there are, their ids, and how all of them are ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
+
+from ..connection.connection import WebSocketConnection
+from ..connection.ids import ConnectionIds, IdStrategy
+
+__all__ = ["Roster", "Shell"]
+
+
+class Shell(Protocol):
+    """What a roster needs of a connection's transport."""
+
+    @property
+    def over(self) -> asyncio.Future[None]:
+        """Done when TCP has ended and the last handler is done."""
+
+    @property
+    def is_caller(self) -> bool:
+        """Whether a handler of this connection is the caller, or may be waiting for it."""
+
+    def start_close(self, code: int, reason: str) -> None:
+        """Begin the closing without waiting for its end."""
+
+    def cancel(self) -> None:
+        """End the connection and its handlers without waiting for anything."""
+
+
+class Roster:
+    """The connections of one server.
+
+    A connection is here in three parts, each for a time of its own::
+
+        TCP accepted ──> handshake answered ──> open ──> closed ──> last handler done
+        shells ─────────────────────────────────────────────────────────────────────>
+                         ids ───────────────────────────────────────────────────────>
+                                                connections ────────────────────────>
+
+    Args:
+        ids: the ids in use, those of other servers with the same register among them.
+        grace: seconds that handlers have to end once they are cancelled. Default 1.
+
+    Attributes:
+        ids: as given.
+        connections: the connections whose opening handshake is done, by id.
+        shells: the transports, also of connections whose opening handshake is not done.
+        is_open: whether the server takes new connections.
+    """
+
+    __slots__ = ("_grace", "connections", "ids", "is_open", "shells")
+
+    def __init__(self, ids: ConnectionIds, *, grace: float = 1.0) -> None:
+        self._grace = grace
+        self.ids = ids
+        self.connections: dict[str, WebSocketConnection] = {}
+        self.shells: set[Shell] = set()
+        self.is_open = False
+
+    def claim_id(self, strategy: IdStrategy) -> str:
+        """Return the id of a connection that is about to be open; see `ConnectionIds.claim`."""
+        return self.ids.claim(strategy)
+
+    def enter(self, id: str, connection: WebSocketConnection) -> None:
+        """Add a connection that is open. Its id has been claimed."""
+        self.connections[id] = connection
+
+    def leave(self, id: str) -> None:
+        """Remove a connection, and let another one have its id. Does nothing if it has left."""
+        if self.connections.pop(id, None) is not None:
+            self.ids.release(id)
+
+    @property
+    def has_caller(self) -> bool:
+        """Whether a handler of one of the connections is the caller, or may be waiting for it."""
+        return any(shell.is_caller for shell in self.shells)
+
+    async def close(self, code: int, seconds: float | None) -> None:
+        """Close every connection with `code`, and wait for their ends; see `wait_over`.
+
+        One whose handler is the caller is closed too, but not waited for.
+        """
+        shells = list(self.shells)
+        for shell in shells:
+            shell.start_close(code, "")
+        await self._wait_over([shell for shell in shells if not shell.is_caller], seconds)
+
+    async def wait_over(self, seconds: float | None) -> None:
+        """Wait for the ends of connections that are closing, and of their handlers.
+
+        Args:
+            seconds: how long they may take; then TCP is dropped and handlers are cancelled. None
+                is no bound.
+        """
+        await self._wait_over(list(self.shells), seconds)
+
+    async def _wait_over(self, shells: Sequence[Shell], seconds: float | None) -> None:
+        late = await _wait([shell.over for shell in shells], seconds)
+        if late:
+            for shell in shells:
+                if shell.over in late:
+                    shell.cancel()
+            await _wait(late, self._grace)
+
+
+async def _wait(
+    waits: Sequence[asyncio.Future[None]], seconds: float | None
+) -> Sequence[asyncio.Future[None]]:
+    """Return those of `waits` that are not done in time."""
+    if not waits:
+        return ()
+    _, late = await asyncio.wait(waits, timeout=seconds)
+    return list(late)
