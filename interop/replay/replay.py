@@ -15,7 +15,7 @@ from ..control.patience import Patience
 from ..control.session import Session
 from ..errors import TestbedError, Violation
 from ..wire.diff import IDS, canonical, differences, masked
-from ..wire.frames import BINARY, CLOSE, PING, PONG, TEXT, close_payload
+from ..wire.frames import BINARY, CLOSE, NO_CODE, PING, PONG, TEXT, close_payload
 from ..wire.http import answer, request
 from ..wire.log import Log
 from ..wire.raw import MAX_HEAD, RawConnection, RawServer
@@ -25,9 +25,6 @@ from .recording import Answer, Ask, Connect, Expect, Play, Step, Told
 __all__ = ["Replay"]
 
 _OPCODES = {name: code for code, name in OPCODES.items()}
-_NO_CODE = 1005
-"""What stands for a close frame that has no code (RFC 6455, section 7.1.5)."""
-
 _REQUEST_ID = re.compile(r'"requestId"\s*:\s*"([^"\\]+)"')
 _REQUEST_IDS = re.compile(r'"(requestId|replyTo)"\s*:\s*"([^"\\]+)"')
 """Compared once those that a library made are as recorded; `differences` takes all for such."""
@@ -229,7 +226,7 @@ class Replay:
             text = text.replace(recorded, live)
         data = text.encode()
         if step.kind == "close":
-            data = b"" if step.code in (None, _NO_CODE) else close_payload(step.code, data)
+            data = b"" if step.code in (None, NO_CODE) else close_payload(step.code, data)
         self._connections[step.connection].send(_OPCODES[step.kind], data)
 
     async def _expect(self, step: Expect) -> None:
@@ -271,7 +268,7 @@ class Replay:
                 continue
             close = found.opcode == CLOSE
             data = found.payload[2:] if close else found.payload
-            code = (found.code or _NO_CODE) if close else None
+            code = (found.code or NO_CODE) if close else None
             return OPCODES[found.opcode], data.decode("utf-8", "backslashreplace"), code
 
     def _learned(self, recorded: str, live: str) -> str:

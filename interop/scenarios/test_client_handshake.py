@@ -293,9 +293,7 @@ async def test_deflate(judged: Judged, form: str) -> None:
         chosen = "permessage-deflate"  # a client that does not offer it must not be asked for it
     connection.write(answer(connection.head, headers={"Sec-WebSocket-Extensions": chosen}))
     agreed = dict(deflate_parameters(chosen)) if chosen else {}
-    bits = int(agreed.get("client_max_window_bits") or 15)
-    takeover = "client_no_context_takeover" not in agreed
-    connection.start(Inflater(bits, takeover=takeover) if chosen else None)
+    connection.start(Inflater.agreed("client", agreed) if chosen else None)
     await opening
     for text in ("short", "x" * 5000, "é🙂" * 700):
         await judged.works(connection, text)

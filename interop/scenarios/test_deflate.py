@@ -48,9 +48,7 @@ async def test_deflate_offer(judged: Judged, offer: str) -> None:
             await judged.works(await judged.open(headers=offered))
             return
         raise Violation("a server that compresses declined the offer that all clients make")
-    bits = int(agreed.get("server_max_window_bits") or 15)
-    inflater = Inflater(bits, takeover="server_no_context_takeover" not in agreed)
-    connection = await judged.open(inflater, headers=offered)
+    connection = await judged.open(Inflater.agreed("server", agreed), headers=offered)
     for text in ("short", "x" * 5000, "x" * 5000, "é🙂" * 700):
         await judged.works(connection, text)
 

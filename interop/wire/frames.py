@@ -1,7 +1,8 @@
-"""WebSocket frames byte by byte (RFC 6455, section 5): any form written, only the legal ones read.
+"""WebSocket frames byte by byte (RFC 6455, section 5): writes any form, accepts the legal ones.
 
-What an implementation's own code would never write, the judge must be able to; and what it reads
-of the judged, it reads without mercy. Pure: bytes in, bytes out.
+`frame` writes what no implementation would. `FrameReader` is the judge's only reader, of its own
+connections and of the tap's: it shares no code with `websockets` or `wsproto`, which the judged
+are built on, and it names every rule that is broken. Pure: bytes in, bytes out.
 """
 
 from __future__ import annotations
@@ -12,13 +13,16 @@ import struct
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
+
+from .rules import OPCODES, Side
 
 __all__ = [
     "BINARY",
     "CLOSE",
     "CONTINUATION",
     "DEFLATE",
+    "NO_CODE",
     "PING",
     "PONG",
     "TEXT",
@@ -38,7 +42,17 @@ CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 DEFLATE = 4
 """The reserved bit RSV1, which marks a compressed message (RFC 7692, section 6)."""
 
+NO_CODE = 1005
+"""Stands for the code of a close frame that has none (RFC 6455, section 7.1.5)."""
+
 _TAIL = b"\x00\x00\xff\xff"
+
+_WINDOW = 15
+"""Bits of the largest window that deflate has, and of the usual one."""
+
+_PIECE = 256
+"""Bytes inflated at once where the window is smaller: zlib lets a message refer to anything that
+the same call has written, however small the window."""
 
 _SHORT = 1000
 """Bytes up to which one large number is masked sooner than a table of bytes applied."""
@@ -99,10 +113,20 @@ class Inflater:
         takeover: whether a message may refer to the ones before it.
     """
 
-    def __init__(self, bits: int = 15, *, takeover: bool = True) -> None:
+    def __init__(self, bits: int = _WINDOW, *, takeover: bool = True) -> None:
         self._bits = bits
         self._takeover = takeover
-        self._reader = zlib.decompressobj(-bits)
+        self._reader = zlib.decompressobj(-bits)  # holds the window between messages
+
+    @classmethod
+    def agreed(cls, author: Side, parameters: Mapping[str, str | None]) -> Inflater:
+        """Return the one for what `author` writes after a server's answer with these parameters.
+
+        Raises:
+            ValueError: the window is not one of 8 to 15 bits.
+        """
+        bits = int(parameters.get(f"{author}_max_window_bits") or _WINDOW)
+        return cls(bits, takeover=f"{author}_no_context_takeover" not in parameters)
 
     def message(self, payload: bytes) -> bytes:
         """Return a message's content.
@@ -112,14 +136,20 @@ class Inflater:
         """
         if not self._takeover:
             self._reader = zlib.decompressobj(-self._bits)
-        parts, rest = [], payload + _TAIL
+        data = payload + _TAIL
         try:
-            while rest:  # in small pieces, since zlib looks back as far as one piece reaches
-                parts.append(self._reader.decompress(rest, 256))
-                rest = self._reader.unconsumed_tail
-            return b"".join(parts)
+            if self._bits == _WINDOW:
+                return self._reader.decompress(data)
+            return b"".join(self._in_pieces(data))
         except zlib.error as exc:
             raise ValueError(f"a compressed message cannot be inflated: {exc}") from exc
+
+    def _in_pieces(self, data: bytes) -> Iterator[bytes]:
+        for at in range(0, len(data), _PIECE):
+            rest = data[at : at + _PIECE]
+            while rest:
+                yield self._reader.decompress(rest, _PIECE)
+                rest = self._reader.unconsumed_tail
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,79 +169,112 @@ class RawFrame:
         return struct.unpack("!H", self.payload[:2])[0] if len(self.payload) >= 2 else None
 
 
+class _Header(NamedTuple):
+    """What precedes a frame's payload."""
+
+    fin: bool
+    rsv: int
+    opcode: int
+    mask: bytes | None
+    length: int
+    form: int
+
+
 class FrameReader:
     """Takes what one side wrote; yields its messages and control frames, whole and checked.
 
     Args:
-        masked: whether this side has to mask its frames: the client has, the server must not.
+        author: the side that wrote it: the client has to mask its frames, the server must not.
         inflater: what was agreed on for permessage-deflate; None when nothing was.
 
     Attributes:
-        faults: every rule that was broken, in words.
+        faults: every rule that was broken, in words. One that a frame's header breaks is known
+            before the payload has come.
         masks: the masking keys that were seen.
+        compressed: the number of messages that were compressed.
     """
 
-    def __init__(self, *, masked: bool, inflater: Inflater | None = None) -> None:
+    def __init__(self, author: Side, inflater: Inflater | None = None) -> None:
         self.faults: list[str] = []
         self.masks: list[bytes] = []
         self.compressed = 0
-        self._masked = masked
+        self._masked = author == "client"
         self._inflater = inflater
-        self._buffer = bytearray()
-        self._parts: list[RawFrame] = []
-        self._closed = False
+        self._buffer = bytearray()  # bytes that came after the last whole header or frame
+        self._header: _Header | None = None  # of the frame whose payload has not come whole
+        self._parts: list[RawFrame] = []  # the fragments of the message that is under way
+        self._closed = False  # whether its close frame came
+
+    @property
+    def inside_message(self) -> bool:
+        """Whether a frame, or a message of several, has begun and not yet ended."""
+        return bool(self._buffer or self._header or self._parts)
 
     def feed(self, data: bytes) -> Iterator[RawFrame]:
         """Yield each message (its fragments put together) and control frame that is now whole."""
         self._buffer += data
         while (found := self._next()) is not None:
-            self._check(found)
+            if found.opcode == CLOSE:
+                self._check_close(found)
             if found.opcode >= 8:
                 yield found
             elif (message := self._message(found)) is not None:
                 yield message
 
     def _next(self) -> RawFrame | None:
+        header = self._header
+        if header is None:
+            header = self._header = self._read_header()
+            if header is None:
+                return None
+            self._check_header(header)
+        fin, rsv, opcode, mask, length, form = header
+        data = self._buffer
+        if len(data) < length:
+            return None
+        payload = bytes(data[:length])
+        del data[:length]
+        self._header = None
+        return RawFrame(
+            fin, rsv, opcode, mask, payload if mask is None else _masked(payload, mask), form
+        )
+
+    def _read_header(self) -> _Header | None:
         data = self._buffer
         if len(data) < 2:
             return None
-        masked, length, form, at = bool(data[1] & 0x80), data[1] & 0x7F, 7, 2
+        first, second = data[0], data[1]
+        length, form, end = second & 0x7F, 7, 2
         if length >= 126:
-            form, size = (16, 2) if length == 126 else (64, 8)
-            if len(data) < at + size:
-                return None
-            length, at = int.from_bytes(data[at : at + size], "big"), at + size
-        mask = bytes(data[at : at + 4]) if masked else None
-        at += 4 if masked else 0
-        if len(data) < at + length:
+            form, end = (16, 4) if length == 126 else (64, 10)
+            length = int.from_bytes(data[2:end], "big")
+        mask: bytes | None = None
+        if second & 0x80:
+            mask, end = bytes(data[end : end + 4]), end + 4
+        if len(data) < end:
             return None
-        payload = bytes(data[at : at + length])
-        first = data[0]
-        del data[: at + length]
-        if mask is not None:
-            payload = _masked(payload, mask)
-        return RawFrame(bool(first & 0x80), first >> 4 & 7, first & 15, mask, payload, form)
+        del data[:end]
+        return _Header(bool(first & 0x80), first >> 4 & 7, first & 15, mask, length, form)
 
-    def _check(self, found: RawFrame) -> None:
+    def _check_header(self, header: _Header) -> None:
+        fin, rsv, opcode, mask, length, form = header
         fault = self.faults.append
         if self._closed:
             fault("a frame after the close frame")
-        if (found.mask is not None) != self._masked:
+        if (mask is not None) != self._masked:
             fault("an unmasked frame of a client" if self._masked else "a masked frame of a server")
-        if found.mask is not None:
-            self.masks.append(found.mask)
-        if found.opcode not in (CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG):
-            fault(f"the reserved opcode {found.opcode}")
-        may = DEFLATE if self._inflater is not None and found.opcode in (TEXT, BINARY) else 0
-        if found.rsv & ~may:
-            fault(f"reserved bits {found.rsv:03b}")
-        length = len(found.payload)
-        if found.form != (7 if length < 126 else 16 if length < 1 << 16 else 64):
-            fault(f"the length {length} in {found.form} bits, which is not its shortest form")
-        if found.opcode >= 8 and (length > 125 or not found.fin):
+        if mask is not None:
+            self.masks.append(mask)
+        if opcode not in OPCODES:
+            fault(f"the reserved opcode {opcode}")
+        if rsv & ~(DEFLATE if self._inflater is not None and opcode in (TEXT, BINARY) else 0):
+            fault(f"reserved bits {rsv:03b}")
+        if form > 7 and length < (126 if form == 16 else 1 << 16):
+            fault(f"the length {length} in {form} bits, which is not its shortest form")
+        if length >> 63:
+            fault("a length whose highest bit is set")
+        if opcode >= 8 and (length > 125 or not fin):
             fault("a control frame longer than 125 bytes, or in fragments")
-        if found.opcode == CLOSE:
-            self._check_close(found)
 
     def _check_close(self, found: RawFrame) -> None:
         self._closed = True

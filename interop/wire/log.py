@@ -9,6 +9,7 @@ import asyncio
 import time
 
 from ..control.patience import Patience
+from .frames import CLOSE, NO_CODE
 from .rules import Author, Frame, Side
 
 __all__ = ["Log"]
@@ -41,16 +42,18 @@ class Log:
         author: Author,
         to: Side,
         opcode: int,
-        data: bytes,
-        code: int | None = None,
+        payload: bytes,
     ) -> None:
         """Add a message or control frame.
 
         Args:
             connection: its number in the cell, from 1.
-            code: a close frame's code.
         """
-        self.frames.append(Frame(self.elapsed(), connection, author, to, opcode, data, code))
+        code: int | None = None
+        if opcode == CLOSE:
+            code = int.from_bytes(payload[:2], "big") if len(payload) > 1 else NO_CODE
+            payload = payload[2:]
+        self.frames.append(Frame(self.elapsed(), connection, author, to, opcode, payload, code))
         self._news.set()
 
     def seen(self, *, author: str | None = None, kind: str | None = None) -> list[Frame]:

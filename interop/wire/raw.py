@@ -30,7 +30,7 @@ from .frames import (
 from .http import Head, parse_head
 from .log import Log
 from .passage import reset_on_close
-from .rules import Author, Side, event_text, opposite
+from .rules import Side, event_text, opposite
 
 __all__ = ["MAX_HEAD", "Bounds", "RawConnection", "RawServer", "Streams"]
 
@@ -121,7 +121,7 @@ class RawConnection:
             pongs: whether to answer each ping at once.
         """
         self._pongs = pongs
-        self.reader = FrameReader(masked=self.other == "client", inflater=inflater)
+        self.reader = FrameReader(self.other, inflater)
         self._reading = asyncio.create_task(self._read(self.reader))
 
     def write(self, *parts: bytes) -> None:
@@ -140,8 +140,7 @@ class RawConnection:
     def send(self, opcode: int, payload: bytes | str = b"", **form: Any) -> None:
         """Write one frame, and record it."""
         data = payload.encode() if isinstance(payload, str) else payload
-        code = RawFrame(True, 0, 8, None, data, 7).code if opcode == CLOSE else None
-        self._record("judge", opcode, data, code)
+        self._log.record(1, "judge", self.other, opcode, data)
         self.write(self.frame(opcode, payload, **form))
 
     def send_event(
@@ -314,9 +313,7 @@ class RawConnection:
                     if self._flooded(size):
                         break
                     self.frames.append(found)
-                    close = found.opcode == CLOSE
-                    text = found.payload[2:] if close else found.payload
-                    self._record(self.other, found.opcode, text, found.code if close else None)
+                    self._log.record(1, self.other, self.side, found.opcode, found.payload)
                     if found.opcode == PING and self._pongs:
                         self.send(PONG, found.payload)
                 for fault in reader.faults[faults:]:
@@ -336,10 +333,6 @@ class RawConnection:
                 f"{bounds.bytes} bytes on one connection"
             )
         return bool(self.flood)
-
-    def _record(self, author: Author, opcode: int, data: bytes, code: int | None) -> None:
-        to = self.other if author == "judge" else self.side
-        self._log.record(1, author, to, opcode, data, code)
 
     def _brief(self) -> str:
         shown = [f"{f.opcode}:{f.payload[:60]!r}" for f in self.frames[-4:]]

@@ -51,7 +51,8 @@ class Frame:
         connection: its number in the cell, from 1.
         author: the side that wrote it; ``judge`` for the judge's own.
         opcode: RFC 6455 section 5.2's number.
-        data: the payload, unmasked and inflated.
+        data: the payload, unmasked and inflated; of a close frame the reason alone.
+        close_code: a close frame's code; 1005 when it has none.
     """
 
     time: float

@@ -1,9 +1,8 @@
 """The tap: a relay between client and server that injects frames and causes faults on request.
 
-Bytes pass through untouched, at once unless a fault was requested; a copy of them is decoded
-with wsproto (never `websockets`, which half of the judged are built on), permessage-deflate
-included, and recorded in the cell's log. `Tap.inject` writes a frame of the judge's own towards
-one side.
+Bytes pass through untouched, at once unless a fault was requested; a copy of them is read by the
+judge's own `FrameReader`, permessage-deflate included, and recorded in the cell's log.
+`Tap.inject` writes a frame of the judge's own towards one side.
 """
 
 from __future__ import annotations
@@ -12,11 +11,10 @@ import asyncio
 import contextlib
 import errno
 
-from wsproto.extensions import Extension, PerMessageDeflate
-from wsproto.frame_protocol import FrameProtocol, Opcode, ParseFailed
-
 from ..control.contract import Address
 from ..errors import TestbedError
+from .frames import BINARY, TEXT, FrameReader, Inflater, deflate_parameters, frame, new_mask
+from .http import Head, parse_head
 from .log import Log
 from .passage import Mode, Passage, reset_on_close
 from .rules import Author, Side, opposite
@@ -124,7 +122,7 @@ class Tap:
 
 
 class TapConnection:
-    """One relayed TCP connection: a leg to each side, and a decoder for what each side writes.
+    """One relayed TCP connection: a leg to each side, and a reader of what each side writes.
 
     Attributes:
         heads: what each side wrote of the handshake.
@@ -142,12 +140,12 @@ class TapConnection:
         self.mute: set[Side] = set()
         self.heads: dict[Side, bytes | None] = {"client": None, "server": None}
         self._buffers: dict[Side, bytearray] = {"client": bytearray(), "server": bytearray()}
-        self._decoders: dict[Side, _Decoder] = {}
+        self._readers: dict[Side, FrameReader] = {}  # once the handshake is done
 
     @property
     def handshaken(self) -> bool:
         """Whether the server has answered the handshake with 101."""
-        return bool(self._decoders)
+        return bool(self._readers)
 
     def _passage(self, author: Side) -> Passage:
         to = self.legs[opposite(author)]
@@ -169,23 +167,19 @@ class TapConnection:
         self._watch(author, data)
 
     def inject(self, to: Side, data: str | bytes) -> None:
-        if "server" not in self._decoders:
+        if not self.handshaken:
             raise TestbedError("cannot inject before the WebSocket handshake is done")
-        if self.inside_frame(opposite(to)):
-            raise TestbedError(f"cannot inject towards the {to} in the middle of a frame")
-        # FrameProtocol masks what a client writes; with no extensions it writes plain frames,
-        # which permessage-deflate allows at any time (RFC 7692 section 6).
-        writer = FrameProtocol(client=to == "server", extensions=[])
-        self.legs[to].write(bytes(writer.send_data(data, fin=True)))
-        is_text = isinstance(data, str)
-        payload = data.encode() if isinstance(data, str) else data
-        self.tap.log.record(
-            self.number, "judge", to, Opcode.TEXT if is_text else Opcode.BINARY, payload
-        )
+        if self.inside_message(opposite(to)):
+            raise TestbedError(f"cannot inject towards the {to} in the middle of a message")
+        # Plain: permessage-deflate allows that at any time (RFC 7692, section 6).
+        opcode, payload = (TEXT, data.encode()) if isinstance(data, str) else (BINARY, data)
+        mask = new_mask() if to == "server" else None
+        self.legs[to].write(frame(opcode, payload, mask=mask))
+        self.tap.log.record(self.number, "judge", to, opcode, payload)
 
-    def inside_frame(self, author: Side) -> bool:
-        """Whether `author` has written a frame's beginning and not yet its end."""
-        return self._decoders[author].in_frame
+    def inside_message(self, author: Side) -> bool:
+        """Whether `author` has written a message's beginning and not yet its end."""
+        return self._readers[author].inside_message
 
     def cut(self) -> None:
         for leg in self.legs.values():
@@ -208,8 +202,8 @@ class TapConnection:
             self.passages[author].finish()
 
     def _watch(self, author: Side, data: bytes) -> None:
-        if author in self._decoders:
-            self._decode(author, data)
+        if self._readers:
+            self._read(author, data)
             return
         buffer = self._buffers[author]
         buffer += data
@@ -219,54 +213,21 @@ class TapConnection:
                 return
             self.heads[author] = bytes(buffer[: end + 4])
             del buffer[: end + 4]
-        if author == "server" and b" 101 " in (self.heads["server"] or b"").split(b"\r\n", 1)[0]:
-            extensions = _header(self.heads["server"] or b"", b"sec-websocket-extensions")
-            self._decoders["client"] = _Decoder("client", extensions)
-            self._decoders["server"] = _Decoder("server", extensions)
-            for side in ("client", "server"):
-                self._decode(side, bytes(self._buffers[side]))
+        if author == "server" and (answer := parse_head(self.heads["server"] or b"")).status == 101:
+            self._readers = {side: FrameReader(side, _inflater(side, answer)) for side in self.legs}
+            for side in self.legs:
+                self._read(side, bytes(self._buffers.pop(side)))
 
-    def _decode(self, author: Side, data: bytes) -> None:
-        decoder = self._decoders[author]
-        try:
-            for opcode, payload, code in decoder.feed(data):
-                self.tap.log.record(self.number, author, opposite(author), opcode, payload, code)
-        except ParseFailed as exc:
-            decoder.broken = True
-            self.tap.log.faults.append((author, str(exc)))
-
-
-class _Decoder:
-    """Frames of one direction, with messages put together from their fragments."""
-
-    def __init__(self, author: Side, extensions: str) -> None:
-        self.broken = False
-        self.in_frame = False
-        self._parts: list[bytes] = []
-        # As the reader of what the server writes we are a client, and the other way round.
-        self._protocol = FrameProtocol(author == "server", _deflate(author, extensions))
-
-    def feed(self, data: bytes) -> list[tuple[int, bytes, int | None]]:
-        if self.broken or not data:
-            return []
-        self._protocol.receive_bytes(data)
-        found: list[tuple[int, bytes, int | None]] = []
-        for frame in self._protocol.received_frames():
-            payload = frame.payload
-            if isinstance(payload, tuple):  # a close frame's code and reason
-                code, reason = payload
-                found.append((8, (reason or "").encode(), int(code)))
-                continue
-            part = payload.encode() if isinstance(payload, str) else bytes(payload)
-            if frame.opcode >= 8:
-                found.append((int(frame.opcode), part, None))
-                continue
-            self._parts.append(part)
-            self.in_frame = not frame.frame_finished
-            if frame.message_finished:
-                found.append((int(frame.opcode), b"".join(self._parts), None))
-                self._parts.clear()
-        return found
+    def _read(self, author: Side, data: bytes) -> None:
+        """Record what is read up to the first fault, behind which frames may begin anywhere."""
+        reader, log = self._readers[author], self.tap.log
+        if reader.faults:
+            return
+        for found in reader.feed(data):
+            if reader.faults:
+                break
+            log.record(self.number, author, opposite(author), found.opcode, found.payload)
+        log.faults.extend((author, fault) for fault in reader.faults)
 
 
 class _Leg(asyncio.Protocol):
@@ -348,20 +309,9 @@ class _Leg(asyncio.Protocol):
             self._transport.abort()
 
 
-def _header(head: bytes, name: bytes) -> str:
-    for line in head.split(b"\r\n")[1:]:
-        key, _, value = line.partition(b":")
-        if key.strip().lower() == name:
-            return value.strip().decode("latin-1")
-    return ""
-
-
-def _deflate(author: Side, agreed: str) -> list[Extension]:
-    if not agreed.lower().startswith("permessage-deflate"):
-        return []
-    extension = PerMessageDeflate()
-    if author == "server":
-        extension.finalize(agreed)
-    else:
-        extension.accept(agreed)
-    return [extension]
+def _inflater(author: Side, answer: Head) -> Inflater | None:
+    """Return what inflates the messages of `author`, or None when the server agreed to nothing."""
+    for chosen in answer.all("Sec-WebSocket-Extensions"):
+        with contextlib.suppress(ValueError):  # illegal: an endpoint's to refuse
+            return Inflater.agreed(author, deflate_parameters(chosen))
+    return None

@@ -38,7 +38,7 @@ async def scripted(head: bytes | None = None, *more: bytes, times: int = 0) -> A
         asked = parse_head(await reader.readuntil(b"\r\n\r\n"))
         writer.write(answer(asked) if head is None else head)
         writer.write(b"".join(more))
-        frames = FrameReader(masked=True)
+        frames = FrameReader("client")
         while head != b"" and (data := await reader.read(65536)):
             for found in frames.feed(data):
                 if (found.opcode, found.payload) == (PING, b"still there?"):

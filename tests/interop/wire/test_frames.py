@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import zlib
+
 import pytest
 
 from interop.wire.frames import (
@@ -18,12 +20,15 @@ from interop.wire.frames import (
     legal_code,
     new_mask,
 )
+from interop.wire.rules import Side
 
 KEY = b"\x01\x02\x03\x04"
 
 
-def faults_of(*frames: bytes, masked: bool = False, inflater: Inflater | None = None) -> list[str]:
-    reader = FrameReader(masked=masked, inflater=inflater)
+def faults_of(
+    *frames: bytes, author: Side = "server", inflater: Inflater | None = None
+) -> list[str]:
+    reader = FrameReader(author, inflater)
     for _ in reader.feed(b"".join(frames)):
         pass
     return reader.faults
@@ -34,7 +39,7 @@ def faults_of(*frames: bytes, masked: bool = False, inflater: Inflater | None = 
 def test_what_is_written_is_read_however_it_is_cut(length: int, mask: bytes | None) -> None:
     payload = b"x" * length
     data = frame(BINARY, payload, mask=mask)
-    reader = FrameReader(masked=mask is not None)
+    reader = FrameReader("server" if mask is None else "client")
     got = [found for at in range(len(data)) for found in reader.feed(data[at : at + 1])]
     assert [(f.opcode, f.payload, f.mask) for f in got] == [(BINARY, payload, mask)]
     assert reader.faults == []
@@ -61,7 +66,7 @@ def test_the_bytes_of_a_frame() -> None:
 
 
 def test_fragments_are_one_message_with_a_control_frame_between_them() -> None:
-    reader = FrameReader(masked=False)
+    reader = FrameReader("server")
     data = frame(TEXT, b"Hel", fin=False) + frame(PING, b"!") + frame(CONTINUATION, b"lo")
     assert [(f.opcode, f.payload) for f in reader.feed(data)] == [(PING, b"!"), (TEXT, b"Hello")]
     assert reader.faults == []
@@ -74,6 +79,7 @@ def test_fragments_are_one_message_with_a_control_frame_between_them() -> None:
         ([frame(3)], "the reserved opcode 3"),
         ([frame(TEXT, b"x", rsv=DEFLATE)], "reserved bits 100"),
         ([frame(TEXT, b"x", form=64)], "the length 1 in 64 bits"),
+        ([b"\x82\x7f\x80" + bytes(7)], "a length whose highest bit is set"),
         ([frame(PING, b"x" * 126)], "a control frame longer than 125 bytes"),
         ([frame(PING, fin=False)], "or in fragments"),
         ([frame(CONTINUATION, b"x")], "a continuation of nothing"),
@@ -90,9 +96,28 @@ def test_what_is_illegal_is_a_fault(frames: list[bytes], fault: str) -> None:
     assert fault in found
 
 
+def test_what_a_header_breaks_is_known_before_the_payload_comes() -> None:
+    reader = FrameReader("client")
+    assert list(reader.feed(frame(11, announce=100, mask=KEY)[:5])) == []
+    assert reader.faults == []
+    assert list(reader.feed(KEY[-1:])) == []
+    assert reader.faults == ["the reserved opcode 11"]
+    assert list(reader.feed(b"x" * 50)) == []
+    assert reader.faults == ["the reserved opcode 11"]
+
+
+def test_a_message_is_under_way_from_its_first_byte_to_its_last() -> None:
+    reader = FrameReader("server")
+    data = frame(TEXT, b"Hel", fin=False) + frame(CONTINUATION, b"lo")
+    for at in range(len(data)):
+        assert reader.inside_message is (at > 0)
+        list(reader.feed(data[at : at + 1]))
+    assert not reader.inside_message
+
+
 def test_a_client_has_to_mask() -> None:
-    assert faults_of(frame(TEXT), masked=True) == ["an unmasked frame of a client"]
-    assert faults_of(frame(TEXT, mask=new_mask()), masked=True) == []
+    assert faults_of(frame(TEXT), author="client") == ["an unmasked frame of a client"]
+    assert faults_of(frame(TEXT, mask=new_mask()), author="client") == []
 
 
 @pytest.mark.parametrize("code", [1000, 1003, 1007, 1014, 3000, 4999])
@@ -107,13 +132,13 @@ def test_illegal_codes(code: int) -> None:
 
 
 def test_a_close_frame_has_a_code_or_none() -> None:
-    reader = FrameReader(masked=False)
+    reader = FrameReader("server")
     assert [f.code for f in reader.feed(frame(CLOSE, close_payload(4000)))] == [4000]
-    assert [f.code for f in FrameReader(masked=False).feed(frame(CLOSE))] == [None]
+    assert [f.code for f in FrameReader("server").feed(frame(CLOSE))] == [None]
 
 
 def test_compressed_messages_are_inflated() -> None:
-    reader = FrameReader(masked=False, inflater=Inflater())
+    reader = FrameReader("server", Inflater())
     data = frame(TEXT, deflated(b"Hello"), rsv=DEFLATE) + frame(TEXT, b"plain")
     assert [f.payload for f in reader.feed(data)] == [b"Hello", b"plain"]
     assert (reader.faults, reader.compressed) == ([], 1)
@@ -124,6 +149,29 @@ def test_a_window_larger_than_agreed_is_a_fault() -> None:
     big = frame(BINARY, deflated(block * 2), rsv=DEFLATE)
     (found,) = faults_of(big, inflater=Inflater(9))
     assert "cannot be inflated" in found
+
+
+@pytest.mark.parametrize("bits", [9, 10, 14, 15])
+def test_a_large_message_is_inflated_with_the_window_agreed_on(bits: int) -> None:
+    payload = bytes(at * at % 251 for at in range(70_000)) + b"x" * 70_000
+    inflater = Inflater(bits)
+    for _ in range(2):
+        assert inflater.message(deflated(payload, bits)) == payload
+
+
+def test_what_was_agreed_on_is_each_sides_own() -> None:
+    agreed = deflate_parameters(
+        "permessage-deflate; server_max_window_bits=9; client_no_context_takeover"
+    )
+    block = b"".join(number.to_bytes(2, "big") for number in range(2000))
+    with pytest.raises(ValueError, match="cannot be inflated"):
+        Inflater.agreed("server", agreed).message(deflated(block * 2))
+    client = Inflater.agreed("client", agreed)
+    assert client.message(deflated(block * 2)) == block * 2
+    refers_to_block = zlib.compressobj(wbits=-15, zdict=block)
+    data = refers_to_block.compress(block) + refers_to_block.flush(zlib.Z_SYNC_FLUSH)
+    with pytest.raises(ValueError, match="cannot be inflated"):
+        client.message(data[:-4])
 
 
 def test_without_takeover_each_message_stands_alone() -> None:

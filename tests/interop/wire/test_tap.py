@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosed
 
 from interop.control.contract import Address
 from interop.errors import TestbedError
+from interop.wire.frames import CLOSE, CONTINUATION, PING, TEXT, frame
 from interop.wire.http import request
 from interop.wire.log import Log
 from interop.wire.tap import Tap
@@ -123,13 +124,21 @@ async def test_injecting_before_the_handshake_says_so() -> None:
         writer.close()
 
 
-async def test_injecting_into_a_frame_says_so() -> None:
+@pytest.mark.parametrize(
+    "begun",
+    [
+        frame(TEXT, b"half", announce=256, form=16, mask=bytes(4)),
+        frame(TEXT, b"first", fin=False, mask=bytes(4)),
+    ],
+    ids=["frame", "fragments"],
+)
+async def test_injecting_into_a_message_says_so(begun: bytes) -> None:
     async with tapped() as tap, connect(tap.url("/")) as client:
         await client.send("whole")
         await client.recv()
-        client.transport.write(b"\x81\xfe\x01\x00\x00\x00\x00\x00half")
-        await until(lambda: tap.connections[0].inside_frame("client"))
-        with pytest.raises(TestbedError, match="middle of a frame"):
+        client.transport.write(begun)
+        await until(lambda: tap.connections[0].inside_message("client"))
+        with pytest.raises(TestbedError, match="middle of a message"):
             tap.inject("server", "x")
         client.transport.abort()
 
@@ -175,14 +184,43 @@ async def test_the_servers_end_ends_the_client() -> None:
         assert tap.connections[0].ended_by[0] == "server"
 
 
-async def test_bytes_that_are_no_frames_are_a_fault_of_their_author() -> None:
+@pytest.mark.parametrize(
+    ("data", "fault"),
+    [
+        (frame(11, mask=bytes(4)), "the reserved opcode 11"),
+        (frame(TEXT, b"x"), "an unmasked frame of a client"),
+        (frame(TEXT, b"\xff", mask=bytes(4)), "a text message that is not UTF-8"),
+        (frame(CLOSE, b"\x03", mask=bytes(4)), "a close frame with half a code"),
+        (
+            frame(PING, b"x" * 126, mask=bytes(4)),
+            "a control frame longer than 125 bytes",
+        ),
+        (frame(CONTINUATION, mask=bytes(4)), "a continuation of nothing"),
+    ],
+)
+async def test_bytes_that_are_no_frames_are_a_fault_of_their_author(
+    data: bytes, fault: str
+) -> None:
+    """The first one: what follows a fault is relayed, but is not read."""
     async with tapped() as tap, connect(tap.url("/")) as client:
-        client.transport.write(b"\xff\xff\xff\xff")
+        await client.send("one")
+        await client.recv()
+        client.transport.write(data + frame(TEXT, b"two", mask=bytes(4)) + data)
         with pytest.raises(ConnectionClosed):
             await client.recv()
         ((author, words),) = tap.log.faults
         assert author == "client"
-        assert words
+        assert words.startswith(fault)
+        assert [f.data for f in tap.log.seen(author="client", kind="text")] == [b"one"]
+
+
+async def test_a_frame_after_the_close_frame_is_a_fault() -> None:
+    async with tapped() as tap, connect(tap.url("/")) as client:
+        client.transport.write(frame(CLOSE, mask=bytes(4)) + frame(PING, mask=bytes(4)))
+        with pytest.raises(ConnectionClosed):
+            await client.recv()
+        assert tap.log.faults == [("client", "a frame after the close frame")]
+        assert [(f.kind, f.close_code) for f in tap.log.seen(author="client")] == [("close", 1005)]
 
 
 async def test_a_refused_upstream_ends_the_client() -> None:
