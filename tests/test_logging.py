@@ -127,7 +127,7 @@ def test_loggers(name: str) -> None:
 async def test_nothing_of_a_payload_above_debug(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         async with App(limits=Limits(message_bytes=1000)) as app, raw_client(app.port) as peer:
-            app._book.lifecycle.pop("error")
+            app.book.lifecycle.pop("error")
             peer.event("echo", "secret")
             peer.send('{"secret":', '{"eventName":"nobody","payload":"secret"}', "x" * 2000)
             await until(lambda: app.ends)
@@ -147,7 +147,7 @@ async def test_what_a_peer_sends_does_not_fill_the_log(caplog: pytest.LogCapture
     long = "x" * 30_000
     with caplog.at_level(logging.INFO):
         async with App() as app, raw_client(app.port) as peer:
-            app._book.lifecycle.pop("error")
+            app.book.lifecycle.pop("error")
             app.on_any_event(lambda ctx: 1 / 0)
             peer.send(f'{{"eventName":"a","payload":{{"{long}":1,"{long}":2}}}}')
             peer.event(long)

@@ -86,7 +86,7 @@ async def test_the_client(capsys: pytest.CaptureFixture[str]) -> None:
         program = types.FunctionType(code, {"__name__": "client"})()
         task = asyncio.ensure_future(program)
         out = ""
-        await until(lambda: app.seen and "event1" in app._book.events)
+        await until(lambda: app.seen and "event1" in app.book.events)
         while "from client" not in out:
             await asyncio.sleep(0)
             out += capsys.readouterr().out

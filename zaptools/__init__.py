@@ -36,7 +36,8 @@ from .exceptions import (
     WrongThreadError,
     ZapError,
 )
-from .handlers.register import CallNext, EventRegister, Handler, Middleware
+from .handlers.book import CallNext, Handler, Middleware
+from .handlers.register import EventRegister
 from .limits import Limits
 from .protocol.codec import LIFECYCLE_EVENTS, EventData, decode_event, encode_event
 from .rooms.rooms import BroadcastResult, ConnectionRouter, MetaTag, Room, RoomManager

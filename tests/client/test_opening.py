@@ -28,7 +28,7 @@ from zaptools.exceptions import (
     HandshakeError,
     InvalidUrlError,
 )
-from zaptools.handlers.register import HandlerBook
+from zaptools.handlers.book import HandlerBook
 
 
 def url(port: int) -> str:

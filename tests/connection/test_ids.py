@@ -46,7 +46,7 @@ def test_a_strategy_that_raises() -> None:
 
 
 def test_one_for_each_book() -> None:
-    one, two = EventRegister()._book, EventRegister()._book
+    one, two = EventRegister().book, EventRegister().book
     assert ids_of(one) is ids_of(one) is not ids_of(two)
     gone = ref(one)
     del one

@@ -23,7 +23,7 @@ class Socket(Carrier):
 
     def __init__(self, register: Log, **limits: Any) -> None:
         connection = WebSocketConnection("id", self)
-        super().__init__(connection, register._book, Limits(**limits))
+        super().__init__(connection, register.book, Limits(**limits))
         self.incoming: asyncio.Queue[str | bytes | CloseInfo | Exception] = asyncio.Queue()
         self.sent: list[str] = []
         self.shut: list[tuple[int, str]] = []

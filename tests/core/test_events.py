@@ -47,7 +47,7 @@ def test_no_two_share_handlers() -> None:
     EventRegister().on_event("a", print)
     EventBook().save_event(Event("b", print))
     assert not EventBook().event_records
-    assert not EventRegister()._book.events
+    assert not EventRegister().book.events
 
 
 async def test_callers() -> None:
@@ -60,7 +60,7 @@ async def test_callers() -> None:
 
     register.on_event("error", lambda ctx: log.append(ctx.event_name))
     register.on_event("boom", lambda ctx: 1 / 0)
-    for caller in (EventCaller(register), EventCaller(register._book)):
+    for caller in (EventCaller(register), EventCaller(register.book)):
         for name in ("later", "error", "unknown"):
             await caller.trigger_event(context(name))
         with pytest.raises(ZeroDivisionError):

@@ -64,7 +64,7 @@ async def test_the_log(
 ) -> None:
     wired = Wired(EventRegister())
     with caplog.at_level(logging.INFO, "zaptools"):
-        await Reports(wired.connection, EventRegister()._book).tell(error, source)
+        await Reports(wired.connection, EventRegister().book).tell(error, source)
     (record,) = caplog.records
     assert record.levelno == level
     assert record.getMessage() == f"{wired.connection.id}: {words}"
@@ -77,7 +77,7 @@ async def test_the_error_handler(caplog: pytest.LogCaptureFixture) -> None:
     register.on_error(seen.append)
     wired = Wired(register)
     error = ValueError("no")
-    reports = Reports(wired.connection, register._book)
+    reports = Reports(wired.connection, register.book)
     await reports.tell(error, EVENT)
     (ctx,) = seen
     assert (ctx.error, ctx.source, ctx.connection) == (error, EVENT, wired.connection)
@@ -149,7 +149,7 @@ async def test_connecting_again_buys_no_more_lines(caplog: pytest.LogCaptureFixt
         await wired.end()
     assert len(lines(caplog)) <= 2 * PER_MINUTE  # where a minute begins in between
     caplog.clear()
-    register._book.faults._since -= 60  # a minute later
+    register.book.faults._since -= 60  # a minute later
     await Wired(register).run("{")
     left_out, first = (record.getMessage() for record in caplog.records)
     assert left_out.endswith(" lines about messages of peers were left out")
@@ -204,7 +204,7 @@ async def test_a_handler_that_waits_when_the_peer_closes_fails_quietly(
         finally:
             failed.set()
 
-    del app._book.lifecycle["error"]
+    del app.book.lifecycle["error"]
     async with app, raw_client(app.port) as peer:
         peer.event("a")
         peer.protocol.send_close(3000, "bye")
@@ -231,7 +231,7 @@ async def test_a_peer_does_not_say_how_often_a_failure_is_logged(
     await wired.run(event("b"))  # no handler's failures hide those of another
     assert lines(caplog)[0] == "the handler of 'b' failed"
     caplog.clear()
-    register._book.failures_of("a")._since -= 60  # a minute later
+    register.book.failures_of("a")._since -= 60  # a minute later
     await wired.run(event("a"))
     texts = [record.getMessage() for record in caplog.records]
     assert texts[0] == f"{PER_MINUTE} lines about failures of 'a' were left out"
@@ -486,7 +486,7 @@ async def test_a_connection_that_has_ended() -> None:
 )
 async def test_details_on_request(handler: Callable[..., Any], text: str) -> None:
     register = EventRegister(error_details=True)
-    assert EventRegister(register._book)._book.error_details  # as the book has it
+    assert EventRegister(register.book).book.error_details  # as the book has it
     register.on_event("a", handler)
     wired = Wired(register)
     await wired.run(event("a", "x", headers=ID))

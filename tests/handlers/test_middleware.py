@@ -11,8 +11,7 @@ import pytest
 
 from tests.support.fakes import Wired, event
 from zaptools import CallNext, EventContext, EventRegister, NameTakenError, RegistrationError
-from zaptools.handlers.middleware import compose
-from zaptools.handlers.register import Middleware
+from zaptools.handlers.book import Middleware, compose
 
 
 def noted(log: list[Any], name: str) -> Middleware:
@@ -30,7 +29,7 @@ def test_none_is_no_cost() -> None:
     assert compose((), handler) is handler
     register = EventRegister()
     register.on_event("a", handler)
-    assert register._book.events["a"] is handler
+    assert register.book.events["a"] is handler
 
 
 @pytest.mark.parametrize("late", [False, True])
@@ -139,7 +138,7 @@ class TestInclude:
         register.include(part, prefix="x.")
         register.include(part, prefix="x.")
         part.include(part)
-        assert register._book.events["a"] is handler
+        assert register.book.events["a"] is handler
 
 
 async def two(ctx: EventContext, call_next: CallNext) -> None: ...

@@ -39,7 +39,7 @@ def test_events(function: Callable[[EventContext], Any]) -> None:
     register = EventRegister()
     assert register.on_event("a", function) is function
     assert register.on_event("b")(function) is function
-    assert register._book.events == {"a": function, "b": function}
+    assert register.book.events == {"a": function, "b": function}
 
 
 def test_decorator_returns_the_function() -> None:
@@ -54,9 +54,9 @@ def test_decorator_returns_the_function() -> None:
     @register.on_error()
     def other(ctx: EventContext) -> None: ...
 
-    assert callable(mine) and register._book.events == {"a": mine}
-    assert register._book.lifecycle == {"connected": mine, "error": other}
-    assert register._book.any_event is other
+    assert callable(mine) and register.book.events == {"a": mine}
+    assert register.book.lifecycle == {"connected": mine, "error": other}
+    assert register.book.any_event is other
 
 
 @pytest.mark.parametrize("name", sorted(LIFECYCLE_EVENTS))
@@ -70,8 +70,8 @@ def test_lifecycle(name: str) -> None:
     ):
         register = EventRegister()
         assert register_it(register) is handler
-        assert register._book.lifecycle == {name: handler}
-        assert not register._book.events
+        assert register.book.lifecycle == {name: handler}
+        assert not register.book.events
 
 
 def test_last_wins() -> None:
@@ -79,14 +79,14 @@ def test_last_wins() -> None:
     register.on_event("a", handler)
     with pytest.warns(RuntimeWarning, match="plain .* replaces handler .* of the event 'a'"):
         register.on_event("a", plain)
-    assert register._book.events["a"] is plain
+    assert register.book.events["a"] is plain
 
 
 def test_registers_share_nothing() -> None:
     first, second = EventRegister(), EventRegister()
     first.on_event("a", handler)
     first.on_connected(handler)
-    assert not second._book.events and not second._book.lifecycle
+    assert not second.book.events and not second.book.lifecycle
 
 
 @pytest.mark.parametrize("bad", [3, "x", [], object(), None])
@@ -122,7 +122,7 @@ def test_handlers_must_fit() -> None:
     ):
         with pytest.raises(RegistrationError, match="one "):
             refuse()
-    assert not register._book.events and not register._book.lifecycle
+    assert not register.book.events and not register.book.lifecycle
 
 
 @pytest.mark.parametrize("bad", [3, None, b"x", handler])
@@ -165,17 +165,17 @@ class TestInclude:
         part.on_event("say", handler)
         part.on_event("", plain)
         register.include(part, prefix="chat.")
-        assert register._book.events == {"say": plain, "chat.say": handler, "chat.": plain}
-        assert part._book.events == {"say": handler, "": plain}
+        assert register.book.events == {"say": plain, "chat.say": handler, "chat.": plain}
+        assert part.book.events == {"say": handler, "": plain}
 
     def test_no_prefix(self) -> None:
         register, part = EventRegister(), EventRegister()
         part.on_event("say", handler)
         register.include(part)
         part.on_event("later", handler)
-        assert register._book.events == {"say": handler}
+        assert register.book.events == {"say": handler}
         register.on_event("say", plain, replace=True)
-        assert part._book.events["say"] is handler
+        assert part.book.events["say"] is handler
 
     def test_parts_of_parts(self) -> None:
         inner, middle, outer = EventRegister(), EventRegister(), EventRegister()
@@ -183,7 +183,7 @@ class TestInclude:
         middle.include(inner, prefix="b.")
         outer.include(middle, prefix="a.")
         outer.include(middle, prefix="x.")
-        assert outer._book.events == {"a.b.c": handler, "x.b.c": handler}
+        assert outer.book.events == {"a.b.c": handler, "x.b.c": handler}
 
     def test_handlers_without_a_name_come_along(self) -> None:
         register, part = EventRegister(), EventRegister()
@@ -191,10 +191,10 @@ class TestInclude:
         part.on_any_event(plain)
         register.on_error(plain)
         register.include(part, prefix="chat.")
-        assert register._book.lifecycle == {"connected": handler, "error": plain}
-        assert register._book.any_event is plain
+        assert register.book.lifecycle == {"connected": handler, "error": plain}
+        assert register.book.any_event is plain
         register.include(EventRegister())
-        assert register._book.any_event is plain
+        assert register.book.any_event is plain
 
     @pytest.mark.parametrize(
         ("fill", "what", "name"),
@@ -211,12 +211,12 @@ class TestInclude:
         part.on_event("a", handler)
         part.on_disconnected(handler)
         fill(part, handler)
-        before = dict(register._book.events), dict(register._book.lifecycle)
+        before = dict(register.book.events), dict(register.book.lifecycle)
         with pytest.raises(NameTakenError) as info:
             register.include(part)
         assert (info.value.what, info.value.name) == (what, name)
-        assert (register._book.events, register._book.lifecycle) == before
-        assert register._book.any_event in (None, plain)
+        assert (register.book.events, register.book.lifecycle) == before
+        assert register.book.any_event in (None, plain)
 
     def test_the_same_function_is_no_conflict(self) -> None:
         class Part:
@@ -230,14 +230,14 @@ class TestInclude:
             target.include(part)
         register.on_event("a", owner.method)
         register.include(part)
-        assert register._book.events == {"a": owner.method}
+        assert register.book.events == {"a": owner.method}
 
     def test_a_prefix_makes_no_lifecycle_name(self) -> None:
         register, part = EventRegister(), EventRegister()
         part.on_event("nected", handler)
         with pytest.raises(NameTakenError, match="'connected' is taken"):
             register.include(part, prefix="con")
-        assert not register._book.events and not register._book.lifecycle
+        assert not register.book.events and not register.book.lifecycle
 
     @pytest.mark.parametrize("bad", [3, None, b"x"])
     def test_a_prefix_is_a_string(self, bad: Any) -> None:
@@ -274,15 +274,15 @@ class TestConcurrency:
 
     def test_where_it_is(self) -> None:
         register = EventRegister(concurrency=3)
-        assert register._book.concurrency == 3
-        assert EventRegister(register._book)._book.concurrency == 3
-        assert EventRegister(register._book, concurrency=2)._book.concurrency == 2
-        assert EventRegister()._book.concurrency == 1
+        assert register.book.concurrency == 3
+        assert EventRegister(register.book).book.concurrency == 3
+        assert EventRegister(register.book, concurrency=2).book.concurrency == 2
+        assert EventRegister().book.concurrency == 1
 
     def test_it_does_not_come_along(self) -> None:
         register = EventRegister()
         register.include(EventRegister(concurrency=3))
-        assert register._book.concurrency == 1
+        assert register.book.concurrency == 1
 
     @pytest.mark.parametrize("bad", [0, -1])
     def test_too_few(self, bad: int) -> None:

@@ -60,7 +60,7 @@ async def test_a_thread_that_begins_with_it() -> None:
     register.on_event("a", one)
     with pytest.warns(RuntimeWarning, match="replaces one "):
         _thread.start_new_thread(register.on_event, ("a", other))
-        await until(lambda: register._book.events["a"] is other)
+        await until(lambda: register.book.events["a"] is other)
 
 
 def test_a_payload_changes_nothing() -> None:
@@ -115,7 +115,7 @@ def test_a_module_that_is_reloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     module: Any = importlib.import_module("zap_reloaded")
     first = module.greet
     importlib.reload(module)
-    assert first is not module.greet is reloaded._book.events["a"]
+    assert first is not module.greet is reloaded.book.events["a"]
     del sys.modules["zap_reloaded"]
 
 
@@ -126,7 +126,7 @@ def test_a_notebooks_cell() -> None:
     for number in (1, 2):
         exec(compile(f"{number * chr(10)}{cell.format(number)}", f"<cell {number}>", "exec"), names)
     context: Any = None
-    assert register._book.events["a"](context) == 2
+    assert register.book.events["a"](context) == 2
     again = "def greet(ctx): ...\nregister.on_event('a', greet)\n"
     with pytest.warns(RuntimeWarning, match="greet .* replaces greet "):
         exec(compile(again * 2, "<cell 3>", "exec"), names)

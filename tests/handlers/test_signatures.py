@@ -524,7 +524,9 @@ class TestThreads:
                     refuse()
 
     def test_handlers_of_the_life_are_refused(self) -> None:
-        with pytest.raises(RegistrationError, match="that of 'connected' runs in no thread"):
+        with pytest.raises(
+            RegistrationError, match="the handler of 'connected' cannot run in a thread"
+        ):
             EventRegister().on_event("connected", own, run_in_thread=True)
 
     def test_the_same_in_and_out_of_a_thread_is_a_conflict(self) -> None:

@@ -25,7 +25,7 @@ from zaptools import (
     WebSocketConnection,
 )
 from zaptools.dispatch.dispatcher import Dispatcher
-from zaptools.handlers.register import HandlerBook
+from zaptools.handlers.book import HandlerBook
 from zaptools.rooms.broadcast import broadcast
 from zaptools.transport import WebSocketTransport
 

@@ -237,13 +237,13 @@ class TestLife:
         register.on_event("echo", lambda ctx: ctx.connection.send("echo", "from the register"))
         async with ZapServer(port=0, register=register) as server:
             server.on_event("more", lambda ctx: ctx.connection.send("more"))
-            assert set(register._book.events) == {"echo", "more"}
+            assert set(register.book.events) == {"echo", "more"}
             async with raw_client(server.port) as peer:
                 peer.event("echo")
                 assert (await peer.text())["payload"] == "from the register"
                 peer.event("more")
                 assert (await peer.text())["eventName"] == "more"
-        assert not ZapServer()._book.events
+        assert not ZapServer().book.events
 
     async def test_connections(self) -> None:
         async with App() as app, raw_client(app.port), raw_client(app.port) as second:
@@ -390,7 +390,7 @@ class TestHttp:
         server = ZapServer(port=0, limits=Limits(head_bytes=len(request)))
         async with server:
             pieces = [head[at : at + 1] for at in range(len(request) + 1)] if size else [head]
-            shell, tcp = ServerTransport(server.settings, server.roster, server._book), FakeTcp()
+            shell, tcp = ServerTransport(server.settings, server.roster, server.book), FakeTcp()
             shell.connection_made(tcp)
             for piece in pieces:
                 shell.data_received(piece)
@@ -523,7 +523,7 @@ class TestClosing:
     async def test_accepted_in_the_moment_of_closing(self) -> None:
         server = ZapServer(port=0)
         tcp = FakeTcp()
-        shell = ServerTransport(server.settings, server.roster, server._book)
+        shell = ServerTransport(server.settings, server.roster, server.book)
         shell.connection_made(tcp)
         assert tcp.closing
         shell.cancel()
@@ -619,7 +619,7 @@ class TestTls:
         """asyncio makes the transport when TCP is accepted, and connects it after TLS."""
         server, tcp = ZapServer(limits=Limits(open_timeout=20 * MS)), FakeTcp()
         server.roster.is_open = True
-        shell = ServerTransport(server.settings, server.roster, server._book)
+        shell = ServerTransport(server.settings, server.roster, server.book)
         await asyncio.sleep(20 * MS)
         shell.connection_made(tcp)
         assert not tcp.closing
@@ -1036,9 +1036,9 @@ class TestConcurrency:
 
     async def test_it_is_that_of_the_register(self) -> None:
         register = EventRegister(concurrency=3)
-        assert ZapServer(register=register)._book.concurrency == 3
-        assert ZapServer(register=register, concurrency=2)._book.concurrency == 2
-        assert register._book.concurrency == 2
+        assert ZapServer(register=register).book.concurrency == 3
+        assert ZapServer(register=register, concurrency=2).book.concurrency == 2
+        assert register.book.concurrency == 2
 
     async def test_a_close_frame_is_answered_after_all_handlers(self) -> None:
         async with App(concurrency=2) as app:

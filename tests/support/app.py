@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.support import tls
 from zaptools import EventContext, EventRegister, WebSocketConnection, ZapServer
-from zaptools.handlers.register import HandlerBook
+from zaptools.handlers.book import HandlerBook
 
 __all__ = ["App", "Defaults", "Notes"]
 

@@ -178,7 +178,7 @@ class ConnectorContract:
     async def test_an_id_that_is_taken_fills_no_log(self, caplog: pytest.LogCaptureFixture) -> None:
         register = Log()
         for _ in range(PER_MINUTE):
-            register._book.faults.take(logging.getLogger())
+            register.book.faults.take(logging.getLogger())
         async with self.serve(register, connection_id="mine") as running:
             async with raw_client(running.port, "/ws"):
                 await until(lambda: register.seen)

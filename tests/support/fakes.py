@@ -65,7 +65,7 @@ class Wired:
         self.idle = self.finished = 0
         self.dispatcher = Dispatcher(
             self.connection,
-            register._book,
+            register.book,
             on_idle=self._on_idle,
             on_finish=self._on_finish,
             **options,

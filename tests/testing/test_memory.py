@@ -14,7 +14,7 @@ from zaptools.testing.memory import ServerSide
 
 
 def served(register: EventRegister) -> ServerSide:
-    book = register._book
+    book = register.book
     return ServerSide(book, NO_HANDSHAKE, roster=Roster(ids_of(book)))
 
 

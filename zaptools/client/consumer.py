@@ -15,8 +15,8 @@ from typing import Any, Self, TypeAlias, TypeVar, overload
 from .._arguments import check_kind, explained
 from .._tasks import ends_task
 from ..connection.context import EventContext
+from ..handlers.book import check_name
 from ..handlers.decorators import UNSET, Unset, decorator
-from ..handlers.register import check_name
 from ..handlers.replacing import in_place_of
 from ..handlers.signatures import adapt, check_lifecycle
 from ..limits import IN_LIMITS, Limits

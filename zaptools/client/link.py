@@ -23,7 +23,7 @@ from ..connection.connection import WebSocketConnection
 from ..connection.context import EventContext
 from ..connection.ids import new_id
 from ..exceptions import AlreadyConnectedError, ConnectError, ConnectionClosedError
-from ..handlers.register import HandlerBook
+from ..handlers.book import HandlerBook
 from ..limits import Limits, check_limits
 from ..transport.compression import Compression, client_extensions
 from .attempt import Attempt, ClientConnection, Offer

@@ -21,7 +21,7 @@ from .._text import printable
 from ..connection.connection import WebSocketConnection
 from ..dispatch.dispatcher import Dispatcher
 from ..exceptions import ConnectError, ConnectTimeoutError, HandshakeError, InvalidUrlError
-from ..handlers.register import HandlerBook
+from ..handlers.book import HandlerBook
 from ..limits import Limits
 from ..transport.compression import Compression, client_extensions
 from ..transport.trace import Trace

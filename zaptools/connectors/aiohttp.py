@@ -147,7 +147,7 @@ class _AioHttpCarrier(Carrier):
             handshake=_handshake_of(connector.request, socket.ws_protocol),
             omit_empty_headers=connector._omit_empty_headers,
         )
-        super().__init__(connection, connector.register._book, connector._limits)
+        super().__init__(connection, connector.register.book, connector._limits)
         self._request = connector.request
         self._socket = socket
         self._draining: asyncio.Task[None] | None = None

@@ -82,7 +82,7 @@ class AsgiCarrier(Carrier):
             handshake=handshake,
             omit_empty_headers=omit_empty_headers,
         )
-        super().__init__(connection, register._book, check_limits(limits))
+        super().__init__(connection, register.book, check_limits(limits))
         self._asgi_receive = receive
         self._asgi_send = send
 

@@ -32,7 +32,7 @@ from ..connection.connection import WebSocketConnection
 from ..connection.ids import ids_of
 from ..dispatch.dispatcher import Dispatcher
 from ..exceptions import ConnectionClosedError, NameTakenError, SendTimeoutError
-from ..handlers.register import HandlerBook
+from ..handlers.book import HandlerBook
 from ..limits import Limits
 from ..protocol.close import LOST, CloseInfo
 from ..transport.line import Line

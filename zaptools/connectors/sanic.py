@@ -135,7 +135,7 @@ class _SanicCarrier(Carrier):
             handshake=_handshake_of(socket),
             omit_empty_headers=connector._omit_empty_headers,
         )
-        super().__init__(connection, connector.register._book, connector._limits)
+        super().__init__(connection, connector.register.book, connector._limits)
         self._socket = socket
         self._feeding: set[asyncio.Task[Any]] = set()
         self._is_over = False

@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 
 from ..connection.context import EventContext
-from ..handlers.register import EventRegister, Handler, HandlerBook
+from ..handlers.book import Handler, HandlerBook
+from ..handlers.register import EventRegister
 from ..protocol.codec import EventData
 
 __all__ = [
@@ -70,7 +71,7 @@ class EventCaller:
     """
 
     def __init__(self, event_book: HandlerBook | EventRegister) -> None:
-        self.book = event_book._book if isinstance(event_book, EventRegister) else event_book
+        self.book = event_book.book if isinstance(event_book, EventRegister) else event_book
 
     async def trigger_event(self, ctx: EventContext) -> None:
         """Call the handler of the context's event, if there is one. What it raises is raised."""

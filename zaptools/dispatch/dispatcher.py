@@ -17,7 +17,7 @@ from ..connection.connection import WebSocketConnection, leave_all_groups
 from ..connection.context import EventContext
 from ..connection.requests import REQUEST_ID
 from ..exceptions import CodecError, ReservedEventError
-from ..handlers.register import Handler, HandlerBook
+from ..handlers.book import Handler, HandlerBook
 from ..protocol.close import LOST, CloseInfo
 from ..protocol.codec import LIFECYCLE_EVENTS, EventData, decode_event
 from .crew import Crew

@@ -30,7 +30,7 @@ from ..exceptions import (
     SendTimeoutError,
     ZapError,
 )
-from ..handlers.register import HandlerBook
+from ..handlers.book import HandlerBook
 from ..protocol.codec import EventData
 
 __all__ = ["Reports"]

@@ -1,4 +1,8 @@
-"""Methods that take a function, and are decorators too."""
+"""Methods that register a function, and are decorators too.
+
+A user may write ``client.on_connected(f)``, ``@client.on_connected`` and
+``@client.on_connected()``. Each returns the function unchanged.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, Final, Protocol, TypeVar, cast, overload
 
-__all__ = ["UNSET", "Registration", "Unset", "decorator"]
+__all__ = ["UNSET", "Registration", "Unset", "decorator", "record_or_decorate"]
 
 H = TypeVar("H", bound=Callable[..., Any])
 
@@ -16,11 +20,19 @@ class Unset:
 
 
 UNSET: Final = Unset()
-"""Stands for an argument that was not given, where None is a wrong one."""
+"""The sentinel for "not passed". None is not: a caller that passes None made an error."""
+
+
+def record_or_decorate(record: Callable[[H], object], function: H | Unset) -> H | Callable[[H], H]:
+    """Record `function` and return it; if none was passed, return a decorator that does so."""
+    if isinstance(function, Unset):
+        return lambda decorated: cast(H, record_or_decorate(record, decorated))
+    record(function)
+    return function
 
 
 class Registration(Protocol):
-    """Takes a function and returns it; called with nothing, returns a decorator that does."""
+    """Takes a function and returns it; without one, returns a decorator that does so."""
 
     @overload
     def __call__(self, *, replace: bool = False) -> Callable[[H], H]: ...
@@ -33,18 +45,13 @@ class _Method(Protocol):
 
 
 def decorator(method: Callable[[Any, Any, bool], None]) -> _Method:
-    """Make of a method that records a function one that is a decorator as well.
+    """Make a method that records a function a decorator as well.
 
-    So a user may write ``client.on_connected(f)``, ``@client.on_connected`` and
-    ``@client.on_connected()``. Each returns the function as it was. The method also gets whether
-    another function may be replaced in silence.
+    The method gets the function, and whether it may replace another one without a warning.
     """
 
     @functools.wraps(method)
     def register(self: Any, callback: Any = UNSET, *, replace: bool = False) -> Any:
-        if callback is UNSET:
-            return functools.partial(register, self, replace=replace)
-        method(self, callback, replace)
-        return callback
+        return record_or_decorate(lambda function: method(self, function, replace), callback)
 
     return cast(_Method, register)

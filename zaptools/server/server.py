@@ -124,7 +124,7 @@ class ZapServer(EventRegister):
         reuse_port: bool = False,
     ) -> None:
         check_kind(register, EventRegister, "register", none=True)
-        book = register._book if register is not None else None
+        book = register.book if register is not None else None
         super().__init__(book, concurrency=concurrency, error_details=error_details)
         _check_address(host, port, path)
         check_function(id_strategy, "id_strategy")
@@ -154,7 +154,7 @@ class ZapServer(EventRegister):
         self._starting: asyncio.Future[None] | None = None  # done when `start` is over
         self._closing: asyncio.Task[None] | None = None
         self._run_over: asyncio.Event | None = None  # set when `run` is to return
-        self.roster = Roster(ids_of(self._book))
+        self.roster = Roster(ids_of(self.book))
 
     @property
     def port(self) -> int:
@@ -236,7 +236,7 @@ class ZapServer(EventRegister):
     def _bind(self, port: int) -> Coroutine[Any, Any, asyncio.Server]:
         loop = asyncio.get_running_loop()
         return loop.create_server(
-            lambda: ServerTransport(self.settings, self.roster, self._book),
+            lambda: ServerTransport(self.settings, self.roster, self.book),
             self.host,
             port,
             start_serving=False,

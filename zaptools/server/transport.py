@@ -22,7 +22,7 @@ from ..connection.handshake import Handshake, are_lists_too_long, choose_subprot
 from ..connection.ids import IdStrategy
 from ..dispatch.dispatcher import Dispatcher
 from ..exceptions import NameTakenError
-from ..handlers.register import HandlerBook
+from ..handlers.book import HandlerBook
 from ..limits import Limits
 from ..transport.reader import split_head
 from ..transport.trace import Trace

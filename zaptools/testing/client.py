@@ -31,7 +31,8 @@ from ..connection.requests import (
     request_headers,
 )
 from ..exceptions import ConnectionClosedError, RemoteError
-from ..handlers.register import EventRegister, check_name
+from ..handlers.book import check_name
+from ..handlers.register import EventRegister
 from ..protocol.close import LOST, CloseInfo, check_close
 from ..protocol.codec import EventData, decode_event, encode_event
 from ..server.roster import Roster
@@ -160,12 +161,12 @@ class TestClient:
     def _connect(self) -> ServerSide:
         register, handshake = self._register, self._handshake
         if not isinstance(register, ZapServer):
-            book = register._book
+            book = register.book
             roster = Roster(ids_of(book))
             return ServerSide(book, handshake, roster=roster, raise_errors=self._raise_errors)
         settings = register.settings
         return ServerSide(
-            register._book,
+            register.book,
             handshake,
             roster=register.roster,
             id_strategy=settings.id_strategy,

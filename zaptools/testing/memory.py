@@ -15,7 +15,7 @@ from ..dispatch.dispatcher import Dispatcher
 from ..dispatch.errors import Reports
 from ..dispatch.mailbox import Exchange
 from ..exceptions import CodecError, ReservedEventError
-from ..handlers.register import HandlerBook
+from ..handlers.book import HandlerBook
 from ..limits import Limits
 from ..protocol.close import CloseInfo
 from ..protocol.codec import EventData, decode_event

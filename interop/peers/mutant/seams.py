@@ -14,7 +14,7 @@ from typing import Any
 from interop.peers.python.client import ClientApi
 from interop.peers.python.server import ServerRole
 from zaptools.connection import WebSocketConnection
-from zaptools.handlers.register import HandlerBook
+from zaptools.handlers.book import HandlerBook
 from zaptools.transport import WebSocketTransport
 
 __all__ = [

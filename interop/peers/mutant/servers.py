@@ -11,7 +11,7 @@ from typing import Any
 
 from interop.peers.mutant.seams import Message, ServerSeam, event_of, override
 from zaptools import ConnectionClosedError, EventContext, RemoteError
-from zaptools.handlers.register import Handler
+from zaptools.handlers.book import Handler
 
 __all__ = ["DEFECTS"]
 
