@@ -40,7 +40,9 @@ from .handlers.book import CallNext, Handler, Middleware
 from .handlers.register import EventRegister
 from .limits import Limits
 from .protocol.codec import LIFECYCLE_EVENTS, EventData, decode_event, encode_event
-from .rooms.rooms import BroadcastResult, ConnectionRouter, MetaTag, Room, RoomManager
+from .rooms.broadcast import BroadcastResult
+from .rooms.rooms import MetaTag, Room, RoomManager
+from .rooms.router import ConnectionRouter
 from .server.server import ZapServer
 
 __all__ = [

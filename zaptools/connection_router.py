@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .rooms.rooms import ConnectionRouter
+from .rooms.router import ConnectionRouter
 
 __all__ = ["ConnectionRouter"]

@@ -523,7 +523,7 @@ class TestThreads:
                 with pytest.raises(RegistrationError, match="a coroutine function runs in no thr"):
                     refuse()
 
-    def test_handlers_of_the_life_are_refused(self) -> None:
+    def test_lifecycle_handlers_are_refused(self) -> None:
         with pytest.raises(
             RegistrationError, match="the handler of 'connected' cannot run in a thread"
         ):

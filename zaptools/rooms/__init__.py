@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from .rooms import BroadcastResult, ConnectionRouter, MetaTag, Room, RoomManager
+from .broadcast import BroadcastResult
+from .rooms import MetaTag, Room, RoomManager
+from .router import ConnectionRouter
 
 __all__ = [
     "BroadcastResult",

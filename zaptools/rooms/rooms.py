@@ -1,4 +1,4 @@
-"""Groups of connections: `Room`, `RoomManager`, and the published package's `ConnectionRouter`.
+"""Groups of connections: `Room` and `RoomManager`.
 
 Members are connection objects, whatever their ids. Whoever ends leaves by itself: after its
 ``disconnected`` handler, which can still ask which rooms it was in. What is sent to a group goes
@@ -7,7 +7,6 @@ to the members that are open then.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
@@ -16,15 +15,10 @@ from typing import Any
 
 from .._arguments import check_kind, explained
 from ..connection.connection import WebSocketConnection, groups_of, join_group, leave_group
-from ..exceptions import CodecError, NameTakenError, RegistrationError, ZapError
+from ..exceptions import NameTakenError, RegistrationError
 from .broadcast import BroadcastResult, Exclude, broadcast, check_connection
 
-__all__ = ["BroadcastResult", "ConnectionRouter", "MetaTag", "Room", "RoomManager"]
-
-logger = logging.getLogger(__name__)
-
-
-_BY_ID = "get_connection(id) returns it"
+__all__ = ["MetaTag", "Room", "RoomManager"]
 
 
 @dataclass(slots=True)
@@ -341,103 +335,3 @@ class RoomManager:
                 rooms.append(self._rooms[name])
         members = dict.fromkeys(chain.from_iterable(room._members for room in rooms))
         return await broadcast(members, event_name, payload, headers, exclude=exclude)
-
-
-class ConnectionRouter:
-    """Connections by id: the API of the published Python package.
-
-    A connection that ends is removed after its ``disconnected`` handler, if that has not done it.
-    """
-
-    def __init__(self) -> None:
-        self._connections: dict[str, WebSocketConnection] = {}
-
-    def add_connection(self, connection: WebSocketConnection) -> None:
-        """Take in a connection, in place of an earlier one with the same id.
-
-        Raises:
-            ConnectionClosedError: the connection has ended, and its handlers are done.
-            TypeError: it is no connection.
-        """
-        check_connection(connection)
-        join_group(connection, self)
-        self._connections[connection.id] = connection
-
-    def remove_connection(self, connection: WebSocketConnection) -> None:
-        """Remove a connection. Does nothing if it is not here.
-
-        Raises:
-            TypeError: it is no connection.
-        """
-        check_connection(connection, cure=_BY_ID if isinstance(connection, str) else "")
-        if self._connections.get(connection.id) is connection:
-            del self._connections[connection.id]
-            leave_group(connection, self)
-
-    def member_ended(self, connection: WebSocketConnection) -> None:
-        """Remove a connection that has ended: the connection calls this."""
-        self.remove_connection(connection)
-
-    def get_connection(self, id: str | None) -> WebSocketConnection | None:
-        """Return the connection with that id; None if there is none, or `id` is None.
-
-        Raises:
-            TypeError: `id` is no string.
-        """
-        if id is None:
-            return None
-        check_kind(id, str, "id")
-        return self._connections.get(id)
-
-    def get_all_connections(self) -> list[WebSocketConnection]:
-        """Return the connections there are now."""
-        return list(self._connections.values())
-
-    async def broadcast(
-        self,
-        event_name: str,
-        payload: Any = None,
-        headers: Mapping[str, Any] | None = None,
-        exclude: Exclude = None,
-    ) -> BroadcastResult:
-        """Send an event to all connections; see `Room.send`.
-
-        Raises:
-            CodecError: the event cannot be written as JSON; nothing is sent to anybody.
-        """
-        connections = self._connections.values()
-        return await broadcast(connections, event_name, payload, headers, exclude=exclude)
-
-    async def send_to_connection(
-        self,
-        connection_id: str | None,
-        event_name: str,
-        payload: Any = None,
-        headers: Mapping[str, Any] | None = None,
-    ) -> bool:
-        """Send an event to the connection with that id; to none if it is None.
-
-        Returns:
-            Whether it was sent: False when there is no such connection, or sending failed.
-
-        Raises:
-            CodecError: the event cannot be written as JSON.
-            TypeError: `connection_id` is no string.
-        """
-        if connection_id is None:
-            return False
-        check_kind(connection_id, str, "connection_id")
-        connection = self._connections.get(connection_id)
-        if connection is None:
-            return False
-        try:
-            await connection.send(event_name, payload, headers)
-        except CodecError:
-            raise
-        except ZapError as exc:  # the connection has ended, or its peer does not read
-            logger.info("%s: sending %r failed: %s", connection_id, event_name, exc)
-            return False
-        except Exception as exc:
-            logger.error("%s: sending %r failed", connection_id, event_name, exc_info=exc)
-            return False
-        return True
