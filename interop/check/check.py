@@ -7,7 +7,6 @@ scenario and the whole have a limit, and so has what is read of a connection.
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,7 +22,6 @@ from ..run.runner import Bound
 from ..scenarios.scenario import Scenario, check_evidence
 from ..verdicts.deviations import Deviation, of_framework
 from ..verdicts.verdict import Judgement, Outcome, judge
-from ..wire.rules import OPCODES
 from .endpoint import Endpoint, EndpointError
 from .remote import Pace, Remote
 
@@ -177,7 +175,7 @@ class Check:
             self.framework = next((n for n in names if n in remote.software.lower()), "")
 
     def _told(self, words: str) -> str:
-        return _plain(str(self.endpoint.redacted(words)))
+        return str(self.endpoint.redacted(words))
 
     def _chosen(
         self, scenarios: Mapping[str, Bound], left: Counter[str]
@@ -245,19 +243,9 @@ class Check:
                 should=facts.severity == "should",
             )
         )
-        return verdict, _plain(reason)
+        return verdict, reason
 
 
 def _answered(cell: Cell) -> bool:
     """Whether the server wrote anything after its handshakes."""
     return any(frame["author"] == "server" for frame in cell["frames"])
-
-
-def _plain(reason: str) -> str:
-    """Return a reason with names for opcodes."""
-
-    def named(numbers: str) -> str:
-        return " or ".join(OPCODES[int(number)] for number in re.findall(r"\d+", numbers))
-
-    reason = re.sub(r"frame of the opcodes \(([\d, ]+)\)", lambda m: named(m[1]), reason)
-    return re.sub(r"(?<= )(0|1|2|8|9|10):(?=b['\"])", lambda m: f"{named(m[1])} ", reason)

@@ -30,7 +30,7 @@ from .frames import (
 from .http import Head, parse_head
 from .log import Log
 from .passage import reset_on_close
-from .rules import Side, event_text, opposite
+from .rules import OPCODES, Side, event_text, opposite
 
 __all__ = ["MAX_HEAD", "Bounds", "RawConnection", "RawServer", "Streams"]
 
@@ -104,7 +104,7 @@ class RawConnection:
                 f"the {self.other} ended the connection after {exc.partial[:120]!r}"
             ) from None
         except TimeoutError:
-            raise Violation(f"the {self.other} wrote no handshake within {self.patience}") from None
+            raise Violation(f"the {self.other} wrote no handshake", within=self.patience) from None
         except asyncio.LimitOverrunError:
             raise Violation(
                 f"the {self.other} wrote a handshake that does not end within {MAX_HEAD} bytes"
@@ -189,16 +189,17 @@ class RawConnection:
                 at += 1
             if self.ended.is_set():
                 raise Violation(
-                    f"the {self.other} ended the connection and wrote no frame of the "
-                    f"opcodes {kinds}; it wrote {self._brief()}"
+                    f"the {self.other} ended the connection and wrote no {_named(kinds)} frame",
+                    seen=f"it wrote {self._brief()}",
                 )
             return None
 
         if (found := await self.patience.until(self._news, look)) is not None:
             return found
         raise Violation(
-            f"the {self.other} wrote no frame of the opcodes {kinds} within "
-            f"{self.patience}; it wrote {self._brief()}"
+            f"the {self.other} wrote no {_named(kinds)} frame",
+            within=self.patience,
+            seen=f"it wrote {self._brief()}",
         )
 
     def soon(self, *kinds: int) -> asyncio.Task[RawFrame]:
@@ -250,7 +251,7 @@ class RawConnection:
             return self.ended.is_set() or any(f.opcode == CLOSE for f in self.frames) or None
 
         if not await self.patience.until(self._news, ended):
-            raise Violation(f"the {self.other} did not end the connection within {self.patience}")
+            raise Violation(f"the {self.other} did not end the connection", within=self.patience)
 
     async def closing(self) -> RawFrame:
         """Return the close frame once there is one; unlike `next` it takes nothing away.
@@ -267,7 +268,9 @@ class RawConnection:
     async def tcp_ended(self) -> None:
         """Wait until the other side has ended the TCP connection."""
         if not await self.patience.until(self._news, lambda: self.ended.is_set() or None):
-            raise Violation(f"the {self.other} left the TCP connection open for {self.patience}")
+            raise Violation(
+                f"the {self.other} did not end the TCP connection", within=self.patience
+            )
 
     def end_tcp(self) -> None:
         """End the TCP connection, what was written first."""
@@ -335,7 +338,7 @@ class RawConnection:
         return bool(self.flood)
 
     def _brief(self) -> str:
-        shown = [f"{f.opcode}:{f.payload[:60]!r}" for f in self.frames[-4:]]
+        shown = [f"{_named([f.opcode])} {f.payload[:60]!r}" for f in self.frames[-4:]]
         return ", ".join(shown) or "nothing"
 
 
@@ -369,7 +372,7 @@ class RawServer:
             async with self.patience.limit():
                 connection = await self._arrived.get()
         except TimeoutError:
-            raise Violation(f"the client did not connect within {self.patience}") from None
+            raise Violation("the client did not connect", within=self.patience) from None
         await connection.read_head()
         return connection
 
@@ -383,3 +386,8 @@ class RawServer:
         connection = RawConnection(self.log, "server", (reader, writer), self.patience)
         self._made.append(connection)
         self._arrived.put_nowait(connection)
+
+
+def _named(opcodes: Sequence[int]) -> str:
+    """Return the opcodes' names, as a message has them: ``text or close``."""
+    return " or ".join(OPCODES.get(opcode, f"opcode {opcode}") for opcode in opcodes)

@@ -95,7 +95,7 @@ async def test_a_rule_that_does_not_hold_shows_the_frames() -> None:
         checked = await Check(parse_endpoint(url), patience=0.1).run(made())
     (cell,) = checked.results.cells
     assert (cell["verdict"], cell["severity"]) == ("failed", "must")
-    assert cell["reason"] == "the server wrote no pong within 0.1 s; it wrote ping b'hello'"
+    assert cell["reason"] == "the server wrote no pong frame within 0.1 s; it wrote ping b'hello'"
     assert [(f["author"], f["kind"]) for f in cell["frames"]] == [
         ("judge", "ping"),
         ("server", "ping"),
@@ -216,7 +216,7 @@ async def test_a_frameworks_deviation_that_does_not_show_is_no_fault(
 
 async def test_what_is_known_of_a_server_is_expected_of_it(tmp_path: Path) -> None:
     path = tmp_path / "ours.toml"
-    path.write_text('[[deviation]]\nscenario = "made.up"\nseen = "no frame"\ncause = "late"\n')
+    path.write_text('[[deviation]]\nscenario = "made.up"\nseen = "no pong frame"\ncause = "late"\n')
     known = known_to_check(path, ["made.up"])
     async with servers.scripted() as url:
         checked = await Check(parse_endpoint(url), patience=0.1, known=known).run(made())

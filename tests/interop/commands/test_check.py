@@ -61,11 +61,11 @@ def test_what_does_not_hold_and_its_frames(capsys: pytest.CaptureFixture[str]) -
     out = capsys.readouterr().out
     assert "  frames: 1 warned, 1 failed\n" in out
     assert "must frames.ping.1: A ping is answered with a pong that holds the same bytes.\n" in out
-    assert "   the server wrote no pong within 0.1 s" in out
+    assert "   the server wrote no pong frame within 0.1 s" in out
     assert "      judge -> ping '\\\\xff'\n      server -> text '5'\n" in out
     assert "      and 2 more frames\n" in out
     assert "should frames.illegal-close-code.999: " in out
-    assert "      judge -> close 999 " in out
+    assert "      judge -> close 999\n" in out
     assert "1 warned, 1 failed - not every must holds" in out
 
 
@@ -208,7 +208,7 @@ def test_what_is_known_is_shown_with_its_cause(
 ) -> None:
     known = tmp_path / "ours.toml"
     known.write_text(
-        '[[deviation]]\nscenario = "frames.ping.1"\nseen = "no frame"\ncause = "late"\n'
+        '[[deviation]]\nscenario = "frames.ping.1"\nseen = "no pong frame"\ncause = "late"\n'
     )
     chosen = ["--scenario", "frames.ping.1", "--patience", "0.1", "--known", str(known)]
     with servers.background(servers.scripted) as url:

@@ -85,11 +85,11 @@ async def test_what_breaks_the_rules_is_a_fault_of_its_author() -> None:
 async def test_a_frame_that_does_not_come_is_a_violation() -> None:
     async with pair() as (client, server):
         client.send(BINARY, b"other")
-        with pytest.raises(Violation, match=r"no frame of the opcodes \(1,\) within 0.2 s; it wro"):
+        with pytest.raises(Violation, match=r"wrote no text frame within 0\.2 s; it wrote"):
             await server.next(TEXT)
         with pytest.raises(Violation, match=r"did not end the connection"):
             await server.failed()
-        with pytest.raises(Violation, match=r"left the TCP connection open"):
+        with pytest.raises(Violation, match="did not end the TCP connection"):
             await server.tcp_ended()
 
 
@@ -98,7 +98,7 @@ async def test_the_end_is_noticed() -> None:
         client.end_tcp()
         await server.tcp_ended()
         await server.failed()
-        with pytest.raises(Violation, match=r"ended the connection and wrote no frame"):
+        with pytest.raises(Violation, match=r"ended the connection and wrote no text frame"):
             await server.next(TEXT)
         with pytest.raises(Violation, match=r"no close frame \(1006\)"):
             await server.closing()
