@@ -2,25 +2,81 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any, TypeVar
 
-__all__ = ["held", "interruptible"]
+__all__ = ["Interrupts", "held", "interruptible"]
+
+T = TypeVar("T")
 
 _SIGNALS = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
 
 _ENOUGH = 3
-"""Signals after which `held` holds no longer: whoever sends so many does not want the results."""
+"""Signals after which none is held back any longer: the sender does not want the results."""
+
+
+class Interrupts:
+    """What `interruptible` makes of signals.
+
+    Outside of `run` a signal raises `KeyboardInterrupt` where the program is. Inside it cancels the
+    coroutine, and `run` raises `KeyboardInterrupt` at its end. An event loop is not made for an
+    exception between any two instructions: a peer that was being started was left running, tasks
+    were lost before their first step, and clean-ups ended half-way. `asyncio.Runner` has the same
+    care, for SIGINT alone.
+    """
+
+    def __init__(self) -> None:
+        self._inside = False  # `run` is under way
+        self._task: asyncio.Task[Any] | None = None  # what it runs, once that has begun
+        self._seen = 0  # signals since it began
+
+    def run(self, runner: asyncio.Runner, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Return the result of `coroutine`, which a signal cancels.
+
+        Raises:
+            KeyboardInterrupt: a signal came, whether the coroutine was done by then or not.
+        """
+        self._seen, self._task, self._inside = 0, None, True
+        try:
+            result = runner.run(self._begin(coroutine))
+        except asyncio.CancelledError:
+            if not self._seen:
+                raise
+        finally:
+            self._inside = False
+        if self._seen:
+            raise KeyboardInterrupt
+        return result
+
+    async def _begin(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        self._task = asyncio.current_task()
+        if self._seen:  # it came before the task was known
+            self._cancel()
+        return await coroutine
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.get_loop().call_soon_threadsafe(self._task.cancel)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        self._seen += 1
+        if not self._inside or self._seen >= _ENOUGH:
+            raise KeyboardInterrupt
+        if self._seen == 1:
+            self._cancel()
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
+def interruptible() -> Iterator[Interrupts]:
     """Let each of them interrupt the body as Ctrl-C does: with a `KeyboardInterrupt`."""
-    with _handled(signal.default_int_handler):
-        yield
+    interrupts = Interrupts()
+    with _handled(interrupts._handle):
+        yield interrupts
 
 
 @contextmanager

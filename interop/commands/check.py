@@ -143,8 +143,8 @@ def _interruptible(
         KeyboardInterrupt: it came before anything was.
     """
     try:
-        with interruptible():
-            return asyncio.run(check.run(chosen, progress))
+        with interruptible() as interrupts, asyncio.Runner() as runner:
+            return interrupts.run(runner, check.run(chosen, progress))
     except KeyboardInterrupt:
         if check.checked is None:
             raise

@@ -26,7 +26,7 @@ from ..catalog import Api
 from ..descriptors import CURE, Shortage, tells_shortage
 from ..errors import PeerDied, TestbedError, Unsupported, in_words
 from ..scenarios.scenario import Scenario
-from ..signals import held, interruptible
+from ..signals import Interrupts, held, interruptible
 from ..verdicts import deviations
 from ..verdicts.culprit import by_evidence
 from ..verdicts.verdict import Judgement, Outcome, judge
@@ -60,6 +60,7 @@ _DEVIATIONS = pytest.StashKey[list[deviations.Deviation]]()
 _KNOWN = pytest.StashKey[list[deviations.Deviation]]()
 _OF_PAIR = pytest.StashKey[dict[tuple[Api, Api], list[deviations.Deviation]]]()
 _RUNNER = pytest.StashKey[asyncio.Runner]()
+_INTERRUPTS = pytest.StashKey[Interrupts]()
 _MUCH = pytest.StashKey[asyncio.Lock]()
 _POOL = pytest.StashKey[Pool]()
 _NO_POOL = pytest.StashKey[Exception]()
@@ -83,9 +84,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_LANES] = Lanes(plan.at_once, _run)
     config.stash[_LEFT] = left = list[str]()
     config.stash[_SHORTAGE] = Shortage()
-    interrupts = _Interrupts()
-    config.pluginmanager.register(interrupts)
-    config.add_cleanup(interrupts.stack.close)
+    end = _End()
+    config.stash[_INTERRUPTS] = end.stack.enter_context(interruptible())
+    config.pluginmanager.register(end)
+    config.add_cleanup(end.stack.close)
     # pytest would raise it in the midst of some other cell.
     config.add_cleanup(functools.partial(setattr, sys, "unraisablehook", sys.unraisablehook))
     sys.unraisablehook = lambda found: left.append(
@@ -153,7 +155,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     gc.freeze()
 
 
-class _Interrupts:
+class _End:
     """A pytest plugin: an interrupt ends the run, in workers too, and the next one ends no more.
 
     What pytest, pytest-xdist and this testbed end then is bounded in time, and would leave things
@@ -162,7 +164,6 @@ class _Interrupts:
 
     def __init__(self) -> None:
         self.stack = contextlib.ExitStack()
-        self.stack.enter_context(interruptible())
 
     @pytest.hookimpl
     def pytest_keyboard_interrupt(self) -> None:
@@ -207,9 +208,9 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     announced = item.config.pluginmanager.hasplugin("terminalreporter")
     if announced:
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-    lanes = item.config.stash[_LANES]
+    stash, lanes = item.config.stash, item.config.stash[_LANES]
     try:
-        item.config.stash[_RUNNER].run(_go_on(lanes, item, last=nextitem is None))
+        stash[_INTERRUPTS].run(stash[_RUNNER], _go_on(lanes, item, last=nextitem is None))
     finally:
         item.ihook.pytest_runtest_logreport(report=_report(item, lanes))
         if announced:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import threading
+from collections.abc import Coroutine
 from contextlib import AbstractContextManager
+from typing import Any
 
 import pytest
 
 from interop.signals import held, interruptible
+from tests.support import PATIENCE
 
 ENDING = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
 
@@ -31,9 +35,80 @@ def test_two_are_held_and_the_third_is_not(number: signal.Signals) -> None:
     assert there
 
 
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("number", ENDING)
+def test_signals_cut_off_nothing_in_a_loop(number: signal.Signals, count: int) -> None:
+    done = []
+
+    def callback() -> None:
+        for _ in range(count):
+            os.kill(os.getpid(), number)
+        done.append("callback")
+
+    async def main() -> None:
+        asyncio.get_running_loop().call_soon(callback)
+        try:
+            await asyncio.sleep(PATIENCE)
+        finally:
+            await asyncio.sleep(0)
+            done.append("clean-up")
+
+    with asyncio.Runner() as runner, interruptible() as interrupts:
+        with pytest.raises(KeyboardInterrupt):
+            interrupts.run(runner, main())
+        assert done == ["callback", "clean-up"]
+        assert interrupts.run(runner, asyncio.sleep(0, "the next")) == "the next"
+
+
+def test_a_third_signal_ends_a_loop_that_is_blocked() -> None:
+    seen = 0
+
+    async def main() -> None:
+        nonlocal seen
+        for _ in range(9):
+            seen += 1
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with asyncio.Runner() as runner, interruptible() as interrupts:
+        with pytest.raises(KeyboardInterrupt):
+            interrupts.run(runner, main())
+    assert seen == 3
+
+
+def test_a_signal_before_the_first_step_cancels_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    with asyncio.Runner() as runner, interruptible() as interrupts:
+        run = runner.run
+
+        def late(coroutine: Coroutine[Any, Any, Any]) -> Any:
+            os.kill(os.getpid(), signal.SIGTERM)
+            return run(coroutine)
+
+        monkeypatch.setattr(runner, "run", late)
+        with pytest.raises(KeyboardInterrupt):
+            interrupts.run(runner, asyncio.sleep(PATIENCE))
+
+
+def test_a_signal_in_the_last_step_is_not_lost() -> None:
+    async def main() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with asyncio.Runner() as runner, interruptible() as interrupts:
+        with pytest.raises(KeyboardInterrupt):
+            interrupts.run(runner, main())
+
+
+def test_what_cancels_itself_is_not_interrupted() -> None:
+    async def main() -> None:
+        raise asyncio.CancelledError
+
+    with asyncio.Runner() as runner, interruptible() as interrupts:
+        with pytest.raises(asyncio.CancelledError):
+            interrupts.run(runner, main())
+
+
 @pytest.mark.parametrize("handled", [held, interruptible])
 def test_what_is_ignored_stays_so_and_all_is_as_before_at_the_end(
-    handled: type[AbstractContextManager[None]],
+    handled: type[AbstractContextManager[object]],
 ) -> None:
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:

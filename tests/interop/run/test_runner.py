@@ -272,7 +272,7 @@ def test_a_worker_that_crashes_costs_its_cell_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize("at_once", [1, 3])
 def test_an_interrupted_run_keeps_what_is_finished(at_once: int, tmp_path: Path) -> None:
     wait = "import asyncio; await asyncio.sleep(0.2)\n    "
-    for bad in (f"{wait}raise KeyboardInterrupt", f"{wait}os.kill(os.getpid(), 15)"):
+    for bad in (f"{wait}raise KeyboardInterrupt", f"{wait}os.kill(os.getpid(), 15); {wait}"):
         cells, broken = run_file(tmp_path, bad, workers=0, at_once=at_once)
         assert [cell["scenario"] for cell in cells] == ["fine.a", "fine.b", "fine.c"]
         assert broken == "interrupted"
