@@ -66,7 +66,7 @@ def test_urls(bad: str) -> None:
         ("ws:///x", "write ws://host:port/path"),
         ("ws://u@x", "write user:password@"),
         ("ws://x/#y", "write %23"),
-        ("ws://[::1]8000/", "between its host and its port is something else"),
+        ("ws://[::1]8000/", "there is text between its host and its port"),
     ],
 )
 def test_what_is_wrong_with_an_url(bad: Any, words: str) -> None:

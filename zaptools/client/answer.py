@@ -1,7 +1,7 @@
-"""A server's answer to a client's opening request, as it comes (RFC 9112).
+"""The parser of a server's answer to a client's opening request (RFC 9112).
 
-The status counts as soon as the head is there, whatever the body is like: a server that refuses
-may say so in as many words as it wants. What is a 101 is `websockets.client`'s to judge.
+The status counts as soon as the head is complete, whatever body follows: a refusal may be of any
+length. Whether a 101 is valid is left to `websockets.client`.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ _START = b"HTTP/1."
 _BODY = 1024
 """Bytes of a body that are kept."""
 
-_RAW = 8 * _BODY
-"""Bytes of a body that are looked at: in tiny chunks it takes more of them."""
+_RAW_BODY = 8 * _BODY
+"""Bytes of an encoded body that are read: more than `_BODY`, since chunks may be tiny."""
 
 
 class Answer:
     """One answer.
 
     Args:
-        head_bytes: longest head, those of the interim answers before it included.
+        head_bytes: the longest head, those of the interim answers before it included.
 
     Attributes:
-        status: its status; None until the head is there. 100 and 103, which may come before it,
-            are read over (RFC 9110, section 15.2).
+        status: its status; None until the head is complete. Interim answers before it, 100 and
+            103, are skipped (RFC 9110, section 15.2).
         reason: the reason phrase; may be empty.
         headers: the headers, names in lower case.
-        head: the head as it came, with the empty line at its end.
-        rest: what came behind the head of a 101.
+        head: the head as received, with the empty line at its end.
+        rest: the bytes received after the head of a 101.
     """
 
     __slots__ = ("_limit", "_raw", "_size", "head", "headers", "reason", "rest", "status")
@@ -49,17 +49,17 @@ class Answer:
         self.headers: dict[str, str] = {}
         self.head = b""
         self.rest = b""
-        self._raw = bytearray()
-        self._size = 0  # of the heads up to now
+        self._raw = bytearray()  # the incomplete head; after it, the encoded body
+        self._size = 0  # of the complete heads, in bytes
 
     def feed(self, data: bytes) -> None:
-        """Take what came.
+        """Parse the bytes received next.
 
         Raises:
-            ValueError: that is no answer of HTTP/1.1, or its head is too long.
+            ValueError: they are no answer of HTTP/1.1, or its head is too long.
         """
         if self.status is not None:
-            self._raw += data[: _RAW - len(self._raw)]
+            self._raw += data[: _RAW_BODY - len(self._raw)]
             return
         start = max(0, len(self._raw) - 3)
         self._raw += data
@@ -90,7 +90,7 @@ class Answer:
         self.headers = dict(fields)
         if self.status == 101:
             self.rest = bytes(self._raw)
-        del self._raw[_RAW:]
+        del self._raw[_RAW_BODY:]
 
     def _first_line(self) -> str:
         return printable(bytes(self._raw[:256]).partition(b"\n")[0].strip().decode("latin-1"))
@@ -103,17 +103,17 @@ class Answer:
 
     @property
     def body(self) -> bytes:
-        """The start of the body as far as it came, at most 1 KiB."""
+        """The start of the body as received so far, at most 1 KiB."""
         return self._read_body()[0][:_BODY]
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing that comes can change `body`."""
+        """Whether `body` is final."""
         body, is_whole = self._read_body()
-        return is_whole or len(body) >= _BODY or len(self._raw) >= _RAW
+        return is_whole or len(body) >= _BODY or len(self._raw) >= _RAW_BODY
 
     def _read_body(self) -> tuple[bytes, bool]:
-        """Return what came of the body, and whether that is all (RFC 9112, section 6.3)."""
+        """Return the body received so far, and whether it is whole (RFC 9112, section 6.3)."""
         raw = bytes(self._raw)
         coding = self.headers.get("transfer-encoding")
         length = self.headers.get("content-length", "")
@@ -129,13 +129,13 @@ class Answer:
 
 
 def _fields(head: bytes) -> list[tuple[str, str]]:
-    """Return the fields of a head as they are; what is none is left out."""
+    """Return the header fields of a head; lines without a colon are skipped."""
     lines = (line.partition(":") for line in head.decode("latin-1").splitlines()[1:])
     return [(name.strip().lower(), value.strip()) for name, mark, value in lines if mark]
 
 
 def _join_chunks(raw: bytes) -> tuple[bytes, bool]:
-    """Return what chunks hold, and whether the last one, or what is none, was met."""
+    """Return the content of the chunks, and whether the last one, or a malformed one, was met."""
     body, start = b"", 0
     while (found := _CHUNK.match(raw, start)) is not None:
         size = int(found[1], 16)

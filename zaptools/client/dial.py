@@ -1,7 +1,7 @@
 """From a host's name to a connected socket: Happy Eyeballs (RFC 8305).
 
-`asyncio.loop.create_connection` has it, but uvloop's does not take its arguments. This does the
-same on each event loop, with what all of them have.
+`asyncio.loop.create_connection` implements it, but uvloop's does not take those arguments. This
+works on every event loop.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ from typing import Any, TypeAlias
 __all__ = ["Address", "connect_first", "dial", "interleave"]
 
 Address: TypeAlias = tuple[int, int, int, str, tuple[Any, ...]]
-"""What `socket.getaddrinfo` returns for one: family, type, protocol, name, and the address."""
+"""One result of `socket.getaddrinfo`: family, type, protocol, canonical name, socket address."""
 
 _TCP = (socket.SOCK_STREAM, socket.IPPROTO_TCP)
-"""asyncio sets TCP_NODELAY for a socket whose protocol is said to be TCP, and not 0."""
+"""asyncio sets TCP_NODELAY only for a socket whose protocol is TCP by name, not 0."""
 
-_DELAY = 0.25
-"""Seconds until the next address is tried beside those that do not answer (RFC 8305, section 5)."""
+_ATTEMPT_DELAY = 0.25
+"""Seconds before the next address is tried in parallel (RFC 8305, section 5)."""
 
 
 async def dial(host: str, port: int) -> socket.socket:
     """Return a socket that is connected to the first address of `host` that answers.
 
     Raises:
-        OSError: the name has no address, or none of them could be reached.
-        UnicodeError: it cannot be a name.
+        OSError: the name has no address, or none of its addresses could be reached.
+        UnicodeError: `host` is not a valid name.
     """
     for family in (socket.AF_INET, socket.AF_INET6):
         try:
             socket.inet_pton(family, host)
         except (OSError, ValueError):
             continue
-        return await _connect((family, *_TCP, "", (host, port)))  # which needs no thread
+        return await _connect((family, *_TCP, "", (host, port)))  # no resolver, so no thread
     kind, protocol = _TCP
     loop = asyncio.get_running_loop()
     addresses = await loop.getaddrinfo(host, port, type=kind, proto=protocol)
@@ -55,16 +55,18 @@ def interleave(addresses: Iterable[Address]) -> list[Address]:
     return [address for turn in turns for address in turn if address is not None]
 
 
-async def connect_first(addresses: Iterable[Address], delay: float = _DELAY) -> socket.socket:
-    """Connect to one of `addresses`: the first, and another one each time that this takes long.
+async def connect_first(
+    addresses: Iterable[Address], delay: float = _ATTEMPT_DELAY
+) -> socket.socket:
+    """Connect to the first of `addresses` that answers.
 
     Args:
         addresses: in the order in which to try them.
-        delay: how long to wait for one, in seconds, before the next is tried too. One that fails
-            is followed at once.
+        delay: seconds to wait for an address before the next one is tried in parallel. After a
+            failure the next one is tried at once.
 
     Raises:
-        OSError: none could be reached.
+        OSError: no address could be reached.
     """
     waiting = deque(addresses)
     trying: set[asyncio.Task[socket.socket]] = set()
@@ -103,15 +105,15 @@ async def _connect(address: Address) -> socket.socket:
         sock.close()
         if exc.errno is None:
             raise
-        # asyncio's own words are "Connect call failed", whatever the reason.
+        # asyncio's own message is "Connect call failed", whatever the reason.
         raise OSError(exc.errno, f"{os.strerror(exc.errno)} ({place[0]} port {place[1]})") from exc
-    except BaseException:  # cancellation too: another address was faster, or the caller gave up
+    except BaseException:  # a cancellation too: another address was faster, or the caller gave up
         sock.close()
         raise
     return sock
 
 
 def _drop(task: asyncio.Task[socket.socket]) -> None:
-    """Close what was connected though another address was faster."""
+    """Close a socket that was connected after another address was faster."""
     with suppress(asyncio.CancelledError, OSError):
         task.result().close()

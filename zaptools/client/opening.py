@@ -1,4 +1,4 @@
-"""A client's way to an open connection: URL, TCP, TLS, and the opening handshake."""
+"""How a client opens a connection: URL, TCP, TLS, and the opening handshake."""
 
 from __future__ import annotations
 
@@ -37,35 +37,35 @@ _trace = Trace(logger)
 _SUBPROTOCOL = "Sec-WebSocket-Protocol"
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_HOST = re.compile(r"[^\s/?#@<>\[\]\\^`{|}\"]+")  # RFC 3986, section 3.2.2, and loosely so
+_HOST = re.compile(r"[^\s/?#@<>\[\]\\^`{|}\"]+")  # RFC 3986, section 3.2.2, read loosely
 _UNSAFE = re.compile(r"[^\x21-\x7e]+")
 
-_AFTER_BRACKET = re.compile(r"(?::\d*)?\Z")  # urllib overlooks what else is there (Python 3.11)
+_AFTER_BRACKET = re.compile(r"(?::\d*)?\Z")  # urllib accepts anything there (Python 3.11)
 _ZONE = re.compile(r"%25")
-"""Before the zone of an address (RFC 6874, section 2); the resolver wants it as it is."""
+"""The mark of a zone in a URL (RFC 6874, section 2); the resolver takes a bare ``%``."""
 
-_WORDS = {
+_REWORDED = {
     "hostname isn't provided": "it has no host: write ws://host:port/path",
     "username provided without password": "it has a user without a password: write user:password@",
     "fragment identifier is meaningless": "a WebSocket's URL has no fragment: write %23 for '#'",
 }
-"""What `websockets.uri` says, with what to do."""
+"""The messages of `websockets.uri`, and those in their place, which say what to write."""
 
 _NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNEXPECTED_MESSAGE")
-"""What OpenSSL says where the answer to its hello is HTTP, or nothing that it knows."""
+"""OpenSSL's reasons when the server answers its hello with HTTP, or with no TLS at all."""
 
-_FOREVER = 365 * 24 * 3600.0
-"""Seconds for TLS, in place of the event loop's 60: `Limits.open_timeout` is the bound for all."""
+_NO_TLS_TIMEOUT = 365 * 24 * 3600.0
+"""Seconds for TLS, in place of the event loop's 60: `Limits.open_timeout` bounds the whole."""
 
 _BODY_GRACE = 0.5
-"""Seconds to wait for the start of a refusal's body, behind its head."""
+"""Seconds to wait for the start of a refusal's body after its head."""
 
 
 def parse_url(url: str) -> WebSocketURI:
     """Return the parts of a WebSocket URL (RFC 6455, section 3).
 
     Raises:
-        InvalidUrlError: it is none.
+        InvalidUrlError: it is not a WebSocket URL.
     """
     if not isinstance(url, str):
         cure = "pass str(url)" if hasattr(url, "scheme") else "write it as 'ws://host:port/path'"
@@ -74,20 +74,20 @@ def parse_url(url: str) -> WebSocketURI:
         _check_scheme(url)
         uri, raw = parse_uri(url), urlsplit(url)
         _check_uri(url, uri, raw.netloc)
-        port = 0 if raw.port == 0 else uri.port  # 0 is none to the parser, and would be 80
+        port = 0 if raw.port == 0 else uri.port  # the parser takes 0 for "absent", and says 80
         host = _ZONE.sub("%", uri.host) if ":" in uri.host else uri.host
         path, query = _encode(raw.path), _encode(raw.query)
         return replace(uri, host=host, port=port, path=path, query=query)
     except InvalidURI as exc:
-        detail = _WORDS.get(exc.msg, exc.msg)
+        detail = _REWORDED.get(exc.msg, exc.msg)
     except (ValueError, TypeError, AttributeError) as exc:
-        # The words quote what cannot be read, which is a part of a password with a slash in it.
+        # The message quotes the unreadable part: of a password, if that has a slash in it.
         detail = str(exc) if "@" not in str(url) else "its host, port or user cannot be read"
-    raise InvalidUrlError(str(url), detail)  # out of there: with no context, which quotes the URL
+    raise InvalidUrlError(str(url), detail)  # outside: a context would quote the whole URL
 
 
 def _check_scheme(url: str) -> None:
-    """Raise InvalidURI, with what to write instead, unless it is that of a WebSocket."""
+    """Raise InvalidURI, with what to write instead, unless the scheme is ws or wss."""
     scheme, mark, _ = url.strip().partition("://")
     if scheme.lower() in ("ws", "wss"):
         return
@@ -99,24 +99,24 @@ def _check_scheme(url: str) -> None:
 
 
 def _check_uri(url: str, uri: WebSocketURI, netloc: str) -> None:
-    """Raise InvalidURI where the parser, which made `uri` of `url`, was too lenient."""
-    if _CONTROL.search(url):  # urllib drops some of them, and would send the rest
+    """Raise InvalidURI where the parser that made `uri` of `url` is too lenient."""
+    if _CONTROL.search(url):  # urllib drops some of them, and would send the others
         raise InvalidURI(url, "it has a control character")
     if "]" in netloc and not _AFTER_BRACKET.match(netloc.rpartition("]")[2]):
-        raise InvalidURI(url, "between its host and its port is something else")
+        raise InvalidURI(url, "there is text between its host and its port")
     if not _HOST.fullmatch(uri.host):
-        raise InvalidURI(url, "its host has a character that no host has")
+        raise InvalidURI(url, "its host has a character that is not allowed in a host")
     try:
         uri.host.encode("idna")
     except UnicodeError:
-        detail = "its host is no name: a label is empty, or longer than 63 characters"
+        detail = "its host is no valid name: a label is empty, or longer than 63 characters"
         raise InvalidURI(url, detail) from None
 
 
 def _encode(part: str) -> str:
-    """Return a path or a query with what no request line may have percent-encoded.
+    """Percent-encode the characters of a path or query that no request line may have.
 
-    What is encoded already stays as it is: spaces and what is not ASCII are left.
+    These are spaces and non-ASCII ones. What is percent-encoded already stays as it is.
     """
     return _UNSAFE.sub(lambda found: quote(found[0]), part)
 
@@ -134,22 +134,22 @@ async def open_transport(
     """Connect, and return the transport.
 
     Args:
-        url: where to.
-        begin: called when the handshake is done, before anything else that came is looked at;
-            calls `ClientTransport.begin`.
+        url: the server's URL.
+        begin: called when the handshake is done, before any message is read; calls
+            `ClientTransport.begin`.
         protocols: subprotocols to offer.
-        headers: headers to add to the request, in place of those that it has.
+        headers: headers to add to the request; they replace its own of the same name.
         limits: the connection's bounds.
         compression: what to offer.
         ssl: TLS context for ``wss``; None for Python's default.
 
     Raises:
-        ConnectError: or one of its subclasses, for whatever stood in the way.
+        ConnectError: the attempt failed; a subclass where more is known.
     """
     uri = parse_url(url)
-    place = uri.host
-    if ":" in place:  # the server knows nothing of zones (RFC 6874, section 4)
-        uri = replace(uri, host=place.partition("%")[0])
+    host = uri.host
+    if ":" in host:  # a zone is of no use to the server (RFC 6874, section 4)
+        uri = replace(uri, host=host.partition("%")[0])
     if uri.secure and ssl is None:
         ssl = ssl_module.create_default_context()
     protocol = ClientProtocol(
@@ -163,13 +163,13 @@ async def open_transport(
     transport: ClientTransport | None = None
     try:
         async with asyncio.timeout(limits.open_timeout):
-            sock = await dial(place, uri.port)
+            sock = await dial(host, uri.port)
             _, transport = await loop.create_connection(
                 lambda: ClientTransport(protocol, limits, url, headers, begin),
                 sock=sock,
                 ssl=ssl if uri.secure else None,
                 server_hostname=uri.host if uri.secure else None,
-                ssl_handshake_timeout=_FOREVER if uri.secure else None,
+                ssl_handshake_timeout=_NO_TLS_TIMEOUT if uri.secure else None,
             )
             await transport.opened
     except TimeoutError as exc:
@@ -184,19 +184,26 @@ async def open_transport(
             detail += ": if the server has no TLS, write ws://"
         raise ConnectError(url, detail) from exc
     except UnicodeError as exc:  # from a resolver
-        raise ConnectError(url, f"its host is no name: {exc}") from exc
+        raise ConnectError(url, f"its host is no valid name: {exc}") from exc
     finally:
         if transport is not None and not transport.is_open:
             transport.abort()
-    assert transport is not None  # a type checker takes it that asyncio.timeout ends exceptions
+    assert transport is not None  # for mypy: asyncio.timeout might swallow the exception
     return transport
 
 
 class ClientTransport(WebSocketTransport):
-    """A connection's shell on the client's side: sends the request, checks the answer.
+    """A connection's transport on the client's side: sends the request, checks the answer.
+
+    Args:
+        protocol: the handshake's and the connection's.
+        limits: the connection's bounds.
+        url: the server's URL, for errors.
+        headers: headers to add to the request.
+        begin: see `open_transport`.
 
     Attributes:
-        opened: done when the handshake is.
+        opened: done when the handshake has succeeded; holds the error if it failed.
     """
 
     __slots__ = ("_answer", "_begin", "_headers", "_url", "opened")
@@ -223,7 +230,7 @@ class ClientTransport(WebSocketTransport):
 
     @property
     def refusal(self) -> HandshakeError | None:
-        """The server's refusal, as far as it came; None if it has not refused."""
+        """The server's refusal as received so far; None if it has not refused."""
         answer = self._answer
         if answer.status is None or answer.status == 101:
             return None
@@ -237,8 +244,8 @@ class ClientTransport(WebSocketTransport):
         )
 
     def begin(self, connection: WebSocketConnection, book: HandlerBook) -> None:
-        """Begin the connection's life."""
-        # For a client no name is reserved: its lifecycle handlers are not events by name.
+        """Start the connection: its events go to the handlers of `book` from now on."""
+        # No name is reserved: a client's lifecycle handlers are not registered as events.
         dispatcher = Dispatcher(
             connection,
             book,
@@ -249,9 +256,9 @@ class ClientTransport(WebSocketTransport):
         self._open(connection, dispatcher)
 
     async def finish(self) -> None:
-        """In a handler of a connection that has ended: make that handler the last but one.
+        """Run the ``disconnected`` handler of an ended connection from within another handler.
 
-        The ``disconnected`` handler runs now. Events that still wait for theirs are dropped.
+        Events that still wait for their handlers are dropped.
         """
         assert self.dispatcher is not None
         self.dispatcher.discard()
@@ -296,11 +303,11 @@ class ClientTransport(WebSocketTransport):
         self.outbox.write(writes)
         if problem is not None or not events:
             return
-        self.opened.set_result(None)  # first: what begins may end it at once
+        self.opened.set_result(None)  # first: the connection may end while it begins
         self._begin(self)
 
     def _handshake_error(self, problem: Exception) -> HandshakeError:
-        """Return the error for a 101 that is none of this handshake."""
+        """Return the error for a 101 that does not match the request."""
         return HandshakeError(
             self._url,
             str(problem.__cause__ or problem),
@@ -311,7 +318,7 @@ class ClientTransport(WebSocketTransport):
     def _fail(self, error: ConnectError) -> None:
         if not self.opened.done():
             self.opened.set_exception(error)
-            self.opened.exception()  # whoever awaited it may have been cancelled
+            self.opened.exception()  # retrieved: the awaiting task may have been cancelled
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)

@@ -1,4 +1,4 @@
-"""When a client connects again by itself: how long it waits, and what makes it stop."""
+"""When a client reconnects by itself: the delays, and the errors after which it gives up."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ..exceptions import ConnectError, ConnectionClosedError, HandshakeError, In
 __all__ = ["Backoff", "ReconnectPolicy", "is_fatal"]
 
 _FATAL_STATUS = (401, 403, 404)
-"""Who asks again gets the same answer (RFC 9110, sections 15.5.2, 15.5.4 and 15.5.5)."""
+"""Statuses that another attempt would get again (RFC 9110, sections 15.5.2, 15.5.4, 15.5.5)."""
 
 _POLICY_VIOLATION = 1008
-"""The close code of a server that wants no more of this client (RFC 6455, section 7.4.1)."""
+"""The close code of a server that rejects this client (RFC 6455, section 7.4.1)."""
 
 
 @explained()
@@ -25,23 +25,23 @@ class ReconnectPolicy:
     """Exponential backoff with full jitter. Times are in seconds.
 
     Before attempt number n (from 0) a client waits for a random time between 0 and
-    ``initial_delay * factor ** n``, but no longer than `max_delay`. The whole of it is random, so
+    ``initial_delay * factor ** n``, but no longer than `max_delay`. The whole delay is random, so
     that the clients of a server that went away do not come back all at once.
 
     Attributes:
-        initial_delay: the longest wait before the first attempt. Default 0.5.
-        max_delay: the longest wait before any. Default 30.
-        factor: how many times longer the longest wait is with each attempt. Default 2.
-        stable_after: a connection that was online this long makes the next wait a first one. A
+        initial_delay: the longest delay before the first attempt. Default 0.5.
+        max_delay: the longest delay before any attempt. Default 30.
+        factor: what the longest delay is multiplied by with each attempt. Default 2.
+        stable_after: a connection that was online this long makes the next attempt a first one. A
             shorter one does not: a server that accepts and drops at once is asked ever more
             rarely. Default 30, as `max_delay` is, so that a connection which breaks time and
             again is made no more often than one which cannot be made.
-        max_attempts: how many attempts in a row, with no such connection between them, are made
-            before the client gives up. Default None: it never does.
+        max_attempts: the number of attempts in a row, with no such connection between them, after
+            which the client gives up. Default None: no bound.
         random: returns a float from 0 up to 1. Default `random.random`.
 
     Raises:
-        TypeError: a value is no number, `max_attempts` no int, or `random` cannot be called.
+        TypeError: a value is no number, `max_attempts` no int, or `random` is not callable.
         ValueError: a value is out of its range.
     """
 
@@ -79,7 +79,7 @@ class ReconnectPolicy:
             raise TypeError(f"random must be callable, not {self.random!r}")
 
     def delay(self, attempt: int) -> float:
-        """Return how long to wait before this attempt; the first one is number 0."""
+        """Return the delay before this attempt, in seconds; the first one is number 0."""
         try:
             longest = min(self.max_delay, self.initial_delay * self.factor**attempt)
         except OverflowError:
@@ -88,13 +88,13 @@ class ReconnectPolicy:
 
 
 class Backoff:
-    """Where a client stands in its policy.
-
-    Attributes:
-        attempts: how many were made since the last stable connection.
+    """A client's progress through its policy.
 
     Args:
-        policy: what to follow.
+        policy: gives the delays.
+
+    Attributes:
+        attempts: the number of attempts since the last stable connection.
     """
 
     __slots__ = ("_policy", "attempts")
@@ -104,7 +104,7 @@ class Backoff:
         self.attempts = 0
 
     def next(self) -> float | None:
-        """Count one more attempt, and return how long to wait before it; None to give up."""
+        """Count one more attempt, and return the delay before it; None to give up."""
         attempt = self.attempts
         if attempt == self._policy.max_attempts:
             return None
@@ -112,16 +112,16 @@ class Backoff:
         return self._policy.delay(attempt)
 
     def ended(self, seconds: float) -> None:
-        """Take note that a connection has ended which was online for `seconds`."""
+        """Begin anew if the connection that has ended was stable: online for `seconds`."""
         if seconds >= self._policy.stable_after:
             self.attempts = 0
 
 
 def is_fatal(error: BaseException) -> bool:
-    """Whether connecting again is no use after `error`.
+    """Whether another attempt after `error` would be pointless.
 
-    That is so after HTTP 401, 403 or 404, after an answer with a subprotocol that was not
-    offered, after the close code 1008, and after what is no failure of a connection.
+    So it is after HTTP 401, 403 or 404, after an answer with a subprotocol that was not offered,
+    after the close code 1008, and after an error that is no failure of a connection.
     """
     if isinstance(error, HandshakeError):
         return error.negotiation or error.status in _FATAL_STATUS
