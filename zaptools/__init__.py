@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .client.consumer import (
+from .client import (
     EventCallback,
     Stream,
     ZapClient,

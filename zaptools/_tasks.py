@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import sys
-from collections.abc import Awaitable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import Context
 from types import CoroutineType, coroutine
 from typing import Any
 
-__all__ = ["begin", "ends_task", "spawn"]
+__all__ = ["begin", "call", "ends_task", "spawn"]
 
 
 def spawn(
@@ -29,6 +30,13 @@ def spawn(
         return asyncio.Task(coroutine, loop=loop, eager_start=True, context=context)
     else:  # before Python 3.12
         return loop.create_task(coroutine, context=context)
+
+
+async def call(function: Callable[[Any], Any], argument: Any) -> None:
+    """Call a function that may be sync or async, and await it if need be."""
+    result = function(argument)
+    if result is not None and inspect.isawaitable(result):
+        await result
 
 
 def ends_task(error: BaseException) -> bool:

@@ -1,4 +1,4 @@
-"""What both clients share: states, connecting, ending, sending."""
+"""What all clients share: states, connecting, ending, sending."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from websockets.frames import Opcode
 
+from tests.client.support import BEGIN, END, Client
 from tests.support import MS, PATIENCE, until, within
 from tests.support.app import App
 from tests.support.raw import RawPeer, raw_server
@@ -29,27 +30,8 @@ from zaptools import (
     ZapConsumer,
     ZapSubscriber,
 )
-from zaptools.client.base import ClientCore
 
-
-class Client(ClientCore):
-    """Writes down what it is told."""
-
-    def __init__(self, url: str, **options: Any) -> None:
-        super().__init__(url, **options)
-        self.log: list[str] = []
-
-    async def _tell_state(self, state: ZapClientState) -> None:
-        self.log.append(state.name)
-
-    async def _tell_connected(self, context: Any) -> None:
-        self.log.append("connected")
-
-    async def _tell_disconnected(self, context: Any) -> None:
-        self.log.append("disconnected")
-
-
-LIFE = ["CONNECTING", "ONLINE", "connected", "OFFLINE", "disconnected"]
+LIFE = BEGIN + END
 
 
 def test_states_have_the_published_values() -> None:
@@ -64,13 +46,13 @@ def test_states_have_the_published_values() -> None:
 async def test_a_life() -> None:
     async with App() as app:
         client = Client(app.url())
-        assert client.current_connection_state is ZapClientState.OFFLINE
+        assert client.state.name == "OFFLINE"
         assert not client.is_connected and client.closed is None
         await client.connect()
-        assert client.current_connection_state is ZapClientState.ONLINE
+        assert client.state.name == "ONLINE"
         assert client.is_connected and client.closed is None
         await client.disconnect(4001, "bye")
-        assert client.current_connection_state is ZapClientState.OFFLINE
+        assert client.state.name == "OFFLINE"
         assert not client.is_connected
         assert client.closed == CloseInfo(4001, "bye", "local")
         assert client.log == LIFE
@@ -185,6 +167,10 @@ async def test_sending_while_the_connection_ends(offline: Any) -> None:
         assert isinstance(last.__cause__, ConnectionClosedError)
 
 
+def _is_as_long_as(texts: list[bytes], count: int) -> bool:
+    return len(texts) == count
+
+
 async def test_omitting_empty_headers() -> None:
     texts: list[bytes] = []
 
@@ -197,7 +183,7 @@ async def test_omitting_empty_headers() -> None:
             client = Client(f"ws://127.0.0.1:{port}/", omit_empty_headers=omit)
             await client.connect()
             await client.send_event("x")
-            await until(partial(lambda count: len(texts) == count, count))
+            await until(partial(_is_as_long_as, texts, count))
             await client.disconnect()
     assert texts == [
         b'{"eventName":"x","payload":null,"headers":{}}',
@@ -214,8 +200,9 @@ async def test_try_reconnect(period: float | timedelta) -> None:
     await client.disconnect()
     assert await client.try_reconnect(period)
     assert client.is_connected
-    transport: Any = client._transport
-    assert transport.protocol.subprotocol == "zap"
+    await until(lambda: len(app.seen) == 2)
+    assert app.seen[1].handshake.subprotocol == "zap"
+    assert app.seen[1].handshake.headers["x"] == "y"
     with pytest.raises(AlreadyConnectedError):
         await client.try_reconnect(period)
     await client.disconnect()
@@ -270,37 +257,38 @@ async def test_a_cancelled_connect() -> None:
 async def test_a_connect_cancelled_when_it_is_open() -> None:
     """Cancelled after the handshake, before the application knows: the socket is not leaked."""
 
-    online, told = asyncio.Event(), asyncio.Event()
-
-    class Slow(Client):
-        async def _tell_state(self, state: ZapClientState) -> None:
-            await super()._tell_state(state)
-            if state is ZapClientState.ONLINE:
-                online.set()
-                await told.wait()
+    online, announced = asyncio.Event(), asyncio.Event()
 
     async with App() as app:
-        client = Slow(app.url())
+        client = Client(app.url())
+
+        async def changed(state: ZapClientState) -> None:
+            client.log.append(state.name)
+            if state is ZapClientState.ONLINE:
+                online.set()
+                await announced.wait()
+
+        client.on_connection_state_changed(changed, replace=True)
         connecting = asyncio.create_task(client.connect())
         await within(online.wait())
         connecting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await within(connecting)
-        told.set()
+        announced.set()
         await until(lambda: not app.connections)
         await until(lambda: client.log[-1] == "disconnected")
         assert client.current_connection_state is ZapClientState.OFFLINE
         assert client.log == ["CONNECTING", "ONLINE", "connected", "OFFLINE", "disconnected"]
 
 
-@pytest.mark.parametrize("how", ["disconnect", "async with", "clean"])
+@pytest.mark.parametrize("how", ["disconnect", "async with"])
 async def test_a_handler_that_does_not_end(how: str) -> None:
     async with App() as app:
-        kind = ZapSubscriber if how == "clean" else ZapConsumer
-        client = kind(app.url(), limits=Limits(close_timeout=20 * MS))
+        client = ZapConsumer(app.url(), limits=Limits(close_timeout=20 * MS))
         running, ends = asyncio.Event(), []
 
-        async def stuck(context: Any) -> None:
+        @client.on_event("echo")
+        async def stuck(event: EventData) -> None:
             running.set()
             try:
                 await asyncio.Event().wait()
@@ -308,7 +296,6 @@ async def test_a_handler_that_does_not_end(how: str) -> None:
                 ends.append("cancelled")
                 raise
 
-        client._book.events["echo"] = stuck
         async with asyncio.timeout(PATIENCE):
             if how == "async with":
                 async with client:
@@ -318,7 +305,7 @@ async def test_a_handler_that_does_not_end(how: str) -> None:
                 await client.connect()
                 await client.send_event("echo")
                 await running.wait()
-                await (client.clean() if isinstance(client, ZapSubscriber) else client.disconnect())
+                await client.disconnect()
         assert ends == ["cancelled"]
         assert client.current_connection_state is ZapClientState.OFFLINE
         await client.connect()
@@ -330,7 +317,8 @@ async def test_a_handler_that_is_not_to_be_cancelled(caplog: pytest.LogCaptureFi
         client = Client(app.url(), limits=Limits(close_timeout=20 * MS))
         running, gate = asyncio.Event(), asyncio.Event()
 
-        async def stubborn(context: Any) -> None:
+        @client.on_event("echo")
+        async def stubborn(event: EventData) -> None:
             running.set()
             while not gate.is_set():
                 try:
@@ -338,7 +326,6 @@ async def test_a_handler_that_is_not_to_be_cancelled(caplog: pytest.LogCaptureFi
                 except asyncio.CancelledError:
                     continue
 
-        client._book.events["echo"] = stubborn
         await client.connect()
         await client.send_event("echo")
         await within(running.wait())
@@ -349,37 +336,21 @@ async def test_a_handler_that_is_not_to_be_cancelled(caplog: pytest.LogCaptureFi
 
 
 async def test_disconnecting_when_told_of_connecting() -> None:
-    class Doubtful(Client):
-        async def _tell_state(self, state: ZapClientState) -> None:
-            await super()._tell_state(state)
-            if state is ZapClientState.CONNECTING and self.log.count("CONNECTING") == 1:
-                await self.disconnect()
-
     async with App() as app:
-        client = Doubtful(app.url())
+        client = Client(app.url())
+
+        async def changed(state: ZapClientState) -> None:
+            client.log.append(state.name)
+            if state is ZapClientState.CONNECTING and client.log.count("CONNECTING") == 1:
+                await client.disconnect()
+
+        client.on_connection_state_changed(changed, replace=True)
         with pytest.raises(ConnectError, match="disconnect was called"):
             await within(client.connect())
         assert client.log == ["CONNECTING", "OFFLINE"] and not app.log
         await client.connect()
         assert client.is_connected
         await client.disconnect()
-
-
-async def test_a_kind_of_client_that_fails_to_tell() -> None:
-    """Whose `connect` failed is not connected."""
-
-    class Failing(Client):
-        async def _tell_state(self, state: ZapClientState) -> None:
-            await super()._tell_state(state)
-            if state is ZapClientState.ONLINE:
-                raise RuntimeError
-
-    async with App() as app:
-        client = Failing(app.url())
-        with pytest.raises(ConnectError, match="ONLINE raised RuntimeError"):
-            await within(client.connect())
-        assert client.log == ["CONNECTING", "ONLINE", "OFFLINE", "disconnected"]
-        await until(lambda: app.ends and not app.connections)
 
 
 @pytest.mark.parametrize("code", [1005, 999, 2000])
@@ -409,15 +380,32 @@ async def test_pings_reach_a_server_that_is_gone() -> None:
 
 @pytest.mark.parametrize("kind", [ZapConsumer, ZapSubscriber])
 async def test_options_reach_the_core(kind: type[ZapConsumer] | type[ZapSubscriber]) -> None:
-    limits = Limits(close_timeout=1)
-    async with App(compression="deflate") as app:
-        client = kind(app.url(), limits=limits, compression="deflate", omit_empty_headers=True)
+    sent: list[bytes] = []
+    asked: list[str] = []
+
+    async def silent(peer: RawPeer) -> None:
+        peer.answers = False
+        assert peer.request is not None
+        asked.append(peer.request.headers["Sec-WebSocket-Extensions"])
+        sent.append(bytes((await peer.frame(Opcode.TEXT)).data))
+        while await peer.next() is not None:
+            pass
+
+    async with raw_server(silent) as port:
+        limits = Limits(ping_interval=5 * MS, ping_timeout=10 * MS)
+        client = kind(
+            f"ws://127.0.0.1:{port}/",
+            limits=limits,
+            compression="deflate",
+            omit_empty_headers=True,
+        )
+        assert client.url == f"ws://127.0.0.1:{port}/" and client.limits is limits
         async with client:
-            transport: Any = client._transport
-            assert client.limits is limits and transport.limits is limits
-            assert transport.protocol.extensions
-            assert transport.connection._omit_empty_headers
+            await client.send_event("x")
+            await until(lambda: client.closed and client.closed.code == 1011)  # no pong: the limits
         assert not client.is_connected
+    assert "permessage-deflate" in asked[0]
+    assert sent == [b'{"eventName":"x","payload":null}']
 
 
 class TestRequests:

@@ -14,6 +14,7 @@ from websockets.frames import Opcode
 from websockets.server import ServerProtocol
 from websockets.utils import accept_key
 
+from tests.client.support import BEGIN, END, FAILED, Client, NotingPolicy, cut, reconnects
 from tests.support import MS, until, within
 from tests.support.app import App
 from tests.support.raw import RawPeer, raw_server
@@ -23,6 +24,7 @@ from zaptools import (
     CloseInfo,
     ConnectError,
     ConnectionClosedError,
+    EventContext,
     EventData,
     HandshakeError,
     Limits,
@@ -32,7 +34,8 @@ from zaptools import (
     ZapServer,
     ZapSubscriber,
 )
-from zaptools.client.attempt import Offer
+from zaptools.client.base import link_of
+from zaptools.client.link import Link
 from zaptools.client.opening import ClientTransport, parse_url
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* as the handler of:RuntimeWarning")
@@ -45,26 +48,6 @@ NEVER = ReconnectPolicy(initial_delay=3600, max_delay=3600, random=lambda: 1.0)
 """Waits for longer than any test."""
 
 Step = Callable[[RawPeer], Awaitable[None]]
-
-
-class Client(ZapConsumer):
-    """Writes down what it is told."""
-
-    def __init__(self, url: str, **options: Any) -> None:
-        super().__init__(url, **options)
-        self.log: list[Any] = []
-        self.on_connection_state_changed(lambda state: self.log.append(state.name))
-        self.on_connected(lambda event: self.log.append("connected"))
-        self.on_disconnected(lambda event: self.log.append("disconnected"))
-
-    @property
-    def state(self) -> ZapClientState:
-        return self.current_connection_state
-
-
-BEGIN = ["CONNECTING", "ONLINE", "connected"]
-END = ["OFFLINE", "disconnected"]
-FAILED = ["CONNECTING", "OFFLINE"]
 
 
 async def stay(peer: RawPeer) -> None:
@@ -189,10 +172,18 @@ class TestReconnecting:
         with pytest.raises(TypeError, match="reconnect must be a ReconnectPolicy or a bool"):
             kind("ws://127.0.0.1/", reconnect=bad)
 
-    def test_true_is_the_default_policy(self) -> None:
-        assert ZapConsumer("ws://127.0.0.1/", reconnect=True)._policy == ReconnectPolicy()
-        assert ZapSubscriber("ws://127.0.0.1/", reconnect=SOON)._policy is SOON
-        assert ZapConsumer("ws://127.0.0.1/")._policy is None
+    async def test_true_is_the_default_policy(self) -> None:
+        """Its first delay is a random one of at most half a second."""
+        async with scripted(drop, stay, reconnect=True) as (client, _):
+            await client.connect()
+            await until(lambda: client.log == BEGIN + END + BEGIN)
+
+    async def test_a_subscriber_reconnects(self) -> None:
+        script = Script(drop, stay)
+        async with raw_server(script, accept=False) as port:
+            url = f"ws://127.0.0.1:{port}/"
+            async with ZapSubscriber(url, reconnect=SOON) as client:
+                await until(lambda: len(script.requests) == 2 and client.is_connected)
 
     async def test_a_server_that_is_restarted(self) -> None:
         app = App(path="/ws", subprotocols=["zap"])
@@ -212,9 +203,9 @@ class TestReconnecting:
         async with server:
             await until(lambda: echoes == ["meanwhile"])
             assert client.is_connected and client.last_error is None and client.closed is None
-            transport: Any = client._transport
-            assert transport.protocol.subprotocol == "zap"
-            assert transport._headers == {"x-key": "1"}
+            (connection,) = server.connections.values()
+            assert connection.handshake.subprotocol == "zap"
+            assert connection.handshake.headers["x-key"] == "1"
             await client.disconnect()
         attempts = (len(client.log) - 2 * len(BEGIN + END)) // 2
         assert client.log == [*BEGIN, *END, *(FAILED * attempts), *BEGIN, *END]
@@ -224,23 +215,24 @@ class TestReconnecting:
             await client.connect()
             await until(lambda: client.log == BEGIN + END)
             await idle()
-            assert len(script.requests) == 1 and client._reconnecting is None
+            assert len(script.requests) == 1 and not reconnects()
             assert isinstance(client.last_error, ConnectionClosedError)
             assert client.last_error.code == 1006
 
     async def test_a_server_that_drops_at_once_is_asked_ever_more_rarely(self) -> None:
-        async with scripted(drop, drop, drop, drop, stay) as (client, script):
+        policy = NotingPolicy(initial_delay=MS, max_delay=4 * MS)
+        async with scripted(drop, drop, drop, drop, stay, reconnect=policy) as (client, script):
             await client.connect()
             await until(lambda: len(script.requests) == 5 and client.is_connected)
-            assert client._offer.backoff is not None and client._offer.backoff.attempts == 4
+            assert policy.asked == [0, 1, 2, 3]
             await until(lambda: client.log == (BEGIN + END) * 4 + BEGIN)
 
     async def test_a_stable_connection_begins_anew(self) -> None:
-        policy = ReconnectPolicy(initial_delay=MS, max_delay=4 * MS, stable_after=0)
+        policy = NotingPolicy(initial_delay=MS, max_delay=4 * MS, stable_after=0)
         async with scripted(drop, drop, drop, reset, stay, reconnect=policy) as (client, script):
             await client.connect()
             await until(lambda: len(script.requests) == 5 and client.is_connected)
-            assert client._offer.backoff is not None and client._offer.backoff.attempts == 2
+            assert policy.asked == [0, 0, 0, 1]
 
     @pytest.mark.parametrize("code", [1000, 1001, 1011, 4000])
     async def test_codes_after_which_it_reconnects(self, code: int) -> None:
@@ -250,19 +242,22 @@ class TestReconnecting:
 
     @pytest.mark.parametrize("status", [401, 403, 404])
     async def test_fatal_statuses(self, status: int, caplog: pytest.LogCaptureFixture) -> None:
-        async with scripted(drop, reset, refuse(status), stay) as (client, script):
+        policy = NotingPolicy(initial_delay=MS, max_delay=4 * MS)
+        steps = drop, reset, refuse(status), stay, drop, stay
+        async with scripted(*steps, reconnect=policy) as (client, script):
             await client.connect()
-            await until(lambda: client.state is ERROR)
-            assert client._reconnecting is not None
-            await within(client._reconnecting)
+            await until(lambda: client.state is ERROR and not reconnects())
             assert isinstance(client.last_error, HandshakeError)
             assert client.last_error.status == status
             assert client.log == [*BEGIN, *END, *FAILED, "CONNECTING", "ERROR"]
-            assert f"is given up: cannot connect to {client.url}" in caplog.text
+            assert f"gave up connecting to {client.url}: cannot connect" in caplog.text
             assert len(script.requests) == 3
             await client.connect()  # the application may
             assert client.is_connected and client.last_error is None
-            assert client._offer.backoff is not None and client._offer.backoff.attempts == 0
+            await client.disconnect()
+            await client.connect()
+            await until(lambda: len(script.requests) == 6 and client.is_connected)
+            assert policy.asked == [0, 1, 0]  # counted anew for each call
 
     @pytest.mark.parametrize("status", [400, 429, 500, 503])
     async def test_statuses_that_may_pass(self, status: int) -> None:
@@ -284,7 +279,7 @@ class TestReconnecting:
             assert isinstance(client.last_error, ConnectionClosedError)
             assert client.last_error.code == 1008
             assert client.log == [*BEGIN, *END, "ERROR"]
-            assert "is given up: connection closed by the peer, code 1008" in caplog.text
+            assert f"gave up connecting to {client.url}: connection closed" in caplog.text
             await idle()
             assert len(script.requests) == 1
 
@@ -296,7 +291,7 @@ class TestReconnecting:
             assert client.log == [*BEGIN, *END, *FAILED, *FAILED, "CONNECTING", "ERROR"]
             assert len(script.requests) == 4
             assert isinstance(client.last_error, ConnectError)
-            await until(lambda: "is given up" in caplog.text)
+            await until(lambda: "gave up connecting" in caplog.text)
             assert "Traceback" not in caplog.text
 
     async def test_what_is_no_failure_of_a_connection(
@@ -306,7 +301,7 @@ class TestReconnecting:
             await client.connect()
             client.limits = None  # type: ignore[assignment]  # a defect of whatever kind
             await until(lambda: client.state is ERROR)
-            await until(lambda: "is given up" in caplog.text)
+            await until(lambda: "gave up connecting" in caplog.text)
             assert "Traceback" in caplog.text
             assert isinstance(client.last_error, AttributeError)
             client.limits = Limits()
@@ -351,34 +346,34 @@ class TestReconnecting:
             await client.connect()
             await until(lambda: client.log == [*BEGIN, "OFFLINE", *BEGIN])
             await idle()
-            assert len(script.requests) == 2 and client._reconnecting is None
+            assert len(script.requests) == 2 and not reconnects()
 
     async def test_a_loop_that_ends_meanwhile(self, caplog: pytest.LogCaptureFixture) -> None:
         """As with asyncio.run: tasks are cancelled, none is left, none is destroyed."""
-        async with scripted(drop, stay, reconnect=NEVER) as (client, _):
+        async with scripted(drop, drop_when_asked, reconnect=NEVER) as (client, _):
             await client.connect()
-            await until(lambda: client._reconnecting)
-            assert client._reconnecting is not None
-            client._reconnecting.cancel()
-            await asyncio.wait([client._reconnecting])
-            assert client._reconnecting.cancelled()
-            await client.connect()
+            await until(reconnects)
+            (reconnecting,) = reconnects()
+            reconnecting.cancel()
+            await asyncio.wait([reconnecting])
+            assert reconnecting.cancelled()
 
-            running = asyncio.Event()
+            running: asyncio.Future[asyncio.Task[Any] | None]
+            running = asyncio.get_running_loop().create_future()
 
+            @client.on_event("echo")
             async def stuck(event: EventData) -> None:
-                running.set()
+                running.set_result(asyncio.current_task())
                 await asyncio.Event().wait()
 
-            client._reconnecting = None
-            client.on_event("x", stuck)
-            transport: Any = client._transport
-            transport.dispatcher.feed(['{"eventName":"x"}'])
-            await within(running.wait())
-            transport.task.cancel()
+            await client.connect()
+            task = await within(running)
+            assert task is not None
+            task.cancel()
             await until(lambda: client.state is OFFLINE)
-            await within(transport.over)
-            assert client._reconnecting is None
+            await within(asyncio.wait([task]))
+            await idle()
+            assert not reconnects()
 
 
 class TestDisconnecting:
@@ -392,12 +387,11 @@ class TestDisconnecting:
     async def test_during_the_wait(self, caplog: pytest.LogCaptureFixture) -> None:
         async with scripted(drop, stay, reconnect=NEVER) as (client, script):
             await client.connect()
-            await until(lambda: client._reconnecting)
-            assert client._reconnecting is not None
+            await until(reconnects)
             await within(client.disconnect())
-            await within(client._reconnecting)
+            await until(lambda: not reconnects())
             assert client.log == BEGIN + END and len(script.requests) == 1
-            assert "is given up" not in caplog.text
+            assert "gave up" not in caplog.text
             assert client.last_error is not None  # it tells how the connection ended
 
     async def test_before_the_wait(self) -> None:
@@ -406,16 +400,15 @@ class TestDisconnecting:
             await client.connect()
             await until(lambda: client.log == [*BEGIN, "OFFLINE"])
             await idle()
-            assert len(script.requests) == 1 and client._reconnecting is None
+            assert len(script.requests) == 1 and not reconnects()
 
     async def test_during_the_opening_handshake(self) -> None:
         async with scripted(drop, hang) as (client, script):
             await client.connect()
             await until(lambda: len(script.requests) == 2)
-            assert client._reconnecting is not None
             await within(client.disconnect())
             assert client.log == [*BEGIN, *END, *FAILED]  # told before disconnect returned
-            await within(client._reconnecting)
+            await until(lambda: not reconnects())
             assert client.state is OFFLINE and client.last_error is None
 
     @pytest.mark.parametrize("if_needed", [False, True])
@@ -449,8 +442,7 @@ class TestDisconnecting:
             client.on_connection_state_changed(changed)
             await client.connect()
             await until(lambda: client.log == [*BEGIN, *END, *FAILED])
-            assert client._reconnecting is not None
-            await within(client._reconnecting)
+            await until(lambda: not reconnects())
             assert len(script.requests) == (1 if at is CONNECTING else 2)
             assert client.state is OFFLINE
 
@@ -523,13 +515,14 @@ class TestConnecting:
         assert client.log == []
 
     async def test_disconnect_ends_retrying(self) -> None:
-        async with scripted(reset, reconnect=NEVER) as (client, _):
+        async with scripted(reset, reconnect=NEVER) as (client, script):
             connecting = asyncio.ensure_future(client.connect(retry=True))
             await until(lambda: client.log == FAILED)
             await client.disconnect()
             with pytest.raises(ConnectError, match="disconnect was called meanwhile"):
                 await within(connecting)
-            assert client.state is OFFLINE and client._retrying is None
+            await idle()
+            assert client.state is OFFLINE and len(script.requests) == 1
 
     async def test_another_connect_takes_the_place_of_waiting(self) -> None:
         async with scripted(reset, stay, reconnect=NEVER) as (client, _):
@@ -543,19 +536,19 @@ class TestConnecting:
     async def test_connect_does_not_wait_for_reconnecting(self) -> None:
         async with scripted(drop, stay, reconnect=NEVER) as (client, _):
             await client.connect()
-            await until(lambda: client._reconnecting)
-            assert client._reconnecting is not None
+            await until(reconnects)
             await within(client.connect(if_needed=True))
-            await within(client._reconnecting)
+            await until(lambda: not reconnects())
             assert client.log == BEGIN + END + BEGIN
 
     async def test_a_connect_that_fails_in_its_place_ends_it(self) -> None:
         async with scripted(drop, reset, stay, reconnect=NEVER) as (client, _):
             await client.connect()
-            await until(lambda: client._reconnecting)
+            await until(reconnects)
             with pytest.raises(ConnectError):
                 await within(client.connect())
-            assert client.state is ERROR and client._retrying is None
+            await until(lambda: not reconnects())
+            assert client.state is ERROR
 
     async def test_cancelled_in_a_handler_of_states(self) -> None:
         async with scripted(stay) as (client, script):
@@ -583,7 +576,8 @@ class TestConnecting:
             connecting.cancel()
             await asyncio.wait([connecting])
             assert connecting.cancelled() and client.log == FAILED
-            assert client.state is OFFLINE and client._retrying is None
+            await idle()
+            assert client.state is OFFLINE and len(script.requests) == 1
 
     async def test_a_cancelled_connect_does_not_reconnect(self) -> None:
         """Cancelled when the handshake was done, and the handler of ONLINE still ran."""
@@ -603,7 +597,7 @@ class TestConnecting:
             gate.set()
             await until(lambda: client.log == BEGIN + END)
             await idle()
-            assert client._reconnecting is None and client.last_error is None
+            assert not reconnects() and client.last_error is None
 
     async def test_two_at_once(self) -> None:
         async with scripted(stay) as (client, script):
@@ -876,8 +870,7 @@ class TestHandlersThatConnect:
 
             @client.on_event("echo")
             async def echo(event: EventData) -> None:
-                transport: Any = client._transport
-                transport.abort()
+                cut(client)
                 await asyncio.create_task(client.connect())
 
             await client.connect()
@@ -895,22 +888,64 @@ class Odd(BaseException):
 
 async def test_an_answer_that_comes_when_the_attempt_has_ended() -> None:
     """uvloop may deliver one before the opening's task is told that it is cancelled."""
-    client = Client("ws://127.0.0.1:1/")
-    attempt, tcp = client._new_attempt(Offer()), FakeTcp()
+    client, tcp = Client("ws://127.0.0.1:1/"), FakeTcp()
     protocol = ClientProtocol(parse_url(client.url))
-    transport = ClientTransport(
-        protocol, Limits(), client.url, {}, lambda made: client._take(attempt, made)
-    )
+    begins: list[Callable[[ClientTransport], None]] = []
+
+    async def opener(url: str, begin: Callable[[ClientTransport], None], **_: Any) -> Any:
+        begins.append(begin)
+        await asyncio.Event().wait()
+
+    link_of(client).opener = opener
+    connecting = asyncio.ensure_future(client.connect())
+    await until(lambda: begins)
+    transport = ClientTransport(protocol, Limits(), client.url, {}, begins[0])
     transport.connection_made(tcp)
-    attempt.dismiss("disconnect was called")
+    await client.disconnect()
+    with pytest.raises(ConnectError):
+        await connecting
     accept = accept_key(protocol.key).encode()
     transport.data_received(
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
         b"Connection: Upgrade\r\nSec-WebSocket-Accept: " + accept + b"\r\n\r\n"
     )
     assert tcp.closing and not transport.is_open
-    assert not client.is_connected and not client.log
+    assert not client.is_connected and client.log == FAILED
     transport.connection_lost(None)
+
+
+async def test_an_owner_that_fails_to_announce_that_it_is_online() -> None:
+    """A client whose `connect` failed is not connected."""
+    log: list[str] = []
+
+    async def on_state(state: ZapClientState) -> None:
+        log.append(state.name)
+        if state is ONLINE:
+            raise RuntimeError
+
+    async def on_connected(context: EventContext) -> None:
+        log.append("connected")
+
+    async def on_disconnected(context: EventContext) -> None:
+        log.append("disconnected")
+
+    async with App() as app:
+        link = Link(
+            app.url(),
+            policy=None,
+            limits=Limits(),
+            compression=None,
+            omit_empty_headers=False,
+            ssl=None,
+            on_state=on_state,
+            on_connected=on_connected,
+            on_disconnected=on_disconnected,
+        )
+        with pytest.raises(ConnectError, match="ONLINE raised RuntimeError"):
+            await within(link.connect(link.url))
+        await until(lambda: log == ["CONNECTING", "ONLINE", "OFFLINE", "disconnected"])
+        await until(lambda: app.ends and not app.connections)
+        assert not link.is_connected
 
 
 class TestWhatIsNoException:

@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 from websockets.frames import Opcode
 
+from tests.client.support import cut
 from tests.support import MS, until, within
 from tests.support.app import App
 from tests.support.fakes import FakeTransport
@@ -104,15 +105,15 @@ async def test_an_end_between_two_of_those_that_wait(dropped: bool) -> None:
     sends, transport = OfflineSends("queue", 5), Gated()
     sends.take(b"1")
     sends.take(b"2")
-    sends.flush(cast(Any, transport))
+    flushing = sends.flush(cast(Any, transport))
     await until(lambda: cast("list[Any]", transport.sent) == [1])
     transport.connection.closed = CloseInfo(1006)
     if dropped:
         assert sends.drop() == 2
         sends.take(b"3")
     transport.opened.set()
-    assert sends._flushing is not None
-    await within(sends._flushing)
+    assert flushing is not None
+    await within(flushing)
     assert list(sends.waiting) == ([b"3"] if dropped else [b"2"])
     assert cast("list[Any]", transport.sent) == [1]
 
@@ -203,7 +204,7 @@ async def test_disconnect_drops_what_waits(caplog: pytest.LogCaptureFixture) -> 
         await client.send_event("echo", 2)
         await client.disconnect()
         assert (client.queued_sends, client.dropped_sends) == (0, 2)
-        assert "2 events that waited for a connection are dropped" in caplog.text
+        assert "dropped 2 events that waited for a connection" in caplog.text
         await client.connect()
         await client.send_event("echo", 3)
         await until(lambda: 3 in app.log)
@@ -307,18 +308,24 @@ async def stalled(client: ZapConsumer, payloads: list[Any]) -> list[asyncio.Futu
 
 async def test_sends_that_wait_when_the_connection_is_lost_come_before_later_ones() -> None:
     """Also before one that is called when nothing of them has run since the loss."""
-    async with raw_server(Slow()) as port:
+    slow = Slow()
+    async with raw_server(slow) as port:
         url, limits = f"ws://127.0.0.1:{port}/", Limits(write_bytes=1000)
         client = ZapConsumer(url, offline="queue", limits=limits)
         await client.connect()
         sends = await stalled(client, payload := [["a"], ["b"]])
         payload[1].append("changed later")
-        transport: Any = client._transport
-        transport.abort()
+        cut(client)
         await client.send_event("x", ["called last"])
         await within(asyncio.gather(*sends))
-        waiting = [json.loads(data)["payload"] for data in client._sends.waiting]
-        assert waiting == [*[BIG] * (len(sends) - 2), ["a"], ["b"], ["called last"]]
+        assert client.queued_sends == len(sends) + 1
+        slow.drop = True  # the first connection, and what it did carry
+        slow.read.set()
+        await until(lambda: not slow.drop)
+        await client.connect()
+        slow.read.set()
+        await until(lambda: len(slow.payloads) == len(sends) + 1)
+        assert slow.payloads == [*[BIG] * (len(sends) - 2), ["a"], ["b"], ["called last"]]
         await client.disconnect()
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from typing import Any, cast
 
 import pytest
 
 from tests.support import within
-from zaptools import BufferOverflowError
+from zaptools import BufferOverflowError, ZapSubscriber
 from zaptools.client.streams import Overflow, Stream, Streams
 
 
@@ -125,3 +126,50 @@ def test_what_nobody_holds_is_forgotten() -> None:
     streams.add(stream())
     gc.collect()
     assert len(streams) == 1 and kept is not None
+
+
+class TestWait:
+    def full(self) -> Stream[int]:
+        numbers: Stream[int] = Stream(None, 2, "wait")
+        numbers.push(1)
+        numbers.push(2)
+        assert numbers.is_full
+        return numbers
+
+    async def test_put_waits_for_room(self) -> None:
+        numbers = self.full()
+        putting = asyncio.ensure_future(numbers.put(3))
+        await asyncio.sleep(0)
+        assert not putting.done()
+        assert await anext(numbers) == 1
+        await within(putting)
+        assert numbers.is_full and numbers.dropped == 0
+        numbers.close()
+        assert [number async for number in numbers] == [2, 3]
+
+    async def test_put_does_not_wait_when_there_is_room(self) -> None:
+        numbers: Stream[int] = Stream(None, 1, "wait")
+        await numbers.put(1)
+        assert await anext(numbers) == 1
+
+    async def test_unbound(self) -> None:
+        numbers = self.full()
+        putting = asyncio.ensure_future(numbers.put(3))
+        await asyncio.sleep(0)
+        numbers.unbound()
+        await within(putting)
+        await within(numbers.put(4))
+        numbers.close()
+        assert [number async for number in numbers] == [1, 2, 3, 4]
+
+    async def test_the_end_wakes_put(self) -> None:
+        numbers = self.full()
+        putting = asyncio.ensure_future(numbers.put(3))
+        await asyncio.sleep(0)
+        numbers.close()
+        await within(putting)
+        assert [number async for number in numbers] == [1, 2]
+
+    def test_it_is_not_for_subscribers(self) -> None:
+        with pytest.raises(ValueError, match="overflow must be one of"):
+            ZapSubscriber("ws://127.0.0.1/", overflow=cast(Any, "wait"))

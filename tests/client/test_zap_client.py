@@ -44,6 +44,18 @@ async def burst(ctx: EventContext) -> None:
         await ctx.connection.send("tick", number)
 
 
+async def fill(client: ZapClient, size: int, count: int) -> None:
+    """Ask for a burst; return when a client with a buffer of `size` cannot take more of it."""
+    first_too_many = asyncio.ensure_future(
+        client.wait_for("tick", predicate=lambda event: event.payload == size)
+    )
+    await asyncio.sleep(0)
+    await client.send("burst", count)
+    await within(first_too_many)
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
 async def test_the_readmes_calls() -> None:
     async with App() as app:
         client = ZapClient()
@@ -77,7 +89,9 @@ async def test_states_belong_to_one_client() -> None:
         assert await states(first, 2) == await states(second, 2) == [CONNECTING, ONLINE]
         await first.close()
         assert await states(first, 1) == [OFFLINE]
-        assert not second._states._items
+        await second.close()
+        await second.connect(app.url())
+        assert await states(second, 3) == [OFFLINE, CONNECTING, ONLINE]  # none of the other's
         await second.close()
 
 
@@ -167,8 +181,7 @@ class TestBackpressure:
             app.on_event("burst", burst)
             client = ZapClient(buffer_size=3, limits=Limits(queue_events=3))
             await client.connect(app.url())
-            await client.send("burst", 100)
-            await until(lambda: client._events and len(client._events._items) == 3)
+            await fill(client, 3, 100)
             got: list[Any] = []
             async for event in client.event_stream():
                 got.append(event.payload)
@@ -182,17 +195,21 @@ class TestBackpressure:
             app.on_event("burst", burst)
             client = ZapClient(buffer_size=3)
             await client.connect(app.url())
-            await client.send("burst", 100)
-            await until(lambda: client._events and client._events._putter)
+            await fill(client, 3, 100)
             await within(client.close())
             assert [event.payload for event in await within(events(client))][:3] == [0, 1, 2]
             assert await states(client, 3) == [CONNECTING, ONLINE, OFFLINE]
 
     async def test_states_are_bounded(self) -> None:
         client = ZapClient()
-        for _ in range(3000):
-            client._states.push(OFFLINE)
-        assert len(client._states._items) == 1024
+        for _ in range(600):
+            with pytest.raises(ConnectError):
+                await client.connect("ws://127.0.0.1:0/")
+        stream, kept = client.connection_state(), 0
+        with pytest.raises(TimeoutError):
+            while await within(anext(stream), 20 * MS):
+                kept += 1
+        assert kept == 1024  # of 1200
 
 
 async def test_a_reader_that_gives_up_loses_nothing() -> None:
@@ -202,10 +219,9 @@ async def test_a_reader_that_gives_up_loses_nothing() -> None:
         first = asyncio.ensure_future(anext(client.event_stream()))
         second = asyncio.ensure_future(anext(client.event_stream()))
         await asyncio.sleep(0)
-        assert client._events is not None
-        client._events.push(EventData("one"))
         first.cancel()
-        assert (await within(second)).event_name == "one"
+        await client.send("echo", "one")
+        assert (await within(second)).payload == "one"
         with pytest.raises(asyncio.CancelledError):
             await first
         third = asyncio.ensure_future(anext(client.event_stream()))
@@ -223,10 +239,9 @@ async def test_try_reconnect() -> None:
     await client.connect(app.url(), headers={"x-key": "1"})
     await client.close()
     assert await client.try_reconnect(0)
-    transport: Any = client._transport
-    assert transport._headers == {"x-key": "1"}
     await client.send("echo", 1)
     assert (await within(anext(client.event_stream()))).payload == 1
+    assert [each.handshake.headers["x-key"] for each in app.seen] == ["1", "1"]
     await client.close()
     await app.close()
     assert not await client.try_reconnect(0)
@@ -245,7 +260,7 @@ async def test_closing_when_the_connection_was_lost_and_the_buffer_is_full() -> 
     async with raw_server(script) as port:
         client = ZapClient(buffer_size=2, limits=Limits(close_timeout=20 * MS))
         await client.connect(f"ws://127.0.0.1:{port}/")
-        await until(lambda: client._events is not None and len(client._events._items) == 2)
+        await within(client.wait_for("tick", predicate=lambda event: event.payload == 4))
         await client.send("go")
         await until(lambda: client.closed)
         await within(client.close())

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from .consumer import (
-    EventCallback,
-    ReconnectPolicy,
-    Stream,
-    ZapClient,
-    ZapClientState,
-    ZapConsumer,
-    ZapSubscriber,
-)
+from .consumer import EventCallback, ZapConsumer
+from .link import ZapClientState
+from .reconnect import ReconnectPolicy
+from .streams import Stream
+from .subscriber import ZapSubscriber
+from .zap_client import ZapClient
 
 __all__ = [
     "EventCallback",

@@ -1,191 +1,185 @@
-"""What every client does: one connection at a time, and the states it goes through."""
+"""What all clients offer to the application, over the `Link` that connects them."""
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 import logging
-from collections.abc import Callable, Mapping, Sequence
+import ssl as ssl_module
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
-from .._arguments import check_seconds
+from .._arguments import check_flag, check_seconds, check_ssl, shown
 from ..connection.connection import WebSocketConnection
-from ..connection.handshake import check_headers, check_subprotocols
+from ..connection.context import EventContext
 from ..connection.requests import Predicate, reply_headers
-from ..exceptions import ConnectError, ConnectionClosedError, NotConnectedError
+from ..exceptions import ConnectionClosedError, NotConnectedError
+from ..limits import IN_LIMITS, Limits, check_limits
 from ..protocol.close import CloseInfo, check_close
 from ..protocol.codec import EventData, encode_event
-from .attempt import Offer
-from .link import DISCONNECTED, ClientLife, ZapClientState
-from .opening import ClientTransport
-from .reconnect import Backoff
+from ..transport.compression import Compression, client_extensions
+from .link import Link, ZapClientState
+from .offline import Offline, OfflineSends
+from .opening import parse_url
+from .reconnect import ReconnectPolicy
 
-__all__ = ["ClientCore", "ZapClientState"]
+__all__ = ["HINTS", "BaseClient", "UrlClient", "link_of"]
 
 logger = logging.getLogger(__name__)
 
+HINTS = {
+    **dict.fromkeys(
+        ("headers", "extra_headers", "additional_headers"),
+        "pass them to connect(headers={…})",
+    ),
+    **dict.fromkeys(("auth", "token"), "pass it to connect(headers={'Authorization': …})"),
+    **dict.fromkeys(("protocols", "subprotocols"), "pass them to connect(protocols=[…])"),
+    **{name: f"pass reconnect=ReconnectPolicy({name}=…)" for name in ReconnectPolicy.__slots__},
+    **IN_LIMITS,
+}
+"""What to do in place of an argument that no client's constructor has."""
 
-class ClientCore(ClientLife):
-    """A client's connection, and its states.
+
+class BaseClient:
+    """What `ZapConsumer`, `ZapSubscriber` and `ZapClient` share: all but connecting.
+
+    A subclass overrides the methods named ``_announce_…``, which its link calls in order.
 
     Args:
         url: ``ws://…`` or ``wss://…``.
-        reconnect: whether to connect again when a connection ends that the application did not
-            end; a policy, or True for ``ReconnectPolicy()``. Default False.
-        offline: what a send does while there is no connection: ``"raise"`` (the default) raises
-            `NotConnectedError`; ``"queue"`` keeps the event until there is one; ``"drop"`` loses
-            it and counts it in `dropped_sends`.
-        offline_limit: how many events ``"queue"`` keeps. One more raises
-            `OfflineQueueFullError`. Default 1000.
-        limits: the bounds of the connection.
-        compression: ``"deflate"`` offers compression to the server. Default None.
-        omit_empty_headers: see `zaptools.protocol.encode_event`. Default False.
-        error_details: as for `EventRegister`. Default False.
-        ssl: TLS context for ``wss``. Default None: the one that Python gives a client.
-
-    Attributes:
-        last_error: why the client is not connected: the error of the last attempt, or a
-            `ConnectionClosedError` that says how the last connection ended. None while it is
-            connected, and when the application ended it.
+        reconnect: see `ZapConsumer`; so are the others.
 
     Raises:
         InvalidUrlError: the URL is not a WebSocket URL.
-        TypeError: `reconnect` is neither a policy nor a bool, or `offline_limit` no int.
-        ValueError: `offline` or `offline_limit` is out of its range.
+        TypeError: an argument is of a wrong type.
+        ValueError: an argument is out of its range.
     """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        reconnect: ReconnectPolicy | bool = False,
+        offline: Offline = "raise",
+        offline_limit: int = 1000,
+        limits: Limits | None = None,
+        compression: Compression = None,
+        omit_empty_headers: bool = False,
+        error_details: bool = False,
+        ssl: ssl_module.SSLContext | None = None,
+    ) -> None:
+        parse_url(url)
+        if not isinstance(reconnect, (bool, ReconnectPolicy)):
+            raise TypeError(
+                f"reconnect must be a ReconnectPolicy or a bool, not {shown(reconnect)}"
+            )
+        check_flag(omit_empty_headers, "omit_empty_headers")
+        check_flag(error_details, "error_details")
+        check_ssl(ssl)
+        client_extensions(compression)  # raises for a compression that does not exist
+        # Owns the connection, the states, and everything about connecting.
+        self._link = Link(
+            url,
+            policy=ReconnectPolicy() if reconnect is True else reconnect or None,
+            limits=check_limits(limits),
+            compression=compression,
+            omit_empty_headers=omit_empty_headers,
+            ssl=ssl,
+            on_state=self._announce_state,
+            on_connected=self._connected,
+            on_disconnected=self._announce_disconnected,
+        )
+        self._link.book.error_details = error_details
+        # Owns the events that wait for a connection.
+        self._sends = OfflineSends(offline, offline_limit)
+
+    @property
+    def url(self) -> str:
+        """The server's URL. Another one is for the next attempt to connect."""
+        return self._link.url
+
+    @url.setter
+    def url(self, url: str) -> None:
+        self._link.url = url
+
+    @property
+    def limits(self) -> Limits:
+        """The bounds of a connection. Others are for the next one."""
+        return self._link.limits
+
+    @limits.setter
+    def limits(self, limits: Limits) -> None:
+        self._link.limits = limits
+
+    @property
+    def last_error(self) -> Exception | None:
+        """Why the client is not connected: the error of the last attempt to connect, or a
+        `ConnectionClosedError` that says how the last connection ended. None while it is
+        connected, and when the application ended it."""
+        return self._link.last_error
 
     @property
     def current_connection_state(self) -> ZapClientState:
-        """The state that was announced last; before the first connect, `ZapClientState.OFFLINE`."""
-        return self._state
+        """The state announced last; before the first connect, `ZapClientState.OFFLINE`."""
+        return self._link.state
 
     @property
     def is_connected(self) -> bool:
         """Whether an event can be sent."""
-        return self._connection is not None
+        return self._link.is_connected
 
     @property
     def closed(self) -> CloseInfo | None:
-        """How the last connection ended; None while there is one, or if there never was."""
-        return self._latest.closed if self._latest is not None else None
+        """How the last connection ended; None while it is open, or if there never was one."""
+        return self._link.closed
 
     @property
     def queued_sends(self) -> int:
-        """How many events wait for a connection."""
+        """The number of events that wait for a connection."""
         return len(self._sends)
 
     @property
     def dropped_sends(self) -> int:
-        """How many events were not sent and will not be: dropped for want of a connection, or
-        still waiting for one when `disconnect` was called."""
+        """The number of events that were dropped: sent without a connection by a client whose
+        `offline` is ``"drop"``, or still waiting for one when `disconnect` was called."""
         return self._sends.dropped
-
-    async def connect(
-        self,
-        protocols: Sequence[str] | None = None,
-        headers: Mapping[str, str] | None = None,
-        *,
-        if_needed: bool = False,
-        retry: bool = False,
-    ) -> None:
-        """Connect. Returns when the client is online.
-
-        A client may connect again after its connection has ended; its handlers and streams stay.
-        While it waits to reconnect by itself, this connects at once, in place of that.
-
-        Called in a handler of a connection that has ended, it makes that handler the last: the
-        `disconnected` handler runs first, events that still wait are dropped. A handler of states
-        cannot await it; a task that the handler starts can.
-
-        Args:
-            protocols: subprotocols to offer. Default none.
-            headers: headers to add to the handshake's request; ``Host`` takes the place of the
-                URL's. Default none.
-            if_needed: whether being connected already is fine, and being about to be is waited
-                for. Default False.
-            retry: whether to try again as the client's policy says, until it gives up. Without it
-                the first failure is raised, also by a client that reconnects. Default False.
-
-        Raises:
-            AlreadyConnectedError: the client is connected, or about to be; or the handlers of its
-                last connection take longer than `Limits.close_timeout`.
-            ConnectError: no connection came about; the state is `ZapClientState.ERROR` then. Or
-                `disconnect` was called meanwhile; it is `ZapClientState.OFFLINE` then.
-            TypeError: `protocols` or `headers` are not of strings.
-            ValueError: no request may carry one of them, or a header is the handshake's own; or
-                `retry` with no policy.
-        """
-        if retry and self._policy is None:
-            raise ValueError("retry needs a client with a policy: pass it reconnect=True")
-        await self._begin(self.url, self._new_offer(protocols, headers), if_needed, retry)
-
-    def _new_offer(
-        self, protocols: Sequence[str] | None, headers: Mapping[str, str] | None
-    ) -> Offer:
-        return Offer(
-            protocols=check_subprotocols(protocols),
-            headers=check_headers(headers),
-            backoff=Backoff(self._policy) if self._policy is not None else None,
-        )
 
     async def disconnect(self, code: int = 1000, reason: str = "") -> None:
         """Disconnect, and return when the connection has ended. No-op when there is none.
 
         Called while `connect` is under way, or in the handler of ONLINE or ``connected``, it makes
-        that raise `ConnectError`. The client does not reconnect by itself any more, nor does a
-        `try_reconnect` that still waits. Events that wait for a connection are dropped, and
+        that `connect` raise `ConnectError`. The client does not reconnect by itself any more, nor
+        does a `try_reconnect` that still waits. Events that wait for a connection are dropped, and
         counted in `dropped_sends`.
 
-        A handler that still runs a close timeout after the end is cancelled, and waited for that
-        long once more.
+        A handler that is still running a close timeout after the end is cancelled, and waited for
+        that long once more.
 
         Args:
             code: the close code. Default 1000, normal closure (RFC 6455, section 7.4.1).
             reason: at most 123 bytes in UTF-8. Default empty.
 
         Raises:
+            TypeError: the code is no int, or the reason no str.
             ValueError: no close frame may carry this code or reason.
         """
         check_close(code, reason)
-        self._disconnects += 1
-        self._stop_retrying(DISCONNECTED)
         dropped = self._sends.drop()
         if dropped:
-            logger.warning("%d events that waited for a connection are dropped", dropped)
-        attempt, task = self._attempt, asyncio.current_task()
-        if attempt is None:
-            return
-        attempt.dismiss(DISCONNECTED)
-        transport = attempt.transport
-        if transport is not None:
-            await transport.close(code, reason)
-            await asyncio.shield(transport.lost)
-            if not transport.is_caller:
-                await self._wait_for_handlers(transport)
-        elif self._telling is not task:
-            await asyncio.wait([attempt.settled], timeout=self.limits.close_timeout)
-
-    async def _wait_for_handlers(self, transport: ClientTransport) -> None:
-        timeout = self.limits.close_timeout
-        await asyncio.wait([transport.over], timeout=timeout)
-        if not transport.over.done() and transport.task is not None:
-            transport.task.cancel()
-            await asyncio.wait([transport.over], timeout=timeout)
-            if not transport.over.done():
-                logger.warning("a handler does not end, though it was cancelled")
+            logger.warning("dropped %d events that waited for a connection", dropped)
+        await self._link.disconnect(code, reason)
 
     async def try_reconnect(self, period: float | timedelta) -> bool:
         """Wait, then connect once more, offering what the last `connect` offered.
 
-        A client that reconnects by itself needs no such call; if it has done so meanwhile, that
-        is fine.
+        A client that reconnects by itself needs no such call; one that has done so meanwhile
+        keeps its connection.
 
         Args:
-            period: how long to wait, in seconds or as a timedelta.
+            period: the time to wait, in seconds or as a timedelta.
 
         Returns:
-            Whether the client is connected now. Not if `disconnect` was called meanwhile.
+            Whether the client is connected now. False also if `disconnect` was called meanwhile.
 
         Raises:
             AlreadyConnectedError: as for `connect`.
@@ -193,37 +187,24 @@ class ClientCore(ClientLife):
         """
         seconds = period.total_seconds() if isinstance(period, timedelta) else period
         check_seconds(seconds, "period", none=False)
-        disconnects = self._disconnects
-        await asyncio.sleep(seconds)
-        if self._disconnects != disconnects:
-            return False
-        try:
-            await self._connect_again()
-        except ConnectError as exc:
-            logger.info("%s", exc)
-            return False
-        return True
-
-    async def _connect_again(self) -> None:
-        offer = self._offer
-        await self.connect(offer.protocols, offer.headers, if_needed=self._policy is not None)
+        return await self._link.connect_after(seconds)
 
     async def send_event(
         self, event_name: str, payload: Any = None, headers: Mapping[str, Any] | None = None
     ) -> None:
         """Send an event; see `zaptools.connection.WebSocketConnection.send`.
 
-        What happens without a connection is the client's `offline`. Events that waited for one go
-        out first, in order, when there is one.
+        The client's `offline` decides what happens without a connection. Events that waited for
+        one are sent first, in order.
 
         Raises:
             NotConnectedError: the client is not connected, and `offline` is ``"raise"``.
-            OfflineQueueFullError: as many events as may wait for a connection do.
+            OfflineQueueFullError: `offline_limit` events wait for a connection.
             CodecError: the event cannot be written as JSON; nothing is sent.
-            SendTimeoutError: the server did not read for too long; nothing of it is sent.
+            SendTimeoutError: the server did not read for too long; nothing of the event is sent.
         """
-        connection = self._connection
-        if connection is None or self._sends.keeps:
+        connection = self._link.latest
+        if connection is None or connection.closed is not None or self._sends.keeps:
             await self._send_or_keep(event_name, payload, headers)
             return
         try:
@@ -231,7 +212,7 @@ class ClientCore(ClientLife):
         except ConnectionClosedError as exc:
             if self._sends.refuses:
                 raise NotConnectedError from exc
-            self._sends.take(b"")  # which drops it
+            self._sends.take(b"")  # the policy is "drop", which only counts
 
     async def request(
         self,
@@ -254,7 +235,7 @@ class ClientCore(ClientLife):
     async def reply(
         self, event: EventData, payload: Any = None, headers: Mapping[str, Any] | None = None
     ) -> None:
-        """Send the reply to a request of the server's; see `zaptools.EventContext.reply`.
+        """Send the reply to a server's request; see `zaptools.EventContext.reply`.
 
         Raises:
             NoRequestError: `event` asks for no reply.
@@ -279,36 +260,105 @@ class ClientCore(ClientLife):
         return await connection.wait_for(event_name, timeout=timeout, predicate=predicate)
 
     def _require_connection(self) -> WebSocketConnection:
-        connection = self._connection
-        if connection is None:
+        connection = self._link.latest
+        if connection is None or connection.closed is not None:
             raise NotConnectedError
         return connection
 
     async def _send_or_keep(
         self, event_name: str, payload: Any, headers: Mapping[str, Any] | None
     ) -> None:
-        """Send an event behind those that wait for a connection, if it may wait for one itself."""
-        sends, connection = self._sends, self._latest
+        """Send an event after those that wait for a connection, or let it wait with them."""
+        sends, connection = self._sends, self._link.latest
         if sends.refuses:
             raise NotConnectedError
-        omit = self._omit_empty_headers
+        omit = self._link.omit_empty_headers
         data = encode_event(event_name, payload, headers, omit_empty_headers=omit)
         if connection is None or connection.closed is not None or sends:
             sends.take(data)
             return
         number = sends.next_number()
         try:
-            pause = connection._transport.send(data)
+            pause = connection.transport.send(data)
             if pause is not None:
                 await pause
         except ConnectionClosedError as exc:  # nothing of it was written
-            if connection.attempt.dismissed:  # `disconnect` drops what waits; this can be told
+            if connection.attempt.dismissed:  # `disconnect` drops what waits; this caller can know
                 raise NotConnectedError from exc
             sends.take(data, number)
 
+    # What the link announces
 
-async def call(callback: Callable[[Any], Any], argument: Any) -> None:
-    """Call a handler that may be sync or async."""
-    result = callback(argument)
-    if result is not None and inspect.isawaitable(result):
-        await result
+    async def _connected(self, context: EventContext) -> None:
+        connection = self._link.latest
+        assert connection is context.connection
+        self._sends.flush(connection.transport)
+        await self._announce_connected(context)
+
+    async def _announce_state(self, state: ZapClientState) -> None:
+        """Announce a state to the application."""
+
+    async def _announce_connected(self, context: EventContext) -> None:
+        """Announce to the application that there is a connection."""
+
+    async def _announce_disconnected(self, context: EventContext) -> None:
+        """Announce to the application that the connection has ended."""
+
+
+class UrlClient(BaseClient):
+    """A client that is made with its URL: the base of `ZapConsumer` and `ZapSubscriber`."""
+
+    async def __aenter__(self) -> Self:
+        await self.connect()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.disconnect()
+
+    async def connect(
+        self,
+        protocols: Sequence[str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        if_needed: bool = False,
+        retry: bool = False,
+    ) -> None:
+        """Connect. Returns when the client is online.
+
+        A client may connect again after its connection has ended; its handlers and streams stay.
+        While it waits to reconnect by itself, this call connects at once, in place of that.
+
+        Called in a handler of a connection that has ended, it makes that handler the last: the
+        `disconnected` handler runs first, events that still wait are dropped. A handler of states
+        cannot await it; a task that the handler starts can.
+
+        Args:
+            protocols: subprotocols to offer. Default none.
+            headers: headers to add to the handshake's request; ``Host`` replaces that of the URL.
+                Default none.
+            if_needed: return at once when the client is connected, and wait for an attempt that
+                is under way, in place of raising `AlreadyConnectedError`. Default False.
+            retry: try again as the client's policy says, until it gives up. Without it the first
+                failure is raised, also by a client that reconnects. Default False.
+
+        Raises:
+            AlreadyConnectedError: the client is connected, or about to be; or the handlers of its
+                last connection take longer than `Limits.close_timeout`.
+            ConnectError: the attempt failed; the state is `ZapClientState.ERROR` then. Or
+                `disconnect` was called meanwhile; it is `ZapClientState.OFFLINE` then.
+            TypeError: `protocols` or `headers` are not of strings.
+            ValueError: a protocol or a header is not allowed in a request, or a header belongs to
+                the handshake itself; or `retry` is set and there is no policy.
+        """
+        link = self._link
+        await link.connect(link.url, protocols, headers, if_needed=if_needed, retry=retry)
+
+
+def link_of(client: BaseClient) -> Link:
+    """Return the link of a client: for tests and for programs that break it on purpose."""
+    return client._link

@@ -1,12 +1,19 @@
-"""A client's life: one attempt to connect after the other, and the states it goes through.
+"""A client's link to its server: the attempts to connect, the connection, and reconnecting.
 
-An attempt begins with CONNECTING. It is settled when its failure has been told, or the end of the
-connection that it made: OFFLINE, after which ``disconnected`` begins. The next one, if there is
-any, begins after that; nothing that still runs for an earlier one can change it::
+The states, and the calls that announce them. Each arrow is announced with ``on_state``; a
+connection also with ``on_connected`` and, once, ``on_disconnected``::
 
-    OFFLINE ─┬─> CONNECTING ─┬─> ONLINE ──> OFFLINE, disconnected ─┬─> (again)
-             │               ├─> ERROR        given up ─> ERROR <──┘
-             └── OFFLINE <───┘  disconnect, cancelled, or to be tried again
+    OFFLINE ─┬─> CONNECTING ─┬─> ONLINE, connected ──> OFFLINE, disconnected ─┬─> (reconnect)
+             │               ├─> ERROR                     gave up ─> ERROR <─┘
+             └── OFFLINE <───┘  failed and about to be retried, or dismissed by the application
+
+One attempt leads to one connection at most. Two futures mark its progress, each is done once::
+
+    begun ─┬─> online ──> settled        the end of its connection has been announced
+           └─> failed ──> settled        its failure has been announced
+
+The next attempt begins only when this one is settled, and is another object: code that still runs
+for an earlier attempt cannot change a later one.
 """
 
 from __future__ import annotations
@@ -15,31 +22,32 @@ import asyncio
 import enum
 import logging
 import ssl as ssl_module
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from .._arguments import check_flag, check_ssl, shown
 from .._text import redact
 from ..connection.connection import WebSocketConnection
 from ..connection.context import EventContext
+from ..connection.handshake import check_headers, check_subprotocols
 from ..connection.ids import new_id
 from ..exceptions import AlreadyConnectedError, ConnectError, ConnectionClosedError
 from ..handlers.book import HandlerBook
-from ..limits import Limits, check_limits
-from ..transport.compression import Compression, client_extensions
-from .attempt import Attempt, ClientConnection, Offer
-from .offline import Offline, OfflineSends
-from .opening import ClientTransport, open_transport, parse_url
-from .reconnect import ReconnectPolicy, is_fatal
+from ..limits import Limits
+from ..protocol.close import CloseInfo
+from ..transport.compression import Compression
+from .opening import ClientTransport, open_transport
+from .reconnect import Backoff, ReconnectPolicy, is_fatal
 
-__all__ = ["DISCONNECTED", "ClientLife", "ZapClientState"]
+__all__ = ["Attempt", "ClientConnection", "Link", "Offer", "ZapClientState"]
 
 logger = logging.getLogger(__name__)
 
-DISCONNECTED = "disconnect was called meanwhile"
+_DISCONNECTED = "disconnect was called meanwhile"
 
 
 class ZapClientState(enum.Enum):
-    """Where a client stands. The values are those of the published Python package."""
+    """The state of a client. The values are those of the published Python package."""
 
     ONLINE = 1
     OFFLINE = 2
@@ -47,83 +55,305 @@ class ZapClientState(enum.Enum):
     ERROR = 4
 
 
-class ClientLife:
-    """What becomes of a client's connections; the arguments are those of `ClientCore`."""
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)  # no repr: it holds credentials
+class Offer:
+    """What one call of ``connect`` asks for, in its own attempt and in those that follow it.
+
+    Attributes:
+        protocols: subprotocols to offer. Default none.
+        headers: headers to add to the request. Default none.
+        backoff: the delays between attempts; None for a client that makes a single attempt.
+    """
+
+    protocols: Sequence[str] = ()
+    headers: Mapping[str, str] | None = None
+    backoff: Backoff | None = None
+
+
+class Attempt:
+    """One attempt to connect, and the connection that came of it.
+
+    Args:
+        url: the server's URL.
+        offer: what the handshake asks for.
+    """
+
+    __slots__ = (
+        "_withdrawn",
+        "connection",
+        "dismissed",
+        "ended",
+        "is_final",
+        "offer",
+        "online",
+        "online_since",
+        "opening",
+        "settled",
+        "transport",
+        "url",
+    )
+
+    def __init__(self, url: str, offer: Offer) -> None:
+        loop = asyncio.get_running_loop()
+        self.url = url
+        self.offer = offer
+        # Done when the client is online; holds the error if the attempt failed.
+        self.online: asyncio.Future[None] = loop.create_future()
+        # Done when the failure, or the end of the connection, has been announced.
+        self.settled: asyncio.Future[None] = loop.create_future()
+        # The task that opens the connection; None until it starts. `dismiss` cancels it.
+        self.opening: asyncio.Task[None] | None = None
+        # Both set by the link when the handshake is done, unless the attempt is dismissed.
+        self.transport: ClientTransport | None = None
+        self.connection: ClientConnection | None = None
+        # Why the application ended it, in words: by `disconnect`, or by cancelling `connect`.
+        # None if it did not.
+        self.dismissed: str | None = None
+        # Whether it was dismissed before its connection ended: then `connect` raises.
+        self._withdrawn = False
+        # Whether its connection has ended, which is being announced: too late for a dismissal to
+        # make `connect` raise; it only prevents reconnecting.
+        self.ended = False
+        # Whether no other attempt may follow by itself, whatever the policy says.
+        self.is_final = False
+        # When its connection came online, in the loop's time.
+        self.online_since = loop.time()
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a connection, and it has not ended."""
+        return self.connection is not None and self.connection.closed is None
+
+    def dismiss(self, detail: str) -> None:
+        """End the attempt on the application's behalf; the caller closes the transport, if any."""
+        self.dismissed = self.dismissed or detail
+        self._withdrawn |= not self.ended
+        if self.transport is None and self.opening is not None:
+            self.opening.cancel()
+
+    def succeed(self) -> None:
+        """Complete the pending `connect` call: the client is online. No-op after a failure."""
+        if not self.online.done():
+            self.online.set_result(None)
+
+    def fail(self, error: Exception) -> None:
+        """Fail the pending `connect` call. No-op once that is completed."""
+        if not self.online.done():
+            self.online.set_exception(error)
+            self.online.exception()  # retrieved: there may be no call that awaits it
+
+    def settle(self) -> None:
+        """Let the next attempt begin: the end of this one has been announced."""
+        if not self.settled.done():
+            self.settled.set_result(None)
+
+    def dismissal(self) -> ConnectError:
+        """Return the error for the callers that wait for a dismissed attempt."""
+        assert self.dismissed is not None
+        return ConnectError(self.url, self.dismissed)
+
+    async def wait(self) -> None:
+        """Return when the client is online.
+
+        Raises:
+            ConnectError: the attempt failed, or `disconnect` was called.
+        """
+        await asyncio.shield(self.online)
+        if self._withdrawn:  # dismissed between coming online and the caller's next turn
+            raise self.dismissal()
+
+
+class ClientConnection(WebSocketConnection):
+    """A client's connection.
+
+    Attributes:
+        attempt: the attempt that made it.
+        transport: its transport, for messages that are encoded already.
+    """
+
+    __slots__ = ("attempt", "transport")
+
+    def __init__(
+        self, id: str, transport: ClientTransport, attempt: Attempt, *, omit_empty_headers: bool
+    ) -> None:
+        super().__init__(id, transport, omit_empty_headers=omit_empty_headers)
+        self.attempt = attempt
+        self.transport = transport
+
+
+class Link:
+    """One connection at a time, and all that happens between two of them.
+
+    Args:
+        url: the server's URL.
+        policy: when to reconnect; None for never.
+        limits: the bounds of each connection.
+        compression: what to offer to the server.
+        omit_empty_headers: see `zaptools.protocol.encode_event`.
+        ssl: TLS context for ``wss``; None for Python's default.
+        on_state: awaited with each state, in order.
+        on_connected: awaited when there is a connection, before its first event.
+        on_disconnected: awaited once when a connection has ended.
+
+    Attributes:
+        opener: opens a connection, as `open_transport` does, which is the default.
+    """
 
     def __init__(
         self,
         url: str,
         *,
-        reconnect: ReconnectPolicy | bool = False,
-        offline: Offline = "raise",
-        offline_limit: int = 1000,
-        limits: Limits | None = None,
-        compression: Compression = None,
-        omit_empty_headers: bool = False,
-        error_details: bool = False,
-        ssl: ssl_module.SSLContext | None = None,
+        policy: ReconnectPolicy | None,
+        limits: Limits,
+        compression: Compression,
+        omit_empty_headers: bool,
+        ssl: ssl_module.SSLContext | None,
+        on_state: Callable[[ZapClientState], Awaitable[None]],
+        on_connected: Callable[[EventContext], Awaitable[None]],
+        on_disconnected: Callable[[EventContext], Awaitable[None]],
     ) -> None:
-        parse_url(url)
-        if not isinstance(reconnect, (bool, ReconnectPolicy)):
-            raise TypeError(
-                f"reconnect must be a ReconnectPolicy or a bool, not {shown(reconnect)}"
-            )
-        check_flag(omit_empty_headers, "omit_empty_headers")
-        check_flag(error_details, "error_details")
-        check_ssl(ssl)
-        client_extensions(compression)  # which refuses what there is not
-        self.url = url
-        self.limits = check_limits(limits)
-        self.last_error: Exception | None = None
-        self._policy = ReconnectPolicy() if reconnect is True else reconnect or None
-        self._sends = OfflineSends(offline, offline_limit)
+        self.url = url  # of the next attempt; `connect` sets it, the application may
+        self.limits = limits  # of the next connection; the application may set it
+        self.policy = policy
+        self.on_state = on_state
+        self.on_connected = on_connected
+        self.on_disconnected = on_disconnected
+        self.opener = open_transport
+        self.omit_empty_headers = omit_empty_headers
         self._compression: Compression = compression
-        self._omit_empty_headers = omit_empty_headers
         self._ssl = ssl
-        self._state = ZapClientState.OFFLINE
-        self._telling: asyncio.Task[Any] | None = None  # in which the handler of states runs
-        self._offer = Offer()  # that of the last connect
-        self._attempt: Attempt | None = None  # the last one
-        self._latest: ClientConnection | None = None  # the last connection
-        self._disconnects = 0  # calls, for those that were waiting when one came
-        self._retrying: asyncio.Future[str] | None = None  # ends the wait for the next attempt
+        # The handlers of every connection.
+        self.book = HandlerBook()
+        self.book.lifecycle["connected"] = self._opened
+        self.book.lifecycle["disconnected"] = self._ended
+        # The state announced last, or being announced.
+        self.state = ZapClientState.OFFLINE
+        # Why there is no connection: the last attempt's error, or how the last connection ended.
+        # None while online, and when the application ended it.
+        self.last_error: Exception | None = None
+        # The last connection, open or not; None before the first.
+        self.latest: ClientConnection | None = None
+        # The last attempt, under way or settled; None before the first.
+        self._attempt: Attempt | None = None
+        # What the last `connect` asked for: a reconnect asks for it again.
+        self._offer = Offer()
+        # The task in which `on_state` runs now: that one must not wait for the link.
+        self._announcing: asyncio.Task[Any] | None = None
+        # The number of calls of `disconnect`: a caller that waits sees whether there was one.
+        self._disconnects = 0
+        # Ends the delay before the next attempt, with the reason. None while no call of
+        # `_keep_connecting` is running.
+        self._stop_retrying: asyncio.Future[str] | None = None
+        # The task that reconnects, held here because the loop holds tasks weakly.
         self._reconnecting: asyncio.Task[None] | None = None
-        self._book = HandlerBook()
-        self._book.error_details = error_details
-        self._book.lifecycle["connected"] = self._on_open
-        self._book.lifecycle["disconnected"] = self._on_end
 
     @property
-    def _connection(self) -> WebSocketConnection | None:
-        latest = self._latest
-        return latest if latest is not None and latest.closed is None else None
+    def closed(self) -> CloseInfo | None:
+        """How the last connection ended; None while it is open, or if there never was one."""
+        return self.latest.closed if self.latest is not None else None
 
     @property
-    def _transport(self) -> ClientTransport | None:
-        return self._attempt.transport if self._attempt is not None else None
+    def is_connected(self) -> bool:
+        """Whether there is a connection, and it has not ended."""
+        return self.latest is not None and self.latest.closed is None
 
-    async def _begin(self, url: str, offer: Offer, if_needed: bool, retry: bool) -> None:
-        """Do what ``connect`` does."""
+    # What the application calls
+
+    async def connect(
+        self,
+        url: str,
+        protocols: Sequence[str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        if_needed: bool = False,
+        retry: bool = False,
+    ) -> None:
+        """Connect to `url`, and return when the client is online.
+
+        Raises:
+            AlreadyConnectedError, ConnectError, TypeError, ValueError: see
+                `zaptools.ZapConsumer.connect`.
+        """
+        if retry and self.policy is None:
+            raise ValueError("retry needs a client with a policy: pass it reconnect=True")
+        offer = Offer(
+            protocols=check_subprotocols(protocols),
+            headers=check_headers(headers),
+            backoff=Backoff(self.policy) if self.policy is not None else None,
+        )
         disconnects = self._disconnects
-        if not await self._make_way(if_needed):
+        if not await self._wait_for_turn(if_needed):
             return
         if self._disconnects != disconnects:
-            raise ConnectError(url, DISCONNECTED)
-        self._stop_retrying("connect was called meanwhile")
+            raise ConnectError(url, _DISCONNECTED)
+        self._cancel_delay("connect was called meanwhile")
         self.url, self._offer = url, offer
-        self._retrying = stop = asyncio.get_running_loop().create_future()
+        self._stop_retrying = stop = asyncio.get_running_loop().create_future()
         await self._keep_connecting(offer, 0, stop, retry=retry)
 
-    async def _make_way(self, if_needed: bool) -> bool:
-        """Return whether to connect, once all is told of what was before."""
+    async def connect_after(self, seconds: float) -> bool:
+        """Wait, then connect with the offer of the last `connect`, if that is still wanted.
+
+        Returns:
+            Whether there is a connection. False also if `disconnect` was called meanwhile.
+
+        Raises:
+            AlreadyConnectedError: as for `connect`; not for a link that reconnects by itself.
+        """
+        disconnects = self._disconnects
+        await asyncio.sleep(seconds)
+        if self._disconnects != disconnects:
+            return False
+        offer, if_needed = self._offer, self.policy is not None
+        try:
+            await self.connect(self.url, offer.protocols, offer.headers, if_needed=if_needed)
+        except ConnectError as exc:
+            logger.info("%s", exc)
+            return False
+        return True
+
+    async def disconnect(self, code: int, reason: str) -> None:
+        """End the connection or the attempt, stop reconnecting, and return when that is done.
+
+        A handler that is still running a close timeout after the end is cancelled, and waited for
+        that long again.
+        """
+        self._disconnects += 1
+        self._cancel_delay(_DISCONNECTED)
+        attempt = self._attempt
+        if attempt is None:
+            return
+        attempt.dismiss(_DISCONNECTED)
+        transport = attempt.transport
+        if transport is not None:
+            await transport.close(code, reason)
+            await asyncio.shield(transport.lost)
+            if not transport.is_caller:
+                await self._wait_for_handlers(transport)
+        elif self._announcing is not asyncio.current_task():
+            await asyncio.wait([attempt.settled], timeout=self.limits.close_timeout)
+
+    async def _wait_for_handlers(self, transport: ClientTransport) -> None:
+        timeout = self.limits.close_timeout
+        await asyncio.wait([transport.over], timeout=timeout)
+        if not transport.over.done() and transport.task is not None:
+            transport.task.cancel()
+            await asyncio.wait([transport.over], timeout=timeout)
+            if not transport.over.done():
+                logger.warning("a handler does not end, though it was cancelled")
+
+    # Attempts
+
+    async def _wait_for_turn(self, if_needed: bool) -> bool:
+        """Wait until the last attempt is settled; return whether to connect then."""
         while (attempt := self._attempt) is not None and not attempt.settled.done():
-            connecting = self._state is ZapClientState.CONNECTING and not attempt.dismissed
+            connecting = self.state is ZapClientState.CONNECTING and not attempt.dismissed
             task, transport = asyncio.current_task(), attempt.transport
             if attempt.is_connected and not connecting and if_needed:
                 return False
-            if self._telling is task:
+            if self._announcing is task:
                 detail = (
-                    "this handler of states is in the way; let a task that it starts connect, "
+                    "the handler of states cannot await it; let a task that it starts connect, "
                     "or the client reconnect by itself (reconnect=True)"
                 )
                 raise AlreadyConnectedError(self.url, detail)
@@ -144,9 +374,10 @@ class ClientLife:
     async def _keep_connecting(
         self, offer: Offer, delay: float | None, stop: asyncio.Future[str], *, retry: bool = True
     ) -> None:
-        """Attempt to connect after `delay` seconds, and again; None for not any more.
+        """Wait for `delay` seconds, make an attempt, and so on until one is online.
 
-        Raises what the last attempt did, or ConnectError with the reason that `stop` was given.
+        Raises:
+            ConnectError: that of the last attempt, or with the reason that `stop` was given.
         """
         try:
             while delay is not None:
@@ -156,57 +387,55 @@ class ClientLife:
                     await asyncio.wait([stop], timeout=delay)
                 if stop.done():
                     raise ConnectError(self.url, stop.result())
-                # From the last attempt's settling to here nothing is awaited but the delay, in
-                # which `stop` is set by all that begins an attempt: this one is the next.
-                self._attempt = attempt = self._new_attempt(offer)
+                # Since the last attempt settled nothing but the delay was awaited, and every
+                # other call that begins an attempt sets `stop`: this attempt is the next one.
+                self._attempt = attempt = Attempt(self.url, offer)
                 delay = await self._run(attempt, retry)
         finally:
-            if self._retrying is stop:
-                self._retrying = None
+            if self._stop_retrying is stop:
+                self._stop_retrying = None
 
-    def _stop_retrying(self, reason: str) -> None:
-        if self._retrying is not None and not self._retrying.done():
-            self._retrying.set_result(reason)
-
-    def _new_attempt(self, offer: Offer) -> Attempt:
-        return Attempt(self.url, offer)
+    def _cancel_delay(self, reason: str) -> None:
+        """Make the `_keep_connecting` that waits for its next attempt raise, with this reason."""
+        if self._stop_retrying is not None and not self._stop_retrying.done():
+            self._stop_retrying.set_result(reason)
 
     async def _run(self, attempt: Attempt, retry: bool) -> float | None:
-        """Make an attempt. Returns None, or how long to wait before the next one."""
+        """Make an attempt. Return None when it is online, or the delay before the next one."""
         try:
-            await self._set_state(ZapClientState.CONNECTING)
+            await self._announce(ZapClientState.CONNECTING)
             await self._reach(attempt)
-        except asyncio.CancelledError:  # `disconnect` cancels no more than the opening
+        except asyncio.CancelledError:  # of the `connect` call: `disconnect` cancels the opening
             attempt.dismiss("connect was cancelled")
             if attempt.transport is None:
                 await self._fail(attempt, attempt.dismissal(), ZapClientState.OFFLINE)
             else:
                 attempt.fail(attempt.dismissal())
-                attempt.transport.abort()  # its end tells of itself
+                attempt.transport.abort()  # `_ended` announces the rest
             raise
         except Exception as exc:
-            if attempt.transport is not None:  # its end tells of itself
+            if attempt.transport is not None:  # `_ended` announces the rest
                 await asyncio.wait([attempt.settled], timeout=self.limits.close_timeout)
                 raise
             delay = self._delay_after(attempt, exc) if retry and not attempt.dismissed else None
-            given_up = delay is None and not attempt.dismissed
-            state = ZapClientState.ERROR if given_up else ZapClientState.OFFLINE
+            gave_up = delay is None and not attempt.dismissed
+            state = ZapClientState.ERROR if gave_up else ZapClientState.OFFLINE
             await self._fail(attempt, exc, state)
             if delay is None:
                 raise
             return delay
-        except BaseException as exc:  # in a hurry: no handler is told
-            self._state = ZapClientState.ERROR
+        except BaseException as exc:  # KeyboardInterrupt and the like: nothing is announced
+            self.state = ZapClientState.ERROR
             attempt.settle()
-            attempt.fail(ConnectError(attempt.url, f"{type(exc).__name__} broke it off"))
+            attempt.fail(ConnectError(attempt.url, f"interrupted by {type(exc).__name__}"))
             raise
         return None
 
     async def _reach(self, attempt: Attempt) -> None:
         """Open the connection, and return when the client is online."""
-        if not attempt.dismissed:  # in the handler of CONNECTING
-            # A task of its own, which `disconnect` cancels: a CancelledError here is always one
-            # of the task that called `connect`.
+        if not attempt.dismissed:  # by the handler of CONNECTING
+            # In a task of its own, for `disconnect` to cancel: so a CancelledError here is always
+            # a cancellation of the task that called `connect`.
             attempt.opening = asyncio.ensure_future(self._open(attempt))
             attempt.opening.add_done_callback(_retrieve)
             await asyncio.wait([attempt.opening])
@@ -218,9 +447,9 @@ class ClientLife:
 
     async def _open(self, attempt: Attempt) -> None:
         offer = attempt.offer
-        await open_transport(
+        await self.opener(
             attempt.url,
-            lambda transport: self._take(attempt, transport),
+            lambda transport: self._begin(attempt, transport),
             protocols=offer.protocols,
             headers=offer.headers or {},
             limits=self.limits,
@@ -228,87 +457,98 @@ class ClientLife:
             ssl=self._ssl,
         )
 
-    def _take(self, attempt: Attempt, transport: ClientTransport) -> None:
-        """Begin the life of an attempt's connection, before the first handler wants to send."""
+    def _begin(self, attempt: Attempt, transport: ClientTransport) -> None:
+        """Begin the connection of an attempt: the handshake is done."""
         if attempt.dismissed:
             transport.abort()
             return
-        omit = self._omit_empty_headers
+        omit = self.omit_empty_headers
         connection = ClientConnection(new_id(), transport, attempt, omit_empty_headers=omit)
         attempt.transport, attempt.connection = transport, connection
-        self._latest = connection
-        transport.begin(connection, self._book)
+        self.latest = connection
+        transport.begin(connection, self.book)
 
     def _delay_after(self, attempt: Attempt, error: Exception) -> float | None:
+        """Return the delay before the next attempt; None to give up."""
         backoff = attempt.offer.backoff
-        if backoff is None or attempt.hopeless or is_fatal(error):
+        if backoff is None or attempt.is_final or is_fatal(error):
             return None
         return backoff.next()
 
     async def _fail(self, attempt: Attempt, error: Exception, state: ZapClientState) -> None:
-        """Tell that an attempt has failed, and settle it."""
+        """Announce that an attempt has failed, and settle it."""
         self.last_error = None if attempt.dismissed else error
         try:
-            await self._set_state(state)
+            await self._announce(state)
         finally:
             attempt.settle()
             attempt.fail(error)
 
-    # The connection's life, in its dispatcher's task
+    async def _announce(self, state: ZapClientState) -> None:
+        self.state = state
+        self._announcing = asyncio.current_task()
+        try:
+            await self.on_state(state)
+        finally:
+            self._announcing = None
 
-    async def _on_open(self, context: EventContext) -> None:
-        attempt = Attempt.of(context)
-        transport = attempt.transport
-        assert transport is not None
+    # The connection's begin and end, in its dispatcher's task
+
+    async def _opened(self, context: EventContext) -> None:
+        attempt = _attempt_of(context)
+        assert attempt.transport is not None
         self.last_error = None
         attempt.online_since = asyncio.get_running_loop().time()
         try:
-            await self._set_state(ZapClientState.ONLINE)
-        except BaseException as exc:  # cancellation too: what waits in connect() is told
-            attempt.hopeless = True
+            await self._announce(ZapClientState.ONLINE)
+        except BaseException as exc:  # a cancellation too: the pending `connect` call must fail
+            attempt.is_final = True
             name = type(exc).__name__
             error = ConnectError(attempt.url, f"the handler of ONLINE raised {name}")
             error.__cause__ = exc
             attempt.fail(error)
-            transport.abort()
+            attempt.transport.abort()
             raise
         attempt.succeed()
-        self._sends.flush(transport)
-        await self._tell_connected(context)
+        await self.on_connected(context)
 
-    async def _on_end(self, context: EventContext) -> None:
-        attempt, closed = Attempt.of(context), context.connection.closed
+    async def _ended(self, context: EventContext) -> None:
+        attempt, closed = _attempt_of(context), context.connection.closed
         assert closed is not None
         attempt.ended = True
         error = ConnectionClosedError(*closed)
         self.last_error = None if attempt.dismissed else error
         try:
-            await self._set_state(ZapClientState.OFFLINE)
+            await self._announce(ZapClientState.OFFLINE)
         finally:
             attempt.settle()
             attempt.fail(ConnectError(attempt.url, str(error)))
         try:
-            await self._tell_disconnected(context)
+            await self.on_disconnected(context)
         finally:
             await self._reconnect_after(attempt, error)
 
     async def _reconnect_after(self, attempt: Attempt, error: ConnectionClosedError) -> None:
         task, backoff = asyncio.current_task(), attempt.offer.backoff
-        if backoff is None or attempt.dismissed or self._attempt is not attempt:
-            return  # in the last case the application has connected meanwhile
+        if backoff is None or attempt.dismissed:
+            return
+        if self._attempt is not attempt:  # the application has connected meanwhile
+            return
         if task is not None and task.cancelling() > 0:
             return
         loop, offer = asyncio.get_running_loop(), attempt.offer
         backoff.ended(loop.time() - attempt.online_since)
         delay = self._delay_after(attempt, error)
         if delay is None:
-            logger.error("connecting to %s is given up: %s", redact(attempt.url), error)
-            # No attempt is made, but until it is told that there is none, none may begin.
-            self._attempt = attempt = self._new_attempt(offer)
+            logger.error("gave up connecting to %s: %s", redact(attempt.url), error)
+            # An attempt that has failed already: no other one may begin before ERROR is announced.
+            self._attempt = attempt = Attempt(self.url, offer)
             await self._fail(attempt, error, ZapClientState.ERROR)
             return
-        self._retrying = stop = loop.create_future()
-        self._reconnecting = asyncio.create_task(self._reconnect(offer, delay, stop))
+        self._stop_retrying = stop = loop.create_future()
+        self._reconnecting = asyncio.create_task(
+            self._reconnect(offer, delay, stop), name=f"reconnect to {redact(self.url)}"
+        )
 
     async def _reconnect(self, offer: Offer, delay: float, stop: asyncio.Future[str]) -> None:
         try:
@@ -316,30 +556,17 @@ class ClientLife:
         except Exception as exc:
             if not stop.done():
                 trace = None if isinstance(exc, ConnectError) else exc
-                url = redact(self.url)
-                logger.error("connecting to %s is given up: %s", url, exc, exc_info=trace)
+                logger.error("gave up connecting to %s: %s", redact(self.url), exc, exc_info=trace)
 
-    async def _set_state(self, state: ZapClientState) -> None:
-        self._state = state
-        self._telling = asyncio.current_task()
-        try:
-            await self._tell_state(state)
-        finally:
-            self._telling = None
 
-    # What a kind of client adds
-
-    async def _tell_state(self, state: ZapClientState) -> None:
-        """Tell the application about a state."""
-
-    async def _tell_connected(self, context: EventContext) -> None:
-        """Tell the application that there is a connection."""
-
-    async def _tell_disconnected(self, context: EventContext) -> None:
-        """Tell the application that the connection has ended."""
+def _attempt_of(context: EventContext) -> Attempt:
+    """Return the attempt that made the connection of a handler's context."""
+    connection = context.connection
+    assert isinstance(connection, ClientConnection)
+    return connection.attempt
 
 
 def _retrieve(task: asyncio.Task[None]) -> None:
-    """Look at a task's exception: what awaited it may have been cancelled in the same moment."""
+    """Retrieve a task's exception: the caller may have been cancelled at the same moment."""
     if not task.cancelled():
         task.exception()

@@ -1,4 +1,4 @@
-"""What becomes of the events that a client is to send while it is not connected."""
+"""The events that a client sends while it is not connected: refused, queued, or dropped."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ Offline: TypeAlias = Literal["raise", "queue", "drop"]
 
 _POLICIES = ("raise", "queue", "drop")
 
-_AGAIN = 0.05
-"""Seconds until what a server did not read in time is offered to it again."""
+_RETRY_DELAY = 0.05
+"""Seconds before an event that the server did not read in time is sent again."""
 
 
 class OfflineSends:
     """The sends that wait for a connection, oldest first.
 
     A send that is under way when its connection ends comes back here after sends that were called
-    later: each has a number, and its place among them is that.
+    later: each send has a number, by which it is put in its place.
 
     Args:
         policy: what `take` does.
-        limit: how many may wait.
+        limit: the number of events that may wait.
 
     Attributes:
-        keeps: whether `take` keeps what it takes.
-        dropped: how many were lost: by the policy ``"drop"``, and with `drop`.
+        keeps: whether `take` queues an event.
+        dropped: the number of events that were lost: by the policy ``"drop"``, and by `drop`.
 
     Raises:
         TypeError: `limit` is no int.
@@ -54,9 +54,13 @@ class OfflineSends:
         check_count(limit, "offline_limit")
         self._policy = policy
         self._limit = limit
-        self.keeps = policy == "queue"  # no property: each send of a client asks for it
+        self.keeps = policy == "queue"  # no property: every send of a client reads it
+        # The task that sends the waiting events, held here because the loop holds tasks weakly.
         self._flushing: asyncio.Task[None] | None = None
+        # The numbers of the sends and their encoded events, by number. `drop` replaces the deque,
+        # so that a flush which is under way removes no event that was added later.
         self._waiting: deque[tuple[int, bytes]] = deque()
+        # The number of the last send.
         self._number = 0
         self.dropped = 0
 
@@ -70,24 +74,24 @@ class OfflineSends:
 
     @property
     def refuses(self) -> bool:
-        """Whether `take` takes nothing."""
+        """Whether `take` raises."""
         return self._policy == "raise"
 
     def next_number(self) -> int:
-        """Return the number of a send that is called now."""
+        """Return the number for a send that begins now."""
         self._number += 1
         return self._number
 
     def take(self, data: bytes, number: int | None = None) -> None:
-        """Do with an encoded event what the policy says.
+        """Refuse, queue or drop an event, as the policy says.
 
         Args:
-            data: the event.
-            number: what `next_number` returned when the send was called. Default None: now.
+            data: the encoded event.
+            number: the send's number, if it began before now. Default None.
 
         Raises:
             NotConnectedError: the policy is ``"raise"``.
-            OfflineQueueFullError: as many as may wait do.
+            OfflineQueueFullError: the policy is ``"queue"``, and the limit is reached.
         """
         if self._policy == "raise":
             raise NotConnectedError
@@ -103,16 +107,22 @@ class OfflineSends:
             self._waiting.insert(place, (number, data))
 
     def drop(self) -> int:
-        """Forget what waits, and return how many that were."""
+        """Drop the waiting events, and return their number."""
         count = len(self._waiting)
         self.dropped += count
-        self._waiting = deque()  # what is on its way keeps the old one
+        self._waiting = deque()
         return count
 
-    def flush(self, transport: ClientTransport) -> None:
-        """Begin to send what waits. What is taken meanwhile follows it."""
-        if self._waiting:
-            self._flushing = spawn(self._flush(transport))
+    def flush(self, transport: ClientTransport) -> asyncio.Task[None] | None:
+        """Start to send the events that wait, and those that are taken meanwhile.
+
+        Returns:
+            The task that does; None if there is nothing to send.
+        """
+        if not self._waiting:
+            return None
+        self._flushing = spawn(self._flush(transport))
+        return self._flushing
 
     async def _flush(self, transport: ClientTransport) -> None:
         waiting, connection = self._waiting, transport.connection
@@ -121,8 +131,8 @@ class OfflineSends:
                 pause = transport.send(waiting[0][1])
                 if pause is not None:
                     await pause
-            except SendTimeoutError:  # nobody waits for it, so it may wait on
-                await asyncio.sleep(_AGAIN)
+            except SendTimeoutError:  # no caller waits for this send
+                await asyncio.sleep(_RETRY_DELAY)
             except ConnectionClosedError:
                 return
             else:

@@ -1,4 +1,4 @@
-"""Streams of what happens, with a bounded memory: what `ZapSubscriber` hands out."""
+"""Streams of events and of states, with a bounded buffer."""
 
 from __future__ import annotations
 
@@ -10,18 +10,21 @@ from weakref import WeakSet
 from .._arguments import check_count
 from ..exceptions import BufferOverflowError
 
-__all__ = ["Overflow", "Stream", "Streams", "check_buffer"]
+__all__ = ["BUFFER_SIZE", "Overflow", "Stream", "Streams", "check_buffer"]
+
+BUFFER_SIZE = 4096
+"""The number of events that a stream holds by default."""
 
 T = TypeVar("T")
 
 Overflow: TypeAlias = Literal["raise", "drop-oldest", "drop-newest"]
-"""What a stream does with an item that finds its buffer full."""
+"""What a subscriber's stream does with an item when its buffer is full."""
 
 _POLICIES = ("raise", "drop-oldest", "drop-newest")
 
 
 def check_buffer(size: object, overflow: object) -> None:
-    """Raise TypeError or ValueError unless a stream can have these."""
+    """Raise TypeError or ValueError unless these are options of a subscriber's streams."""
     check_count(size, "buffer_size")
     if overflow not in _POLICIES:
         raise ValueError(f"overflow must be one of {', '.join(_POLICIES)}, not {overflow!r}")
@@ -31,31 +34,45 @@ class Stream(Generic[T]):
     """An async iterator over what happens from now on, until it is closed.
 
     Attributes:
-        dropped: how many items were lost because the buffer was full.
+        dropped: the number of items that were lost because the buffer was full.
 
     Args:
         names: the event names that belong to it; None for all.
-        size: how many items it holds for its reader.
-        overflow: ``"raise"`` ends the stream with `BufferOverflowError` once the reader has had
-            all that was held; ``"drop-oldest"`` and ``"drop-newest"`` lose an item.
+        size: the number of items that it holds for its reader.
+        overflow: ``"raise"`` ends the stream with `BufferOverflowError` once the reader has read
+            all that was held; ``"drop-oldest"`` and ``"drop-newest"`` lose an item; ``"wait"``
+            makes `put` wait for room, and is not for `push`.
     """
 
-    def __init__(self, names: frozenset[str] | None, size: int, overflow: Overflow) -> None:
-        check_buffer(size, overflow)
+    def __init__(
+        self, names: frozenset[str] | None, size: int, overflow: Overflow | Literal["wait"]
+    ) -> None:
+        check_buffer(size, "raise" if overflow == "wait" else overflow)
         self.names = names
         self.dropped = 0
         self._items: deque[T] = deque()
-        self._size = size
+        self._size: int | None = size  # None once `unbound` was called
         self._overflow = overflow
+        # Raised once to the reader, after all items; set by the policy "raise".
         self._error: BufferOverflowError | None = None
+        # No item is added any more; set by `close`.
         self._closed = False
+        # The readers that wait for an item, in the order in which they began to.
         self._waiters: deque[asyncio.Future[None]] = deque()
+        # Done when a `put` that waits may look for room again.
+        self._room: asyncio.Future[None] | None = None
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it holds as many items as it may."""
+        return self._size is not None and len(self._items) >= self._size
 
     def push(self, item: T) -> None:
-        """Add an item for the reader."""
+        """Add an item for the reader. No-op when the stream is closed."""
         if self._closed:
             return
-        if len(self._items) >= self._size:
+        if self._size is not None and len(self._items) >= self._size:
+            assert self._overflow != "wait"  # `put` waits for room
             if self._overflow == "raise":
                 self._error = BufferOverflowError(self._size)
                 self.close()
@@ -67,14 +84,27 @@ class Stream(Generic[T]):
         self._items.append(item)
         self._wake()
 
+    async def put(self, item: T) -> None:
+        """Add an item when there is room. One caller at a time."""
+        while self.is_full and not self._closed:
+            self._room = asyncio.get_running_loop().create_future()
+            await self._room
+        self.push(item)
+
+    def unbound(self) -> None:
+        """Let `put` wait no more: the number of items to come is bounded elsewhere."""
+        self._size = None
+        self._wake_put()
+
     def close(self) -> None:
         """End the stream: its reader gets what is held, and then the end."""
         self._closed = True
+        self._wake_put()
         while self._waiters:
             self._wake()
 
     async def aclose(self) -> None:
-        """End the stream, and drop what is held."""
+        """End the stream, and drop the items that it holds."""
         self._items.clear()
         self._error = None
         self.close()
@@ -95,9 +125,16 @@ class Stream(Generic[T]):
                 await waiter
             except asyncio.CancelledError:
                 if waiter.done() and not waiter.cancelled():
-                    self._wake()  # what woke this reader is for another now
+                    self._wake()  # the item that woke this reader is for another one now
                 raise
-        return self._items.popleft()
+        item = self._items.popleft()
+        if self._room is not None:
+            self._wake_put()
+        return item
+
+    def _wake_put(self) -> None:
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
 
     def _wake(self) -> None:
         while self._waiters:
@@ -108,7 +145,7 @@ class Stream(Generic[T]):
 
 
 class Streams(Generic[T]):
-    """The streams that somebody still holds; one that is let go of needs no closing."""
+    """The streams that the application still holds: a stream without a reference ends unclosed."""
 
     def __init__(self) -> None:
         self._streams: WeakSet[Stream[T]] = WeakSet()
@@ -122,7 +159,7 @@ class Streams(Generic[T]):
         return stream
 
     def push(self, item: T, name: str | None = None) -> None:
-        """Give `item` to each stream that has `name` among its names, or takes all."""
+        """Give `item` to each stream that takes the event `name`."""
         for stream in list(self._streams):
             if stream.names is None or name in stream.names:
                 stream.push(item)

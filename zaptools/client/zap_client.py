@@ -1,12 +1,10 @@
-"""`ZapClient`: the client of the published Python package, over the core of the others."""
+"""`ZapClient`: the client of the published Python package, zaptools 0.5."""
 
 from __future__ import annotations
 
-import asyncio
 import ssl as ssl_module
-from collections import deque
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from .._arguments import check_count, explained
 from ..connection.context import EventContext
@@ -15,18 +13,18 @@ from ..limits import IN_LIMITS, Limits
 from ..protocol.close import CloseInfo
 from ..protocol.codec import EventData
 from ..transport.compression import Compression
-from .attempt import Attempt, Offer
-from .base import ClientCore, ZapClientState
+from .base import BaseClient
+from .link import ZapClientState
 from .opening import parse_url
+from .streams import BUFFER_SIZE, Stream
 
 __all__ = ["ZapClient"]
 
 _STATES = 1024
-"""States that are kept for whoever reads them; the oldest go first."""
+"""The number of states that are held for the readers of `connection_state`; the oldest are lost."""
 
 _NO_URL = "ws://0.0.0.0"
-
-T = TypeVar("T")
+"""The URL of a client before `connect`."""
 
 
 @explained(
@@ -36,7 +34,7 @@ T = TypeVar("T")
     subprotocols="pass them to connect(url, [...])",
     **IN_LIMITS,
 )
-class ZapClient(ClientCore):
+class ZapClient(BaseClient):
     """The client of zaptools 0.5: one stream of all events, one of all states::
 
         client = ZapClient()
@@ -46,8 +44,8 @@ class ZapClient(ClientCore):
             print(event.payload)
 
     Args:
-        buffer_size: how many events are held for `event_stream`. While it is full, nothing more
-            is read from the server. Default 4096.
+        buffer_size: the number of events held for `event_stream`. While that many are unread, no
+            more is read from the server. Default 4096.
         limits: the bounds of the connection.
         compression: ``"deflate"`` offers compression to the server. Default None.
         omit_empty_headers: see `zaptools.protocol.encode_event`. Default False.
@@ -57,7 +55,7 @@ class ZapClient(ClientCore):
     def __init__(
         self,
         *,
-        buffer_size: int = 4096,
+        buffer_size: int = BUFFER_SIZE,
         limits: Limits | None = None,
         compression: Compression = None,
         omit_empty_headers: bool = False,
@@ -72,17 +70,21 @@ class ZapClient(ClientCore):
         )
         check_count(buffer_size, "buffer_size")
         self._buffer_size = buffer_size
-        self._events: _Buffer[EventData] | None = None
-        self._states: _Buffer[ZapClientState] = _Buffer(_STATES)
-        self._book.any_event = self._on_any_event
+        # The events of the last attempt's connection, from its CONNECTING on; None before the
+        # first attempt.
+        self._events: Stream[EventData] | None = None
+        self._states: Stream[ZapClientState] = Stream(None, _STATES, "drop-oldest")
+        # Whether the state announced last is ONLINE: then OFFLINE means that a connection ended.
+        self._was_online = False
+        self._link.book.any_event = self._on_any_event
 
-    async def connect(  # type: ignore[override] # the published method takes the URL here
+    async def connect(
         self,
         url: str,
         protocols: Sequence[str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        """Connect. Returns when the client is online. It may connect again after an end.
+        """Connect, and return when the client is online. A client may connect again.
 
         Args:
             url: ``ws://…`` or ``wss://…``.
@@ -92,18 +94,10 @@ class ZapClient(ClientCore):
         Raises:
             InvalidUrlError: the URL is not a WebSocket URL.
             AlreadyConnectedError: the client is connected, or about to be.
-            ConnectError: no connection came about; the state is `ZapClientState.ERROR` then.
+            ConnectError: the attempt failed; the state is `ZapClientState.ERROR` then.
         """
         parse_url(url)
-        await self._begin(url, self._new_offer(protocols, headers), if_needed=False, retry=False)
-
-    async def _connect_again(self) -> None:
-        await self.connect(self.url, self._offer.protocols, self._offer.headers)
-
-    def _new_attempt(self, offer: Offer) -> Attempt:
-        attempt = _ZapAttempt(self.url, offer, self._buffer_size)
-        self._events = attempt.events
-        return attempt
+        await self._link.connect(url, protocols, headers)
 
     async def send(
         self, event_name: str, payload: Any = None, headers: Mapping[str, Any] | None = None
@@ -113,14 +107,14 @@ class ZapClient(ClientCore):
         Raises:
             NotConnectedError: the client is not connected.
             CodecError: the event cannot be written as JSON; nothing is sent.
-            SendTimeoutError: the server did not read for too long; nothing of it is sent.
+            SendTimeoutError: the server did not read for too long; nothing of the event is sent.
         """
         await self.send_event(event_name, payload, headers)
 
     async def event_stream(self) -> AsyncGenerator[EventData, None]:
-        """Yield the connection's events, those since `connect` included, until it has ended.
+        """Yield the connection's events, from `connect` on, until it has ended.
 
-        Several of these at once share the events: each goes to one of them. After another
+        Several streams at once share the events: each event goes to one of them. After another
         `connect`, ask for another stream.
 
         Raises:
@@ -129,21 +123,21 @@ class ZapClient(ClientCore):
         events = self._events
         if events is None:
             raise NotConnectedError
-        while (event := await events.get()) is not None:
+        async for event in events:
             yield event
 
     async def connection_state(self) -> AsyncGenerator[ZapClientState, None]:
-        """Yield this client's states, those since it was made included. It never ends.
+        """Yield this client's states, from the first one on. It never ends.
 
-        Several of these at once share the states: each goes to one of them.
+        Several streams at once share the states: each state goes to one of them.
         """
-        while (state := await self._states.get()) is not None:
+        async for state in self._states:
             yield state
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Disconnect, and return when the connection has ended. No-op when there is none.
 
-        Events that are not yet read are still in the stream.
+        Events that are not yet read stay in the stream.
 
         Args:
             code: the close code. Default 1000, normal closure (RFC 6455, section 7.4.1).
@@ -157,102 +151,24 @@ class ZapClient(ClientCore):
     async def disconnect(self, code: int = 1000, reason: str = "") -> None:
         """Do what `close` does."""
         if self._events is not None:
-            self._events.open_up()
+            self._events.unbound()
         await super().disconnect(code, reason)
 
     async def _on_any_event(self, context: EventContext) -> None:
-        await _ZapAttempt.of(context).events.put(context.event_data)
+        assert self._events is not None  # made with CONNECTING
+        await self._events.put(context.event_data)
 
-    async def _on_end(self, context: EventContext) -> None:
-        closed = context.connection.closed
-        if closed is not None and _is_failure(closed):
-            await self._set_state(ZapClientState.ERROR)
-        _ZapAttempt.of(context).events.close()
-        await super()._on_end(context)
-
-    async def _tell_state(self, state: ZapClientState) -> None:
+    async def _announce_state(self, state: ZapClientState) -> None:
+        if state is ZapClientState.CONNECTING:
+            self._events = Stream(None, self._buffer_size, "wait")
+        elif state is not ZapClientState.ONLINE and self._events is not None:
+            if self._was_online and _is_failure(self.closed):
+                self._states.push(ZapClientState.ERROR)
+            self._events.close()  # also after a failed attempt: no event will come
+        self._was_online = state is ZapClientState.ONLINE
         self._states.push(state)
 
 
-class _ZapAttempt(Attempt):
-    """An attempt with the events of its connection."""
-
-    __slots__ = ("events",)
-
-    def __init__(self, url: str, offer: Offer, size: int) -> None:
-        super().__init__(url, offer)
-        self.events: _Buffer[EventData] = _Buffer(size)
-
-    def settle(self) -> None:
-        self.events.close()  # also of an attempt that failed: nothing will come
-        super().settle()
-
-
-def _is_failure(closed: CloseInfo) -> bool:
-    """Whether a connection ended otherwise than by somebody's wish (RFC 6455, section 7.4.1)."""
-    return closed.code == 1006 or (closed.code in range(1002, 1016) and closed.code != 1005)
-
-
-class _Buffer(Generic[T]):
-    """A bounded queue with an end."""
-
-    def __init__(self, size: int) -> None:
-        self._items: deque[T] = deque()
-        self._size: int | None = size
-        self._closed = False
-        self._getters: deque[asyncio.Future[None]] = deque()
-        self._putter: asyncio.Future[None] | None = None
-
-    def push(self, item: T) -> None:
-        """Add an item; the oldest goes if there is no room."""
-        if self._size is not None and len(self._items) >= self._size:
-            self._items.popleft()
-        self._items.append(item)
-        self._wake()
-
-    async def put(self, item: T) -> None:
-        """Add an item when there is room. There is one caller, the connection's task."""
-        while self._size is not None and len(self._items) >= self._size:
-            self._putter = asyncio.get_running_loop().create_future()
-            await self._putter
-        self._items.append(item)
-        self._wake()
-
-    async def get(self) -> T | None:
-        """Return the next item; None at the end."""
-        while not self._items:
-            if self._closed:
-                return None
-            getter = asyncio.get_running_loop().create_future()
-            self._getters.append(getter)
-            try:
-                await getter
-            except asyncio.CancelledError:
-                if getter.done() and not getter.cancelled():
-                    self._wake()  # what woke this reader is for another now
-                raise
-        item = self._items.popleft()
-        self._make_room()
-        return item
-
-    def open_up(self) -> None:
-        """Let whoever waits for room have it: what is still to come is bounded elsewhere."""
-        self._size = None
-        self._make_room()
-
-    def close(self) -> None:
-        """End it: readers get what is held, and then the end."""
-        self._closed = True
-        while self._getters:
-            self._wake()
-
-    def _make_room(self) -> None:
-        if self._putter is not None and not self._putter.done():
-            self._putter.set_result(None)
-
-    def _wake(self) -> None:
-        while self._getters:
-            getter = self._getters.popleft()
-            if not getter.done():
-                getter.set_result(None)
-                return
+def _is_failure(closed: CloseInfo | None) -> bool:
+    """Whether a connection ended with a failure (RFC 6455, section 7.4.1)."""
+    return closed is not None and closed.code in range(1002, 1016) and closed.code != 1005

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -14,14 +14,16 @@ from interop.peers.mutant.seams import ClientSeam, override
 from zaptools import (
     ConnectError,
     EventData,
+    Limits,
     NotConnectedError,
     RemoteError,
+    Stream,
     ZapClientState,
     ZapConsumer,
 )
+from zaptools.client.base import link_of
 from zaptools.client.opening import ClientTransport, parse_url
 from zaptools.connection import EventContext, new_id
-from zaptools.handlers.signatures import adapt
 
 __all__ = ["DEFECTS", "SUBSCRIBER_DEFECTS"]
 
@@ -36,13 +38,13 @@ def _tells(change: Callable[[Any, ZapClientState], list[ZapClientState]]) -> See
     """Tell other states: `change` takes the client and the state."""
 
     def seed(seam: ClientSeam) -> None:
-        tell = seam.client._tell_state
+        on_state = seam.link.on_state
 
-        async def tell_state(state: ZapClientState) -> None:
+        async def on_other_state(state: ZapClientState) -> None:
             for each in change(seam.client, state):
-                await tell(each)
+                await on_state(each)
 
-        seam.client._tell_state = tell_state
+        seam.link.on_state = on_other_state
 
     return seed
 
@@ -53,25 +55,25 @@ def _no_offline_by_remote(client: Any, state: ZapClientState) -> list[ZapClientS
 
 
 def _online_after_first_event(seam: ClientSeam) -> None:
-    tell = seam.client._tell_state
-    told: list[bool] = []
+    on_state = seam.link.on_state
+    announced: list[bool] = []
 
-    async def tell_state(state: ZapClientState) -> None:
+    async def on_other_state(state: ZapClientState) -> None:
         if state is not ONLINE:
-            await tell(state)
+            await on_state(state)
 
     async def any_event(context: EventContext) -> None:
-        if not told:
-            told.append(True)
-            await tell(ONLINE)
+        if not announced:
+            announced.append(True)
+            await on_state(ONLINE)
 
-    seam.client._tell_state = tell_state
+    seam.link.on_state = on_other_state
     seam.book.any_event = any_event
 
 
 def _messages_fire_callbacks(seam: ClientSeam) -> None:
-    for name in ("connected", "disconnected"):
-        seam.book.events[name] = adapt(getattr(seam.client, f"_{name}"), EventData)
+    seam.book.events["connected"] = seam.link.on_connected
+    seam.book.events["disconnected"] = seam.link.on_disconnected
 
 
 # --- Connecting ---------------------------------------------------------------------------
@@ -109,23 +111,20 @@ def _with_protocol(change: Callable[[ClientProtocol], None]) -> Seed:
     """Change the handshake's protocol before it begins."""
 
     def seed(seam: ClientSeam) -> None:
-        client = seam.client
 
-        async def open_(attempt: Any) -> None:
-            def begin(transport: ClientTransport) -> None:
-                client._take(attempt, transport)
-
-            uri = parse_url(client.url)
-            protocol = ClientProtocol(uri, max_size=client.limits.message_bytes)
+        async def open_changed(
+            url: str, begin: Callable[[ClientTransport], None], *, limits: Limits, **more: Any
+        ) -> ClientTransport:
+            uri = parse_url(url)
+            protocol = ClientProtocol(uri, max_size=limits.message_bytes)
             change(protocol)
             _, transport = await asyncio.get_running_loop().create_connection(
-                lambda: ClientTransport(protocol, client.limits, client.url, {}, begin),
-                uri.host,
-                uri.port,
+                lambda: ClientTransport(protocol, limits, url, {}, begin), uri.host, uri.port
             )
             await transport.opened
+            return transport
 
-        client._open = open_
+        seam.link.opener = open_changed
 
     return seed
 
@@ -172,7 +171,7 @@ def _second_socket(seam: ClientSeam) -> None:
             await connect(*offer)
             return
         other = ZapConsumer(client.url)
-        other._book.events = client._book.events
+        link_of(other).book.events = seam.book.events
         others.append(other)
         await other.connect()
 
@@ -213,12 +212,12 @@ def _sends_again(seam: ClientSeam) -> None:
         await send_event(*event, **more)
         last[:] = [(event, more)]
 
-    async def connected(context: EventContext) -> None:
+    async def send_last(context: EventContext) -> None:
         for event, more in last:
             await send_event(*event, **more)
 
     client.send_event = send
-    client._tell_connected = connected
+    seam.link.on_connected = send_last
 
 
 # --- Sending, handlers, streams -----------------------------------------------------------
@@ -269,10 +268,25 @@ def _error_is_reply(seam: ClientSeam) -> None:
 
 
 def _streams_end_with_connection(seam: ClientSeam) -> None:
-    async def tell(context: EventContext) -> None:
-        seam.client._events.close()
+    client = seam.client
+    subscribe, subscribe_to_all = client.subscribe_to_events, client.subscribe_to_all_event
+    streams: list[Stream[EventData]] = []
 
-    seam.client._tell_disconnected = tell
+    def subscribe_to_events(names: Iterable[str]) -> Stream[EventData]:
+        streams.append(subscribe(names))
+        return streams[-1]
+
+    def subscribe_to_all_event() -> Stream[EventData]:
+        streams.append(subscribe_to_all())
+        return streams[-1]
+
+    async def on_disconnected(context: EventContext) -> None:
+        for stream in streams:
+            stream.close()
+
+    client.subscribe_to_events = subscribe_to_events
+    client.subscribe_to_all_event = subscribe_to_all_event
+    seam.link.on_disconnected = on_disconnected
 
 
 def _clean_ends_no_streams(seam: ClientSeam) -> None:

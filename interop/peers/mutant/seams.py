@@ -13,6 +13,7 @@ from typing import Any
 
 from interop.peers.python.client import ClientApi
 from interop.peers.python.server import ServerRole
+from zaptools.client.base import link_of
 from zaptools.connection import WebSocketConnection
 from zaptools.handlers.book import HandlerBook
 from zaptools.transport import WebSocketTransport
@@ -117,6 +118,7 @@ class ClientSeam(Seam):
     Attributes:
         api: the peer's own part around the client.
         client: a `zaptools.ZapConsumer` or `zaptools.ZapSubscriber`.
+        link: its link.
         book: its handlers.
     """
 
@@ -124,15 +126,18 @@ class ClientSeam(Seam):
         super().__init__()
         self.api: Any = api
         self.client: Any = api.client
-        client: Any = api.client
-        self.book: HandlerBook = client._book
-        take = client._take
+        self.link: Any = link_of(api.client)
+        self.book: HandlerBook = self.link.book
+        opener = self.link.opener
 
-        def take_transport(attempt: Any, shell: Any) -> None:
-            self.take(shell)
-            take(attempt, shell)
+        async def open_and_take(url: str, begin: Hook, **options: Any) -> Any:
+            def take(shell: Any) -> None:
+                self.take(shell)
+                begin(shell)
 
-        client._take = take_transport
+            return await opener(url, take, **options)
+
+        self.link.opener = open_and_take
 
 
 # What a connection writes and reads
