@@ -152,7 +152,7 @@ async def test_whatever_comes_is_a_sign_of_life() -> None:
         ]
 
         async def receive(self) -> WSMessage:
-            heard.append(carrier.keepalive.heard and not carrier.keepalive.deaf)
+            heard.append(carrier.keepalive.heard and not carrier.keepalive.reading_paused)
             carrier.keepalive.heard = False
             return self.messages.pop(0)
 

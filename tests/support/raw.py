@@ -30,6 +30,7 @@ class RawPeer:
         protocol: its protocol; write its frames with `flush`.
         request: on a server's side, the request that came.
         answers: whether what the protocol wants written, pongs and close frames, is written.
+        unread: frames that have arrived and that `next` has not returned.
     """
 
     def __init__(
@@ -40,7 +41,7 @@ class RawPeer:
         self.answers = True
         self.reader = reader
         self.writer = writer
-        self._events: deque[Any] = deque()
+        self.unread: deque[Any] = deque()
 
     def pause_reading(self) -> None:
         """Read nothing, as a peer does whose program is busy."""
@@ -80,15 +81,15 @@ class RawPeer:
 
     async def next(self) -> Any:
         """Return the next frame, request or response; None at the end of the stream."""
-        while not self._events:
+        while not self.unread:
             data = await within(self.reader.read(1 << 16))
             if not data:
                 return None
             self.protocol.receive_data(data)
-            self._events.extend(self.protocol.events_received())
+            self.unread.extend(self.protocol.events_received())
             if self.answers:
                 self.flush()
-        return self._events.popleft()
+        return self.unread.popleft()
 
     async def frame(self, opcode: Opcode) -> Frame:
         """Return the next frame, which must be of this kind.

@@ -113,13 +113,13 @@ class TestEvents:
             await client.send("echo")
             await client.receive()
             with pytest.raises(
-                TimeoutError, match=r"before: 'echo'; all that was sent is handled: 'echo'$"
+                TimeoutError, match=r"before: 'echo'; all sent events are handled: 'echo'$"
             ):
                 await client.receive(timeout=0.01)
             for name in ("wait", *(f"n{i}" for i in range(12))):
                 await client.send(name)
             await gate.reached.wait()
-            with pytest.raises(TimeoutError, match=r"behind it wait: 2 others, 'n2', .*, 'n11'"):
+            with pytest.raises(TimeoutError, match=r"waiting behind it: 2 others, 'n2', .*, 'n11'"):
                 await client.receive(timeout=0)
             with pytest.raises(TimeoutError, match=r"not settled within 0\.01 s; received"):
                 await client.settle(timeout=0.01)
@@ -298,7 +298,7 @@ class TestEnding:
             await client.send("wait")
             await client.send("after")
             await gate.reached.wait()
-            with pytest.raises(TimeoutError, match=r"still open after 0 s; .* wait: 'after'"):
+            with pytest.raises(TimeoutError, match=r"still open after 0 s; .* behind it: 'after'"):
                 await client.close(4000, timeout=0)
             with pytest.raises(ConnectionClosedError) as info:
                 await client.send("echo")
@@ -401,7 +401,7 @@ class TestSeveral:
                 assert (await client.receive()).event_name == "all"
             await one.drop()
             assert (await server.broadcast("all")).sent == [two.connection]
-            data = two._side.inbox[0]
+            data = two._side.unreceived[0]
             assert isinstance(data, bytes) and b"headers" not in data
 
 
@@ -439,7 +439,7 @@ class TestHandshake:
                 assert client.connection.handshake.subprotocol == chosen
 
     def test_what_is_refused(self, register: EventRegister) -> None:
-        with pytest.raises(ValueError, match="a path begins with '/', unlike 'ws'"):
+        with pytest.raises(ValueError, match="path must begin with '/', not 'ws'"):
             TestClient(register, path="ws")
         with pytest.raises(TypeError, match="subprotocols"):
             TestClient(register, subprotocols="v1")

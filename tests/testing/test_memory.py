@@ -30,17 +30,17 @@ class TestServerSide:
         assert waiting is not None
         await waiting
         assert side.send(b"c") is None
-        assert [bytes(data[:1]) for data in side.inbox if isinstance(data, bytes)] == [
+        assert [bytes(data[:1]) for data in side.unreceived if isinstance(data, bytes)] == [
             b"a",
             b"b",
             b"c",
         ]
 
     async def test_waiting(self, side: ServerSide) -> None:
-        await side.until(lambda: side.inbox, 0.01)
+        await side.until(lambda: side.unreceived, 0.01)
         asyncio.get_running_loop().call_soon(side.send, b"a")
-        await side.until(lambda: side.inbox, 10)
-        assert side.inbox
+        await side.until(lambda: side.unreceived, 10)
+        assert side.unreceived
 
     async def test_errors_are_raised_once(self, side: ServerSide) -> None:
         side.raise_errors()

@@ -10,7 +10,7 @@ from zaptools.transport.keepalive import Keepalive
 
 
 class Probe:
-    """Counts pings, and knows when the peer was given up."""
+    """Counts pings, and notes that the peer was given up."""
 
     def __init__(self, interval: float | None, timeout: float | None) -> None:
         self.pings = 0
@@ -42,9 +42,9 @@ async def test_an_answer() -> None:
     assert not probe.gone.is_set()
 
 
-async def test_deaf() -> None:
+async def test_while_reading_is_paused() -> None:
     probe = Probe(2 * MS, 2 * MS)
-    probe.keepalive.deaf = True
+    probe.keepalive.reading_paused = True
     await asyncio.sleep(20 * MS)  # ten timeouts
     assert not probe.gone.is_set()
     probe.keepalive.stop()
@@ -53,6 +53,13 @@ async def test_deaf() -> None:
 async def test_no_timeout() -> None:
     probe = Probe(2 * MS, None)
     await within(probe.pinged.wait())
-    assert probe.keepalive._check_timer is None
+    await asyncio.sleep(20 * MS)  # ten intervals
+    assert not probe.gone.is_set()
     probe.keepalive.stop()
     probe.keepalive.stop()
+
+
+async def test_no_interval() -> None:
+    probe = Probe(None, 2 * MS)
+    await asyncio.sleep(20 * MS)  # ten timeouts
+    assert probe.pings == 0 and not probe.gone.is_set()

@@ -1,4 +1,4 @@
-"""Connections and servers that nobody closes before their event loop ends."""
+"""Connections and servers that are not closed before their event loop ends."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from typing import Any
+from weakref import ref
 
 import pytest
 import uvloop
@@ -15,7 +16,6 @@ from tests.support import until
 from tests.support.app import App
 from tests.support.raw import raw_client
 from zaptools import CloseInfo, EventContext, ZapConsumer
-from zaptools.transport import shutdown as module
 from zaptools.transport.shutdown import Shutdown
 
 LOOPS = [asyncio.new_event_loop, uvloop.new_event_loop]
@@ -56,8 +56,7 @@ def run(main: Any, factory: Callable[[], asyncio.AbstractEventLoop]) -> list[dic
 
 @pytest.mark.parametrize("factory", LOOPS, ids=LOOP_IDS)
 class TestLoops:
-    def test_members_end_with_the_loop(self, factory: Any, monkeypatch: Any) -> None:
-        monkeypatch.setattr(module, "_GRACE", 0.01)
+    def test_members_end_with_the_loop(self, factory: Any) -> None:
         members: list[Member] = []
         kept: list[Shutdown] = []
 
@@ -73,13 +72,16 @@ class TestLoops:
         assert members[0].over.done() and members[1].over.done()
         kept[0].leave(members[0])  # too late, and harmless
 
-    def test_the_last_who_leaves(self, factory: Any) -> None:
+    def test_the_last_member_leaves(self, factory: Any) -> None:
         async def main() -> None:
             loop = asyncio.get_running_loop()
             for _ in range(2):
                 member = Member()
-                Shutdown.join(loop, member).leave(member)
-                assert not module._all
+                shutdown = Shutdown.join(loop, member)
+                shutdown.leave(member)
+                gone = ref(shutdown)
+                del shutdown
+                assert gone() is None
 
         assert run(main(), factory) == []
 
@@ -101,7 +103,7 @@ class TestLoops:
         assert run(main(), factory) == []
         assert app.log == ["connected", "disconnected"] and len(states) == 1
         assert app.ends[0] is not None and app.ends[0].code in (1001, 1006)
-        assert not app.shells and not app.connections and app._listener is None
+        assert not app.shells and not app.connections and not app.roster.is_open
 
     def test_members_that_do_not_read(self, factory: Any) -> None:
         """Broadcasts wait in line for some of them, and every one is ended."""

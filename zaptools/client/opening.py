@@ -273,7 +273,7 @@ class ClientTransport(WebSocketTransport):
                 del request.headers[name]
             request.headers[name] = value
         protocol.send_request(request)
-        self.outbox.write(protocol.data_to_send())
+        self.writer.write(protocol.data_to_send())
 
     def _receive_opening(self, data: bytes) -> None:
         if self.opened.done():
@@ -300,7 +300,7 @@ class ClientTransport(WebSocketTransport):
         problem = self.protocol.handshake_exc
         if problem is not None:
             self._fail(self._handshake_error(problem))
-        self.outbox.write(writes)
+        self.writer.write(writes)
         if problem is not None or not events:
             return
         self.opened.set_result(None)  # first: the connection may end while it begins

@@ -160,9 +160,9 @@ class _AioHttpCarrier(Carrier):
 
         keepalive = self.keepalive
         while True:
-            keepalive.deaf = False
+            keepalive.reading_paused = False
             message = await self._socket.receive()
-            keepalive.heard = keepalive.deaf = True
+            keepalive.heard = keepalive.reading_paused = True
             if message.type is WSMsgType.TEXT or message.type is WSMsgType.BINARY:
                 data: str | bytes = message.data
                 return data

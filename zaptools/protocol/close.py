@@ -19,7 +19,7 @@ class CloseInfo(NamedTuple):
 
 
 LOST = CloseInfo(1006)
-"""How a connection ended that was lost with no close frame (RFC 6455, section 7.1.5)."""
+"""A connection that was lost without a close frame (RFC 6455, section 7.1.5)."""
 
 
 def may_be_sent(code: int) -> bool:
@@ -37,6 +37,6 @@ def check_close(code: int, reason: str) -> None:
     check_kind(code, int, "code")
     check_kind(reason, str, "reason")
     if not may_be_sent(code):
-        raise ValueError(f"{code} is no code for a close frame; 1000 or 3000 to 4999 are")
+        raise ValueError(f"a close frame cannot carry the code {code}; use 1000, or 3000 to 4999")
     if len(reason.encode()) > 123:
         raise ValueError("a close reason has at most 123 bytes in UTF-8")

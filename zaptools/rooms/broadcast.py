@@ -12,7 +12,7 @@ from ..connection.connection import WebSocketConnection
 from ..connectors.carrier import Carrier
 from ..protocol.codec import encode_event
 from ..transport.transport import WebSocketTransport
-from ..transport.writer import Outbox, flush_all, text_frame
+from ..transport.writer import Writer, flush_all, text_frame
 
 __all__ = ["BroadcastResult", "Exclude", "broadcast", "check_connection"]
 
@@ -74,7 +74,7 @@ async def broadcast(
         texts[omit] = data, text_frame(data)
     result = BroadcastResult()
     waiting: dict[WebSocketConnection, Awaitable[None]] = {}
-    unflushed: list[Outbox] = []
+    unflushed: list[Writer] = []
     asyncio.get_running_loop().call_soon(flush_all, unflushed)
     turn = False
     for connection in receivers:
@@ -82,7 +82,7 @@ async def broadcast(
         transport = connection._transport
         try:
             if isinstance(transport, WebSocketTransport):
-                turn = transport.outbox.offer(data, frame, unflushed) or turn
+                turn = transport.writer.offer(data, frame, unflushed) or turn
             elif isinstance(transport, Carrier):
                 turn = transport.offer(data) or turn
             else:

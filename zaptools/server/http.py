@@ -1,4 +1,4 @@
-"""What RFC 9110 and RFC 9112 have of requests, beyond what `websockets` reads of them."""
+"""Rules of RFC 9110 and RFC 9112 for requests that `websockets` does not check."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _ABSOLUTE = re.compile(r"(?:http|ws)s?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTA
 
 
 def is_host(value: str) -> bool:
-    """Tell whether a ``Host`` header may have this value; an empty one may (RFC 9110, 7.2)."""
+    """Whether a ``Host`` header may have this value; it may be empty (RFC 9110, section 7.2)."""
     return _HOST.fullmatch(value) is not None
 
 
 def split_target(target: str) -> tuple[str, str | None]:
-    """Return the origin-form of a request's target, and the host of one in absolute-form.
+    """Return the origin-form of a request's target, and the host if it is in absolute-form.
 
-    A server accepts ``http://host/path?query`` for ``/path?query``, and takes the host of that
-    for the request's (RFC 9112, section 3.2.2).
+    A server accepts ``http://host/path?query`` for ``/path?query``, and that host replaces the one
+    of the ``Host`` header (RFC 9112, section 3.2.2).
     """
     absolute = _ABSOLUTE.fullmatch(target)
     if absolute is None:
@@ -33,7 +33,7 @@ def split_target(target: str) -> tuple[str, str | None]:
 
 
 def offers_websocket(values: Iterable[str]) -> bool:
-    """Tell whether ``Upgrade`` headers name WebSocket, maybe among others (RFC 9110, 7.8)."""
+    """Whether ``Upgrade`` headers offer WebSocket, maybe among others (RFC 9110, section 7.8)."""
     return any(
         offer.strip().lower() == "websocket" for value in values for offer in value.split(",")
     )

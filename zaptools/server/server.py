@@ -1,4 +1,10 @@
-"""The server: `ZapServer` listens, and gives each connection its handlers."""
+"""The server: `ZapServer` listens, and gives each connection its handlers.
+
+::
+
+    stopped ──start──> starting ──> listening ──close──> closing ──> stopped
+                          └─────────── close ───────────────^
+"""
 
 from __future__ import annotations
 
@@ -23,6 +29,7 @@ from .._arguments import (
     check_kind,
     check_ssl,
     explained,
+    shown,
 )
 from ..connection.connection import WebSocketConnection
 from ..connection.handshake import check_origins, check_subprotocols
@@ -43,13 +50,13 @@ logger = logging.getLogger(__name__)
 _GOING_AWAY = 1001
 
 _NEVER = 10 * 365 * 86_400.0
-"""Seconds; asyncio takes None for a minute, and no infinity."""
+"""Seconds; to asyncio None is a minute, and it refuses infinity."""
 
-_PORT_TRIES = 10
-"""How many free ports are tried before one is free at each of the host's addresses."""
+_PORT_ATTEMPTS = 10
+"""How many free ports are tried to find one that is free at all of the host's addresses."""
 
 _LOOPBACKS = {"": "localhost", "0.0.0.0": "127.0.0.1", "::": "::1"}
-"""Where a server that listens on all addresses of a machine is reached on that machine."""
+"""The local host of a server that listens on all addresses of a machine."""
 
 
 @explained(
@@ -79,23 +86,23 @@ class ZapServer(EventRegister):
         port: TCP port; 0 takes a free one, the same for all addresses of the host. Default 8000.
         path: the path of the WebSocket; a query may follow it. Other paths answer 404. Default
             ``"/"``.
-        register: an `EventRegister` whose handlers to use, and to add to. Default a new one.
+        register: the `EventRegister` whose handlers to use, and to add to. Default a new one.
         concurrency: see `EventRegister`.
         error_details: see `EventRegister`.
         limits: the bounds of each connection.
         compression: ``"deflate"`` agrees to compress when a client offers it. Default None:
-            compressing adds half to the time of an echo of 110 bytes (3 µs to 6 µs) and 34 KiB
+            compression adds half to the time of an echo of 110 bytes (3 µs to 6 µs) and 34 KiB
             to a connection (measured).
         omit_empty_headers: see `zaptools.protocol.encode_event`. Default False.
         id_strategy: called for each connection, returns its id, which no connection of the same
-            register may have at that time: a second one is refused with 409, and with 500 when
-            there is no id; the log says why. Default: ``zpt-<uuid4>``.
+            register may have at that time: a second one is refused with 409, and with 500 if the
+            strategy fails; the log says why. Default: ``zpt-<uuid4>``.
         origins: values of the ``Origin`` header to accept, None among them for no header; others
             answer 403. Default None: any.
         subprotocols: subprotocols in order of preference; the first that a client offers too is
             chosen. Default none.
         ssl: a server's TLS context. Default None: no TLS.
-        backlog: how many connections the system holds that are not yet accepted. Default 100.
+        backlog: how many connections the system queues before they are accepted. Default 100.
         reuse_port: whether other processes may listen on the same port and take their share of
             the connections. Default False. Not on Windows.
 
@@ -149,23 +156,28 @@ class ZapServer(EventRegister):
             "backlog": backlog,
             "reuse_port": reuse_port or None,
         }
+        # Listens; None unless the server is listening.
         self._listener: asyncio.Server | None = None
+        # Stops listening when the event loop ends; as `_listener`.
         self._watch: _Listening | None = None
-        self._starting: asyncio.Future[None] | None = None  # done when `start` is over
+        # Done when the `start` that is under way has succeeded or failed; None when none is.
+        self._starting: asyncio.Future[None] | None = None
+        # Runs `_close`; None before the first `close`.
         self._closing: asyncio.Task[None] | None = None
-        self._run_over: asyncio.Event | None = None  # set when `run` is to return
+        # Makes `run` return when it is set; None when `run` is not running.
+        self._run_over: asyncio.Event | None = None
         self.roster = Roster(ids_of(self.book))
 
     @property
     def port(self) -> int:
-        """The TCP port: while listening, the one that is bound."""
+        """The TCP port; while listening, the bound one."""
         if self._listener is not None and self._listener.sockets:
             return int(self._listener.sockets[0].getsockname()[1])
         return self._port
 
     @property
     def connections(self) -> Mapping[str, WebSocketConnection]:
-        """The connections there are, by id: a live view."""
+        """The connections, by id: a live view."""
         return MappingProxyType(self.roster.connections)
 
     @property
@@ -182,12 +194,11 @@ class ZapServer(EventRegister):
         )
 
     def _url(self) -> str:
-        host = _LOOPBACKS.get(self.host, self.host)
-        scheme = "ws" if self._listening["ssl"] is None else "wss"
-        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}{self.path}"
+        secure = self._listening["ssl"] is not None
+        return local_url(self.host, self.port, self.path, secure=secure)
 
     async def start(self) -> None:
-        """Begin to listen. A `close` that is called meanwhile closes what this opens.
+        """Begin to listen. A `close` during this closes the listener as soon as it is open.
 
         Raises:
             ServerStateError: the server has been started, or is closing.
@@ -201,7 +212,7 @@ class ZapServer(EventRegister):
         self._starting = loop.create_future()
         try:
             self._listener = await self._listen()
-        except (OSError, ValueError) as exc:  # ValueError: no name can be such a host
+        except (OSError, ValueError) as exc:  # ValueError: the host cannot be a name
             number, words = getattr(exc, "errno", None), getattr(exc, "strerror", None)
             problem = f"cannot listen on {self.host}:{self._port}: {words or exc}"
             raise OSError(number or errno.EINVAL, problem) from exc
@@ -213,21 +224,21 @@ class ZapServer(EventRegister):
         logger.info("listening on %s", self._url())
 
     async def _listen(self) -> asyncio.Server:
-        """Return what listens; on one port, whatever addresses the host has."""
-        tries_left = _PORT_TRIES
+        """Return a listener on the same port of each address of the host."""
+        attempts_left = _PORT_ATTEMPTS
         while True:
-            tries_left -= 1
+            attempts_left -= 1
             listener = await self._bind(self._port)
             ports = {each.getsockname()[1] for each in listener.sockets}
             try:
-                if len(ports) > 1:  # port 0, and each address has a free one of its own
+                if len(ports) > 1:  # port 0, and each address has another free one
                     listener.close()
                     listener = await self._bind(min(ports))
                 await listener.start_serving()
                 return listener
-            except OSError as exc:  # another program was faster
+            except OSError as exc:  # another program has taken the port
                 listener.close()
-                if len(ports) == 1 or exc.errno != errno.EADDRINUSE or not tries_left:
+                if len(ports) == 1 or exc.errno != errno.EADDRINUSE or not attempts_left:
                     raise
             except BaseException:  # cancellation too
                 listener.close()
@@ -246,12 +257,12 @@ class ZapServer(EventRegister):
     async def close(self) -> None:
         """Stop listening, close each connection with 1001, and wait for their handlers.
 
-        Waits for the ``disconnected`` handlers too, but no longer than the close timeout;
-        handlers that still run then are cancelled, and have a second to end. Waits for a start or
-        a closing that is under way; `run` returns then. Does nothing if the server is not started.
+        Waits for the ``disconnected`` handlers too, but no longer than the close timeout; handlers
+        that still run then are cancelled, and have a second to end. Waits for a start or a closing
+        that is under way; `run` returns then. Does nothing if the server is not started.
 
-        A handler may call this, or a task or thread that it started: then nothing waits for that
-        handler, and if the server is closing already, for no other.
+        A handler may call this, or a task or thread that it has started: this does not wait for
+        that handler then, nor for any other if the server is closing already.
         """
         if self._closing is None or self._closing.done():
             if self._listener is not None:
@@ -291,7 +302,7 @@ class ZapServer(EventRegister):
         """Send an event to every connection; see `zaptools.rooms.Room.send`.
 
         Raises:
-            CodecError: the event cannot be written as JSON; nothing is sent to anybody.
+            CodecError: the event cannot be written as JSON; nothing is sent.
         """
         return await broadcast(
             self.roster.connections.values(), event_name, payload, headers, exclude=exclude
@@ -315,12 +326,12 @@ class ZapServer(EventRegister):
         loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
         announce: bool = True,
     ) -> None:
-        """Serve until Ctrl-C, SIGTERM or `close`, whoever calls it; then close and return. Blocks.
+        """Serve until Ctrl-C, SIGTERM or a call of `close`; then close and return. Blocks.
 
         In another thread than the main one, where Python handles no signals, only `close` ends it.
 
         Args:
-            loop_factory: makes the event loop, ``uvloop.new_event_loop`` for one. Default None:
+            loop_factory: makes the event loop, for example ``uvloop.new_event_loop``. Default None:
                 asyncio's own.
             announce: whether to write a line to stderr, once the server listens, that has the URL
                 for clients on this machine. Default True.
@@ -330,61 +341,68 @@ class ZapServer(EventRegister):
             ServerStateError, OSError: as for `start`.
         """
         if loop_factory is not None and not callable(loop_factory):
-            cure = "uvloop.new_event_loop is one, of pip install 'zaptools[fast]'"
-            raise TypeError(f"loop_factory makes an event loop, unlike {loop_factory!r}: {cure}")
+            cure = "pass uvloop.new_event_loop, for one, from pip install 'zaptools[fast]'"
+            raise TypeError(f"loop_factory must be a callable, not {shown(loop_factory)}: {cure}")
         with _sigterm_kept(), asyncio.Runner(loop_factory=loop_factory) as runner:
-            # The first Ctrl-C cancels what runs, which closes the server on its way out.
+            # The first Ctrl-C cancels `_serve`, which closes the server as it ends.
             with contextlib.suppress(KeyboardInterrupt):
                 runner.run(self._serve(announce))
 
     async def _serve(self, announce: bool) -> None:
         self._run_over = over = asyncio.Event()
-        # In this order: on Windows, asyncio and uvloop outside the main thread.
+        # The errors in this order: on Windows; of asyncio and uvloop outside the main thread.
         with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.set)
         try:
             async with self:
                 if announce:
-                    self._announce()
+                    write_announcement(self._url(), self.host)
                 await over.wait()
         finally:
             self._run_over = None
         # A handler that called `close` may still run.
         await self.roster.wait_over(self.limits.close_timeout)
 
-    def _announce(self) -> None:
-        everywhere = ", on all addresses of this machine" if self.host in _LOOPBACKS else ""
-        stop = "; Ctrl-C stops it" if threading.current_thread() is threading.main_thread() else ""
-        # None for a program with no console, on Windows; closed or a broken pipe anywhere.
-        with contextlib.suppress(AttributeError, OSError, ValueError):
-            sys.stderr.write(f"zaptools listens on {self._url()}{everywhere}{stop}\n")
-            sys.stderr.flush()
+
+def local_url(host: str, port: int, path: str, *, secure: bool) -> str:
+    """Return the URL of a server for clients on the same machine; `host` is its address."""
+    host = _LOOPBACKS.get(host, host)
+    return f"{'wss' if secure else 'ws'}://{f'[{host}]' if ':' in host else host}:{port}{path}"
+
+
+def write_announcement(url: str, host: str) -> None:
+    """Write to stderr that a server listens; `host` is its address."""
+    everywhere = ", on all addresses of this machine" if host in _LOOPBACKS else ""
+    stop = "; Ctrl-C stops it" if threading.current_thread() is threading.main_thread() else ""
+    # stderr is None in a Windows program without a console; elsewhere it may be closed or broken.
+    with contextlib.suppress(AttributeError, OSError, ValueError):
+        sys.stderr.write(f"zaptools listens on {url}{everywhere}{stop}\n")
+        sys.stderr.flush()
 
 
 def _check_address(host: object, port: object, path: object) -> None:
     """Raise TypeError or ValueError unless a server can have these."""
-    if not isinstance(host, str):
-        raise TypeError(f"a host is a string, unlike {host!r}")
-    if isinstance(port, bool) or not isinstance(port, int):
-        raise TypeError(f"a port is an integer, unlike {port!r}")
+    check_kind(host, str, "host")
+    if not isinstance(port, int) or isinstance(port, bool):
+        raise TypeError(f"port must be an int, not {shown(port)}")
     if not 0 <= port <= 65535:
-        raise ValueError(f"a port is one of 0 to 65535, unlike {port}")
-    if not isinstance(path, str):
-        raise TypeError(f"a path is a string, unlike {path!r}")
+        raise ValueError(f"port must be between 0 and 65535, not {port}")
+    check_kind(path, str, "path")
+    assert isinstance(path, str)
     if not path.startswith("/"):
-        raise ValueError(f"a path begins with '/', unlike {path!r}")
+        raise ValueError(f"path must begin with '/', not {path!r}")
     for wrong, name in (("?", "query"), ("#", "fragment")):
         if wrong in path:
-            raise ValueError(f"a path has no {name}, unlike {path!r}")
+            raise ValueError(f"path must have no {name}, not {path!r}")
     if not path.isascii() or not path.isprintable() or " " in path:
-        raise ValueError(f"a path is as a request has it, percent-encoded, unlike {path!r}")
+        raise ValueError(f"path must be percent-encoded, as in a request, not {path!r}")
 
 
 def _stop_accepting(listener: asyncio.Server) -> None:
     """Close a listener, in the loop's next turn.
 
-    A connection that it has accepted in this one needs it open: asyncio (3.11 to 3.13) forgets
-    such a connection of a closed listener without a word, and its peer waits.
+    A connection that it has accepted in this turn needs an open listener: asyncio (3.11 to 3.13)
+    silently forgets such a connection of a closed one, and the peer waits.
     """
     loop = asyncio.get_running_loop()
     for each in listener.sockets:
@@ -395,7 +413,7 @@ def _stop_accepting(listener: asyncio.Server) -> None:
 
 @contextlib.contextmanager
 def _sigterm_kept() -> Iterator[None]:
-    """Leave the program's own handler of SIGTERM as it was: a loop that ends sets the default."""
+    """Restore the program's own handler of SIGTERM: a loop that ends sets the default one."""
     handler = signal.getsignal(signal.SIGTERM)
     try:
         yield
@@ -405,7 +423,7 @@ def _sigterm_kept() -> Iterator[None]:
 
 
 class _Listening:
-    """What ends a server that nobody closed, when the event loop ends; see `Shutdown`."""
+    """Stops a server that was not closed when its event loop ends; see `Shutdown`."""
 
     task = None
 

@@ -1,4 +1,4 @@
-"""The server's end of a connection: the opening handshake, and where its life begins."""
+"""The server's side of a connection: the opening handshake, and the beginning of its life."""
 
 from __future__ import annotations
 
@@ -140,37 +140,37 @@ class ServerTransport(WebSocketTransport):
     def _handshake(self, events: list[Event], writes: list[bytes]) -> None:
         protocol = cast(ServerProtocol, self.protocol)
         if not events:
-            if protocol.handshake_exc is not None and writes:  # once: not what comes after
+            if protocol.handshake_exc is not None and writes:  # once: further data is ignored
                 logger.info("no HTTP request: %s", printable(str(protocol.handshake_exc)))
-                if writes == [SEND_EOF]:  # websockets answers nothing to what is no HTTP
+                if writes == [SEND_EOF]:  # websockets answers nothing to data that is not HTTP
                     refusal = protocol.reject(HTTPStatus.BAD_REQUEST, "This is no HTTP request.\n")
                     writes.insert(0, refusal.serialize())
                 self.closing.linger()
-            self.outbox.write(writes)
+            self.writer.write(writes)
             return
         request = cast(Request, events[0])
         response = self._respond(protocol, request)
         if request.method == "HEAD":
-            response.body = b""  # RFC 9110, section 9.3.2; its length is told
+            response.body = b""  # RFC 9110, section 9.3.2; Content-Length stays
         protocol.send_response(response)
-        self.outbox.write(protocol.data_to_send())
+        self.writer.write(protocol.data_to_send())
         if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
             self._begin(request)
         else:
             self.closing.linger()
-            # Without its query, where tokens are.
+            # Without the query, which may have a token.
             path = printable(request.path.partition("?")[0])
             logger.info("%s %s: %d", printable(request.method), path, response.status_code)
 
     def _refuse_head(self) -> None:
-        """Refuse a head that is too long; nothing of it is looked at."""
+        """Refuse a head that is too long, without parsing it."""
         limit = self.limits.head_bytes
         logger.info("the head of a request is longer than %d bytes: 431", limit)
         response = cast(ServerProtocol, self.protocol).reject(
             HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
             f"The head of a request may have {limit} bytes.\n",
         )
-        self.outbox.write([response.serialize(), SEND_EOF])
+        self.writer.write([response.serialize(), SEND_EOF])
         self.closing.linger()
 
     def _respond(self, protocol: ServerProtocol, request: Request) -> Response:
@@ -225,7 +225,7 @@ class ServerTransport(WebSocketTransport):
 
 
 def _take_target(request: Request) -> bool:
-    """Bring the target into origin-form; tell whether the host is right (RFC 9112, section 3.2)."""
+    """Bring the target into origin-form; return whether the host is valid (RFC 9112, 3.2)."""
     hosts = request.headers.get_all("Host")
     request.path, target_host = split_target(request.path)
     if len(hosts) != 1 or not is_host(hosts[0]):
@@ -237,7 +237,7 @@ def _take_target(request: Request) -> bool:
 
 
 def _with_one_offer(request: Request) -> Request:
-    """Return what websockets accepts, which is WebSocket as the only offer of an upgrade."""
+    """Return the request with WebSocket as its only ``Upgrade`` offer, as websockets wants it."""
     if not offers_websocket(offers := request.headers.get_all("Upgrade")):
         return request
     if len(offers) == 1 and "," not in offers[0]:
@@ -251,6 +251,6 @@ def _with_one_offer(request: Request) -> Request:
 def _select_subprotocol(
     protocol: ServerProtocol, offered: Sequence[Subprotocol]
 ) -> Subprotocol | None:
-    # Unlike websockets' own choice, none in common is no error: RFC 6455, section 4.2.2.
+    # For websockets' own choice it is an error to have none in common; see RFC 6455, section 4.2.2.
     ours = protocol.available_subprotocols or ()
     return cast("Subprotocol | None", choose_subprotocol(ours, offered))

@@ -1,8 +1,8 @@
-"""What to test handlers with: a client in memory, for which no server has to listen.
+"""A client in memory to test handlers with; no server has to listen.
 
 `TestClient` stands for one connection. Its events go through the real codec and the real
-dispatcher, and what handlers send comes back the same way; only the socket is missing, and with it
-what the opening handshake refuses and the bounds of `Limits`.
+dispatcher, and the events of handlers come back the same way. Only the socket is missing, and with
+it the refusals of the opening handshake and the bounds of `Limits`.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _SHOWN = 10
 
 
 @explained(
-    limits="nothing is bounded in memory",
+    limits="a TestClient has no bounds",
     protocols="pass subprotocols=[…]",
     url="pass path=",
     timeout="pass it to the method that waits",
@@ -65,25 +65,25 @@ class TestClient:
     `ZapServer.broadcast` reaches them. Clients of one register meet in its rooms.
 
     Args:
-        register: whose handlers to call; a `ZapServer` is one too.
-        path: the path that the client asks for, and its query, as in a URL. Default the server's
-            path, else ``"/"``.
+        register: the handlers to call; a `ZapServer` is a register too.
+        path: the path to request, and its query, as in a URL. Default the server's path, else
+            ``"/"``.
         headers: the headers of the request. Default none.
-        subprotocols: what the client offers. A server chooses from its own; a register takes the
-            first. Default none.
+        subprotocols: the subprotocols to offer. A server chooses from its own; a register takes
+            the first. Default none.
         address: the client's address and port. Default ``("127.0.0.1", 50000)``.
-        raise_errors: an exception that a handler raises, and that no error handler takes, is
-            raised by `receive` and its kin, at the latest at the end of the ``async with``.
+        raise_errors: an exception of a handler, if there is no error handler, is raised by
+            `receive` and its kin, at the latest at the end of the ``async with``.
             False logs it, as a server does. Default True.
 
     Raises:
         TypeError: an argument is of a wrong type.
         ValueError: `path` does not begin with ``/``, or no request may carry the headers or the
             subprotocols.
-        NameTakenError: on entering: the server's id strategy gave an id that is in use.
+        NameTakenError: on entering: the server's id strategy returned an id that is in use.
     """
 
-    __test__ = False  # pytest takes every class for tests that is named like this
+    __test__ = False  # pytest collects every class with such a name
 
     def __init__(
         self,
@@ -106,7 +106,7 @@ class TestClient:
         if path is None:
             path = "/" if settings is None else settings.path
         if not path.startswith("/"):
-            raise ValueError(f"a path begins with '/', unlike {path!r}")
+            raise ValueError(f"path must begin with '/', not {path!r}")
         path, _, query = path.partition("?")
         pairs = check_headers(headers).items()
         self._handshake = Handshake(
@@ -120,7 +120,9 @@ class TestClient:
         )
         self._register = register
         self._raise_errors = raise_errors
+        # The server's side of the connection; None before `__aenter__`.
         self._server: ServerSide | None = None
+        # The names of the events sent and received so far, for the texts of errors.
         self._sent: list[str] = []
         self._received: list[str] = []
 
@@ -238,13 +240,13 @@ class TestClient:
             timeout: seconds to wait for it. Default 1.
 
         Raises:
-            TimeoutError: none came. The text says what came before, and what is unhandled.
+            TimeoutError: none came. The text names the events before it, and those not handled yet.
             ConnectionClosedError: none came, and none will: the connection has ended.
             BaseException: none came, and a handler raised this; see `raise_errors`.
         """
         server = self._side
-        await server.until(lambda: server.inbox or server.errors or server.is_over, timeout)
-        if server.inbox:
+        await server.until(lambda: server.unreceived or server.errors or server.is_over, timeout)
+        if server.unreceived:
             return self._take()
         server.raise_errors()
         if self.closed is not None:
@@ -365,9 +367,9 @@ class TestClient:
         """
         server = self._side
         await server.until(
-            lambda: server.inbox or server.errors or server.is_over, within, "within"
+            lambda: server.unreceived or server.errors or server.is_over, within, "within"
         )
-        if server.inbox:
+        if server.unreceived:
             event = self._take()
             raise AssertionError(
                 f"the event {event.event_name!r} came, with the payload {event.payload!r:.200}"
@@ -375,13 +377,13 @@ class TestClient:
         server.raise_errors()
 
     async def settle(self, *, timeout: float = 1.0) -> None:
-        """Return when all that was sent, and the connecting, is handled.
+        """Return when all sent events, and the connecting, are handled.
 
         Args:
             timeout: seconds to wait for it. Default 1.
 
         Raises:
-            TimeoutError: handlers are still running. The text says what waits behind them.
+            TimeoutError: handlers are still running. The text names the events behind them.
             BaseException: a handler raised this; see `raise_errors`.
         """
         server = self._side
@@ -393,7 +395,7 @@ class TestClient:
     async def close(self, code: int = 1000, reason: str = "", *, timeout: float = 5.0) -> None:
         """Close the connection, and return when the ``disconnected`` handler is done.
 
-        All that was sent is handled before. If the connection has ended already, this only waits.
+        All sent events are handled before. If the connection has ended already, this only waits.
 
         Args:
             code: the close code. Default 1000, normal closure.
@@ -409,10 +411,10 @@ class TestClient:
         await self._wait_finished(timeout)
 
     async def drop(self, *, timeout: float = 5.0) -> None:
-        """End the connection as a network does that fails: no close frame, code 1006.
+        """End the connection as a failing network does: no close frame, code 1006.
 
-        Returns when the ``disconnected`` handler is done. Handlers that still run find the
-        connection closed.
+        Returns when the ``disconnected`` handler is done. Handlers that still run see a closed
+        connection.
 
         Args:
             timeout: seconds to wait for the handlers. Default 5.
@@ -445,22 +447,22 @@ class TestClient:
             raise TimeoutError(text)
 
     def _take(self) -> EventData:
-        data = self._side.inbox.popleft()
+        data = self._side.unreceived.popleft()
         event = data if isinstance(data, EventData) else decode_event(data)
         self._received.append(event.event_name)
         return event
 
     def _situation(self) -> str:
         dispatcher = self._side.dispatcher
-        said = f"received before: {_listed(self._received)}"
+        received = f"received before: {_listed(self._received)}"
         if not dispatcher.busy:
-            return f"{said}; all that was sent is handled: {_listed(self._sent)}"
+            return f"{received}; all sent events are handled: {_listed(self._sent)}"
         waiting = self._sent[len(self._sent) - len(dispatcher) :]
-        return f"{said}; a handler is running, behind it wait: {_listed(waiting)}"
+        return f"{received}; a handler is running, waiting behind it: {_listed(waiting)}"
 
 
 def _seen_from_here(info: CloseInfo) -> CloseInfo:
-    """Return how the connection ended as the client sees what the server has noted."""
+    """Return how the connection ended as the client sees it; `info` is the server's view."""
     if info.by is None:
         return info
     return info._replace(by="remote" if info.by == "local" else "local")

@@ -27,7 +27,13 @@ _WRITE_BYTES = Limits().write_bytes
 
 
 class ServerSide:
-    """A connection and its `Transport`, which keeps what is sent.
+    """A connection and its `Transport`, which keeps the sent events.
+
+    ::
+
+        open ──┬── leave (a close frame of the client) ──> leaving ──(all is handled)──┐
+               │                                                                       v
+               └── close, abort (of handlers), lose (the network failed) ──────────> closed
 
     Args:
         book: the handlers.
@@ -35,16 +41,16 @@ class ServerSide:
         roster: the connections that this one is among.
         id_strategy: returns its id. Default: ``zpt-<uuid4>``.
         omit_empty_headers: see `zaptools.protocol.encode_event`. Default False.
-        raise_errors: keep what handlers raise, and no error handler takes; else it is logged.
-            Default True.
+        raise_errors: keep the exceptions of handlers, if there is no error handler, instead of
+            logging them. Default True.
 
     Attributes:
         connection: the connection.
-        dispatcher: what calls its handlers.
-        leaving: how the client closed; the connection ends when what it sent before is handled.
-        inbox: what handlers sent, not yet received.
-        exchange: those in the test who wait for a certain event; what they get is not in `inbox`.
-        errors: what handlers raised, not yet raised to the test.
+        dispatcher: calls its handlers.
+        leaving: the client's close frame; the connection ends when all sent before is handled.
+        unreceived: the events of handlers that the test has not received.
+        exchange: the test's waiters for certain events, which are not put into `unreceived`.
+        errors: the exceptions of handlers that the test has not seen.
     """
 
     def __init__(
@@ -69,16 +75,18 @@ class ServerSide:
         if raise_errors:
             self.dispatcher._reports = _Kept(self)
         self.leaving: CloseInfo | None = None
-        self.inbox: deque[bytes | EventData] = deque()
+        self.unreceived: deque[bytes | EventData] = deque()
         self.exchange = Exchange()
         self.errors: list[BaseException] = []
+        # Set when something has happened that `until` may wait for.
         self._news = asyncio.Event()
+        # Bytes sent since the loop had its last turn; see `send`.
         self._unread = 0
         roster.enter(self._id, self.connection)
 
     @property
     def is_over(self) -> bool:
-        """Whether no event can come any more."""
+        """Whether no further event can come."""
         return self.connection.closed is not None
 
     async def until(
@@ -105,13 +113,13 @@ class ServerSide:
         finally:
             timer.cancel()
 
-    # What a transport does
+    # As a transport
 
     def send(self, data: bytes) -> Awaitable[None] | None:
         if not self.exchange or not self._is_awaited(data):
-            self.inbox.append(data)
+            self.unreceived.append(data)
         self._news.set()
-        # As with a socket, who sends without end gives the loop its turn with each full buffer.
+        # As with a socket: a task that sends endlessly gives the loop a turn with each full buffer.
         self._unread += len(data)
         if self._unread <= _WRITE_BYTES:
             return None
@@ -126,27 +134,27 @@ class ServerSide:
     def _is_awaited(self, data: bytes) -> bool:
         try:
             event = decode_event(data)
-        except CodecError:  # which is for `receive` to raise: of a msgspec.Raw that is no JSON
+        except CodecError:  # `receive` raises it: a msgspec.Raw that is not JSON
             return False
         return self.exchange.is_reply(event) or self.exchange.show(event)
 
     def find(self, waiter: Waiter) -> None:
-        """Show `waiter` what is not yet received, and take out of that what it takes."""
-        for index, data in enumerate(self.inbox):
+        """Show `waiter` the unreceived events, and remove those that it takes."""
+        for index, data in enumerate(self.unreceived):
             try:
                 event = data if isinstance(data, EventData) else decode_event(data)
-            except CodecError:  # which is for `receive` to raise
+            except CodecError:  # `receive` raises it
                 continue
-            self.inbox[index] = event
+            self.unreceived[index] = event
             if waiter.look(event):
-                del self.inbox[index]
+                del self.unreceived[index]
             if waiter.done:
                 return
 
     def abort(self) -> None:
         self._end(CloseInfo(1001, "", "local"))
 
-    # What the client does
+    # As the client
 
     def leave(self, info: CloseInfo) -> None:
         """Take a close frame."""
@@ -155,12 +163,12 @@ class ServerSide:
             self.dispatcher.end(info)
 
     def lose(self, info: CloseInfo) -> None:
-        """Be cut off."""
+        """Lose the connection."""
         self._end(info)
         self.dispatcher.end()
 
     async def cancel(self) -> None:
-        """End the handlers that would not end."""
+        """Cancel the handlers that do not end by themselves."""
         self.abort()
         task = self.dispatcher.task
         if task is not None:
@@ -168,23 +176,23 @@ class ServerSide:
             await asyncio.wait([task], timeout=1)
 
     def forget(self) -> None:
-        """Let others have the id."""
+        """Leave the roster: another connection may have the id."""
         self._roster.leave(self._id)
 
     def raise_errors(self) -> None:
-        """Raise what handlers raised, once."""
+        """Raise the exceptions of handlers, once."""
         errors, self.errors = self.errors, []
         if len(errors) > 1:
             raise BaseExceptionGroup("handlers failed", errors)
         if errors:
             raise errors[0]
 
-    # What the dispatcher tells
+    # Called by the dispatcher
 
     def _idle(self) -> None:
         if self.leaving is not None:
             self._end(self.leaving)
-        # The dispatcher says so while it is busy, and `settle` waits until it is not.
+        # The dispatcher calls this while it is busy, and `settle` waits until it is not.
         asyncio.get_running_loop().call_soon(self._news.set)
 
     def _finished(self) -> None:
@@ -201,7 +209,7 @@ class ServerSide:
 
 
 class _Kept(Reports):
-    """Reports that keep what handlers raise, in place of the log."""
+    """Reports that keep the exceptions of handlers, instead of logging them."""
 
     __slots__ = ("_keep",)
 

@@ -33,7 +33,7 @@ from ..dispatch.dispatcher import Dispatcher
 from ..limits import Limits
 from ..protocol.close import LOST, CloseInfo
 from .keepalive import Keepalive
-from .writer import Outbox
+from .writer import Writer
 
 __all__ = ["Closing"]
 
@@ -83,7 +83,7 @@ class Closing:
         self,
         tcp: asyncio.Transport,
         protocol: Protocol,
-        writer: Outbox,
+        writer: Writer,
         limits: Limits,
         *,
         on_over: Callable[[], None],

@@ -1,4 +1,4 @@
-"""permessage-deflate (RFC 7692), where it is asked for."""
+"""permessage-deflate (RFC 7692), where the application asks for it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SETTINGS = {"memLevel": 5}
 def server_extensions(
     compression: Compression,
 ) -> list[ServerPerMessageDeflateFactory] | None:
-    """Return what a server agrees to, as `websockets.server.ServerProtocol` takes it."""
+    """Return a server's extensions as `websockets.server.ServerProtocol` takes them."""
     if not _wanted(compression):
         return None
     return [
@@ -34,7 +34,7 @@ def server_extensions(
 def client_extensions(
     compression: Compression,
 ) -> list[ClientPerMessageDeflateFactory] | None:
-    """Return what a client offers, as `websockets.client.ClientProtocol` takes it."""
+    """Return a client's extensions as `websockets.client.ClientProtocol` takes them."""
     if not _wanted(compression):
         return None
     return [ClientPerMessageDeflateFactory(compress_settings=_SETTINGS)]

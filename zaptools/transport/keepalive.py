@@ -1,4 +1,4 @@
-"""Whether the peer is still there: pings, and the patience for their answers."""
+"""Whether the peer is still there: pings, and how long an answer may take."""
 
 from __future__ import annotations
 
@@ -16,25 +16,37 @@ class Keepalive:
     Args:
         limits: `Limits.ping_interval` and `Limits.ping_timeout` are used.
         ping: sends a ping.
-        give_up: called when the peer was silent for the timeout after a ping.
+        give_up: called when nothing came from the peer within the timeout after a ping.
 
     Attributes:
-        heard: set by the owner whenever anything comes from the peer.
-        deaf: True while the owner does not read, so that silence says nothing.
+        heard: the owner sets this whenever anything comes from the peer; cleared with the first
+            ping after a check.
+        reading_paused: the owner sets this while it does not read: silence means nothing then.
     """
 
-    __slots__ = ("_check_timer", "_give_up", "_limits", "_loop", "_ping", "_timer", "deaf", "heard")
+    __slots__ = (
+        "_check_timer",
+        "_give_up",
+        "_limits",
+        "_loop",
+        "_ping",
+        "_timer",
+        "heard",
+        "reading_paused",
+    )
 
     def __init__(
         self, limits: Limits, ping: Callable[[], None], give_up: Callable[[], None]
     ) -> None:
         self.heard = False
-        self.deaf = False
+        self.reading_paused = False
         self._limits = limits
         self._ping = ping
         self._give_up = give_up
         self._loop = asyncio.get_running_loop()
+        # Calls `_tick`, which sends the next ping; None before `start` and after `stop`.
         self._timer: asyncio.TimerHandle | None = None
+        # Calls `_check`, for the oldest ping that has not been checked; None if there is none.
         self._check_timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
@@ -43,7 +55,7 @@ class Keepalive:
             self._timer = self._loop.call_later(self._limits.ping_interval, self._tick)
 
     def stop(self) -> None:
-        """Send no more pings."""
+        """Send no more pings, and give up no more."""
         for timer in (self._timer, self._check_timer):
             if timer is not None:
                 timer.cancel()
@@ -58,5 +70,5 @@ class Keepalive:
 
     def _check(self) -> None:
         self._check_timer = None
-        if not self.heard and not self.deaf:
+        if not self.heard and not self.reading_paused:
             self._give_up()

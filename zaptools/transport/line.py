@@ -1,4 +1,4 @@
-"""Where sends and broadcasts wait while a peer does not read: one line, first come first served."""
+"""The queue of sends and broadcasts for a peer that does not read: first in, first out."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ __all__ = ["Line"]
 
 
 class Line:
-    """The texts that wait for one connection, in order.
+    """The queued texts of one connection, in order.
 
-    A send waits for its turn with a bound; an event of a broadcast is kept, with nothing that
-    waits for it.
+    Each is the text of a send, whose task waits for its turn up to a timeout, or of a broadcast,
+    for which no task waits.
 
     Args:
-        on_missed: called when the task of a send is cancelled in the moment in which its turn has
-            come. Default None.
+        on_missed: called when a send's task is cancelled after its turn has come and before it
+            could use it. Default None.
 
     Attributes:
-        size: how many bytes wait.
+        size: how many bytes are queued.
     """
 
     __slots__ = ("_entries", "_on_missed", "size")
 
     def __init__(self, on_missed: Callable[[], None] | None = None) -> None:
-        # By a send's future, or by a key of its own for what is kept.
+        # The texts, in order: by the future of a send, or by a key of no meaning for a broadcast.
         self._entries: OrderedDict[object, bytes] = OrderedDict()
         self._on_missed = on_missed
         self.size = 0
@@ -38,18 +38,18 @@ class Line:
         return bool(self._entries)
 
     def keep(self, data: bytes) -> None:
-        """Line up an event of a broadcast."""
+        """Queue a text of a broadcast."""
         self._put(object(), data)
 
     async def wait(self, data: bytes, seconds: float | None) -> None:
-        """Line up, and return when it is this one's turn: when `pop` has taken it out.
+        """Queue the text of a send, and return when it is its turn: when `pop` has returned it.
 
         Args:
             data: the text.
             seconds: how long to wait; 0 fails at once, None is no bound.
 
         Raises:
-            SendTimeoutError: its turn has not come in time.
+            SendTimeoutError: its turn did not come in time.
             ConnectionClosedError: the connection has ended; see `fail`.
         """
         if seconds == 0:
@@ -60,9 +60,9 @@ class Line:
         self._put(turn, data)
         try:
             await turn
-        except BaseException:  # cancellation too: a turn that is not used goes to the next in line
-            had = turn.done() and not turn.cancelled() and turn.exception() is None
-            if had and self._on_missed is not None:
+        except BaseException:  # cancellation too: an unused turn goes to the next in the queue
+            had_turn = turn.done() and not turn.cancelled() and turn.exception() is None
+            if had_turn and self._on_missed is not None:
                 self._on_missed()
             raise
         finally:
@@ -71,31 +71,31 @@ class Line:
             self._leave(turn)
 
     def pop(self) -> tuple[asyncio.Future[None] | None, bytes] | None:
-        """Take out what is first.
+        """Remove the first text from the queue.
 
         Returns:
-            The future of a send, which waits until the caller sets its result, or None for what
-            is kept; and the text. None when nobody waits.
+            The future of its send, which waits until the caller sets the future's result, or None
+            for a broadcast; and the text. None when the queue is empty.
         """
         while self._entries:
-            who, data = self._entries.popitem(last=False)
+            key, data = self._entries.popitem(last=False)
             self.size -= len(data)
-            if not isinstance(who, asyncio.Future):
+            if not isinstance(key, asyncio.Future):
                 return None, data
-            if not who.done():  # its task may have been cancelled in this turn of the loop
-                return who, data
+            if not key.done():  # its task may have been cancelled in this turn of the loop
+                return key, data
         return None
 
     def fail(self, info: CloseInfo) -> None:
-        """Tell each send that the connection has ended. What is kept stays."""
-        for who in list(self._entries):
-            if isinstance(who, asyncio.Future):
-                self._leave(who)
-                if not who.done():
-                    who.set_exception(ConnectionClosedError(*info))
+        """Make each send fail: the connection has ended. Texts of broadcasts stay."""
+        for key in list(self._entries):
+            if isinstance(key, asyncio.Future):
+                self._leave(key)
+                if not key.done():
+                    key.set_exception(ConnectionClosedError(*info))
 
     def clear(self) -> None:
-        """Forget what is kept; sends have failed before."""
+        """Drop the texts of broadcasts. Sends have failed before."""
         self._entries.clear()
         self.size = 0
 
@@ -104,9 +104,9 @@ class Line:
             self._leave(turn)
             turn.set_exception(SendTimeoutError(seconds))
 
-    def _put(self, who: object, data: bytes) -> None:
-        self._entries[who] = data
+    def _put(self, key: object, data: bytes) -> None:
+        self._entries[key] = data
         self.size += len(data)
 
-    def _leave(self, who: object) -> None:
-        self.size -= len(self._entries.pop(who, b""))
+    def _leave(self, key: object) -> None:
+        self.size -= len(self._entries.pop(key, b""))

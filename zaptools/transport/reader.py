@@ -1,9 +1,9 @@
-"""What a connection reads: from bytes to whole messages.
+"""Reads messages: from the bytes of a socket to whole messages.
 
-`websockets.protocol` parses frames, and judges them; it takes 3 µs for each (measured). Nearly
-all frames are of one kind that needs no judgement: a whole, final, uncompressed text frame that
-lies in what was read. Those are taken here, in 0.6 µs; all others go to the protocol, one by one,
-so that both always agree on where a frame begins.
+`websockets.protocol` parses and validates frames, which takes 3 µs for each (measured). Nearly all
+frames are of one kind that needs no validation: a final, uncompressed text frame of which every
+byte has arrived. Those are parsed here, in 0.6 µs. All others go to the protocol one by one, so
+that both always agree on where a frame begins.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ from websockets import frames
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import Protocol, Side, State
 
-__all__ = ["Inbox", "split_head"]
+__all__ = ["Reader", "split_head"]
 
 apply_mask = getattr(frames, "apply_mask")  # noqa: B009  # not exported; in C, where built
 
 _TEXT_FRAME = 0x81
-"""The first byte of a text frame: final, no extension's bits (RFC 6455, section 5.2)."""
+"""The first byte of a text frame: final, no extension bits (RFC 6455, section 5.2)."""
 
-_KEEP = 1 << 16
-"""Longest text frame whose beginning is kept here until the rest comes: keeping it costs a copy."""
+_KEEP_BYTES = 1 << 16
+"""Longest text frame whose beginning is kept here until the rest arrives: keeping it is a copy."""
 
-_PIECE = 1024
+_INFLATE_BYTES = 1024
 """Bytes of a compressed connection that are inflated at once.
 
-DEFLATE makes at most 1032 bytes of one: what waits for handlers exceeds its mark by 1 MiB at
-most, whatever a read brings, instead of by 256 MiB.
+DEFLATE expands a byte to at most 1032: so the messages that wait for handlers exceed
+`Limits.queue_bytes` by 1 MiB at most, whatever one read brings, instead of by 256 MiB.
 """
 
-_FRAMES = 4096
-"""Frames that are taken at once: 2 to 3 ms, since one of the dear kinds counts as `_DEAR`."""
+_FRAMES_PER_TAKE = 4096
+"""Frames that one `Reader.take` parses: 2 to 3 ms, since a slow one counts as `_SLOW_FRAME`."""
 
-_DEAR = 16
+_SLOW_FRAME = 16
 """How many plain text frames take as long as one frame that the protocol parses."""
 
 _CLOSE_FRAME = 0x88
@@ -45,14 +45,14 @@ _OPCODES = frozenset(Opcode)
 
 
 def split_head(tail: bytes, data: bytes) -> tuple[bytes, bytes, bytes]:
-    """Divide `data` behind the end of an HTTP head, which is an empty line (RFC 9112, section 2.1).
+    """Split `data` after the end of an HTTP head, which is an empty line (RFC 9112, section 2.1).
 
     Args:
-        tail: the third value of the call for what came before `data`; at first empty.
-        data: what came.
+        tail: the third value of the call for the preceding data; at first empty.
+        data: the bytes that arrived.
 
     Returns:
-        What belongs to the head, what comes behind it, and the next tail.
+        The bytes of the head, the bytes after it, and the next tail.
     """
     found = (tail + data).find(b"\r\n\r\n")
     if found < 0:
@@ -61,59 +61,71 @@ def split_head(tail: bytes, data: bytes) -> tuple[bytes, bytes, bytes]:
     return data[:end], data[end:], b""
 
 
-class Inbox:
-    """The way from a socket to messages, once the opening handshake is done.
+class Reader:
+    """Turns the bytes of a socket into messages, once the opening handshake is done.
 
     Args:
-        protocol: the WebSocket's protocol. What it wants written, and how its state changes, is
-            the caller's to see to after each `take`.
+        protocol: the WebSocket's protocol. After each `take` the caller handles what it wants
+            written, and changes of its state.
 
     Attributes:
-        pieces: what came and has not been looked at; take it with ``take(b"")``.
+        unparsed: bytes that arrived and that no `take` has had the time for; ``take(b"")``
+            continues with them.
     """
 
     __slots__ = (
-        "_first",
         "_fragments",
         "_has_failed",
         "_is_compressed",
         "_is_fast",
-        "_key",
+        "_is_text",
+        "_key_size",
         "_limit",
+        "_mask_bit",
         "_protocol",
         "_rest",
         "_skip",
-        "_text",
-        "pieces",
+        "unparsed",
     )
 
     def __init__(self, protocol: Protocol) -> None:
         self._protocol = protocol
+        # Whether permessage-deflate was agreed on.
         self._is_compressed = bool(protocol.extensions)
-        # An extension may do anything to a frame; at DEBUG the protocol logs each.
+        # Whether plain text frames are parsed here. Not with an extension, which may change any
+        # frame, nor at DEBUG, where the protocol logs each.
         self._is_fast = not protocol.extensions and not protocol.debug
-        self._first = 128 if protocol.side is Side.SERVER else 0  # the mask's bit
-        self._key = 4 if protocol.side is Side.SERVER else 0  # the mask's size
+        # The bit of a frame's second byte that says that it is masked, as frames to a server are.
+        self._mask_bit = 128 if protocol.side is Side.SERVER else 0
+        # The size of the masking key in a frame's header.
+        self._key_size = 4 if protocol.side is Side.SERVER else 0
+        # `Limits.message_bytes`; None for no limit.
         self._limit = protocol.max_message_size
-        self.pieces = bytearray()
-        self._rest = b""  # the beginning of a frame that the protocol has not seen
-        self._skip = 0  # bytes to come of a frame that the protocol has begun to read
+        self.unparsed = bytearray()
+        # The beginning of a frame that the protocol has not been given; its rest is to arrive.
+        self._rest = b""
+        # How many bytes are to arrive of a frame whose beginning the protocol has been given.
+        self._skip = 0
+        # The data of a fragmented message that is under way; None between messages.
         self._fragments: bytearray | None = None
-        self._text = True
-        self._has_failed = False  # what came was no UTF-8: nothing is taken any more
+        # Whether the message in `_fragments` is text.
+        self._is_text = True
+        # Set by a text that is not UTF-8: the connection has failed, and no message is returned
+        # any more.
+        self._has_failed = False
 
     def take(self, data: bytes) -> list[str | bytes]:
-        """Return the messages that come next in what came, `data` at its end.
+        """Return the next messages of what has arrived, `data` last.
 
-        As many as take no long time; a text that is not UTF-8 ends them. Text comes as str; bytes
-        are a binary message.
+        Parses up to `_FRAMES_PER_TAKE` frames, and leaves the others in `unparsed`. A text that is
+        not UTF-8 ends the messages. Text is returned as str; bytes are a binary message.
         """
         messages: list[str | bytes] = []
-        if self.pieces or self._is_compressed:
-            self.pieces += data
-            size = _PIECE if self._is_compressed else len(self.pieces)
-            data = bytes(self.pieces[:size])
-            del self.pieces[:size]
+        if self.unparsed or self._is_compressed:
+            self.unparsed += data
+            size = _INFLATE_BYTES if self._is_compressed else len(self.unparsed)
+            data = bytes(self.unparsed[:size])
+            del self.unparsed[:size]
         if self._rest:
             data, self._rest = self._rest + data, b""
         start = 0
@@ -122,48 +134,48 @@ class Inbox:
             self._skip -= start
             self._give(data[:start], messages)
         end = len(data)
-        dear = 0
+        slow = 0
         while start < end:
             if self._is_over():
                 self._give(data[start:], messages)
                 break
             if self._is_fast and not self._has_failed and self._protocol.current_size is None:
-                # No message in fragments is under way.
+                # No fragmented message is under way.
                 start = self._take_texts(data, start, messages)
                 if start == end:
                     break
-            if dear * _DEAR + len(messages) >= _FRAMES:
-                self.pieces[:0] = data[start:]
+            if slow * _SLOW_FRAME + len(messages) >= _FRAMES_PER_TAKE:
+                self.unparsed[:0] = data[start:]
                 break
             start = self._take_other(data, start, messages)
-            dear += 1
+            slow += 1
         return messages
 
     def _is_over(self) -> bool:
-        """Whether the protocol only drops what it is given."""
+        """Whether the protocol drops all further data."""
         protocol = self._protocol
         return protocol.close_rcvd is not None or protocol.parser_exc is not None
 
     def receive_eof(self) -> None:
         """Take the end of the stream."""
-        self.pieces.clear()
+        self.unparsed.clear()
         if self._rest and not self._protocol.reader.eof:
             self._protocol.receive_data(self._rest)
             self._rest = b""
         self._protocol.receive_eof()
 
     def _take_texts(self, data: bytes, start: int, messages: list[str | bytes]) -> int:
-        """Take whole text frames, all in UTF-8; return where what is none begins."""
+        """Parse complete text frames, all in UTF-8; return where the first other frame begins."""
         end = len(data)
-        first, key = self._first, self._key
+        mask_bit, key_size = self._mask_bit, self._key_size
         limit = end if self._limit is None else self._limit
-        for _ in range(_FRAMES - len(messages)):
+        for _ in range(_FRAMES_PER_TAKE - len(messages)):
             if end - start < 2 or data[start] != _TEXT_FRAME:
                 break
-            size = data[start + 1] ^ first
-            body = start + 2 + key
+            size = data[start + 1] ^ mask_bit
+            body = start + 2 + key_size
             if size > 125:
-                if size > 127:  # masked the wrong way
+                if size > 127:  # the mask bit is wrong for this side
                     break
                 more = 2 if size == 126 else 8
                 body += more
@@ -174,7 +186,7 @@ class Inbox:
             if stop > end or size > limit:
                 break
             try:
-                if key:
+                if key_size:
                     text = apply_mask(data[body:stop], data[body - 4 : body])
                     messages.append(str(text, "utf-8"))
                 else:
@@ -185,7 +197,10 @@ class Inbox:
         return start
 
     def _take_other(self, data: bytes, start: int, messages: list[str | bytes]) -> int:
-        """Take the frame at `start`, or as much of it as has come; return where the next begins."""
+        """Have the protocol parse the frame at `start`, or the part that is there.
+
+        Return where the next frame begins.
+        """
         end = len(data)
         size, stop = self._measure(data, start)
         if stop <= end and size >= 0:
@@ -195,19 +210,19 @@ class Inbox:
                 self._protocol.current_size = None
             self._give(data[start:stop], messages)
             return stop
-        if size < 0:  # its header is not whole
+        if size < 0:  # its header is incomplete
             if self._is_fault(data, start):
                 self._give(data[start:], messages)
             else:
                 self._rest = data[start:]
         elif (
-            data[start + 1] & 128 == self._first
+            data[start + 1] & 128 == self._mask_bit
             and (self._limit is None or size <= self._limit - (self._protocol.current_size or 0))
             and (
                 (data[start] == _CLOSE_FRAME and size <= 125)
                 or (
                     data[start] == _TEXT_FRAME
-                    and size <= _KEEP
+                    and size <= _KEEP_BYTES
                     and self._protocol.current_size is None
                 )
             )
@@ -221,13 +236,13 @@ class Inbox:
     def _measure(self, data: bytes, start: int) -> tuple[int, int]:
         """Return the payload's size and the end of the frame at `start`.
 
-        The size is -1 while that is not to be known.
+        The size is -1 if its header is incomplete.
         """
         if len(data) - start < 2:
             return -1, start
         size = data[start + 1] & 127
         more = {126: 2, 127: 8}.get(size, 0)
-        body = start + 2 + more + self._key
+        body = start + 2 + more + self._key_size
         if body > len(data):
             return -1, start
         if more:
@@ -235,11 +250,11 @@ class Inbox:
         return size, body + size
 
     def _is_fault(self, data: bytes, start: int) -> bool:
-        """Whether the protocol would refuse the part of a header at `start` without the rest."""
+        """Whether the protocol would refuse the incomplete header at `start` as it is."""
         head = data[start:]
         if len(head) < 2:
             return False
-        if head[0] & 0x0F not in _OPCODES or head[1] & 128 != self._first:
+        if head[0] & 0x0F not in _OPCODES or head[1] & 128 != self._mask_bit:
             return True
         size = head[1] & 127
         more = {126: 2, 127: 8}.get(size, 0)
@@ -250,7 +265,7 @@ class Inbox:
         return size > self._limit - (self._protocol.current_size or 0)
 
     def _give(self, data: bytes, messages: list[str | bytes]) -> None:
-        """Have the protocol read, and add the messages that this completes."""
+        """Give `data` to the protocol, and add the messages that this completes."""
         protocol = self._protocol
         protocol.receive_data(data)
         frames = cast("list[Frame]", protocol.events_received())
@@ -270,12 +285,12 @@ class Inbox:
                 protocol.fail(CloseCode.INVALID_DATA, f"{exc.reason} at byte {exc.start}")
 
     def _add_fragment(self, frame: Frame, messages: list[str | bytes]) -> None:
-        """Take a part of a message, or a binary one; websockets leaves joining them to us."""
+        """Take a fragment, or a binary message; websockets does not join fragments."""
         if frame.opcode is not Opcode.CONT:
-            self._text = frame.opcode is Opcode.TEXT
+            self._is_text = frame.opcode is Opcode.TEXT
             self._fragments = bytearray()
         assert self._fragments is not None
         self._fragments += frame.data
         if frame.fin:
             whole, self._fragments = bytes(self._fragments), None
-            messages.append(whole.decode() if self._text else whole)
+            messages.append(whole.decode() if self._is_text else whole)

@@ -1,7 +1,7 @@
-"""What `websockets` logs through our loggers: printable, and without credentials.
+"""Makes what `websockets` logs printable, and removes credentials from it.
 
 At DEBUG its protocols log request lines and headers as they came. (Of frames they log a clipped
-repr, of which nothing needs to be changed.)
+repr, which can stay as it is.)
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ class Trace(logging.LoggerAdapter[logging.Logger]):
     """A logger for `websockets.protocol`.
 
     Args:
-        logger: where the lines go.
+        logger: receives the lines.
     """
 
     def __init__(self, logger: logging.Logger) -> None:
         super().__init__(logger, {})
 
     def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
-        """Log a line whose arguments a peer may have written."""
+        """Log a line whose arguments may come from the peer."""
         if self.isEnabledFor(level):
-            # By default the caller is looked for behind logging's own code: this is none of it.
+            # logging finds the caller by skipping its own frames; this one is another to skip.
             kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1
             super().log(level, msg, *_shown(args), **kwargs)
 

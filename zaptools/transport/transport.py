@@ -1,13 +1,22 @@
 """The asyncio shell over websockets' sans-I/O protocols: one object a connection.
 
-What one read brings is parsed into frames at once, handed to the dispatcher as one batch, and
-what a batch answers leaves in one write. The protocol rules (RFC 6455, RFC 7692) are those of
-`websockets.protocol`; this module adds bounds, order and time:
+The events of one read are handed to the dispatcher as one batch, and their answers leave in one
+write::
+
+    socket ──data_received──> Reader ──messages──> Dispatcher ──> handlers
+                                 │ pongs, close frames               │ send
+                                 v                                   v
+    socket <────────────────── Writer <──────────────────────────────┘
+
+The protocol rules (RFC 6455, RFC 7692) are those of `websockets.protocol`; this folder adds
+bounds, order and time:
 
 - a ping is answered when it is read, also while a handler runs;
-- when a close frame follows events, they are handled and answered before the close is;
+- events in front of a close frame are handled and answered before the close frame is;
 - reading pauses while too much waits for handlers, sending while the peer does not read;
-- a peer that answers no ping, or takes no part in the closing, is let go.
+- a peer that answers no ping, or takes no part in the closing, is dropped.
+
+`Closing` has the states of a connection's end.
 """
 
 from __future__ import annotations
@@ -26,9 +35,9 @@ from ..dispatch.turn import SECONDS
 from ..limits import Limits
 from .closing import Closing
 from .keepalive import Keepalive
-from .reader import Inbox
+from .reader import Reader
 from .shutdown import Shutdown
-from .writer import Outbox
+from .writer import Writer
 
 __all__ = ["WebSocketTransport"]
 
@@ -48,29 +57,30 @@ class WebSocketTransport(asyncio.Protocol, ABC):
         dispatcher: what calls its handlers; likewise.
         limits: as given.
         protocol: as given.
-        tcp: the socket's transport; set when TCP is connected, as the following.
-        outbox: what writes its frames: a broadcast puts them there itself.
-        closing: what ends it.
+        tcp: the socket's transport; set when TCP is connected, as the following two.
+        writer: writes the frames; a broadcast calls it without this object.
+        closing: ends the connection.
+        reading_paused: whether nothing is read, because too much waits for handlers.
     """
 
     __slots__ = (
-        "_inbox",
         "_keepalive",
         "_loop",
-        "_read_paused",
         "_read_since_idle",
+        "_reader",
         "_shutdown",
         "closing",
         "connection",
         "dispatcher",
         "limits",
-        "outbox",
         "protocol",
+        "reading_paused",
         "tcp",
+        "writer",
     )
 
     tcp: asyncio.Transport
-    outbox: Outbox
+    writer: Writer
     closing: Closing
 
     def __init__(self, protocol: Protocol, limits: Limits) -> None:
@@ -79,10 +89,14 @@ class WebSocketTransport(asyncio.Protocol, ABC):
         self.limits = limits
         self.protocol = protocol
         self._loop = asyncio.get_running_loop()
+        # Sends pings; None during the opening handshake.
         self._keepalive: Keepalive | None = None
-        self._inbox: Inbox | None = None
-        self._read_paused = False
+        # Parses what arrives; None during the opening handshake, when the protocol does.
+        self._reader: Reader | None = None
+        self.reading_paused = False
+        # How many characters and bytes the messages have that were read since all were handled.
         self._read_since_idle = 0
+        # Ends the connection with its event loop; None when it is not open, or is over.
         self._shutdown: Shutdown | None = None
 
     @property
@@ -109,27 +123,27 @@ class WebSocketTransport(asyncio.Protocol, ABC):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.tcp = cast(asyncio.Transport, transport)
-        self.outbox = Outbox(self.tcp, self.protocol, self.limits)
+        self.writer = Writer(self.tcp, self.protocol, self.limits)
         self.closing = Closing(
-            self.tcp, self.protocol, self.outbox, self.limits, on_over=self._leave
+            self.tcp, self.protocol, self.writer, self.limits, on_over=self._leave
         )
         self.closing.set_deadline(self.limits.open_timeout)
 
     @abstractmethod
     def _handshake(self, events: list[Event], writes: list[bytes]) -> None:
-        """Take what came, and what is to be written, while the connection was not open yet."""
+        """Take events and writes of the protocol during the opening handshake."""
 
     @abstractmethod
     def _receive_opening(self, data: bytes) -> None:
-        """Measure what came of the head, and pass it to `_read_head`."""
+        """Take bytes of the opening handshake; pass those of a head to `_read_head`."""
 
     def _open(self, connection: WebSocketConnection, dispatcher: Dispatcher) -> None:
-        """Begin the connection's life."""
+        """Begin the life of the connection: the opening handshake is done."""
         self.connection = connection
         self.dispatcher = dispatcher
-        self.outbox.open(connection)
-        self._inbox = Inbox(self.protocol)
-        # The protocol's parser holds the whole request or response, for the connection's life.
+        self.writer.open(connection)
+        self._reader = Reader(self.protocol)
+        # The old parser would keep the whole request or response for the life of the connection.
         self.protocol.parser = self.protocol.parse()
         next(self.protocol.parser)
         self._keepalive = Keepalive(self.limits, self._ping, self.closing.peer_is_silent)
@@ -141,50 +155,50 @@ class WebSocketTransport(asyncio.Protocol, ABC):
     # Reading
 
     def data_received(self, data: bytes) -> None:
-        if self._inbox is None:
+        if self._reader is None:
             self._receive_opening(data)
         else:
             self._take(data)
-            if self._inbox.pieces:
+            if self._reader.unparsed:
                 self._read_on()
 
     def _read_head(self, head: bytes, rest: bytes) -> None:
-        """Have the protocol read the head alone: what comes behind it is the inbox's."""
+        """Have the protocol parse the head alone: the reader parses what follows it."""
         protocol = self.protocol
         protocol.receive_data(head)
         self._handshake(protocol.events_received(), protocol.data_to_send())
-        if rest and self._inbox is not None:
+        if rest and self._reader is not None:
             self.data_received(rest)
 
     def _read_on(self) -> None:
-        """Take what has come already, until too much waits for handlers."""
-        assert self._inbox is not None
+        """Parse what has arrived, until too much waits for handlers."""
+        assert self._reader is not None
         until = perf_counter() + SECONDS
-        while self._inbox.pieces and not self._read_paused:
-            if perf_counter() > until:  # others get their turn first
+        while self._reader.unparsed and not self.reading_paused:
+            if perf_counter() > until:  # other connections have their turn first
                 self.tcp.pause_reading()
                 self._loop.call_soon(self._read_on)
                 return
             self._take(b"")
-        if not self._read_paused and not self.tcp.is_closing():
+        if not self.reading_paused and not self.tcp.is_closing():
             self.tcp.resume_reading()
 
     def _take(self, data: bytes) -> None:
-        protocol, outbox, dispatcher = self.protocol, self.outbox, self.dispatcher
-        assert self._keepalive is not None and self._inbox is not None and dispatcher is not None
+        protocol, writer, dispatcher = self.protocol, self.writer, self.dispatcher
+        assert self._keepalive is not None and self._reader is not None and dispatcher is not None
         self._keepalive.heard = True
-        messages = self._inbox.take(data)
+        messages = self._reader.take(data)
         if protocol.state is State.OPEN:
             if protocol.writes:
-                outbox.write(protocol.data_to_send())
+                writer.write(protocol.data_to_send())
             if messages:
-                outbox.hold()
+                writer.hold()
                 try:
                     dispatcher.feed(messages)
                 finally:
-                    outbox.release()
+                    writer.release()
                 if dispatcher.busy and self._is_behind(dispatcher, messages):
-                    self._set_read_paused(True)
+                    self._set_reading_paused(True)
         else:
             self.closing.receive(messages, protocol.data_to_send())
 
@@ -193,29 +207,28 @@ class WebSocketTransport(asyncio.Protocol, ABC):
         self._read_since_idle += sum(map(len, messages))
         return len(dispatcher) > limits.queue_events or self._read_since_idle > limits.queue_bytes
 
-    def _set_read_paused(self, paused: bool) -> None:
-        if paused == self._read_paused:
+    def _set_reading_paused(self, paused: bool) -> None:
+        if paused == self.reading_paused:
             return
-        self._read_paused = paused
+        self.reading_paused = paused
         assert self._keepalive is not None
-        self._keepalive.deaf = paused
+        self._keepalive.reading_paused = paused
         self._keepalive.heard = True
         if self.tcp.is_closing():
             return
         if paused:
             self.tcp.pause_reading()
-        elif (
-            self._inbox is not None and self._inbox.pieces
-        ):  # not from here, where a handler may be running
+        elif self._reader is not None and self._reader.unparsed:
+            # Not at once: a handler may be the caller.
             self._loop.call_soon(self._read_on)
         else:
             self.tcp.resume_reading()
 
     def _idle(self) -> None:
-        """The dispatcher has handled all that came."""
+        """Continue reading, or end: the dispatcher has handled all messages."""
         self._read_since_idle = 0
-        if self._read_paused:
-            self._set_read_paused(False)
+        if self.reading_paused:
+            self._set_reading_paused(False)
         if self.closing.is_answering:
             self.closing.end()
 
@@ -223,23 +236,23 @@ class WebSocketTransport(asyncio.Protocol, ABC):
 
     def send(self, data: bytes) -> Awaitable[None] | None:
         """Send one text message; see `zaptools.connection.Transport`."""
-        return self.outbox.send(data)
+        return self.writer.send(data)
 
     def pause_writing(self) -> None:
-        self.outbox.pause()
+        self.writer.pause()
 
     def resume_writing(self) -> None:
-        self.outbox.resume()
+        self.writer.resume()
 
     def _ping(self) -> None:
         if self.protocol.state is State.OPEN:
             self.protocol.send_ping(b"")
-            self.outbox.write(self.protocol.data_to_send())
+            self.writer.write(self.protocol.data_to_send())
 
     # The ending
 
     async def close(self, code: int, reason: str) -> None:
-        """Close the connection, and return when both sides have, or the close timeout is over."""
+        """Close the connection; see `zaptools.connection.Transport`."""
         self.start_close(code, reason)
         await self.closing.wait()
 
@@ -247,18 +260,18 @@ class WebSocketTransport(asyncio.Protocol, ABC):
         """Begin the closing without waiting for its end; see `Closing.start`."""
         self.closing.start(code, reason)
         if self.connection is not None:  # the peer's close frame must be read
-            self._set_read_paused(False)
+            self._set_reading_paused(False)
 
     def abort(self) -> None:
         """End the connection at once: say 1001 if that can still be said, wait for nothing."""
         self.closing.abort()
 
     def eof_received(self) -> bool:
-        (self._inbox or self.protocol).receive_eof()
+        (self._reader or self.protocol).receive_eof()
         return self.closing.receive_eof(self.protocol.data_to_send())
 
     def connection_lost(self, exc: Exception | None) -> None:
-        (self._inbox or self.protocol).receive_eof()
+        (self._reader or self.protocol).receive_eof()
         self.closing.lose()
 
     def _leave(self) -> None:

@@ -1,4 +1,15 @@
-"""What a connection writes: frames joined into few writes, in order, and no more than fits."""
+"""Writes frames: joined into few writes, in order, and within bounds.
+
+::
+
+    send, offer ──> frames ──(end of the loop's turn, `release`, or buffer full)──> socket
+        │  the peer does not read: `pause`                                            ^
+        └──────> line ──(the peer reads again: `resume`)──> frames ───────────────────┤
+    write (pongs, close frames) ──> frames first, then at once ───────────────────────┘
+
+`end` refuses further events, and lets the texts of broadcasts out of the line; `drop` forgets
+everything: TCP has ended.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +27,7 @@ from ..limits import Limits
 from ..protocol.close import CloseInfo
 from .line import Line
 
-__all__ = ["Outbox", "flush_all", "text_frame"]
+__all__ = ["Writer", "flush_all", "text_frame"]
 
 apply_mask = getattr(frames, "apply_mask")  # noqa: B009  # not exported; in C, where built
 
@@ -29,7 +40,7 @@ def _long_header(size: int) -> bytes:
 
 
 def text_frame(data: bytes) -> bytes:
-    """Return the frame of a text message as a server sends it without an extension.
+    """Return the frame of a text message as a server sends it without extensions.
 
     A header of a few bytes and the text itself (RFC 6455, section 5.2): built here in 0.2 µs
     instead of 2 µs by `websockets.frames.Frame.serialize`. It is the same for every receiver.
@@ -39,22 +50,22 @@ def text_frame(data: bytes) -> bytes:
 
 
 def _masked_frame(data: bytes) -> bytes:
-    """Return the frame of a text message as a client sends it without an extension."""
+    """Return the frame of a text message as a client sends it without extensions."""
     size = len(data)
     header = _HEADERS[size] if size < 126 else _long_header(size)
-    mask = secrets.token_bytes(4)  # RFC 6455, section 10.3: nobody may foresee it
+    mask = secrets.token_bytes(4)  # RFC 6455, section 10.3: unpredictable
     return b"".join((b"\x81", bytes((header[1] | 128,)), header[2:], mask, apply_mask(data, mask)))
 
 
-class Outbox:
-    """The way from frames to a socket.
+class Writer:
+    """Writes the frames of one connection to its socket.
 
-    Frames of events are joined: all that is sent before the loop's next turn, or while the owner
-    holds the outbox, leaves in one write. What the protocol writes (pongs, close frames) goes out
-    at once, behind them.
+    Frames of events are joined: those sent before the loop's next turn, or between `hold` and
+    `release`, leave in one write. Frames of the protocol (pongs, close frames) are written at
+    once, after them.
 
-    While the peer does not read, sends wait in line, and so do the events of broadcasts: what was
-    to be sent first is always sent first.
+    While the peer does not read, sends and the events of broadcasts wait in one line: the order of
+    sending is kept.
 
     Args:
         tcp: the socket's transport.
@@ -62,26 +73,29 @@ class Outbox:
         limits: `Limits.write_bytes`, `Limits.send_timeout` and `Limits.backlog_bytes` are used.
 
     Attributes:
-        connection: whose end makes waiting sends fail; None during the opening handshake.
+        connection: the connection, whose end makes sends fail; None during the opening handshake.
+        is_masking: whether frames are masked, as those of a client are.
+        paused: whether events wait instead of being written: the peer does not read (`pause`), or
+            the connection has ended (`end`).
     """
 
     __slots__ = (
-        "_ended",
         "_frames",
-        "_held",
+        "_has_ended",
+        "_is_held",
+        "_is_plain",
         "_limits",
         "_line",
         "_loop",
-        "_masks",
-        "_most",
-        "_paused",
-        "_plain",
+        "_peer_is_behind",
         "_pong",
         "_protocol",
         "_size",
         "_tcp",
-        "_unread",
+        "_write_bytes",
         "connection",
+        "is_masking",
+        "paused",
     )
 
     def __init__(self, tcp: asyncio.Transport, protocol: Protocol, limits: Limits) -> None:
@@ -89,69 +103,80 @@ class Outbox:
         self._tcp = tcp
         self._protocol = protocol
         self._limits = limits
-        self._most = limits.write_bytes
+        # `Limits.write_bytes`: how many bytes of events are joined before they are written.
+        self._write_bytes = limits.write_bytes
         self._loop = asyncio.get_running_loop()
-        self._plain = False
-        self._masks = protocol.side is Side.CLIENT
+        self.is_masking = protocol.side is Side.CLIENT
+        # Whether frames are those of `text_frame`: not masked, and no extension changes them. Set
+        # by `open`, when the extensions are known.
+        self._is_plain = False
+        # The last pong that could not be written because the peer does not read; see `write`.
         self._pong: bytes | None = None
+        # The frames, or parts of frames, that the next `flush` writes, and their texts' size.
         self._frames: list[bytes] = []
         self._size = 0
-        self._held = False
-        self._paused = False  # whether sends take the slow way: the peer does not read, or the end
-        self._unread = False  # whether the peer does not read
-        self._ended = False
-        self._line: Line | None = None  # what waits; None is an empty one, of an idle connection
+        # Whether the owner will flush: between `hold` and `release`.
+        self._is_held = False
+        self.paused = False
+        # Whether the peer does not read: between `pause` and `resume`.
+        self._peer_is_behind = False
+        # Set by `end`: `paused` stays True from then on.
+        self._has_ended = False
+        # The texts that wait for the peer to read; None for none, as on an idle connection.
+        self._line: Line | None = None
         tcp.set_write_buffer_limits(high=limits.write_bytes)
 
     def open(self, connection: WebSocketConnection) -> None:
-        """Begin: the handshake is done, and with it the choice of extensions."""
+        """Begin: the opening handshake is done, and the extensions are known."""
         self.connection = connection
-        self._plain = not self._masks and not self._protocol.extensions
+        self._is_plain = not self.is_masking and not self._protocol.extensions
 
     def send(self, data: bytes) -> Awaitable[None] | None:
         """Send one text message; see `zaptools.connection.Transport.send`."""
-        if self._paused:
+        if self.paused:
             return self._send_later(data)
-        # Who sends without end gives the loop its turn with each buffer full of data. It must:
-        # a socket that has failed takes what is written, and only the loop tells of its end.
+        # A task that sends endlessly gives the loop a turn with each full buffer. It must: a socket
+        # that has failed accepts further writes, and only the loop tells of its end.
         return asyncio.sleep(0) if self._add(data) else None
 
-    def offer(self, data: bytes, frame: bytes, unflushed: list[Outbox]) -> bool:
-        """Send one text message of a broadcast without waiting; True when that filled the buffer.
+    def offer(self, data: bytes, frame: bytes, unflushed: list[Writer]) -> bool:
+        """Send one text message of a broadcast without waiting; True if that filled the buffer.
 
         Args:
             data: the text.
-            frame: its `text_frame`, used where this connection's would be the same.
-            unflushed: takes this outbox if its flush is not scheduled yet, for `flush_all`: one
-                call of the loop's for all receivers instead of one each, of 0.4 µs (measured).
+            frame: its `text_frame`, for connections whose frames are not masked and not changed
+                by an extension.
+            unflushed: this writer is appended if its flush is not scheduled yet, for `flush_all`:
+                one callback of the loop for all receivers, instead of one each of 0.4 µs
+                (measured).
 
         Raises:
-            SendTimeoutError: the peer does not read, and `Limits.backlog_bytes` wait for it.
+            SendTimeoutError: the peer does not read, and `Limits.backlog_bytes` are queued for it.
             ConnectionClosedError: the connection has ended.
         """
-        if self._paused:
+        if self.paused:
             self._check_open()
-            # What is kept is kept here: uvloop's TLS transport says that its buffer is empty.
+            # The line counts: uvloop's TLS transport reports an empty buffer.
             self._line = line = self._line or Line()
             unsent = self._size + line.size + self._tcp.get_write_buffer_size()
             if unsent > self._limits.backlog_bytes:
                 raise SendTimeoutError(0)
             line.keep(data)
             return False
-        if not self._plain:
+        if not self._is_plain:
             return self._add(data)
         if not self._frames:
             unflushed.append(self)
         self._frames.append(frame)
         self._size += len(data)
-        if self._size <= self._most:
+        if self._size <= self._write_bytes:
             return False
         self.flush()
         return True
 
     async def _send_later(self, data: bytes) -> None:
         self._check_open()
-        if not self._paused:  # it went on before this was awaited
+        if not self.paused:  # the peer read again before this was awaited
             self._add(data)
             return
         self._line = self._line or Line()
@@ -162,12 +187,12 @@ class Outbox:
             raise ConnectionClosedError(*self.connection.closed)
 
     def _add(self, data: bytes) -> bool:
-        """Frame a text; True when that filled the buffer, which is then written."""
+        """Frame a text; True if that filled the buffer, which is then written."""
         frames = self._frames
-        if not frames and not self._held:
+        if not frames and not self._is_held:
             self._loop.call_soon(self.flush)
         size = len(data)
-        if self._plain:
+        if self._is_plain:
             if size < 126:
                 frames.append(_HEADERS[size])
             else:
@@ -175,30 +200,33 @@ class Outbox:
             frames.append(data)
         elif self._protocol.extensions:
             frame = Frame(Opcode.TEXT, data)
-            frames.append(frame.serialize(mask=self._masks, extensions=self._protocol.extensions))
+            frames.append(
+                frame.serialize(mask=self.is_masking, extensions=self._protocol.extensions)
+            )
         else:
             frames.append(_masked_frame(data))
         self._size += size
-        if self._size <= self._most:
+        if self._size <= self._write_bytes:
             return False
         self.flush()
         return True
 
     def hold(self) -> None:
-        """Keep what is sent from now on, until the owner calls `release`.
+        """Keep the frames of events until `release`.
 
-        For the owner who runs handlers: this saves a call of the loop's for each batch of answers.
+        The caller runs handlers in between: this saves a callback of the loop for each batch of
+        answers.
         """
-        self._held = True
+        self._is_held = True
 
     def release(self) -> None:
-        """Write what was sent meanwhile."""
-        self._held = False
+        """Write the frames kept since `hold`."""
+        self._is_held = False
         if self._frames:
             self.flush()
 
     def flush(self) -> None:
-        """Write what waits to be joined."""
+        """Write the joined frames."""
         frames = self._frames
         if not frames:
             return
@@ -208,10 +236,10 @@ class Outbox:
             self._tcp.write(frames[0] if len(frames) == 1 else b"".join(frames))
 
     def write(self, writes: Sequence[bytes]) -> None:
-        """Write what the protocol wants written, at once, behind all that was sent.
+        """Write the protocol's frames at once, after the events sent before.
 
-        While the peer does not read, of its pongs only the last is kept, for when it reads
-        again: that one answers for all (RFC 6455, section 5.5.3), and takes no more memory.
+        While the peer does not read, only the last pong is kept, for when it reads again: that one
+        answers all pings (RFC 6455, section 5.5.3), and memory stays bounded.
         """
         if not writes:
             return
@@ -220,7 +248,7 @@ class Outbox:
             if self._tcp.is_closing():
                 return
             if data != SEND_EOF:
-                if data[0] & 0x0F == Opcode.PONG and self._is_unread():
+                if data[0] & 0x0F == Opcode.PONG and self._is_peer_behind():
                     self._pong = data
                 else:
                     self._tcp.write(data)
@@ -231,17 +259,16 @@ class Outbox:
             else:
                 self._tcp.close()
 
-    def _is_unread(self) -> bool:
-        return self._unread or self._tcp.get_write_buffer_size() > self._most
+    def _is_peer_behind(self) -> bool:
+        return self._peer_is_behind or self._tcp.get_write_buffer_size() > self._write_bytes
 
     def end(self, info: CloseInfo) -> None:
-        """Take no more events: the connection has ended, and `info` says how.
+        """Accept no more events: the connection has ended, and `info` says how.
 
-        Waiting sends find out now. The events of broadcasts were taken before, and so they go
-        out, also while the peer does not read: the close frame comes behind them, and nothing
-        may be written behind that.
+        Waiting sends fail now. The events of broadcasts were accepted, so they are written even
+        while the peer does not read: the close frame follows, and nothing may be written after it.
         """
-        self._ended = self._paused = True
+        self._has_ended = self.paused = True
         line, self._line = self._line, None
         if line is not None:
             line.fail(info)
@@ -249,26 +276,26 @@ class Outbox:
                 self._add(entry[1])
 
     def drop(self) -> None:
-        """Forget what is not written."""
+        """Drop what is not written."""
         self._pong = None
         self._frames = []
         self._size = 0
 
     def pause(self) -> None:
-        """Make sends wait: the peer does not read."""
-        self._paused = self._unread = True
+        """Make events wait: the peer does not read."""
+        self.paused = self._peer_is_behind = True
 
     def resume(self) -> None:
-        """Let the waiting sends go on in turn: the peer reads again."""
-        self._unread = False
+        """Send the waiting events in order: the peer reads again."""
+        self._peer_is_behind = False
         pong, self._pong = self._pong, None
         if pong is not None and not self._tcp.is_closing():
             self._tcp.write(pong)
-        if self._ended:
+        if self._has_ended:
             return
-        self._paused = False
+        self.paused = False
         if self._line is not None:
-            while not self._paused and (entry := self._line.pop()) is not None:
+            while not self.paused and (entry := self._line.pop()) is not None:
                 sent, data = entry
                 self._add(data)
                 if sent is not None:
@@ -276,11 +303,11 @@ class Outbox:
             self._line = self._line or None
 
 
-def flush_all(outboxes: list[Outbox]) -> None:
-    """Flush each of `outboxes`. If one raises, which is for the loop to report, the rest follow."""
+def flush_all(writers: list[Writer]) -> None:
+    """Flush each of `writers`. If one raises, the loop reports it, and flushes the rest later."""
     try:
-        while outboxes:
-            outboxes.pop().flush()
+        while writers:
+            writers.pop().flush()
     finally:
-        if outboxes:
-            asyncio.get_running_loop().call_soon(flush_all, outboxes)
+        if writers:
+            asyncio.get_running_loop().call_soon(flush_all, writers)

@@ -95,30 +95,29 @@ def _answers_close_wrongly(shell: Any) -> None:
 
 
 def _pongs_when_idle(shell: Any) -> None:
-    def write(outbox: Any, frames: list[bytes]) -> None:
+    def write(writer: Any, frames: list[bytes]) -> None:
         if frames and frames[0][:1] == b"\x8a" and shell.dispatcher.busy:
-            asyncio.get_running_loop().call_later(0.02, write, outbox, frames)
+            asyncio.get_running_loop().call_later(0.02, write, writer, frames)
         else:
-            base.write(outbox, frames)
+            base.write(writer, frames)
 
-    base = override(shell.outbox, write=write)
+    base = override(shell.writer, write=write)
 
 
 def _unmasked(shell: Any) -> None:
-    shell.outbox._masks = False
+    shell.writer.is_masking = False
 
 
 def _one_mask(shell: Any) -> None:
     key = b"\x12\x34\x56\x78"
 
-    def add(outbox: Any, data: bytes) -> bool:
+    def send(writer: Any, data: bytes) -> None:
         frame = text_frame(data)
         head = len(frame) - len(data)
         masked = bytes((frame[0], frame[1] | 128)) + frame[2:head] + key + apply_mask(data, key)
-        outbox._tcp.write(masked)
-        return False
+        shell.tcp.write(masked)
 
-    override(shell.outbox, _add=add)
+    override(shell.writer, send=send)
 
 
 def _binary_is_text(old: Message) -> list[Message]:
