@@ -8,7 +8,9 @@ import pytest
 
 from zaptools import CloseInfo, EventContext, EventRegister, encode_event
 from zaptools.connection.handshake import NO_HANDSHAKE
-from zaptools.connection.ids import ids_of
+from zaptools.connection.ids import ConnectionIds, ids_of
+from zaptools.connection.requests import Waiter
+from zaptools.handlers.register import HandlerBook
 from zaptools.server.roster import Roster
 from zaptools.testing.memory import ServerSide
 
@@ -35,6 +37,23 @@ class TestServerSide:
             b"b",
             b"c",
         ]
+
+    async def test_empty_headers(self) -> None:
+        roster = Roster(ConnectionIds())
+        for omit in (False, True):
+            side = ServerSide(HandlerBook(), NO_HANDSHAKE, roster=roster, omit_empty_headers=omit)
+            await side.connection.send("a")
+            (data,) = side.unreceived
+            assert isinstance(data, bytes) and (b"headers" in data) != omit
+
+    async def test_a_waiter_that_gives_up(self, side: ServerSide) -> None:
+        waiter = Waiter("a")
+        side.exchange.add(waiter)
+        side.send(encode_event("a"))
+        assert waiter.done and not side.unreceived
+        side.exchange.discard(waiter)
+        side.send(encode_event("a"))
+        assert len(side.unreceived) == 1
 
     async def test_waiting(self, side: ServerSide) -> None:
         await side.until(lambda: side.unreceived, 0.01)
