@@ -8,6 +8,7 @@ from collections.abc import Awaitable
 from typing import Any
 
 from zaptools.connection import CloseInfo, WebSocketConnection, new_id
+from zaptools.connection.connection import mark_closed
 from zaptools.dispatch.dispatcher import Dispatcher
 from zaptools.handlers.register import EventRegister
 
@@ -43,10 +44,10 @@ class FakeTransport:
 
     def abort(self) -> None:
         self.aborted = True
-        self.connection.closed = self.connection.closed or CloseInfo(1001, "", "local")
+        mark_closed(self.connection, CloseInfo(1001, "", "local"))
 
     def lose(self, info: CloseInfo) -> None:
-        self.connection.closed = self.connection.closed or info
+        mark_closed(self.connection, info)
         self.dispatcher.discard()
         self.dispatcher.end()
 
@@ -86,7 +87,7 @@ class Wired:
 
     async def end(self, info: CloseInfo | None = None) -> None:
         """End as the peer would, and return when the last handler is done."""
-        self.connection.closed = self.connection.closed or info or CloseInfo(1000, "", "remote")
+        mark_closed(self.connection, info or CloseInfo(1000, "", "remote"))
         self.dispatcher.end()
         await self.settle()
 

@@ -10,7 +10,7 @@ from zaptools import CloseInfo, EventContext, EventRegister, encode_event
 from zaptools.connection.handshake import NO_HANDSHAKE
 from zaptools.connection.ids import ConnectionIds, ids_of
 from zaptools.connection.requests import Waiter
-from zaptools.handlers.register import HandlerBook
+from zaptools.handlers.book import HandlerBook
 from zaptools.server.roster import Roster
 from zaptools.testing.memory import ServerSide
 

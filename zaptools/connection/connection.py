@@ -40,6 +40,7 @@ __all__ = [
     "join_group",
     "leave_all_groups",
     "leave_group",
+    "mark_closed",
 ]
 
 
@@ -314,6 +315,20 @@ class WebSocketConnection:
         if self.closed is not None:
             raise ConnectionClosedError(*self.closed)
         await self._transport.close(code, reason)
+
+
+def mark_closed(connection: WebSocketConnection, info: CloseInfo) -> CloseInfo:
+    """Note how `connection` has ended, unless that is known: from now on sends fail.
+
+    Transports call this, and nothing else sets `WebSocketConnection.closed`. The states are in
+    `zaptools.protocol.close`.
+
+    Returns:
+        How it has ended: `info`, or that of the first call.
+    """
+    if connection.closed is None:
+        connection.closed = info
+    return connection.closed
 
 
 # Functions, and no methods, because they are for groups and for the dispatcher: an application adds

@@ -1,13 +1,57 @@
-"""How connections end (RFC 6455, section 7)."""
+"""How connections end (RFC 6455, section 7): the codes, and the states that all transports share.
+
+::
+
+    open ──┬── this side closes, or gives the peer up ──┬──> closed ──> finished
+           └── the peer closes, a fault, a lost network ┘
+
+- *open*: `WebSocketConnection.closed` is None, and sends succeed.
+- *closed*: it is set, once, and by `mark_closed` alone; sends fail. Events that wait for handlers
+  are dropped if this side closes; else they are handled.
+- *finished*: the ``disconnected`` handler is done, and the connection is in no room any more.
+
+Between open and closed, a socket of our own answers the peer's close frame, and after closed waits
+for the peer: `zaptools.transport.closing` has these states.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from .._arguments import check_kind
 from ..exceptions import CloseSide
 
-__all__ = ["LOST", "CloseInfo", "check_close", "may_be_sent"]
+__all__ = [
+    "GOING_AWAY",
+    "INTERNAL_ERROR",
+    "INVALID_TEXT",
+    "LOST",
+    "NORMAL",
+    "NO_CODE",
+    "POLICY_VIOLATION",
+    "PROTOCOL_ERROR",
+    "SERVICE_RESTART",
+    "TOO_BIG",
+    "CloseInfo",
+    "check_close",
+    "may_be_sent",
+]
+
+# The codes that this library sends or has to recognize (RFC 6455, section 7.4.1).
+NORMAL: Final = 1000
+GOING_AWAY: Final = 1001
+"""A side is shut down."""
+PROTOCOL_ERROR: Final = 1002
+NO_CODE: Final = 1005
+"""The close frame had no code; no frame carries this."""
+INVALID_TEXT: Final = 1007
+"""A text that is not UTF-8."""
+POLICY_VIOLATION: Final = 1008
+TOO_BIG: Final = 1009
+"""A message longer than `Limits.message_bytes`."""
+INTERNAL_ERROR: Final = 1011
+SERVICE_RESTART: Final = 1012
+"""In IANA's registry; only servers send it."""
 
 
 class CloseInfo(NamedTuple):

@@ -37,6 +37,7 @@ from ..connection.ids import IdStrategy, ids_of, new_id
 from ..exceptions import ServerStateError
 from ..handlers.register import EventRegister
 from ..limits import IN_LIMITS, Limits, check_limits
+from ..protocol.close import GOING_AWAY
 from ..rooms.broadcast import BroadcastResult, Exclude, broadcast
 from ..transport.compression import Compression, server_extensions
 from ..transport.shutdown import Shutdown
@@ -46,8 +47,6 @@ from .transport import ServerTransport, Settings
 __all__ = ["ZapServer"]
 
 logger = logging.getLogger(__name__)
-
-_GOING_AWAY = 1001
 
 _NEVER = 10 * 365 * 86_400.0
 """Seconds; to asyncio None is a minute, and it refuses infinity."""
@@ -288,7 +287,7 @@ class ZapServer(EventRegister):
             await asyncio.wait([self._starting])
             if self._listener is not None:
                 self._stop_listening()
-        await self.roster.close(_GOING_AWAY, self.limits.close_timeout)
+        await self.roster.close(GOING_AWAY, self.limits.close_timeout)
         logger.info("closed")
 
     async def broadcast(

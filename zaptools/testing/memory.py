@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 
 from .._arguments import check_seconds
-from ..connection.connection import WebSocketConnection
+from ..connection.connection import WebSocketConnection, mark_closed
 from ..connection.handshake import Handshake
 from ..connection.ids import IdStrategy, new_id
 from ..connection.requests import Waiter
@@ -17,7 +17,7 @@ from ..dispatch.mailbox import Exchange
 from ..exceptions import CodecError, ReservedEventError
 from ..handlers.book import HandlerBook
 from ..limits import Limits
-from ..protocol.close import CloseInfo
+from ..protocol.close import GOING_AWAY, CloseInfo
 from ..protocol.codec import EventData, decode_event
 from ..server.roster import Roster
 
@@ -152,7 +152,7 @@ class ServerSide:
                 return
 
     def abort(self) -> None:
-        self._end(CloseInfo(1001, "", "local"))
+        self._end(CloseInfo(GOING_AWAY, "", "local"))
 
     # As the client
 
@@ -204,7 +204,7 @@ class ServerSide:
         self._news.set()
 
     def _end(self, info: CloseInfo) -> None:
-        self.connection.closed = self.connection.closed or info
+        mark_closed(self.connection, info)
         self._news.set()
 
 

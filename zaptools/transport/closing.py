@@ -25,13 +25,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from websockets.frames import CloseCode, Opcode
+from websockets.frames import Opcode
 from websockets.protocol import SEND_EOF, Protocol, State
 
-from ..connection.connection import WebSocketConnection
+from ..connection.connection import WebSocketConnection, mark_closed
 from ..dispatch.dispatcher import Dispatcher
 from ..limits import Limits
-from ..protocol.close import LOST, CloseInfo
+from ..protocol.close import GOING_AWAY, INTERNAL_ERROR, LOST, CloseInfo
 from .keepalive import Keepalive
 from .writer import Writer
 
@@ -149,10 +149,10 @@ class Closing:
         """End at once: say 1001 if that can still be said, wait for nothing."""
         self.is_answering = False
         if self._connection is not None and self._connection.closed is None:
-            self.info = self.info or CloseInfo(int(CloseCode.GOING_AWAY), "", "local")
+            self.info = self.info or CloseInfo(GOING_AWAY, "", "local")
             self._mark_closed(self.info)
             if self._protocol.state is State.OPEN:
-                self._protocol.fail(CloseCode.GOING_AWAY)
+                self._protocol.fail(GOING_AWAY)
                 self._writer.write(self._protocol.data_to_send())
         self._tcp.close()
         self._stop_keepalive()
@@ -163,8 +163,8 @@ class Closing:
         if self._protocol.state is not State.OPEN or self._dispatcher is None:
             return
         reason = f"no answer to a ping within {self._limits.ping_timeout:g} s"
-        self.info = CloseInfo(int(CloseCode.INTERNAL_ERROR), reason, "local")
-        self._protocol.fail(CloseCode.INTERNAL_ERROR, reason)
+        self.info = CloseInfo(INTERNAL_ERROR, reason, "local")
+        self._protocol.fail(INTERNAL_ERROR, reason)
         self._answer = self._protocol.data_to_send()
         self._dispatcher.discard()
         self.end()
@@ -287,7 +287,7 @@ class Closing:
     def _mark_closed(self, info: CloseInfo) -> None:
         """Make sends fail from now on."""
         if self._connection is not None and self._connection.closed is None:
-            self._connection.closed = info
+            mark_closed(self._connection, info)
             self._writer.end(info)
 
     def _mark_ended(self) -> None:

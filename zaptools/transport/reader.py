@@ -11,8 +11,10 @@ from __future__ import annotations
 from typing import cast
 
 from websockets import frames
-from websockets.frames import CloseCode, Frame, Opcode
+from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol, Side, State
+
+from ..protocol.close import INVALID_TEXT
 
 __all__ = ["Reader", "split_head"]
 
@@ -282,7 +284,7 @@ class Reader:
             # RFC 6455, sections 8.1 and 7.4.1: this fails the connection, with 1007.
             self._has_failed = True
             if protocol.state is State.OPEN:
-                protocol.fail(CloseCode.INVALID_DATA, f"{exc.reason} at byte {exc.start}")
+                protocol.fail(INVALID_TEXT, f"{exc.reason} at byte {exc.start}")
 
     def _add_fragment(self, frame: Frame, messages: list[str | bytes]) -> None:
         """Take a fragment, or a binary message; websockets does not join fragments."""
