@@ -13,8 +13,8 @@ from ..catalog import Api
 from ..control.contract import Notification, Reply
 from ..control.session import Session
 from ..errors import TestbedError, Violation
-from ..roles.client import Server
-from ..roles.judged import Judged
+from ..roles.judged import JudgedServer
+from ..roles.server import Server
 from ..wire.frames import CLOSE, PING, PONG, TEXT, close_payload
 from ..wire.http import request
 from ..wire.log import Log
@@ -55,7 +55,7 @@ class Pace:
             await asyncio.sleep(pause)
 
 
-class Remote(Judged):
+class Remote(JudgedServer):
     """The judge at a server that is not under control, over one connection at a time.
 
     What a scenario asks of the application is seen by the event that it echoes; without one a
@@ -150,9 +150,9 @@ class Remote(Judged):
         """Leave the last connection and make a new one, with nothing written yet."""
         await self.close()
         await self._pace.turn()
-        streams = await self.endpoint.connect(self._set_up.seconds)
-        connection = RawConnection(self.log, "client", streams, self._set_up, _BOUNDS)
-        self._connections.append(connection)
+        streams = await self.endpoint.connect(self.setup_patience.seconds)
+        connection = RawConnection(self.log, "client", streams, self.setup_patience, _BOUNDS)
+        self.connections.append(connection)
         return connection
 
     def request(self, **change: Any) -> bytes:
@@ -174,7 +174,7 @@ class Remote(Judged):
 
     async def close(self) -> None:
         """Leave as a client does that is done: with a close frame, and not before its answer."""
-        for connection in self._connections:
+        for connection in self.connections:
             if connection.head.status == 101:
                 connection.write(connection.frame(CLOSE, close_payload(1000)))
             if connection.reader is not None and not _closed(connection):
@@ -183,13 +183,13 @@ class Remote(Judged):
                         await connection.ended.wait()
             await connection.close(reset=False)
             self.flood = self.flood or connection.flood
-        self._connections.clear()
+        self.connections.clear()
 
     # --- The application --------------------------------------------------------------------
 
     async def received(self, name: str, payload: Any) -> Notification:
         """Wait until the application has echoed this payload."""
-        name = await self._echoed(self._connections[-1], payload)
+        name = await self._echoed(self.connections[-1], payload)
         return Notification("event", {"name": name, "payload": payload})
 
     async def delivers(self, connection: RawConnection, payload: Any) -> None:
@@ -212,7 +212,7 @@ class Remote(Judged):
         """Check that nothing was echoed but the judge's own probes; a ping cannot tell."""
         if self.echo is None:
             return
-        connection = self._connections[-1]
+        connection = self.connections[-1]
         if not _closed(connection):
             try:
                 await self.works(connection)
@@ -227,10 +227,10 @@ class Remote(Judged):
     async def ended(self) -> None:
         """Nothing: what the application was told cannot be seen."""
 
-    async def _settled(self) -> None:
+    async def reports_settled(self) -> None:
         """Nothing: what escaped the library cannot be seen."""
 
-    async def _connected(self) -> None:
+    async def connected(self) -> None:
         """Nothing: what the application was told cannot be seen."""
 
     def _is_echo(self, message: dict[str, Any]) -> bool:

@@ -1,154 +1,36 @@
-"""The two roles as a scenario uses them: the server and the client under test."""
+"""The client under test, as a scenario uses it."""
 
 from __future__ import annotations
 
-import asyncio
-import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..control.contract import Notification
 from ..control.operations import OPERATIONS, asked_of
-from ..control.patience import Patience
 from ..control.session import Session
 from ..errors import PeerFailure, Violation
 from ..wire.tap import Tap
+from .role import BaseRole
+from .server import Server
 
-__all__ = ["SET_UP", "Client", "Server", "Session"]
+__all__ = ["Client"]
 
-SET_UP = 5.0
-"""Seconds for what a scenario only needs, and does not judge: where a failure is expected, the
-patience is short."""
-
-_QUIET = 3
-"""Round trips in which nothing may be reported until a peer counts as settled."""
-
-_MOST = 200
-"""Round trips at most."""
-
-_PAUSE = 0.005
-"""Seconds between those."""
-
-_NO_REFUSAL = frozenset(
+_BROKEN_KINDS = frozenset(
     {"Slow", "Failure", "BadRequest", "AssertionError", "ArgumentError", "AttributeError"}
     | {"KeyError", "NameError", "NoSuchMethodError", "RangeError", "TypeError", "_TypeError"}
 )
-"""Kinds of failure that say that something broke, not that a connection was refused."""
+"""Kinds of failure that are a defect of the library or its peer, not a refused connection."""
 
 
-class _Role:
-    """What both roles share: the session, and how long to wait for what must come.
-
-    Attributes:
-        sessions: those of the whole cell, the server's first.
-    """
-
-    def __init__(self, session: Session, patience: float, sessions: list[Session]) -> None:
-        self.api = session.api
-        self.session = session
-        self.sessions = sessions
-        self.patience = Patience(patience, sessions)
-
-    async def wait(
-        self, on: str, where: Callable[[Notification], bool] = lambda _: True, *, what: str = ""
-    ) -> Notification:
-        """Wait for a notification; see `Session.wait`."""
-        return await self.session.wait(on, where, within=self.patience, what=what)
-
-    def count_out(self, side: str) -> None:
-        """Wait for no answers of this side's peer any more, if this is that side."""
-        if self.api.role == side:
-            self.sessions[:] = [each for each in self.sessions if each is not self.session]
-
-    async def settle(self) -> None:
-        """Give what should not come the time to come.
-
-        Returns after several round trips with each peer of the cell, in the last of which none
-        reported anything; or after many, if there is no end of it.
-        """
-        quiet, reported = 0, -1
-        for _ in range(_MOST):
-            if quiet == _QUIET:
-                break
-            await asyncio.gather(*(session.check_alive() for session in self.sessions))
-            await asyncio.sleep(_PAUSE)
-            self.session.waited += _PAUSE
-            now = sum(len(session.notifications) for session in self.sessions)
-            quiet, reported = (quiet + 1 if now == reported else 0), now
-
-    def count(self, on: str, **equal: Any) -> int:
-        """Return how many notifications `on` had these values."""
-        return self.session.count(on, lambda n: all(n.data.get(k) == v for k, v in equal.items()))
-
-
-class Server(_Role):
-    """The server under test. `conn` arguments are those of its ``connected`` notifications."""
-
-    port: int
-    path: str
-
-    def __init__(self, session: Session, patience: float) -> None:
-        super().__init__(session, patience, [session])
-
-    async def serve(self, **options: Any) -> None:
-        """Start the interop app, on a path of its own; `options` are more of ``serve``'s arguments.
-
-        A port that a cell gave back may be another cell's a moment later; a client that still
-        tries it shall not be taken for one of that cell's.
-        """
-        self.path = path = f"/ws-{secrets.token_hex(4)}"
-        reply = await self.session.call("serve", api=self.api.name, path=path, **options)
-        self.port = reply["port"]
-
-    async def connected(self) -> str:
-        """Wait for the next connected callback and return its `conn`."""
-        within = self.patience.at_least(SET_UP)
-        return str((await self.session.wait("connected", within=within)).data["conn"])
-
-    async def disconnected(self, conn: str) -> Notification:
-        return await self.wait("disconnected", lambda n: n.data["conn"] == conn)
-
-    async def event(self, name: str, conn: str | None = None) -> Notification:
-        """Wait for the next event `name`, of that connection if one is given."""
-        return await self.wait(
-            "event",
-            lambda n: n.data["name"] == name and conn in (None, n.data["conn"]),
-            what=f"event {name!r}",
-        )
-
-    async def push(
-        self, conn: str, event: str, payload: Any, headers: dict[str, Any] | None = None
-    ) -> None:
-        """Send an event from outside a handler, with these headers; see `Client.send`."""
-        await self.session.call(
-            "push", conn=conn, event=event, payload=payload, headers=headers or {}
-        )
-
-    async def push_plain(self, conn: str, event: str, payload: Any) -> None:
-        """Send an event from outside a handler and give the library no headers at all."""
-        await self.session.call("push", conn=conn, event=event, payload=payload)
-
-    async def request(
-        self, conn: str, event: str, payload: Any, *, seconds: float
-    ) -> Mapping[str, Any]:
-        """Send a request to a client; see `Client.request`."""
-        return await self.session.call(
-            "ask", conn=conn, event=event, payload=payload, timeout=seconds
-        )
-
-    async def drop(self, conn: str, **how: Any) -> None:
-        await self.session.call("drop", conn=conn, **how)
-
-    async def stop(self) -> None:
-        await self.session.call("stop")
-
-
-class Client(_Role):
+class Client(BaseRole):
     """A client under test.
 
     Args:
-        tap: what it connects through, where the judge is not the server itself.
-        server: the server under test that it connects to, likewise.
+        tap: what it connects through; None where the judge is the server.
+        server: the server under test that it connects to; None likewise.
+
+    Attributes:
+        conn: its connection's name at that server; set by `open` and `reconnect`.
     """
 
     def __init__(
@@ -163,7 +45,7 @@ class Client(_Role):
 
     @property
     def server(self) -> Server:
-        """The server that it connects to, where that is not the judge."""
+        """The server under test that it connects to; there is none where the judge serves."""
         assert self._server is not None
         return self._server
 
@@ -175,22 +57,21 @@ class Client(_Role):
     async def open(
         self, *events: str, all: bool = False, url: str | None = None, **more: Any
     ) -> None:
-        """Register `events` (``echo`` always), connect, and wait for both sides to say so."""
+        """Register `events` (``echo`` always), connect, and wait until both sides report it."""
         await self.dial(url or self._url(), *events, all=all, **more)
         self.conn = await self.server.connected()
 
     async def dial(self, url: str, *events: str, **more: Any) -> None:
-        """Register `events` (``echo`` always) and connect; `more` are of ``open``'s arguments."""
+        """Register `events` (``echo`` always) and connect; `more` are arguments of ``open``."""
         await self.session.call(
             "open", api=self.api.name, url=url, events=["echo", *events], **more
         )
 
     async def refused(self, url: str | None = None) -> PeerFailure:
-        """Check that connecting fails, as a refusal and no other way, and return how.
+        """Check that connecting fails because it is refused, and return the failure.
 
         Raises:
-            Violation: a connection was made, or the library broke where it should have been
-                refused one.
+            Violation: a connection was made, or the failure is a defect and no refusal.
         """
         connections = self._tap.connections if self._tap is not None else []
         before = len(connections)
@@ -206,10 +87,12 @@ class Client(_Role):
         raise Violation("connected where it should have been refused", api=self.api)
 
     async def refused_by_server(self) -> None:
-        """Check that the server under test takes no connection, whoever has its port by now.
+        """Check that the server under test accepts no connection any more.
+
+        Its port may be another process's by now, which is free to accept one.
 
         Raises:
-            Violation: its connected callback fired, or the client's library broke.
+            Violation: its connected callback fired, or the client's failure is a defect.
         """
         try:
             await self.dial(self._url())
@@ -218,14 +101,14 @@ class Client(_Role):
             _check_refusal(failure)
             return
         except Violation:
-            return  # it connected to whoever has that port by now
+            return  # the client connected to another process
         raise Violation(f"took another connection, {conn}", api=self.server.api)
 
     async def send(self, event: str, payload: Any, headers: dict[str, Any] | None = None) -> None:
-        """Send an event with these headers, none meaning empty ones.
+        """Send an event with these headers; None stands for empty ones.
 
-        Headers are always given, because what a library writes when none are given differs
-        and is a scenario of its own (`send_plain`); it shall not colour every other one.
+        Headers are always given: what a library writes without them differs, and is a scenario
+        of its own (`send_plain`), which must not decide the others.
         """
         if event in OPERATIONS and OPERATIONS[event].of_app:
             self.server.session.asked |= asked_of(event, payload or {})
@@ -239,7 +122,7 @@ class Client(_Role):
         """Send a request by the library's own call; return its reply's name, payload and headers.
 
         Raises:
-            PeerFailure: there was none in time.
+            PeerFailure: no reply came in time, or it is an error.
             Unsupported: the library has no such call.
         """
         return await self.session.call("request", event=event, payload=payload, timeout=seconds)
@@ -258,12 +141,12 @@ class Client(_Role):
         return await self.wait("event", lambda n: n.data["name"] == name, what=f"event {name!r}")
 
     async def echo(self, payload: Any, headers: dict[str, Any] | None = None) -> Notification:
-        """Send ``echo`` and return the answer, whatever is in it."""
+        """Send ``echo`` and return the answer, unchecked."""
         await self.send("echo", payload, headers)
         return await self.event("echo")
 
     async def check_usable(self, probe: str = "still there?") -> None:
-        """Check that an echo comes back, past anything else that did before."""
+        """Check that an echo comes back, past any events that came before it."""
         await self.send("echo", probe)
         await self.wait(
             "event",
@@ -281,21 +164,25 @@ class Client(_Role):
         return [n.data["state"] for n in self.session.notifications if n.on == "state"]
 
     async def close(self, **how: Any) -> None:
+        """Close the connection; `how` are the arguments of ``close``."""
         await self.session.call("close", **how)
 
     async def reconnect(self) -> None:
+        """Connect again with the same client, and wait until the server reports it."""
         await self.session.call("reconnect")
         self.conn = await self.server.connected()
 
     async def subscribe(self, *events: str, all: bool = False) -> None:
+        """Open one more stream, of these events or of all."""
         await self.session.call("subscribe", events=list(events), all=all)
 
     async def clean(self) -> None:
+        """Call the library's own ``clean()``."""
         await self.session.call("clean")
 
 
 def _check_refusal(failure: PeerFailure) -> None:
-    if failure.kind in _NO_REFUSAL:
+    if failure.kind in _BROKEN_KINDS:
         raise Violation(
             f"expected a refused connection, got: {failure.what}", api=failure.api
         ) from failure

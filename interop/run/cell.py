@@ -17,8 +17,9 @@ from ..control.contract import Address
 from ..control.session import Session
 from ..engines import Fault
 from ..errors import PeerDied, TestbedError, Unsupported, Violation
-from ..roles.client import Client, Server
-from ..roles.judged import Judged
+from ..roles.client import Client
+from ..roles.judged import Judged, JudgedClient, JudgedServer
+from ..roles.server import Server
 from ..scenarios.scenario import Clients, Faulting, Scenario, check_evidence
 from ..wire.log import Log
 from ..wire.tap import Tap
@@ -169,8 +170,11 @@ class Cell:
                 return Clients(self._add_client, self._server)
             case "judged":
                 assert self._log is not None
-                role = self._server or await self._add_client()
-                judged = Judged(role, self._host, self._log)
+                judged: Judged = (
+                    JudgedServer(self._server, self._host, self._log)
+                    if self._server is not None
+                    else JudgedClient(await self._add_client(), self._host, self._log)
+                )
                 self._at_the_end(judged.close)
                 return judged
             case "fault":
@@ -199,7 +203,7 @@ class Cell:
 
         async def act(fault: Fault, side: Role) -> None:
             for role in self._roles:
-                role.count_out(side)
+                role.exclude_from_pace(side)
             program = self._programs[_SIDES.index(side)]
             await self._pool.engine.faults().fault(fault, program)
 

@@ -10,8 +10,9 @@ from typing import Any, Literal, ParamSpec
 
 from ..engines import Fault
 from ..errors import Escaped, Violation
-from ..roles.client import Client, Server
+from ..roles.client import Client
 from ..roles.judged import Judged
+from ..roles.server import Server
 from ..wire.log import Log
 
 __all__ = ["Clients", "Faulting", "Needs", "Scenario", "Side", "check_evidence", "scenario"]

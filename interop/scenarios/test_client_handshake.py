@@ -8,7 +8,7 @@ import binascii
 import pytest
 
 from interop.errors import Violation
-from interop.roles.judged import Judged, in_bytes
+from interop.roles.judged import JudgedClient, in_bytes
 from interop.scenarios.scenario import scenario
 from interop.wire.frames import DEFLATE, TEXT, Inflater, deflate_parameters, deflated
 from interop.wire.http import answer
@@ -16,7 +16,7 @@ from interop.wire.rules import event_text
 
 
 @scenario("request.form", "A client's request has all that a handshake needs.", side="client")
-async def test_form(judged: Judged) -> None:
+async def test_form(judged: JudgedClient) -> None:
     connection = await judged.open()
     head = connection.head
     assert head.line == "GET /ws HTTP/1.1", head.line
@@ -29,7 +29,7 @@ async def test_form(judged: Judged) -> None:
 
 
 @scenario("request.key", "A client's key is 16 bytes, other ones each time.", side="client")
-async def test_key(judged: Judged) -> None:
+async def test_key(judged: JudgedClient) -> None:
     keys = set()
     connection, opening = await judged.dialled()
     for last in (False, False, True):
@@ -52,7 +52,7 @@ async def test_key(judged: Judged) -> None:
     "path", ["/ws?a=1&b=%20", "/a/b%2Fc", "/"], ids=["query", "escapes", "root"]
 )
 @scenario("request.target", "Path and query are asked for as they are in the URL.", side="client")
-async def test_target(judged: Judged, path: str) -> None:
+async def test_target(judged: JudgedClient, path: str) -> None:
     connection, opening = await judged.dialled(path=path)
     assert connection.head.target == path
     connection.write(answer(connection.head))
@@ -61,7 +61,7 @@ async def test_target(judged: Judged, path: str) -> None:
 
 
 @scenario("request.headers", "The headers that an application gives are sent.", side="client")
-async def test_headers(judged: Judged) -> None:
+async def test_headers(judged: JudgedClient) -> None:
     connection, opening = await judged.dialled(headers={"X-Token": "abc", "Cookie": "a=b"})
     connection.write(answer(connection.head))
     connection.start()
@@ -71,7 +71,7 @@ async def test_headers(judged: Judged) -> None:
 
 
 @scenario("request.subprotocols", "The subprotocols given are offered, in order.", side="client")
-async def test_subprotocols(judged: Judged) -> None:
+async def test_subprotocols(judged: JudgedClient) -> None:
     connection, opening = await judged.dialled(protocols=["b", "a"])
     connection.write(answer(connection.head, extra=[("Sec-WebSocket-Protocol", "a")]))
     connection.start()
@@ -86,7 +86,7 @@ async def test_subprotocols(judged: Judged) -> None:
     severity="should",
     side="client",
 )
-async def test_subprotocol_declined(judged: Judged) -> None:
+async def test_subprotocol_declined(judged: JudgedClient) -> None:
     connection, opening = await judged.dialled(protocols=["a"])
     connection.write(answer(connection.head))
     connection.start()
@@ -100,7 +100,7 @@ async def test_subprotocol_declined(judged: Judged) -> None:
     "A client fails a connection whose server chose a subprotocol that it did not offer.",
     side="client",
 )
-async def test_subprotocol_not_offered(judged: Judged, offered: list[str]) -> None:
+async def test_subprotocol_not_offered(judged: JudgedClient, offered: list[str]) -> None:
     connection, opening = await judged.dialled(protocols=offered or None)
     connection.write(answer(connection.head, extra=[("Sec-WebSocket-Protocol", "b")]))
     await judged.fails(connection, opening)
@@ -123,18 +123,18 @@ LEGAL: dict[str, dict[str, str | None]] = {
 
 @pytest.mark.parametrize("form", LEGAL)
 @scenario("response.accepts", "Every legal form of the answer is accepted.", side="client")
-async def test_accepts(judged: Judged, form: str) -> None:
+async def test_accepts(judged: JudgedClient, form: str) -> None:
     await judged.works(await judged.open(headers=LEGAL[form]))
 
 
 @pytest.mark.parametrize("reason", ["", " Fine", " Switching Protocols and more"])
 @scenario("response.reason", "The words behind 101 mean nothing.", side="client")
-async def test_reason(judged: Judged, reason: str) -> None:
+async def test_reason(judged: JudgedClient, reason: str) -> None:
     await judged.works(await judged.open(status=f"101{reason or ' '}"))
 
 
 @scenario("response.byte-by-byte", "An answer may come one byte at a time.", side="client")
-async def test_byte_by_byte(judged: Judged) -> None:
+async def test_byte_by_byte(judged: JudgedClient) -> None:
     connection, opening = await judged.dialled()
     await in_bytes(connection, answer(connection.head))
     connection.start()
@@ -147,7 +147,7 @@ async def test_byte_by_byte(judged: Judged) -> None:
     "Events in the same segment as the server's answer are delivered, after the state online.",
     side="client",
 )
-async def test_first_moment(judged: Judged) -> None:
+async def test_first_moment(judged: JudgedClient) -> None:
     connection, opening = await judged.dialled()
     texts = [event_text(eventName="echo", payload=n, headers={}) for n in range(5)]
     frames = [connection.frame(TEXT, text) for text in texts]
@@ -178,7 +178,7 @@ BAD_ANSWERS: dict[str, dict[str, str | None]] = {
     "An answer that does not fit the request fails the client's connecting.",
     side="client",
 )
-async def test_fails(judged: Judged, form: str) -> None:
+async def test_fails(judged: JudgedClient, form: str) -> None:
     connection, opening = await judged.dialled()
     connection.write(answer(connection.head, headers=BAD_ANSWERS[form]))
     await judged.fails(connection, opening)
@@ -196,7 +196,7 @@ NO_UPGRADE = {"Upgrade": None, "Connection": "close", "Sec-WebSocket-Accept": No
     "A client whose connection is rejected gets an error, and its state says so.",
     side="client",
 )
-async def test_rejected(judged: Judged, status: str) -> None:
+async def test_rejected(judged: JudgedClient, status: str) -> None:
     connection, opening = await judged.dialled()
     length = {"Content-Length": "2"}
     connection.write(
@@ -212,7 +212,7 @@ async def test_rejected(judged: Judged, status: str) -> None:
     "A client that is redirected goes there, or gets an error.",
     side="client",
 )
-async def test_redirect(judged: Judged) -> None:
+async def test_redirect(judged: JudgedClient) -> None:
     connection, opening = await judged.dialled()
     listener = await judged.listener()
     to = {"Location": listener.url("/there"), "Content-Length": "0"}
@@ -245,7 +245,7 @@ ENDINGS = {
     "A server that ends the connection instead of answering makes connecting an error.",
     side="client",
 )
-async def test_ended(judged: Judged, name: str) -> None:
+async def test_ended(judged: JudgedClient, name: str) -> None:
     connection, opening = await judged.dialled()
     connection.write(ENDINGS[name])
     connection.streams[1].close()
@@ -279,7 +279,7 @@ BAD_DEFLATE = {
     "A client that offers permessage-deflate takes each legal answer, and both ways work.",
     side="client",
 )
-async def test_deflate(judged: Judged, form: str) -> None:
+async def test_deflate(judged: JudgedClient, form: str) -> None:
     connection, opening = await judged.dialled(deflate=True)
     offers = [
         deflate_parameters(offer)
@@ -310,7 +310,7 @@ async def test_deflate(judged: Judged, form: str) -> None:
     "An illegal answer to an offer of permessage-deflate fails the client's connecting.",
     side="client",
 )
-async def test_bad_deflate(judged: Judged, form: str) -> None:
+async def test_bad_deflate(judged: JudgedClient, form: str) -> None:
     connection, opening = await judged.dialled(deflate=True)
     chosen = {"Sec-WebSocket-Extensions": BAD_DEFLATE[form]}
     connection.write(answer(connection.head, headers=chosen))
@@ -322,7 +322,7 @@ async def test_bad_deflate(judged: Judged, form: str) -> None:
     "A client that offered no extension fails a connection whose server chose one.",
     side="client",
 )
-async def test_deflate_not_offered(judged: Judged) -> None:
+async def test_deflate_not_offered(judged: JudgedClient) -> None:
     connection, opening = await judged.dialled()
     if connection.head.all("Sec-WebSocket-Extensions"):
         opening.cancel()

@@ -143,10 +143,7 @@ async def test_nothing_after_close(judged: Judged) -> None:
 )
 async def test_close_while_closing(judged: Judged) -> None:
     connection = await judged.open()
-    if judged.side == "server":
-        closing = judged.server.session.start("drop", {"conn": judged.conn})
-    else:
-        closing = judged.client.session.start("close", {})
+    closing = judged.start_close()
     await judged.role.session.call("describe")  # it has begun to close; nothing was read yet
     connection.send_close(1000)
     await connection.next(CLOSE)
@@ -168,11 +165,7 @@ async def test_close_while_closing(judged: Judged) -> None:
 )
 async def test_own_illegal_code(judged: Judged, code: int) -> None:
     connection = await judged.open()
-    how = {"code": code}
-    if judged.side == "server":
-        closing = judged.server.session.start("drop", {"conn": judged.conn, **how})
-    else:
-        closing = judged.client.session.start("close", how)
+    closing = judged.start_close(code=code)
     written = connection.soon(CLOSE)
     await judged.first(closing, written)
     if written.done():  # the reader judges its code

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from interop.errors import Violation
-from interop.roles.judged import Judged
+from interop.roles.judged import JudgedServer
 from interop.scenarios.scenario import scenario
 from interop.wire.frames import Inflater, deflate_parameters
 
@@ -38,7 +38,7 @@ BAD_OFFERS = {
     "A server answers each legal offer of permessage-deflate legally, and both ways work.",
     side="server",
 )
-async def test_deflate_offer(judged: Judged, offer: str) -> None:
+async def test_deflate_offer(judged: JudgedServer, offer: str) -> None:
     offered = {"Sec-WebSocket-Extensions": OFFERS[offer]}
     await judged.serve(deflate=True)
     probe = await judged.ask(headers=offered)  # the answer decides how its frames are to be read
@@ -89,7 +89,7 @@ def fits(agreed: dict[str, str | None], offered: dict[str, str | None]) -> bool:
     "An illegal offer of permessage-deflate is declined, and the connection works without.",
     side="server",
 )
-async def test_deflate_bad_offer(judged: Judged, offer: str) -> None:
+async def test_deflate_bad_offer(judged: JudgedServer, offer: str) -> None:
     await judged.serve(deflate=True)
     headers = {"Sec-WebSocket-Extensions": BAD_OFFERS[offer]}
     connection = await judged.ask(headers=headers)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
 from interop.errors import PeerFailure
-from interop.roles.client import Client, Server
+from interop.roles.client import Client
 from interop.roles.judged import Judged
+from interop.roles.server import Server
 from interop.scenarios.scenario import Clients, scenario
 from interop.wire.frames import CLOSE
 from interop.wire.raw import RawConnection
@@ -21,10 +24,7 @@ async def end(judged: Judged, connection: RawConnection, how: str) -> None:
     """End the connection, by the side under test or by the judge."""
     if how in OURS:
         code = {"code": 4003, "reason": "enough"} if how == "own-close-code" else {}
-        if judged.side == "server":
-            closing = judged.server.session.start("drop", {"conn": judged.conn, **code})
-        else:
-            closing = judged.client.session.start("close", code)
+        closing = judged.start_close(**code)
         await judged.first(closing, connection.soon(CLOSE))
         connection.send(CLOSE)
         connection.end_tcp()
@@ -67,8 +67,8 @@ async def test_once(judged: Judged, how: str) -> None:
         else:
             assert states[:2] == ["connecting", "online"]
             assert states[2:] in (["offline"], ["error"], ["error", "offline"])
-        assert judged.client.count("connected") <= 1
-        assert judged.client.count("disconnected") <= 1
+        assert judged.role.count("connected") <= 1
+        assert judged.role.count("disconnected") <= 1
 
 
 @pytest.mark.parametrize("how", [*OURS, *THEIRS])
@@ -82,10 +82,7 @@ async def test_send_after(judged: Judged, how: str) -> None:
     await end(judged, connection, how)
     await told(judged)
     try:
-        if judged.side == "server":
-            await judged.server.push(judged.conn, "late", 1)
-        else:
-            await judged.client.send("late", 1)
+        await judged.send("late", 1)
     except PeerFailure:
         return
     raise AssertionError(f"the {judged.side}'s send said nothing of the connection that has ended")
@@ -129,18 +126,13 @@ async def test_close_twice(judged: Judged) -> None:
     connection = await judged.open()
     await end(judged, connection, "own-close")
     await told(judged)
-    try:
-        if judged.side == "server":
-            await judged.server.drop(judged.conn)
-        else:
-            await judged.client.close()
-    except PeerFailure:
-        pass
+    with contextlib.suppress(PeerFailure):
+        await judged.role.session.reply("close", judged.start_close())
     await judged.role.settle()
     if judged.side == "server":
-        assert judged.server.count("disconnected") == 1
+        assert judged.role.count("disconnected") == 1
     else:
-        assert judged.client.states.count("offline") == 1
+        assert judged.role.count("state", state="offline") == 1
 
 
 @scenario(

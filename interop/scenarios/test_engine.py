@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from interop.control.patience import Patience
-from interop.roles.client import Client, Server
+from interop.roles.client import Client
+from interop.roles.server import Server
 from interop.scenarios.scenario import Faulting, scenario
 
 UNREACHABLE = 20.0

@@ -7,8 +7,9 @@ import asyncio
 import pytest
 
 from interop.errors import Violation
-from interop.roles.client import Client, Server
-from interop.roles.judged import Judged
+from interop.roles.client import Client
+from interop.roles.judged import Judged, JudgedClient, JudgedServer
+from interop.roles.server import Server
 from interop.scenarios.scenario import scenario
 from interop.wire.frames import TEXT
 
@@ -34,7 +35,7 @@ async def test_pushed(client: Client) -> None:
 )
 async def test_sent(judged: Judged) -> None:
     connection = await judged.open()
-    if judged.side == "server":
+    if isinstance(judged, JudgedServer):
         for number in range(MANY):  # in a frame and a write each, among the answers
             connection.send_event("echo", number)
             await asyncio.sleep(0)
@@ -43,6 +44,7 @@ async def test_sent(judged: Judged) -> None:
         got = [n.data["payload"] for n in server.session.notifications if n.on == "event"]
         assert got == list(range(MANY))
         return
+    assert isinstance(judged, JudgedClient)
     await judged.client.send_many([("echo", number) for number in range(MANY)])
     await judged.client.send("echo", "last")
     got = []
@@ -89,7 +91,7 @@ async def test_reserved(server: Server, client: Client, name: str) -> None:
     "A server's message named like a lifecycle event fires no lifecycle callback of a client.",
     side="client",
 )
-async def test_reserved_to_client(judged: Judged, name: str) -> None:
+async def test_reserved_to_client(judged: JudgedClient, name: str) -> None:
     connection = await judged.open()
     connection.send_event(name, {"forged": True})
     await judged.works(connection)
@@ -140,7 +142,7 @@ async def test_name_text(server: Server, client: Client) -> None:
     escapes=True,
     side="server",
 )
-async def test_raise(judged: Judged) -> None:
+async def test_raise(judged: JudgedServer) -> None:
     connection = await judged.open()
     connection.send_event("boom", {})
     await judged.works(connection)
@@ -151,7 +153,7 @@ async def test_raise(judged: Judged) -> None:
     "What a handler raises stays in the library: it reaches no one as an uncaught exception.",
     side="server",
 )
-async def test_raise_contained(judged: Judged) -> None:
+async def test_raise_contained(judged: JudgedServer) -> None:
     connection = await judged.open()
     connection.send_event("boom", {"a": 1})
     await judged.server.event("boom")
@@ -161,7 +163,7 @@ async def test_raise_contained(judged: Judged) -> None:
 @scenario(
     "handlers.raise-reported", "What a handler raises reaches the error callback.", side="server"
 )
-async def test_raise_reported(judged: Judged) -> None:
+async def test_raise_reported(judged: JudgedServer) -> None:
     connection = await judged.open()
     connection.send_event("boom", {"a": 1})
     error = await judged.server.wait("error", what="error callback")
@@ -173,7 +175,7 @@ async def test_raise_reported(judged: Judged) -> None:
     "Handlers of one connection run one after the other.",
     side="server",
 )
-async def test_one_after_the_other(judged: Judged) -> None:
+async def test_one_after_the_other(judged: JudgedServer) -> None:
     connection = await judged.open()
     connection.send_event("slow", {"ms": 100})
     connection.send_event("echo", "second")
@@ -182,7 +184,7 @@ async def test_one_after_the_other(judged: Judged) -> None:
 
 
 @scenario("handlers.slow", "A slow handler does not delay other connections.", side="server")
-async def test_slow(judged: Judged) -> None:
+async def test_slow(judged: JudgedServer) -> None:
     first, second = await judged.open(), await judged.open()
     # A busy machine may take longer than the handler. A server in which others have to wait for
     # it answers them after it, however long it takes.

@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from interop.roles.client import Client, Server
+from interop.roles.client import Client
+from interop.roles.server import Server
 from interop.scenarios.scenario import scenario
 from interop.wire.rules import Side
 from interop.wire.tap import Tap

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from interop.roles.judged import Judged
+from interop.roles.judged import Judged, JudgedClient, JudgedServer
 from interop.scenarios.scenario import scenario
 from interop.wire.frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, close_payload
 from interop.wire.raw import RawConnection
@@ -235,7 +235,7 @@ async def test_masking(judged: Judged) -> None:
 
 @pytest.mark.parametrize("mask", [b"\0\0\0\0", b"\xff\xff\xff\xff"], ids=["zeros", "ones"])
 @scenario("frames.any-mask", "Every masking key is legal, zero too.", side="server", needs="echo")
-async def test_any_mask(judged: Judged, mask: bytes) -> None:
+async def test_any_mask(judged: JudgedServer, mask: bytes) -> None:
     connection = await judged.open()
     connection.send(TEXT, judged.event("é🙂"), mask=mask)
     await judged.received("echo", "é🙂")
@@ -246,7 +246,7 @@ async def test_any_mask(judged: Judged, mask: bytes) -> None:
     "A client takes a new masking key for each frame.",
     side="client",
 )
-async def test_new_masks(judged: Judged) -> None:
+async def test_new_masks(judged: JudgedClient) -> None:
     connection = await judged.open()
     for number in range(8):
         await judged.client.send("echo", number)

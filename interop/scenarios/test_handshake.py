@@ -7,7 +7,7 @@ import base64
 import pytest
 
 from interop.errors import Violation
-from interop.roles.judged import Judged, in_bytes
+from interop.roles.judged import JudgedServer, in_bytes
 from interop.scenarios.scenario import scenario
 from interop.wire.http import accept_key
 
@@ -18,7 +18,7 @@ from interop.wire.http import accept_key
 @scenario(
     "handshake.query", "A query behind the path changes nothing.", side="server", needs="nothing"
 )
-async def test_query(judged: Judged, query: str) -> None:
+async def test_query(judged: JudgedServer, query: str) -> None:
     await judged.serve()
     connection = await judged.open(path=judged.with_query(query))
     await judged.works(connection)
@@ -29,7 +29,7 @@ OTHER_PATHS = {"root": "/", "elsewhere": "/elsewhere", "below": "{path}/more", "
 
 @pytest.mark.parametrize("path", OTHER_PATHS)
 @scenario("handshake.other-path", "A path that nobody serves is refused.", side="server")
-async def test_other_path(judged: Judged, path: str) -> None:
+async def test_other_path(judged: JudgedServer, path: str) -> None:
     await judged.serve()
     head = await judged.refuses(path=OTHER_PATHS[path].format(path=judged.server.path))
     assert head.status >= 400, f"it answered {head.line!r}"
@@ -68,7 +68,7 @@ LEGAL: dict[str, dict[str, str | None]] = {
     needs="nothing",
     control=["credentials", "origin", "origin-null", "unknown-subprotocol"],
 )
-async def test_accepts(judged: Judged, form: str) -> None:
+async def test_accepts(judged: JudgedServer, form: str) -> None:
     connection = await judged.open(headers=LEGAL[form])
     head = connection.head
     for name in ("Sec-WebSocket-Extensions", "Sec-WebSocket-Protocol"):
@@ -85,7 +85,7 @@ async def test_accepts(judged: Judged, form: str) -> None:
     side="server",
     needs="nothing",
 )
-async def test_many_headers(judged: Judged) -> None:
+async def test_many_headers(judged: JudgedServer) -> None:
     connection = await judged.open(extra=[(f"X-{n}", "x" * 20) for n in range(80)])
     await judged.works(connection)
 
@@ -96,7 +96,7 @@ async def test_many_headers(judged: Judged) -> None:
     side="server",
     needs="nothing",
 )
-async def test_byte_by_byte(judged: Judged) -> None:
+async def test_byte_by_byte(judged: JudgedServer) -> None:
     connection = await judged.dial()
     await in_bytes(connection, judged.request())
     assert (await connection.read_head()).status == 101
@@ -118,7 +118,7 @@ NOT_A_KEY = {
     side="server",
     needs="nothing",
 )
-async def test_key(judged: Judged, key: str) -> None:
+async def test_key(judged: JudgedServer, key: str) -> None:
     await judged.serve()
     head = await judged.refuses(headers={"Sec-WebSocket-Key": NOT_A_KEY[key]})
     assert 400 <= head.status < 500, f"it answered {head.line!r}"
@@ -131,7 +131,7 @@ async def test_key(judged: Judged, key: str) -> None:
     side="server",
     needs="nothing",
 )
-async def test_accept_key(judged: Judged) -> None:
+async def test_accept_key(judged: JudgedServer) -> None:
     for key in ("dGhlIHNhbXBsZSBub25jZQ==", "AAAAAAAAAAAAAAAAAAAAAA==", "/////////////////////w=="):
         connection = await judged.ask(headers={"Sec-WebSocket-Key": key})
         got = connection.head.one("Sec-WebSocket-Accept")
@@ -145,7 +145,7 @@ VERSIONS = {"missing": None, "0": "0", "8": "8", "12": "12", "14": "14", "text":
 @scenario(
     "handshake.version", "A version other than 13 is refused.", side="server", needs="nothing"
 )
-async def test_version(judged: Judged, version: str) -> None:
+async def test_version(judged: JudgedServer, version: str) -> None:
     await judged.serve()
     head = await judged.refuses(headers={"Sec-WebSocket-Version": VERSIONS[version]})
     assert 400 <= head.status < 500, f"it answered {head.line!r}"
@@ -157,7 +157,7 @@ async def test_version(judged: Judged, version: str) -> None:
     side="server",
     needs="nothing",
 )
-async def test_version_told(judged: Judged) -> None:
+async def test_version_told(judged: JudgedServer) -> None:
     await judged.serve()
     head = await judged.refuses(headers={"Sec-WebSocket-Version": "12"})
     assert "13" in head.all("Sec-WebSocket-Version"), f"it answered {head.line!r} and no version"
@@ -178,7 +178,7 @@ NO_UPGRADE: dict[str, dict[str, str | None]] = {
     side="server",
     needs="nothing",
 )
-async def test_no_upgrade(judged: Judged, form: str) -> None:
+async def test_no_upgrade(judged: JudgedServer, form: str) -> None:
     await judged.serve()
     await judged.refuses(headers=NO_UPGRADE[form])
     await judged.works(await judged.open())
@@ -187,13 +187,13 @@ async def test_no_upgrade(judged: Judged, form: str) -> None:
 @scenario(
     "handshake.http-1.0", "HTTP/1.0 has no upgrade: it is refused.", side="server", needs="nothing"
 )
-async def test_http_10(judged: Judged) -> None:
+async def test_http_10(judged: JudgedServer) -> None:
     await judged.serve()
     await judged.refuses(version="HTTP/1.0")
 
 
 @scenario("handshake.no-host", "A request with no Host is refused.", side="server", needs="nothing")
-async def test_no_host(judged: Judged) -> None:
+async def test_no_host(judged: JudgedServer) -> None:
     await judged.serve()
     await judged.refuses(headers={"Host": None})
 
@@ -207,7 +207,7 @@ METHODS = ["HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"]
     "A handshake with another method than GET is refused, and the server goes on.",
     side="server",
 )
-async def test_method(judged: Judged, method: str) -> None:
+async def test_method(judged: JudgedServer, method: str) -> None:
     await judged.serve()
     await judged.refuses(method=method)
     await judged.works(await judged.open())
@@ -222,7 +222,7 @@ PLAIN = dict.fromkeys(("Upgrade", "Connection", "Sec-WebSocket-Key", "Sec-WebSoc
     "A plain HTTP request on the path is answered with an error, and the server goes on.",
     side="server",
 )
-async def test_plain_http(judged: Judged, method: str) -> None:
+async def test_plain_http(judged: JudgedServer, method: str) -> None:
     await judged.serve()
     head = await judged.refuses(method=method, headers=dict(PLAIN))
     least = 200 if method == "OPTIONS" else 400  # a framework may answer OPTIONS for its routes
@@ -246,7 +246,7 @@ GARBAGE = {
     side="server",
     needs="nothing",
 )
-async def test_garbage(judged: Judged, name: str) -> None:
+async def test_garbage(judged: JudgedServer, name: str) -> None:
     connection = await judged.dial()
     connection.write(GARBAGE[name])
     try:
@@ -265,7 +265,7 @@ async def test_garbage(judged: Judged, name: str) -> None:
     side="server",
     needs="nothing",
 )
-async def test_half_a_request(judged: Judged) -> None:
+async def test_half_a_request(judged: JudgedServer) -> None:
     for reset in (False, True):
         connection = await judged.dial()
         connection.write(judged.request()[:40])
@@ -282,7 +282,7 @@ async def test_half_a_request(judged: Judged) -> None:
     "A server that was told its origins refuses others, and requests that have none.",
     side="server",
 )
-async def test_origin_refused(judged: Judged) -> None:
+async def test_origin_refused(judged: JudgedServer) -> None:
     await judged.serve(origins=["https://mine.example"])
     for origin in ("https://other.example", "https://mine.example.evil", "null", None):
         head = await judged.refuses(headers={"Origin": origin})
@@ -306,7 +306,7 @@ SUBPROTOCOLS: dict[str, tuple[list[tuple[str, str]], list[str]]] = {
     "A server that was told its subprotocols chooses one that is offered, or none.",
     side="server",
 )
-async def test_subprotocol(judged: Judged, offer: str) -> None:
+async def test_subprotocol(judged: JudgedServer, offer: str) -> None:
     extra, common = SUBPROTOCOLS[offer]
     connection = await judged.open(extra=extra, more={"protocols": ["a", "b"]})
     chosen = [v for n, v in connection.head.headers if n.lower() == "sec-websocket-protocol"]

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from interop.errors import PeerFailure, Violation
-from interop.roles.client import Client, Server
-from interop.roles.judged import Judged
+from interop.roles.client import Client
+from interop.roles.judged import Judged, JudgedClient, JudgedServer
+from interop.roles.server import Server
 from interop.scenarios.scenario import scenario
 from interop.wire.frames import TEXT
 from interop.wire.rules import differ, event_text
@@ -110,7 +111,7 @@ FORMS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("form", FORMS)
 @scenario("form.server", "A server reads every legal form of a message.", side="server")
-async def test_form_to_server(judged: Judged, form: str) -> None:
+async def test_form_to_server(judged: JudgedServer, form: str) -> None:
     connection = await judged.open()
     # Not echo: what it makes of a payload that it sends back is not judged here.
     connection.send(TEXT, event_text(**{**FORMS[form], "eventName": "whoami"}))
@@ -121,7 +122,7 @@ async def test_form_to_server(judged: Judged, form: str) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 @scenario("form.client", "A client reads every legal form of a message.", side="client")
-async def test_form_to_client(judged: Judged, form: str) -> None:
+async def test_form_to_client(judged: JudgedClient, form: str) -> None:
     connection = await judged.open()
     connection.send(TEXT, event_text(**FORMS[form]))
     event = await judged.client.event("echo")
@@ -203,8 +204,5 @@ async def test_escapes(judged: Judged) -> None:
 async def test_own_lone_surrogate(judged: Judged) -> None:
     connection = await judged.open()
     with contextlib.suppress(PeerFailure):
-        if judged.side == "server":
-            await judged.server.push(judged.conn, "echo", "\ud800")
-        else:
-            await judged.client.send("echo", "\ud800")
+        await judged.send("echo", "\ud800")
         await connection.next(TEXT)  # whatever it wrote, `check_evidence` judges it

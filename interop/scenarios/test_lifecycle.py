@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from interop.control.patience import Patience
 from interop.errors import Violation
-from interop.roles.client import Client, Server
-from interop.roles.judged import Judged
+from interop.roles.client import Client
+from interop.roles.judged import JudgedServer
+from interop.roles.server import Server
 from interop.scenarios.scenario import Clients, scenario
 from interop.wire.tap import Tap
 
@@ -48,7 +49,7 @@ async def test_connected_once(server: Server, client: Client) -> None:
     "The connected callback comes before events that follow the handshake at once.",
     side="server",
 )
-async def test_connected_before_events(judged: Judged) -> None:
+async def test_connected_before_events(judged: JudgedServer) -> None:
     connection = await judged.ask()
     connection.start()
     connection.send_event("echo", "at once")

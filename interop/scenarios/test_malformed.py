@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from interop.roles.judged import Judged
+from interop.roles.judged import Judged, JudgedClient, JudgedServer
 from interop.scenarios.scenario import scenario
 from interop.wire.frames import BINARY, TEXT
 from interop.wire.raw import RawConnection
@@ -48,7 +48,7 @@ CLASSES = ["not-json", "array", "name-number", "headers-array", "binary"]
     faults=["server"],
     should=LENIENT,
 )
-async def test_others(judged: Judged, name: str) -> None:
+async def test_others(judged: JudgedServer, name: str) -> None:
     bystander = await judged.open()
     bystanders = judged.conn
     sender = await judged.open()
@@ -69,7 +69,7 @@ async def test_others(judged: Judged, name: str) -> None:
     escapes=True,
     should=["lone-surrogate"],
 )
-async def test_sender(judged: Judged, name: str) -> None:
+async def test_sender(judged: JudgedServer, name: str) -> None:
     await usable_or_closed(judged, MALFORMED[name])
 
 
@@ -80,7 +80,7 @@ async def test_sender(judged: Judged, name: str) -> None:
     side="server",
     escapes=True,
 )
-async def test_reported(judged: Judged) -> None:
+async def test_reported(judged: JudgedServer) -> None:
     connection = await judged.open()
     for name in CLASSES:
         write(connection, MALFORMED[name])
@@ -94,7 +94,7 @@ async def test_reported(judged: Judged) -> None:
     side="client",
     escapes=True,
 )
-async def test_to_client(judged: Judged, name: str) -> None:
+async def test_to_client(judged: JudgedClient, name: str) -> None:
     await usable_or_closed(judged, MALFORMED[name])
 
 
@@ -104,7 +104,7 @@ async def test_to_client(judged: Judged, name: str) -> None:
     "A malformed message makes no exception escape the server's library.",
     side="server",
 )
-async def test_contained(judged: Judged, name: str) -> None:
+async def test_contained(judged: JudgedServer, name: str) -> None:
     write(await judged.open(), MALFORMED[name])
     await judged.role.settle()
 
@@ -115,7 +115,7 @@ async def test_contained(judged: Judged, name: str) -> None:
     "A malformed message makes no exception escape the client's library.",
     side="client",
 )
-async def test_contained_in_client(judged: Judged, name: str) -> None:
+async def test_contained_in_client(judged: JudgedClient, name: str) -> None:
     write(await judged.open(), MALFORMED[name])
     await judged.role.settle()
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from interop.roles.client import Client, Server
-from interop.roles.judged import Judged
+from interop.roles.client import Client
+from interop.roles.judged import JudgedServer
+from interop.roles.server import Server
 from interop.scenarios.scenario import Clients, scenario
 from interop.wire.tap import Tap
 
@@ -70,7 +71,7 @@ async def test_ids(clients: Clients) -> None:
     "The id of a connection that has ended is not given to the next one.",
     side="server",
 )
-async def test_ids_not_again(judged: Judged) -> None:
+async def test_ids_not_again(judged: JudgedServer) -> None:
     ids = []
     for number in range(3):
         connection = await judged.open()
@@ -110,8 +111,8 @@ FIFTY = 50
     side="server",
     needs="load",
 )
-async def test_fifty(judged: Judged) -> None:
-    judged.patient()
+async def test_fifty(judged: JudgedServer) -> None:
+    judged.extend_timeouts()
     fifty = [await judged.open() for _ in range(FIFTY)]
     for number, connection in enumerate(fifty):
         connection.send_event("whoami", {})
@@ -129,8 +130,8 @@ async def test_fifty(judged: Judged) -> None:
     side="server",
     needs="load",
 )
-async def test_fifty_leave(judged: Judged) -> None:
-    judged.patient()
+async def test_fifty_leave(judged: JudgedServer) -> None:
+    judged.extend_timeouts()
     fifty = [await judged.open() for _ in range(FIFTY)]
     for number, connection in enumerate(fifty[:-1]):
         if number % 3 == 0:

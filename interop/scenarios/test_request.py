@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from interop.errors import PeerFailure, Violation
-from interop.roles.client import Client, Server
+from interop.roles.client import Client
+from interop.roles.server import Server
 from interop.scenarios.scenario import scenario
 
 PATIENCE = 10.0

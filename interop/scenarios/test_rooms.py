@@ -13,14 +13,14 @@ import pytest
 
 from interop.control.operations import asked_of
 from interop.errors import Unsupported, Violation
-from interop.roles.judged import Judged
+from interop.roles.judged import JudgedServer
 from interop.scenarios.scenario import Clients, scenario
 from interop.wire.raw import RawConnection
 
 FIFTY = 50
 
 
-async def in_room(judged: Judged, count: int) -> list[RawConnection]:
+async def in_room(judged: JudgedServer, count: int) -> list[RawConnection]:
     """Open connections that are members of the room ``r``."""
     members = [await judged.open() for _ in range(count)]
     for member in members:
@@ -29,7 +29,7 @@ async def in_room(judged: Judged, count: int) -> list[RawConnection]:
 
 
 async def answered(
-    judged: Judged, connection: RawConnection, event: str, answer: str, room: str = "r"
+    judged: JudgedServer, connection: RawConnection, event: str, answer: str, room: str = "r"
 ) -> None:
     """Join or leave, and wait for the app's answer; its word "unsupported" makes the cell so."""
     judged.server.session.asked |= asked_of(event, {})
@@ -72,7 +72,7 @@ async def heard(connection: RawConnection) -> list[Any]:
     return said
 
 
-async def leaves(judged: Judged, connection: RawConnection, conn: str) -> None:
+async def leaves(judged: JudgedServer, connection: RawConnection, conn: str) -> None:
     """Close a connection, the server's `conn`, and wait until its application knows."""
     connection.send_close(1000)
     await judged.server.disconnected(conn)
@@ -99,7 +99,7 @@ async def test_members(clients: Clients) -> None:
 
 
 @scenario("rooms.exclude-self", "Whoever sends to a room can leave itself out.", side="server")
-async def test_exclude_self(judged: Judged) -> None:
+async def test_exclude_self(judged: JudgedServer) -> None:
     first, second, third = await in_room(judged, 3)
     say(first, "to you", exclude_self=True)
     for member in (second, third):
@@ -113,7 +113,7 @@ async def test_exclude_self(judged: Judged) -> None:
     side="server",
 )
 @pytest.mark.parametrize("exclude_self", [False, True], ids=["all", "exclude-self"])
-async def test_headers(judged: Judged, exclude_self: bool) -> None:
+async def test_headers(judged: JudgedServer, exclude_self: bool) -> None:
     first, second = await in_room(judged, 2)
     for headers in ({"token": "abc", "é": "1"}, {}):
         say(first, "hi", headers, exclude_self=exclude_self)
@@ -122,7 +122,7 @@ async def test_headers(judged: Judged, exclude_self: bool) -> None:
 
 
 @scenario("rooms.once", "A member that joined twice gets what is sent once.", side="server")
-async def test_once(judged: Judged) -> None:
+async def test_once(judged: JudgedServer) -> None:
     first, second = await in_room(judged, 2)
     await answered(judged, second, "join", "joined")
     say(first, "once")
@@ -131,7 +131,7 @@ async def test_once(judged: Judged) -> None:
 
 
 @scenario("rooms.leave", "Whoever has left a room gets nothing more; the others do.", side="server")
-async def test_leave(judged: Judged) -> None:
+async def test_leave(judged: JudgedServer) -> None:
     first, second, leaver = await in_room(judged, 3)
     await answered(judged, leaver, "leave", "left")
     say(first, "without you")
@@ -145,7 +145,7 @@ async def test_leave(judged: Judged) -> None:
     "A member that disconnects is no trouble to the others.",
     side="server",
 )
-async def test_leave_by_disconnecting(judged: Judged) -> None:
+async def test_leave_by_disconnecting(judged: JudgedServer) -> None:
     leaver, first, second = await in_room(judged, 3)
     await leaves(judged, leaver, "1")
     for payload in ("once", "twice"):
@@ -161,7 +161,7 @@ async def test_leave_by_disconnecting(judged: Judged) -> None:
     "A client that connects again is no member until it joins.",
     side="server",
 )
-async def test_new_connection(judged: Judged) -> None:
+async def test_new_connection(judged: JudgedServer) -> None:
     leaver, stays = await in_room(judged, 2)
     await leaves(judged, leaver, "1")
     again = await judged.open()
@@ -175,7 +175,7 @@ async def test_new_connection(judged: Judged) -> None:
     "What one member sends to a room arrives in order, at everybody.",
     side="server",
 )
-async def test_order(judged: Judged) -> None:
+async def test_order(judged: JudgedServer) -> None:
     members = await in_room(judged, 3)
     for number in range(20):
         say(members[0], number)
@@ -190,8 +190,8 @@ async def test_order(judged: Judged) -> None:
     side="server",
     needs="load",
 )
-async def test_of_fifty(judged: Judged) -> None:
-    judged.patient()
+async def test_of_fifty(judged: JudgedServer) -> None:
+    judged.extend_timeouts()
     fifty = [await judged.open() for _ in range(FIFTY)]
     rooms = {number: [r for r in (2, 3) if number % r == 0] for number in range(FIFTY)}
     for number, connection in enumerate(fifty):

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from interop.errors import Violation
-from interop.roles.judged import Judged
+from interop.roles.judged import Judged, JudgedServer
 from interop.scenarios.scenario import scenario
 from interop.wire.frames import CLOSE, PING, PONG, TEXT
 from interop.wire.raw import RawConnection
@@ -95,7 +95,7 @@ async def test_idle_without_pings(judged: Judged) -> None:
     severity="should",
     side="server",
 )
-async def test_ping_while_handling(judged: Judged) -> None:
+async def test_ping_while_handling(judged: JudgedServer) -> None:
     connection = await judged.open()
     # A pong that comes before the handler can be done did not wait for it. On a busy machine one
     # may come later than that; a longer handler tells.
@@ -142,7 +142,7 @@ async def test_ping_in_between(judged: Judged) -> None:
     side="server",
     needs="load",
 )
-async def test_slow_handler(judged: Judged) -> None:
+async def test_slow_handler(judged: JudgedServer) -> None:
     connection = await judged.open()
     connection.send_event("slow", {"ms": 100})
     for number in range(50):
@@ -162,7 +162,7 @@ FILLER = "x" * 16_000
 """With which 750 events are 12 MB: more than the buffers of a loopback connection hold."""
 
 
-async def burst_unread(judged: Judged) -> RawConnection:
+async def burst_unread(judged: JudgedServer) -> RawConnection:
     """Connect, and let the server send more than fits while nobody reads."""
     connection = await judged.open()
     connection.pause()
@@ -178,8 +178,8 @@ async def burst_unread(judged: Judged) -> RawConnection:
     side="server",
     needs="load",
 )
-async def test_slow_reader(judged: Judged) -> None:
-    judged.patient()
+async def test_slow_reader(judged: JudgedServer) -> None:
+    judged.extend_timeouts()
     connection = await burst_unread(judged)
     connection.resume()
     for number in range(SLOW):
@@ -192,7 +192,7 @@ async def test_slow_reader(judged: Judged) -> None:
     side="server",
     needs="load",
 )
-async def test_slow_reader_alone(judged: Judged) -> None:
+async def test_slow_reader_alone(judged: JudgedServer) -> None:
     await burst_unread(judged)
     other = await judged.open()
     other.send_event("echo", "me too")
@@ -209,7 +209,7 @@ async def test_slow_reader_alone(judged: Judged) -> None:
     needs="load",
 )
 async def test_ten_thousand(judged: Judged) -> None:
-    judged.patient()
+    judged.extend_timeouts()
     connection = await judged.open()
     # Of a burst of none nothing comes back; a client tells of `echo` and sends nothing.
     name = "burst" if judged.side == "server" else "echo"
@@ -228,8 +228,8 @@ async def test_ten_thousand(judged: Judged) -> None:
     side="server",
     needs="load",
 )
-async def test_ten_thousand_out(judged: Judged) -> None:
-    judged.patient()
+async def test_ten_thousand_out(judged: JudgedServer) -> None:
+    judged.extend_timeouts()
     connection = await judged.open()
     connection.send_event("burst", {"count": MANY})
     for number in range(MANY):
@@ -254,7 +254,7 @@ def padded(length: int) -> bytes:
     needs="load",
 )
 async def test_16_mebibytes(judged: Judged) -> None:
-    judged.patient()
+    judged.extend_timeouts()
     declared = await judged.declared("message_bytes")
     small = declared is not None and declared < 16 * MEBIBYTE
     connection = await judged.open(more={"message_bytes": 16 * MEBIBYTE} if small else {})
@@ -271,7 +271,7 @@ async def test_16_mebibytes(judged: Judged) -> None:
     escapes=True,
 )
 async def test_declared_limit(judged: Judged) -> None:
-    judged.patient()
+    judged.extend_timeouts()
     declared = await judged.declared("message_bytes")
     connection = await judged.open()
     connection.send(TEXT, padded(declared or 2 * MEBIBYTE))

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from interop.errors import Violation
-from interop.roles.client import Client, Server
+from interop.roles.client import Client
+from interop.roles.server import Server
 from interop.scenarios.scenario import scenario
 from interop.wire.rules import differ
 

@@ -145,7 +145,7 @@ async def test_a_silent_application_is_no_proof_unless_the_connection_ended() ->
 async def test_a_connection_that_ends_under_the_probe_received_nothing() -> None:
     class Ending(Remote):
         async def works(self, connection: object, probe: str = "") -> None:
-            self._connections[-1].ended.set()
+            self.connections[-1].ended.set()
             raise Violation("it ended")
 
     async with servers.scripted() as url:

@@ -126,7 +126,7 @@ def test_it_is_one_line_and_status_2(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("interop.roles.judged.SET_UP", 0.3)
+    monkeypatch.setattr("interop.roles.judged.SETUP_PATIENCE", 0.3)
     monkeypatch.setattr("interop.check.remote._FAREWELL", 0.05)
     with servers.background(partial(servers.served, handle)) as url:
         assert main(["check", url, "--patience", "0.3"]) == 2

@@ -11,7 +11,8 @@ import pytest
 from interop.catalog import Api
 from interop.control.contract import Address
 from interop.errors import Violation
-from interop.roles.client import Client, Server
+from interop.roles.client import Client
+from interop.roles.server import Server
 from interop.wire.log import Log
 from interop.wire.tap import Tap, TapConnection
 
@@ -122,9 +123,9 @@ async def test_who_is_counted_out_keeps_nobody_waiting() -> None:
     async with roles(saying()) as (server, _), connected(saying(), CLIENT) as session:
         client = Client(session, 0.05, None, server)
         assert len(server.sessions) == 3
-        client.count_out("server")
+        client.exclude_from_pace("server")
         assert len(server.sessions) == 3
-        client.count_out("client")
+        client.exclude_from_pace("client")
         assert session not in server.sessions and len(server.patience.pace) == 2
 
 

@@ -11,8 +11,9 @@ import pytest
 from interop.catalog import JUDGES, Api
 from interop.control import session as control
 from interop.errors import PeerDied, PeerHung, Unsupported, Violation
-from interop.roles.client import Client, Server
+from interop.roles.client import Client
 from interop.roles.judged import Judged
+from interop.roles.server import Server
 from interop.run import evidence
 from interop.run.cell import Cell, Ran
 from interop.scenarios.scenario import Clients, Scenario

@@ -26,7 +26,7 @@ from ..runs import CLIENT, PYTHON, SERVER, run
 SCENARIOS = """
 import os, pytest
 from interop.scenarios.scenario import scenario
-from interop.roles.client import Server
+from interop.roles.server import Server
 
 @pytest.mark.parametrize("name", ["a", "b", "c"])
 @scenario("fine", "It does nothing.")

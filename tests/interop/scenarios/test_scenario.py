@@ -9,7 +9,8 @@ from interop.control import session as control
 from interop.control.contract import Notification
 from interop.control.session import Session
 from interop.errors import PeerHung, Violation
-from interop.roles.client import Client, Server
+from interop.roles.client import Client
+from interop.roles.server import Server
 from interop.scenarios.scenario import Clients, Scenario, check_evidence, scenario
 from interop.wire.log import Log
 from interop.wire.rules import Frame

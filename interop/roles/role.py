@@ -1,0 +1,74 @@
+"""What the server and the client under test share: a session, and how long to wait."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from ..control.contract import Notification
+from ..control.patience import Patience
+from ..control.session import Session
+
+__all__ = ["SETUP_PATIENCE", "BaseRole"]
+
+SETUP_PATIENCE = 5.0
+"""Seconds for what a scenario needs and does not judge. Where a failure is expected, the patience
+for what it judges is shorter."""
+
+_QUIET_ROUNDS = 3
+"""Round trips without a notification after which the peers count as settled."""
+
+_MAX_ROUNDS = 200
+"""Round trips after which `BaseRole.settle` gives up on peers that keep reporting."""
+
+_ROUND_PAUSE = 0.005
+"""Seconds between those round trips."""
+
+
+class BaseRole:
+    """One side under test.
+
+    Attributes:
+        api: its row or column.
+        session: the control connection to its peer.
+        sessions: those of the whole cell, the server's first; shared by all roles of the cell.
+        patience: how long to wait for what must come, at the pace of all those peers.
+    """
+
+    def __init__(self, session: Session, patience: float, sessions: list[Session]) -> None:
+        self.api = session.api
+        self.session = session
+        self.sessions = sessions
+        self.patience = Patience(patience, sessions)
+
+    async def wait(
+        self, on: str, where: Callable[[Notification], bool] = lambda _: True, *, what: str = ""
+    ) -> Notification:
+        """Wait for a notification; see `Session.wait`."""
+        return await self.session.wait(on, where, within=self.patience, what=what)
+
+    def exclude_from_pace(self, side: str) -> None:
+        """Stop waiting for answers of this peer, if it is of `side`: a fault will befall it."""
+        if self.api.role == side:
+            self.sessions[:] = [each for each in self.sessions if each is not self.session]
+
+    async def settle(self) -> None:
+        """Give what should not come the time to come.
+
+        Returns after several round trips with each peer of the cell in which none reported
+        anything, or after many if they keep reporting.
+        """
+        quiet, reported = 0, -1
+        for _ in range(_MAX_ROUNDS):
+            if quiet == _QUIET_ROUNDS:
+                break
+            await asyncio.gather(*(session.check_alive() for session in self.sessions))
+            await asyncio.sleep(_ROUND_PAUSE)
+            self.session.waited += _ROUND_PAUSE
+            now = sum(len(session.notifications) for session in self.sessions)
+            quiet, reported = (quiet + 1 if now == reported else 0), now
+
+    def count(self, on: str, **equal: Any) -> int:
+        """Return how many notifications `on` had these values."""
+        return self.session.count(on, lambda n: all(n.data.get(k) == v for k, v in equal.items()))
