@@ -12,13 +12,14 @@ from aiohttp import WebSocketError, WSMessage, WSMsgType, web
 from websockets.frames import Close, Opcode
 from yarl import URL
 
-from tests.support import MS, PATIENCE, within
+from tests.support import MS, PATIENCE, until, within
 from tests.support.contract import ConnectorContract, Log
 from tests.support.hosts import aiohttp_server
 from tests.support.raw import http
 from zaptools import CloseInfo, EventRegister, Limits
 from zaptools.connectors import AioHttpConnector
-from zaptools.connectors.aiohttp import _AioHttpCarrier
+from zaptools.connectors.aiohttp import AioHttpSocket, handshake_of
+from zaptools.transport.keepalive import Keepalive
 
 
 class TestAioHttp(ConnectorContract):
@@ -115,36 +116,39 @@ class TestAioHttp(ConnectorContract):
             assert (await peer.text())["payload"] == 1
 
 
-async def test_a_ping_at_a_time_and_no_blame_after_the_end() -> None:
+def socket_over(response: Any) -> AioHttpSocket:
+    """Return the socket over a response by hand, whose TCP connection has ended."""
+    socket = AioHttpSocket(ENDED, response)
+    socket.keepalive = Keepalive(Limits(), socket.ping, lambda: None)
+    return socket
+
+
+ENDED: Any = SimpleNamespace(transport=None, path="/ws", rel_url=URL("/ws"), raw_headers=())
+"""A request whose TCP connection has ended."""
+
+
+async def test_a_ping_at_a_time() -> None:
     pings = []
 
-    class Socket:
-        ws_protocol = None
-
+    class Response:
         async def ping(self) -> None:
             pings.append(1)
             await asyncio.Event().wait()
 
-    request: Any = SimpleNamespace(transport=None, path="/ws", rel_url=URL("/ws"), raw_headers=())
-    socket: Any = Socket()
-    carrier = _AioHttpCarrier(AioHttpConnector(Log(), request), socket)
+    socket = socket_over(Response())
     for _ in range(3):
-        carrier._ping()
+        socket.ping()
         await asyncio.sleep(0)
     assert pings == [1]
-    carrier._drop()  # there is no TCP connection any more
-    carrier.connection.closed = CloseInfo(1000, "", "local")
-    carrier._peer_is_gone()
-    assert carrier._letting_go is None
-    assert carrier._pinging is not None
-    carrier._pinging.cancel()
+    socket.drop()  # there is no TCP connection any more
+    socket.let_go()
+    await until(lambda: len(asyncio.all_tasks()) == 1)
 
 
-async def test_whatever_comes_is_a_sign_of_life() -> None:
+async def test_every_message_is_a_sign_of_life() -> None:
     heard = []
 
-    class Socket:
-        ws_protocol = None
+    class Response:
         messages: ClassVar = [
             WSMessage(WSMsgType.PONG, b"", None),
             WSMessage(WSMsgType.TEXT, "{", None),
@@ -152,32 +156,29 @@ async def test_whatever_comes_is_a_sign_of_life() -> None:
         ]
 
         async def receive(self) -> WSMessage:
-            heard.append(carrier.keepalive.heard and not carrier.keepalive.reading_paused)
-            carrier.keepalive.heard = False
+            heard.append(socket.keepalive.heard and not socket.keepalive.reading_paused)
+            socket.keepalive.heard = False
             return self.messages.pop(0)
 
-    request: Any = SimpleNamespace(transport=None, path="/ws", rel_url=URL("/ws"), raw_headers=())
-    socket: Any = Socket()
-    carrier = _AioHttpCarrier(AioHttpConnector(Log(), request), socket)
-    await within(carrier.run())
+    socket = socket_over(Response())
+    received = [await within(socket.receive()) for _ in range(2)]
+    assert received == ["{", CloseInfo(1006)]
     assert heard == [False, True, True]
 
 
-async def test_a_fault_that_was_found_before_anybody_received() -> None:
-    class Socket:
-        ws_protocol = None
-
+async def test_a_fault_that_was_found_before_the_first_receive() -> None:
+    class Response:
         async def receive(self) -> WSMessage:
             return WSMessage(WSMsgType.ERROR, WebSocketError(1002, "no such frame"), None)
 
         async def close(self, *, code: int, message: bytes) -> None: ...
 
-    request: Any = SimpleNamespace(transport=None, path="/ws", rel_url=URL("/ws"), raw_headers=())
-    socket: Any = Socket()
-    register = Log()
-    await within(_AioHttpCarrier(AioHttpConnector(register, request), socket).run())
-    assert register.ends == [CloseInfo(1002, "no such frame", "local")]
-    assert register.connection.handshake.client is None
+    received = await within(socket_over(Response()).receive())
+    assert received == CloseInfo(1002, "no such frame", "local")
+
+
+def test_a_handshake_whose_tcp_connection_has_ended() -> None:
+    assert handshake_of(ENDED, None).client is None
 
 
 class TestCancellation(TestAioHttp):

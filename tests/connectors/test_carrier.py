@@ -12,48 +12,52 @@ from tests.support import MS, PATIENCE, until, within
 from tests.support.contract import Log
 from tests.support.fakes import event
 from zaptools import ConnectionClosedError, EventContext, Limits, SendTimeoutError
-from zaptools.connection import WebSocketConnection
 from zaptools.connectors.carrier import Carrier
+from zaptools.connectors.socket import FrameworkSocket
 from zaptools.protocol.close import CloseInfo
 from zaptools.rooms.broadcast import broadcast
 
 
-class Socket(Carrier):
+class Socket(FrameworkSocket):
     """What comes is put into `incoming`; an exception there is raised."""
 
     def __init__(self, register: Log, **limits: Any) -> None:
-        connection = WebSocketConnection("id", self)
-        super().__init__(connection, register.book, Limits(**limits))
         self.incoming: asyncio.Queue[str | bytes | CloseInfo | Exception] = asyncio.Queue()
         self.sent: list[str] = []
         self.shut: list[tuple[int, str]] = []
         self.failure: BaseException | None = None
         self.gate: asyncio.Event | None = None
-        self.reads = 0
+        self.reads = self.writes = 0
         self.dropped = 0
+        self.carrier = Carrier(self, register.book, Limits(**limits), connection_id="id")
+        self.connection = self.carrier.connection
 
-    async def _receive(self) -> str | bytes | CloseInfo:
+    async def run(self) -> None:
+        await self.carrier.run()
+
+    async def receive(self) -> str | bytes | CloseInfo:
         self.reads += 1
         message = await self.incoming.get()
         if isinstance(message, Exception):
             raise message
         return message
 
-    async def _write(self, text: str) -> None:
+    async def write(self, text: str) -> None:
+        self.writes += 1
         if self.failure is not None:
             raise self.failure
         if self.gate is not None:
             await self.gate.wait()
         self.sent.append(text)
 
-    async def _shut(self, code: int, reason: str) -> None:
+    async def close(self, code: int, reason: str) -> None:
         self.shut.append((code, reason))
         if self.gate is not None:
             await self.gate.wait()
         if self.failure is not None:
             raise self.failure
 
-    def _drop(self) -> None:
+    def drop(self) -> None:
         self.dropped += 1
 
     def put(self, *messages: str | bytes | CloseInfo | Exception) -> None:
@@ -160,10 +164,10 @@ class TestCancelling:
             await within(task)
         assert register.log == ["disconnected"]
 
-    async def test_a_peer_that_takes_no_close_frame(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("zaptools.connectors.carrier._LAST_WORDS", 10 * MS)
+    async def test_a_peer_that_takes_no_close_frame(self) -> None:
         register = Log()
         socket = Socket(register)
+        socket.last_words = 10 * MS
         socket.gate = asyncio.Event()
         task = asyncio.create_task(socket.run())
         await until(lambda: socket.reads)
@@ -222,10 +226,10 @@ class TestSending:
             assert (caught.value.code, caught.value.by) == (4000, "remote")
         await within(task)
 
-    async def test_failing_with_nobody_to_say_why(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("zaptools.connectors.carrier._LAST_WORDS", 10 * MS)
+    async def test_failing_with_nobody_to_say_why(self) -> None:
         register = Log()
         socket = Socket(register)
+        socket.last_words = 10 * MS
         task = asyncio.create_task(socket.run())
         await until(lambda: socket.reads)
         socket.failure = RuntimeError("closed")
@@ -281,7 +285,7 @@ class TestSending:
     async def test_failing_after_the_end(self) -> None:
         socket = await run(Log(), BYE)
         socket.failure = RuntimeError("closed")
-        waiting = socket.send(b"x")
+        waiting = socket.carrier.send(b"x")
         assert waiting is not None
         with pytest.raises(ConnectionClosedError) as caught:
             await within(waiting)
@@ -331,6 +335,18 @@ async def tell(socket: Socket, name: str) -> Any:
     return result.failed.get(socket.connection)
 
 
+async def tell_in_task(socket: Socket, name: str) -> asyncio.Task[Any]:
+    """Broadcast while writes wait, and return the task that writes."""
+    before = asyncio.all_tasks()
+    assert await tell(socket, name) is None
+    (task,) = asyncio.all_tasks() - before
+    return task
+
+
+def no_task_is_left() -> bool:
+    return asyncio.all_tasks() == {asyncio.current_task()}
+
+
 class TestBroadcasts:
     """While the framework makes writes wait, `gate` not being set."""
 
@@ -347,8 +363,7 @@ class TestBroadcasts:
         assert not socket.sent
         socket.gate.set()
         await within(asyncio.gather(*sends))
-        await until(lambda: not socket._writing)
-        assert names(socket) == "abcdef"
+        await until(lambda: names(socket) == "abcdef")
         assert await tell(socket, "g") is None
         await socket.connection.send("h")
         assert names(socket) == "abcdefgh"
@@ -360,8 +375,8 @@ class TestBroadcasts:
         assert [error is None for error in errors] == [True] * 4 + [False] * 2
         assert isinstance(errors[-1], SendTimeoutError)
         socket.gate.set()
-        await until(lambda: not socket._writing)
-        assert names(socket) == "abcd" and await tell(socket, "g") is None
+        await until(lambda: names(socket) == "abcd")
+        assert await tell(socket, "g") is None
 
     async def test_a_framework_that_says_the_connection_has_ended(self) -> None:
         socket = Socket(Log())
@@ -383,7 +398,7 @@ class TestBroadcasts:
         assert await tell(socket, "c") is None
         socket.failure = OSError("gone")
         socket.gate.set()
-        await until(lambda: socket._writer is None)
+        await until(lambda: socket.writes == 3)
         await asyncio.sleep(0)
         socket.put(BYE)
         with pytest.raises(ConnectionClosedError, match="4000"):
@@ -420,7 +435,7 @@ class TestBroadcasts:
         if how == "ended":
             socket.put(BYE)
         elif how == "cancelled":
-            socket._say = _nothing  # type: ignore[assignment, method-assign]  # it takes a second
+            socket.last_words = MS
             task.cancel()
         else:
             await within(socket.connection.close(4001))
@@ -431,7 +446,8 @@ class TestBroadcasts:
             assert caught.value.code == code
         await asyncio.wait([task])
         assert [end.code for end in register.ends] == [code]
-        assert not socket.sent and not socket._writing and socket._writer is None
+        await until(no_task_is_left)
+        assert not socket.sent
 
     async def test_the_end_while_an_event_is_written(self) -> None:
         register = Log()
@@ -443,52 +459,55 @@ class TestBroadcasts:
             assert await tell(socket, name) is None
         socket.put(BYE)
         await within(task)
-        assert not socket.sent and not socket._writing and socket._writer is None
+        await until(no_task_is_left)
+        assert not socket.sent
 
     async def test_a_turn_that_is_not_taken(self) -> None:
         """The send is cancelled in the moment in which it is its turn."""
         socket = Socket(Log())
         socket.gate = asyncio.Event()
-        assert await tell(socket, "a") is None
+        writer = await tell_in_task(socket, "a")
         cancelled, last = (asyncio.create_task(socket.connection.send(name)) for name in "bc")
         await asyncio.sleep(0)
-        assert socket._writer is not None
-        socket._writer.add_done_callback(lambda _: cancelled.cancel())
+        writer.add_done_callback(lambda _: cancelled.cancel())
         socket.gate.set()
         with pytest.raises(asyncio.CancelledError):
             await cancelled
         await within(last)
-        assert names(socket) == "ac" and not socket._writing
+        await within(socket.connection.send("d"))
+        assert names(socket) == "acd"
 
     async def test_a_send_gives_up_while_it_is_its_turn(self) -> None:
         socket = Socket(Log(), send_timeout=20 * MS)
         socket.gate = asyncio.Event()
-        assert await tell(socket, "a") is None
+        writer = await tell_in_task(socket, "a")
         sending = asyncio.create_task(socket.connection.send("b"))
         await asyncio.sleep(0)
-        assert socket._writer is not None
-        socket._writer.cancel()
+        writer.cancel()
         with pytest.raises(SendTimeoutError) as caught:
             await within(sending)
         assert caught.value.seconds == 20 * MS
-        assert not socket.sent and not socket._writing
+        assert not socket.sent
+        socket.gate = None
+        await within(socket.connection.send("c"))
+        assert names(socket) == "c"
 
     async def test_who_awaits_late(self) -> None:
         socket = Socket(Log())
         socket.gate = asyncio.Event()
         assert await tell(socket, "a") is None
-        late, too_late = socket.send(b'{"eventName":"b"}'), socket.send(b'{"eventName":"c"}')
+        late, too_late = (
+            socket.carrier.send(b'{"eventName":"b"}'),
+            socket.carrier.send(b'{"eventName":"c"}'),
+        )
         assert late is not None and too_late is not None
         socket.gate.set()
-        await until(lambda: not socket._writing)
+        await until(lambda: names(socket) == "a")
         await within(late)
         assert names(socket) == "ab"
         socket.connection.closed = BYE
         with pytest.raises(ConnectionClosedError):
             await within(too_late)
-
-
-async def _nothing(*_: Any) -> None: ...
 
 
 class TestClosing:
@@ -535,7 +554,8 @@ class TestClosing:
         await within(socket.run())
         assert register.ends == [CloseInfo(4001, "x", "local")]
         assert socket.shut == ([] if in_line else [(4001, "x")])
-        assert socket.dropped and not socket._writing
+        assert socket.dropped
+        await until(no_task_is_left)
 
     async def test_what_comes_afterwards_is_dropped(self) -> None:
         register = Log()
@@ -558,7 +578,7 @@ class TestClosing:
         @register.on_event("leave")
         async def leave(ctx: EventContext) -> None:
             await ctx.connection.close()
-            await until(lambda: socket._over)
+            await until(lambda: socket.dropped)
             register.log.append("left")
 
         socket.put(event("leave"))
@@ -578,6 +598,20 @@ class TestClosing:
         await within(socket.run())
         assert not register.errors and register.ends == [CloseInfo(4001, "", "local")]
 
+    async def test_soon(self) -> None:
+        """From outside of any task, and never twice."""
+        register = Log()
+        socket = Socket(register)
+        task = asyncio.create_task(socket.run())
+        await until(lambda: socket.reads)
+        socket.carrier.close_soon(4001, "x")
+        await until(lambda: socket.shut)
+        socket.carrier.close_soon(4002, "y")
+        socket.put(CloseInfo(4001, "x", "remote"))
+        await within(task)
+        assert register.ends == [CloseInfo(4001, "x", "local")] and socket.shut == [(4001, "x")]
+        assert no_task_is_left()
+
     async def test_cancelled_while_giving_up(self) -> None:
         """Two cancels at once: the one from outside counts."""
         register = Log()
@@ -585,8 +619,7 @@ class TestClosing:
         task = asyncio.create_task(socket.run())
         await until(lambda: socket.reads)
         await socket.connection.close()
-        socket._give_up()
-        task.cancel()
+        asyncio.get_running_loop().call_later(0, task.cancel)  # behind the close timeout
         with pytest.raises(asyncio.CancelledError):
             await within(task)
         assert register.log == ["connected", "disconnected"]

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tests.support import until, within
+from tests.support import MS, until, within
 from tests.support.contract import ConnectorContract, Log
+from tests.support.fakes import event
 from tests.support.hosts import SanicServer, sanic_server
 from tests.support.raw import raw_client
-from zaptools import EventRegister
+from zaptools import EventRegister, Limits
 from zaptools.connectors import SanicConnector
-from zaptools.connectors.sanic import _SanicCarrier
 
 
 class TestSanic(ConnectorContract):
@@ -86,7 +86,7 @@ class Socket:
         item = self._received.pop(0)
         if isinstance(item, BaseException):
             raise item
-        return item
+        return await item if isinstance(item, Awaitable) else item
 
     async def send(self, message: str) -> None: ...
 
@@ -103,11 +103,11 @@ def close(code: int) -> SimpleNamespace:
 
 
 async def test_giving_up_where_tcp_has_ended() -> None:
-    connector = SanicConnector(Log(), Socket(RuntimeError("closed")))
-    carrier = _SanicCarrier(connector)
-    await within(carrier.close(4000, ""))
-    carrier._give_up()
-    assert carrier._over
+    register = Log()
+    socket = Socket(event("close", [4000, ""]), asyncio.Event().wait())
+    limits = Limits(close_timeout=10 * MS)
+    await within(SanicConnector(register, socket, limits=limits).start())
+    assert register.ends == [(4000, "", "local")]
 
 
 @pytest.mark.parametrize(

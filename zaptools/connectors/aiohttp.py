@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from .._arguments import check_flag, explained
 from .._tasks import begin
-from ..connection.connection import WebSocketConnection
 from ..connection.handshake import Handshake, check_subprotocols, header_block
-from ..connection.ids import new_id
 from ..handlers.register import EventRegister
 from ..limits import IN_LIMITS, Limits, check_limits
 from ..protocol.close import LOST, CloseInfo, may_be_sent
 from ..transport.keepalive import Keepalive
 from .carrier import Carrier
 from .plugs import Plug
+from .socket import FrameworkSocket
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -107,7 +106,7 @@ class AioHttpConnector:
 
         _check(self.request)
         limits = self._limits
-        socket = web.WebSocketResponse(
+        response = web.WebSocketResponse(
             timeout=limits.close_timeout or 0,
             autoclose=False,
             # aiohttp's own `heartbeat` gives a peer half of the interval to answer, no more.
@@ -117,15 +116,31 @@ class AioHttpConnector:
             # aiohttp 3.14 refuses a message that is as long as this.
             max_msg_size=limits.message_bytes + 1 if limits.message_bytes else 0,
         )
-        await socket.prepare(self.request)
-        carrier = _AioHttpCarrier(self, socket)
-        carrier.keepalive.start()
+        await response.prepare(self.request)
+        await self._serve(AioHttpSocket(self.request, response))
+        return response
+
+    async def _serve(self, socket: AioHttpSocket) -> None:
+        limits = self._limits
+        carrier = Carrier(
+            socket,
+            self.register.book,
+            limits,
+            connection_id=self.connection_id,
+            handshake=handshake_of(self.request, socket.subprotocol),
+            omit_empty_headers=self._omit_empty_headers,
+        )
+
+        def give_up() -> None:
+            carrier.close_soon(1011, f"no answer to a ping within {limits.ping_timeout:g} s")
+
+        socket.keepalive = Keepalive(limits, socket.ping, give_up)
+        socket.keepalive.start()
         try:
             await carrier.run()
         finally:
-            carrier.keepalive.stop()
-            carrier.let_go()
-        return socket
+            socket.keepalive.stop()
+            socket.let_go()
 
     @classmethod
     async def plug_and_start(
@@ -139,35 +154,41 @@ class AioHttpConnector:
         return await cls(register, request, connection_id, **options).start()
 
 
-class _AioHttpCarrier(Carrier):
-    def __init__(self, connector: AioHttpConnector, socket: web.WebSocketResponse) -> None:
-        connection = WebSocketConnection(
-            connector.connection_id or new_id(),
-            self,
-            handshake=_handshake_of(connector.request, socket.ws_protocol),
-            omit_empty_headers=connector._omit_empty_headers,
-        )
-        super().__init__(connection, connector.register.book, connector._limits)
-        self._request = connector.request
-        self._socket = socket
-        self._draining: asyncio.Task[None] | None = None
-        self._pinging: asyncio.Task[None] | None = None
-        self._letting_go: asyncio.Task[None] | None = None
-        self.keepalive = Keepalive(connector._limits, self._ping, self._peer_is_gone)
+class AioHttpSocket(FrameworkSocket):
+    """aiohttp's socket.
 
-    async def _receive(self) -> str | bytes | CloseInfo:
+    Attributes:
+        keepalive: looks whether the peer answers pings; set before the first `receive`.
+    """
+
+    keepalive: Keepalive
+
+    def __init__(self, request: web.Request, response: web.WebSocketResponse) -> None:
+        self._request = request
+        self._response = response
+        # The rest of a send that did not find room; the next send waits for it.
+        self._draining: asyncio.Task[None] | None = None
+        # The last ping; not done while the peer does not read.
+        self._pinging: asyncio.Task[None] | None = None
+
+    @property
+    def subprotocol(self) -> str | None:
+        """The subprotocol that was agreed on."""
+        return self._response.ws_protocol
+
+    async def receive(self) -> str | bytes | CloseInfo:
         from aiohttp import WebSocketError, WSMsgType
 
         keepalive = self.keepalive
         while True:
             keepalive.reading_paused = False
-            message = await self._socket.receive()
+            message = await self._response.receive()
             keepalive.heard = keepalive.reading_paused = True
             if message.type is WSMsgType.TEXT or message.type is WSMsgType.BINARY:
                 data: str | bytes = message.data
                 return data
             if message.type is WSMsgType.PING:
-                await self._socket.pong(message.data)
+                await self._response.pong(message.data)
             elif message.type is not WSMsgType.PONG:
                 break
         if message.type is WSMsgType.CLOSE:
@@ -176,43 +197,39 @@ class _AioHttpCarrier(Carrier):
             code, reason = int(message.data), message.extra or ""
             if code and not may_be_sent(code):  # aiohttp 3.14 takes 1006, and 5000 and more
                 fault = CloseInfo(1002, f"{code} is no close code", "local")
-                await self._shut_soon(fault.code, fault.reason)
+                await self.close_briefly(fault.code, fault.reason)
                 return fault
-            await self._shut_soon(code or 1000, reason)
+            await self.close_briefly(code or 1000, reason)
             return CloseInfo(code or 1005, reason, "remote")
         if message.type is WSMsgType.ERROR and isinstance(message.data, WebSocketError):
             return CloseInfo(int(message.data.code), str(message.data), "local")
         return LOST
 
-    async def _write(self, text: str) -> None:
+    async def write(self, text: str) -> None:
         # aiohttp writes first and waits for room afterwards. A send that gives up waiting has
         # written nothing only if it waits before: for the room that the send before it needs.
         if self._draining is not None:
             await asyncio.wait([self._draining])
             self._draining = None
-        rest = begin(self._socket.send_str(text))
+        rest = begin(self._response.send_str(text))
         if rest is not None:
             self._draining = asyncio.create_task(rest)
             self._draining.add_done_callback(_ignore_failure)
 
-    def _ping(self) -> None:
-        if self._pinging is None or self._pinging.done():  # else the peer does not read
-            self._pinging = asyncio.create_task(self._socket.ping())
+    def ping(self) -> None:
+        """Send a ping, unless the peer has not read the last one."""
+        if self._pinging is None or self._pinging.done():
+            self._pinging = asyncio.create_task(self._response.ping())
             self._pinging.add_done_callback(_ignore_failure)
 
-    def _peer_is_gone(self) -> None:
-        if self.connection.closed is None:
-            reason = f"no answer to a ping within {self._limits.ping_timeout:g} s"
-            self._letting_go = asyncio.create_task(self.close(1011, reason))
-
-    def _known_end(self) -> CloseInfo | None:
+    def known_end(self) -> CloseInfo | None:
         # With `handler_cancellation`, aiohttp cancels an endpoint whose client has gone.
         return LOST if self._request.transport is None else None
 
-    async def _shut(self, code: int, reason: str) -> None:
-        await self._socket.close(code=code, message=reason.encode())
+    async def close(self, code: int, reason: str) -> None:
+        await self._response.close(code=code, message=reason.encode())
 
-    def _drop(self) -> None:
+    def drop(self) -> None:
         if self._request.transport is not None:
             self._request.transport.abort()
 
@@ -241,7 +258,8 @@ def _check(request: web.Request) -> None:
         raise web.HTTPBadRequest(text="The WebSocket version is 13.\n", headers=told)
 
 
-def _handshake_of(request: web.Request, subprotocol: str | None) -> Handshake:
+def handshake_of(request: web.Request, subprotocol: str | None) -> Handshake:
+    """Return what a request says about the connection."""
     peer = request.transport.get_extra_info("peername") if request.transport is not None else None
     return Handshake(
         path=request.path,

@@ -15,15 +15,15 @@ from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, TypeAlias
 
 from .._arguments import check_flag, check_function, check_kind, explained
-from ..connection.connection import WebSocketConnection
 from ..connection.handshake import Handshake, check_subprotocols, choose_subprotocol, header_block
 from ..connection.ids import IdStrategy, new_id
 from ..handlers.register import EventRegister
 from ..limits import IN_LIMITS, Limits, check_limits
 from ..protocol.close import LOST, CloseInfo
 from .carrier import Carrier
+from .socket import FrameworkSocket
 
-__all__ = ["AsgiApp", "AsgiCarrier", "handshake_of"]
+__all__ = ["AsgiApp", "AsgiCarrier", "AsgiSocket", "handshake_of"]
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -51,6 +51,42 @@ def handshake_of(scope: Scope, subprotocol: str | None) -> Handshake:
     )
 
 
+class AsgiSocket(FrameworkSocket):
+    """A WebSocket as ASGI's messages.
+
+    Args:
+        receive: returns the next message, the first one ``websocket.connect`` no longer among
+            them.
+        send: sends a message.
+    """
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+
+    def receive(self) -> Awaitable[Message]:
+        return self._receive()
+
+    def read(self, received: Message) -> str | bytes | CloseInfo:
+        if received["type"] == "websocket.receive":
+            text: str | None = received.get("text")
+            if text is not None:
+                return text
+            data: bytes = received["bytes"]
+            return data
+        return self.ending(received)
+
+    def ending(self, message: Message) -> CloseInfo:
+        """Return how the connection ended, of a ``websocket.disconnect``."""
+        return _ending(message)
+
+    def write(self, text: str) -> Awaitable[None]:
+        return self._send({"type": "websocket.send", "text": text})
+
+    async def close(self, code: int, reason: str) -> None:
+        await self._send({"type": "websocket.close", "code": code, "reason": reason})
+
+
 class AsgiCarrier(Carrier):
     """A connection over ASGI's messages.
 
@@ -76,36 +112,14 @@ class AsgiCarrier(Carrier):
         limits: Limits | None = None,
         omit_empty_headers: bool = False,
     ) -> None:
-        connection = WebSocketConnection(
-            connection_id or new_id(),
-            self,
+        super().__init__(
+            AsgiSocket(receive, send),
+            register.book,
+            check_limits(limits),
+            connection_id=connection_id,
             handshake=handshake,
             omit_empty_headers=omit_empty_headers,
         )
-        super().__init__(connection, register.book, check_limits(limits))
-        self._asgi_receive = receive
-        self._asgi_send = send
-
-    def _receive(self) -> Awaitable[Message]:
-        return self._asgi_receive()
-
-    def _read(self, received: Message) -> str | bytes | CloseInfo:
-        if received["type"] == "websocket.receive":
-            text: str | None = received.get("text")
-            if text is not None:
-                return text
-            data: bytes = received["bytes"]
-            return data
-        return self._ending(received)
-
-    def _ending(self, message: Message) -> CloseInfo:
-        return _ending(message)
-
-    def _write(self, text: str) -> Awaitable[None]:
-        return self._asgi_send({"type": "websocket.send", "text": text})
-
-    async def _shut(self, code: int, reason: str) -> None:
-        await self._asgi_send({"type": "websocket.close", "code": code, "reason": reason})
 
 
 def _ending(message: Message) -> CloseInfo:

@@ -6,11 +6,12 @@ from collections.abc import Awaitable, Iterable, MutableMapping, Sequence
 from typing import Any, Protocol, TypedDict, TypeGuard, Unpack
 
 from .._arguments import explained
-from ..connection.handshake import Handshake, check_subprotocols, choose_subprotocol
+from ..connection.handshake import check_subprotocols, choose_subprotocol
 from ..handlers.register import EventRegister
 from ..limits import IN_LIMITS, Limits, check_limits
 from ..protocol.close import CloseInfo
-from .asgi import AsgiCarrier, Message, Receive, Send, handshake_of
+from .asgi import AsgiSocket, Message, Receive, Send, handshake_of
+from .carrier import Carrier
 from .plugs import Plug
 
 __all__ = ["FastApiConnector", "FastApiConnectorOptions", "StarletteWebSocket"]
@@ -114,12 +115,12 @@ class FastApiConnector:
             offered = websocket.scope.get("subprotocols", ())
             chosen = choose_subprotocol(self._subprotocols, offered)
             await websocket.accept(chosen)
-        await _StarletteCarrier(
-            websocket,
-            self.register,
-            handshake_of(websocket.scope, chosen),
+        await Carrier(
+            StarletteSocket(websocket),
+            self.register.book,
+            self._limits,
             connection_id=self.connection_id,
-            limits=self._limits,
+            handshake=handshake_of(websocket.scope, chosen),
             omit_empty_headers=self._omit_empty_headers,
         ).run()
 
@@ -135,45 +136,40 @@ class FastApiConnector:
         await cls(register, websocket, connection_id, **options).start()
 
 
-class _StarletteCarrier(AsgiCarrier):
-    """Reads and writes what lies below the framework's WebSocket, and keeps its states right.
+class StarletteSocket(AsgiSocket):
+    """Reads and writes below the framework's WebSocket, and keeps the states of that right.
 
     Starlette checks in two more coroutines whether a message fits the state; that takes 1 µs of
     the 12 that an echo takes. Where it is not Starlette's own code that does so, or the state is
     another than open, it is asked.
     """
 
-    def __init__(
-        self,
-        websocket: StarletteWebSocket,
-        register: EventRegister,
-        handshake: Handshake,
-        **options: Any,
-    ) -> None:
-        super().__init__(register, handshake, websocket.receive, websocket.send, **options)
+    def __init__(self, websocket: StarletteWebSocket) -> None:
+        super().__init__(websocket.receive, websocket.send)
         self._websocket = websocket
+        # The state "connected", if Starlette's own checks can be passed by; else None.
         self._open: Any = None
         if _is_known(websocket) and websocket.application_state.name == "CONNECTED":
             self._open = websocket.application_state
             self._raw_receive: Receive = websocket._receive
             self._raw_send: Send = websocket._send
 
-    def _receive(self) -> Awaitable[Message]:
+    def receive(self) -> Awaitable[Message]:
         if self._websocket.client_state is self._open:
             return self._raw_receive()
-        return self._asgi_receive()
+        return self._receive()
 
-    def _ending(self, message: Message) -> CloseInfo:
+    def ending(self, message: Message) -> CloseInfo:
         if self._open is not None:
             self._websocket.client_state = type(self._open).DISCONNECTED
-        return super()._ending(message)
+        return super().ending(message)
 
-    def _write(self, text: str) -> Awaitable[None]:
+    def write(self, text: str) -> Awaitable[None]:
         if self._websocket.application_state is self._open:
             return self._raw_send({"type": "websocket.send", "text": text})
-        return self._asgi_send({"type": "websocket.send", "text": text})
+        return self._send({"type": "websocket.send", "text": text})
 
-    def _note_failure(self, error: BaseException) -> None:
+    def note_failure(self, error: BaseException) -> None:
         if self._open is not None and isinstance(error, OSError):
             self._websocket.application_state = type(self._open).DISCONNECTED
 

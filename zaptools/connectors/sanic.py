@@ -9,14 +9,13 @@ from urllib.parse import unquote
 
 from .._arguments import explained
 from .._tasks import ends_task
-from ..connection.connection import WebSocketConnection
 from ..connection.handshake import NO_HANDSHAKE, Handshake, header_block
-from ..connection.ids import new_id
 from ..handlers.register import EventRegister
 from ..limits import IN_LIMITS, Limits, check_limits
 from ..protocol.close import LOST, CloseInfo
 from .carrier import Carrier
 from .plugs import Plug
+from .socket import FrameworkSocket
 
 __all__ = ["SanicConnector", "SanicConnectorOptions", "SanicWebSocket"]
 
@@ -108,11 +107,19 @@ class SanicConnector:
 
     async def start(self) -> None:
         """Serve the connection; returns when it has ended and its last handler is done."""
-        carrier = _SanicCarrier(self)
+        socket = SanicSocket(self.websocket)
+        carrier = Carrier(
+            socket,
+            self.register.book,
+            self._limits,
+            connection_id=self.connection_id,
+            handshake=_handshake_of(self.websocket),
+            omit_empty_headers=self._omit_empty_headers,
+        )
         try:
             await carrier.run()
         finally:
-            carrier.let_go()
+            socket.let_go()
 
     @classmethod
     async def plug_and_start(
@@ -126,22 +133,18 @@ class SanicConnector:
         await cls(register, websocket, connection_id, **options).start()
 
 
-class _SanicCarrier(Carrier):
-    def __init__(self, connector: SanicConnector) -> None:
-        socket = connector.websocket
-        connection = WebSocketConnection(
-            connector.connection_id or new_id(),
-            self,
-            handshake=_handshake_of(socket),
-            omit_empty_headers=connector._omit_empty_headers,
-        )
-        super().__init__(connection, connector.register.book, connector._limits)
+class SanicSocket(FrameworkSocket):
+    """Sanic's socket, which reads in tasks of its own."""
+
+    def __init__(self, socket: SanicWebSocket) -> None:
         self._socket = socket
+        # Sanic's tasks that hand over what was read; each leaves when it has.
         self._feeding: set[asyncio.Task[Any]] = set()
+        # Set by `let_go`: nothing is handed over any more.
         self._is_over = False
         self._wrap_feeding(socket)
 
-    async def _receive(self) -> str | bytes | CloseInfo:
+    async def receive(self) -> str | bytes | CloseInfo:
         try:
             message = await self._socket.recv()
         except asyncio.CancelledError as exc:
@@ -153,7 +156,7 @@ class _SanicCarrier(Carrier):
             return self._ending()
         return self._ending() if message is None else message
 
-    def _known_end(self) -> CloseInfo | None:
+    def known_end(self) -> CloseInfo | None:
         # Sanic cancels an endpoint whose client has gone.
         lost = self._socket.connection_lost_waiter
         return self._ending() if lost is not None and lost.done() else None
@@ -167,13 +170,13 @@ class _SanicCarrier(Carrier):
             return CloseInfo(int(sent.code), sent.reason, "local")
         return LOST
 
-    async def _write(self, text: str) -> None:
+    async def write(self, text: str) -> None:
         await self._socket.send(text)
 
-    async def _shut(self, code: int, reason: str) -> None:
+    async def close(self, code: int, reason: str) -> None:
         await self._socket.close(code, reason)
 
-    def _drop(self) -> None:
+    def drop(self) -> None:
         transport = getattr(self._socket.io_proto, "transport", None)
         if transport is not None:
             transport.abort()

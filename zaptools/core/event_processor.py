@@ -14,6 +14,7 @@ import msgspec
 from ..connection.connection import WebSocketConnection
 from ..connection.context import EventContext
 from ..connectors.carrier import Carrier
+from ..connectors.socket import FrameworkSocket
 from ..limits import Limits
 from ..protocol.close import LOST, CloseInfo
 from ..protocol.codec import EventData
@@ -36,7 +37,8 @@ class EventProcessor:
     def __init__(self, connection: WebSocketConnection, event_caller: EventCaller) -> None:
         self._connection = connection
         self._event_caller = event_caller
-        self._carrier = _AdapterCarrier(connection, event_caller)
+        self._socket = _AdapterSocket(cast(ConnectionAdapter, connection._transport))
+        self._carrier = Carrier(self._socket, event_caller.book, Limits(), connection=connection)
 
     async def notify_connected(self) -> None:
         """Call the ``connected`` handler."""
@@ -52,40 +54,36 @@ class EventProcessor:
 
     async def intercept_data(self, data: dict[str, Any]) -> None:
         """Handle one message as it came, parsed. Nothing is raised: see the ``error`` handler."""
-        await self._carrier.handle(_to_text(data))
+        await self._handle(_to_text(data))
 
     async def receive_events(self) -> bool:
         """Handle the next message; return whether there was one."""
-        return await self._carrier.step()
+        message = await self._socket.receive()
+        if isinstance(message, CloseInfo):
+            return False
+        await self._handle(message)
+        return True
 
     async def start_event_stream(self) -> None:
         """Serve the connection; returns when it has ended and its last handler is done."""
         await self._carrier.run()
+
+    async def _handle(self, message: str | bytes) -> None:
+        dispatcher = self._carrier.dispatcher
+        dispatcher._greeted = True  # that is the caller's business here
+        dispatcher.mailbox.put(message)
+        await dispatcher.run()
 
     async def _notify(self, name: str, payload: Any) -> None:
         context = EventContext(EventData(name, payload), self._connection)
         await self._event_caller.trigger_event(context)
 
 
-class _AdapterCarrier(Carrier):
-    def __init__(self, connection: WebSocketConnection, event_caller: EventCaller) -> None:
-        self._adapter = cast(ConnectionAdapter, connection._transport)
-        connection._transport = self
-        super().__init__(connection, event_caller.book, Limits())
+class _AdapterSocket(FrameworkSocket):
+    def __init__(self, adapter: ConnectionAdapter) -> None:
+        self._adapter = adapter
 
-    async def handle(self, message: str | bytes) -> None:
-        self._dispatcher._greeted = True  # that is the caller's business here
-        self._dispatcher.mailbox.put(message)
-        await self._dispatcher.run()
-
-    async def step(self) -> bool:
-        message = await self._receive()
-        if isinstance(message, CloseInfo):
-            return False
-        await self.handle(message)
-        return True
-
-    async def _receive(self) -> str | bytes | CloseInfo:
+    async def receive(self) -> str | bytes | CloseInfo:
         try:
             data = await self._adapter.recv_json()
         except json.JSONDecodeError as exc:
@@ -97,12 +95,12 @@ class _AdapterCarrier(Carrier):
             return CloseInfo(cast(int, code), reason, "remote") if known else LOST
         return _to_text(data)
 
-    async def _write(self, text: str) -> None:
+    async def write(self, text: str) -> None:
         event = json.loads(text)
         headers = event.get("headers", {})
         await self._adapter.send_event(event["eventName"], event["payload"], headers)
 
-    async def _shut(self, code: int, reason: str) -> None:
+    async def close(self, code: int, reason: str) -> None:
         await self._adapter.close()
 
 
