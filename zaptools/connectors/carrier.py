@@ -87,13 +87,16 @@ class Carrier:
         self._socket = socket
         self._book = book
         self._limits = limits
-        self._mailbox = self.dispatcher.mailbox
-        self._in_turn = book.concurrency == 1
         self._reading = Reading(
-            socket, connection, self._mailbox, limits, close=self.close, on_end=self._note_end
+            socket,
+            connection,
+            self.dispatcher.mailbox,
+            limits,
+            close=self.close,
+            on_end=self._note_end,
         )
         self._writing = Writing(socket, connection, limits, self._reading.find_end)
-        # `Transport.send` and what a broadcast calls: bound here, which saves each send a call.
+        # `Transport.send`, and what a broadcast calls: attributes, which saves a call each.
         self.send: Callable[[bytes], Awaitable[None] | None] = self._writing.send
         self.offer: Callable[[bytes], bool] = self._writing.offer
         # The task of the framework that serves the connection; set when `run` begins.
@@ -118,7 +121,7 @@ class Carrier:
             if self._book.faults.take(logger):  # the id may be the peer's word
                 logger.warning("connection refused: %s", exc)
             connection.closed = _ID_TAKEN
-            await self._tell_peer(_ID_TAKEN)
+            await self._socket.close_briefly(_ID_TAKEN.code, _ID_TAKEN.reason)
             return
         try:
             await self._serve()
@@ -127,36 +130,32 @@ class Carrier:
 
     async def _serve(self) -> None:
         dispatcher, reading, writing = self.dispatcher, self._reading, self._writing
+        mailbox = dispatcher.mailbox
         self._task = asyncio.current_task()
         reading.begin()
+        is_handling = True
         try:
-            await self._handle()  # calls the connected handler
-            while not reading.over:
-                writing.unbroken = 0
+            if not dispatcher.greeted:
+                await dispatcher.greet()
+            while True:
+                await dispatcher.drain(True)
+                if reading.over:
+                    break
+                is_handling = False
+                writing.unbroken = reading.ahead_bytes = 0
                 if reading.elsewhere is None:
                     await reading.next()
                 else:
-                    await asyncio.shield(reading.elsewhere)
-                if not self._in_turn:
-                    await self._handle()
-                    continue
-                # The same, for 1 µs less of the 12 that an echo takes on uvicorn:
-                reading.handle()
-                try:
-                    await dispatcher.drain()
-                except BaseException as exc:  # as in Dispatcher.run
-                    await dispatcher.break_off(exc)
-                    raise
-                finally:
-                    reading.handling = False
-        except BaseException:  # cancellation too: the peer is told, whatever ends the task
+                    await reading.wait()
+                is_handling = True
+                if mailbox.exchange is not None:
+                    reading.read_ahead()
+        except BaseException as exc:  # cancellation too: the peer is told, whatever ends the task
             try:
-                await reading.cancel_ahead()
-                self.abort()
-                await self._tell_peer(_GOING_AWAY)
-            finally:  # cancelled once more
-                self.abort()
-                await dispatcher.stop()
+                if is_handling:
+                    await dispatcher.break_off(exc)
+            finally:
+                await self._go_away()
             raise
         finally:
             reading.end(LOST)
@@ -166,13 +165,16 @@ class Carrier:
             finally:
                 await dispatcher.finish()
 
-    async def _handle(self) -> None:
-        """Handle what there is."""
-        self._reading.handle()
+    async def _go_away(self) -> None:
+        """Abort, and tell the peer; then end the handlers that still run."""
         try:
-            await self.dispatcher.run(until_room=True)
-        finally:
-            self._reading.handling = False
+            await self._reading.cancel_ahead()
+            self.abort()
+            if self.connection.closed is _GOING_AWAY:
+                await self._socket.close_briefly(_GOING_AWAY.code, _GOING_AWAY.reason)
+        finally:  # cancelled once more
+            self.abort()
+            await self.dispatcher.stop()
 
     def _read_ahead(self) -> None:
         self._reading.read_ahead()
@@ -209,7 +211,7 @@ class Carrier:
         """Take the connection for ended, waiting for nothing."""
         if self.connection.closed is None:
             self.connection.closed = self._socket.known_end() or _GOING_AWAY
-        self._mailbox.end(self.connection.closed)
+        self.dispatcher.mailbox.end(self.connection.closed)
         self._writing.stop(self.connection.closed)
         if asyncio.current_task() is not self._task:  # a handler beside it has failed
             self._reading.stop()
@@ -227,11 +229,6 @@ class Carrier:
         self._reading.stop()
         self._writing.stop(self.connection.closed or LOST)
         self._socket.drop()
-
-    async def _tell_peer(self, info: CloseInfo) -> None:
-        """Send a close frame, if that is how the connection ended and it can still be sent."""
-        if self.connection.closed is info:
-            await self._socket.close_briefly(info.code, info.reason)
 
 
 def _nothing() -> None:

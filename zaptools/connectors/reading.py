@@ -49,8 +49,7 @@ class Reading:
 
     Attributes:
         over: whether nothing is read any more: the connection has ended, or was given up.
-        handling: whether the connection's own task is in a handler; set by `handle`, reset by
-            that task.
+        ahead_bytes: bytes read ahead; the connection's own task sets it to 0 after each message.
         elsewhere: set while another task than the connection's own reads; done when it has
             stopped, for which the own task waits.
     """
@@ -66,10 +65,8 @@ class Reading:
         on_end: Callable[[], None],
     ) -> None:
         self.over = False
-        self.handling = False
+        self.ahead_bytes = 0
         self.elsewhere: asyncio.Future[None] | None = None
-        self._receive = socket.receive
-        self._convert = socket.read
         self._socket = socket
         self._connection = connection
         self._mailbox = mailbox
@@ -81,12 +78,12 @@ class Reading:
         self._short = (sys.maxsize if limits.message_bytes is None else limits.message_bytes) // 4
         # The connection's own task; set by `begin`.
         self._task: asyncio.Task[None] | None = None
+        # Whether that task handles messages, or reads itself; False before `begin`, and in `wait`.
+        self._may_read_ahead = False
         # Whether a task, whichever, is in the framework's call for the next message.
         self._receiving = False
         # The task that reads ahead.
         self._ahead: asyncio.Task[None] | None = None
-        # Bytes that it has read since the handler began.
-        self._ahead_bytes = 0
         # What sends that have failed wait for while a task reads; done when the connection ended.
         self._end: asyncio.Future[None] | None = None
         # Whether `stop` has cancelled the connection's own task in the framework's call.
@@ -95,24 +92,28 @@ class Reading:
     def begin(self) -> None:
         """Note the current task as the connection's own."""
         self._task = asyncio.current_task()
+        self._may_read_ahead = True
 
     # The connection's own task
 
-    def handle(self) -> None:
-        """Note that handlers run until `handling` is reset; read ahead when a waiter registers."""
-        self.handling = True
-        self._ahead_bytes = 0
-        if self._mailbox.exchange is not None:
-            self.read_ahead()
+    async def wait(self) -> None:
+        """Wait until the task that reads in place of the connection's own has stopped."""
+        assert self.elsewhere is not None
+        self._may_read_ahead = False
+        try:
+            await asyncio.shield(self.elsewhere)
+        finally:
+            self._may_read_ahead = True
 
     async def next(self) -> int:
         """Put the next message into the mailbox, or note the end; return the message's length.
 
         The connection's own task calls it only while `elsewhere` is None.
         """
+        socket = self._socket
         self._receiving = True
         try:
-            message = self._convert(await self._receive())
+            message = socket.read(await socket.receive())
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if self._gave_up and task is self._task and task is not None and task.uncancel() == 0:
@@ -147,27 +148,27 @@ class Reading:
     def read_ahead(self) -> None:
         """Start the task that reads ahead, if a handler runs and a waiter is registered."""
         is_idle = not self._receiving and self.elsewhere is None and not self.over
-        if is_idle and self._mailbox.has_waiters and self._may_read_ahead():
+        if is_idle and self._mailbox.has_waiters and self._is_within_bounds():
             self.elsewhere = asyncio.get_running_loop().create_future()
             self._ahead = asyncio.create_task(self._read_while_handling())
             # No `finally` of the task's own: one that is cancelled before it began runs none.
             self._ahead.add_done_callback(self._end_reading_ahead)
 
-    def _may_read_ahead(self) -> bool:
+    def _is_within_bounds(self) -> bool:
         limits = self._limits
         return (
-            self.handling
+            self._may_read_ahead
             and len(self._mailbox) <= limits.queue_events
-            and self._ahead_bytes <= limits.queue_bytes
+            and self.ahead_bytes <= limits.queue_bytes
         )
 
     async def _read_while_handling(self) -> None:
         is_wanted = True
         while is_wanted and not self.over:
             size = await self.next()
-            self._ahead_bytes += size
+            self.ahead_bytes += size
             is_wanted = self._mailbox.has_waiters or self._end is not None
-            is_wanted = is_wanted and self._may_read_ahead()
+            is_wanted = is_wanted and self._is_within_bounds()
 
     def _end_reading_ahead(self, task: asyncio.Task[None]) -> None:
         elsewhere, self.elsewhere, self._ahead = self.elsewhere, None, None

@@ -55,7 +55,6 @@ class Writing:
     ) -> None:
         self.unbroken = 0
         self._socket = socket
-        self._write = socket.write
         self._connection = connection
         self._limits = limits
         self._find_end = find_end
@@ -73,7 +72,7 @@ class Writing:
         if self._is_busy:
             return self._send_in_turn(data)
         try:
-            rest = begin(self._write(data.decode()))
+            rest = begin(self._socket.write(data.decode()))
         except (Exception, asyncio.CancelledError) as exc:
             return self._fail(exc)
         if rest is None:
@@ -98,7 +97,7 @@ class Writing:
             line.keep(data)
             return True
         try:
-            rest = begin(self._write(data.decode()))
+            rest = begin(self._socket.write(data.decode()))
         except (Exception, asyncio.CancelledError) as exc:
             if ends_task(exc):
                 raise
@@ -209,7 +208,7 @@ class Writing:
             self._write_in_task(self._write_later(entry[1]))
 
     async def _write_later(self, data: bytes) -> None:
-        await self._write(data.decode())
+        await self._socket.write(data.decode())
 
     def _write_in_task(self, write: Coroutine[Any, Any, None]) -> None:
         """Write an event of a broadcast, or the rest of one, in a task."""

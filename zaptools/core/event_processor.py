@@ -70,7 +70,7 @@ class EventProcessor:
 
     async def _handle(self, message: str | bytes) -> None:
         dispatcher = self._carrier.dispatcher
-        dispatcher._greeted = True  # that is the caller's business here
+        dispatcher.greeted = True  # that is the caller's business here
         dispatcher.mailbox.put(message)
         await dispatcher.run()
 

@@ -73,6 +73,18 @@ class Crew:
         if self._changed is not None and not self._changed.done():
             self._changed.set_result(None)
 
+    async def goes_on(self, until_room: bool) -> bool:
+        """Wait for a change, if one may come; return whether to look again.
+
+        Args:
+            until_room: do not wait when one more may start.
+        """
+        self.check()
+        if not self._tasks or (until_room and self.has_room):
+            return False
+        await self.change()
+        return True
+
     async def change(self) -> None:
         """Wait until one has ended, or `wake` is called."""
         self._changed = asyncio.get_running_loop().create_future()

@@ -65,13 +65,13 @@ class Dispatcher:
         "_crew",
         "_ended",
         "_finished",
-        "_greeted",
         "_on_finish",
         "_on_idle",
         "_reports",
         "_running",
         "_starting",
         "_turn",
+        "greeted",
         "mailbox",
         "task",
     )
@@ -94,7 +94,7 @@ class Dispatcher:
         self._crew = Crew(book.concurrency, connection._transport.abort) if many else None
         self._reports: Reports | None = None  # from the first error on
         self._context: Context | None = None  # whose copies the handlers run in
-        self._running = self._greeted = self._ended = False
+        self._running = self.greeted = self._ended = False
         self._finished = _NOT
         self._turn = Turn()
         self.mailbox = Mailbox(connection, self._turn, reserved=reserved, on_wait=on_wait)
@@ -180,22 +180,14 @@ class Dispatcher:
         context = self._context
         return self._running and context is not None and context[_caller] is _caller.get()
 
-    async def run(self, *, until_room: bool = False) -> None:
-        """Handle all that waits; then, if the connection has ended, the end.
-
-        Args:
-            until_room: return when one more handler may run, though others do. Default False.
-        """
+    async def run(self) -> None:
+        """Call the ``connected`` handler first, handle all messages, and the end if it came."""
         self._running = True
         self.task = asyncio.current_task()
         try:
-            if not self._greeted:
-                self._greeted = True
-                await self._call_lifecycle("connected")
-            if self._crew is None:
-                await self.drain()
-            else:
-                await self._drain_with(self._crew, until_room)
+            if not self.greeted:
+                await self.greet()
+            await self.drain()
             self._on_idle()
             if self._ended:
                 await self._finish()
@@ -205,6 +197,11 @@ class Dispatcher:
         finally:
             self._running = False
             self.task = self._starting = None
+
+    async def greet(self) -> None:
+        """Call the ``connected`` handler."""
+        self.greeted = True
+        await self._call_lifecycle("connected")
 
     async def break_off(self, error: BaseException) -> None:
         """Tell the end because of `error`, whatever it is; it goes on from there."""
@@ -246,13 +243,21 @@ class Dispatcher:
                 leave_all_groups(self._connection)
                 self._on_finish()
 
-    async def drain(self) -> None:
-        """Handle all that waits, one after the other: `run` without its beginning and end."""
-        mailbox, book, turn = self.mailbox, self._book, self._turn
-        queue, reserved = mailbox.queue, mailbox.reserved
-        events = book.events
+    async def drain(self, until_room: bool = False) -> None:
+        """Handle all messages: the one loop from a text to its handler's call.
+
+        Args:
+            until_room: where several handlers may run at the same time, return when one more may,
+                though others run. Default False: return when all have ended.
+        """
+        mailbox, book, turn, crew = self.mailbox, self._book, self._turn, self._crew
+        queue, reserved, events = mailbox.queue, mailbox.reserved, book.events
         left = had = turn.left  # counted down here, in a third of the time
-        while queue or (mailbox.exchange is not None and mailbox.refill()):
+        while True:
+            if not (queue or (mailbox.exchange is not None and mailbox.refill())):
+                if crew is None or not await crew.goes_on(until_room):
+                    break
+                continue
             if left < 0:
                 turn.left -= had - left
                 is_over = turn.is_over()
@@ -270,6 +275,12 @@ class Dispatcher:
                     event = event_of(message)
             except CodecError as exc:
                 await self._report(exc, None)
+                continue
+            if crew is not None:
+                crew.start(self._handle, event)
+                crew.check()  # from Python 3.12 on it may have ended already
+                while not crew.has_room:
+                    await crew.goes_on(True)
                 continue
             name = event.event_name
             if name in reserved or (event.headers and REQUEST_ID in event.headers):
@@ -290,35 +301,6 @@ class Dispatcher:
             if any_event is not None:
                 await self._call(any_event, EventContext(event, self._connection))
         turn.left -= had - left
-
-    async def _drain_with(self, crew: Crew, until_room: bool) -> None:
-        """Do what `drain` does with several handlers at the same time."""
-        turn = self._turn
-        while True:
-            while crew.has_room and self.mailbox.refill():
-                if turn.left < 0 and turn.is_over():
-                    await asyncio.sleep(0)
-                    continue  # a close may have dropped it meanwhile
-                if (event := await self._take()) is not None:
-                    crew.start(self._handle, event)
-                    crew.check()  # from Python 3.12 on it may have ended already
-            crew.check()
-            if not crew or (until_room and crew.has_room):
-                return
-            await crew.change()
-
-    async def _take(self) -> EventData | None:
-        """Return the next event; None if the next message is none, which is reported."""
-        message = self.mailbox.queue.popleft()
-        self._turn.left -= EVENT
-        try:
-            if type(message) is str:
-                self._turn.left -= len(message)
-                return decode_event(message)
-            return event_of(message)
-        except CodecError as exc:
-            await self._report(exc, None)
-            return None
 
     async def _handle(self, event: EventData) -> None:
         """Call an event's handlers: its own, then that of any event. A failure is a reply too."""
