@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, TypeAlias, TypeVar, overload
 
 from .._arguments import explained
 from .._tasks import call, ends_task
 from ..connection.context import EventContext
 from ..handlers.book import check_name
-from ..handlers.decorators import UNSET, Unset, decorator
+from ..handlers.decorators import UNSET, Unset, decorator, record_or_decorate
 from ..handlers.replacing import in_place_of
 from ..handlers.signatures import adapt, check_lifecycle
 from ..protocol.codec import EventData
@@ -135,7 +136,7 @@ class ZapConsumer(UrlClient):
 
         Args:
             name: the event's name.
-            callback: the handler; absent in a decorator's call.
+            callback: the handler; left out when `on_event` is used as a decorator.
             replace: whether to replace another handler silently; if False, the default, that is
                 a RuntimeWarning. The other ``on_`` methods have this too.
 
@@ -143,18 +144,17 @@ class ZapConsumer(UrlClient):
             RegistrationError: `name` is no string, or the handler cannot be called and awaited.
         """
         check_name(name)
-        if isinstance(callback, Unset):
-            return lambda function: self.on_event(name, function, replace=replace)
+        return record_or_decorate(partial(self._record, name, replace=replace), callback)
+
+    def _record(self, name: str, callback: Callable[..., Any], *, replace: bool) -> None:
         if name == "connected":
-            return self.on_connected(callback, replace=replace)
-        if name == "disconnected":
-            return self.on_disconnected(callback, replace=replace)
-        handler = adapt(callback, EventData)
-        old = self._link.book.events.get(name)
-        self._link.book.events[name] = in_place_of(
-            old, handler, f"the event {name!r}", replace=replace
-        )
-        return callback
+            self.on_connected(callback, replace=replace)
+        elif name == "disconnected":
+            self.on_disconnected(callback, replace=replace)
+        else:
+            events, handler = self._link.book.events, adapt(callback, EventData)
+            what = f"the event {name!r}"
+            events[name] = in_place_of(events.get(name), handler, what, replace=replace)
 
     @decorator
     def on_connected(self, callback: EventCallback, replace: bool) -> None:
