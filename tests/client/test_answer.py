@@ -67,8 +67,8 @@ def test_chunks(coding: bytes, raw: bytes, body: bytes, complete: bool, step: in
     assert (answer.status, answer.body, answer.is_complete) == (403, body, complete)
 
 
-def test_a_body_that_is_mostly_no_body() -> None:
-    """What is kept of it is bounded, whatever the chunks are like."""
+def test_a_body_that_is_mostly_chunk_extensions() -> None:
+    """The memory for it is bounded, whatever the chunks are like."""
     answer = fed(b"HTTP/1.1 403 No\r\nTransfer-Encoding: chunked\r\n\r\n", 1 << 20)
     while not answer.is_complete:
         answer.feed(b"1;" + b"y" * 1000 + b"\r\nx\r\n")
@@ -92,7 +92,7 @@ def test_headers() -> None:
 @ONE_BY_ONE
 @pytest.mark.parametrize("status", [b"100 Continue", b"103 Early Hints", b"199 What"])
 def test_interim_answers(status: bytes, step: int) -> None:
-    """RFC 9110, section 15.2: a client reads over them, however many there are."""
+    """RFC 9110, section 15.2: a client skips them, however many there are."""
     before = b"HTTP/1.1 " + status + b"\r\nLink: </x>\r\n\r\n"
     head = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n"
     answer = Answer(1 << 16)
@@ -103,7 +103,7 @@ def test_interim_answers(status: bytes, step: int) -> None:
     assert fed(before + b"HTTP/1.1 403 No\r\n\r\n", step).status == 403
 
 
-def test_what_comes_behind_a_101() -> None:
+def test_bytes_after_a_101() -> None:
     answer = fed(b"HTTP/1.1 101 S\r\n\r\n\x81\x00" + b"\x00" * 20_000, 1 << 20)
     assert answer.rest == b"\x81\x00" + b"\x00" * 20_000
 
@@ -123,7 +123,7 @@ def test_what_comes_behind_a_101() -> None:
         (b"HTTP/1.1 101 S\r\n" + (b"Upgrade: " + b"a," * 900 + b"\r\n") * 5 + b"\r\n", "too long"),
     ],
 )
-def test_what_is_no_answer(text: bytes, words: str) -> None:
+def test_bytes_that_are_no_answer(text: bytes, words: str) -> None:
     for step in (1, 7, 1 << 20):
         with pytest.raises(ValueError) as info:
             fed(text, step)

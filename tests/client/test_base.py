@@ -226,7 +226,7 @@ async def test_disconnect_ends_a_connect_under_way() -> None:
 
 
 async def test_a_task_of_a_handler_disconnects() -> None:
-    """The handler waits for that, which does not wait for the handler."""
+    """The handler waits for the call, and the call does not wait for the handler."""
     done: list[str] = []
     async with App() as app:
         client = ZapConsumer(app.url(), limits=Limits(close_timeout=200 * MS))
@@ -312,7 +312,7 @@ async def test_a_handler_that_does_not_end(how: str) -> None:
         await client.disconnect()
 
 
-async def test_a_handler_that_is_not_to_be_cancelled(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_handler_that_ignores_cancellation(caplog: pytest.LogCaptureFixture) -> None:
     async with App() as app:
         client = Client(app.url(), limits=Limits(close_timeout=20 * MS))
         running, gate = asyncio.Event(), asyncio.Event()
@@ -335,7 +335,7 @@ async def test_a_handler_that_is_not_to_be_cancelled(caplog: pytest.LogCaptureFi
         await until(lambda: client.log == LIFE)
 
 
-async def test_disconnecting_when_told_of_connecting() -> None:
+async def test_disconnecting_in_the_handler_of_connecting() -> None:
     async with App() as app:
         client = Client(app.url())
 
@@ -379,7 +379,7 @@ async def test_pings_reach_a_server_that_is_gone() -> None:
 
 
 @pytest.mark.parametrize("kind", [ZapConsumer, ZapSubscriber])
-async def test_options_reach_the_core(kind: type[ZapConsumer] | type[ZapSubscriber]) -> None:
+async def test_options_reach_the_connection(kind: type[ZapConsumer] | type[ZapSubscriber]) -> None:
     sent: list[bytes] = []
     asked: list[str] = []
 
@@ -456,10 +456,10 @@ class TestRequests:
                 assert [reply.payload for reply in replies] == ["A", "B", "C"]
                 assert replies[0].headers["h"] == 1
                 await client.send_event("echo", 1)
-                assert (await within(anext(stream))).event_name == "echo"  # replies are for none
+                assert (await within(anext(stream))).event_name == "echo"  # no stream gets a reply
 
     async def test_an_error_is_the_reply(self) -> None:
-        """In both directions, and through both sides again."""
+        """In both directions, and relayed through both sides."""
         async with App() as app:
             client = ZapConsumer(app.url())
 

@@ -162,7 +162,9 @@ class TestConsumer:
                 assert client.is_connected
             assert [type(error) for error in errors] == [CodecError, ZeroDivisionError]
 
-    async def test_raising_handlers_of_its_life(self, caplog: pytest.LogCaptureFixture) -> None:
+    async def test_raising_handlers_of_states_begin_and_end(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
         async with App() as app:
             client = ZapConsumer(app.url())
             errors: list[BaseException] = []

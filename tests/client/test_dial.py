@@ -1,4 +1,4 @@
-"""The way from a name to a connected socket, on addresses that answer, refuse, and do neither."""
+"""From a name to a connected socket, with addresses that answer, refuse, or stay silent."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def address(host: str, port: int, family: int = socket.AF_INET) -> Address:
 
 @pytest.fixture
 def hole() -> Iterator[Address]:
-    """An address that swallows what would connect to it: its backlog is full."""
+    """An address that neither accepts nor refuses: its backlog is full."""
     with ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
         listener.bind(("127.0.0.2", 0))
@@ -55,19 +55,19 @@ def test_families_take_turns() -> None:
     assert interleave(four) == four and interleave([]) == []
 
 
-async def test_the_first_one_that_answers(listener: socket.socket) -> None:
+async def test_the_first_address_that_answers(listener: socket.socket) -> None:
     place = listener.getsockname()
     with await within(connect_first([address(*place), refusing()], NEVER)) as sock:
         assert sock.getpeername() == place
 
 
-async def test_one_that_refuses_is_followed_at_once(listener: socket.socket) -> None:
+async def test_a_refusal_is_followed_at_once_by_the_next_address(listener: socket.socket) -> None:
     place = listener.getsockname()
     with await within(connect_first([refusing(), address(*place)], NEVER)) as sock:
         assert sock.getpeername() == place
 
 
-async def test_one_that_does_not_answer_is_not_waited_for(
+async def test_a_silent_address_does_not_delay_the_next_for_long(
     hole: Address, listener: socket.socket
 ) -> None:
     place = listener.getsockname()
@@ -86,7 +86,7 @@ async def test_all_refuse() -> None:
         await connect_first([])
 
 
-async def test_one_that_refuses_does_not_end_the_others(hole: Address) -> None:
+async def test_a_refusal_does_not_end_the_other_attempts(hole: Address) -> None:
     dialling = asyncio.ensure_future(connect_first([hole, refusing()], 0))
     await asyncio.wait([dialling], timeout=50 * MS)
     assert not dialling.done()
@@ -170,18 +170,18 @@ async def test_a_resolver_that_cannot_read_a_name(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     "host", ["a..b", ".a", "a" * 64 + ".example", "a\0b", "a b", "a%\t", "é" * 60, "a<b"]
 )
-def test_names_that_no_host_has(host: str) -> None:
+def test_invalid_host_names(host: str) -> None:
     with pytest.raises(InvalidUrlError):
         ZapConsumer(f"ws://{host}/")
 
 
 @pytest.mark.parametrize("host", ["a.example.", "my_service", "xn--bcher-kva.example", "bücher.de"])
-def test_names_that_hosts_have(host: str) -> None:
+def test_valid_host_names(host: str) -> None:
     ZapConsumer(f"ws://{host}/")
 
 
-async def test_why_it_was_not_reached() -> None:
-    """In the system's words, which say more than asyncio's: the same on each event loop."""
+async def test_the_reason_of_a_failure() -> None:
+    """It is the system's message, more precise than asyncio's, on each event loop."""
     place = refusing()[4]
     with pytest.raises(ConnectionRefusedError, match="Connection refused") as info:
         await connect_first([address(*place)])

@@ -1,4 +1,4 @@
-"""A client's life: reconnecting, its races, and the order of what is told."""
+"""A client's link: connecting, reconnecting, races, and the order of announcements."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ CONNECTING, ERROR = ZapClientState.CONNECTING, ZapClientState.ERROR
 
 SOON = ReconnectPolicy(initial_delay=MS, max_delay=4 * MS)
 NEVER = ReconnectPolicy(initial_delay=3600, max_delay=3600, random=lambda: 1.0)
-"""Waits for longer than any test."""
+"""Its delay is longer than any test."""
 
 Step = Callable[[RawPeer], Awaitable[None]]
 
 
 async def stay(peer: RawPeer) -> None:
-    """Accept, and take what comes until the client closes."""
+    """Accept, and read until the client closes."""
     peer.accept()
     peer.flush()
     while getattr(await peer.next(), "opcode", None) is Opcode.TEXT:
@@ -77,7 +77,7 @@ async def reset(peer: RawPeer) -> None:
 
 
 async def drop_when_asked(peer: RawPeer) -> None:
-    """Accept, send an event, and drop when one comes."""
+    """Accept, send an event, and drop when one is received."""
     peer.accept()
     peer.event("echo", 1)
     await peer.next()
@@ -85,7 +85,7 @@ async def drop_when_asked(peer: RawPeer) -> None:
 
 
 async def echo(peer: RawPeer) -> None:
-    """Accept, and send back what comes, until it is no text."""
+    """Accept, and echo text messages until there is another kind of frame."""
     peer.accept()
     peer.flush()
     while getattr(frame := await peer.next(), "opcode", None) is Opcode.TEXT:
@@ -129,10 +129,10 @@ def choose(header: str) -> Step:
 
 
 class Script:
-    """What a server does with one connection after the other; the last step is for all the rest.
+    """A server's steps, one a connection; the last one is for all later connections too.
 
     Attributes:
-        requests: what each asked for.
+        requests: the requests, in order.
     """
 
     def __init__(self, *steps: Step) -> None:
@@ -160,7 +160,7 @@ async def scripted(
 
 
 async def idle() -> None:
-    """Let all that can happen at once happen."""
+    """Let the loop run all that is ready."""
     for _ in range(20):
         await asyncio.sleep(0)
 
@@ -294,12 +294,12 @@ class TestReconnecting:
             await until(lambda: "gave up connecting" in caplog.text)
             assert "Traceback" not in caplog.text
 
-    async def test_what_is_no_failure_of_a_connection(
+    async def test_an_error_that_is_no_failure_of_a_connection(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
         async with scripted(drop, stay) as (client, _):
             await client.connect()
-            client.limits = None  # type: ignore[assignment]  # a defect of whatever kind
+            client.limits = None  # type: ignore[assignment]  # stands for any defect
             await until(lambda: client.state is ERROR)
             await until(lambda: "gave up connecting" in caplog.text)
             assert "Traceback" in caplog.text
@@ -349,7 +349,7 @@ class TestReconnecting:
             assert len(script.requests) == 2 and not reconnects()
 
     async def test_a_loop_that_ends_meanwhile(self, caplog: pytest.LogCaptureFixture) -> None:
-        """As with asyncio.run: tasks are cancelled, none is left, none is destroyed."""
+        """As at the end of asyncio.run: tasks are cancelled, and start no other one."""
         async with scripted(drop, drop_when_asked, reconnect=NEVER) as (client, _):
             await client.connect()
             await until(reconnects)
@@ -392,7 +392,7 @@ class TestDisconnecting:
             await until(lambda: not reconnects())
             assert client.log == BEGIN + END and len(script.requests) == 1
             assert "gave up" not in caplog.text
-            assert client.last_error is not None  # it tells how the connection ended
+            assert client.last_error is not None  # it says how the connection ended
 
     async def test_before_the_wait(self) -> None:
         async with scripted(drop, stay) as (client, script):
@@ -407,13 +407,13 @@ class TestDisconnecting:
             await client.connect()
             await until(lambda: len(script.requests) == 2)
             await within(client.disconnect())
-            assert client.log == [*BEGIN, *END, *FAILED]  # told before disconnect returned
+            assert client.log == [*BEGIN, *END, *FAILED]  # announced before disconnect returned
             await until(lambda: not reconnects())
             assert client.state is OFFLINE and client.last_error is None
 
     @pytest.mark.parametrize("if_needed", [False, True])
     async def test_in_the_handler_of_online(self, if_needed: bool) -> None:
-        """What waits in connect() is told: there is no connection."""
+        """The pending `connect` call raises: there is no connection."""
         async with scripted(stay) as (client, _):
 
             async def changed(state: ZapClientState) -> None:
@@ -494,7 +494,7 @@ class TestConnecting:
             await within(client.connect(retry=True))
             assert client.log == FAILED * 3 + BEGIN and client.last_error is None
 
-    async def test_retry_ends_at_what_is_fatal(self) -> None:
+    async def test_retry_ends_at_a_fatal_error(self) -> None:
         async with scripted(reset, refuse(401), stay) as (client, _):
             with pytest.raises(HandshakeError) as info:
                 await within(client.connect(retry=True))
@@ -524,7 +524,7 @@ class TestConnecting:
             await idle()
             assert client.state is OFFLINE and len(script.requests) == 1
 
-    async def test_another_connect_takes_the_place_of_waiting(self) -> None:
+    async def test_another_connect_replaces_a_waiting_one(self) -> None:
         async with scripted(reset, stay, reconnect=NEVER) as (client, _):
             connecting = asyncio.ensure_future(client.connect(retry=True))
             await until(lambda: client.log == FAILED)
@@ -626,7 +626,7 @@ class TestConnecting:
             assert isinstance(one, ConnectError) and two is one
             assert len(script.requests) == 1
 
-    async def test_one_that_waits_for_one_that_is_cancelled(self) -> None:
+    async def test_waiting_for_a_call_that_is_cancelled(self) -> None:
         async with scripted(hang) as (client, script):
             connecting = asyncio.ensure_future(client.connect())
             await until(lambda: script.requests)
@@ -636,7 +636,7 @@ class TestConnecting:
             with pytest.raises(ConnectError):
                 await within(waiting)
 
-    async def test_one_that_waits_for_one_that_is_cancelled_late(self) -> None:
+    async def test_waiting_for_a_call_that_is_cancelled_late(self) -> None:
         gate = asyncio.Event()
         async with scripted(stay) as (client, _):
 
@@ -654,7 +654,7 @@ class TestConnecting:
             with pytest.raises(ConnectError):
                 await within(waiting)
 
-    async def test_the_one_that_waits_is_cancelled(self) -> None:
+    async def test_the_waiting_call_is_cancelled(self) -> None:
         gate = asyncio.Event()
 
         async def late(peer: RawPeer) -> None:
@@ -687,7 +687,7 @@ class TestConnecting:
 
 class TestHandlersThatConnect:
     async def test_in_a_handler_of_an_event(self) -> None:
-        """The connection ended while it ran; it connects again itself."""
+        """The connection ended while the handler ran; the handler connects again."""
         async with scripted(drop_when_asked, echo, reconnect=False) as (client, _):
             again: list[Any] = []
 
@@ -729,7 +729,7 @@ class TestHandlersThatConnect:
             await client.disconnect()
 
     async def test_in_a_handler_with_more_events_waiting(self) -> None:
-        """Its connection is over with it: what waited behind it is dropped."""
+        """The handler is its connection's last: later events are dropped."""
 
         async def script(peer: RawPeer) -> None:
             peer.accept()
@@ -785,7 +785,7 @@ class TestHandlersThatConnect:
 
     @pytest.mark.parametrize("first", [drop, reset])
     async def test_in_a_task_of_a_handler_of_states(self, first: Step) -> None:
-        """What is told comes in order, though the handler takes its time."""
+        """Announcements are in order, even if the handler is slow."""
         tasks: list[asyncio.Task[Any]] = []
         async with scripted(first, stay, reconnect=False) as (client, _):
 
@@ -804,12 +804,12 @@ class TestHandlersThatConnect:
                 await client.connect()
                 await until(lambda: tasks)
             await within(tasks[0])
-            told = [it for it in client.log if it != "connected"]
+            announced = [it for it in client.log if it != "connected"]
             begin = ["CONNECTING", "/CONNECTING", "ONLINE", "/ONLINE"]
             if first is reset:
-                assert told == [*begin[:2], "ERROR", "/ERROR", *begin]
+                assert announced == [*begin[:2], "ERROR", "/ERROR", *begin]
             else:
-                assert told == [*begin, "OFFLINE", "/OFFLINE", "disconnected", *begin]
+                assert announced == [*begin, "OFFLINE", "/OFFLINE", "disconnected", *begin]
 
     async def test_a_task_waits_for_the_handlers_of_the_last_connection(self) -> None:
         gate = asyncio.Event()
@@ -831,7 +831,7 @@ class TestHandlersThatConnect:
             assert client.log == [*BEGIN, "echo", *END, *BEGIN]
 
     async def test_disconnecting_while_a_task_waits_for_those_handlers(self) -> None:
-        """What waited to connect does not: disconnect was called after it."""
+        """The waiting `connect` raises: disconnect was called after it."""
         gate = asyncio.Event()
         async with scripted(drop_when_asked, stay, reconnect=False) as (client, script):
             client.on_event("echo", lambda event: gate.wait())
@@ -848,8 +848,8 @@ class TestHandlersThatConnect:
             await within(disconnecting)
             assert client.log == BEGIN + END and len(script.requests) == 1
 
-    async def test_connecting_while_an_attempt_is_being_ended(self) -> None:
-        """It waits for that end, as it does for a connection's."""
+    async def test_connecting_while_an_attempt_is_ending(self) -> None:
+        """The call waits for that end, as it does for a connection's."""
         async with scripted(hang, stay, reconnect=False) as (client, script):
             connecting = asyncio.ensure_future(client.connect())
             await until(lambda: script.requests)
@@ -862,7 +862,7 @@ class TestHandlersThatConnect:
             assert client.is_connected and client.log == FAILED + BEGIN
 
     async def test_a_task_that_a_handler_waits_for(self) -> None:
-        """Each waits for the other: an error, which says so, and no deadlock."""
+        """Task and handler wait for each other: an error says so; there is no deadlock."""
         errors: list[BaseException] = []
         async with App() as app:
             client = Client(app.url(), limits=Limits(close_timeout=10 * MS))
@@ -886,8 +886,8 @@ class Odd(BaseException):
     """No Exception."""
 
 
-async def test_an_answer_that_comes_when_the_attempt_has_ended() -> None:
-    """uvloop may deliver one before the opening's task is told that it is cancelled."""
+async def test_an_answer_after_the_attempt_has_ended() -> None:
+    """uvloop may deliver one before the cancellation reaches the task that opens."""
     client, tcp = Client("ws://127.0.0.1:1/"), FakeTcp()
     protocol = ClientProtocol(parse_url(client.url))
     begins: list[Callable[[ClientTransport], None]] = []
@@ -948,7 +948,7 @@ async def test_an_owner_that_fails_to_announce_that_it_is_online() -> None:
         assert not link.is_connected
 
 
-class TestWhatIsNoException:
+class TestBaseExceptions:
     @pytest.mark.parametrize("reconnect", [False, SOON])
     async def test_of_the_handler_of_online(self, reconnect: Any, loop_errors: list[Any]) -> None:
         async with scripted(stay, reconnect=reconnect) as (client, script):
@@ -963,7 +963,11 @@ class TestWhatIsNoException:
             with pytest.raises(ConnectError, match="the handler of ONLINE raised Odd") as info:
                 await within(client.connect())
             assert isinstance(info.value.__cause__, Odd)
-            assert client.log[:3] == ["CONNECTING", "ONLINE", "OFFLINE"]  # told before it raised
+            assert client.log[:3] == [
+                "CONNECTING",
+                "ONLINE",
+                "OFFLINE",
+            ]  # announced before it raised
             last = ["ERROR"] if reconnect else []
             await until(lambda: client.log == ["CONNECTING", "ONLINE", *END, *last])
             await idle()
@@ -1021,7 +1025,7 @@ class TestWhatIsNoException:
 
 @pytest.fixture
 async def loop_errors() -> AsyncIterator[list[Any]]:
-    """Take what the loop would report: a task of a connection that ended with `Odd`."""
+    """Collect the loop's reports: of a connection's task that ended with `Odd`."""
     loop = asyncio.get_running_loop()
     taken: list[Any] = []
     loop.set_exception_handler(lambda _, context: taken.append(context))

@@ -88,16 +88,16 @@ AFTER: dict[str, set[str]] = {
     "OFFLINE": {"CONNECTING"},
     "ERROR": {"CONNECTING"},
 }
-"""What may be told after what; ``OFFLINE*`` is that of a connection which has ended."""
+"""The announcements that may follow each; ``OFFLINE*`` is that of an ended connection."""
 
 ANSWERS = ["stay", "close", "close", "drop", "refuse", "fatal", "reset", "hang", "late"]
-"""What a server does with a connection, after its request has come."""
+"""What a server does with a connection after its request."""
 
 ACTIONS = ["connect", "connect in a task", "disconnect", "disconnect in a task", "pause", "raise"]
-"""What a handler does; those that a handler may not await of itself are refused, and say so."""
+"""What a handler does. A call that it may not await itself raises, and the error says so."""
 
 MOMENTS = ["CONNECTING", "ONLINE", "OFFLINE", "ERROR", "connected", "disconnected", "go"]
-"""When a handler does it: in that of a state, of a connection's begin and end, of an event."""
+"""The handler that does it: of a state, of a connection's begin and end, of an event."""
 
 PLANS = st.tuples(
     st.sampled_from([*MOMENTS, "disconnected", "connected"]),
@@ -105,15 +105,15 @@ PLANS = st.tuples(
 )
 
 TURNS = st.sampled_from([0, 1, 2, 4, None, None])
-"""Turns of the loop; None for as long as what waits for no application takes."""
+"""Turns of the loop to wait for; None for 3 ms, in which all that needs no call happens."""
 
 
 class Server:
-    """Does with each connection what is next in `answers`; "stay" when nothing is.
+    """Answers each connection with the next of `answers`; with "stay" when there is none.
 
     Attributes:
-        answers: how to treat those that come.
-        open: connections that have had a 101 and did not end.
+        answers: for the connections to come.
+        open: connections that were accepted and have not ended.
     """
 
     def __init__(self) -> None:
@@ -174,7 +174,7 @@ class Server:
 
 
 class ClientMachine(RuleBasedStateMachine):
-    """A real client and a real server, driven by whatever rules hypothesis finds to combine."""
+    """A real client and a real server, driven by rules that hypothesis combines."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -212,28 +212,28 @@ class ClientMachine(RuleBasedStateMachine):
                 reconnect=policy if reconnect else False,
                 limits=Limits(close_timeout=20 * MS, open_timeout=None, ping_interval=None),
             )
-            client.on_connection_state_changed(lambda state: self.told(state.name))
-            client.on_connected(lambda event: self.told("connected"))
-            client.on_disconnected(lambda event: self.told("disconnected"))
+            client.on_connection_state_changed(lambda state: self.announced(state.name))
+            client.on_connected(lambda event: self.announced("connected"))
+            client.on_disconnected(lambda event: self.announced("disconnected"))
             client.on_event("go", lambda event: self.act("go"))
             client.on_error(lambda error: None)
 
         self.run(start())
 
-    # What is told
+    # Announcements
 
-    def told(self, name: str) -> Coroutine[Any, Any, None]:
+    def announced(self, name: str) -> Coroutine[Any, Any, None]:
         last = self.log[-1]
         if name == "OFFLINE" and last == "connected":
             name = "OFFLINE*"
         if name not in AFTER[last]:
-            self.faults.append(f"{name} told after {last}")
+            self.faults.append(f"{name} announced after {last}")
         if name == "CONNECTING" and self.down:
             self.faults.append("a connect that was not asked for after disconnect")
         if name.rstrip("*") in ZapClientState.__members__:
             state = self.client.current_connection_state.name
             if state != name.rstrip("*"):
-                self.faults.append(f"{name} told while the state is {state}")
+                self.faults.append(f"{name} announced while the state is {state}")
         self.log.append(name)
         return self.act(name.rstrip("*"))
 
@@ -257,7 +257,7 @@ class ClientMachine(RuleBasedStateMachine):
         else:
             await do[name]()
 
-    # What is called
+    # Calls
 
     def call(self, coroutine: Coroutine[Any, Any, None]) -> None:
         task = self.loop.create_task(coroutine)
@@ -306,7 +306,7 @@ class ClientMachine(RuleBasedStateMachine):
         self.pass_time(turns)
 
     @rule(plans=st.lists(PLANS, max_size=3), answers=st.lists(st.sampled_from(ANSWERS), max_size=4))
-    def it_will_be_different(self, plans: list[tuple[str, str]], answers: list[str]) -> None:
+    def more_plans_and_answers(self, plans: list[tuple[str, str]], answers: list[str]) -> None:
         self.plans += plans
         self.server.answers += answers
 
@@ -328,7 +328,7 @@ class ClientMachine(RuleBasedStateMachine):
 
         self.run(turn())
 
-    # What holds
+    # Invariants
 
     @invariant()
     def nothing_is_wrong(self) -> None:
@@ -339,13 +339,13 @@ class ClientMachine(RuleBasedStateMachine):
             self.runner.close()
             return
         try:
-            self.run(self.last_words())
+            self.run(self.end_cleanly())
             assert not self.faults, (self.faults, self.log)
         finally:
             self.runner.close()
 
-    async def last_words(self) -> None:
-        """Whatever was before, a client can be disconnected, connected, and disconnected again."""
+    async def end_cleanly(self) -> None:
+        """In any state a client can be disconnected, connected, and disconnected again."""
         await asyncio.sleep(MS)
         self.plans.clear()
         self.server.answers.clear()
@@ -356,7 +356,7 @@ class ClientMachine(RuleBasedStateMachine):
         await self.disconnect()
         await self.connect()
         assert self.client.is_connected and self.log[-2:] == ["ONLINE", "connected"], self.log
-        await until(lambda: len(self.server.open) == 1)  # of those before it ends the last
+        await until(lambda: len(self.server.open) == 1)  # the earlier ones have ended
         await self.client.disconnect()
         assert self.log[-2:] == ["OFFLINE*", "disconnected"], self.log
         self.listener.close()
@@ -372,7 +372,7 @@ TestClientMachine.settings = settings(max_examples=150, stateful_step_count=20)
 
 
 async def test_a_connection_that_ends_in_the_segment_of_its_answer() -> None:
-    """Its `disconnected` handler connects again; both calls of connect end as their own do."""
+    """Its `disconnected` handler connects again; each call of connect has its own outcome."""
     server = Server()
     server.answers[:] = ["close", "refuse"]
     listener = await asyncio.start_server(server.serve, "127.0.0.1", 0)

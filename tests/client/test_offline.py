@@ -1,4 +1,4 @@
-"""What becomes of sends without a connection."""
+"""Sends without a connection: refused, queued, dropped."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class TestOfflineSends:
         assert sends.drop() == 0
         assert (len(sends.waiting), sends.dropped) == (0, 2)
 
-    def test_a_late_one_goes_where_it_was_called(self) -> None:
+    def test_a_late_send_takes_its_place_by_number(self) -> None:
         sends = OfflineSends("queue", 5)
         first, second = sends.next_number(), sends.next_number()
         sends.take(b"3")
@@ -88,7 +88,7 @@ class TestOfflineSends:
 
 
 class Gated(FakeTransport):
-    """Takes what is sent at once, and then has the sender wait."""
+    """Records each message at once, and makes its sender wait."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -101,7 +101,7 @@ class Gated(FakeTransport):
 
 
 @pytest.mark.parametrize("dropped", [False, True])
-async def test_an_end_between_two_of_those_that_wait(dropped: bool) -> None:
+async def test_an_end_between_two_queued_sends(dropped: bool) -> None:
     sends, transport = OfflineSends("queue", 5), Gated()
     sends.take(b"1")
     sends.take(b"2")
@@ -118,7 +118,7 @@ async def test_an_end_between_two_of_those_that_wait(dropped: bool) -> None:
     assert cast("list[Any]", transport.sent) == [1]
 
 
-async def test_what_waits_goes_out_before_what_is_sent_later() -> None:
+async def test_queued_sends_go_out_before_later_ones() -> None:
     async with App() as app:
         client = ZapConsumer(app.url(), offline="queue")
         for number in range(3):
@@ -143,7 +143,7 @@ async def test_what_waits_goes_out_before_what_is_sent_later() -> None:
         await client.disconnect()
 
 
-async def test_a_slow_connected_handler_does_not_hold_up_what_waits() -> None:
+async def test_a_slow_connected_handler_does_not_delay_queued_sends() -> None:
     async with App() as app:
         client = ZapConsumer(app.url(), offline="queue")
         client.on_connected(lambda event: app.gate.wait())
@@ -155,7 +155,7 @@ async def test_a_slow_connected_handler_does_not_hold_up_what_waits() -> None:
 
 
 @pytest.mark.parametrize("omit", [False, True])
-async def test_what_waits_is_written_as_else(omit: bool) -> None:
+async def test_queued_sends_are_encoded_as_others(omit: bool) -> None:
     texts: list[bytes] = []
 
     async def script(peer: RawPeer) -> None:
@@ -176,7 +176,7 @@ async def test_what_waits_is_written_as_else(omit: bool) -> None:
 
 
 @pytest.mark.parametrize("offline", ["queue", "drop"])
-async def test_what_cannot_be_written_is_refused_at_once(offline: Any) -> None:
+async def test_an_unencodable_event_is_refused_at_once(offline: Any) -> None:
     client = ZapConsumer(NOWHERE, offline=offline)
     with pytest.raises(CodecError):
         await client.send_event("x", float("nan"))
@@ -197,7 +197,7 @@ async def test_a_full_queue_loses_nothing() -> None:
         await client.disconnect()
 
 
-async def test_disconnect_drops_what_waits(caplog: pytest.LogCaptureFixture) -> None:
+async def test_disconnect_drops_queued_sends(caplog: pytest.LogCaptureFixture) -> None:
     async with App() as app:
         client = ZapConsumer(app.url(), offline="queue")
         await client.send_event("echo", 1)
@@ -227,12 +227,12 @@ async def test_drop_counts() -> None:
 
 
 class Slow:
-    """A server that reads when it is told to.
+    """A server that starts to read on demand.
 
     Attributes:
-        read: set it.
-        payloads: what came.
-        drop: what to do instead of reading on.
+        read: set by the test, to start.
+        payloads: the received ones.
+        drop: whether to drop the next connection instead of reading it.
     """
 
     def __init__(self) -> None:
@@ -257,7 +257,7 @@ BIG = "y" * 2_000_000
 
 
 async def steady(client: ZapConsumer) -> int:
-    """Return how many sends are left when the sockets hold all that they can."""
+    """Return the number of queued sends once the sockets are full."""
     left, turns = client.queued_sends, 0
     while turns < 20:
         await asyncio.sleep(MS)
@@ -267,7 +267,7 @@ async def steady(client: ZapConsumer) -> int:
 
 
 async def test_a_send_that_waits_when_the_connection_is_lost() -> None:
-    """Nothing of it was written: it waits for the next connection."""
+    """Nothing of the event was written: it waits for the next connection."""
     slow = Slow()
     slow.drop = True
     async with raw_server(slow) as port:
@@ -307,7 +307,7 @@ async def stalled(client: ZapConsumer, payloads: list[Any]) -> list[asyncio.Futu
 
 
 async def test_sends_that_wait_when_the_connection_is_lost_come_before_later_ones() -> None:
-    """Also before one that is called when nothing of them has run since the loss."""
+    """Also before one that is called before any of them has run since the loss."""
     slow = Slow()
     async with raw_server(slow) as port:
         url, limits = f"ws://127.0.0.1:{port}/", Limits(write_bytes=1000)
@@ -330,7 +330,7 @@ async def test_sends_that_wait_when_the_connection_is_lost_come_before_later_one
 
 
 async def test_sends_that_wait_when_the_application_disconnects() -> None:
-    """They are not kept for the next connection; their callers are told."""
+    """They are not kept for the next connection; the calls raise."""
     async with raw_server(Slow()) as port:
         limits = Limits(write_bytes=1000, close_timeout=10 * MS)
         client = ZapConsumer(f"ws://127.0.0.1:{port}/", offline="queue", limits=limits)
@@ -358,10 +358,10 @@ async def test_a_full_queue_says_the_same_while_the_client_is_online() -> None:
         await client.disconnect()
 
 
-async def test_what_is_sent_while_what_waits_goes_out_follows_it() -> None:
+async def test_a_send_during_the_flush_follows_the_queued_ones() -> None:
     slow = Slow()
     async with raw_server(slow) as port:
-        # A send_timeout is for those who send: what waits goes out when the server reads.
+        # A send_timeout is for callers: queued events go out when the server reads.
         limits = Limits(write_bytes=1000, send_timeout=0)
         client = ZapConsumer(f"ws://127.0.0.1:{port}/", offline="queue", limits=limits)
         for number in range(8):
@@ -377,8 +377,8 @@ async def test_what_is_sent_while_what_waits_goes_out_follows_it() -> None:
         await client.disconnect()
 
 
-async def test_a_connection_lost_while_what_waits_goes_out() -> None:
-    """The rest goes out on the next one."""
+async def test_a_connection_lost_during_the_flush() -> None:
+    """The other events go out on the next connection."""
     slow = Slow()
     slow.drop = True
     async with raw_server(slow) as port:
@@ -401,7 +401,7 @@ async def test_a_connection_lost_while_what_waits_goes_out() -> None:
         await client.disconnect()
 
 
-async def test_disconnecting_while_what_waits_goes_out() -> None:
+async def test_disconnecting_during_the_flush() -> None:
     slow = Slow()
     async with raw_server(slow) as port:
         limits = Limits(write_bytes=1000, close_timeout=20 * MS)

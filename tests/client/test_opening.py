@@ -69,19 +69,19 @@ def test_urls(bad: str) -> None:
         ("ws://[::1]8000/", "there is text between its host and its port"),
     ],
 )
-def test_what_is_wrong_with_an_url(bad: Any, words: str) -> None:
+def test_messages_of_invalid_urls(bad: Any, words: str) -> None:
     with pytest.raises(InvalidUrlError, match=re.escape(words)):
         ZapConsumer(bad)
 
 
 def test_a_zone() -> None:
-    """The resolver wants it as it is; written in a URL, its mark is encoded, or not."""
+    """The resolver takes a bare mark; in a URL it may be encoded or bare."""
     for url in ("ws://[fe80::1%25eth0]:80/", "ws://[fe80::1%eth0]:80/"):
         assert parse_url(url).host == "fe80::1%eth0"
 
 
 async def test_a_zone_is_not_for_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A link-local address is nothing that a test could listen on."""
+    """With a fake resolver: a test cannot listen on a link-local address."""
     async with App() as app:
         asked = []
 
@@ -109,8 +109,8 @@ async def test_a_zone_is_not_for_the_server(monkeypatch: pytest.MonkeyPatch) -> 
         ("ws://x?a", "/?a"),
     ],
 )
-def test_what_is_asked_for(url: str, target: str) -> None:
-    """A request line has no spaces but its own, and no more than ASCII (RFC 9112, section 3)."""
+def test_request_targets(url: str, target: str) -> None:
+    """A target in a request line has no spaces, and is ASCII (RFC 9112, section 3)."""
     assert parse_url(url).resource_name == target
 
 
@@ -178,7 +178,7 @@ async def test_refused() -> None:
 
 
 async def test_port_0() -> None:
-    """Which nothing listens on: a client may be made with it, and get its URL later."""
+    """Nothing listens on it: a client may be made with it, and get its URL later."""
     client = ZapConsumer(url(0))
     with pytest.raises(ConnectError, match=r"127\.0\.0\.1:0/"):
         await client.connect()
@@ -243,8 +243,8 @@ async def test_wrong_answers(text: bytes, status: int | None) -> None:
         b"1 100 Continue\r\n\r\nHTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n",
     ],
 )
-async def test_a_refusal_counts_whatever_its_body(rest: bytes, open_timeout: float | None) -> None:
-    """And whatever the time limit: a client that reconnects gives up."""
+async def test_a_refusal_counts_with_any_body(rest: bytes, open_timeout: float | None) -> None:
+    """And with any time limit: a client that reconnects gives up."""
 
     async def script(peer: RawPeer) -> None:
         peer.writer.write(b"HTTP/1." + rest)
@@ -259,7 +259,7 @@ async def test_a_refusal_counts_whatever_its_body(rest: bytes, open_timeout: flo
 
 
 @pytest.mark.parametrize("interim", [b"100 Continue", b"103 Early Hints"])
-async def test_answers_before_the_answer(interim: bytes) -> None:
+async def test_interim_answers(interim: bytes) -> None:
     async def script(peer: RawPeer) -> None:
         peer.writer.write(b"HTTP/1.1 " + interim + b"\r\nLink: </x>\r\n\r\n")
         peer.accept()
@@ -273,8 +273,8 @@ async def test_answers_before_the_answer(interim: bytes) -> None:
             assert (await within(anext(events))).payload == 1
 
 
-async def test_a_server_that_says_nothing_of_tls() -> None:
-    """The time limit is that of the whole opening, and the socket does not stay behind."""
+async def test_a_server_that_does_not_answer_tls() -> None:
+    """The time limit is that of the whole opening, and the socket is closed."""
     ended = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -316,8 +316,8 @@ async def test_a_long_head_of_the_answer() -> None:
             await within(client.connect())
 
 
-async def test_much_behind_an_answer_with_bare_line_feeds() -> None:
-    """It counts as no head, of which there is a longest."""
+async def test_many_bytes_after_an_answer_with_bare_line_feeds() -> None:
+    """They do not count as part of the head, whose length is bounded."""
 
     async def script(peer: RawPeer) -> None:
         peer.writer.write(b"HTTP/1.1 101 S\nX: y\n\n" + b"z" * 400)
@@ -405,7 +405,7 @@ async def test_open_transport_alone() -> None:
         pass
 
 
-async def test_the_network_gives_up_where_there_is_no_limit(
+async def test_the_network_times_out_without_a_limit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def sock_connect(*_: Any) -> None:
@@ -417,8 +417,8 @@ async def test_the_network_gives_up_where_there_is_no_limit(
     assert not isinstance(info.value, ConnectTimeoutError)
 
 
-class TestNobodyWaits:
-    """Whoever opened the connection was cancelled meanwhile."""
+class TestNoWaiter:
+    """The task that opened the connection was cancelled meanwhile."""
 
     def transport(self) -> ClientTransport:
         protocol = ClientProtocol(parse_url(url(1)))

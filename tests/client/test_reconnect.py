@@ -1,4 +1,4 @@
-"""The policy: how long to wait, when to begin anew, when to give up. No socket, no loop."""
+"""The policy: the delays, when they begin anew, when to give up. No socket, no loop."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ URL = "ws://127.0.0.1/"
 
 
 def longest(**values: Any) -> ReconnectPolicy:
-    """Return a policy that always waits as long as it may."""
+    """Return a policy whose delays are always the longest."""
     return ReconnectPolicy(random=lambda: 1.0, **values)
 
 
@@ -52,7 +52,7 @@ def test_delays_grow_up_to_the_longest() -> None:
 
 
 @pytest.mark.parametrize(("value", "expected"), [(0.0, 0.0), (0.25, 1.0), (0.5, 2.0)])
-def test_all_of_a_delay_is_random(value: float, expected: float) -> None:
+def test_the_whole_delay_is_random(value: float, expected: float) -> None:
     assert ReconnectPolicy(random=lambda: value).delay(3) == expected
 
 
@@ -122,7 +122,7 @@ def test_only_a_stable_connection_begins_anew() -> None:
     ],
     ids=repr,
 )
-def test_what_is_fatal(error: Exception, fatal: bool) -> None:
+def test_fatal_errors(error: Exception, fatal: bool) -> None:
     assert is_fatal(error) is fatal
 
 

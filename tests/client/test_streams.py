@@ -17,7 +17,7 @@ def stream(size: int = 3, overflow: Overflow = "raise") -> Stream[int]:
     return Stream(None, size, overflow)
 
 
-async def test_held_then_awaited() -> None:
+async def test_a_held_item_then_an_awaited_one() -> None:
     numbers = stream()
     numbers.push(1)
     assert await anext(numbers) == 1
@@ -27,7 +27,7 @@ async def test_held_then_awaited() -> None:
     assert await within(waiting) == 2
 
 
-async def test_the_end_comes_after_what_is_held() -> None:
+async def test_the_end_comes_after_the_held_items() -> None:
     numbers = stream()
     numbers.push(1)
     numbers.close()
@@ -45,7 +45,7 @@ async def test_the_end_wakes_every_reader() -> None:
     assert await within(asyncio.gather(*readers)) == [None] * 3
 
 
-async def test_aclose_drops_what_is_held() -> None:
+async def test_aclose_drops_the_held_items() -> None:
     numbers = stream(1)
     numbers.push(1)
     numbers.push(2)
@@ -120,7 +120,7 @@ async def test_streams() -> None:
     assert len(streams) == 0
 
 
-def test_what_nobody_holds_is_forgotten() -> None:
+def test_a_stream_without_a_reference_is_forgotten() -> None:
     streams: Streams[int] = Streams()
     kept = streams.add(stream())
     streams.add(stream())

@@ -1,4 +1,4 @@
-"""`ZapClient`: the published calls, and what they did wrong."""
+"""`ZapClient`: the published calls, and the defects that they had."""
 
 from __future__ import annotations
 
@@ -212,7 +212,7 @@ class TestBackpressure:
         assert kept == 1024  # of 1200
 
 
-async def test_a_reader_that_gives_up_loses_nothing() -> None:
+async def test_a_cancelled_reader_loses_no_event() -> None:
     async with App() as app:
         client = ZapClient()
         await client.connect(app.url())
@@ -249,7 +249,7 @@ async def test_try_reconnect() -> None:
 
 
 async def test_closing_when_the_connection_was_lost_and_the_buffer_is_full() -> None:
-    """What came is still in the stream, as it is when the connection is open."""
+    """Received events stay in the stream, as they do while the connection is open."""
 
     async def script(peer: RawPeer) -> None:
         for number in range(5):
