@@ -62,10 +62,10 @@ def sent(connection: WebSocketConnection) -> list[dict[str, Any]]:
 class Shell(WebSocketTransport):
     """One that is open from the start."""
 
-    def _handshake(self, events: list[Any], writes: list[bytes]) -> Any:
+    def receive_handshake(self, events: list[Any], writes: list[bytes]) -> Any:
         raise AssertionError("there is no opening")
 
-    def _receive_opening(self, data: bytes) -> None:
+    def receive_opening(self, data: bytes) -> None:
         raise AssertionError("there is no opening")
 
 
@@ -75,7 +75,7 @@ def shell(tcp: FakeTcp, **limits: Any) -> WebSocketTransport:
     made.connection_made(tcp)
     opened = WebSocketConnection("x", made)
     dispatcher = Dispatcher(opened, HandlerBook(), on_idle=lambda: None, on_finish=lambda: None)
-    made._open(opened, dispatcher)
+    made.open(opened, dispatcher)
     return made
 
 

@@ -221,7 +221,7 @@ class ClientTransport(WebSocketTransport):
         self._headers = headers
         self._begin = begin
         self._answer = Answer(limits.head_bytes)
-        self.opened: asyncio.Future[None] = self._loop.create_future()
+        self.opened: asyncio.Future[None] = self.loop.create_future()
 
     @property
     def is_open(self) -> bool:
@@ -249,11 +249,11 @@ class ClientTransport(WebSocketTransport):
         dispatcher = Dispatcher(
             connection,
             book,
-            on_idle=self._idle,
+            on_idle=self.messages_handled,
             on_finish=self.closing.handlers_done,
             reserved=frozenset(),
         )
-        self._open(connection, dispatcher)
+        self.open(connection, dispatcher)
 
     async def finish(self) -> None:
         """Run the ``disconnected`` handler of an ended connection from within another handler.
@@ -275,7 +275,7 @@ class ClientTransport(WebSocketTransport):
         protocol.send_request(request)
         self.writer.write(protocol.data_to_send())
 
-    def _receive_opening(self, data: bytes) -> None:
+    def receive_opening(self, data: bytes) -> None:
         if self.opened.done():
             return
         answer, is_refused = self._answer, self._answer.status is not None
@@ -285,7 +285,7 @@ class ClientTransport(WebSocketTransport):
             self._fail(HandshakeError(self._url, str(exc)))
             return
         if answer.status == 101:
-            self._read_head(answer.head, answer.rest)
+            self.read_head(answer.head, answer.rest)
         elif answer.is_complete:
             self._refuse()
         elif answer.status is not None and not is_refused:
@@ -296,7 +296,7 @@ class ClientTransport(WebSocketTransport):
         if refusal is not None:
             self._fail(refusal)
 
-    def _handshake(self, events: list[Event], writes: list[bytes]) -> None:
+    def receive_handshake(self, events: list[Event], writes: list[bytes]) -> None:
         problem = self.protocol.handshake_exc
         if problem is not None:
             self._fail(self._handshake_error(problem))

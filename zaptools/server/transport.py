@@ -106,17 +106,17 @@ class ServerTransport(WebSocketTransport):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         if self.limits.open_timeout is not None:  # of which TLS has taken its part
-            past = self._loop.time() - self._accepted
+            past = self.loop.time() - self._accepted
             self.closing.set_deadline(max(0, self.limits.open_timeout - past))
         self._roster.shells.add(self)
         if not self._roster.is_open:  # accepted in the moment of closing
             self.tcp.abort()
 
-    def _leave(self) -> None:
+    def forget(self) -> None:
         self._roster.shells.discard(self)
         if self.connection is not None:
             self._roster.leave(self._id)
-        super()._leave()
+        super().forget()
 
     def cancel(self) -> None:
         """End the connection and its handlers without waiting for anything."""
@@ -124,7 +124,7 @@ class ServerTransport(WebSocketTransport):
         if self.dispatcher is not None:
             self.dispatcher.cancel()
 
-    def _receive_opening(self, data: bytes) -> None:
+    def receive_opening(self, data: bytes) -> None:
         if not self._head_tail:  # empty lines before a request are ignored: RFC 9112, section 2.2
             data = data.lstrip(b"\r\n")
         if not data:
@@ -133,11 +133,11 @@ class ServerTransport(WebSocketTransport):
         head, rest, self._head_tail = split_head(self._head_tail, data)
         self._head_size += len(head)
         if self._head_size <= self.limits.head_bytes:
-            self._read_head(head, rest)
+            self.read_head(head, rest)
         elif not was_too_long:
             self._refuse_head()
 
-    def _handshake(self, events: list[Event], writes: list[bytes]) -> None:
+    def receive_handshake(self, events: list[Event], writes: list[bytes]) -> None:
         protocol = cast(ServerProtocol, self.protocol)
         if not events:
             if protocol.handshake_exc is not None and writes:  # once: further data is ignored
@@ -149,7 +149,7 @@ class ServerTransport(WebSocketTransport):
             self.writer.write(writes)
             return
         request = cast(Request, events[0])
-        response = self._respond(protocol, request)
+        response = self.respond(protocol, request)
         if request.method == "HEAD":
             response.body = b""  # RFC 9110, section 9.3.2; Content-Length stays
         protocol.send_response(response)
@@ -173,7 +173,7 @@ class ServerTransport(WebSocketTransport):
         self.writer.write([response.serialize(), SEND_EOF])
         self.closing.linger()
 
-    def _respond(self, protocol: ServerProtocol, request: Request) -> Response:
+    def respond(self, protocol: ServerProtocol, request: Request) -> Response:
         if are_lists_too_long(request.headers.raw_items()):
             return protocol.reject(
                 HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -219,9 +219,12 @@ class ServerTransport(WebSocketTransport):
         )
         self._roster.enter(self._id, connection)
         dispatcher = Dispatcher(
-            connection, self._book, on_idle=self._idle, on_finish=self.closing.handlers_done
+            connection,
+            self._book,
+            on_idle=self.messages_handled,
+            on_finish=self.closing.handlers_done,
         )
-        self._open(connection, dispatcher)
+        self.open(connection, dispatcher)
 
 
 def _take_target(request: Request) -> bool:

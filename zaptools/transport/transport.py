@@ -45,8 +45,8 @@ __all__ = ["WebSocketTransport"]
 class WebSocketTransport(asyncio.Protocol, ABC):
     """A connection's `Transport`, and the asyncio protocol of its socket.
 
-    The two sides derive from it: each does its opening handshake in `_handshake` and calls
-    `_open` when it is done.
+    The two sides derive from it: each does its opening handshake in `receive_handshake` and calls
+    `open` when it is done.
 
     Args:
         protocol: the protocol of that side.
@@ -57,6 +57,7 @@ class WebSocketTransport(asyncio.Protocol, ABC):
         dispatcher: what calls its handlers; likewise.
         limits: as given.
         protocol: as given.
+        loop: the event loop.
         tcp: the socket's transport; set when TCP is connected, as the following two.
         writer: writes the frames; a broadcast calls it without this object.
         closing: ends the connection.
@@ -65,7 +66,6 @@ class WebSocketTransport(asyncio.Protocol, ABC):
 
     __slots__ = (
         "_keepalive",
-        "_loop",
         "_read_since_idle",
         "_reader",
         "_shutdown",
@@ -73,6 +73,7 @@ class WebSocketTransport(asyncio.Protocol, ABC):
         "connection",
         "dispatcher",
         "limits",
+        "loop",
         "protocol",
         "reading_paused",
         "tcp",
@@ -88,7 +89,7 @@ class WebSocketTransport(asyncio.Protocol, ABC):
         self.dispatcher: Dispatcher | None = None
         self.limits = limits
         self.protocol = protocol
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         # Sends pings; None during the opening handshake.
         self._keepalive: Keepalive | None = None
         # Parses what arrives; None during the opening handshake, when the protocol does.
@@ -125,19 +126,19 @@ class WebSocketTransport(asyncio.Protocol, ABC):
         self.tcp = cast(asyncio.Transport, transport)
         self.writer = Writer(self.tcp, self.protocol, self.limits)
         self.closing = Closing(
-            self.tcp, self.protocol, self.writer, self.limits, on_over=self._leave
+            self.tcp, self.protocol, self.writer, self.limits, on_over=self.forget
         )
         self.closing.set_deadline(self.limits.open_timeout)
 
     @abstractmethod
-    def _handshake(self, events: list[Event], writes: list[bytes]) -> None:
+    def receive_handshake(self, events: list[Event], writes: list[bytes]) -> None:
         """Take events and writes of the protocol during the opening handshake."""
 
     @abstractmethod
-    def _receive_opening(self, data: bytes) -> None:
-        """Take bytes of the opening handshake; pass those of a head to `_read_head`."""
+    def receive_opening(self, data: bytes) -> None:
+        """Take bytes of the opening handshake; pass those of a head to `read_head`."""
 
-    def _open(self, connection: WebSocketConnection, dispatcher: Dispatcher) -> None:
+    def open(self, connection: WebSocketConnection, dispatcher: Dispatcher) -> None:
         """Begin the life of the connection: the opening handshake is done."""
         self.connection = connection
         self.dispatcher = dispatcher
@@ -149,24 +150,24 @@ class WebSocketTransport(asyncio.Protocol, ABC):
         self._keepalive = Keepalive(self.limits, self._ping, self.closing.peer_is_silent)
         self._keepalive.start()
         self.closing.open(connection, dispatcher, self._keepalive)
-        self._shutdown = Shutdown.join(self._loop, self)
+        self._shutdown = Shutdown.join(self.loop, self)
         dispatcher.wake()
 
     # Reading
 
     def data_received(self, data: bytes) -> None:
         if self._reader is None:
-            self._receive_opening(data)
+            self.receive_opening(data)
         else:
             self._take(data)
             if self._reader.unparsed:
                 self._read_on()
 
-    def _read_head(self, head: bytes, rest: bytes) -> None:
+    def read_head(self, head: bytes, rest: bytes) -> None:
         """Have the protocol parse the head alone: the reader parses what follows it."""
         protocol = self.protocol
         protocol.receive_data(head)
-        self._handshake(protocol.events_received(), protocol.data_to_send())
+        self.receive_handshake(protocol.events_received(), protocol.data_to_send())
         if rest and self._reader is not None:
             self.data_received(rest)
 
@@ -177,7 +178,7 @@ class WebSocketTransport(asyncio.Protocol, ABC):
         while self._reader.unparsed and not self.reading_paused:
             if perf_counter() > until:  # other connections have their turn first
                 self.tcp.pause_reading()
-                self._loop.call_soon(self._read_on)
+                self.loop.call_soon(self._read_on)
                 return
             self._take(b"")
         if not self.reading_paused and not self.tcp.is_closing():
@@ -220,12 +221,12 @@ class WebSocketTransport(asyncio.Protocol, ABC):
             self.tcp.pause_reading()
         elif self._reader is not None and self._reader.unparsed:
             # Not at once: a handler may be the caller.
-            self._loop.call_soon(self._read_on)
+            self.loop.call_soon(self._read_on)
         else:
             self.tcp.resume_reading()
 
-    def _idle(self) -> None:
-        """Continue reading, or end: the dispatcher has handled all messages."""
+    def messages_handled(self) -> None:
+        """Continue reading, or end: the dispatcher, which calls this, has handled all messages."""
         self._read_since_idle = 0
         if self.reading_paused:
             self._set_reading_paused(False)
@@ -274,7 +275,7 @@ class WebSocketTransport(asyncio.Protocol, ABC):
         (self._reader or self.protocol).receive_eof()
         self.closing.lose()
 
-    def _leave(self) -> None:
+    def forget(self) -> None:
         """Forget the connection: TCP has ended, and the last handler is done."""
         if self._shutdown is not None:
             self._shutdown.leave(self)

@@ -172,7 +172,7 @@ SERVER: Mapping[str, Seed] = {
     "close-unanswered": _of_frames("send_frame", _of(Opcode.CLOSE, None)),
     "own-close-code-lost": _of_shell(start_close=_closes_with(1000, "")),
     "tells-another-close-code": _of_closing(outcome=_tells(code=1000)),
-    "request-in-one-segment": _of_shell(_receive_opening=_needs_whole_request),
+    "request-in-one-segment": _of_shell(receive_opening=_needs_whole_request),
 }
 """Defects of servers."""
 

@@ -70,9 +70,9 @@ class Seam:
             shell.connection, shell.dispatcher = connection, dispatcher
             for hook in self.opened:
                 hook(shell)
-            base._open(shell, connection, dispatcher)
+            base.open(shell, connection, dispatcher)
 
-        base = override(shell, _open=begin)
+        base = override(shell, open=begin)
         for hook in self.made:
             hook(shell)
 

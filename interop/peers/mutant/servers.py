@@ -300,8 +300,8 @@ def _answers(respond: Callable[[Callable[..., Any], Any, Any, Any], Any]) -> See
         def hook(shell: Any) -> None:
             base = override(
                 shell,
-                _respond=lambda shell, protocol, request: respond(
-                    base._respond, shell, protocol, request
+                respond=lambda shell, protocol, request: respond(
+                    base.respond, shell, protocol, request
                 ),
             )
 
