@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 from interop.catalog import Peer as Environment
-from interop.runtimes.prepare import CannotRun, Preparer
+from interop.errors import CannotRun
+from interop.runtimes.prepare import Preparer
 
 from .catalog import Peer
 from .errors import MeasureError

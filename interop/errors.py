@@ -3,6 +3,7 @@
 ::
 
     TestbedError            the testbed or a peer program failed: exit status 2, never excused
+    ├── CannotRun           a peer cannot run on this machine
     └── PeerDied            a peer program ended or broke the control contract
         └── PeerHung        a peer program runs and does not answer
     Unsupported             a library lacks what the scenario needs, or the engine does
@@ -21,6 +22,7 @@ from pathlib import Path
 from .catalog import Api
 
 __all__ = [
+    "CannotRun",
     "Escaped",
     "PeerDied",
     "PeerFailure",
@@ -36,6 +38,10 @@ class TestbedError(Exception):
     """The testbed itself failed; says what and, where it helps, what to do."""
 
     __test__ = False
+
+
+class CannotRun(TestbedError):
+    """A peer cannot run on this machine; says why, and what to install."""
 
 
 class PeerDied(TestbedError):

@@ -13,12 +13,13 @@ from rich.markup import escape
 
 from ..catalog import Api, Peer, Role, load_peers, select
 from ..engines.local import LocalEngine
+from ..errors import CannotRun
 from ..replay.recording import Step, find, steps
 from ..replay.replay import Replay
 from ..reports.results import Cell, read
 from ..run.pool import Pool
 from ..run.runner import own_arguments_only
-from ..runtimes.prepare import CACHE_DIR, CannotRun, Preparer
+from ..runtimes.prepare import CACHE_DIR, Preparer
 from .options import RESULTS, Commands, Stop, given_path, seconds
 
 __all__ = ["add"]

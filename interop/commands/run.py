@@ -17,7 +17,7 @@ from rich.markup import escape
 from ..catalog import JUDGES, Api, Peer, Role, load_peers
 from ..control.contract import Address
 from ..engines.compose import CONTROL_PORT
-from ..errors import TestbedError
+from ..errors import CannotRun, TestbedError
 from ..reports.durations import print_durations
 from ..reports.files import write_reports
 from ..reports.progress import Progress
@@ -26,7 +26,7 @@ from ..reports.terminal import print_plan, print_report
 from ..run.plan import Plan
 from ..run.runner import run_plan
 from ..runtimes import dart
-from ..runtimes.prepare import CACHE_DIR, CannotRun, Preparer
+from ..runtimes.prepare import CACHE_DIR, Preparer
 from ..scenarios.scenario import Scenario
 from ..signals import held
 from ..verdicts import deviations
@@ -362,7 +362,7 @@ def _check_dart_argument(arguments: argparse.Namespace) -> None:
         raise Stop("--dart is empty: name a Dart VM or leave it out")
     try:
         dart.find_dart(arguments.dart)
-    except dart.DartError as exc:
+    except CannotRun as exc:
         raise Stop(str(exc)) from exc
 
 
@@ -372,7 +372,7 @@ def _check_dart_environment(vm: str | None, packages: str | None) -> None:
     if not vm and os.environ.get("DART"):
         try:
             dart.find_dart()
-        except dart.DartError as exc:
+        except CannotRun as exc:
             raise Stop(str(exc)) from exc
     if packages and not Path(packages).is_dir():
         raise Stop(f"$ZAPTOOLS_DART_PACKAGES is {packages!r}, which is no folder")

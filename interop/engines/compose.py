@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from ..control.contract import Address
 from ..errors import TestbedError, Unsupported
-from . import Faults
+from .engine import Faults
 
 __all__ = ["CONTROL_PORT", "ComposeEngine"]
 

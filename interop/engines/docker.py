@@ -20,8 +20,8 @@ from docker.errors import APIError, DockerException, NotFound
 
 from ..control.contract import Address
 from ..errors import PeerDied, PeerHung, TestbedError
-from . import Fault, Faults
 from .compose import CONTROL_PORT
+from .engine import Fault, Faults
 
 if TYPE_CHECKING:
     from docker import DockerClient

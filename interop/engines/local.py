@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..control.contract import Address, ContractError, parse_ready
 from ..errors import PeerDied, PeerHung, Unsupported
-from . import Faults
+from .engine import Faults
 
 __all__ = ["LocalEngine"]
 

@@ -10,12 +10,13 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..errors import TestbedError
+from ..locks import locked
 
 __all__ = [
     "SCHEMA_FILE",
@@ -194,22 +195,15 @@ def claimed(directory: Path) -> Iterator[None]:
             raise PermissionError(0, "not writable")
     except OSError as exc:
         raise TestbedError(f"--results {directory}: {exc.strerror}") from exc
-    try:
-        import fcntl
-    except ImportError:  # Windows: two runs into one folder are on their own there
+    with ExitStack() as stack:
+        try:
+            # The folder itself is locked: a lock file would be one more thing among the reports.
+            stack.enter_context(locked(directory, wait=False))
+        except BlockingIOError as exc:
+            raise TestbedError(
+                f"--results {directory}: another run writes there; give each run its own folder"
+            ) from exc
         yield
-        return
-    # The folder itself is locked: a lock file would be one more thing among the reports.
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError as exc:
-        raise TestbedError(
-            f"--results {directory}: another run writes there; give each run a folder of its own"
-        ) from exc
-    finally:
-        os.close(descriptor)
 
 
 def gates(cell: Cell) -> bool:

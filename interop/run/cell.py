@@ -15,7 +15,7 @@ from typing import Any
 from ..catalog import JUDGES, Api, Role
 from ..control.contract import Address
 from ..control.session import Session
-from ..engines import Fault
+from ..engines.engine import Fault
 from ..errors import PeerDied, TestbedError, Unsupported, Violation
 from ..roles.client import Client
 from ..roles.judged import Judged, JudgedClient, JudgedServer

@@ -13,8 +13,8 @@ from typing import Any
 
 from ..catalog import JUDGES, Api
 from ..control.contract import Address
-from ..engines import Engine
 from ..engines.compose import ComposeEngine
+from ..engines.engine import Engine
 from ..engines.local import LocalEngine
 from ..scenarios.scenario import Scenario, Side
 

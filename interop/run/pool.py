@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from ..catalog import Api
 from ..control.contract import CONTRACT_VERSION, Address
 from ..control.session import Session
-from ..engines import Engine
+from ..engines.engine import Engine
 from ..errors import PeerDied, PeerHung, TestbedError, Unsupported
 
 __all__ = ["Pool"]

@@ -8,20 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import subprocess
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from ..errors import TestbedError
-from .dart_packages import GENERATOR, DartPackageError, Package, allows, tree_digest
+from ..errors import CannotRun
+from .dart_packages import GENERATOR, Package, allows, tree_digest
+from .programs import find_program, run_program, succeeds
 
 __all__ = [
-    "DartError",
     "DartVM",
     "Readiness",
     "command",
@@ -41,13 +37,13 @@ COMPILE_TIMEOUT = 180.0
 _FOLDER_HINT = "ZAPTOOLS_DART_PACKAGES=DIR, a folder of unpacked packages, needs no registry"
 
 
-class DartError(TestbedError):
-    """Dart is missing or failed; says what to do."""
-
-
 @dataclass(frozen=True, slots=True)
 class DartVM:
-    """A Dart that runs: `sdk` tells whether it has ``pub`` and ``compile``."""
+    """A Dart that runs.
+
+    Attributes:
+        sdk: whether it has ``pub`` and ``compile``, as a full SDK does.
+    """
 
     path: Path
     version: str
@@ -68,26 +64,28 @@ def find_dart(explicit: str | None = None) -> DartVM:
     """Find a Dart that runs: `explicit`, else ``$DART``, else ``dart`` on the ``PATH``.
 
     Raises:
-        DartError: there is none, or it does not run; says which, and what to install.
+        CannotRun: there is none, or it does not run; says which, and what to install.
     """
-    wanted, source = explicit, "the argument"
-    if not wanted:
-        wanted, source = os.environ.get("DART"), "$DART"
-    if not wanted:
-        wanted, source = "dart", "PATH"
-    found = shutil.which(wanted)
-    if found is None:
-        raise DartError(
-            f"no Dart: {source} gives {wanted!r}, which is no program; "
-            "install the Dart SDK (https://dart.dev/get-dart) or name a Dart VM in $DART"
-        )
-    path = Path(found).absolute()
-    done = _probe(path, "--version")
-    # A full SDK writes to stdout; VMs before 2.15 wrote to stderr.
-    words = (done.stdout + done.stderr).split()
-    if done.returncode != 0 or words[:3] != ["Dart", "SDK", "version:"] or len(words) < 4:
-        raise DartError(f"{path} does not answer --version as a Dart VM does:{_said(done)}")
-    return DartVM(path, words[3], _probe(path, "compile", "--help").returncode == 0)
+    path = find_program(
+        "dart",
+        "install the Dart SDK (https://dart.dev/get-dart) or name a Dart VM in $DART",
+        explicit=explicit,
+        variable="DART",
+    )
+    try:
+        said = run_program([str(path), "--version"], PROBE_TIMEOUT)
+    except CannotRun as exc:
+        if isinstance(exc.__cause__, FileNotFoundError):  # the file is there: its loader is not
+            raise CannotRun(
+                f"{path} is there and does not start: its loader is missing; for a 32-bit Dart "
+                "install Debian's libc6:i386 (dpkg --add-architecture i386, apt-get update, "
+                "apt-get install libc6:i386)"
+            ) from exc
+        raise
+    words = said.split()
+    if words[:3] != ["Dart", "SDK", "version:"] or len(words) < 4:
+        raise CannotRun(f"{path} does not answer --version as a Dart VM does: {said.strip()!r}")
+    return DartVM(path, words[3], succeeds([str(path), "compile", "--help"], PROBE_TIMEOUT))
 
 
 def package_config(peer_dir: Path) -> Path:
@@ -101,7 +99,7 @@ def packages_ready(peer_dir: Path) -> Readiness:
     A peer without a ``pubspec.yaml`` needs none.
 
     Raises:
-        DartPackageError: a ``pubspec.yaml`` is broken.
+        CannotRun: a ``pubspec.yaml`` is broken.
     """
     if not (peer_dir / "pubspec.yaml").is_file():
         return Readiness()
@@ -110,7 +108,7 @@ def packages_ready(peer_dir: Path) -> Readiness:
         return Readiness(f"{package_config(peer_dir)} is missing")
     try:
         roots = _package_roots(peer_dir)
-    except DartPackageError as exc:
+    except CannotRun as exc:
         return Readiness(str(exc))
     for name, constraint in peer.dependencies.items():
         if name not in roots or not (roots[name] / "pubspec.yaml").is_file():
@@ -133,8 +131,8 @@ def snapshot(dart: DartVM, peer_dir: Path, cache_dir: Path) -> Path:
         cache_dir: where kernel files are kept; made when it is missing.
 
     Raises:
-        DartError: the packages are not there and pub cannot bring them, or it does not compile.
-        DartPackageError: a ``pubspec.yaml`` is broken.
+        CannotRun: the packages are not there and pub cannot bring them, or it does not compile.
+        CannotRun: a ``pubspec.yaml`` is broken.
     """
     peer_dir = peer_dir.resolve()
     _get_packages(dart, peer_dir)
@@ -158,12 +156,15 @@ def _get_packages(dart: DartVM, peer_dir: Path) -> None:
     if ready:
         return
     if not dart.sdk:
-        raise DartError(f"{ready.why}, and {dart.path} has no 'pub' to get it; {_FOLDER_HINT}")
+        raise CannotRun(f"{ready.why}, and {dart.path} has no 'pub' to get it; {_FOLDER_HINT}")
     if _is_ours(package_config(peer_dir)):
-        raise DartError(
+        raise CannotRun(
             f"{ready.why}; {_FOLDER_HINT}; or remove that file and let pub make its own"
         )
-    _run([str(dart.path), "pub", "get"], peer_dir, PUB_TIMEOUT, hint=_FOLDER_HINT)
+    try:
+        run_program([str(dart.path), "pub", "get"], PUB_TIMEOUT, cwd=peer_dir)
+    except CannotRun as exc:
+        raise CannotRun(f"{exc}\n{_FOLDER_HINT}") from exc
 
 
 def _is_ours(config: Path) -> bool:
@@ -176,9 +177,9 @@ def _compile(dart: DartVM, peer_dir: Path, kernel: Path) -> None:
         arguments = ["compile", "kernel", *options, "-o", str(kernel), "peer.dart"]
     else:
         arguments = [*options, f"--snapshot={kernel}", "--snapshot-kind=kernel", "peer.dart"]
-    done = _run([str(dart.path), *arguments], peer_dir, COMPILE_TIMEOUT)
+    said = run_program([str(dart.path), *arguments], COMPILE_TIMEOUT, cwd=peer_dir).strip()
     if not kernel.is_file():
-        raise DartError(f"{dart.path} compiled {peer_dir / 'peer.dart'} to nothing:{_said(done)}")
+        raise CannotRun(f"{dart.path} compiled {peer_dir / 'peer.dart'} to nothing: {said!r}")
 
 
 def _packages_option(peer_dir: Path) -> list[str]:
@@ -207,7 +208,7 @@ def _package_roots(peer_dir: Path) -> dict[str, Path]:
         packages = json.loads(config.read_text(encoding="utf-8"))["packages"]
         return {entry["name"]: _root(config.parent, entry["rootUri"]) for entry in packages}
     except (OSError, ValueError, KeyError, TypeError) as exc:
-        raise DartPackageError(f"{config}: not a package configuration ({exc!r})") from exc
+        raise CannotRun(f"{config}: not a package configuration ({exc!r})") from exc
 
 
 def _root(base: Path, uri: str) -> Path:
@@ -215,55 +216,3 @@ def _root(base: Path, uri: str) -> Path:
     if parts.scheme == "file":
         return Path(unquote(parts.path))
     return (base / unquote(uri)).resolve()
-
-
-def _probe(path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    try:
-        return subprocess.run(
-            [path, *arguments],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=PROBE_TIMEOUT,
-            check=False,
-        )
-    except FileNotFoundError as exc:
-        # The file is there, so what the kernel did not find is the program's loader.
-        raise DartError(
-            f"{path} is there and does not run: its loader is missing; for a 32-bit Dart install "
-            "Debian's libc6:i386 (dpkg --add-architecture i386, apt-get update, "
-            "apt-get install libc6:i386)"
-        ) from exc
-    except OSError as exc:
-        raise DartError(f"{path} is there and does not run: {exc.strerror}") from exc
-    except subprocess.TimeoutExpired as exc:
-        tried = " ".join(arguments)
-        raise DartError(f"'{path} {tried}' did not end within {PROBE_TIMEOUT:.0f} s") from exc
-
-
-def _run(
-    arguments: Sequence[str], cwd: Path, timeout: float, *, hint: str = ""
-) -> subprocess.CompletedProcess[str]:
-    line, advice = " ".join(arguments), f"\n{hint}" if hint else ""
-    try:
-        done = subprocess.run(
-            arguments,
-            cwd=cwd,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=timeout,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as exc:
-        raise DartError(f"'{line}' did not end within {timeout:.0f} s{advice}") from exc
-    if done.returncode != 0:
-        raise DartError(f"'{line}' in {cwd} ended with {done.returncode}:{_said(done)}{advice}")
-    return done
-
-
-def _said(done: subprocess.CompletedProcess[str]) -> str:
-    lines = (done.stdout + done.stderr).strip().splitlines()[-12:]
-    return "\n  " + "\n  ".join(lines) if lines else " it said nothing"

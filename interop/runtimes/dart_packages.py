@@ -20,11 +20,10 @@ from typing import Any
 
 import yaml
 
-from ..errors import TestbedError
+from ..errors import CannotRun
 
 __all__ = [
     "GENERATOR",
-    "DartPackageError",
     "Package",
     "Version",
     "allows",
@@ -43,10 +42,6 @@ _OLDEST_LANGUAGE = "2.7"
 
 
 _COPY_ATTEMPTS = 20
-
-
-class DartPackageError(TestbedError):
-    """A folder of packages does not hold what a peer needs; says what, and who asked for it."""
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -148,7 +143,7 @@ class Package:
         """Read a ``pubspec.yaml``.
 
         Raises:
-            DartPackageError: it is broken; names the file.
+            CannotRun: it is broken; names the file.
         """
         try:
             data = yaml.safe_load(pubspec.read_text(encoding="utf-8"))
@@ -165,9 +160,9 @@ class Package:
                 dict(_dependencies(data.get("dependency_overrides") or {})),
             )
         except KeyError as exc:
-            raise DartPackageError(f"{pubspec}: {exc} is missing") from exc
+            raise CannotRun(f"{pubspec}: {exc} is missing") from exc
         except (ValueError, AttributeError, OSError, yaml.YAMLError) as exc:
-            raise DartPackageError(f"{pubspec}: {exc}") from exc
+            raise CannotRun(f"{pubspec}: {exc}") from exc
 
     @property
     def label(self) -> str:
@@ -201,7 +196,7 @@ def write_package_config(packages_dir: Path, peer_dir: Path) -> Path:
         The path of the ``package_config.json`` written.
 
     Raises:
-        DartPackageError: a package is missing, there twice, or its ``pubspec.yaml`` is broken.
+        CannotRun: a package is missing, there twice, or its ``pubspec.yaml`` is broken.
     """
     peer_dir = peer_dir.resolve()
     root = Package.read(peer_dir / "pubspec.yaml")
@@ -227,13 +222,13 @@ def _entry(package: Package, root: str) -> dict[str, str]:
 
 def _scan(packages_dir: Path) -> dict[str, dict[Version, Package]]:
     if not packages_dir.is_dir():
-        raise DartPackageError(f"{packages_dir}: no such folder of Dart packages")
+        raise CannotRun(f"{packages_dir}: no such folder of Dart packages")
     found: dict[str, dict[Version, Package]] = {}
     for folder in _package_folders(packages_dir):
         package = Package.read(folder / "pubspec.yaml")
         versions = found.setdefault(package.name, {})
         if (other := versions.get(package.version)) is not None:
-            raise DartPackageError(
+            raise CannotRun(
                 f"{package.name} {package.version} is there twice: "
                 f"{other.folder} and {package.folder}"
             )
@@ -270,7 +265,7 @@ def _resolve(
         if again == chosen:
             return [chosen[name] for name in sorted(chosen)]
         chosen = again
-    raise DartPackageError(f"{where}: no set of versions settles for {root.label}")
+    raise CannotRun(f"{where}: no set of versions settles for {root.label}")
 
 
 def _pick(
@@ -281,7 +276,7 @@ def _pick(
         return there[max(fitting, key=lambda v: (not v.is_prerelease, v))]
     asked = ", ".join(f"{constraint} (for {asker})" for asker, constraint in askers.items())
     versions = ", ".join(str(v) for v in sorted(there)) or "none"
-    raise DartPackageError(
+    raise CannotRun(
         f"{where}: no fitting version of the Dart package {name!r}: wanted {asked}; "
         f"found {versions}"
     )
@@ -289,7 +284,7 @@ def _pick(
 
 def _copy(package: Package, target: Path) -> None:
     if not (package.folder / "lib").is_dir():
-        raise DartPackageError(f"{package.folder}: the package {package.name!r} has no lib folder")
+        raise CannotRun(f"{package.folder}: the package {package.name!r} has no lib folder")
     with tempfile.TemporaryDirectory(prefix=".new-", dir=target.parent) as temporary:
         new = Path(temporary) / "new"
         shutil.copytree(package.folder / "lib", new / "lib")
@@ -305,7 +300,7 @@ def _copy(package: Package, target: Path) -> None:
                 return
             except OSError as exc:  # Most likely another process has put its copy there.
                 last = exc
-    raise DartPackageError(f"{target}: cannot be put in place: {last}") from last
+    raise CannotRun(f"{target}: cannot be put in place: {last}") from last
 
 
 def _replace(path: Path, text: str) -> Path:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
-from .programs import ProgramError, find_program, run_program
+from ..errors import CannotRun
+from .programs import find_program, run_program
 
 __all__ = ["OLDEST", "build", "find_go"]
 
@@ -27,17 +27,17 @@ def find_go(explicit: str | None = None) -> Path:
     """Find a Go that runs: `explicit`, else ``$GO``, else ``go`` on the ``PATH``.
 
     Raises:
-        ProgramError: there is none, it is too old, or it does not run.
+        CannotRun: there is none, it is too old, or it does not run.
     """
     oldest = ".".join(map(str, OLDEST))
-    wanted = explicit or os.environ.get("GO") or "go"
-    path = find_program(wanted, f"install Go {oldest} or later, or name it in $GO")
-    said = run_program([str(path), "version"], Path.cwd(), PROBE_TIMEOUT, environment=_ENVIRONMENT)
+    advice = f"install Go {oldest} or later, or name it in $GO"
+    path = find_program("go", advice, explicit=explicit, variable="GO")
+    said = run_program([str(path), "version"], PROBE_TIMEOUT, environment=_ENVIRONMENT)
     match = _VERSION.match(said)
     if match is None:
-        raise ProgramError(f"{path} does not answer 'version' as Go does: {said.strip()!r}")
+        raise CannotRun(f"{path} does not answer 'version' as Go does: {said.strip()!r}")
     if (int(match[2]), int(match[3])) < OLDEST:
-        raise ProgramError(f"{path} is Go {match[1]}, and {oldest} is the oldest that serves")
+        raise CannotRun(f"{path} is Go {match[1]}, and {oldest} is the oldest that serves")
     return path
 
 
@@ -53,16 +53,16 @@ def build(go: Path, peer_dir: Path, binary: Path) -> None:
         binary: where the program is put.
 
     Raises:
-        ProgramError: a module cannot be had, or it does not build; the text says what Go said.
+        CannotRun: a module cannot be had, or it does not build; the text says what Go said.
     """
     # Without VCS data: that of a peer's folder is this repository's, or none.
     options = ["-trimpath", "-buildvcs=false", "-o", str(binary.absolute())]
     try:
         run_program(
-            [str(go), "build", *options, "."], peer_dir, BUILD_TIMEOUT, environment=_ENVIRONMENT
+            [str(go), "build", *options, "."], BUILD_TIMEOUT, cwd=peer_dir, environment=_ENVIRONMENT
         )
-    except ProgramError as exc:
-        raise ProgramError(
+    except CannotRun as exc:
+        raise CannotRun(
             f"{exc}\nwhere the Go module proxy is not reached, GOPROXY=file://DIR names a folder "
             "of downloaded modules, as docs/interop.md says"
         ) from exc

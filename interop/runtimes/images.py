@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from docker.errors import BuildError, DockerException
 
-from ..errors import TestbedError
-from .prepare import ROOT, CannotRun
+from ..errors import CannotRun, TestbedError
+from .prepare import ROOT
 
 if TYPE_CHECKING:
     from docker import DockerClient

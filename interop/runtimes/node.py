@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
-from .programs import ProgramError, find_program, run_program
+from ..errors import CannotRun
+from .programs import find_program, run_program
 
 __all__ = ["OLDEST", "find_node", "install"]
 
@@ -22,18 +22,16 @@ def find_node(explicit: str | None = None) -> Path:
     """Find a Node.js that runs: `explicit`, else ``$NODE``, else ``node`` on the ``PATH``.
 
     Raises:
-        ProgramError: there is none, it is too old, or it does not run.
+        CannotRun: there is none, it is too old, or it does not run.
     """
-    wanted = explicit or os.environ.get("NODE") or "node"
-    path = find_program(wanted, f"install Node.js {OLDEST} or later, or name it in $NODE")
-    said = run_program([str(path), "--version"], Path.cwd(), PROBE_TIMEOUT)
+    advice = f"install Node.js {OLDEST} or later, or name it in $NODE"
+    path = find_program("node", advice, explicit=explicit, variable="NODE")
+    said = run_program([str(path), "--version"], PROBE_TIMEOUT)
     major = said.strip().removeprefix("v").split(".")[0]
     if not major.isdigit():
-        raise ProgramError(f"{path} does not answer --version as Node.js does: {said.strip()!r}")
+        raise CannotRun(f"{path} does not answer --version as Node.js does: {said.strip()!r}")
     if int(major) < OLDEST:
-        raise ProgramError(
-            f"{path} is Node.js {said.strip()}, and {OLDEST} is the oldest that serves"
-        )
+        raise CannotRun(f"{path} is Node.js {said.strip()}, and {OLDEST} is the oldest that serves")
     return path
 
 
@@ -43,7 +41,7 @@ def install(peer_dir: Path) -> None:
     A peer without a ``package-lock.json`` needs none. Packages' own scripts are not run.
 
     Raises:
-        ProgramError: npm is missing, or cannot bring the packages; the text ends with what it said.
+        CannotRun: npm is missing, or cannot bring the packages; the text ends with what it said.
     """
     lock = peer_dir / "package-lock.json"
     if not lock.is_file():
@@ -56,17 +54,17 @@ def install(peer_dir: Path) -> None:
         return
     npm = find_program("npm", f"install npm: it brings what {lock} names")
     quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-    run_program([str(npm), "ci", *quiet], peer_dir, INSTALL_TIMEOUT)
+    run_program([str(npm), "ci", *quiet], INSTALL_TIMEOUT, cwd=peer_dir)
 
 
 def _packages(lock: Path) -> dict[str, str]:
     """Return the hash of each package that a lock file names, the peer itself left out.
 
     Raises:
-        ProgramError: it is no lock file of npm 7 or later.
+        CannotRun: it is no lock file of npm 7 or later.
     """
     try:
         packages = json.loads(lock.read_text("utf-8"))["packages"]
         return {name: entry["integrity"] for name, entry in packages.items() if name}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
-        raise ProgramError(f"{lock}: not a lock file of npm 7 or later ({exc!r})") from exc
+        raise CannotRun(f"{lock}: not a lock file of npm 7 or later ({exc!r})") from exc

@@ -12,26 +12,24 @@ import shutil
 import subprocess
 import sys
 import venv
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from ..catalog import Peer
+from ..errors import CannotRun
+from ..locks import locked
 from . import dart, golang, node
-from .dart_packages import DartPackageError, write_package_config
-from .programs import ProgramError
+from .dart_packages import write_package_config
+from .programs import run_program
 
-__all__ = ["CACHE_DIR", "CannotRun", "Preparer", "locked"]
+__all__ = ["CACHE_DIR", "Preparer"]
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE_DIR = ROOT / ".cache" / "interop"
 
-_INSTALL_TIMEOUT = 600.0
-
-
-class CannotRun(Exception):
-    """A peer cannot run on this machine; the text says why and what to install."""
+INSTALL_TIMEOUT = 600.0
+"""Seconds for ``pip install``."""
 
 
 class Preparer:
@@ -78,10 +76,7 @@ class Preparer:
             # -E: a PYTHONPATH that leads to this repository must not hide the published package.
             return [str(python), "-E", str(peer.folder / peer.program)]
         with locked(self._cache / f"{peer.runtime}.lock"):
-            try:
-                return self._made(peer)
-            except (ProgramError, dart.DartError, DartPackageError) as exc:
-                raise CannotRun(str(exc)) from exc
+            return self._made(peer)
 
     def _made(self, peer: Peer) -> list[str]:
         if peer.runtime == "node":
@@ -169,37 +164,10 @@ def make_environment(
         venv.create(folder, with_pip=True)
     except (OSError, subprocess.CalledProcessError) as exc:
         raise CannotRun(f"{peer.name}: no environment below {cache}: {exc}") from exc
-    _run([python, "-m", "pip", "install", "--quiet", "--requirement", requirements], peer.name)
+    pip = [str(python), "-m", "pip", "install", "--quiet", "--requirement", str(requirements)]
+    try:
+        run_program(pip, INSTALL_TIMEOUT)
+    except CannotRun as exc:
+        raise CannotRun(f"{peer.name}: {exc}") from exc
     made.touch()
     return python
-
-
-def _run(command: Sequence[str | Path], what: str) -> None:
-    try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=_INSTALL_TIMEOUT,
-            text=True,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as exc:
-        raise CannotRun(f"{what}: {exc}") from exc
-    if done.returncode:
-        words = " ".join(str(word) for word in command)
-        raise CannotRun(f"{what}: {words} failed:\n{done.stdout[-1500:].strip()}")
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold a lock file, so that two runs at once do not make the same thing twice."""
-    with path.open("w") as file:
-        try:
-            import fcntl
-        except ImportError:  # Windows: two first runs at once are on their own there
-            yield
-            return
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, ParamSpec
 
-from ..engines import Fault
+from ..engines.engine import Fault
 from ..errors import Escaped, Violation
 from ..roles.client import Client
 from ..roles.judged import Judged

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from interop.catalog import Api, Role, load_peers, select
+from interop.locks import locked
 from interop.peers.mutant.session import CONSUMERS, SERVERS, SUBSCRIBERS
-from interop.runtimes.prepare import locked
 from interop.verdicts.culprit import name_culprits
 
 from . import mutants

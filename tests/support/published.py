@@ -7,7 +7,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from interop.runtimes.prepare import locked
+from interop.locks import locked
 
 __all__ = ["wheel"]
 

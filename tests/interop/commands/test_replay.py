@@ -10,7 +10,7 @@ import pytest
 
 from interop.cli import main
 from interop.commands import replay as command
-from interop.runtimes.prepare import CannotRun
+from interop.errors import CannotRun
 
 from ..reports.test_results import results
 from ..runs import run

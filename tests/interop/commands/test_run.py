@@ -12,9 +12,9 @@ from interop.cli import main
 from interop.commands import run
 from interop.control.contract import Address
 from interop.engines.docker import LABEL
+from interop.errors import CannotRun
 from interop.reports.results import SCHEMA_FILE, Cell, claimed
 from interop.run.plan import Plan
-from interop.runtimes.prepare import CannotRun
 from interop.verdicts import deviations
 
 from ..engines.test_docker import FakeDocker
@@ -102,7 +102,7 @@ def test_a_peer_that_nobody_asked_for_by_name_is_shown_as_not_run(
     clients = ["--client", "*[no]/*Client"]  # dart-io's and python's
     assert main(["run", *ONE_CELL, *clients, "--results", str(tmp_path)]) == 0
     first, second, *more = capsys.readouterr().out.splitlines()
-    assert first.startswith("not run: dart-io/Client: no Dart")
+    assert first.startswith("not run: dart-io/Client: no dart")
     assert second == "1 cells, about 1 s"
     assert "not run: 1 rows and columns, as said above" in more
     run = json.loads((tmp_path / "results.json").read_text("utf-8"))["run"]
@@ -115,7 +115,7 @@ def test_a_peer_that_was_asked_for_by_name_must_run(
     arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["run", *ONE_CELL, *arguments, "--results", str(tmp_path)]) == 2
-    assert "dart-io was asked for and cannot run: no Dart" in capsys.readouterr().err
+    assert "dart-io was asked for and cannot run: no dart" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("no_dart")
@@ -129,7 +129,7 @@ def test_a_pattern_of_which_nothing_can_run_is_status_2(
     assert main(["run", *chosen, "--client", "*-io/Client", *more, *results]) == 2
     said = capsys.readouterr()
     assert said.err.startswith(
-        "interop: nothing that --client '*-io/Client' asked for ran:\n  dart-io/Client: no Dart: "
+        "interop: nothing that --client '*-io/Client' asked for ran:\n  dart-io/Client: no dart: "
     )
     assert "cells" not in said.out
     assert not list(tmp_path.iterdir())
@@ -144,7 +144,7 @@ PYTHON_ALONE = ["--client", "python/ZapConsumer"]
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--dart", "/no/dart"], "no Dart: the argument gives '/no/dart'"),
+        (["--dart", "/no/dart"], "no dart: the argument gives '/no/dart'"),
         (["--dart", ""], "--dart is empty"),
         (["--dart", "/bin/sh", "--engine", "compose"], "--dart goes with --engine local"),
     ],
@@ -164,7 +164,7 @@ def test_an_argument_that_leads_nowhere_is_status_2_whatever_was_chosen(
 @pytest.mark.parametrize(
     ("variable", "says"),
     [
-        ("DART", "no Dart: $DART gives '/no/dart'"),
+        ("DART", "no dart: $DART gives '/no/dart'"),
         ("ZAPTOOLS_DART_PACKAGES", "$ZAPTOOLS_DART_PACKAGES is '/no/dart', which is no folder"),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 from interop.catalog import Api
 from interop.control import session as control
 from interop.control.contract import Address
-from interop.engines import Fault
+from interop.engines.engine import Fault
 from interop.engines.local import LocalEngine
 from interop.roles import client as session
 from interop.run.plan import Plan

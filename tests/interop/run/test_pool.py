@@ -11,7 +11,7 @@ import pytest
 from interop.catalog import Api
 from interop.control import session as control
 from interop.control.contract import Address
-from interop.engines import Faults
+from interop.engines.engine import Faults
 from interop.errors import PeerDied, PeerHung, TestbedError, Unsupported
 from interop.run.pool import MAX_HANGS, Pool
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from interop.catalog import CatalogError
-from interop.engines import Engine
+from interop.engines.engine import Engine
 from interop.errors import TestbedError
 from interop.reports import results
 from interop.run import runner

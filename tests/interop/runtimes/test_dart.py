@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from interop.errors import CannotRun
 from interop.runtimes import dart as dart_module
-from interop.runtimes.dart import DartError, DartVM, command, find_dart, packages_ready, snapshot
+from interop.runtimes.dart import DartVM, command, find_dart, packages_ready, snapshot
 from interop.runtimes.dart_packages import GENERATOR, write_package_config
 from tests.support import PATIENCE
 
@@ -94,22 +95,22 @@ def test_dart_is_found_by_argument_variable_and_path(
 def test_no_dart_tells_where_it_was_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.setenv("DART", "/nowhere/dart")
-    with pytest.raises(DartError, match=r"no Dart: \$DART gives '/nowhere/dart'.* install"):
+    with pytest.raises(CannotRun, match=r"no dart: \$DART gives '/nowhere/dart'.* install"):
         find_dart()
     monkeypatch.delenv("DART")
-    with pytest.raises(DartError, match="no Dart: PATH gives 'dart'"):
+    with pytest.raises(CannotRun, match="no dart: PATH gives 'dart'"):
         find_dart()
 
 
 def test_a_dart_without_its_loader_tells_the_fix(fake: FakeDart) -> None:
     fake.path.write_text("#!/no/such/loader\n", encoding="utf-8")
-    with pytest.raises(DartError, match=r"is there and does not run: .*libc6:i386"):
+    with pytest.raises(CannotRun, match=r"is there and does not start: .*libc6:i386"):
         find_dart(str(fake.path))
 
 
 def test_another_program_is_no_dart(fake: FakeDart) -> None:
     fake.path.write_text("#!/bin/sh\necho something else\n", encoding="utf-8")
-    with pytest.raises(DartError, match=r"does not answer --version.*\n  something else"):
+    with pytest.raises(CannotRun, match=r"does not answer --version.*: 'something else'"):
         find_dart(str(fake.path))
 
 
@@ -145,10 +146,10 @@ def test_a_peer_that_does_not_compile_shows_what_dart_said(
     (peer / "pubspec.yaml").unlink()
     vm = find_dart(str(fake.path))
     fake.write(body="echo 'peer.dart:3:1: Error: bad' >&2; exit 254")
-    with pytest.raises(DartError, match=r"ended with 254:\n  peer\.dart:3:1: Error: bad"):
+    with pytest.raises(CannotRun, match=r"exit status 254:\npeer\.dart:3:1: Error: bad"):
         snapshot(vm, peer, tmp_path / "cache")
     fake.write(body=":")
-    with pytest.raises(DartError, match="to nothing: it said nothing"):
+    with pytest.raises(CannotRun, match="to nothing: ''"):
         snapshot(vm, peer, tmp_path / "cache")
     assert list((tmp_path / "cache").iterdir()) == []
 
@@ -157,29 +158,29 @@ def test_missing_packages_come_from_pub_or_a_folder(
     fake: FakeDart, peer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(
-        DartError, match=r"is missing, and .* has no 'pub'.*ZAPTOOLS_DART_PACKAGES="
+        CannotRun, match=r"is missing, and .* has no 'pub'.*ZAPTOOLS_DART_PACKAGES="
     ):
         snapshot(find_dart(str(fake.path)), peer, tmp_path / "cache")
     fake.write(sdk=True, pub="echo 'no registry'; exit 69")
     vm = find_dart(str(fake.path))
-    with pytest.raises(DartError, match=r"ended with 69:\n  no registry\nZAPTOOLS_DART_PACKAGES"):
+    with pytest.raises(CannotRun, match=r"exit status 69:\nno registry\nZAPTOOLS_DART_PACKAGES"):
         snapshot(vm, peer, tmp_path / "cache")
     config = peer / ".dart_tool" / "package_config.json"
     config.parent.mkdir()
     config.write_text(f'{{"packages": [], "generator": "{GENERATOR}"}}', encoding="utf-8")
-    with pytest.raises(DartError, match=r"pinned needs zap 0\.5\.0.*ZAPTOOLS_DART_PACKAGES=DIR"):
+    with pytest.raises(CannotRun, match=r"pinned needs zap 0\.5\.0.*ZAPTOOLS_DART_PACKAGES=DIR"):
         snapshot(vm, peer, tmp_path / "cache")
     config.write_text('{"packages": [], "generator": "pub"}', encoding="utf-8")
     monkeypatch.setattr(dart_module, "PUB_TIMEOUT", 0.05)
     fake.write(sdk=True, pub="exec sleep 30")
-    with pytest.raises(DartError, match=r"did not end within .* s\nZAPTOOLS_DART_PACKAGES=DIR"):
+    with pytest.raises(CannotRun, match=r"did not end within .* s\nZAPTOOLS_DART_PACKAGES=DIR"):
         snapshot(vm, peer, tmp_path / "cache")
 
 
 def test_the_dart_io_peer_answers(tmp_path: Path) -> None:
     try:
         vm = find_dart()
-    except DartError as exc:
+    except CannotRun as exc:
         pytest.skip(str(exc))
     folder = PEERS / "dart-io"
     arguments = [*command(vm, folder, snapshot(vm, folder, tmp_path)), "--exit-with-stdin"]

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from interop.errors import CannotRun
 from interop.runtimes.dart_packages import (
     GENERATOR,
-    DartPackageError,
     Version,
     allows,
     tree_digest,
@@ -133,7 +133,7 @@ def test_sdk_dependencies_and_examples_need_no_package(packages: Path, tmp_path:
 
 def test_a_missing_package_is_named_with_who_wants_it(packages: Path, peer: Path) -> None:
     shutil.rmtree(packages / "uuid-4.6.0")
-    with pytest.raises(DartPackageError) as caught:
+    with pytest.raises(CannotRun) as caught:
         write_package_config(packages, peer)
     message = str(caught.value)
     assert "'uuid'" in message
@@ -144,13 +144,13 @@ def test_a_missing_package_is_named_with_who_wants_it(packages: Path, peer: Path
 
 def test_no_version_at_all_is_said(packages: Path, peer: Path) -> None:
     shutil.rmtree(packages / "more")
-    with pytest.raises(DartPackageError, match=r"'fixnum': wanted .*; found none"):
+    with pytest.raises(CannotRun, match=r"'fixnum': wanted .*; found none"):
         write_package_config(packages, peer)
 
 
 def test_the_same_version_twice_names_both_folders(packages: Path, peer: Path) -> None:
     write_pubspec(packages / "more" / "again", "uuid", "4.6.0")
-    with pytest.raises(DartPackageError, match=r"uuid 4\.6\.0 is there twice: .* and .*"):
+    with pytest.raises(CannotRun, match=r"uuid 4\.6\.0 is there twice: .* and .*"):
         write_package_config(packages, peer)
 
 
@@ -168,15 +168,15 @@ def test_the_same_version_twice_names_both_folders(packages: Path, peer: Path) -
 def test_a_broken_pubspec_is_named(packages: Path, peer: Path, text: str) -> None:
     (packages / "broken").mkdir()
     (packages / "broken" / "pubspec.yaml").write_text(text, encoding="utf-8")
-    with pytest.raises(DartPackageError, match=r"broken.pubspec\.yaml: "):
+    with pytest.raises(CannotRun, match=r"broken.pubspec\.yaml: "):
         write_package_config(packages, peer)
 
 
 def test_a_package_without_lib_and_a_missing_folder_are_named(packages: Path, peer: Path) -> None:
     shutil.rmtree(packages / "zap-0.5.0" / "lib")
-    with pytest.raises(DartPackageError, match=r"zap-0\.5\.0: .*no lib"):
+    with pytest.raises(CannotRun, match=r"zap-0\.5\.0: .*no lib"):
         write_package_config(packages, peer)
-    with pytest.raises(DartPackageError, match="nowhere: no such folder"):
+    with pytest.raises(CannotRun, match="nowhere: no such folder"):
         write_package_config(packages / "nowhere", peer)
 
 

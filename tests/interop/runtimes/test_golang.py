@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from interop.errors import CannotRun
 from interop.runtimes.golang import build, find_go
-from interop.runtimes.programs import ProgramError
 
 from ..scripts import program
 
@@ -36,16 +36,16 @@ def test_a_go_that_is_new_enough_serves(tmp_path: Path, version: str) -> None:
         ("echo go version go1.23.9 linux/amd64", r"is Go 1\.23\.9, and 1\.24 is the oldest that"),
         ("echo go version go0.99 linux/amd64", r"is Go 0\.99, and 1\.24 is the oldest"),
         ("echo hello", "does not answer 'version' as Go does: 'hello'"),
-        ("exit 3", "/go version' in .* failed"),
+        ("exit 3", "/go version' failed with exit status 3"),
     ],
 )
 def test_a_go_that_does_not_serve_is_named(tmp_path: Path, script: str, says: str) -> None:
-    with pytest.raises(ProgramError, match=says):
+    with pytest.raises(CannotRun, match=says):
         find_go(str(program(tmp_path, "go", script)))
 
 
 def test_no_go_says_what_to_install(tmp_path: Path) -> None:
-    with pytest.raises(ProgramError, match=r"no program .*install Go 1\.24 or later, .*\$GO"):
+    with pytest.raises(CannotRun, match=r"no (node|go): .*install Go 1\.24 or later, .*\$GO"):
         find_go(str(tmp_path / "go"))
 
 
@@ -71,5 +71,5 @@ def test_a_peer_is_built_where_it_is_wanted(
 def test_what_go_says_is_passed_on_with_what_helps(tmp_path: Path) -> None:
     said = "zap@v0.2.3: dial tcp: lookup proxy.golang.org: no such host"
     go = program(tmp_path, "go", f"echo '{said}'; exit 1")
-    with pytest.raises(ProgramError, match=rf"(?s)failed:\n{said}\n.*GOPROXY=file://DIR"):
+    with pytest.raises(CannotRun, match=rf"(?s)exit status 1:\n{said}\n.*GOPROXY=file://DIR"):
         build(go, tmp_path, tmp_path / "peer")

@@ -10,9 +10,8 @@ import pytest
 from docker.errors import APIError, BuildError
 
 from interop.catalog import load_peers
-from interop.errors import TestbedError
+from interop.errors import CannotRun, TestbedError
 from interop.runtimes.images import COMPOSE_FILE, build, recipe
-from interop.runtimes.prepare import CannotRun
 
 COMPOSE = """
 x-bases: &bases

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from interop.errors import CannotRun
 from interop.runtimes import node
 from interop.runtimes.node import find_node, install
-from interop.runtimes.programs import ProgramError
 
 from ..scripts import program
 
@@ -57,12 +57,12 @@ def test_a_node_that_does_not_serve_is_named(
 ) -> None:
     if "sleep" in script:
         monkeypatch.setattr(node, "PROBE_TIMEOUT", 0.05)
-    with pytest.raises(ProgramError, match=says):
+    with pytest.raises(CannotRun, match=says):
         find_node(str(program(tmp_path, "node", script)))
 
 
 def test_no_node_says_what_to_install(tmp_path: Path) -> None:
-    with pytest.raises(ProgramError, match=r"no program .*install Node\.js 18 or later"):
+    with pytest.raises(CannotRun, match=r"no (node|go): .*install Node\.js 18 or later"):
         find_node(str(tmp_path / "node"))
 
 
@@ -90,12 +90,15 @@ def test_a_peer_that_names_no_packages_needs_no_npm(
 def test_no_npm_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     lock(tmp_path / "package-lock.json", ws="sha512-one")
-    with pytest.raises(ProgramError, match=r"no program 'npm': install npm: it brings what .*lock"):
+    with pytest.raises(
+        CannotRun,
+        match=r"no npm: PATH gives 'npm'.*; install npm: it brings what .*lock",
+    ):
         install(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"packages": {"a": {}}}', '{"packages": 3}'])
 def test_another_file_is_no_lock(tmp_path: Path, text: str) -> None:
     (tmp_path / "package-lock.json").write_text(text, "utf-8")
-    with pytest.raises(ProgramError, match=r"package-lock\.json: not a lock file of npm 7"):
+    with pytest.raises(CannotRun, match=r"package-lock\.json: not a lock file of npm 7"):
         install(tmp_path)
