@@ -11,7 +11,7 @@ from interop.control import session as control
 from interop.control.contract import Address
 from interop.engines.engine import Fault
 from interop.engines.local import LocalEngine
-from interop.roles import client as session
+from interop.roles import server as server_role
 from interop.run.plan import Plan
 from interop.run.plugin import BESIDE, dealt, early
 
@@ -21,7 +21,7 @@ from ..runs import CLIENT, PYTHON, deviation, fake, run
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let what never comes be waited for no longer than the patience that a test says."""
-    monkeypatch.setattr(session, "SET_UP", 0.05)
+    monkeypatch.setattr(server_role, "SETUP_PATIENCE", 0.05)
 
 
 def test_a_cell_passes_with_its_evidence() -> None:
