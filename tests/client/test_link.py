@@ -36,7 +36,8 @@ from zaptools import (
 )
 from zaptools.client.base import link_of
 from zaptools.client.link import Link
-from zaptools.client.opening import ClientTransport, parse_url
+from zaptools.client.opening import ClientTransport
+from zaptools.client.url import parse_url
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* as the handler of:RuntimeWarning")
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import socket
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,12 +19,12 @@ from tests.support.raw import RawPeer, raw_client, raw_server
 from tests.support.tcp import FakeTcp
 from tests.support.tls import client_context, server_context
 from zaptools import Limits, WebSocketConnection, ZapConsumer
-from zaptools.client.opening import ClientTransport, open_transport, parse_url
+from zaptools.client.opening import ClientTransport, open_transport
+from zaptools.client.url import parse_url
 from zaptools.exceptions import (
     ConnectError,
     ConnectTimeoutError,
     HandshakeError,
-    InvalidUrlError,
 )
 from zaptools.handlers.book import HandlerBook
 
@@ -37,47 +35,6 @@ def url(port: int) -> str:
 
 async def refuse(peer: RawPeer) -> None:
     await asyncio.Event().wait()
-
-
-@pytest.mark.parametrize(
-    "bad",
-    [
-        "", "127.0.0.1", "http://x/", "ws://", "ws:///x", "ws://x/#y", "ws://u@x/", "ws://x:y/",
-        "ws://x /", "ws://a..b/",
-    ],
-)  # fmt: skip
-def test_urls(bad: str) -> None:
-    with pytest.raises(InvalidUrlError) as info:
-        parse_url(bad)
-    assert info.value.url == bad.replace("u@", "***@").replace("#y", "#***")
-    with pytest.raises(InvalidUrlError):
-        ZapConsumer(bad)
-
-
-@pytest.mark.parametrize(
-    ("bad", "words"),
-    [
-        (None, "a URL is a str, unlike NoneType: write it as 'ws://host:port/path'"),
-        (b"ws://x", "unlike bytes"),
-        (SimpleNamespace(scheme="ws", host="x"), "pass str(url)"),
-        ("http://x", "write ws://"),
-        ("https://x", "write wss://"),
-        ("x:8000/ws", "write ws://, before the host"),
-        ("ws:///x", "write ws://host:port/path"),
-        ("ws://u@x", "write user:password@"),
-        ("ws://x/#y", "write %23"),
-        ("ws://[::1]8000/", "there is text between its host and its port"),
-    ],
-)
-def test_messages_of_invalid_urls(bad: Any, words: str) -> None:
-    with pytest.raises(InvalidUrlError, match=re.escape(words)):
-        ZapConsumer(bad)
-
-
-def test_a_zone() -> None:
-    """The resolver takes a bare mark; in a URL it may be encoded or bare."""
-    for url in ("ws://[fe80::1%25eth0]:80/", "ws://[fe80::1%eth0]:80/"):
-        assert parse_url(url).host == "fe80::1%eth0"
 
 
 async def test_a_zone_is_not_for_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,40 +51,6 @@ async def test_a_zone_is_not_for_the_server(monkeypatch: pytest.MonkeyPatch) -> 
         async with ZapConsumer(f"ws://[fe80::1%25eth0]:{app.port}/"):
             assert app.seen[0].handshake.headers["host"] == f"[fe80::1]:{app.port}"
         assert asked[0] == "fe80::1%eth0"
-
-
-@pytest.mark.parametrize(
-    ("url", "target"),
-    [
-        ("ws://x/a b?c=d e", "/a%20b?c=d%20e"),
-        ("ws://x/x HTTP/1.1", "/x%20HTTP/1.1"),
-        ("ws://x/é?é", "/%C3%A9?%C3%A9"),
-        ("ws://x/%C3%A9?q=%41é+", "/%C3%A9?q=%41%C3%A9+"),  # once, not twice
-        ("ws://bücher.example/%2541", "/%2541"),
-        ("ws://x/a;b=c/(d)?e={f}|g", "/a;b=c/(d)?e={f}|g"),
-        ("ws://x", "/"),
-        ("ws://x?a", "/?a"),
-    ],
-)
-def test_request_targets(url: str, target: str) -> None:
-    """A target in a request line has no spaces, and is ASCII (RFC 9112, section 3)."""
-    assert parse_url(url).resource_name == target
-
-
-@pytest.mark.parametrize("rest", ["\0", "a\nb", "a\tb", "?a=\x7f", "\r\nX: y"])
-def test_control_characters(rest: str) -> None:
-    with pytest.raises(InvalidUrlError, match="it has a control character"):
-        parse_url(f"ws://x/{rest}")
-
-
-def test_a_lone_surrogate() -> None:
-    with pytest.raises(InvalidUrlError):
-        parse_url("ws://x/\ud800")
-
-
-def test_no_url() -> None:
-    with pytest.raises(InvalidUrlError):
-        parse_url(None)  # type: ignore[arg-type]  # that is the point
 
 
 async def test_request() -> None:

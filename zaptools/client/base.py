@@ -20,8 +20,8 @@ from ..protocol.codec import EventData, encode_event
 from ..transport.compression import Compression, client_extensions
 from .link import Link, ZapClientState
 from .offline import Offline, OfflineSends
-from .opening import parse_url
 from .reconnect import ReconnectPolicy
+from .url import parse_url
 
 __all__ = ["HINTS", "BaseClient", "UrlClient", "link_of"]
 

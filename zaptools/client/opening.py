@@ -1,26 +1,23 @@
-"""How a client opens a connection: URL, TCP, TLS, and the opening handshake."""
+"""How a client opens a connection: TCP, TLS, and the opening handshake."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import ssl as ssl_module
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import cast
-from urllib.parse import quote, urlsplit
 
 from websockets.client import ClientProtocol
-from websockets.exceptions import InvalidHeader, InvalidURI, NegotiationError
+from websockets.exceptions import InvalidHeader, NegotiationError
 from websockets.protocol import Event
 from websockets.typing import Subprotocol
-from websockets.uri import WebSocketURI, parse_uri
 
 from .._text import printable
 from ..connection.connection import WebSocketConnection
 from ..dispatch.dispatcher import Dispatcher
-from ..exceptions import ConnectError, ConnectTimeoutError, HandshakeError, InvalidUrlError
+from ..exceptions import ConnectError, ConnectTimeoutError, HandshakeError
 from ..handlers.book import HandlerBook
 from ..limits import Limits
 from ..transport.compression import Compression, client_extensions
@@ -28,28 +25,14 @@ from ..transport.trace import Trace
 from ..transport.transport import WebSocketTransport
 from .answer import Answer
 from .dial import dial
+from .url import parse_url
 
-__all__ = ["ClientTransport", "open_transport", "parse_url"]
+__all__ = ["ClientTransport", "open_transport"]
 
 logger = logging.getLogger(__name__)
 _trace = Trace(logger)
 
 _SUBPROTOCOL = "Sec-WebSocket-Protocol"
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_HOST = re.compile(r"[^\s/?#@<>\[\]\\^`{|}\"]+")  # RFC 3986, section 3.2.2, read loosely
-_UNSAFE = re.compile(r"[^\x21-\x7e]+")
-
-_AFTER_BRACKET = re.compile(r"(?::\d*)?\Z")  # urllib accepts anything there (Python 3.11)
-_ZONE = re.compile(r"%25")
-"""The mark of a zone in a URL (RFC 6874, section 2); the resolver takes a bare ``%``."""
-
-_REWORDED = {
-    "hostname isn't provided": "it has no host: write ws://host:port/path",
-    "username provided without password": "it has a user without a password: write user:password@",
-    "fragment identifier is meaningless": "a WebSocket's URL has no fragment: write %23 for '#'",
-}
-"""The messages of `websockets.uri`, and those in their place, which say what to write."""
 
 _NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNEXPECTED_MESSAGE")
 """OpenSSL's reasons when the server answers its hello with HTTP, or with no TLS at all."""
@@ -59,66 +42,6 @@ _NO_TLS_TIMEOUT = 365 * 24 * 3600.0
 
 _BODY_GRACE = 0.5
 """Seconds to wait for the start of a refusal's body after its head."""
-
-
-def parse_url(url: str) -> WebSocketURI:
-    """Return the parts of a WebSocket URL (RFC 6455, section 3).
-
-    Raises:
-        InvalidUrlError: it is not a WebSocket URL.
-    """
-    if not isinstance(url, str):
-        cure = "pass str(url)" if hasattr(url, "scheme") else "write it as 'ws://host:port/path'"
-        raise InvalidUrlError(str(url), f"a URL is a str, unlike {type(url).__name__}: {cure}")
-    try:
-        _check_scheme(url)
-        uri, raw = parse_uri(url), urlsplit(url)
-        _check_uri(url, uri, raw.netloc)
-        port = 0 if raw.port == 0 else uri.port  # the parser takes 0 for "absent", and says 80
-        host = _ZONE.sub("%", uri.host) if ":" in uri.host else uri.host
-        path, query = _encode(raw.path), _encode(raw.query)
-        return replace(uri, host=host, port=port, path=path, query=query)
-    except InvalidURI as exc:
-        detail = _REWORDED.get(exc.msg, exc.msg)
-    except (ValueError, TypeError, AttributeError) as exc:
-        # The message quotes the unreadable part: of a password, if that has a slash in it.
-        detail = str(exc) if "@" not in str(url) else "its host, port or user cannot be read"
-    raise InvalidUrlError(str(url), detail)  # outside: a context would quote the whole URL
-
-
-def _check_scheme(url: str) -> None:
-    """Raise InvalidURI, with what to write instead, unless the scheme is ws or wss."""
-    scheme, mark, _ = url.strip().partition("://")
-    if scheme.lower() in ("ws", "wss"):
-        return
-    if scheme.lower() in ("http", "https"):
-        secure = "s" if scheme.lower() == "https" else ""
-        raise InvalidURI(url, f"a WebSocket's scheme is ws or wss: write ws{secure}://")
-    cure = "" if mark else ", before the host"
-    raise InvalidURI(url, f"its scheme must be ws, or wss for TLS: write ws://{cure}")
-
-
-def _check_uri(url: str, uri: WebSocketURI, netloc: str) -> None:
-    """Raise InvalidURI where the parser that made `uri` of `url` is too lenient."""
-    if _CONTROL.search(url):  # urllib drops some of them, and would send the others
-        raise InvalidURI(url, "it has a control character")
-    if "]" in netloc and not _AFTER_BRACKET.match(netloc.rpartition("]")[2]):
-        raise InvalidURI(url, "there is text between its host and its port")
-    if not _HOST.fullmatch(uri.host):
-        raise InvalidURI(url, "its host has a character that is not allowed in a host")
-    try:
-        uri.host.encode("idna")
-    except UnicodeError:
-        detail = "its host is no valid name: a label is empty, or longer than 63 characters"
-        raise InvalidURI(url, detail) from None
-
-
-def _encode(part: str) -> str:
-    """Percent-encode the characters of a path or query that no request line may have.
-
-    These are spaces and non-ASCII ones. What is percent-encoded already stays as it is.
-    """
-    return _UNSAFE.sub(lambda found: quote(found[0]), part)
 
 
 async def open_transport(
@@ -220,6 +143,7 @@ class ClientTransport(WebSocketTransport):
         self._url = url
         self._headers = headers
         self._begin = begin
+        # The server's answer as received so far; the protocol reads its head if that is a 101.
         self._answer = Answer(limits.head_bytes)
         self.opened: asyncio.Future[None] = self.loop.create_future()
 

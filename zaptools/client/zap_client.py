@@ -15,8 +15,8 @@ from ..protocol.codec import EventData
 from ..transport.compression import Compression
 from .base import BaseClient
 from .link import ZapClientState
-from .opening import parse_url
 from .streams import BUFFER_SIZE, Stream
+from .url import parse_url
 
 __all__ = ["ZapClient"]
 

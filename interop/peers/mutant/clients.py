@@ -22,7 +22,8 @@ from zaptools import (
     ZapConsumer,
 )
 from zaptools.client.base import link_of
-from zaptools.client.opening import ClientTransport, parse_url
+from zaptools.client.opening import ClientTransport
+from zaptools.client.url import parse_url
 from zaptools.connection import EventContext, new_id
 
 __all__ = ["DEFECTS", "SUBSCRIBER_DEFECTS"]
