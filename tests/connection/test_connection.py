@@ -27,6 +27,7 @@ from zaptools import (
     WebSocketConnection,
     WrongThreadError,
 )
+from zaptools.connection.connection import mark_closed
 
 LOOPS = [asyncio.new_event_loop, uvloop.new_event_loop]
 LOOP_IDS = ["asyncio", "uvloop"]
@@ -312,3 +313,11 @@ class TestSendingFromAThread:
     def test_a_connection_of_no_loop(self) -> None:
         with pytest.raises(WrongThreadError):
             WebSocketConnection("id", FakeTransport()).send_from_thread("a")
+
+
+async def test_the_first_end_counts() -> None:
+    connection = WebSocketConnection("x", FakeTransport())
+    first, second = CloseInfo(4000, "a", "local"), CloseInfo(1006)
+    assert mark_closed(connection, first) is first
+    assert mark_closed(connection, second) is first
+    assert connection.closed is first and not connection.is_open

@@ -9,14 +9,12 @@ from random import random as _random
 
 from .._arguments import explained
 from ..exceptions import ConnectError, ConnectionClosedError, HandshakeError, InvalidUrlError
+from ..protocol.close import POLICY_VIOLATION
 
 __all__ = ["Backoff", "ReconnectPolicy", "is_fatal"]
 
 _FATAL_STATUS = (401, 403, 404)
 """Statuses that another attempt would get again (RFC 9110, sections 15.5.2, 15.5.4, 15.5.5)."""
-
-_POLICY_VIOLATION = 1008
-"""The close code of a server that rejects this client (RFC 6455, section 7.4.1)."""
 
 
 @explained()
@@ -126,5 +124,5 @@ def is_fatal(error: BaseException) -> bool:
     if isinstance(error, HandshakeError):
         return error.negotiation or error.status in _FATAL_STATUS
     if isinstance(error, ConnectionClosedError):
-        return error.code == _POLICY_VIOLATION
+        return error.code == POLICY_VIOLATION
     return isinstance(error, InvalidUrlError) or not isinstance(error, ConnectError)

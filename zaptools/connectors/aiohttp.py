@@ -11,7 +11,15 @@ from .._tasks import begin
 from ..connection.handshake import Handshake, check_subprotocols, header_block
 from ..handlers.register import EventRegister
 from ..limits import IN_LIMITS, Limits, check_limits
-from ..protocol.close import LOST, CloseInfo, may_be_sent
+from ..protocol.close import (
+    INTERNAL_ERROR,
+    LOST,
+    NO_CODE,
+    NORMAL,
+    PROTOCOL_ERROR,
+    CloseInfo,
+    may_be_sent,
+)
 from ..transport.keepalive import Keepalive
 from .carrier import Carrier
 from .plugs import Plug
@@ -132,7 +140,9 @@ class AioHttpConnector:
         )
 
         def give_up() -> None:
-            carrier.close_soon(1011, f"no answer to a ping within {limits.ping_timeout:g} s")
+            carrier.close_soon(
+                INTERNAL_ERROR, f"no answer to a ping within {limits.ping_timeout:g} s"
+            )
 
         socket.keepalive = Keepalive(limits, socket.ping, give_up)
         socket.keepalive.start()
@@ -196,11 +206,11 @@ class AioHttpSocket(FrameworkSocket):
             # whatever the code; RFC 6455, section 5.5.1: typically the code is echoed.
             code, reason = int(message.data), message.extra or ""
             if code and not may_be_sent(code):  # aiohttp 3.14 takes 1006, and 5000 and more
-                fault = CloseInfo(1002, f"{code} is no close code", "local")
+                fault = CloseInfo(PROTOCOL_ERROR, f"{code} is no close code", "local")
                 await self.close_briefly(fault.code, fault.reason)
                 return fault
-            await self.close_briefly(code or 1000, reason)
-            return CloseInfo(code or 1005, reason, "remote")
+            await self.close_briefly(code or NORMAL, reason)
+            return CloseInfo(code or NO_CODE, reason, "remote")
         if message.type is WSMsgType.ERROR and isinstance(message.data, WebSocketError):
             return CloseInfo(int(message.data.code), str(message.data), "local")
         return LOST

@@ -19,7 +19,7 @@ from ..connection.handshake import Handshake, check_subprotocols, choose_subprot
 from ..connection.ids import IdStrategy, new_id
 from ..handlers.register import EventRegister
 from ..limits import IN_LIMITS, Limits, check_limits
-from ..protocol.close import LOST, CloseInfo
+from ..protocol.close import LOST, NO_CODE, NORMAL, SERVICE_RESTART, CloseInfo
 from .carrier import Carrier
 from .socket import FrameworkSocket
 
@@ -29,9 +29,6 @@ Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
-
-_NO_CODE = 1005
-_SERVICE_RESTART = 1012
 
 
 def handshake_of(scope: Scope, subprotocol: str | None) -> Handshake:
@@ -123,16 +120,16 @@ class AsgiCarrier(Carrier):
 
 
 def _ending(message: Message) -> CloseInfo:
-    code = int(message.get("code") or _NO_CODE)
+    code = int(message.get("code") or NO_CODE)
     reason: str | None = message.get("reason")
     if reason is None:
         # uvicorn 0.54 says 1005 and no reason when the connection was lost with no close frame;
         # after an empty close frame it says 1005 and an empty reason.
-        if code in (_NO_CODE, LOST.code):
+        if code in (NO_CODE, LOST.code):
             return LOST
         # uvicorn 0.54 says this when it shuts down. No client sends it (RFC 6455, section 7.4.1
         # and its registry: a server's).
-        if code == _SERVICE_RESTART:
+        if code == SERVICE_RESTART:
             return CloseInfo(code, "", "local")
     return LOST if code == LOST.code else CloseInfo(code, reason or "", "remote")
 
@@ -212,7 +209,7 @@ class AsgiApp:
         if not self._serves(scope):
             # The server makes this 403. uvicorn 0.54 logs an error for each refusal with a status
             # of the application's own (extension "websocket.http.response").
-            await send({"type": "websocket.close", "code": 1000, "reason": ""})
+            await send({"type": "websocket.close", "code": NORMAL, "reason": ""})
             return
         chosen = choose_subprotocol(self._subprotocols, scope.get("subprotocols", ()))
         id = self._id_strategy()  # what it raises the server makes 500, before it has accepted

@@ -19,14 +19,14 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from ..connection.connection import WebSocketConnection
+from ..connection.connection import WebSocketConnection, mark_closed
 from ..connection.handshake import NO_HANDSHAKE, Handshake
 from ..connection.ids import ids_of, new_id
 from ..dispatch.dispatcher import Dispatcher
 from ..exceptions import ConnectionClosedError, NameTakenError
 from ..handlers.book import HandlerBook
 from ..limits import Limits
-from ..protocol.close import LOST, CloseInfo
+from ..protocol.close import GOING_AWAY, LOST, POLICY_VIOLATION, CloseInfo
 from .reading import Reading
 from .socket import FrameworkSocket
 from .writing import Writing
@@ -35,8 +35,8 @@ __all__ = ["Carrier"]
 
 logger = logging.getLogger(__name__)
 
-_GOING_AWAY = CloseInfo(1001, "", "local")
-_ID_TAKEN = CloseInfo(1008, "the connection's id is taken", "local")
+_GOING_AWAY = CloseInfo(GOING_AWAY, "", "local")
+_ID_TAKEN = CloseInfo(POLICY_VIOLATION, "the connection's id is taken", "local")
 
 
 class Carrier:
@@ -120,7 +120,7 @@ class Carrier:
         except NameTakenError as exc:
             if self._book.faults.take(logger):  # the id may be the peer's word
                 logger.warning("connection refused: %s", exc)
-            connection.closed = _ID_TAKEN
+            mark_closed(connection, _ID_TAKEN)
             await self._socket.close_briefly(_ID_TAKEN.code, _ID_TAKEN.reason)
             return
         try:
@@ -189,7 +189,7 @@ class Carrier:
 
         The events of broadcasts in line go out first; sends in line fail.
         """
-        info = self.connection.closed = CloseInfo(code, reason, "local")
+        info = mark_closed(self.connection, CloseInfo(code, reason, "local"))
         self.dispatcher.discard()
         limit = self._limits.close_timeout
         if limit is not None and self._timer is None and not self._reading.over:
@@ -209,10 +209,9 @@ class Carrier:
 
     def abort(self) -> None:
         """Take the connection for ended, waiting for nothing."""
-        if self.connection.closed is None:
-            self.connection.closed = self._socket.known_end() or _GOING_AWAY
-        self.dispatcher.mailbox.end(self.connection.closed)
-        self._writing.stop(self.connection.closed)
+        info = mark_closed(self.connection, self._socket.known_end() or _GOING_AWAY)
+        self.dispatcher.mailbox.end(info)
+        self._writing.stop(info)
         if asyncio.current_task() is not self._task:  # a handler beside it has failed
             self._reading.stop()
 

@@ -23,17 +23,15 @@ import sys
 from collections.abc import Awaitable, Callable
 
 from .._text import clip
-from ..connection.connection import WebSocketConnection
+from ..connection.connection import WebSocketConnection, mark_closed
 from ..dispatch.mailbox import Mailbox
 from ..limits import Limits
-from ..protocol.close import LOST, CloseInfo
+from ..protocol.close import LOST, TOO_BIG, CloseInfo
 from .socket import FrameworkSocket
 
 __all__ = ["Reading"]
 
 logger = logging.getLogger(__name__)
-
-_TOO_BIG = 1009
 
 
 class Reading:
@@ -131,7 +129,7 @@ class Reading:
         size = len(message)
         if self._connection.closed is None:
             if size > self._short and self._is_too_big(message):
-                await self._close(_TOO_BIG, "the message is too long")
+                await self._close(TOO_BIG, "the message is too long")
             else:
                 self._mailbox.put(message)
         return size
@@ -209,9 +207,7 @@ class Reading:
     def end(self, info: CloseInfo) -> None:
         """Note that the connection has ended: as `info` says, unless that is known already."""
         self.over = True
-        if self._connection.closed is None:
-            self._connection.closed = info
-        self._mailbox.end(self._connection.closed)
+        self._mailbox.end(mark_closed(self._connection, info))
         if self._end is not None and not self._end.done():
             self._end.set_result(None)
         self._on_end()

@@ -12,7 +12,7 @@ from .._tasks import ends_task
 from ..connection.handshake import NO_HANDSHAKE, Handshake, header_block
 from ..handlers.register import EventRegister
 from ..limits import IN_LIMITS, Limits, check_limits
-from ..protocol.close import LOST, CloseInfo
+from ..protocol.close import INVALID_TEXT, LOST, CloseInfo
 from .carrier import Carrier
 from .plugs import Plug
 from .socket import FrameworkSocket
@@ -200,7 +200,7 @@ class SanicSocket(FrameworkSocket):
             try:
                 await process(events)
             except UnicodeDecodeError:
-                socket.fail_connection(1007, "the text is not UTF-8")
+                socket.fail_connection(INVALID_TEXT, "the text is not UTF-8")
                 if socket.recv_cancel is not None:
                     socket.recv_cancel.cancel()  # as Sanic does at a close frame: recv() ends
             finally:

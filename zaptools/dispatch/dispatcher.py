@@ -53,6 +53,7 @@ class Dispatcher:
         on_finish: called once, after the ``disconnected`` handler.
         reserved: event names that are reported as errors instead of being handled.
         on_wait: called when somebody begins to wait for an event. Default None.
+        reports: what is told of errors. Default None: `Reports`.
 
     Attributes:
         task: the task that runs it; None while there is nothing to do, and until it begins.
@@ -85,6 +86,7 @@ class Dispatcher:
         on_finish: Callable[[], None],
         reserved: frozenset[str] = LIFECYCLE_EVENTS,
         on_wait: Callable[[], None] | None = None,
+        reports: Reports | None = None,
     ) -> None:
         self._connection = connection
         self._book = book
@@ -92,7 +94,7 @@ class Dispatcher:
         self._on_finish = on_finish
         many = book.concurrency > 1
         self._crew = Crew(book.concurrency, connection._transport.abort) if many else None
-        self._reports: Reports | None = None  # from the first error on
+        self._reports = reports  # if it is None, made for the first error
         self._context: Context | None = None  # whose copies the handlers run in
         self._running = self.greeted = self._ended = False
         self._finished = _NOT

@@ -82,7 +82,7 @@ class Reports:
         """Do so; return the error to reply with, which the error handler may have replaced."""
         handler = self._book.lifecycle.get("error")
         if handler is None:
-            self._log(error, source)
+            self.log(error, source)
             return error
         where = "a message" if source is None else f"the event {clip(source.event_name)!r}"
         text = f"An error occurred in {where}: {_named(error)}"
@@ -132,7 +132,8 @@ class Reports:
 
     # The log
 
-    def _log(self, error: BaseException, source: EventData | None) -> None:
+    def log(self, error: BaseException, source: EventData | None) -> None:
+        """Log an error that no error handler takes; arguments as for `tell`."""
         id = self._connection.id
         if source is None:
             self._log_fault(error, _in_words(error))

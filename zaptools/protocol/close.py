@@ -47,6 +47,7 @@ NO_CODE: Final = 1005
 INVALID_TEXT: Final = 1007
 """A text that is not UTF-8."""
 POLICY_VIOLATION: Final = 1008
+"""A server rejects the client."""
 TOO_BIG: Final = 1009
 """A message longer than `Limits.message_bytes`."""
 INTERNAL_ERROR: Final = 1011

@@ -63,17 +63,18 @@ class ServerSide:
         omit_empty_headers: bool = False,
         raise_errors: bool = True,
     ) -> None:
-        self._book = book
         self._roster = roster
         self._id = roster.claim_id(id_strategy)
         self.connection = WebSocketConnection(
             self._id, self, handshake=handshake, omit_empty_headers=omit_empty_headers
         )
         self.dispatcher = Dispatcher(
-            self.connection, self._book, on_idle=self._idle, on_finish=self._finished
+            self.connection,
+            book,
+            on_idle=self._idle,
+            on_finish=self._finished,
+            reports=_Kept(self.connection, book, self._keep) if raise_errors else None,
         )
-        if raise_errors:
-            self.dispatcher._reports = _Kept(self)
         self.leaving: CloseInfo | None = None
         self.unreceived: deque[bytes | EventData] = deque()
         self.exchange = Exchange()
@@ -213,12 +214,17 @@ class _Kept(Reports):
 
     __slots__ = ("_keep",)
 
-    def __init__(self, side: ServerSide) -> None:
-        super().__init__(side.connection, side._book)
-        self._keep = side._keep
+    def __init__(
+        self,
+        connection: WebSocketConnection,
+        book: HandlerBook,
+        keep: Callable[[BaseException], None],
+    ) -> None:
+        super().__init__(connection, book)
+        self._keep = keep
 
-    def _log(self, error: BaseException, source: EventData | None) -> None:
+    def log(self, error: BaseException, source: EventData | None) -> None:
         if source is None or isinstance(error, ReservedEventError):
-            super()._log(error, source)
+            super().log(error, source)
         else:
             self._keep(error)
