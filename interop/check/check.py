@@ -12,16 +12,19 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+
+import msgspec
 
 from ..catalog import JUDGES, Api
 from ..errors import TestbedError
-from ..reports.results import Cell, Results
+from ..records import CellResult, Evidence
+from ..reports.results import Results
 from ..run import evidence
+from ..run.cell import Ran
+from ..run.record import record
 from ..run.runner import Bound
 from ..scenarios.scenario import Scenario, check_evidence
 from ..verdicts.deviations import Deviation, of_framework
-from ..verdicts.verdict import Judgement, Outcome, judge
 from .endpoint import Endpoint, EndpointError
 from .remote import Pace, Remote
 
@@ -155,7 +158,7 @@ class Check:
                 cell = await self._cell(name, bound)
                 results.cells.append(cell)
                 when = f"after {name}"
-                if cell["verdict"] in ("failed", "warned") and not _answered(cell):
+                if cell.verdict in ("failed", "warned") and not _answered(cell):
                     await self._begin()  # is it still there at all?
             except EndpointError as exc:
                 results.broken = self._told(f"{when}: {exc}")
@@ -186,66 +189,47 @@ class Check:
             else:
                 yield name, bound
 
-    async def _cell(self, name: str, bound: Bound) -> Cell:
+    async def _cell(self, name: str, bound: Bound) -> CellResult:
         """Run one scenario and return its record."""
-        facts = bound.facts
+        facts, ran = bound.facts, Ran(begun=True)
         remote = Remote(self.endpoint, self.patience, self.echo, self._pace)
         remote.answer_name = self.answer_name
-        outcome: Outcome = "passed"
-        text, found = "", {}
         began = time.monotonic()
         try:
             try:
                 await bound.function(judged=remote, **bound.parameters)
             finally:  # before the judge takes its leave, which is no part of the scenario
-                found = evidence.frames(remote.log)
+                frames, total = evidence.frames(remote.log), len(remote.log.frames)
                 await remote.close()
             check_evidence(facts, remote.log, [])
-        except AssertionError as exc:
-            outcome, text = "failed", evidence.words(exc) or "it does not hold"
         except EndpointError:
             raise
-        except TestbedError as exc:
-            outcome, text = "error", str(exc)
+        except (AssertionError, TestbedError) as exc:
+            ran.error = exc
         if remote.flood:
             raise EndpointError(f"{self.endpoint.shown}: {remote.flood}")
-        verdict, reason = self._judged(name, facts, outcome, text)
-        record: dict[str, Any] = {
-            "server": self.endpoint.shown,
-            "client": JUDGES["client"].id,
-            "scenario": name,
-            "rule": facts.rule,
-            "severity": facts.severity,
-            "verdict": verdict,
-            "reason": reason,
-            "duration_ms": round((time.monotonic() - began) * 1000, 1),
-            "escapes": facts.escapes,
-            **found,
-            "violations": evidence.violations(facts, remote.log),
-            "again": f"{self.again} --scenario '{name}'",
-        }
-        redacted: dict[str, Any] = self.endpoint.redacted(record)
-        return {**redacted, "server": self.endpoint.shown}
-
-    def _judged(self, name: str, facts: Scenario, outcome: Outcome, text: str) -> tuple[str, str]:
-        """Return the verdict on a scenario, and the reason in plain words."""
-        known = [entry for entry in self.known if entry.names(name)]
-        if outcome == "failed" and self.framework:
-            theirs = of_framework(self.frameworks, self.framework)
-            known += [e for e in theirs if e.names(name) and e.describes(text)]
-        verdict, reason = judge(
-            Judgement(
-                _SERVER,
-                JUDGES["client"],
-                outcome,
-                text,
-                known=known,
-                should=facts.severity == "should",
-            )
+        ran.duration_ms = round((time.monotonic() - began) * 1000, 1)
+        ran.seen = Evidence(
+            escapes=facts.escapes,
+            frames=frames,
+            frames_total=total,
+            violations=evidence.violations(facts, remote.log),
         )
-        return verdict, reason
+        theirs = of_framework(self.frameworks, self.framework) if self.framework else []
+        cell = record(
+            facts,
+            name,
+            (_SERVER, JUDGES["client"]),
+            ran,
+            known=[entry for entry in self.known if entry.names(name)],
+            tolerated=[entry for entry in theirs if entry.names(name)],
+        )
+        cell.again = f"{self.again} --scenario '{name}'"
+        cell = msgspec.convert(self.endpoint.redacted(msgspec.to_builtins(cell)), CellResult)
+        cell.server = self.endpoint.shown
+        return cell
 
 
-def _answered(cell: Cell) -> bool:
+def _answered(cell: CellResult) -> bool:
     """Whether the server wrote anything after its handshakes."""
-    return any(frame["author"] == "server" for frame in cell["frames"])
+    return any(frame.author == "server" for frame in cell.frames)

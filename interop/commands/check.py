@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import shlex
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from fnmatch import fnmatchcase
 
@@ -15,8 +15,9 @@ from rich.markup import escape
 
 from ..check.check import WHY_NOT, Check, Checked, why_not
 from ..check.endpoint import Endpoint, parse_endpoint
+from ..records import CellResult, Verdict
 from ..reports.files import write_reports
-from ..reports.results import Cell, claimed, rerun_command
+from ..reports.results import claimed, rerun_command
 from ..run.runner import Bound, load_functions
 from ..signals import held, interruptible
 from ..verdicts import deviations
@@ -31,7 +32,7 @@ _PATIENCE = 5.0
 _CONNECTIONS = 10
 """More connections than any scenario makes that needs no control."""
 
-_VERDICTS = ("passed", "deviating", "warned", "failed", "error")
+_VERDICTS: Sequence[Verdict] = ("passed", "deviating", "warned", "failed", "error")
 _TITLES = {
     "failed": ("must", "bold red"),
     "error": ("testbed failed", "bold magenta"),
@@ -194,19 +195,19 @@ def _again(arguments: argparse.Namespace, endpoint: Endpoint) -> str:
 def _report(checked: Checked, shown: str, console: Console) -> None:
     results = checked.results
     _line(console, f"[bold]{escape(shown)}[/]")
-    topics: dict[str, list[Cell]] = {}
+    topics: dict[str, list[CellResult]] = {}
     for cell in results.cells:
-        topics.setdefault(cell["scenario"].partition(".")[0], []).append(cell)
+        topics.setdefault(cell.scenario.partition(".")[0], []).append(cell)
     for topic, cells in topics.items():
         _line(console, f"  {topic}: {_counted(cells)}")
     for verdict, (title, style) in _TITLES.items():
         for cell in results.cells:
-            if cell["verdict"] == verdict:
+            if cell.verdict == verdict:
                 _failure(console, cell, f"[{style}]{title}[/]")
     for cell in results.cells:
-        if cell["verdict"] == "deviating":
-            reason = escape(" ".join(cell["reason"].split())[:300])
-            _line(console, f"[dim]known {escape(cell['scenario'])}: {reason}[/]")
+        if cell.verdict == "deviating":
+            reason = escape(" ".join(cell.reason.split())[:300])
+            _line(console, f"[dim]known {escape(cell.scenario)}: {reason}[/]")
     for why, count in sorted(checked.left.items()):
         _line(console, f"[dim]not run: {count} that {WHY_NOT[why]}[/]")
     if results.broken:
@@ -216,22 +217,22 @@ def _report(checked: Checked, shown: str, console: Console) -> None:
                    f"{_counted(results.cells)} - {words[results.exit_status]}")  # fmt: skip
 
 
-def _failure(console: Console, cell: Cell, title: str) -> None:
-    _line(console, f"{title} {escape(cell['scenario'])}: {escape(cell['rule'])}")
-    _line(console, f"   {escape(' '.join(cell['reason'].split())[:300])}")
-    frames = cell["frames"]
+def _failure(console: Console, cell: CellResult, title: str) -> None:
+    _line(console, f"{title} {escape(cell.scenario)}: {escape(cell.rule)}")
+    _line(console, f"   {escape(' '.join(cell.reason.split())[:300])}")
+    frames = cell.frames
     for frame in frames[:_SHOWN_FRAMES]:
-        code = f" {frame['code']}" if frame.get("code") else ""
-        text = frame.get("text", "")
+        code = f" {frame.code}" if frame.code else ""
+        text = frame.text
         said = f" {text[:120]!r}{'…' if len(text) > 120 else ''}" if text else ""
-        _line(console, f"      {escape(frame['author'])} -> {frame['kind']}{code}{escape(said)}")
-    if cell["frames_total"] > _SHOWN_FRAMES:
-        _line(console, f"      and {cell['frames_total'] - _SHOWN_FRAMES} more frames")
+        _line(console, f"      {escape(frame.author)} -> {frame.kind}{code}{escape(said)}")
+    if cell.frames_total > _SHOWN_FRAMES:
+        _line(console, f"      and {cell.frames_total - _SHOWN_FRAMES} more frames")
     _line(console, f"   again: {escape(rerun_command(cell))}")
 
 
-def _counted(cells: Iterable[Cell]) -> str:
-    verdicts = [cell["verdict"] for cell in cells]
+def _counted(cells: Iterable[CellResult]) -> str:
+    verdicts = [cell.verdict for cell in cells]
     counts = ((verdicts.count(verdict), verdict) for verdict in _VERDICTS)
     return ", ".join(f"{count} {verdict}" for count, verdict in counts if count)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 
 from ..catalog import load_peers
 from ..errors import TestbedError
+from ..records import SIDES, CellResult
 from ..reports.compare import Change, WireChange, compare, unequal
 from ..reports.results import read
 from ..wire.diff import groups
@@ -91,7 +91,7 @@ def _compare(arguments: argparse.Namespace, console: Console) -> int:
     return found.worse
 
 
-def _whole(name: str, path: Path) -> list[dict[str, Any]]:
+def _whole(name: str, path: Path) -> list[CellResult]:
     try:
         return read(path, whole=True)
     except TestbedError as exc:
@@ -131,12 +131,12 @@ def _clipped(text: str) -> str:
 
 
 def _wire_diff(arguments: argparse.Namespace, console: Console) -> int:
-    scenarios: dict[str, list[dict[str, Any]]] = {}
+    scenarios: dict[str, list[CellResult]] = {}
     for cell in read(arguments.results):
-        scenarios.setdefault(cell["scenario"], []).append(cell)
+        scenarios.setdefault(cell.scenario, []).append(cell)
     shown = same = 0
     for name in sorted(matching(scenarios, arguments.scenario, "--scenario")):
-        for side in ("client", "server"):
+        for side in reversed(SIDES):
             found = groups(scenarios[name], side)
             if len(found) == 1:
                 same += 1

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from ..catalog import Api
+from ..records import CellResult
 from ..reports.results import read
 from ..verdicts import deviations
 from ..verdicts.suggest import suggestions
@@ -46,8 +47,7 @@ def _list(arguments: argparse.Namespace, console: Console) -> int:
     for entry in entries:
         matched = [cell for cell in cells if _matches(entry, cell)]
         excused = sum(
-            cell["verdict"] == "deviating" and entry.describes(cell.get("raised", ""))
-            for cell in matched
+            cell.verdict == "deviating" and entry.describes(cell.raised or "") for cell in matched
         )
         if not ran:
             count = "no results yet"
@@ -64,11 +64,11 @@ def _list(arguments: argparse.Namespace, console: Console) -> int:
         console.print(f"   {escape(entry.cause)}", highlight=False, soft_wrap=True)
         for pattern in entry.seen:
             console.print(f"   seen: {escape(pattern)}", style="dim", soft_wrap=True)
-    excusing = sum(cell["verdict"] == "deviating" for cell in cells)
+    excusing = sum(cell.verdict == "deviating" for cell in cells)
     console.print(f"{len(entries)} entries, {excusing} cells deviating", highlight=False)
     return 0
 
 
-def _matches(entry: deviations.Deviation, cell: dict[str, str]) -> bool:
-    server, client = Api.parse(cell["server"], "server"), Api.parse(cell["client"], "client")
-    return entry.matches(server, client, cell["scenario"])
+def _matches(entry: deviations.Deviation, cell: CellResult) -> bool:
+    server, client = Api.parse(cell.server, "server"), Api.parse(cell.client, "client")
+    return entry.matches(server, client, cell.scenario)

@@ -14,9 +14,10 @@ from rich.markup import escape
 from ..catalog import Api, Peer, Role, load_peers, select
 from ..engines.local import LocalEngine
 from ..errors import CannotRun
+from ..records import CellResult
 from ..replay.recording import Step, find, steps
 from ..replay.replay import Replay
-from ..reports.results import Cell, read
+from ..reports.results import read
 from ..run.pool import Pool
 from ..run.runner import own_arguments_only
 from ..runtimes.prepare import CACHE_DIR, Preparer
@@ -53,7 +54,7 @@ def _replay(arguments: argparse.Namespace, console: Console) -> int:
     api = _api(arguments.client or arguments.server, cell, live, peers)
     todo = steps(cell, live, api.id)
     half = "server" if live == "client" else "client"
-    name = f"{cell['server']} <-> {cell['client']}, {cell['scenario']}"
+    name = f"{cell.server} <-> {cell.client}, {cell.scenario}"
     _line(console, f"the {half}'s half of {name}, to {api.id}")
     command = _command(peers[api.peer], api)
     with own_arguments_only():
@@ -66,7 +67,7 @@ def _replay(arguments: argparse.Namespace, console: Console) -> int:
     return bool(count)
 
 
-def _api(pattern: str | None, cell: Cell, live: Role, peers: dict[str, Peer]) -> Api:
+def _api(pattern: str | None, cell: CellResult, live: Role, peers: dict[str, Peer]) -> Api:
     """Return the implementation to run.
 
     Raises:
@@ -75,7 +76,7 @@ def _api(pattern: str | None, cell: Cell, live: Role, peers: dict[str, Peer]) ->
     """
     what = f"--{live}" if pattern else "the recorded"
     apis = [api for peer in peers.values() for api in peer.apis]
-    found = select(apis, live, [pattern or cell[live]], what=what)
+    found = select(apis, live, [pattern or cell.api(live)], what=what)
     if len(found) > 1:
         names = ", ".join(api.id for api in found)
         raise Stop(f"{what} {pattern!r} names several: {names}")
@@ -93,10 +94,10 @@ def _command(peer: Peer, api: Api) -> list[str]:
 
 
 async def _played(
-    api: Api, cell: Cell, todo: list[Step], command: list[str], patience: float
+    api: Api, cell: CellResult, todo: list[Step], command: list[str], patience: float
 ) -> Replay:
     """Return the replay once it is done."""
-    count = 1 if api.role == "server" else len(cell["requests"]["clients"])
+    count = 1 if api.role == "server" or cell.requests is None else len(cell.requests.clients)
     async with AsyncExitStack() as stack:
         engine = LocalEngine({api.program: command}, CACHE_DIR / "logs")
         stack.push_async_callback(engine.close)

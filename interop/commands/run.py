@@ -116,7 +116,7 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
                 plan, workers=arguments.workers, progress=progress, verbose=arguments.verbose
             )
         problems = [results.broken, *left]
-        runs = sum(len(cell.get("runs", (cell,))) for cell in results.cells)
+        runs = sum(len(cell.runs) or 1 for cell in results.cells)
         if runs != total * plan.repeat:
             problems.append(f"{runs} of {total * plan.repeat} runs of cells have a result")
         results.broken = "; ".join(part for part in problems if part)

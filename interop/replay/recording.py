@@ -5,13 +5,14 @@ The *live* side is the one that is run again; the other half is *played* from th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any
 
 from ..catalog import JUDGES, Role
 from ..errors import TestbedError
-from ..reports.results import Cell, rerun_command
+from ..records import CellResult, Note, RequestRecord
+from ..reports.results import rerun_command
 from ..run.evidence import KEPT
 
 __all__ = [
@@ -105,7 +106,7 @@ class Ended:
 Step = Ask | Answer | Connect | Play | Expect | Told | Ended
 
 
-def find(cells: Sequence[Cell], words: Sequence[str]) -> Cell:
+def find(cells: Sequence[CellResult], words: Sequence[str]) -> CellResult:
     """Return the one cell that all `words` are about: server, client and scenario, or parts.
 
     Where several have all of them, a cell in which more are whole names is meant.
@@ -127,22 +128,22 @@ def find(cells: Sequence[Cell], words: Sequence[str]) -> Cell:
         unknown = [word for word in asked if all(_whole(cell, [word]) is None for cell in cells)]
         why = f"{unknown[0]!r} is in none" if unknown else "no cell has all of that"
         raise RecordingError(f"{' '.join(asked)}: no such cell among {len(cells)}: {why}")
-    names = [f"\n  {c['server']} {c['client']} {c['scenario']}" for c in found[:_SHOWN]]
+    names = [f"\n  {c.server} {c.client} {c.scenario}" for c in found[:_SHOWN]]
     more = f"\n  and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
     raise RecordingError(
         f"{' '.join(asked)}: {len(found)} cells; say which one:{''.join(names)}{more}"
     )
 
 
-def _whole(cell: Cell, words: Sequence[str]) -> int | None:
+def _whole(cell: CellResult, words: Sequence[str]) -> int | None:
     """Return how many words are whole names of the cell; None if one is no part of any."""
-    names = [cell[key] for key in ("server", "client", "scenario")]
+    names = cell.key
     if not all(any(word in name for name in names) for word in words):
         return None
     return sum(word in names for word in words)
 
 
-def steps(cell: Cell, live: Role, api: str = "") -> list[Step]:
+def steps(cell: CellResult, live: Role, api: str = "") -> list[Step]:
     """Return what to do and what must come, in the order of the record.
 
     Pings of the live side are left out, and what answered them: it pings when it likes. So is,
@@ -157,57 +158,64 @@ def steps(cell: Cell, live: Role, api: str = "") -> list[Step]:
     _check(cell, live)
     # Times are those of one process, in microseconds: what caused a thing is before it.
     timed = [*_connections(cell, live), *_frames(cell, live)]
-    timed += _told(cell, live, live == "client" and api not in ("", cell["client"]))
+    timed += _told(cell, live, live == "client" and api not in ("", cell.client))
     timed += _asked(cell, live)
     return [step for _, step in sorted(timed, key=lambda pair: pair[0])]
 
 
-def _check(cell: Cell, live: Role) -> None:
+def _check(cell: CellResult, live: Role) -> None:
     def refuse(why: str) -> RecordingError:
         return RecordingError(
             f"this cell cannot be replayed: {why}; run it again instead: {rerun_command(cell)}"
         )
 
-    if JUDGES["server"].id in (cell["server"], cell["client"]):
+    if JUDGES["server"].id in (cell.server, cell.client):
         raise refuse("the judge wrote its half byte by byte, which the frames do not show")
-    if "requests" not in cell or "connections" not in cell:
+    if cell.requests is None or cell.notifications is None:
         raise refuse("its record has no requests and connections, as those of older runs")
-    if acts := cell.get("acts"):
-        raise refuse(f"what was done to it is not in the frames ({', '.join(acts)})")
-    if cell["frames_total"] > len(cell["frames"]):
-        raise refuse(f"it had {cell['frames_total']} frames, and {len(cell['frames'])} were kept")
-    kept = [*_of(cell["requests"], live), *_of(cell["notifications"], live), cell["connections"]]
+    if cell.acts:
+        raise refuse(f"what was done to it is not in the frames ({', '.join(cell.acts)})")
+    if cell.frames_total > len(cell.frames):
+        raise refuse(f"it had {cell.frames_total} frames, and {len(cell.frames)} were kept")
+    kept: list[Sized] = [*_requests(cell, live), *_notes(cell, live), cell.connections]
     if any(len(each) >= KEPT for each in kept):
         raise refuse(f"more than the {KEPT} requests, notifications or connections kept")
-    if not cell["connections"]:
+    if not cell.connections:
         raise refuse("nobody connected, so there is no half to play")
-    for index, frame in enumerate(cell["frames"]):
-        if len(frame.get("text", "").encode()) != frame["length"]:
-            raise refuse(f"frame {index}, of {frame['length']} bytes, was not kept as it was")
-    for requests in _of(cell["requests"], live):
-        if cut := [asked["op"] for asked in requests if any(map(_is_cut, asked["args"].values()))]:
+    for index, frame in enumerate(cell.frames):
+        if len(frame.text.encode()) != frame.length:
+            raise refuse(f"frame {index}, of {frame.length} bytes, was not kept as it was")
+    for requests in _requests(cell, live):
+        if cut := [asked.op for asked in requests if any(map(_is_cut, asked.args.values()))]:
             raise refuse(f"the arguments of {cut[0]!r} were not kept whole")
 
 
-def _of(record: Mapping[str, Any], live: Role) -> list[Any]:
-    """Return what each peer of the live side has of it."""
-    return [record["server"]] if live == "server" else list(record["clients"])
+def _notes(cell: CellResult, live: Role) -> list[list[Note]]:
+    """Return the notifications of each peer of the live side."""
+    assert cell.notifications is not None  # `_check` refuses such records
+    return [cell.notifications.server] if live == "server" else cell.notifications.clients
+
+
+def _requests(cell: CellResult, live: Role) -> list[list[RequestRecord]]:
+    """Return the requests to each peer of the live side."""
+    assert cell.requests is not None  # as above
+    return [cell.requests.server] if live == "server" else cell.requests.clients
 
 
 def _is_cut(value: object) -> bool:
     return isinstance(value, str) and len(value) > KEPT and value.endswith("…")
 
 
-def _asked(cell: Cell, live: Role) -> Iterator[tuple[float, Step]]:
-    for who, requests in enumerate(_of(cell["requests"], live)):
+def _asked(cell: CellResult, live: Role) -> Iterator[tuple[float, Step]]:
+    for who, requests in enumerate(_requests(cell, live)):
         for number, asked in enumerate(requests):
-            yield asked["t_ms"], Ask(who, number, asked["op"], asked["args"])
-            if "done_ms" in asked:
-                yield asked["done_ms"], Answer(who, number, asked["op"], asked["outcome"])
+            yield asked.t_ms, Ask(who, number, asked.op, asked.args)
+            if asked.done_ms is not None:
+                yield asked.done_ms, Answer(who, number, asked.op, asked.outcome)
 
 
-def _told(cell: Cell, live: Role, other: bool) -> Iterator[tuple[float, Step]]:
-    for who, notes in enumerate(_of(cell["notifications"], live)):
+def _told(cell: CellResult, live: Role, other: bool) -> Iterator[tuple[float, Step]]:
+    for who, notes in enumerate(_notes(cell, live)):
         for note in notes:
             own = ("via",) if other else ()
             kept = {k: v for k, v in note.items() if k not in ("t_ms", *own) and not _is_cut(v)}
@@ -215,29 +223,27 @@ def _told(cell: Cell, live: Role, other: bool) -> Iterator[tuple[float, Step]]:
                 yield note["t_ms"], Told(who, kept)
 
 
-def _connections(cell: Cell, live: Role) -> Iterator[tuple[float, Step]]:
-    for number, made in enumerate(cell["connections"], 1):
-        headers = [(name, value) for name, value in made["headers"]]
+def _connections(cell: CellResult, live: Role) -> Iterator[tuple[float, Step]]:
+    for number, made in enumerate(cell.connections, 1):
         yield (
-            made["t_ms"],
-            Connect(number, made["target"], headers, made["status"], made.get("protocol")),
+            made.t_ms,
+            Connect(number, made.target, made.headers, made.status, made.protocol),
         )
-        ended = made.get("ended", {"by": live})
-        if ended["by"] != live:
-            yield ended["t_ms"], Ended(number)
+        if made.ended is not None and made.ended.by != live:
+            yield made.ended.t_ms, Ended(number)
 
 
-def _frames(cell: Cell, live: Role) -> Iterator[tuple[float, Step]]:
-    for index, frame in enumerate(cell["frames"]):
+def _frames(cell: CellResult, live: Role) -> Iterator[tuple[float, Step]]:
+    for index, frame in enumerate(cell.frames):
         what = (
-            frame["connection"],
+            frame.connection,
             index,
-            frame["kind"],
-            frame.get("text", ""),
-            frame.get("code"),
+            frame.kind,
+            frame.text,
+            frame.code,
         )
-        if frame["author"] == live:
-            if frame["kind"] != "ping":
-                yield frame["t_ms"], Expect(*what)
-        elif frame["to"] == live and (frame["author"] == "judge" or frame["kind"] != "pong"):
-            yield frame["t_ms"], Play(*what)
+        if frame.author == live:
+            if frame.kind != "ping":
+                yield frame.t_ms, Expect(*what)
+        elif frame.to == live and (frame.author == "judge" or frame.kind != "pong"):
+            yield frame.t_ms, Play(*what)

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
 
 from ..errors import TestbedError
+from ..records import OTHER, SIDES, CellResult
 
 __all__ = ["PARTNERS", "SCENARIOS", "VECTORS_DIR", "Vectors", "load", "record", "write"]
 
@@ -40,7 +40,7 @@ class Vectors:
         return f"{self.api.replace('/', '-')}.{self.role}.json"
 
 
-def record(cells: Iterable[Mapping[str, Any]]) -> list[Vectors]:
+def record(cells: Iterable[CellResult]) -> list[Vectors]:
     """Take the vectors out of a run's cells; texts that the results cut short are left out.
 
     Raises:
@@ -48,24 +48,24 @@ def record(cells: Iterable[Mapping[str, Any]]) -> list[Vectors]:
     """
     found: dict[tuple[str, str], dict[str, list[str]]] = {}
     for cell in cells:
-        if not any(fnmatchcase(cell["scenario"], pattern) for pattern in SCENARIOS):
+        if not any(fnmatchcase(cell.scenario, pattern) for pattern in SCENARIOS):
             continue
-        for role, other in (("server", "client"), ("client", "server")):
-            if cell[other] == PARTNERS[role]:
+        for role in SIDES:
+            if cell.api(OTHER[role]) == PARTNERS[role]:
                 texts = dict.fromkeys(_texts(cell, role))
                 if texts:
-                    found.setdefault((cell[role], role), {})[cell["scenario"]] = list(texts)
+                    found.setdefault((cell.api(role), role), {})[cell.scenario] = list(texts)
     if not found:
         partners = " and ".join(PARTNERS.values())
         raise TestbedError(f"no text to record: that needs cells with {partners}")
     return [Vectors(api, role, dict(sorted(t.items()))) for (api, role), t in sorted(found.items())]
 
 
-def _texts(cell: Mapping[str, Any], author: str) -> Iterator[str]:
-    for frame in cell.get("frames", ()):
-        text = frame.get("text", "")
-        whole = len(text.encode("utf-8", "surrogatepass")) == frame["length"]
-        if frame["author"] == author and frame["kind"] == "text" and whole:
+def _texts(cell: CellResult, author: str) -> Iterator[str]:
+    for frame in cell.frames:
+        text = frame.text
+        whole = len(text.encode("utf-8", "surrogatepass")) == frame.length
+        if frame.author == author and frame.kind == "text" and whole:
             yield text
 
 

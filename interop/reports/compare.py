@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from ..catalog import JUDGES
+from ..records import SIDES, CellResult
 from ..run.evidence import KEPT
 from ..wire.diff import differences, masked, texts
 
 __all__ = ["Change", "Comparison", "WireChange", "compare", "unequal"]
 
-Cell = Mapping[str, Any]
 Key = tuple[str, str, str]
 
 _BROKEN = ("failed", "error")
@@ -72,13 +71,13 @@ class Comparison:
         return bool(self.broken) or any(change.old not in _BROKEN for change in self.flaky)
 
 
-def compare(old: Iterable[Cell], new: Iterable[Cell]) -> Comparison:
+def compare(old: Iterable[CellResult], new: Iterable[CellResult]) -> Comparison:
     """Compare the cells of two runs. A cell that only the new run has was not broken before."""
     before, after = _by_key(old), _by_key(new)
     found = Comparison()
     for key in sorted({*before, *after}):
         was, now = before.get(key), after.get(key)
-        change = Change(*key, _verdict(was), _verdict(now), str((now or {}).get("reason", "")))
+        change = Change(*key, _verdict(was), _verdict(now), now.reason if now else "")
         if now is None:
             found.gone.append(change)
         elif change.new == "error" and _is_broken(was):
@@ -98,7 +97,10 @@ def compare(old: Iterable[Cell], new: Iterable[Cell]) -> Comparison:
 
 
 def unequal(
-    old: Iterable[Cell], new: Iterable[Cell], peers: Sequence[str], roles: Callable[[str], set[str]]
+    old: Iterable[CellResult],
+    new: Iterable[CellResult],
+    peers: Sequence[str],
+    roles: Callable[[str], set[str]],
 ) -> list[str]:
     """Return in words where two runs do not say the same of the same cells.
 
@@ -133,29 +135,26 @@ def unequal(
     return problems
 
 
-def _is_broken(cell: Cell | None) -> bool:
-    return cell is not None and cell["verdict"] in _BROKEN and not _is_repaired(cell)
+def _is_broken(cell: CellResult | None) -> bool:
+    return cell is not None and cell.verdict in _BROKEN and not _is_repaired(cell)
 
 
-def _is_repaired(cell: Cell | None) -> bool:
+def _is_repaired(cell: CellResult | None) -> bool:
     """Whether a cell failed because it passed, while it is declared that it does not.
 
     What fails else has raised something, or has for its culprit who answered "unsupported".
     """
     return (
-        cell is not None
-        and cell["verdict"] == "failed"
-        and cell.get("raised") == ""
-        and not cell.get("culprit")
+        cell is not None and cell.verdict == "failed" and cell.raised == "" and cell.culprit is None
     )
 
 
-def _by_key(cells: Iterable[Cell]) -> dict[Key, Cell]:
-    return {(cell["server"], cell["client"], cell["scenario"]): cell for cell in cells}
+def _by_key(cells: Iterable[CellResult]) -> dict[Key, CellResult]:
+    return {cell.key: cell for cell in cells}
 
 
-def _verdict(cell: Cell | None) -> str:
-    return _NO_CELL if cell is None else str(cell["verdict"])
+def _verdict(cell: CellResult | None) -> str:
+    return _NO_CELL if cell is None else cell.verdict
 
 
 def _peer(api: str) -> str:
@@ -163,7 +162,7 @@ def _peer(api: str) -> str:
     return api.partition("/")[0].partition("@")[0]
 
 
-def _wire(before: Mapping[Key, Cell], after: Mapping[Key, Cell]) -> list[WireChange]:
+def _wire(before: Mapping[Key, CellResult], after: Mapping[Key, CellResult]) -> list[WireChange]:
     """Return the changed texts, one change for all the cells that show it.
 
     Only what both runs wrote is compared: how many texts there are, and in what order, is for
@@ -172,13 +171,13 @@ def _wire(before: Mapping[Key, Cell], after: Mapping[Key, Cell]) -> list[WireCha
     found: dict[tuple[str, str, str, tuple[str, ...]], WireChange] = {}
     for key in sorted(before.keys() & after.keys()):
         was, now = before[key], after[key]
-        if was["verdict"] != now["verdict"]:
+        if was.verdict != now.verdict:
             continue
-        for side in ("server", "client"):
+        for side in SIDES:
             for old, new in _pairs(texts(was, side, KEPT), texts(now, side, KEPT)):
                 if not (words := tuple(differences(old, new))):
                     continue
-                group = (key[2], side, now[side], words)
+                group = (key[2], side, now.api(side), words)
                 seen = found.get(group)
                 cells = seen.cells + 1 if seen else 1
                 found[group] = WireChange(*group, old, new, cells)

@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from itertools import groupby
 from typing import Any
 
-from .results import Cell
+from ..records import CellResult
 
 __all__ = ["PLAIN", "compatibility"]
 
@@ -37,7 +37,7 @@ PLAIN = (
 _Blockers = tuple[str, ...]
 
 
-def compatibility(cells: Iterable[Cell]) -> list[str]:
+def compatibility(cells: Iterable[CellResult]) -> list[str]:
     """Return a line for each pair of APIs of which the run had more than one version.
 
     A line reads ``pypi/FastApiConnector 0.3.0 to 0.5.2 with dart/ZapConsumer 0.5.0: compatible``,
@@ -45,12 +45,12 @@ def compatibility(cells: Iterable[Cell]) -> list[str]:
     """
     pairs: dict[tuple[str, str], dict[str, dict[str, set[str]]]] = {}
     for cell in cells:
-        if not any(fnmatchcase(cell["scenario"], pattern) for pattern in PLAIN):
+        if not any(fnmatchcase(cell.scenario, pattern) for pattern in PLAIN):
             continue
-        (server, one), (client, two) = _split(cell["server"]), _split(cell["client"])
+        (server, one), (client, two) = _split(cell.server), _split(cell.client)
         found = pairs.setdefault((server, client), {}).setdefault(one, {}).setdefault(two, set())
-        if cell["verdict"] not in ("passed", "unsupported"):
-            found.add(cell["scenario"])
+        if cell.verdict not in ("passed", "unsupported"):
+            found.add(cell.scenario)
     lines: list[str] = []
     for (server, client), table in sorted(pairs.items()):
         if len(table) > 1 or any(len(row) > 1 for row in table.values()):

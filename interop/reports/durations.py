@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from statistics import median
 
 from rich.console import Console
 from rich.table import Table
 
-from .results import Cell, Results
+from ..records import Attempt, CellResult
+from .results import Results
 
 __all__ = ["print_durations"]
 
@@ -24,46 +26,63 @@ def print_durations(results: Results, console: Console) -> None:
     runs = [run for cell in results.cells for run in _runs(cell)]
     if not runs:
         return
-    console.print(_table("scenario", runs, lambda cell: str(cell["scenario"])))
-    console.print(_table("pair", runs, lambda cell: f"{cell['server']} <-> {cell['client']}"))
-    around = _sum(runs, "setup_ms") + _sum(runs, "teardown_ms")
-    each = median(run.get("setup_ms", 0.0) + run.get("teardown_ms", 0.0) for run in runs)
-    inside, waited = _sum(runs, "duration_ms"), _sum(runs, "waited_ms")
+    console.print(_table("scenario", runs, lambda run: run.scenario))
+    console.print(_table("pair", runs, lambda run: run.pair))
+    around = [run.around for run in runs]
+    inside, waited = sum(run.inside for run in runs), sum(run.waited for run in runs)
     console.print(
         f"{len(runs)} runs of cells: {waited / 1000:.1f} s waiting for peers, "
-        f"{(inside - waited) / 1000:.1f} s else in scenarios, {around / 1000:.1f} s in set-up "
-        f"and tear-down ({each:.1f} ms a run in the median, {around / len(runs):.1f} in the mean, "
-        "which holds the start of peers), all workers together",
+        f"{(inside - waited) / 1000:.1f} s else in scenarios, {sum(around) / 1000:.1f} s in set-up "
+        f"and tear-down ({median(around):.1f} ms a run in the median, "
+        f"{sum(around) / len(runs):.1f} in the mean, which holds the start of peers), "
+        "all workers together",
         highlight=False,
         soft_wrap=True,
     )
 
 
-def _runs(cell: Cell) -> list[Cell]:
-    names = {key: cell[key] for key in ("server", "client", "scenario")}
-    return [{**names, **run} for run in cell.get("runs", [cell])]
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One run of a cell, with its times in milliseconds.
+
+    Attributes:
+        inside: the scenario's own, of which `waited` is a part.
+        around: set-up and tear-down.
+    """
+
+    scenario: str
+    pair: str
+    inside: float
+    waited: float
+    around: float
 
 
-def _sum(runs: Iterable[Cell], key: str) -> float:
-    return float(sum(run.get(key, 0.0) for run in runs))
+def _runs(cell: CellResult) -> Iterator[_Run]:
+    pair = f"{cell.server} <-> {cell.client}"
+    runs: Sequence[Attempt | CellResult] = cell.runs or [cell]
+    for run in runs:
+        around = run.setup_ms + run.teardown_ms
+        yield _Run(cell.scenario, pair, run.duration_ms, run.waited_ms, around)
 
 
-def _table(what: str, runs: Iterable[Cell], name: Callable[[Cell], str]) -> Table:
-    groups: dict[str, list[Cell]] = {}
+def _table(what: str, runs: Iterable[_Run], name: Callable[[_Run], str]) -> Table:
+    groups: dict[str, list[_Run]] = {}
     for run in runs:
         groups.setdefault(name(run), []).append(run)
-
-    def total(group: list[Cell]) -> float:
-        return sum(_sum(group, key) for key in ("duration_ms", "setup_ms", "teardown_ms"))
-
     table = Table(title=f"time by {what}", title_style="dim", box=None)
     table.add_column(what, overflow="fold")
     for column in ("s", "waiting", "set-up", "cells"):
         table.add_column(column, justify="right")
-    longest = sorted(groups.items(), key=lambda item: total(item[1]), reverse=True)
-    for label, group in longest[:_TOP]:
-        seconds = (total(group), _sum(group, "waited_ms"))
-        setup = _sum(group, "setup_ms") + _sum(group, "teardown_ms")
-        cells = [f"{value / 1000:.1f}" for value in (*seconds, setup)]
-        table.add_row(label, *cells, str(len(group)))
+    rows = [
+        (
+            sum(run.inside + run.around for run in group),
+            sum(run.waited for run in group),
+            sum(run.around for run in group),
+            label,
+            len(group),
+        )
+        for label, group in groups.items()
+    ]
+    for *times, label, count in sorted(rows, key=lambda row: row[0], reverse=True)[:_TOP]:
+        table.add_row(label, *(f"{time / 1000:.1f}" for time in times), str(count))
     return table

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from ..output import printable
+from ..records import CellResult, Verdict
 from .compatibility import compatibility
-from .results import Cell, Results, culprit_line, gates, rerun_command, write_files
+from .results import Results, culprit_line, gates, rerun_command, write_files
 
 __all__ = ["junit", "summary", "write_reports"]
 
@@ -47,7 +49,7 @@ def summary(results: Results) -> str:
         ("Unexpected", ("failed", "flaky", "error")),
         ("Should", ("warned",)),
     ):
-        found = [cell for cell in results.cells if cell["verdict"] in verdicts]
+        found = [cell for cell in results.cells if cell.verdict in verdicts]
         if found:
             lines += ["", f"## {title}", "", *(_failure(cell) for cell in found)]
     versions = compatibility(results.cells)
@@ -62,15 +64,15 @@ def junit(results: Results) -> ET.ElementTree[ET.Element]:
     root = ET.Element("testsuites", name="zaptools interop")
     suites: dict[tuple[str, str], ET.Element] = {}
     for cell in results.cells:
-        pair = (cell["server"], cell["client"])
+        pair = (cell.server, cell.client)
         if pair not in suites:
             suites[pair] = ET.SubElement(root, "testsuite", name=f"{pair[0]} <-> {pair[1]}")
         case = ET.SubElement(
             suites[pair],
             "testcase",
             classname=f"{pair[0]} <-> {pair[1]}",
-            name=cell["scenario"],
-            time=f"{cell['duration_ms'] / 1000:.3f}",
+            name=cell.scenario,
+            time=f"{cell.duration_ms / 1000:.3f}",
         )
         _outcome(case, cell)
     for suite in suites.values():
@@ -80,8 +82,8 @@ def junit(results: Results) -> ET.ElementTree[ET.Element]:
     return ET.ElementTree(root)
 
 
-def _outcome(case: ET.Element, cell: Cell) -> None:
-    verdict, reason = cell["verdict"], _NOT_XML.sub("�", cell["reason"])
+def _outcome(case: ET.Element, cell: CellResult) -> None:
+    verdict, reason = cell.verdict, _NOT_XML.sub("�", cell.reason)
     words = f"{_NOT_XML.sub('�', culprit_line(cell))}\n{rerun_command(cell)}".strip()
     if gates(cell) or verdict == "error":
         kind = "error" if verdict == "error" else "failure"
@@ -90,15 +92,15 @@ def _outcome(case: ET.Element, cell: Cell) -> None:
         ET.SubElement(case, "skipped", message=f"{verdict}: {reason}")
 
 
-def _counts(counts: dict[str, int]) -> str:
+def _counts(counts: Mapping[Verdict, int]) -> str:
     parts = [f"{n} {verdict}" for verdict, n in counts.items() if n]
     return "<br>".join(parts) or "-"
 
 
-def _failure(cell: Cell) -> str:
-    kind = "" if cell["verdict"] == "failed" else f" ({cell['verdict']})"
-    reason = " ".join(cell["reason"].split())[:400]
-    lines = [f"- **{cell['scenario']}**{kind}, {cell['server']} ↔ {cell['client']}: {reason}"]
+def _failure(cell: CellResult) -> str:
+    kind = "" if cell.verdict == "failed" else f" ({cell.verdict})"
+    reason = " ".join(cell.reason.split())[:400]
+    lines = [f"- **{cell.scenario}**{kind}, {cell.server} ↔ {cell.client}: {reason}"]
     lines += [f"  {line}  " for line in [culprit_line(cell)] if line]
     return "\n".join([*lines, f"  `{rerun_command(cell)}`"])
 
@@ -106,6 +108,6 @@ def _failure(cell: Cell) -> str:
 def _deviations(results: Results) -> list[str]:
     scenarios: dict[str, set[str]] = defaultdict(set)
     for cell in results.cells:
-        if cell["verdict"] == "deviating":
-            scenarios[cell["reason"].split(" [seen: ")[0]].add(cell["scenario"])
+        if cell.verdict == "deviating":
+            scenarios[cell.reason.split(" [seen: ")[0]].add(cell.scenario)
     return [f"- {cause} ({', '.join(sorted(names))})" for cause, names in sorted(scenarios.items())]

@@ -6,7 +6,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
-from .results import Cell, gates
+from ..records import CellResult
+from .results import gates
 
 __all__ = ["Progress"]
 
@@ -38,8 +39,8 @@ class Progress:
         if self._is_live:
             self._bar.stop()
 
-    def __call__(self, count: int, cell: Cell) -> None:
-        self._unexpected += gates(cell) or cell["verdict"] == "error"
+    def __call__(self, count: int, cell: CellResult) -> None:
+        self._unexpected += gates(cell) or cell.verdict == "error"
         words = f"{self._unexpected} unexpected"
         if self._is_live:
             self._bar.update(self._task, completed=count, description=words)

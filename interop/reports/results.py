@@ -6,21 +6,30 @@ terminal's matrix, ``summary.md`` and ``junit.xml`` are made from it.
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Literal
+
+import msgspec
 
 from ..errors import TestbedError
 from ..locks import locked
+from ..records import (
+    VERDICTS,
+    CellResult,
+    EngineName,
+    RunRecord,
+    Verdict,
+    decode,
+    encode,
+)
 
 __all__ = [
     "SCHEMA_FILE",
-    "VERDICTS",
     "Results",
     "claimed",
     "culprit_line",
@@ -31,10 +40,6 @@ __all__ = [
 ]
 
 SCHEMA_FILE = Path(__file__).parents[1] / "results.schema.json"
-
-VERDICTS = ("passed", "deviating", "warned", "failed", "flaky", "unsupported", "error")
-
-Cell = Mapping[str, Any]
 
 
 @dataclass
@@ -50,12 +55,12 @@ class Results:
     """
 
     started: str
-    engine: str
+    engine: EngineName
     servers: list[str]
     clients: list[str]
     not_run: dict[str, str]
     duration_s: float = 0.0
-    cells: list[Cell] = field(default_factory=list)
+    cells: list[CellResult] = field(default_factory=list)
     broken: str = ""
     repeat: int = 1
     strict: bool = False
@@ -64,58 +69,47 @@ class Results:
         """Put the cells into the order of the matrix, whatever order workers finished in."""
         rows = {name: index for index, name in enumerate(self.servers)}
         columns = {name: index for index, name in enumerate(self.clients)}
-        self.cells.sort(
-            key=lambda c: (rows[c["server"]], columns[c["client"]], c["scenario"], c["verdict"])
-        )
+        self.cells.sort(key=lambda c: (rows[c.server], columns[c.client], c.scenario, c.verdict))
 
     @property
-    def counts(self) -> dict[str, int]:
+    def counts(self) -> dict[Verdict, int]:
         return _counts(self.cells)
 
     @property
-    def exit_status(self) -> int:
+    def exit_status(self) -> Literal[0, 1, 2]:
         """0: as expected; 1: an unexpected result; 2: the testbed failed, or nothing was run."""
-        if self.broken or not self.cells or any(c["verdict"] == "error" for c in self.cells):
+        if self.broken or not self.cells or any(cell.verdict == "error" for cell in self.cells):
             return 2
         return 1 if any(gates(cell) for cell in self.cells) else 0
 
-    def by_pair(self) -> dict[tuple[str, str], dict[str, int]]:
+    def by_pair(self) -> dict[tuple[str, str], dict[Verdict, int]]:
         """Return the verdicts' counts of each (server, client)."""
-        pairs: dict[tuple[str, str], list[Cell]] = {}
+        pairs: dict[tuple[str, str], list[CellResult]] = {}
         for cell in self.cells:
-            pairs.setdefault((cell["server"], cell["client"]), []).append(cell)
+            pairs.setdefault((cell.server, cell.client), []).append(cell)
         return {pair: _counts(cells) for pair, cells in pairs.items()}
 
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "format": 1,
-            "run": {
-                "started": self.started,
-                "duration_s": round(self.duration_s, 1),
-                "engine": self.engine,
-                "servers": self.servers,
-                "clients": self.clients,
-                "not_run": self.not_run,
-                "repeat": self.repeat,
-                "strict": self.strict,
-                "broken": self.broken,
-                "exit_status": self.exit_status,
-                "counts": self.counts,
-            },
-            "cells": list(self.cells),
-        }
+    def summary(self) -> RunRecord:
+        """Return the run's own record."""
+        return RunRecord(
+            started=self.started,
+            duration_s=round(self.duration_s, 1),
+            engine=self.engine,
+            servers=self.servers,
+            clients=self.clients,
+            not_run=self.not_run,
+            repeat=self.repeat,
+            strict=self.strict,
+            broken=self.broken,
+            exit_status=self.exit_status,
+            counts=self.counts,
+        )
 
     def dump(self) -> bytes:
-        """Return it as ``results.json``.
-
-        A cell is one line: lines can be searched, and are written faster.
-        """
-        head = self.to_json()
-        cells = ",\n".join(json.dumps(cell, ensure_ascii=False) for cell in head.pop("cells"))
-        text = json.dumps(head, ensure_ascii=False, indent=1).removesuffix("\n}")
-        text += f',\n "cells": [\n{cells}\n ]\n}}\n'
-        # A string may hold a lone surrogate that some peer let through: keep the evidence.
-        return text.encode("utf-8", "backslashreplace")
+        """Return it as ``results.json``; a cell is one line, so that lines can be searched."""
+        run = msgspec.json.format(encode(self.summary()), indent=1).replace(b"\n", b"\n ")
+        cells = b",\n".join(encode(cell) for cell in self.cells)
+        return b'{\n "format": 1,\n "run": %s,\n "cells": [\n%s\n ]\n}\n' % (run, cells)
 
     def write(self, directory: Path) -> None:
         """Write ``results.json`` alone below `directory`; raises what `write_files` raises."""
@@ -148,36 +142,43 @@ def write_files(directory: Path, files: Mapping[str, bytes]) -> None:
                 path.unlink(missing_ok=True)
 
 
-def read(path: Path, *, whole: bool = False) -> list[dict[str, Any]]:
+class _Run(msgspec.Struct):
+    """The part of a run's record that a reader of its cells needs."""
+
+    broken: str = ""
+
+
+class _File(msgspec.Struct):
+    format: Literal[1]
+    cells: list[CellResult]
+    run: _Run = msgspec.field(default_factory=_Run)
+
+
+def read(path: Path, *, whole: bool = False) -> list[CellResult]:
     """Return the cells of a ``results.json``, given as the file or the folder that holds it.
 
     Args:
-        whole: whether only those of a run that has all its cells will do.
+        whole: whether the run must have all its cells, each once.
 
     Raises:
         TestbedError: it is not there, is no results file, or is not whole; says what is wrong.
     """
     path = path / "results.json" if path.is_dir() else path
     try:
-        data = json.loads(path.read_text("utf-8"))
+        found = decode(path.read_bytes(), _File)
     except OSError as exc:
         subset = path.parent / "subset" / path.name
         hint = f"; those of a run of chosen cells are in {subset.parent}" if subset.exists() else ""
         raise TestbedError(f"{path}: {exc.strerror}{hint}") from exc
+    except msgspec.ValidationError as exc:
+        raise TestbedError(f"{path}: not the results of a run (format 1): {exc}") from exc
     except (ValueError, RecursionError) as exc:
         raise TestbedError(f"{path}: not JSON: {exc}") from exc
-    if not isinstance(data, dict) or data.get("format") != 1:
-        raise TestbedError(f"{path}: not the results of a run (format 1)")
-    cells = data.get("cells")
-    if not isinstance(cells, list) or not all(_is_cell(cell) for cell in cells):
-        raise TestbedError(f"{path}: 'cells' must be a list of cells")
-    run = data.get("run", {})
-    if not isinstance(run, dict):
-        raise TestbedError(f"{path}: 'run' must be an object")
-    if whole and (broken := run.get("broken") or ("" if cells else "no cell ran")):
+    cells, broken = found.cells, found.run.broken or ("" if found.cells else "no cell ran")
+    if whole and broken:
         raise TestbedError(f"{path}: not a whole run, but {len(cells)} cells of one: {broken}")
-    keys = Counter((cell["server"], cell["client"], cell["scenario"]) for cell in cells)
-    if whole and (twice := [" / ".join(key) for key, count in keys.items() if count > 1]):
+    counts = Counter(cell.key for cell in cells)
+    if whole and (twice := [" / ".join(key) for key, count in counts.items() if count > 1]):
         raise TestbedError(f"{path}: a cell is there more than once: {twice[0]}")
     return cells
 
@@ -206,47 +207,37 @@ def claimed(directory: Path) -> Iterator[None]:
         yield
 
 
-def gates(cell: Cell) -> bool:
+def gates(cell: CellResult) -> bool:
     """Whether a cell's verdict is an unexpected one that counts."""
-    return cell["verdict"] in ("failed", "flaky")
+    return cell.verdict in ("failed", "flaky")
 
 
-def culprit_line(cell: Cell) -> str:
+def culprit_line(cell: CellResult) -> str:
     """Return whose fault a red cell is, in one line; empty for a cell that has no culprit."""
-    culprit = cell.get("culprit")
-    if not culprit:
+    culprit = cell.culprit
+    if culprit is None:
         return ""
-    why = " ".join(culprit["why"].split())[:300]
-    if culprit["side"] == "unknown":
+    why = " ".join(culprit.why.split())[:300]
+    if culprit.side == "unknown":
         return f"culprit unknown: {why}"
-    return f"culprit: {culprit['side']} {culprit['api']} ({why}){_frame(cell, culprit['frame'])}"
+    return f"culprit: {culprit.side} {culprit.api} ({why}){_frame(cell, culprit.frame)}"
 
 
-def _frame(cell: Cell, index: int | None) -> str:
+def _frame(cell: CellResult, index: int | None) -> str:
     """Return where a frame is and what is in it, if there is one; long bursts are not kept."""
     if index is None:
         return ""
-    kept = cell.get("frames", ())[index : index + 1]
-    said = [f": {f['author']} -> {f['to']} {f['kind']} {f.get('text', '')[:160]}" for f in kept]
+    kept = cell.frames[index : index + 1]
+    said = [f": {each.author} -> {each.to} {each.kind} {each.text[:160]}" for each in kept]
     return f"; frame {index}" + "".join(said)
 
 
-def rerun_command(cell: Cell) -> str:
+def rerun_command(cell: CellResult) -> str:
     """Return the command that runs one cell again."""
-    if "again" in cell:  # what `check` looked at
-        return str(cell["again"])
-    chosen = f"--server '{cell['server']}' --client '{cell['client']}'"
-    return f"python -m interop run {chosen} --scenario '{cell['scenario']}'"
+    chosen = f"--server '{cell.server}' --client '{cell.client}'"
+    return cell.again or f"python -m interop run {chosen} --scenario '{cell.scenario}'"
 
 
-def _counts(cells: Iterable[Cell]) -> dict[str, int]:
-    counter = Counter(cell["verdict"] for cell in cells)
+def _counts(cells: Iterable[CellResult]) -> dict[Verdict, int]:
+    counter = Counter(cell.verdict for cell in cells)
     return {verdict: counter[verdict] for verdict in VERDICTS}
-
-
-def _is_cell(cell: object) -> bool:
-    return (
-        isinstance(cell, dict)
-        and all(isinstance(cell.get(key), str) for key in ("server", "client", "scenario"))
-        and cell.get("verdict") in VERDICTS
-    )

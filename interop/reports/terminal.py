@@ -10,12 +10,13 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from ..records import CellResult, Verdict
 from .compatibility import compatibility
-from .results import Cell, Results, culprit_line, gates, rerun_command
+from .results import Results, culprit_line, gates, rerun_command
 
 __all__ = ["compact", "matrix", "print_plan", "print_report"]
 
-_STYLES = {
+_STYLES: Mapping[Verdict, str] = {
     "passed": "green",
     "deviating": "yellow",
     "warned": "bold yellow",
@@ -83,7 +84,7 @@ def _parts(api: str) -> list[str]:
     return api.replace("/", "/\n", 1).split("\n")
 
 
-def _letter(verdict: str) -> str:
+def _letter(verdict: Verdict) -> str:
     return {"failed": "F", "error": "E"}.get(verdict, verdict[0])
 
 
@@ -121,8 +122,8 @@ def print_report(results: Results, console: Console) -> None:
             console.print(part, highlight=False)
     if results.not_run:
         console.print(f"[yellow]not run:[/] {len(results.not_run)} rows and columns, as said above")
-    bad = [cell for cell in results.cells if gates(cell) or cell["verdict"] == "error"]
-    amber = [cell for cell in results.cells if cell["verdict"] == "warned"]
+    bad = [cell for cell in results.cells if gates(cell) or cell.verdict == "error"]
+    amber = [cell for cell in results.cells if cell.verdict == "warned"]
     for title, style, cells in (("unexpected", "bold red", bad), ("should", "yellow", amber)):
         _print_cells(console, title, style, cells)
     for line in compatibility(results.cells):
@@ -139,7 +140,7 @@ def print_report(results: Results, console: Console) -> None:
     )
 
 
-def _cell(counts: Mapping[str, int] | None, *, short: bool = False) -> Text:
+def _cell(counts: Mapping[Verdict, int] | None, *, short: bool = False) -> Text:
     if counts is None:
         return Text("-", style="dim")
     shown = [verdict for verdict in _STYLES if counts[verdict]]
@@ -150,17 +151,17 @@ def _cell(counts: Mapping[str, int] | None, *, short: bool = False) -> Text:
     return Text("\n").join(lines)
 
 
-def _print_cells(console: Console, title: str, style: str, cells: list[Cell]) -> None:
-    groups: dict[str, list[Cell]] = {}
-    for cell in sorted(cells, key=lambda c: (c["scenario"], c["server"], c["client"])):
-        groups.setdefault(cell["scenario"], []).append(cell)
+def _print_cells(console: Console, title: str, style: str, cells: list[CellResult]) -> None:
+    groups: dict[str, list[CellResult]] = {}
+    for cell in sorted(cells, key=lambda c: (c.scenario, c.server, c.client)):
+        groups.setdefault(cell.scenario, []).append(cell)
     for scenario, group in list(groups.items())[:_SHOWN_SCENARIOS]:
-        rule = escape(group[0]["rule"])
+        rule = escape(group[0].rule)
         heading = f"[{style}]{title}[/] {escape(scenario)}: {rule}"
         console.print(heading, highlight=False, soft_wrap=True)
         for cell in group[:_SHOWN_PAIRS]:
-            pair = f"{cell['server']} <-> {cell['client']}"
-            reason = " ".join(cell["reason"].split())[:300]
+            pair = f"{cell.server} <-> {cell.client}"
+            reason = " ".join(cell.reason.split())[:300]
             console.print(f"   {escape(pair)}: {escape(reason)}", highlight=False, soft_wrap=True)
             if culprit := culprit_line(cell):
                 console.print(f"      {escape(culprit)}", highlight=False, soft_wrap=True)

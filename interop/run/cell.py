@@ -17,6 +17,7 @@ from ..control.contract import Address
 from ..control.session import Session
 from ..engines.engine import Fault
 from ..errors import PeerDied, TestbedError, Unsupported, Violation
+from ..records import Evidence, Notifications, Requests
 from ..roles.client import Client
 from ..roles.judged import Judged, JudgedClient, JudgedServer
 from ..roles.server import Server
@@ -46,22 +47,22 @@ class Ran:
     Attributes:
         error: what the scenario, or what comes before it, raised.
         begun: whether the scenario itself was begun.
-        seen: what the tap and both peers saw until the scenario ended, as JSON data.
+        seen: what the tap and both peers saw until the scenario ended.
         asked: what was asked of each side's library.
         escaped: which side let which exceptions escape, each once.
         failed: which peers died or hung, as `Pool.started` names them, if others use them too.
-        left: what went wrong first after the scenario, or None.
+        teardown_error: what went wrong first after the scenario, or None.
         short: whether this process had no file descriptor left meanwhile.
         setup_ms, duration_ms, teardown_ms: how long each part took.
     """
 
     error: BaseException | None = None
     begun: bool = False
-    seen: dict[str, Any] = field(default_factory=dict)
+    seen: Evidence = field(default_factory=Evidence)
     asked: dict[Role, frozenset[str]] = field(default_factory=dict)
     escaped: list[tuple[Role, str]] = field(default_factory=list)
     failed: dict[str, PeerDied] = field(default_factory=dict)
-    left: Exception | None = None
+    teardown_error: Exception | None = None
     short: bool = False
     setup_ms: float = 0.0
     duration_ms: float = 0.0
@@ -129,7 +130,7 @@ class Cell:
             try:
                 await callback(*arguments)
             except Exception as exc:
-                self.ran.left = self.ran.left or exc
+                self.ran.teardown_error = self.ran.teardown_error or exc
 
         self._stack.push_async_callback(call)
 
@@ -269,26 +270,27 @@ class Cell:
         except Exception as exc:
             ran.error = ran.error or exc
 
-    def _evidence(self, log: Log) -> dict[str, Any]:
+    def _evidence(self, log: Log) -> Evidence:
         waited = log.waited + sum(role.session.waited for role in self._roles)
         tap = self._tap
         server = self._server.session if self._server else None
         clients = [client.session for client in self._clients]
-        return {
-            "waited_ms": round(waited * 1000, 1),
-            "escapes": self._facts.escapes,
-            **evidence.frames(log),
-            "violations": evidence.violations(self._facts, log),
-            "notifications": {
-                "server": evidence.notes(server, log.opened) if server else [],
-                "clients": [evidence.notes(each, log.opened) for each in clients],
-            },
-            "requests": {
-                "server": evidence.requests(server, log.opened) if server else [],
-                "clients": [evidence.requests(each, log.opened) for each in clients],
-            },
-            "connections": evidence.connections(tap.connections if tap else ()),
-            "acts": sorted(
+        return Evidence(
+            waited_ms=round(waited * 1000, 1),
+            escapes=self._facts.escapes,
+            frames=evidence.frames(log),
+            frames_total=len(log.frames),
+            violations=evidence.violations(self._facts, log),
+            notifications=Notifications(
+                server=evidence.notes(server, log.opened) if server else [],
+                clients=[evidence.notes(each, log.opened) for each in clients],
+            ),
+            requests=Requests(
+                server=evidence.requests(server, log.opened) if server else [],
+                clients=[evidence.requests(each, log.opened) for each in clients],
+            ),
+            connections=evidence.connections(tap.connections if tap else ()),
+            acts=sorted(
                 (tap.acts if tap else set()) | ({"fault"} if self._facts.isolated else set())
             ),
-        }
+        )

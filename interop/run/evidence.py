@@ -1,4 +1,4 @@
-"""What is kept of a cell: frames, notifications, and what breaks the wire's rules, as JSON data."""
+"""The evidence of a cell: frames, notifications, requests and violations, as records."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..control.session import Asked, Session
+from ..records import ConnectionRecord, Ended, FrameRecord, RequestRecord, ViolationRecord
 from ..scenarios.scenario import Scenario
 from ..wire.http import parse_head
 from ..wire.log import Log
+from ..wire.rules import Frame
 from ..wire.tap import TapConnection
 
 __all__ = ["KEPT", "connections", "frames", "notes", "requests", "violations", "words"]
@@ -22,80 +24,92 @@ KEPT = 60
 
 _CLIP = 400
 
+# The headers of every handshake.
 _USUAL = {"host", "upgrade", "connection", "sec-websocket-key", "sec-websocket-version"}
 _USUAL |= {"sec-websocket-extensions", "user-agent", "accept", "accept-encoding", "cache-control"}
 _USUAL |= {"content-length"}
 
 
-def frames(log: Log) -> dict[str, Any]:
-    """Return the frames that were seen, and how many there were."""
-    kept = [frame.to_json() for frame in log.frames[:KEPT]]
-    return {"frames": kept, "frames_total": len(log.frames)}
+def frames(log: Log) -> list[FrameRecord]:
+    """Return the first frames that were seen."""
+    return [_frame(frame) for frame in log.frames[:KEPT]]
 
 
-def connections(relayed: Sequence[TapConnection]) -> list[dict[str, Any]]:
-    """Return the connections through the tap: how each was opened, answered and ended.
+def _frame(frame: Frame) -> FrameRecord:
+    return FrameRecord(
+        t_ms=_ms(frame.time),
+        connection=frame.connection,
+        author=frame.author,
+        to=frame.to,
+        kind=frame.kind,
+        length=len(frame.data),
+        code=frame.close_code,
+        text=frame.data[:_CLIP].decode("utf-8", "backslashreplace"),
+    )
 
-    What any handshake has is left out of its headers.
-    """
+
+def connections(relayed: Sequence[TapConnection]) -> list[ConnectionRecord]:
+    """Return the connections through the tap: how each was opened, answered and ended."""
     return [_connection(each) for each in relayed[:KEPT]]
 
 
-def _connection(connection: TapConnection) -> dict[str, Any]:
+def _connection(connection: TapConnection) -> ConnectionRecord:
     asked = parse_head(connection.heads["client"] or b"")
     answered = parse_head(connection.heads["server"] or b"")
-    record: dict[str, Any] = {
-        "t_ms": round(connection.opened * 1000, 3),
-        "target": asked.target,
-        "headers": [list(pair) for pair in asked.headers if pair[0].lower() not in _USUAL],
-        "status": answered.status,
-    }
-    if (protocol := answered.one("Sec-WebSocket-Protocol")) is not None:
-        record["protocol"] = protocol
-    if connection.ended_by is not None:
-        by, when = connection.ended_by
-        record["ended"] = {"by": by, "t_ms": round(when * 1000, 3)}
-    return record
+    ended = connection.ended_by
+    return ConnectionRecord(
+        t_ms=_ms(connection.opened),
+        target=asked.target,
+        headers=[pair for pair in asked.headers if pair[0].lower() not in _USUAL],
+        status=answered.status,
+        protocol=answered.one("Sec-WebSocket-Protocol"),
+        ended=Ended(ended[0], _ms(ended[1])) if ended is not None else None,
+    )
 
 
-def requests(session: Session, opened: float) -> list[dict[str, Any]]:
-    """Return what a peer was asked to do, and what became of it; `opened` as for `notes`."""
+def requests(session: Session, opened: float) -> list[RequestRecord]:
+    """Return the first requests to a peer; `opened` is when the log began."""
     return [_request(asked, opened) for asked in session.requests[:KEPT]]
 
 
-def _request(asked: Asked, opened: float) -> dict[str, Any]:
-    args = clipped(dict(asked.args))
-    record = {"op": asked.op, "args": args, "t_ms": round((asked.time - opened) * 1000, 3)}
-    if asked.outcome:
-        record |= {
-            "done_ms": round((asked.done - opened) * 1000, 3),
-            "outcome": asked.outcome,
-        }
-    return record
+def _request(asked: Asked, opened: float) -> RequestRecord:
+    return RequestRecord(
+        op=asked.op,
+        args=clipped(dict(asked.args)),
+        t_ms=_ms(asked.time - opened),
+        done_ms=_ms(asked.done - opened) if asked.outcome else None,
+        outcome=asked.outcome,
+    )
 
 
-def violations(facts: Scenario, log: Log) -> list[dict[str, Any]]:
+def violations(facts: Scenario, log: Log) -> list[ViolationRecord]:
     """Return what breaks the wire's rules, with its author."""
-    found: list[dict[str, Any]] = [
-        {"author": author, "violation": f"bytes that are no WebSocket frame: {fault}"}
+    found = [
+        ViolationRecord(
+            author=author,
+            violation=f"bytes that are no WebSocket frame: {fault}",
+            excused=author in facts.faults,
+        )
         for author, fault in log.faults
     ]
-    found += [
-        {"author": frame.author, "violation": violation, "frame": index}
-        for index, frame in enumerate(log.frames)
-        if frame.author != "judge"
-        for violation in frame.violations()
-    ]
-    return [{**each, "excused": each["author"] in facts.faults} for each in found]
+    for index, frame in enumerate(log.frames):
+        if frame.author != "judge":
+            excused = frame.author in facts.faults
+            found += [
+                ViolationRecord(frame.author, violation, excused, index)
+                for violation in frame.violations()
+            ]
+    return found
 
 
 def notes(session: Session, opened: float) -> list[dict[str, Any]]:
-    """Return what a peer reported; `opened` is when the log began."""
+    """Return a peer's first notifications; `opened` as for `requests`."""
     timed = zip(session.notifications[:KEPT], session.times, strict=False)
-    return [
-        {**clipped(note.to_json()), "t_ms": round((when - opened) * 1000, 3)}
-        for note, when in timed
-    ]
+    return [{**clipped(note.to_json()), "t_ms": _ms(when - opened)} for note, when in timed]
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 3)
 
 
 def clipped(members: dict[str, Any]) -> dict[str, Any]:

@@ -79,7 +79,7 @@ class Lanes(Generic[T]):
                 failures.pop(next(same, ""), None)
         if failures:
             told = "; ".join(f"{_program(peer)} ({exc})" for peer, exc in failures.items())
-            ran.left = ran.left or PeerDied(
+            ran.teardown_error = ran.teardown_error or PeerDied(
                 f"peers failed some of {len(doubtful)} cells that ran at the same time, "
                 f"and none of them when it ran alone: {told}"
             )

@@ -11,49 +11,39 @@ import asyncio
 import contextlib
 import functools
 import gc
-import itertools
-import json
 import sys
 import traceback
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
 
 import pytest
 
 from ..catalog import Api
-from ..descriptors import CURE, Shortage, tells_shortage
-from ..errors import PeerDied, TestbedError, Unsupported, in_words
+from ..descriptors import Shortage
+from ..errors import PeerDied, TestbedError, in_words
+from ..records import CellResult, Finished, encode
 from ..scenarios.scenario import Scenario
 from ..signals import Interrupts, held, interruptible
 from ..verdicts import deviations
-from ..verdicts.culprit import by_evidence
-from ..verdicts.verdict import Judgement, Outcome, judge
-from . import evidence
 from .cell import Cell, Ran
 from .lanes import Lanes
+from .order import LONG, dealt
 from .plan import Plan
 from .pool import Pool
+from .record import record
 
-__all__ = ["CELL_PROPERTY", "LEFT_PROPERTY", "dealt", "early", "facts", "scenario_id"]
-
-T = TypeVar("T")
+__all__ = ["CELL_PROPERTY", "TEARDOWN_PROPERTY", "facts", "scenario_id"]
 
 CELL_PROPERTY = "interop-cell"
+"""The name of the property that holds a cell's result: a `Finished`, as JSON."""
 
-LEFT_PROPERTY = "interop-left"
-"""What went wrong after a cell, or at a worker's end, in words."""
+TEARDOWN_PROPERTY = "interop-teardown"
+"""The name of the property that says what went wrong after a cell, or at a worker's end."""
 
 EXPECTED_PATIENCE = 0.2
 """Seconds to wait where a failure is expected: what works has long come by then, and what
 does not come shall not cost the full patience in every run."""
-
-LONG = ("time.", "amount.")
-"""How the ids of those scenarios begin that take long, most of them waiting."""
-
-BESIDE = 8
-"""How many others begin between two of them: most of what runs at the same time."""
 
 _PLAN = pytest.StashKey[Plan]()
 _DEVIATIONS = pytest.StashKey[list[deviations.Deviation]]()
@@ -61,7 +51,7 @@ _KNOWN = pytest.StashKey[list[deviations.Deviation]]()
 _OF_PAIR = pytest.StashKey[dict[tuple[Api, Api], list[deviations.Deviation]]]()
 _RUNNER = pytest.StashKey[asyncio.Runner]()
 _INTERRUPTS = pytest.StashKey[Interrupts]()
-_MUCH = pytest.StashKey[asyncio.Lock]()
+_HEAVY = pytest.StashKey[asyncio.Lock]()
 _POOL = pytest.StashKey[Pool]()
 _NO_POOL = pytest.StashKey[Exception]()
 _LANES = pytest.StashKey["Lanes[pytest.Item]"]()
@@ -80,7 +70,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_DEVIATIONS] = deviations.load(plan.deviations) if plan.deviations else []
     config.stash[_OF_PAIR] = {}
     config.stash[_RUNNER] = asyncio.Runner()
-    config.stash[_MUCH] = asyncio.Lock()
+    config.stash[_HEAVY] = asyncio.Lock()
     config.stash[_LANES] = Lanes(plan.at_once, _run)
     config.stash[_LEFT] = left = list[str]()
     config.stash[_SHORTAGE] = Shortage()
@@ -128,26 +118,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = dealt(long, others, workers)
 
 
-def early(long: Sequence[T], others: Sequence[T]) -> list[T]:
-    """Return all: those that take long early, and `BESIDE` of the others after each.
-
-    If they all began at the same time, the processors would wait for them; if one began late, the
-    end of the run would.
-    """
-    rest = iter(others)
-    first = [item for each in long for item in (each, *itertools.islice(rest, BESIDE))]
-    return [*first, *rest]
-
-
-def dealt(long: Sequence[T], others: Sequence[T], workers: int) -> list[T]:
-    """Return all in an order in which every worker gets its share of both.
-
-    pytest-xdist gives each worker a part of the list as it stands.
-    """
-    shares = [early(long[first::workers], others[first::workers]) for first in range(workers)]
-    return [item for share in shares for item in share]
-
-
 def pytest_collection_finish(session: pytest.Session) -> None:
     # Each worker holds all cells of the run until it ends: the collector need not look at them
     # again and again.
@@ -189,7 +159,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if interrupted:  # what was cut off is closed by nobody
         left[:] = told
     if left and hasattr(config, "workeroutput"):  # a worker's: told when it is done
-        config.workeroutput[LEFT_PROPERTY] = "; ".join(left)
+        config.workeroutput[TEARDOWN_PROPERTY] = "; ".join(left)
     elif left:
         try:
             raise TestbedError("; ".join(left))
@@ -237,7 +207,7 @@ async def _run(item: pytest.Item) -> Ran:
     before = stash[_SHORTAGE].count
     try:
         # Two cells that keep their peers busy would make a third one wait for both.
-        async with stash[_MUCH] if _is_much(item) else contextlib.nullcontext():
+        async with stash[_HEAVY] if _is_heavy(item) else contextlib.nullcontext():
             await cell.run(item.function, parameters)
     except (
         asyncio.CancelledError,
@@ -276,12 +246,14 @@ def _report(item: pytest.Item, lanes: Lanes[pytest.Item]) -> pytest.TestReport:
     report = pytest.TestReport(item.nodeid, location, {}, "passed", None, "call")
     while lanes.finished:
         done, ran = lanes.finished.pop(0)
-        record = _record(done, ran)
-        report.user_properties.append((CELL_PROPERTY, json.dumps(record)))
-        if ran.left is not None:
-            report.user_properties.append((LEFT_PROPERTY, f"{done.nodeid}: {in_words(ran.left)}"))
+        cell = _record(done, ran)
+        finished = encode(Finished(_run_number(done), cell))
+        report.user_properties.append((CELL_PROPERTY, finished.decode()))
+        if ran.teardown_error is not None:
+            words = f"{done.nodeid}: {in_words(ran.teardown_error)}"
+            report.user_properties.append((TEARDOWN_PROPERTY, words))
         if done is item:
-            _show_as(report, record["verdict"], record["reason"], ran.error)
+            _show_as(report, cell, ran.error)
     return report
 
 
@@ -303,7 +275,7 @@ def scenario_id(item: pytest.Item) -> str:
     return ".".join([facts(item).id, *_parameters(item)])
 
 
-def _is_much(item: pytest.Item) -> bool:
+def _is_heavy(item: pytest.Item) -> bool:
     found = facts(item)
     return found.needs == "load" or found.isolated
 
@@ -323,6 +295,11 @@ def _pair(item: pytest.Item) -> tuple[Api, Api]:
     return server, client
 
 
+def _run_number(item: pytest.Item) -> int:
+    number: int = item.callspec.params["pair"][2]  # type: ignore[attr-defined]  # as above
+    return number
+
+
 def _known(item: pytest.Item) -> list[deviations.Deviation]:
     """Return the entries that expect this cell to fail; every worker collects all cells, and looks
     for the entries of those alone that it runs."""
@@ -335,66 +312,20 @@ def _known(item: pytest.Item) -> list[deviations.Deviation]:
     return item.stash[_KNOWN]
 
 
-def _record(item: pytest.Item, ran: Ran) -> dict[str, Any]:
-    (server, client), found = _pair(item), facts(item)
-    known = _known(item)
-    outcome, text = _outcome(ran)
-    if outcome == "failed":
-        text += "".join(
-            f"; uncaught in the {side}: {message}"
-            for side, message in ran.escaped
-            if message not in text
-        )
-    record = {
-        "server": server.id,
-        "client": client.id,
-        "scenario": scenario_id(item),
-        "rule": found.rule,
-        "severity": found.severity,
-        "run": item.callspec.params["pair"][2],  # type: ignore[attr-defined]  # as in _parameters
-        "raised": text if outcome == "failed" else "",
-        "setup_ms": ran.setup_ms,
-        "duration_ms": ran.duration_ms,
-        "teardown_ms": ran.teardown_ms,
-        **ran.seen,
-    }
-    judgement = Judgement(
-        server,
-        client,
-        outcome,
-        text,
-        asked=ran.asked,
-        known=known,
-        culprit=by_evidence(record),
-        should=found.severity == "should" and not item.config.stash[_PLAN].strict,
+def _record(item: pytest.Item, ran: Ran) -> CellResult:
+    return record(
+        facts(item),
+        scenario_id(item),
+        _pair(item),
+        ran,
+        known=_known(item),
+        strict=item.config.stash[_PLAN].strict,
     )
-    record["verdict"], record["reason"] = judge(judgement)
-    return record
 
 
-def _outcome(ran: Ran) -> tuple[Outcome, str]:
-    kind = type(ran.error).__name__
-    raised = (evidence.words(ran.error) if ran.error is not None else "") or kind
-    if ran.failed and not isinstance(ran.error, TestbedError):
-        # What the other side made of a peer's end is no fault of its own.
-        died = "; ".join(f"{type(exc).__name__}: {exc}" for exc in ran.failed.values())
-        return "error", died if ran.error is None else f"{died}; the scenario ended with: {raised}"
-    if ran.error is None:
-        return "passed", ""
-    told = [raised, *(message for _, message in ran.escaped)]
-    if ran.short or any(map(tells_shortage, told)):
-        return "error", f"a process had no file descriptor left; {CURE}: {'; '.join(told)}"
-    if isinstance(ran.error, Unsupported):
-        return "unsupported", raised
-    if ran.begun and isinstance(ran.error, AssertionError):
-        return "failed", raised
-    return "error", f"{kind}: {raised}"
-
-
-def _show_as(
-    report: pytest.TestReport, verdict: str, reason: str, error: BaseException | None
-) -> None:
+def _show_as(report: pytest.TestReport, cell: CellResult, error: BaseException | None) -> None:
     """Let pytest's own output say what the cell's verdict says."""
+    verdict, reason = cell.verdict, cell.reason
     if verdict in ("deviating", "warned"):
         report.outcome, report.wasxfail = "skipped", reason
     elif verdict == "unsupported":

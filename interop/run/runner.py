@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import tempfile
 import time
@@ -16,13 +15,13 @@ from typing import Any
 import pytest
 
 from ..catalog import Api, CatalogError
-from ..reports.results import Cell
+from ..records import CellResult, Finished, decode
 from ..scenarios.scenario import Scenario
 from ..signals import interruptible
 from ..verdicts.attempts import merge
 from ..verdicts.culprit import name_culprits
 from .plan import Plan
-from .plugin import CELL_PROPERTY, LEFT_PROPERTY, facts, scenario_id
+from .plugin import CELL_PROPERTY, TEARDOWN_PROPERTY, facts, scenario_id
 
 __all__ = [
     "SCENARIOS",
@@ -39,7 +38,7 @@ HERE = Path(__file__).parents[1]
 
 SCENARIOS = HERE / "scenarios"
 
-Progress = Callable[[int, Cell], None]
+Progress = Callable[[int, CellResult], None]
 
 _CLEARED = "PYTHONWARNINGS"
 _NO_AUTOLOAD = "PYTEST_DISABLE_PLUGIN_AUTOLOAD"
@@ -52,7 +51,7 @@ class Collector:
     """A pytest plugin of the main process: takes each cell's record out of its report."""
 
     def __init__(self, progress: Progress) -> None:
-        self.cells: list[dict[str, Any]] = []
+        self.finished: list[Finished] = []
         self.problems: list[str] = []
         self._progress = progress
 
@@ -63,17 +62,17 @@ class Collector:
             self.problems.append(f"{report.nodeid}: {report.longreprtext}")
             return
         for name, value in report.user_properties:
-            if name == LEFT_PROPERTY:
+            if name == TEARDOWN_PROPERTY:
                 self.problems.append(f"tearing down {value}")
             elif name == CELL_PROPERTY:
-                self.cells.append(cell := json.loads(str(value)))
-                self._progress(len(self.cells), cell)
+                self.finished.append(finished := decode(str(value), Finished))
+                self._progress(len(self.finished), finished.cell)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         output = getattr(node, "workeroutput", {})  # a worker that crashed leaves none
-        if LEFT_PROPERTY in output:
-            self.problems.append(f"ending a worker's peers: {output[LEFT_PROPERTY]}")
+        if TEARDOWN_PROPERTY in output:
+            self.problems.append(f"ending a worker's peers: {output[TEARDOWN_PROPERTY]}")
 
     @pytest.hookimpl
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
@@ -97,7 +96,7 @@ def run_plan(
     progress: Progress,
     verbose: bool = False,
     scenarios: Path = SCENARIOS,
-) -> tuple[list[Cell], float, str]:
+) -> tuple[list[CellResult], float, str]:
     """Run every scenario of `plan` and return (cells, seconds, what broke or "").
 
     What is finished is returned whatever ends the run: a worker that crashes, Ctrl-C, SIGTERM.
@@ -122,9 +121,9 @@ def run_plan(
         problems.append("interrupted")
     elif not problems and status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         problems.append(f"pytest ended with {status!r}")
-    cells = merge(collector.cells)
+    cells = merge(collector.finished)
     name_culprits(cells)
-    return list(cells), seconds, in_short(problems)
+    return cells, seconds, in_short(problems)
 
 
 def in_short(problems: list[str]) -> str:

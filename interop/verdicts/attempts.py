@@ -3,40 +3,59 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+
+from msgspec import structs
+
+from ..records import Attempt, CellResult, Finished, Verdict
 
 __all__ = ["merge"]
 
-_WORST_FIRST = ("error", "failed", "warned", "deviating", "unsupported", "passed")
+_WORST_FIRST: Sequence[Verdict] = (
+    "error",
+    "failed",
+    "warned",
+    "deviating",
+    "unsupported",
+    "passed",
+)
 
-_OF_CELL = ("server", "client", "scenario", "rule", "severity")
 
-
-def merge(records: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return one cell for each (server, client, scenario), in the order of their first records.
+def merge(finished: Iterable[Finished]) -> list[CellResult]:
+    """Return one cell for each (server, client, scenario), in the order of their first runs.
 
     A cell that ran once is as it was. One that ran more often has the evidence of its worst
     run, all of them in ``runs``, and the part of them that passed in ``pass_rate``. Its verdict
     is theirs if they agree, ``error`` if one was an error, else ``flaky``.
     """
-    groups: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
-    for record in records:
-        key = (record["server"], record["client"], record["scenario"])
-        groups.setdefault(key, []).append(record)
-    return [_cell(sorted(group, key=lambda r: r.get("run", 1))) for group in groups.values()]
+    groups: dict[tuple[str, str, str], list[Finished]] = {}
+    for each in finished:
+        groups.setdefault(each.cell.key, []).append(each)
+    return [_cell(sorted(group, key=lambda each: each.run)) for group in groups.values()]
 
 
-def _cell(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    worst = min(runs, key=lambda run: _WORST_FIRST.index(run["verdict"]))
-    cell = {key: value for key, value in worst.items() if key != "run"}
+def _cell(runs: Sequence[Finished]) -> CellResult:
+    worst = min(runs, key=lambda each: _WORST_FIRST.index(each.cell.verdict))
     if len(runs) == 1:
-        return cell
-    counts = Counter(run["verdict"] for run in runs)
+        return worst.cell
+    counts = Counter(each.cell.verdict for each in runs)
+    verdict, reason = worst.cell.verdict, worst.cell.reason
     if len(counts) > 1:
-        said = ", ".join(f"{n} {verdict}" for verdict, n in counts.most_common())
-        cell["reason"] = f"{said} of {len(runs)} runs; run {worst['run']}: {worst['reason']}"
-        cell["verdict"] = "error" if counts["error"] else "flaky"
-    cell["pass_rate"] = round(counts["passed"] / len(runs), 3)
-    cell["runs"] = [{k: v for k, v in run.items() if k not in _OF_CELL} for run in runs]
-    return cell
+        tally = ", ".join(f"{n} {verdict}" for verdict, n in counts.most_common())
+        reason = f"{tally} of {len(runs)} runs; run {worst.run}: {reason}"
+        verdict = "error" if counts["error"] else "flaky"
+    return structs.replace(
+        worst.cell,
+        verdict=verdict,
+        reason=reason,
+        pass_rate=round(counts["passed"] / len(runs), 3),
+        runs=[_attempt(each) for each in runs],
+    )
+
+
+def _attempt(finished: Finished) -> Attempt:
+    kept = {name: getattr(finished.cell, name) for name in _OF_RUN}
+    return Attempt(run=finished.run, **kept)
+
+
+_OF_RUN = [name for name in Attempt.__struct_fields__ if name != "run"]

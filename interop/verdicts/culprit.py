@@ -19,174 +19,137 @@ Where none of them tells, the side is ``unknown``, and `Culprit.why` says what i
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from ..records import OTHER, SIDES, CellResult, Culprit, Side
 from ..wire.diff import canonical
 
-__all__ = ["Culprit", "by_evidence", "by_matrix", "name_culprits"]
-
-Cell = Mapping[str, Any]
-Side = Literal["server", "client", "unknown"]
+__all__ = ["by_evidence", "by_matrix", "name_culprits"]
 
 _RED = ("failed", "warned", "deviating", "flaky")
-_SIDES: tuple[Literal["server", "client"], ...] = ("server", "client")
 
 
-@dataclass(frozen=True, slots=True)
-class Culprit:
-    """One side of a cell, or ``unknown``.
-
-    Attributes:
-        api: the row or column, empty where unknown.
-        basis: which of them told, empty where unknown.
-        why: that in words.
-        frame: index into the cell's frames of the one at fault, or of the one that the side had
-            received when it failed. None where no frame shows the fault.
-    """
-
-    side: Side
-    why: str
-    basis: str = ""
-    api: str = ""
-    frame: int | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    def __str__(self) -> str:
-        if self.side == "unknown":
-            return f"unknown: {self.why}"
-        frame = "" if self.frame is None else f", frame {self.frame}"
-        return f"{self.side} {self.api}{frame}: {self.why}"
-
-
-def by_evidence(cell: Cell) -> Culprit | None:
-    """Return the side that the cell's own evidence convicts, or None where it convicts nobody."""
+def by_evidence(cell: CellResult) -> Culprit | None:
+    """Return the side that the cell's own evidence convicts, or None where it convicts neither."""
     if match := _undeclared(cell):
-        side = _side(match[1])
+        side: Side = "server" if match[1] == "server" else "client"
         why = f"the {side} answered unsupported to what it is not declared to lack"
-        return Culprit(side, why, "unsupported", cell[side])
-    judged = [v for v in cell.get("violations", ()) if not v.get("excused")]
+        return Culprit(side, why, "unsupported", cell.api(side))
+    judged = [violation for violation in cell.violations if not violation.excused]
     if judged:
-        first = min(judged, key=lambda v: v.get("frame", -1))
-        side, what, frame = first["author"], first["violation"], first.get("frame")
-        where = "" if frame is None else f" in frame {frame}"
-        return Culprit(side, f"the {side} wrote {what}{where}", "frame", cell[side], frame)
-    if cell.get("escapes"):
+        first = min(judged, key=lambda each: -1 if each.frame is None else each.frame)
+        where = "" if first.frame is None else f" in frame {first.frame}"
+        why = f"the {first.author} wrote {first.violation}{where}"
+        return Culprit(first.author, why, "frame", cell.api(first.author), first.frame)
+    if cell.escapes:
         return None
-    told = [(side, notes) for side in _SIDES if (notes := _uncaught(cell, side))]
+    told = [(side, notes) for side in SIDES if (notes := _uncaught(cell, side))]
     if len(told) != 1:
         return None
     side, (note, *_) = told[0]
     why = f"the {side} alone let an exception escape: {note.get('message', '')}"
-    return Culprit(side, why, "uncaught", cell[side], _last_frame_to(cell, side, note))
+    when = note.get("t_ms", math.inf)
+    return Culprit(side, why, "uncaught", cell.api(side), _last_frame_to(cell, side, when))
 
 
-def by_matrix(cell: Cell, same_scenario: Iterable[Cell]) -> Culprit:
+def by_matrix(cell: CellResult, same_scenario: Iterable[CellResult]) -> Culprit:
     """Return the side that the scenario's other cells convict, or say why they do not.
 
     Args:
         cell: a red cell.
         same_scenario: the cells of its scenario, itself included.
     """
-    for side, other in (("server", "client"), ("client", "server")):
-        if cell[other].startswith("judge/"):
+    for side in SIDES:
+        if cell.api(OTHER[side]).startswith("judge/"):
             why = "the other side is the judge itself"
-            return Culprit(_side(side), why, "judge", cell[side])
+            return Culprit(side, why, "judge", cell.api(side))
     cells = list(same_scenario)
     passes = {
-        side: sum(c[side] == cell[side] and not _failed(c) and _ran(c) for c in cells)
-        for side in ("server", "client")
+        side: [c for c in cells if c.api(side) == cell.api(side) and _holds(c)] for side in SIDES
     }
-    server_passes, client_passes = passes["server"] > 0, passes["client"] > 0
-    if server_passes == client_passes:
-        if server_passes:
+    if bool(passes["server"]) == bool(passes["client"]):
+        if passes["server"]:
             why = "both sides pass with others: only this pair fails"
         elif any(_failed(c) and c is not cell for c in cells):
             why = "neither side passes with any other"
         else:
             why = "there is no other cell of this scenario to compare with"
         return Culprit("unknown", why)
-    side, other = ("client", "server") if server_passes else ("server", "client")
-    fails = sum(c[side] == cell[side] and _failed(c) for c in cells)
-    why = (
-        f"{cell[side]} fails in all its cells ({fails}), "
-        f"{cell[other]} passes with other {side}s ({passes[other]})"
-    )
-    basis = "row" if side == "server" else "column"
-    good = next(c for c in cells if c[other] == cell[other] and not _failed(c) and _ran(c))
-    return Culprit(_side(side), why, basis, cell[side], _odd_frame(cell, side, good))
+    side = "client" if passes["server"] else "server"
+    api, other = cell.api(side), cell.api(OTHER[side])
+    good = passes[OTHER[side]]
+    fails = sum(c.api(side) == api and _failed(c) for c in cells)
+    why = f"{api} fails in all its cells ({fails}), {other} passes with other {side}s ({len(good)})"
+    basis: Literal["row", "column"] = "row" if side == "server" else "column"
+    return Culprit(side, why, basis, api, _odd_frame(cell, side, good[0]))
 
 
-def name_culprits(cells: Sequence[dict[str, Any]]) -> None:
+def name_culprits(cells: Sequence[CellResult]) -> None:
     """Give each red cell its ``culprit``, by its own evidence or else by the whole matrix."""
-    scenarios: dict[str, list[dict[str, Any]]] = {}
+    scenarios: dict[str, list[CellResult]] = {}
     for cell in cells:
-        scenarios.setdefault(cell["scenario"], []).append(cell)
+        scenarios.setdefault(cell.scenario, []).append(cell)
     for cell in cells:
         if _failed(cell) or _undeclared(cell):
-            found = by_evidence(cell) or by_matrix(cell, scenarios[cell["scenario"]])
-            cell["culprit"] = found.to_json()
+            cell.culprit = by_evidence(cell) or by_matrix(cell, scenarios[cell.scenario])
 
 
-def _failed(cell: Cell) -> bool:
+def _failed(cell: CellResult) -> bool:
     """Whether a rule did not hold: not so in a cell that is red because it passed."""
-    return cell["verdict"] in _RED and bool(cell.get("raised"))
+    return cell.verdict in _RED and bool(cell.raised)
 
 
-def _ran(cell: Cell) -> bool:
-    return cell["verdict"] in ("passed", *_RED) and not _undeclared(cell)
+def _holds(cell: CellResult) -> bool:
+    """Whether the scenario's rule held in it, a cell that is red for that included."""
+    ran = cell.verdict in ("passed", *_RED) and not _undeclared(cell)
+    return ran and not _failed(cell)
 
 
-def _undeclared(cell: Cell) -> re.Match[str] | None:
-    return re.match("unsupported, but not declared: (server|client) ", cell.get("reason", ""))
+def _undeclared(cell: CellResult) -> re.Match[str] | None:
+    return re.match("unsupported, but not declared: (server|client) ", cell.reason)
 
 
-def _side(name: str) -> Side:
-    return "server" if name == "server" else "client"
-
-
-def _uncaught(cell: Cell, side: str) -> list[Mapping[str, Any]]:
-    notes = cell.get("notifications", {})
-    lists = [notes.get("server", [])] if side == "server" else notes.get("clients", [])
+def _uncaught(cell: CellResult, side: Side) -> list[Mapping[str, Any]]:
+    notes = cell.notifications
+    if notes is None:
+        return []
+    lists = [notes.server] if side == "server" else notes.clients
     return [note for each in lists for note in each if note["on"] == "uncaught"]
 
 
-def _odd_frame(cell: Cell, side: str, good: Cell) -> int | None:
+def _odd_frame(cell: CellResult, side: Side, good: CellResult) -> int | None:
     """Return the index of the frame that shows the fault, if frames show it.
 
     That is the first that the same side of a good cell writes otherwise, or, where it wrote
     less than there, the last that it had received and did not answer.
     """
     here, there = _texts(cell, side), _texts(good, side)
-    if _is_cut(cell) or _is_cut(good):  # of a long burst the rest is not known
+    if _is_cut(cell) or _is_cut(good):  # the rest of a long burst was not kept
         here, there = here[: len(there)], there[: len(here)]
     for number, (index, text) in enumerate(here):
         if number >= len(there) or canonical(text) != canonical(there[number][1]):
             return index
-    return _last_frame_to(cell, side, {}) if len(here) < len(there) else None
+    return _last_frame_to(cell, side, math.inf) if len(here) < len(there) else None
 
 
-def _is_cut(cell: Cell) -> bool:
-    frames = len(cell.get("frames", ()))
-    return bool(cell.get("frames_total", frames) > frames)
+def _is_cut(cell: CellResult) -> bool:
+    return cell.frames_total > len(cell.frames)
 
 
-def _texts(cell: Cell, side: str) -> list[tuple[int, str]]:
+def _texts(cell: CellResult, side: Side) -> list[tuple[int, str]]:
     return [
-        (index, frame.get("text", ""))
-        for index, frame in enumerate(cell.get("frames", ()))
-        if frame["author"] == side and frame.get("kind") == "text"
+        (index, frame.text)
+        for index, frame in enumerate(cell.frames)
+        if frame.author == side and frame.kind == "text"
     ]
 
 
-def _last_frame_to(cell: Cell, side: str, note: Mapping[str, Any]) -> int | None:
-    """Return the index of the last frame that `side` had received when it gave that note."""
-    when = note.get("t_ms", float("inf"))
+def _last_frame_to(cell: CellResult, side: Side, when: float) -> int | None:
+    """Return the index of the last frame that `side` had received by then."""
     return max(
-        (i for i, f in enumerate(cell.get("frames", ())) if f["to"] == side and f["t_ms"] <= when),
+        (i for i, frame in enumerate(cell.frames) if frame.to == side and frame.t_ms <= when),
         default=None,
     )

@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+
+from ..records import SIDES, CellResult, Culprit
 
 __all__ = ["pattern_for", "suggestions"]
-
-Cell = Mapping[str, Any]
 
 _RED = ("failed", "warned", "flaky")
 _LONGEST = 90
 
 
-def suggestions(cells: Sequence[Cell]) -> list[str]:
+def suggestions(cells: Sequence[CellResult]) -> list[str]:
     """Return one TOML entry for each implementation and what is seen of it in red cells.
 
     The `cause` is empty, which the reader of the file refuses: a person looks it up. Where the
@@ -25,10 +24,10 @@ def suggestions(cells: Sequence[Cell]) -> list[str]:
     entries: dict[tuple[str, str, str, str], dict[str, None]] = {}
     notes: dict[tuple[str, str, str, str], str] = {}
     for cell in cells:
-        if cell["verdict"] not in _RED or not cell.get("raised"):
+        if cell.verdict not in _RED or not cell.raised:
             continue
         key, note = _key(cell)
-        entries.setdefault(key, {})[cell["scenario"]] = None
+        entries.setdefault(key, {})[cell.scenario] = None
         if note:
             notes.setdefault(key, note)
     merged = _merged(entries, cells)
@@ -49,32 +48,33 @@ def pattern_for(raised: str) -> str:
     return re.sub(r"\\([ \"'`,:/=<>!@%&#~-])", r"\1", re.escape(text[:_LONGEST].strip()))
 
 
-def _key(cell: Cell) -> tuple[tuple[str, str, str, str], str]:
+def _key(cell: CellResult) -> tuple[tuple[str, str, str, str], str]:
     """Return (peer, role, other, seen) and what a person must decide first."""
-    seen = pattern_for(cell["raised"])
-    culprit = cell.get("culprit") or {"side": "unknown", "why": "no culprit is recorded"}
-    if culprit["side"] == "unknown":
-        note = f"whose fault is unknown: {culprit['why']}; this blames the server"
-        return (cell["server"], "server", cell["client"], seen), note
-    return (cell[culprit["side"]], culprit["side"], "", seen), ""
+    seen = pattern_for(cell.raised or "")
+    culprit = cell.culprit or Culprit("unknown", "no culprit is recorded")
+    if culprit.side == "unknown":
+        note = f"whose fault is unknown: {culprit.why}; this blames the server"
+        return (cell.server, "server", cell.client, seen), note
+    return (cell.api(culprit.side), culprit.side, "", seen), ""
 
 
 def _merged(
-    entries: Mapping[tuple[str, str, str, str], Mapping[str, None]], cells: Iterable[Cell]
+    entries: Mapping[tuple[str, str, str, str], Mapping[str, None]], cells: Iterable[CellResult]
 ) -> dict[tuple[str, str, str, str], set[str]]:
     """Name a peer instead of each of its APIs where all of them that ran have the entry."""
     ran: dict[tuple[str, str], set[str]] = {}
     for cell in cells:
-        for role in ("server", "client"):
-            ran.setdefault((role, cell[role].partition("/")[0]), set()).add(cell[role])
+        for role in SIDES:
+            api = cell.api(role)
+            ran.setdefault((role, api.partition("/")[0]), set()).add(api)
     merged: dict[tuple[str, str, str, str], set[str]] = {}
-    for (api, role, other, seen), names in entries.items():
+    for (api, at, other, seen), names in entries.items():
         peer = api.partition("/")[0]
         for name in names:
             all_have = not other and all(
-                name in entries.get((each, role, other, seen), ()) for each in ran[role, peer]
+                name in entries.get((each, at, other, seen), ()) for each in ran[at, peer]
             )
-            merged.setdefault((peer if all_have else api, role, other, seen), set()).add(name)
+            merged.setdefault((peer if all_have else api, at, other, seen), set()).add(name)
     return merged
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ..catalog import Api, Role
-from .culprit import Culprit
+from ..records import Culprit, Verdict
 from .deviations import Deviation
 
 __all__ = ["Judgement", "Outcome", "judge"]
@@ -30,6 +30,7 @@ class Judgement:
         text: what it raised, in words; empty when it passed.
         asked: what was asked of each role's API, as `interop.control.operations.asked_of` names it.
         known: the deviations that expect this cell to fail.
+        tolerated: those that excuse a failure of it, and need not show.
         should: whether a failure is a warning.
     """
 
@@ -39,6 +40,7 @@ class Judgement:
     text: str = ""
     asked: Mapping[Role, frozenset[str]] = field(default_factory=dict)
     known: Sequence[Deviation] = ()
+    tolerated: Sequence[Deviation] = ()
     culprit: Culprit | None = None
     should: bool = False
 
@@ -48,7 +50,7 @@ class Judgement:
         return sorted(self.asked.get(role, frozenset()) & set(api.lacks))
 
 
-def judge(cell: Judgement) -> tuple[str, str]:
+def judge(cell: Judgement) -> tuple[Verdict, str]:
     """Return a cell's verdict and the reason for it.
 
     ``error`` is never excused; ``unsupported`` must be declared; a known deviation must show,
@@ -60,15 +62,15 @@ def judge(cell: Judgement) -> tuple[str, str]:
         return _unsupported(cell)
     if cell.outcome == "passed":
         return _passed(cell)
+    excuses, objections = _excuses(cell)
+    if excuses:
+        return "deviating", f"{'; '.join(excuses)} [seen: {cell.text}]"
     if cell.known:
-        excuses, objections = _excuses(cell)
-        if excuses:
-            return "deviating", f"{'; '.join(excuses)} [seen: {cell.text}]"
         return "failed", f"{cell.text} [{'; '.join(objections)}]"
     return ("warned" if cell.should else "failed"), cell.text
 
 
-def _unsupported(cell: Judgement) -> tuple[str, str]:
+def _unsupported(cell: Judgement) -> tuple[Verdict, str]:
     if cell.text.startswith("engine "):  # what starts the peers cannot: no matter of theirs
         return "unsupported", cell.text
     role: Role = "server" if cell.text.startswith("server ") else "client"
@@ -82,7 +84,7 @@ def _unsupported(cell: Judgement) -> tuple[str, str]:
     )
 
 
-def _passed(cell: Judgement) -> tuple[str, str]:
+def _passed(cell: Judgement) -> tuple[Verdict, str]:
     if cell.known:
         entries = "; ".join(entry.reason for entry in cell.known)
         return "failed", f"expected to fail, but passed; remove its entry: {entries}"
@@ -99,7 +101,7 @@ def _passed(cell: Judgement) -> tuple[str, str]:
 def _excuses(cell: Judgement) -> tuple[list[str], list[str]]:
     """Return the reasons of the entries that describe this failure, and why the others do not."""
     excuses, objections = [], []
-    for entry in cell.known:
+    for entry in (*cell.known, *cell.tolerated):
         whose = f"the known deviation of {entry.peer} ({entry.role})"
         if not entry.describes(cell.text):
             patterns = " | ".join(entry.seen)

@@ -10,15 +10,14 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..records import OTHER, CellResult, Side
 from .rules import differ
 
 __all__ = ["IDS", "Group", "canonical", "differences", "groups", "masked", "texts"]
-
-Cell = Mapping[str, Any]
 
 MAX_TEXTS = 5
 """Text frames of one author on one connection that are compared; later ones repeat the first."""
@@ -76,7 +75,7 @@ def differences(one: str, other: str) -> list[str]:
     return [*_members(left, right), *_forms(one, other)]
 
 
-def texts(cell: Cell, side: str, most: int = MAX_TEXTS) -> list[str]:
+def texts(cell: CellResult, side: Side, most: int = MAX_TEXTS) -> list[str]:
     """Return the first texts that `side` wrote in a cell, connection by connection.
 
     Args:
@@ -84,31 +83,30 @@ def texts(cell: Cell, side: str, most: int = MAX_TEXTS) -> list[str]:
     """
     taken: Counter[int] = Counter()
     found = []
-    for frame in sorted(cell.get("frames", ()), key=lambda frame: frame["connection"]):
-        if frame["author"] != side or frame["kind"] != "text":
+    for frame in sorted(cell.frames, key=lambda frame: frame.connection):
+        if frame.author != side or frame.kind != "text":
             continue
-        taken[frame["connection"]] += 1
-        if taken[frame["connection"]] <= most:
-            found.append(frame.get("text", ""))
+        taken[frame.connection] += 1
+        if taken[frame.connection] <= most:
+            found.append(frame.text)
     return found
 
 
-def groups(cells: Iterable[Cell], side: str) -> list[Group]:
+def groups(cells: Iterable[CellResult], side: Side) -> list[Group]:
     """Group the implementations of `side` by what they wrote in the cells of one scenario.
 
     All are taken from their cells with the same API on the other side, the one that most of
     them have a cell with, since a side also writes back what it was sent.
     """
     cells = list(cells)
-    opposite = "client" if side == "server" else "server"
-    partners = Counter(cell[opposite] for cell in cells if texts(cell, side))
+    partners = Counter(cell.api(OTHER[side]) for cell in cells if texts(cell, side))
     if not partners:
         return []
     partner = max(sorted(partners), key=lambda name: partners[name])
     wrote: dict[tuple[str, ...], list[str]] = {}
     for cell in cells:
-        if cell[opposite] == partner and (found := texts(cell, side)):
-            wrote.setdefault(tuple(masked(text) for text in found), []).append(cell[side])
+        if cell.api(OTHER[side]) == partner and (found := texts(cell, side)):
+            wrote.setdefault(tuple(masked(text) for text in found), []).append(cell.api(side))
     ordered = sorted(wrote.items(), key=lambda item: (-len(item[1]), item[1]))
     first = ordered[0][0]
     return [

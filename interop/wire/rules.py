@@ -30,8 +30,6 @@ Author = Literal["client", "server", "judge"]
 
 OPCODES = {0: "continuation", 1: "text", 2: "binary", 8: "close", 9: "ping", 10: "pong"}
 
-_CLIP = 400
-
 _MOST = 8
 """Violations that are told of one message."""
 
@@ -80,22 +78,6 @@ class Frame:
         if self.opcode == 2:
             return ["a binary message: events are text messages"]
         return []
-
-    def to_json(self) -> dict[str, Any]:
-        """The frame as evidence in a result: long data are clipped, their length is kept."""
-        record: dict[str, Any] = {
-            "t_ms": round(self.time * 1000, 3),
-            "connection": self.connection,
-            "author": self.author,
-            "to": self.to,
-            "kind": self.kind,
-            "length": len(self.data),
-        }
-        if self.opcode == 8:
-            record["code"] = self.close_code
-        if self.data:
-            record["text"] = self.data[:_CLIP].decode("utf-8", "backslashreplace")
-        return record
 
 
 def opposite(side: Side) -> Side:

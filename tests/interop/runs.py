@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from interop.catalog import Api
+from interop.records import CellResult
 from interop.run.plan import Plan
 from interop.run.runner import run_plan
 
@@ -15,7 +16,7 @@ CLIENT = Api("python", "client", "ZapConsumer", lacks=("clean",))
 PYTHON = [sys.executable, "-m", "interop.peers.python"]
 
 
-def run(workers: int = 0, runs: int = 1, **more: Any) -> tuple[list[dict[str, Any]], str]:
+def run(workers: int = 0, runs: int = 1, **more: Any) -> tuple[list[CellResult], str]:
     plan: dict[str, Any] = {
         "engine": "local",
         "servers": (SERVER,),
@@ -30,7 +31,7 @@ def run(workers: int = 0, runs: int = 1, **more: Any) -> tuple[list[dict[str, An
     )
     assert seen == list(range(1, len(cells) * runs + 1))
     assert seconds > 0
-    return [dict(cell) for cell in cells], broken
+    return cells, broken
 
 
 def fake(mode: str, *more: str) -> dict[str, list[str]]:

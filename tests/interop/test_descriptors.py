@@ -31,12 +31,12 @@ def test_a_run_takes_more_than_it_is_given_and_blames_no_side_where_it_may_not(
 ) -> None:
     shell = ["sh", "-c", f'ulimit {which} 48 && exec "$@"', "sh", *RUN, "--results", str(tmp_path)]
     done = subprocess.run(shell, capture_output=True, text=True, check=False)
-    cells = {cell["scenario"]: cell for cell in read(tmp_path)}
+    cells = {cell.scenario: cell for cell in read(tmp_path)}
     assert (done.returncode, done.stderr) == (status, "")
-    assert {cell["verdict"] for cell in cells.values()} <= {"passed", "error"}
-    assert not any("culprit" in cell for cell in cells.values())
+    assert {cell.verdict for cell in cells.values()} <= {"passed", "error"}
+    assert not any(cell.culprit for cell in cells.values())
     if status:
-        assert cells["many.fifty"]["verdict"] == "error"
+        assert cells["many.fifty"].verdict == "error"
         assert "no file descriptor left; raise the limit with ulimit -n" in done.stdout
 
 

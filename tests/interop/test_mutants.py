@@ -6,7 +6,6 @@ servers and of the broken clients, and, before each, of what is sound in the sam
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
@@ -14,18 +13,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from msgspec.structs import replace
 
 from interop.catalog import Api, Role, load_peers, select
 from interop.locks import locked
 from interop.peers.mutant.session import CONSUMERS, SERVERS, SUBSCRIBERS
+from interop.records import CellResult, Culprit
 from interop.verdicts.culprit import name_culprits
 
 from . import mutants
 from .mutants import Caught
 from .runs import CLIENT, PYTHON, SERVER, run
 
-Cells = list[dict[str, Any]]
+Cells = list[CellResult]
 
 SUBSCRIBER = Api("python", "client", "ZapSubscriber")
 APIS = load_peers()["mutant"].apis
@@ -78,24 +80,24 @@ def shared(folder: Path, role: Role) -> Cells:
     file = folder / f"mutants-{role}.json"
     with locked(folder / f"mutants-{role}.lock"):
         if not file.exists():
-            file.write_text(json.dumps(run_matrix(role, TABLES[role])), "utf-8")
-    found: Cells = json.loads(file.read_text("utf-8"))
-    return found
+            file.write_bytes(msgspec.json.encode(run_matrix(role, TABLES[role])))
+    return msgspec.json.decode(file.read_bytes(), type=Cells)
 
 
 def objections(cells: Cells, role: Role, name: str, caught: Caught) -> list[str]:
     """Return what is missing for that mutant to be caught; nothing if it is."""
     missing = []
-    own = [cell for cell in cells if cell[role] == f"mutant/{name}"]
+    own = [cell for cell in cells if cell.api(role) == f"mutant/{name}"]
     for scenario in caught.scenarios:
-        red = [c for c in own if c["scenario"] == scenario and c["verdict"] == "failed"]
+        red = [c for c in own if c.scenario == scenario and c.verdict == "failed"]
         if not red:
             missing.append(f"{name} survives {scenario}")
         for cell in red:
-            if not re.search(caught.seen, cell["reason"]):
-                missing.append(f"{scenario} fails for another reason: {cell['reason']}")
-            if (cell["culprit"]["side"], cell["culprit"]["api"]) != (role, f"mutant/{name}"):
-                missing.append(f"{scenario} blames another: {cell['culprit']}")
+            if not re.search(caught.seen, cell.reason):
+                missing.append(f"{scenario} fails for another reason: {cell.reason}")
+            culprit = cell.culprit
+            if culprit is None or (culprit.side, culprit.api) != (role, f"mutant/{name}"):
+                missing.append(f"{scenario} blames another: {cell.culprit}")
     return missing
 
 
@@ -107,12 +109,12 @@ def test_a_mutant_is_caught(cells: Mapping[Role, Cells], role: Role, name: str) 
 @pytest.mark.parametrize("role", TABLES)
 def test_what_is_sound_passes_where_mutants_fail(cells: Mapping[Role, Cells], role: Role) -> None:
     sound = [
-        cell for cell in cells[role] if cell[role] not in {f"mutant/{n}" for n in TABLES[role]}
+        cell for cell in cells[role] if cell.api(role) not in {f"mutant/{n}" for n in TABLES[role]}
     ]
-    assert {cell[role] for cell in sound} >= {f"mutant/{SOUND[role]}"}
+    assert {cell.api(role) for cell in sound} >= {f"mutant/{SOUND[role]}"}
     # ZapConsumer has no clean(), as its peer.toml says.
-    assert {c["verdict"] for c in sound if c["scenario"] != "lifecycle.clean"} == {"passed"}
-    passed = {cell["scenario"] for cell in sound if cell["verdict"] == "passed"}
+    assert {c.verdict for c in sound if c.scenario != "lifecycle.clean"} == {"passed"}
+    passed = {cell.scenario for cell in sound if cell.verdict == "passed"}
     assert sorted(passed) == scenarios(TABLES[role])
 
 
@@ -124,12 +126,12 @@ def test_a_mutant_with_no_defect_survives(cells: Mapping[Role, Cells], role: Rol
 
 
 def test_a_mutant_that_another_is_blamed_for_is_not_caught(cells: Mapping[Role, Cells]) -> None:
-    (cell,) = [c for c in cells["server"] if c["server"] == "mutant/one-id"]
+    (cell,) = [c for c in cells["server"] if c.server == "mutant/one-id"]
     caught = mutants.SERVERS["one-id"]
-    for culprit in ({"side": "client", "api": CLIENT.id}, {"side": "unknown", "api": ""}):
-        blamed = [{**cell, "culprit": culprit}]
+    for culprit in (Culprit("client", "", api=CLIENT.id), Culprit("unknown", "")):
+        blamed = [replace(cell, culprit=culprit)]
         assert "blames another" in objections(blamed, "server", "one-id", caught)[0]
-    another = [{**cell, "reason": "no connected within 1 s"}]
+    another = [replace(cell, reason="no connected within 1 s")]
     assert "another reason" in objections(another, "server", "one-id", caught)[0]
 
 
@@ -148,9 +150,9 @@ def test_a_defect_stays_in_its_session() -> None:
     assert broken == ""
     shown = dict(zip(names, red, strict=True))
     for cell in cells:
-        sides = {cell["server"].removeprefix("mutant/"), cell["client"].removeprefix("mutant/")}
-        failing = cell["scenario"] in {shown.get(name) for name in sides}
-        assert cell["verdict"] == ("failed" if failing else "passed"), cell["reason"]
+        sides = {cell.server.removeprefix("mutant/"), cell.client.removeprefix("mutant/")}
+        failing = cell.scenario in {shown.get(name) for name in sides}
+        assert cell.verdict == ("failed" if failing else "passed"), cell.reason
 
 
 def test_each_mutant_has_its_row_or_column_and_its_scenarios() -> None:

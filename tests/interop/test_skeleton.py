@@ -36,8 +36,8 @@ def test_a_cell_of_the_skeleton_is_unsupported_by_its_own_word() -> None:
         "mine": [sys.executable, "-m", "interop.peers._skeleton"],
     }
     ((cell,), broken) = run(clients=(CLIENT,), commands=commands)
-    assert (cell["verdict"], broken) == ("unsupported", "")
-    assert cell["reason"] == "client mine/Client: Client is not written yet"
+    assert (cell.verdict, broken) == ("unsupported", "")
+    assert cell.reason == "client mine/Client: Client is not written yet"
 
 
 async def test_the_skeleton_answers_what_it_cannot_do() -> None:

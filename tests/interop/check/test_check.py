@@ -73,13 +73,13 @@ async def test_this_librarys_server_holds_every_rule(
         check = Check(parse_endpoint(url), patience=5, echo=echo)
         checked = await check.run(whole, told.append)
     results = checked.results
-    assert [(c["scenario"], c["reason"]) for c in results.cells if c["verdict"] != "passed"] == []
+    assert [(c.scenario, c.reason) for c in results.cells if c.verdict != "passed"] == []
     assert results.exit_status == 0
-    assert told == [cell["scenario"] for cell in results.cells]
+    assert told == [cell.scenario for cell in results.cells]
     assert {name.partition(".")[0] for name in told} >= {"frames", "handshake", "malformed", "time"}
     assert ("echo" in checked.left) is (echo is None)
     assert len(told) + checked.left.total() == len(whole)
-    jsonschema.validate(results.to_json(), json.loads(SCHEMA_FILE.read_text()))
+    jsonschema.validate(json.loads(results.dump()), json.loads(SCHEMA_FILE.read_text()))
 
 
 def test_nothing_that_could_change_something_is_sent(whole: dict[str, Bound]) -> None:
@@ -94,9 +94,9 @@ async def test_a_rule_that_does_not_hold_shows_the_frames() -> None:
     async with servers.scripted(None, frame(PING, b"hello")) as url:
         checked = await Check(parse_endpoint(url), patience=0.1).run(made())
     (cell,) = checked.results.cells
-    assert (cell["verdict"], cell["severity"]) == ("failed", "must")
-    assert cell["reason"] == "the server wrote no pong frame within 0.1 s; it wrote ping b'hello'"
-    assert [(f["author"], f["kind"]) for f in cell["frames"]] == [
+    assert (cell.verdict, cell.severity) == ("failed", "must")
+    assert cell.reason == "the server wrote no pong frame within 0.1 s; it wrote ping b'hello'"
+    assert [(f.author, f.kind) for f in cell.frames] == [
         ("judge", "ping"),
         ("server", "ping"),
     ]
@@ -107,7 +107,7 @@ async def test_a_rule_that_does_not_hold_shows_the_frames() -> None:
 async def test_a_should_is_a_warning() -> None:
     async with servers.scripted() as url:
         checked = await Check(parse_endpoint(url), patience=0.1).run(made(severity="should"))
-    assert [cell["verdict"] for cell in checked.results.cells] == ["warned"]
+    assert [cell.verdict for cell in checked.results.cells] == ["warned"]
     assert checked.results.exit_status == 0
 
 
@@ -115,8 +115,8 @@ async def test_a_server_that_writes_what_is_no_event_fails() -> None:
     async with servers.scripted(None, frame(1, b"5"), frame(PONG, b"x")) as url:
         checked = await Check(parse_endpoint(url), patience=5).run(made())
     (cell,) = checked.results.cells
-    assert cell["reason"] == "the server wrote not an object but a number: b'5'"
-    assert cell["violations"][0]["author"] == "server"
+    assert cell.reason == "the server wrote not an object but a number: b'5'"
+    assert cell.violations[0].author == "server"
 
 
 async def test_what_the_server_gives_back_of_a_secret_is_not_kept() -> None:
@@ -129,8 +129,8 @@ async def test_what_the_server_gives_back_of_a_secret_is_not_kept() -> None:
         endpoint = parse_endpoint(f"{url}?key=qwertz", headers=[SECRET])
         checked = await Check(endpoint, patience=1).run({"made.up": bound})
     (cell,) = checked.results.cells
-    assert cell["reason"] == "it answered <redacted> to ?<redacted>"
-    assert cell["server"] == url
+    assert cell.reason == "it answered <redacted> to ?<redacted>"
+    assert cell.server == url
 
 
 async def test_an_error_to_begin_with_tells_no_secret_either() -> None:
@@ -158,10 +158,10 @@ async def test_a_failure_without_words_and_one_of_the_testbed() -> None:
     }
     async with servers.app() as url:
         checked = await Check(parse_endpoint(url), patience=1).run(bounds)
-    found = [(cell["verdict"], cell["reason"]) for cell in checked.results.cells]
+    found = [(cell.verdict, cell.reason) for cell in checked.results.cells]
     assert found == [
         ("failed", "it does not hold"),
-        ("error", "broken"),
+        ("error", "TestbedError: broken"),
         ("failed", "it answered 5"),
     ]
     assert checked.results.exit_status == 2
@@ -170,7 +170,7 @@ async def test_a_failure_without_words_and_one_of_the_testbed() -> None:
 async def test_a_server_that_goes_away_ends_it_with_what_is_done() -> None:
     async with servers.scripted(times=3) as url:  # two connections to begin with, one for a
         checked = await Check(parse_endpoint(url), patience=0.1).run({**made("a"), **made("b")})
-    assert [cell["scenario"] for cell in checked.results.cells] == ["a"]
+    assert [cell.scenario for cell in checked.results.cells] == ["a"]
     assert checked.results.broken.startswith(f"after a: {url}: no connection to")
     assert checked.results.exit_status == 2
 
@@ -195,7 +195,7 @@ async def test_what_is_known_of_a_framework_is_not_held_against_an_application(
     chosen = {name: whole[name] for name in (*UVICORNS_OWN, "frames.ping.0")}
     async with hosted("FastApiConnector") as url:
         checked = await Check(parse_endpoint(url), patience=5, frameworks=load()).run(chosen)
-        verdicts = {cell["scenario"]: cell["verdict"] for cell in checked.results.cells}
+        verdicts = {cell.scenario: cell.verdict for cell in checked.results.cells}
         assert verdicts == {**dict.fromkeys(UVICORNS_OWN, "deviating"), "frames.ping.0": "passed"}
         assert checked.framework == "uvicorn"
         assert checked.results.exit_status == 0
@@ -211,7 +211,7 @@ async def test_a_frameworks_deviation_that_does_not_show_is_no_fault(
     async with servers.app() as url:
         check = Check(parse_endpoint(url), patience=5, frameworks=load(), framework="uvicorn")
         checked = await check.run({name: whole[name] for name in UVICORNS_OWN})
-    assert [cell["verdict"] for cell in checked.results.cells] == ["passed"] * 3
+    assert [cell.verdict for cell in checked.results.cells] == ["passed"] * 3
 
 
 async def test_what_is_known_of_a_server_is_expected_of_it(tmp_path: Path) -> None:
@@ -221,13 +221,13 @@ async def test_what_is_known_of_a_server_is_expected_of_it(tmp_path: Path) -> No
     async with servers.scripted() as url:
         checked = await Check(parse_endpoint(url), patience=0.1, known=known).run(made())
     (cell,) = checked.results.cells
-    assert cell["verdict"] == "deviating"
-    assert cell["reason"].startswith("ours.toml (server): late [seen: the server wrote no pong")
+    assert cell.verdict == "deviating"
+    assert cell.reason.startswith("ours.toml (server): late [seen: the server wrote no pong")
     async with servers.app() as url:
         checked = await Check(parse_endpoint(url), patience=5, known=known).run(made())
     (cell,) = checked.results.cells
-    assert cell["verdict"] == "failed"
-    assert cell["reason"] == (
+    assert cell.verdict == "failed"
+    assert cell.reason == (
         "expected to fail, but passed; remove its entry: ours.toml (server): late"
     )
 
@@ -236,5 +236,5 @@ async def test_time_that_the_rate_takes_is_not_the_servers() -> None:
     async with servers.app() as url:
         check = Check(parse_endpoint(url), patience=5, rate=10, within=0.25)
         checked = await check.run({**made("a"), **made("b"), **made("c"), **made("d")})
-    assert [cell["verdict"] for cell in checked.results.cells] == ["passed"] * 4
+    assert [cell.verdict for cell in checked.results.cells] == ["passed"] * 4
     assert checked.results.duration_s > 0.25

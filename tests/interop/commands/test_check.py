@@ -83,7 +83,7 @@ def test_results_like_those_of_a_run(
 ) -> None:
     chosen = ["--scenario", "frames.ping.*", "--results", str(tmp_path)]
     assert main(["check", f"{url}?key=qwertz", *chosen, "--header", "X-Key: geheim"]) == 0
-    assert {(c["server"], c["client"], c["verdict"]) for c in read(tmp_path)} == {
+    assert {(c.server, c.client, c.verdict) for c in read(tmp_path)} == {
         (url, "judge/Raw", "passed")
     }
     written = "".join(path.read_text() for path in tmp_path.iterdir())
@@ -112,7 +112,7 @@ def test_an_interrupted_check_writes_what_it_found(
     monkeypatch.setattr(Check, "_cell", interrupted)
     chosen = ["--scenario", "frames.ping.*", "--results", str(tmp_path)]
     assert main(["check", url, *chosen]) == 2
-    assert [c["scenario"] for c in read(tmp_path)] == names[:2]
+    assert [c.scenario for c in read(tmp_path)] == names[:2]
     assert (tmp_path / "summary.md").exists()
     out = capsys.readouterr().out
     assert "not finished: interrupted; 2 of 3 scenarios were done" in out

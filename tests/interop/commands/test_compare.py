@@ -1,17 +1,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from interop.cli import main
+from interop.records import CellResult, Verdict
 
-from ..reports.test_results import cell, results
-from ..wire.test_diff import frame
+from ..cells import cell, frame, results
 
 
-def write(folder: Path, *cells: dict[str, Any]) -> str:
+def write(folder: Path, *cells: CellResult) -> str:
     results(*cells).write(folder)
     return str(folder)
 
@@ -86,7 +85,7 @@ def test_runs_without_a_cell_in_common_are_status_2(
 
 @pytest.mark.parametrize("was", ["failed", "error"])
 def test_errors_of_the_testbed_are_no_success(
-    was: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    was: Verdict, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     old, new = write(tmp_path / "old", cell(was)), write(tmp_path / "new", cell("error"))
     assert main(["compare", old, new]) == 2
@@ -210,7 +209,7 @@ def test_what_is_written_differently_is_shown(
         cell(frames=[SAME]), cell(server="dart@0.3.0/ZapServer", frames=[OTHER]),
         cell(scenario="b", frames=[SAME]), cell(scenario="b", server="x/Y", frames=[SAME]),
     ]  # fmt: skip
-    folder = write(tmp_path, *[c for c in cells if c["server"] != "x/Y"])
+    folder = write(tmp_path, *[c for c in cells if c.server != "x/Y"])
     assert main(["wire-diff", folder]) == 0
     out = capsys.readouterr().out
     assert "echo.null, what servers write\n   dart@0.3.0/ZapServer: reference\n" in out

@@ -9,7 +9,7 @@ from interop.cli import main
 from interop.commands import deviations as known
 from interop.verdicts import deviations
 
-from ..reports.test_results import cell, results
+from ..cells import cell, results
 
 
 @pytest.fixture

@@ -1,18 +1,19 @@
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from interop.cli import main
 from interop.commands import replay as command
 from interop.errors import CannotRun
+from interop.records import CellResult
 
-from ..reports.test_results import results
+from ..cells import results
 from ..runs import run
 
 SCENARIOS = ("echo.null", "lifecycle.reconnect", "rooms.members", "request.reply",
@@ -20,7 +21,7 @@ SCENARIOS = ("echo.null", "lifecycle.reconnect", "rooms.members", "request.reply
 
 
 @pytest.fixture(scope="module")
-def cells() -> list[dict[str, Any]]:
+def cells() -> list[CellResult]:
     """Real cells of this library with itself."""
     found, broken = run(scenarios=SCENARIOS)
     assert broken == ""
@@ -28,7 +29,7 @@ def cells() -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def recorded(cells: list[dict[str, Any]], tmp_path: Path) -> Iterator[list[str]]:
+def recorded(cells: list[CellResult], tmp_path: Path) -> Iterator[list[str]]:
     results(*cells).write(tmp_path)
     yield ["--results", str(tmp_path)]
 
@@ -72,13 +73,16 @@ def test_peers_obey_no_variable(
 
 
 def test_what_differs_is_status_1(
-    cells: list[dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    cells: list[CellResult], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (cell,) = (json.loads(json.dumps(c)) for c in cells if c["scenario"] == "echo.null")
-    for frame in cell["frames"]:
-        if frame["author"] == "server":
-            frame["text"] = frame["text"].replace("null", "true")
-    results(cell).write(tmp_path)
+    (cell,) = (c for c in cells if c.scenario == "echo.null")
+    frames = [
+        replace(frame, text=frame.text.replace("null", "true"))
+        if frame.author == "server"
+        else frame
+        for frame in cell.frames
+    ]
+    results(replace(cell, frames=frames)).write(tmp_path)
     assert main(["replay", "echo.null", "--results", str(tmp_path)]) == 1
     out = capsys.readouterr().out
     assert "frame 1: another value at $.payload: expected a boolean True, got null None\n" in out
@@ -111,9 +115,9 @@ def test_what_cannot_be_replayed_is_status_2(
 
 
 def test_a_recorded_implementation_that_there_is_no_more(
-    cells: list[dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    cells: list[CellResult], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    results({**cells[0], "server": "python/Gone", "scenario": "x"}).write(tmp_path)
+    results(replace(cells[0], server="python/Gone", scenario="x")).write(tmp_path)
     assert main(["replay", "x", "--results", str(tmp_path)]) == 2
     assert "the recorded 'python/Gone' names no server" in capsys.readouterr().err
 

@@ -13,7 +13,8 @@ from interop.commands import run
 from interop.control.contract import Address
 from interop.engines.docker import LABEL
 from interop.errors import CannotRun
-from interop.reports.results import SCHEMA_FILE, Cell, claimed
+from interop.records import CellResult
+from interop.reports.results import SCHEMA_FILE, claimed
 from interop.run.plan import Plan
 from interop.verdicts import deviations
 
@@ -257,7 +258,7 @@ def plans(monkeypatch: pytest.MonkeyPatch) -> list[Plan]:
     """What is run, which here is nothing."""
     made: list[Plan] = []
 
-    def run_plan(plan: Plan, **_: object) -> tuple[list[Cell], float, str]:
+    def run_plan(plan: Plan, **_: object) -> tuple[list[CellResult], float, str]:
         made.append(plan)
         return [], 0.1, ""
 

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
+from interop.records import CellResult, FrameRecord, RequestRecord
 from interop.replay.recording import (
     Answer,
     Ask,
@@ -18,17 +20,16 @@ from interop.replay.recording import (
 )
 from interop.run.evidence import KEPT
 
-from ..reports.test_results import cell
+from .. import cells
 
 EVENT = '{"eventName":"echo","payload":"é","headers":{}}'
 
 
-def frame(at: float, author: str, to: str, text: str = EVENT, **more: Any) -> dict[str, Any]:
-    return {"t_ms": at, "connection": 1, "author": author, "to": to, "kind": "text",
-            "length": len(text.encode()), "text": text, **more}  # fmt: skip
+def frame(at: float, author: str, to: str, text: str = EVENT, **more: Any) -> FrameRecord:
+    return cells.frame(author, text, t_ms=at, to=to, **more)
 
 
-def recorded(**more: Any) -> dict[str, Any]:
+def recorded(**more: Any) -> CellResult:
     """A cell in which a client echoed once, and the server closed."""
     frames = [
         frame(5.0, "client", "server"),
@@ -66,7 +67,7 @@ def recorded(**more: Any) -> dict[str, Any]:
         ],
         "acts": [],
     }  # fmt: skip
-    return cell(**{**data, **more})
+    return cells.cell(**{**data, **more})
 
 
 CONNECT = Connect(1, "/ws-1", [("X-A", "1")], 101, "a")
@@ -102,15 +103,13 @@ def test_the_servers_half_for_a_live_client() -> None:
 
 
 def test_another_client_need_not_report_what_not_every_api_does() -> None:
-    data = recorded()
-    data["notifications"]["clients"] = [
-        [
-            {"on": "connected", "t_ms": 1.0},
-            {"on": "event", "name": "x", "via": "named", "t_ms": 2.0},
-            {"on": "disconnected", "t_ms": 3.0},
-            {"on": "ended", "stream": "events", "t_ms": 3.0},
-        ]
+    notes = [
+        {"on": "connected", "t_ms": 1.0},
+        {"on": "event", "name": "x", "via": "named", "t_ms": 2.0},
+        {"on": "disconnected", "t_ms": 3.0},
+        {"on": "ended", "stream": "events", "t_ms": 3.0},
     ]
+    data = recorded(notifications={"server": [], "clients": [notes]})
     same = steps(data, "client", "dart@0.5.0/ZapConsumer")
     assert same == steps(data, "client")
     assert sum(isinstance(step, Told) for step in same) == 4
@@ -126,18 +125,17 @@ def test_what_the_judge_wrote_to_the_live_side_is_played_too() -> None:
 
 
 def test_what_happened_in_the_same_moment_is_taken_in_the_order_of_causes() -> None:
-    data = recorded()
-    for made in (*data["notifications"]["server"], *data["requests"]["server"][1:],
-                 *data["frames"][:1]):  # fmt: skip
-        made["t_ms"] = 4.0
+    drop = {"op": "drop", "args": {"conn": "1", "code": 1001}, "t_ms": 4.0}
+    data = recorded(frames=[frame(4.0, "client", "server")], frames_total=1)
+    assert data.requests is not None
+    data.requests.server[1:] = [msgspec.convert(drop, RequestRecord)]
     kinds = [type(step) for step in steps(data, "server")]
     assert kinds[3:6] == [Play, Told, Ask]
 
 
 def test_a_connection_that_nobody_ended_or_the_live_side_did() -> None:
-    data = recorded()
-    del data["connections"][0]["ended"]
-    assert Ended(1) not in steps(data, "server")
+    made = {"t_ms": 3.0, "target": "/ws-1", "headers": [], "status": 101}
+    assert Ended(1) not in steps(recorded(connections=[made]), "server")
     assert Ended(1) not in steps(recorded(), "client")
 
 
@@ -171,19 +169,17 @@ def test_a_record_that_is_not_whole_is_refused(change: dict[str, Any], words: st
     assert "; run it again instead: python -m interop run --server " in str(caught.value)
 
 
-@pytest.mark.parametrize("key", ["requests", "connections"])
-def test_a_record_of_an_older_run_is_refused(key: str) -> None:
-    data = recorded()
-    del data[key]
+def test_a_record_of_an_older_run_is_refused() -> None:
+    data = recorded(requests=None, connections=[])
     with pytest.raises(RecordingError, match="as those of older runs"):
         steps(data, "client")
 
 
 CELLS = [
-    cell(),
-    cell(scenario="echo.null-and-more"),
-    cell(client="python/ZapConsumer"),
-    cell(client="python/ZapConsumer", scenario="lifecycle.cut"),
+    cells.cell(),
+    cells.cell(scenario="echo.null-and-more"),
+    cells.cell(client="python/ZapConsumer"),
+    cells.cell(client="python/ZapConsumer", scenario="lifecycle.cut"),
 ]
 
 
@@ -218,6 +214,6 @@ def test_a_name_of_none_or_several_is_an_error(words: list[str], error: str) -> 
 
 
 def test_of_many_cells_some_are_named() -> None:
-    cells = [cell(scenario=f"echo.{n}") for n in range(15)]
+    many = [cells.cell(scenario=f"echo.{n}") for n in range(15)]
     with pytest.raises(RecordingError, match=r"15 cells; .*(\n.*){10}\n  and 5 more$"):
-        find(cells, ["echo"])
+        find(many, ["echo"])

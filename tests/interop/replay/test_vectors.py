@@ -10,30 +10,27 @@ import pytest
 
 from interop.catalog import load_peers
 from interop.errors import TestbedError
+from interop.records import CellResult, FrameRecord
 from interop.replay.vectors import Vectors, load, record, write
 from interop.wire.rules import check_text, differ
 from zaptools.protocol import decode_event, encode_event
 
+from .. import cells
+
 RECORDED = load()
 
 
-def frame(text: str, author: str = "server", **more: Any) -> dict[str, Any]:
-    kept = {"author": author, "kind": "text", "length": len(text.encode()), "text": text}
-    return {**kept, **more}
+def frame(text: str, author: str = "server", **more: Any) -> FrameRecord:
+    return cells.frame(author, text, **more)
 
 
-def cell(*frames: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return {
-        "server": "dart@1/S",
-        "client": "python/ZapConsumer",
-        "scenario": "echo.null",
-        "frames": list(frames),
-        **more,
-    }
+def cell(*frames: FrameRecord, **more: Any) -> CellResult:
+    sides = {"server": "dart@1/S", "client": "python/ZapConsumer"}
+    return cells.cell(frames=list(frames), **{**sides, **more})
 
 
 def test_each_side_is_recorded_opposite_its_partner() -> None:
-    cells = [
+    found = [
         cell(frame("b"), frame("b"), frame("c", "client"), frame("a")),
         cell(frame("d"), scenario="echo.arrays"),
         cell(frame("x"), client="dart/C"),
@@ -41,7 +38,7 @@ def test_each_side_is_recorded_opposite_its_partner() -> None:
         cell(frame("s"), frame("c", "client"), server="python/ZapServer", client="dart@2/C"),
         cell(scenario="headers.none-given"),
     ]
-    assert record(cells) == [
+    assert record(found) == [
         Vectors("dart@1/S", "server", {"echo.arrays": ["d"], "echo.null": ["b", "a"]}),
         Vectors("dart@2/C", "client", {"echo.null": ["c"]}),
     ]
@@ -54,10 +51,10 @@ def test_what_is_no_whole_text_is_left_out() -> None:
     assert found == [Vectors("dart@1/S", "server", {"echo.null": ["whole é"]})]
 
 
-@pytest.mark.parametrize("cells", [[], [cell()], [cell(frame("a"), client="dart/C")]])
-def test_nothing_to_record_is_an_error(cells: list[dict[str, Any]]) -> None:
+@pytest.mark.parametrize("found", [[], [cell()], [cell(frame("a"), client="dart/C")]])
+def test_nothing_to_record_is_an_error(found: list[CellResult]) -> None:
     with pytest.raises(TestbedError, match="needs cells with python/ZapConsumer and python/ZapS"):
-        record(cells)
+        record(found)
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:

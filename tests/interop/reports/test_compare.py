@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
+from interop.records import CellResult, Culprit, Verdict
 from interop.reports.compare import compare, unequal
 
-from ..wire.test_diff import frame
-from .test_results import cell
+from ..cells import cell, frame
 
 
 @pytest.mark.parametrize(
@@ -34,7 +32,9 @@ from .test_results import cell
         (None, "passed", None),
     ],
 )
-def test_a_cell_changes_in_one_way(old: str | None, new: str | None, kind: str | None) -> None:
+def test_a_cell_changes_in_one_way(
+    old: Verdict | None, new: Verdict | None, kind: str | None
+) -> None:
     found = compare([cell(old)] if old else [], [cell(new)] if new else [])
     kinds = ("broken", "fixed", "flaky", "other", "unknown", "gone")
     assert [k for k in kinds if getattr(found, k)] == ([kind] if kind else [])
@@ -44,7 +44,7 @@ def test_a_cell_changes_in_one_way(old: str | None, new: str | None, kind: str |
 
 
 def test_changed_text_is_named_once_for_all_its_cells() -> None:
-    def run(text: str, verdict: str = "passed") -> list[dict[str, Any]]:
+    def run(text: str, verdict: Verdict = "passed") -> list[CellResult]:
         clients = ("x", "y")
         return [cell(verdict, client=c, frames=[frame("server", text)]) for c in clients]
 
@@ -56,7 +56,7 @@ def test_changed_text_is_named_once_for_all_its_cells() -> None:
 
 
 STALE = {"raised": "", "reason": "expected to fail, but passed; remove its entry: x"}
-UNDECLARED = {"raised": "", "culprit": {"side": "server", "basis": "unsupported"}}
+UNDECLARED = {"raised": "", "culprit": Culprit("server", "", "unsupported")}
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ UNDECLARED = {"raised": "", "culprit": {"side": "server", "basis": "unsupported"
     ],
 )
 def test_what_failed_since_it_passed_is_not_broken(
-    old: dict[str, Any] | None, new: dict[str, Any], kind: str | None
+    old: CellResult | None, new: CellResult, kind: str | None
 ) -> None:
     found = compare([old] if old else [], [new])
     kinds = ("broken", "fixed", "repaired", "flaky", "other", "gone")
@@ -88,7 +88,7 @@ def test_the_same_texts_in_another_order_are_no_change() -> None:
     assert compare([old], [new]).wire == []
     other = frame("server", '{"eventName":"c","headers":{}}')
     (change,) = compare([old], [cell(frames=[other, two, one])]).wire
-    assert (change.old, change.new) == (three["text"], other["text"])
+    assert (change.old, change.new) == (three.text, other.text)
 
 
 def test_only_what_both_runs_wrote_is_compared() -> None:
@@ -100,7 +100,7 @@ def roles(peer: str) -> set[str]:
     return {"server", "client"} if peer != "c" else {"client"}
 
 
-def at(server: str, client: str, verdict: str = "passed") -> dict[str, Any]:
+def at(server: str, client: str, verdict: Verdict = "passed") -> CellResult:
     return cell(verdict, server=f"{server}@1/S", client=f"{client}/C")
 
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from interop.reports.durations import print_durations
 from interop.reports.results import Results
 
-from .test_results import cell, results
+from ..cells import cell, results
 
 
 def shown(run: Results) -> str:
@@ -44,7 +44,7 @@ def test_only_the_longest_are_shown() -> None:
 
 
 def test_each_run_of_a_repeated_cell_counts() -> None:
-    run = {"run": 1, "verdict": "passed", **TIMES}
+    run = {"run": 1, "verdict": "passed", "reason": "", **TIMES}
     text = shown(results(cell(runs=[run, run])))
     assert ["echo.null", "5.0", "3.0", "1.0", "2"] in [line.split() for line in text.splitlines()]
 

@@ -5,7 +5,7 @@ from xml.etree import ElementTree as ET
 
 from interop.reports.files import junit, summary, write_reports
 
-from .test_results import cell, results
+from ..cells import cell, results
 
 CULPRIT = {"side": "client", "why": "it wrote \x00", "basis": "frame", "api": "x/Y", "frame": 4}
 RUN = results(

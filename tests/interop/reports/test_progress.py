@@ -6,7 +6,7 @@ from rich.console import Console
 
 from interop.reports.progress import Progress
 
-from .test_results import cell
+from ..cells import cell
 
 
 def test_a_file_gets_a_line_for_every_tenth() -> None:

@@ -10,10 +10,9 @@ import jsonschema
 import pytest
 
 from interop.errors import TestbedError
+from interop.records import VERDICTS, CellResult, schema
 from interop.reports.results import (
     SCHEMA_FILE,
-    VERDICTS,
-    Results,
     claimed,
     culprit_line,
     gates,
@@ -22,32 +21,7 @@ from interop.reports.results import (
     write_files,
 )
 
-
-def cell(verdict: str = "passed", **more: Any) -> dict[str, Any]:
-    return {
-        "server": "python/ZapServer",
-        "client": "dart@0.5.0/ZapConsumer",
-        "scenario": "echo.null",
-        "rule": "A payload comes back.",
-        "severity": "must",
-        "verdict": verdict,
-        "reason": "" if verdict == "passed" else f"why it {verdict}",
-        "duration_ms": 12.5,
-        **more,
-    }
-
-
-def results(*cells: dict[str, Any], **more: Any) -> Results:
-    run = Results(
-        started="2026-01-02T03:04:05+00:00",
-        engine="local",
-        servers=["python/ZapServer", "dart@0.3.0/ZapServer"],
-        clients=["python/ZapConsumer", "dart@0.5.0/ZapConsumer"],
-        not_run={"pypi@0.5.2/ZapClient": "no network"},
-        **more,
-    )
-    run.cells = list(cells)
-    return run
+from ..cells import cell, results
 
 
 @pytest.mark.parametrize(
@@ -63,7 +37,7 @@ def results(*cells: dict[str, Any], **more: Any) -> Results:
         ([], 2),
     ],
 )
-def test_the_exit_status(cells: list[dict[str, Any]], status: int) -> None:
+def test_the_exit_status(cells: list[CellResult], status: int) -> None:
     assert results(*cells).exit_status == status
 
 
@@ -80,7 +54,7 @@ def test_cells_are_put_in_the_matrixs_order() -> None:
     early = cell(client="python/ZapConsumer", scenario="z")
     run = results(late, cell(scenario="b"), early, cell(scenario="a"))
     run.sort()
-    order = [(c["server"], c["client"], c["scenario"]) for c in run.cells]
+    order = [(c.server, c.client, c.scenario) for c in run.cells]
     assert order == [
         ("python/ZapServer", "python/ZapConsumer", "z"),
         ("python/ZapServer", "dart@0.5.0/ZapConsumer", "a"),
@@ -134,17 +108,50 @@ def test_what_is_written_fits_the_schema(tmp_path: Path) -> None:
     jsonschema.validate(data, schema)
     assert data["run"]["exit_status"] == 2
     assert data["run"]["broken"] == "interrupted"
-    assert read(tmp_path / "new") == read(tmp_path / "new" / "results.json") == data["cells"]
+    assert read(tmp_path / "new") == read(tmp_path / "new" / "results.json") == run.cells
     assert [c["verdict"] for c in data["cells"]] == ["passed", "failed", "error"]
+
+
+EARLIER = """
+{"format": 1, "run": {"started": "2026-01-02T03:04:05+00:00", "broken": ""}, "cells": [
+{"server": "a/S", "client": "b/C", "scenario": "x.y", "rule": "A rule.", "severity": "must",
+ "raised": "", "setup_ms": 1.5, "duration_ms": 2.0, "teardown_ms": 0.5, "waited_ms": 0.0,
+ "escapes": false, "frames": [{"t_ms": 1.5, "connection": 1, "author": "client", "to": "server",
+ "kind": "close", "length": 0, "code": null}], "frames_total": 1, "violations": [],
+ "notifications": {"server": [{"on": "event", "payload": "\\ud800", "n": NaN, "t_ms": 1}],
+ "clients": [[]]}, "requests": {"server": [], "clients": [[]]}, "connections": [], "acts": [],
+ "verdict": "failed", "reason": "stale", "culprit": {"side": "unknown", "why": "w", "basis": "",
+ "api": "", "frame": null}, "no-longer-kept": 1},
+{"server": "a/S", "client": "b/C", "scenario": "x.z", "rule": "A rule.", "severity": "must",
+ "verdict": "failed", "reason": "it did not come", "duration_ms": 2}
+]}
+"""
+
+
+def test_the_file_of_an_earlier_run_is_read(tmp_path: Path) -> None:
+    (tmp_path / "results.json").write_text(EARLIER, "utf-8")
+    whole, bare = read(tmp_path, whole=True)
+    assert (whole.verdict, whole.raised, whole.frames[0].code) == ("failed", "", None)
+    assert whole.notifications is not None
+    assert whole.notifications.server[0]["payload"] == "\ud800"
+    assert (bare.raised, bare.requests, bare.frames) == (None, None, [])
+
+
+def test_the_schema_is_made_from_the_records() -> None:
+    assert json.loads(SCHEMA_FILE.read_text("utf-8")) == schema(), (
+        "python -m interop.records > interop/results.schema.json"
+    )
 
 
 @pytest.mark.parametrize(
     "wrong", [{"verdict": "fine"}, {"severity": "may"}, {"more": 1}, {"duration_ms": "long"}]
 )
 def test_the_schema_refuses(wrong: dict[str, Any]) -> None:
+    data = json.loads(results(cell()).dump())
+    jsonschema.validate(data, schema())
+    data["cells"][0] |= wrong
     with pytest.raises(jsonschema.ValidationError):
-        data = results(cell(**wrong)).to_json()
-        jsonschema.validate(data, json.loads(SCHEMA_FILE.read_text("utf-8")))
+        jsonschema.validate(data, schema())
 
 
 def test_the_command_that_runs_a_cell_again() -> None:
@@ -161,10 +168,11 @@ def test_the_command_that_runs_a_cell_again() -> None:
         ("{", "not JSON: "),
         ("[]", r"not the results of a run \(format 1\)"),
         ('{"format": 2}', "not the results of a run"),
-        ('{"format": 1, "cells": {}}', "'cells' must be a list of cells"),
-        ('{"format": 1, "cells": [{"server": "a"}]}', "'cells' must be a list of cells"),
-        ('{"format": 1, "cells": [], "run": []}', "'run' must be an object"),
-        ("[" * 100_000, "not JSON: "),
+        ('{"format": 1, "cells": {}}', r"Expected `array`, got `object` - at `\$.cells`"),
+        ('{"format": 1, "cells": [{"server": "a"}]}', r"missing .* `\$.cells\[0\]`"),
+        ('{"format": 1, "cells": [], "run": []}', r"got `array` - at `\$.run`"),
+        ("[" * 100_000, "not the results of a run"),
+        ('{"a": ' + "[" * 100_000, "not JSON: "),
     ],
 )
 def test_what_cannot_be_read_is_named(text: str | None, says: str, tmp_path: Path) -> None:

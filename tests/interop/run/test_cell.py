@@ -11,6 +11,7 @@ import pytest
 from interop.catalog import JUDGES, Api
 from interop.control import session as control
 from interop.errors import PeerDied, PeerHung, Unsupported, Violation
+from interop.records import Evidence, FrameRecord
 from interop.roles.client import Client
 from interop.roles.judged import Judged
 from interop.roles.server import Server
@@ -52,9 +53,10 @@ async def test_a_scenario_is_given_what_its_arguments_name() -> None:
         assert tap.port != server.port
 
     ran = await run(scenario, parameters={"name": "a"})
-    assert (ran.error, ran.left, ran.begun) == (None, None, True)
+    assert (ran.error, ran.teardown_error, ran.begun) == (None, None, True)
     assert ran.asked == {"server": {"serve"}, "client": frozenset()}
-    assert [len(notes) for notes in ran.seen["notifications"]["clients"]] == [0, 0]
+    assert ran.seen.notifications is not None
+    assert [len(notes) for notes in ran.seen.notifications.clients] == [0, 0]
 
 
 @pytest.mark.parametrize("side", ["server", "client"])
@@ -88,8 +90,9 @@ async def test_what_a_scenario_raises_is_told_with_what_was_seen() -> None:
     assert str(ran.error) == "no"
     assert ran.begun
     assert ran.asked["client"] == {"close", "close code"}
-    assert [each["op"] for each in ran.seen["requests"]["clients"][0]] == ["close"]
-    assert ran.seen["frames"] == []
+    assert ran.seen.requests is not None
+    assert [each.op for each in ran.seen.requests.clients[0]] == ["close"]
+    assert ran.seen.frames == []
 
 
 async def test_what_is_wrong_before_the_scenario_takes_set_up_time_alone() -> None:
@@ -100,7 +103,7 @@ async def test_what_is_wrong_before_the_scenario_takes_set_up_time_alone() -> No
     assert "failed with No" in str(ran.error)
     assert not ran.begun
     assert (ran.setup_ms > 0, ran.duration_ms) == (True, 0.0)
-    assert ran.seen == {}
+    assert ran.seen == Evidence()
 
 
 async def test_what_escaped_is_told_once_for_each_side() -> None:
@@ -135,7 +138,7 @@ async def test_what_goes_wrong_after_the_scenario_is_no_failure_of_it(
 
     monkeypatch.setattr(Tap, "close", late)
     ran = await run(scenario)
-    assert (ran.error, repr(ran.left)) == (None, "OSError('too late')")
+    assert (ran.error, repr(ran.teardown_error)) == (None, "OSError('too late')")
 
 
 async def test_no_fault_befalls_a_peer_that_other_cells_use() -> None:
@@ -180,22 +183,22 @@ async def test_an_interrupted_cell_leaves_nothing_open_and_stays_interrupted(
             await running
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection(taps[0].host, taps[0].port)
-    assert (cell.ran.error, isinstance(cell.ran.left, OSError)) == (None, late)
+    assert (cell.ran.error, isinstance(cell.ran.teardown_error, OSError)) == (None, late)
     assert cell.ran.asked["client"] == {"close"}
-    assert cell.ran.seen["requests"]["clients"]
+    assert cell.ran.seen.requests
 
 
 async def test_a_cell_whose_evidence_cannot_be_made_is_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def frames(log: Log) -> dict[str, Any]:
+    def frames(log: Log) -> list[FrameRecord]:
         raise ValueError("no")
 
     async def scenario(server: Server) -> None: ...
 
     monkeypatch.setattr(evidence, "frames", frames)
     ran = await run(scenario)
-    assert (repr(ran.error), ran.seen) == ("ValueError('no')", {})
+    assert (repr(ran.error), ran.seen) == ("ValueError('no')", Evidence())
 
 
 @pytest.mark.parametrize("isolated", [False, True])

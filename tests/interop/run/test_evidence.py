@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from interop.control.contract import Address, Notification
+from interop.records import ConnectionRecord, FrameRecord, ViolationRecord
 from interop.run import evidence
 from interop.scenarios.scenario import Scenario
 from interop.wire.http import answer, parse_head, request
@@ -26,11 +27,19 @@ def log_of(*frames: Frame) -> Log:
     return log
 
 
-def test_a_burst_is_cut_and_counted() -> None:
+def test_a_burst_is_cut() -> None:
     frame = Frame(0.5, 1, "client", "server", 1, b"{}")
     found = evidence.frames(log_of(*[frame] * 100))
-    assert len(found["frames"]) == evidence.KEPT
-    assert found["frames_total"] == 100
+    assert len(found) == evidence.KEPT
+
+
+def test_a_frame_keeps_its_length_and_a_close_frame_its_code() -> None:
+    long = Frame(0.0015, 2, "server", "client", 1, b"\xff" + b"x" * 1000)
+    close = Frame(0, 1, "server", "client", 8, b"", 1005)
+    first, last = evidence.frames(log_of(long, close))
+    text = "\\xff" + "x" * 399
+    assert first == FrameRecord(1.5, 2, "server", "client", "text", 1001, None, text)
+    assert last == FrameRecord(0.0, 1, "server", "client", "close", 0, 1005)
 
 
 def test_violations_name_author_and_frame() -> None:
@@ -41,13 +50,10 @@ def test_violations_name_author_and_frame() -> None:
     )
     log.faults.append(("server", "half a frame"))
     assert evidence.violations(FACTS, log) == [
-        {"author": "server", "violation": "bytes that are no WebSocket frame: half a frame",
-         "excused": False},
-        {"author": "client", "violation": "a binary message: events are text messages",
-         "frame": 1, "excused": True},
-        {"author": "server", "violation": "not an object but an array", "frame": 2,
-         "excused": False},
-    ]  # fmt: skip
+        ViolationRecord("server", "bytes that are no WebSocket frame: half a frame", False),
+        ViolationRecord("client", "a binary message: events are text messages", True, frame=1),
+        ViolationRecord("server", "not an object but an array", False, frame=2),
+    ]
 
 
 def test_long_values_are_cut() -> None:
@@ -124,13 +130,14 @@ async def test_requests_have_what_became_of_them() -> None:
         for op in ("serve", "send", "clean"):
             await asyncio.wait([session.start(op, {"n": 1})])
         found = evidence.requests(session, session.requests[0].time)
-    assert [(asked["op"], asked.get("outcome")) for asked in found] == [
-        ("wait", None), ("serve", "ok"), ("send", "Gone"), ("clean", "unsupported")
+    assert [(asked.op, asked.outcome) for asked in found] == [
+        ("wait", ""), ("serve", "ok"), ("send", "Gone"), ("clean", "unsupported")
     ]  # fmt: skip
-    assert found[0]["args"]["text"].endswith("…")
-    assert "done_ms" not in found[0]
-    assert found[1]["args"] == {"n": 1}
-    assert 0 == found[0]["t_ms"] < found[1]["t_ms"] < found[1]["done_ms"] < found[2]["t_ms"]
+    assert found[0].args["text"].endswith("…")
+    assert found[0].done_ms is None
+    assert found[1].args == {"n": 1}
+    assert found[1].done_ms is not None
+    assert 0 == found[0].t_ms < found[1].t_ms < found[1].done_ms < found[2].t_ms
 
 
 async def test_connections_have_what_is_special_in_their_handshakes() -> None:
@@ -143,10 +150,11 @@ async def test_connections_have_what_is_special_in_their_handshakes() -> None:
     first.over("judge")
     first.over("client")
     found = evidence.connections(relayed)
-    assert found[0].pop("ended").pop("by") == "judge"
-    times = [each.pop("t_ms") for each in found]
-    assert times == sorted(times)
+    assert found[0].ended is not None
+    assert found[0].ended.by == "judge"
+    assert found[0].t_ms <= found[1].t_ms
+    headers = [("X-A", "1"), ("X-A", "2")]
     assert found == [
-        {"target": "/a?b", "headers": [["X-A", "1"], ["X-A", "2"]], "status": 101, "protocol": "p"},
-        {"target": "", "headers": [], "status": 0},
+        ConnectionRecord(found[0].t_ms, "/a?b", headers, 101, "p", found[0].ended),
+        ConnectionRecord(found[1].t_ms, "", [], 0),
     ]

@@ -84,7 +84,7 @@ async def test_one_lane_runs_each_cell_to_its_end() -> None:
     cells.let("a", "b")
     await lanes.add("a")
     ((name, ran),) = lanes.finished
-    assert (name, ran.failed, ran.left) == ("a", {"p": DIED}, None)
+    assert (name, ran.failed, ran.teardown_error) == ("a", {"p": DIED}, None)
     await lanes.add("b")
     assert cells.begun == ["a", "b"]
 
@@ -96,7 +96,7 @@ async def test_cells_whose_peer_failed_run_again_alone() -> None:
     await run_all(lanes, "guilty", "fine", "other")
     assert sorted(cells.begun) == ["fine", "guilty", "guilty", "other", "other"]
     assert cells.together[3:] == [{"guilty"}, {"other"}]
-    found = {name: (list(ran.failed), ran.left) for name, ran in lanes.finished}
+    found = {name: (list(ran.failed), ran.teardown_error) for name, ran in lanes.finished}
     assert found == {"fine": ([], None), "guilty": (["p"], None), "other": ([], None)}
 
 
@@ -118,7 +118,7 @@ async def test_a_failure_that_no_cell_repeats_is_told() -> None:
     lanes = Lanes(2, cells.run)
     cells.let("a", "b")
     await run_all(lanes, "a", "b")
-    left = [str(ran.left) for _, ran in lanes.finished if ran.left]
+    left = [str(ran.teardown_error) for _, ran in lanes.finished if ran.teardown_error]
     assert left == [
         "peers failed some of 2 cells that ran at the same time, and none of them when it ran "
         "alone: q (it is gone)"
@@ -131,7 +131,7 @@ async def test_one_failure_explains_no_second_one_of_that_program() -> None:
         lanes = Lanes(2, cells.run)
         cells.let("guilty", "other")
         await run_all(lanes, "guilty", "other")
-        (left,) = [str(ran.left) for _, ran in lanes.finished if ran.left]
+        (left,) = [str(ran.teardown_error) for _, ran in lanes.finished if ran.teardown_error]
         assert left.endswith(f" alone: {told}")
 
 

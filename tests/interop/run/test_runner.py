@@ -16,6 +16,7 @@ import pytest
 from interop.catalog import CatalogError
 from interop.engines.engine import Engine
 from interop.errors import TestbedError
+from interop.records import CellResult
 from interop.reports import results
 from interop.run import runner
 from interop.run.plan import Plan
@@ -41,7 +42,7 @@ async def test_bad(server: Server) -> None:
 
 def run_file(
     tmp_path: Path, bad: str, workers: int, text: str = SCENARIOS, **more: Any
-) -> tuple[list[dict[str, Any]], str]:
+) -> tuple[list[CellResult], str]:
     # A name of its own: pytest imports a module's name once.
     path = tmp_path / f"test_{uuid.uuid4().hex}.py"
     path.write_text(text.replace("{bad}", bad), "utf-8")
@@ -49,7 +50,7 @@ def run_file(
     cells, _, broken = run_plan(
         plan, workers=workers, progress=lambda count, cell: None, scenarios=path
     )
-    return [dict(cell) for cell in cells], broken
+    return cells, broken
 
 
 @pytest.mark.parametrize(("workers", "at_once"), [(2, 1), (0, 4), (2, 4)])
@@ -59,8 +60,8 @@ def test_workers_bring_the_same_cells_home(workers: int, at_once: int) -> None:
     shared, broken = run(workers=workers, scenarios=chosen, at_once=at_once)
     assert broken == ""
 
-    def verdicts(cells: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
-        return sorted((cell["server"], cell["scenario"], cell["verdict"]) for cell in cells)
+    def verdicts(cells: list[CellResult]) -> list[tuple[str, str, str]]:
+        return sorted((cell.server, cell.scenario, cell.verdict) for cell in cells)
 
     assert verdicts(shared) == verdicts(alone)
     assert len(alone) > 5
@@ -84,7 +85,7 @@ class Report:
     when = "call"
     failed = True
     longreprtext = "SyntaxError"
-    user_properties = [("interop-left", "test_x.py::test_z: RuntimeError: too late")]  # noqa: RUF012  # a stand-in
+    user_properties = [("interop-teardown", "test_x.py::test_z: RuntimeError: too late")]  # noqa: RUF012  # a stand-in
 
 
 def test_what_goes_wrong_outside_of_cells_breaks_the_run() -> None:
@@ -101,12 +102,12 @@ def test_what_goes_wrong_outside_of_cells_breaks_the_run() -> None:
         "INTERNALERROR",
         "test_x.py::test_y: SyntaxError",
     ]
-    assert collector.cells == []
+    assert collector.finished == []
 
 
 def test_what_goes_wrong_after_a_cell_breaks_the_run_and_costs_no_cell(tmp_path: Path) -> None:
     cells, broken = run_file(tmp_path, "server.session._lines = None", workers=0)
-    assert {cell["verdict"] for cell in cells} == {"passed"}
+    assert {cell.verdict for cell in cells} == {"passed"}
     assert len(cells) == 4
     assert "tearing down " in broken
     assert "AttributeError: 'NoneType' object has no attribute 'close' (session.py:" in broken
@@ -125,7 +126,7 @@ def test_an_engine_that_does_not_close_breaks_the_run_and_costs_no_cell(
     text = SCENARIOS.replace("    pass\n", late)
     busy = "import asyncio; await asyncio.sleep(1)"
     cells, broken = run_file(tmp_path, busy, workers, text=text)
-    assert {cell["verdict"] for cell in cells} == {"passed"}
+    assert {cell.verdict for cell in cells} == {"passed"}
     assert len(cells) == 4
     assert "OSError: late" in broken
 
@@ -141,7 +142,7 @@ def test_an_engine_that_cannot_be_made_is_looked_for_once(
 
     monkeypatch.setattr(Plan, "make_engine", make)
     cells, broken = run_file(tmp_path, "pass", workers=0)
-    assert {(cell["verdict"], cell["reason"]) for cell in cells} == {
+    assert {(cell.verdict, cell.reason) for cell in cells} == {
         ("error", "TestbedError: no engine here")
     }
     assert (len(cells), len(made), broken) == (4, 1, "")
@@ -158,7 +159,7 @@ def test_a_run_keeps_no_cell_alive(tmp_path: Path) -> None:
         "server: Server, name: str", "server: Server, tap: object, name: str"
     )
     cells, _ = run_file(tmp_path, bad, workers=0, text=fine)
-    assert {cell["scenario"]: cell["verdict"] for cell in cells} == {
+    assert {cell.scenario: cell.verdict for cell in cells} == {
         "fine.a": "failed",
         "fine.b": "failed",
         "fine.c": "failed",
@@ -183,7 +184,7 @@ def test_a_run_takes_no_plugin_that_happens_to_be_installed(
         bad = "import sys; assert 'pytest_asyncio' not in sys.modules"
         cells, broken = run_file(tmp_path, bad, workers=1)
         assert broken == ""
-        assert {cell["verdict"] for cell in cells} == {"passed"}
+        assert {cell.verdict for cell in cells} == {"passed"}
         assert os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD") == before
 
 
@@ -206,7 +207,7 @@ def test_a_run_obeys_nothing_but_its_own_arguments(
     monkeypatch.setenv(variable, value)
     cells, broken = run_file(tmp_path, f"assert {variable!r} not in os.environ", workers)
     assert broken == ""
-    assert [cell["verdict"] for cell in cells] == ["passed"] * 4
+    assert [cell.verdict for cell in cells] == ["passed"] * 4
     assert os.environ[variable] == value
 
 
@@ -264,7 +265,7 @@ def test_a_testbed_that_breaks_in_each_cell_says_so_in_short() -> None:
 
 def test_a_worker_that_crashes_costs_its_cell_alone(tmp_path: Path) -> None:
     cells, broken = run_file(tmp_path, "os._exit(1)", workers=2)
-    assert sorted(cell["scenario"] for cell in cells) == ["fine.a", "fine.b", "fine.c"]
+    assert sorted(cell.scenario for cell in cells) == ["fine.a", "fine.b", "fine.c"]
     assert "crashed while running" in broken
     assert "test_bad" in broken
 
@@ -274,7 +275,7 @@ def test_an_interrupted_run_keeps_what_is_finished(at_once: int, tmp_path: Path)
     wait = "import asyncio; await asyncio.sleep(0.2)\n    "
     for bad in (f"{wait}raise KeyboardInterrupt", f"{wait}os.kill(os.getpid(), 15); {wait}"):
         cells, broken = run_file(tmp_path, bad, workers=0, at_once=at_once)
-        assert [cell["scenario"] for cell in cells] == ["fine.a", "fine.b", "fine.c"]
+        assert [cell.scenario for cell in cells] == ["fine.a", "fine.b", "fine.c"]
         assert broken == "interrupted"
 
 
@@ -293,7 +294,7 @@ def logging(log: Path, text: str = SCENARIOS) -> str:
 def test_so_many_cells_run_at_the_same_time(at_once: int, seen: str, tmp_path: Path) -> None:
     log = tmp_path / "log"
     cells, _ = run_file(tmp_path, "pass", workers=0, text=logging(log), at_once=at_once)
-    assert {cell["verdict"] for cell in cells} == {"passed"}
+    assert {cell.verdict for cell in cells} == {"passed"}
     assert log.read_text("utf-8") == seen
 
 
@@ -318,7 +319,7 @@ def test_a_peer_that_a_cell_ends_spoils_no_other_that_uses_it(tmp_path: Path) ->
     )
     bad = "server.session._lines.write(b'no request'); await server.settle()"
     cells, broken = run_file(tmp_path, bad, workers=0, text=text, at_once=4)
-    assert {cell["scenario"]: cell["verdict"] for cell in cells} == {
+    assert {cell.scenario: cell.verdict for cell in cells} == {
         "fine.a": "passed",
         "fine.b": "passed",
         "fine.c": "passed",
@@ -336,12 +337,12 @@ def test_a_killed_peer_is_named_and_the_other_side_is_not_at_fault(tmp_path: Pat
         "    assert False, 'the client saw the end'"
     )
     cells, broken = run_file(tmp_path, bad, workers=1)
-    found = {cell["scenario"]: cell for cell in cells}
-    assert found["bad"]["verdict"] == "error"
+    found = {cell.scenario: cell for cell in cells}
+    assert found["bad"].verdict == "error"
     died = "PeerDied: server python/ZapServer: the peer closed its control connection"
-    assert found["bad"]["reason"].startswith(died)
-    assert "; the scenario ended with: the client saw the end" in found["bad"]["reason"]
-    assert "culprit" not in found["bad"]
+    assert found["bad"].reason.startswith(died)
+    assert "; the scenario ended with: the client saw the end" in found["bad"].reason
+    assert found["bad"].culprit is None
     assert broken == ""
 
 
@@ -354,11 +355,11 @@ def test_a_cell_in_which_descriptors_ran_out_is_the_testbeds(tmp_path: Path) -> 
     )
     for more, verdict in (("assert False, 'nobody came'", "error"), ("pass", "passed")):
         cells, _ = run_file(tmp_path, bad + more, workers=0)
-        found = {cell["scenario"]: cell for cell in cells}
-        assert found["bad"]["verdict"] == verdict
-        assert "culprit" not in found["bad"]
+        found = {cell.scenario: cell for cell in cells}
+        assert found["bad"].verdict == verdict
+        assert found["bad"].culprit is None
         if verdict == "error":
-            reason = found["bad"]["reason"]
+            reason = found["bad"].reason
             assert reason.startswith("a process had no file descriptor left; raise the limit")
             assert "nobody came" in reason
 
@@ -371,7 +372,7 @@ def test_a_peers_end_that_no_cell_repeats_breaks_the_run(tmp_path: Path) -> None
         "    if once: server.session._lines.write(b'no request'); await server.settle()"
     )
     cells, broken = run_file(tmp_path, bad, workers=0, text=text, at_once=4)
-    assert {cell["verdict"] for cell in cells} == {"passed"}
+    assert {cell.verdict for cell in cells} == {"passed"}
     assert "peers failed some of 4 cells that ran at the same time" in broken
     assert "alone: python (server python/ZapServer: the peer closed its control" in broken
 
@@ -389,7 +390,7 @@ def test_a_peers_end_that_no_cell_repeats_breaks_the_run(tmp_path: Path) -> None
 def test_what_is_no_common_exception_costs_its_cell_alone(bad: str, tmp_path: Path) -> None:
     cells, broken = run_file(tmp_path, bad, workers=0, at_once=3)
     assert broken == ""
-    found = {cell["scenario"]: (cell["verdict"], cell["reason"]) for cell in cells}
+    found = {cell.scenario: (cell.verdict, cell.reason) for cell in cells}
     assert found["bad"][0] == "error"
     assert "no good" in found["bad"][1]
     assert len(found) == 4
@@ -401,7 +402,7 @@ def test_what_nobody_awaited_breaks_the_run_and_costs_no_cell(
 ) -> None:
     for bad in ("import asyncio; it = [asyncio.sleep(0)]; it.append(it)", "open(os.devnull)"):
         cells, broken = run_file(tmp_path, bad, workers, at_once=at_once)
-        assert {cell["verdict"] for cell in cells} == {"passed"}
+        assert {cell.verdict for cell in cells} == {"passed"}
         assert len(cells) == 4
         assert "never awaited" in broken or "unclosed file" in broken
 
@@ -440,7 +441,7 @@ def test_cells_that_an_interrupt_ends_still_have_their_peers(tmp_path: Path) -> 
 
 def test_a_run_of_another_thread_leaves_signals_alone(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGTERM)
-    found: list[tuple[list[dict[str, Any]], str]] = []
+    found: list[tuple[list[CellResult], str]] = []
     thread = threading.Thread(target=lambda: found.append(run_file(tmp_path, "pass", 0)))
     thread.start()
     thread.join()
@@ -497,18 +498,18 @@ def test_a_cell_whose_runs_differ_is_flaky(tmp_path: Path) -> None:
     )
     cells, broken = run_file(tmp_path, bad, 0, repeat=3)
     assert broken == ""
-    assert {cell["scenario"]: (cell["verdict"], cell["pass_rate"]) for cell in cells} == {
+    assert {cell.scenario: (cell.verdict, cell.pass_rate) for cell in cells} == {
         "fine.a": ("passed", 1.0),
         "fine.b": ("passed", 1.0),
         "fine.c": ("passed", 1.0),
         "bad": ("flaky", 0.333),
     }
-    assert [run["verdict"] for run in cells[-1]["runs"]] == ["passed", "failed", "failed"]
+    assert [run.verdict for run in cells[-1].runs] == ["passed", "failed", "failed"]
 
 
 def test_where_the_time_went_is_in_each_cell(tmp_path: Path) -> None:
     cells, _ = run_file(tmp_path, "await server.settle()", workers=0)
     for cell in cells:
-        assert cell["setup_ms"] > 0
-        assert cell["teardown_ms"] > 0
-        assert (cell["waited_ms"] > 0) is (cell["scenario"] == "bad")
+        assert cell.setup_ms > 0
+        assert cell.teardown_ms > 0
+        assert (cell.waited_ms > 0) is (cell.scenario == "bad")

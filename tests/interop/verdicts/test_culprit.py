@@ -4,12 +4,13 @@ from typing import Any
 
 import pytest
 
+from interop.records import CellResult, FrameRecord, Verdict
 from interop.verdicts.culprit import by_evidence, by_matrix, name_culprits
 
-from ..reports.test_results import cell
+from ..cells import blamed, cell, frame
 
 
-def red(verdict: str = "failed", **more: Any) -> dict[str, Any]:
+def red(verdict: Verdict = "failed", **more: Any) -> CellResult:
     return cell(verdict, raised="why", **more)
 
 
@@ -24,10 +25,10 @@ def violation(author: str, frame: int | None, excused: bool = False) -> dict[str
 
 UNCAUGHT = {"on": "uncaught", "message": "boom", "t_ms": 5.0}
 FRAMES = [
-    {"to": "client", "t_ms": 1.0, "author": "server"},
-    {"to": "server", "t_ms": 2.0, "author": "client"},
-    {"to": "server", "t_ms": 3.0, "author": "judge"},
-    {"to": "server", "t_ms": 9.0, "author": "client"},
+    frame("server", t_ms=1.0),
+    frame("client", t_ms=2.0),
+    frame("judge", t_ms=3.0, to="server"),
+    frame("client", t_ms=9.0),
 ]
 
 
@@ -37,9 +38,7 @@ def test_who_wrote_what_is_no_event_is_the_culprit() -> None:
     assert (found.side, found.api, found.basis, found.frame) == (
         "server", "python/ZapServer", "frame", 3,
     )  # fmt: skip
-    assert (
-        str(found) == "server python/ZapServer, frame 3: the server wrote no eventName in frame 3"
-    )
+    assert found.why == "the server wrote no eventName in frame 3"
 
 
 def test_bytes_that_are_no_frame_come_first() -> None:
@@ -80,8 +79,10 @@ def test_an_undeclared_unsupported_is_its_authors() -> None:
     assert (found.side, found.basis) == ("client", "unsupported")
 
 
-A, B = {"server": "a"}, {"server": "b"}
-X, Y = {"client": "x"}, {"client": "y"}
+A: dict[str, Any] = {"server": "a"}
+B: dict[str, Any] = {"server": "b"}
+X: dict[str, Any] = {"client": "x"}
+Y: dict[str, Any] = {"client": "y"}
 
 
 @pytest.mark.parametrize(
@@ -101,7 +102,7 @@ X, Y = {"client": "x"}, {"client": "y"}
     ],
 )  # fmt: skip
 def test_the_row_or_the_column_that_fails_alone(
-    others: list[dict[str, Any]], side: str, why: str
+    others: list[CellResult], side: str, why: str
 ) -> None:
     one = red(**A, **X)
     found = by_matrix(one, [one, *others])
@@ -120,10 +121,9 @@ def test_who_fails_with_the_judge_is_the_culprit(server: str, client: str, side:
     assert (found.side, found.api, found.basis) == (side, "x/Y", "judge")
 
 
-def said(author: str, *texts: str) -> list[dict[str, Any]]:
+def said(author: str, *texts: str) -> list[FrameRecord]:
     other = "server" if author == "client" else "client"
-    frames = [{"author": author, "to": other, "kind": "text", "text": t, "t_ms": 1} for t in texts]
-    return [{"author": other, "to": author, "kind": "ping", "t_ms": 1}, *frames]
+    return [frame(other, kind="ping"), *(frame(author, text) for text in texts)]
 
 
 @pytest.mark.parametrize(
@@ -156,14 +156,14 @@ def test_every_red_cell_gets_its_culprit() -> None:
         ),
     ]
     name_culprits(cells)
-    assert [cell.get("culprit", {}).get("side") for cell in cells] == [
+    assert [each.culprit.side if each.culprit else None for each in cells] == [
         "server", None, None, "client", "server",
     ]  # fmt: skip
-    assert cells[3]["culprit"]["frame"] == 0
+    assert blamed(cells[3]).frame == 0
 
 
 def test_the_unknown_says_why() -> None:
-    assert str(by_matrix(red(), [])).startswith("unknown: there is no other cell")
+    assert by_matrix(red(), []).why.startswith("there is no other cell")
 
 
 @pytest.mark.parametrize("cut", ["here", "there"])

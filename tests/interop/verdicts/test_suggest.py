@@ -6,15 +6,16 @@ from typing import Any
 
 import pytest
 
+from interop.records import CellResult
 from interop.verdicts.deviations import DeviationError, parse
 from interop.verdicts.suggest import pattern_for, suggestions
 
-from ..reports.test_results import cell
+from ..cells import cell
 
 RAISED = "server a@1/S: no event 'x' within 0.2 s; last it reported: nothing"
 
 
-def red(side: str, scenario: str, raised: str = RAISED, **more: Any) -> dict[str, Any]:
+def red(side: str, scenario: str, raised: str = RAISED, **more: Any) -> CellResult:
     known = {"server": "a@1/S", "client": "b/C", "raised": raised, "scenario": scenario, **more}
     culprit = {"side": side, "api": known.get(side, ""), "why": "both pass with others"}
     return cell("failed", **{"culprit": culprit, **known})
@@ -63,7 +64,7 @@ def test_an_unknown_culprit_is_said_and_pins_the_pair() -> None:
 
 
 def test_a_peer_is_named_only_if_all_its_apis_have_it() -> None:
-    other = {"server": "a@1/T"}
+    other: dict[str, Any] = {"server": "a@1/T"}
     (text,) = suggestions([red("server", "a"), cell(**other)])
     assert 'peer = "a@1/S"' in text
     culprit = {"side": "server", "api": "a@1/T", "why": ""}

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from interop.catalog import Api
-from interop.verdicts.culprit import Culprit
+from interop.records import Culprit
 from interop.verdicts.deviations import Deviation
 from interop.verdicts.verdict import Judgement, Outcome, judge
 

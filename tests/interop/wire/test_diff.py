@@ -1,18 +1,13 @@
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
+from interop.records import CellResult
 from interop.wire.diff import canonical, differences, groups, masked, texts
 
-from ..reports.test_results import cell
+from ..cells import cell, frame
 
 ID = "0b4e7a3c-9d1f-4c2b-8a6e-5f7d9c1b3a2e"
-
-
-def frame(author: str, text: str, connection: int = 1, kind: str = "text") -> dict[str, Any]:
-    return {"author": author, "text": text, "connection": connection, "kind": kind}
 
 
 @pytest.mark.parametrize(
@@ -92,7 +87,7 @@ def test_a_sides_texts_connection_by_connection() -> None:
     assert texts(cell(), "client") == []
 
 
-def wrote(server: str, client: str, *said: str) -> dict[str, Any]:
+def wrote(server: str, client: str, *said: str) -> CellResult:
     return cell(server=server, client=client, frames=[frame("server", text) for text in said])
 
 

@@ -1,0 +1,341 @@
+"""The records that a run leaves behind: of each cell its result and its evidence, and the run's.
+
+``results.json`` is a `ResultsFile`, and `interop/results.schema.json` is generated from it::
+
+    python -m interop.records > interop/results.schema.json
+
+Every module that makes, judges or reads results does so by these types. A field with its default
+value is left out of the JSON, and an absent one has its default when a file is read, so that files
+of earlier runs stay readable.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import sys
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeVar, get_args
+
+import msgspec
+from msgspec import Meta, Struct
+
+__all__ = [
+    "OTHER",
+    "SIDES",
+    "VERDICTS",
+    "Attempt",
+    "Author",
+    "CellResult",
+    "ConnectionRecord",
+    "Culprit",
+    "CulpritSide",
+    "Ended",
+    "EngineName",
+    "Evidence",
+    "Finished",
+    "FrameRecord",
+    "Note",
+    "Notifications",
+    "RequestRecord",
+    "Requests",
+    "ResultsFile",
+    "RunRecord",
+    "Side",
+    "Verdict",
+    "ViolationRecord",
+    "decode",
+    "encode",
+    "schema",
+]
+
+T = TypeVar("T")
+
+Side = Literal["server", "client"]
+SIDES: tuple[Side, Side] = ("server", "client")
+OTHER: Mapping[Side, Side] = {"server": "client", "client": "server"}
+Author = Literal["client", "server", "judge"]
+CulpritSide = Literal["server", "client", "unknown"]
+
+Verdict = Literal["passed", "deviating", "warned", "failed", "flaky", "unsupported", "error"]
+EngineName = Literal["local", "docker", "compose", "check"]
+"""Where the peers ran; ``check`` is for a server that was running anyway."""
+
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+
+_Count = Annotated[int, Meta(ge=0)]
+_Number = Annotated[int, Meta(ge=1)]
+_Time = Annotated[float, Meta(ge=0)]
+
+Note = Annotated[dict[str, Any], Meta(extra_json_schema={"required": ["on"]})]
+"""A peer's notification as it came, with the time ``t_ms``; long values are cut."""
+
+
+class FrameRecord(Struct, frozen=True, omit_defaults=True):
+    """A frame that the tap saw.
+
+    Attributes:
+        t_ms: when, in milliseconds since the tap was made, as all times of one cell.
+        connection: the connection's number, from 1.
+        length: bytes of the payload, of which `text` is the beginning.
+        code: a close frame's.
+    """
+
+    t_ms: float
+    connection: _Number
+    author: Author
+    to: Side
+    kind: str
+    length: _Count
+    code: int | None = None
+    text: str = ""
+
+
+class ViolationRecord(Struct, frozen=True, omit_defaults=True):
+    """A breach of the wire's rules.
+
+    Attributes:
+        excused: whether the scenario provokes it.
+        frame: index into the cell's frames; None for bytes that are no frame.
+    """
+
+    author: Side
+    violation: str
+    excused: bool
+    frame: _Count | None = None
+
+
+class RequestRecord(Struct, frozen=True, omit_defaults=True):
+    """A request to a peer.
+
+    Attributes:
+        done_ms: when the reply came; None while there is none.
+        outcome: ``ok``, ``unsupported`` or the kind of error; empty while there is no reply.
+    """
+
+    op: str
+    args: dict[str, Any]
+    t_ms: float
+    done_ms: float | None = None
+    outcome: str = ""
+
+
+class Ended(Struct, frozen=True):
+    """Which side ended a connection first, and when."""
+
+    by: Author
+    t_ms: float
+
+
+class ConnectionRecord(Struct, frozen=True, omit_defaults=True):
+    """A connection through the tap.
+
+    Attributes:
+        headers: those of the request that not every handshake has.
+        status: the server's answer; 0 for none.
+        protocol: the subprotocol that the server chose.
+    """
+
+    t_ms: float
+    target: str
+    headers: list[tuple[str, str]]
+    status: _Count
+    protocol: str | None = None
+    ended: Ended | None = None
+
+
+class Notifications(Struct, frozen=True):
+    """The notifications of the server's peer, and those of each client's."""
+
+    server: list[Note]
+    clients: list[list[Note]]
+
+
+class Requests(Struct, frozen=True):
+    """The requests to the server's peer, and those to each client's."""
+
+    server: list[RequestRecord]
+    clients: list[list[RequestRecord]]
+
+
+class Culprit(Struct, frozen=True):
+    """The side that is at fault in a red cell, or ``unknown``.
+
+    Attributes:
+        why: the reason in words, for readers alone.
+        basis: the kind of reason, as `interop.verdicts.culprit` lists them; empty where unknown.
+        api: the row or column; empty where unknown.
+        frame: index into the cell's frames of the one at fault, or of the last one that the side
+            had received when it failed. None where no frame shows the fault.
+    """
+
+    side: CulpritSide
+    why: str
+    basis: Literal["frame", "unsupported", "uncaught", "judge", "row", "column", ""] = ""
+    api: str = ""
+    frame: _Count | None = None
+
+
+class Evidence(Struct, kw_only=True, omit_defaults=True):
+    """The evidence of one run of a cell, up to the scenario's end.
+
+    Attributes:
+        waited_ms: how long the scenario waited for what a peer should report.
+        escapes: whether an exception that escapes a library is not judged here.
+        frames: the first frames; `frames_total` is how many there were.
+        notifications, requests: None where the cell ended before there was a tap, and in files of
+            runs that did not keep them.
+        acts: what was done to the bytes that pass, which frames do not show.
+    """
+
+    waited_ms: _Time = 0.0
+    escapes: bool = False
+    frames: list[FrameRecord] = []
+    frames_total: _Count = 0
+    violations: list[ViolationRecord] = []
+    notifications: Notifications | None = None
+    requests: Requests | None = None
+    connections: list[ConnectionRecord] = []
+    acts: list[str] = []
+
+
+class _Outcome(Evidence, kw_only=True, omit_defaults=True):
+    """
+    Attributes:
+        raised: the text of the failure; empty where the scenario did not fail. None in files of
+            runs that did not keep it.
+    """
+
+    raised: str | None = None
+    setup_ms: _Time = 0.0
+    teardown_ms: _Time = 0.0
+
+
+class _Judged(_Outcome, omit_defaults=True):
+    # Fields that are not keyword-only stand before the inherited ones: a line of the file begins
+    # with what a reader looks for.
+    verdict: Verdict
+    reason: str
+    duration_ms: _Time
+
+
+class Attempt(_Judged, omit_defaults=True):
+    """One of several runs of a cell.
+
+    Attributes:
+        run: its number, from 1.
+    """
+
+    run: _Number
+
+
+class CellResult(_Judged, omit_defaults=True):
+    """A cell's result: the verdict on one scenario between one server and one client.
+
+    Attributes:
+        server, client: the ids of the row and the column.
+        reason: the reason of the verdict in words, for readers alone; empty for *passed*.
+        again: the command that repeats it, where that is not ``run``.
+        culprit: the side at fault, in a red cell.
+        pass_rate: the part of its runs that passed, where it ran several times.
+        runs: those runs; empty for a cell that ran once.
+    """
+
+    server: str
+    client: str
+    scenario: str
+    rule: str
+    severity: Literal["must", "should"]
+    again: str = ""
+    culprit: Culprit | None = None
+    pass_rate: Annotated[float, Meta(ge=0, le=1)] | None = None
+    runs: Annotated[list[Attempt], Meta(extra_json_schema={"minItems": 2})] = []
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What names the cell in a run."""
+        return self.server, self.client, self.scenario
+
+    def api(self, side: Side) -> str:
+        """Return the id of the row or of the column."""
+        return self.server if side == "server" else self.client
+
+
+class Finished(Struct, frozen=True):
+    """One run of a cell, as a worker hands it to the main process."""
+
+    run: int
+    cell: CellResult
+
+
+class RunRecord(Struct, frozen=True):
+    """A run as a whole; the fields are those of `interop.reports.results.Results`."""
+
+    started: Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+    duration_s: _Time
+    engine: EngineName
+    servers: list[str]
+    clients: list[str]
+    not_run: dict[str, str]
+    repeat: _Number
+    strict: bool
+    broken: str
+    exit_status: Literal[0, 1, 2]
+    counts: Annotated[
+        dict[Verdict, _Count],
+        Meta(extra_json_schema={"propertyNames": {"enum": list(VERDICTS)}}),
+    ]
+
+
+class ResultsFile(Struct, frozen=True):
+    """``results.json``."""
+
+    format: Literal[1]
+    run: RunRecord
+    cells: list[CellResult]
+
+
+def encode(record: Struct) -> bytes:
+    """Return a record as JSON in UTF-8."""
+    try:
+        return _encoder.encode(record)
+    except UnicodeEncodeError:
+        # A lone surrogate that a peer let through: JSON has an escape for it, UTF-8 has no bytes.
+        return json.dumps(msgspec.to_builtins(record)).encode()
+
+
+def decode(data: bytes | str, type: type[T]) -> T:
+    """Return the record that JSON holds.
+
+    Raises:
+        msgspec.ValidationError: it holds something else; says what and where.
+        ValueError, RecursionError: it is not JSON.
+    """
+    try:
+        return msgspec.json.decode(data, type=type)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:  # msgspec reads no lone surrogate and no NaN
+        return msgspec.convert(json.loads(data), type)
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of ``results.json``."""
+    (_,), found = msgspec.json.schema_components([ResultsFile], ref_template="#/$defs/{name}")
+    for each in found.values():
+        each["additionalProperties"] = False
+        if "description" in each:  # Python 3.13 takes the indentation away, its predecessors do not
+            each["description"] = inspect.cleandoc(each["description"])
+    root = found.pop(ResultsFile.__name__)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **root,
+        "title": "zaptools interop results",
+        "$defs": found,
+    }
+
+
+_encoder = msgspec.json.Encoder()
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(schema(), indent=2) + "\n")
