@@ -241,7 +241,7 @@ async def test_a_time_to_wait(wrong: Any, error: type[Exception]) -> None:
 
 async def test_what_is_waited_for() -> None:
     connection: Any = Wired(EventRegister()).connection
-    with pytest.raises(TypeError, match=r"event name must be a string, not \['a'\]"):
+    with pytest.raises(TypeError, match=r"event name must be a str, not \['a'\]"):
         await connection.wait_for(["a"])
     with pytest.raises(TypeError, match="predicate must be a callable, not 'x'"):
         await connection.wait_for("a", predicate="x")
@@ -265,7 +265,7 @@ def a_connection() -> WebSocketConnection:
 async def test_swapped_arguments_of_rooms() -> None:
     manager: Any = RoomManager()
     connection = a_connection()
-    swapped = "room name must be a string, not <WebSocketConnection .*: the room's name comes first"
+    swapped = "room name must be a str, not <WebSocketConnection .*: the room's name comes first"
     for call in (manager.add_to_room, manager.remove_from_room):
         with pytest.raises(TypeError, match=swapped):
             call(connection, "lobby")

@@ -40,11 +40,11 @@ WORDS = [
     (CodecError("number", where="$.payload"), "number at $.payload"),
     (RegistrationError("handler", 3), "handler must be a callable, not 3"),
     (RegistrationError("handler", len), "handler must be a plain function or a coroutine function"),
-    (RegistrationError("event name", None), "event name must be a string, not None"),
+    (RegistrationError("event name", None), "event name must be a str, not None"),
     (RegistrationError("handler", print, "no"), "handler print: no"),
     (RegistrationError("handler", ..., "no"), "handler Ellipsis: no"),
     (PayloadError("a", "$.b", "no"), "the payload of 'a': no at $.b"),
-    (NoRequestError("a"), "the event 'a' is no request: its headers have no requestId"),
+    (NoRequestError("a"), "the event 'a' is not a request: its headers have no requestId"),
     (RemoteError("no\n"), r"no\n"),
     (
         RemoteError("no\n", reply=EventData("a", 1, {"replyTo": "1", "replyError": "no\n"})),
@@ -56,7 +56,7 @@ WORDS = [
     (ConnectionClosedError(1006), "connection lost, code 1006"),
     (SendTimeoutError(1.5), "the peer read nothing for 1.5 s"),
     (NotConnectedError(), "the client is not connected"),
-    (OfflineQueueFullError(2), "2 events wait to be sent already, as many as offline_limit allows"),
+    (OfflineQueueFullError(2), "the offline send queue is full: 2 events wait to be sent; "),
     (AlreadyConnectedError(URL, "x"), f"the client cannot connect to {URL} yet: x"),
     (AlreadyConnectedError(URL), f"the client is already connected, or connecting, to {URL}"),
     (ConnectError(URL, "no"), f"cannot connect to {URL}: no"),
@@ -66,7 +66,7 @@ WORDS = [
     (NameTakenError("room name", "a"), "the room name 'a' is taken"),
     (BufferOverflowError(4), "the stream's reader is more than 4 events behind"),
     (ServerStateError("no"), "no"),
-    (WrongThreadError(), "this blocks the event loop that it waits for"),
+    (WrongThreadError(), "this call would block the event loop that it waits for"),
 ]
 
 

@@ -4,39 +4,35 @@
 
     Exception
     └── ZapError
-        ├── CodecError (ValueError)            text that is no event, or an event with no text
-        ├── RegistrationError (TypeError)      a handler or a name that cannot be registered
-        ├── PayloadError (ValueError)          a payload that is not what a handler declares
+        ├── CodecError (ValueError)            a text is not an event, or a value not JSON
+        ├── RegistrationError (TypeError)      a handler or a name cannot be registered
+        ├── PayloadError (ValueError)          a payload does not have the type a handler declares
         ├── ReservedEventError                 a client sent an event with a lifecycle name
-        ├── NoRequestError                     a reply to an event that asks for none
+        ├── NoRequestError                     a reply to an event that is not a request
         ├── RemoteError                        the reply to a request is an error
-        ├── ConnectionClosedError              send or close after the connection's end
-        ├── SendTimeoutError (TimeoutError)    the peer did not read for too long
-        ├── NotConnectedError                  a client was asked to send while not connected
-        ├── OfflineQueueFullError              as many sends as may wait for a connection do
-        ├── AlreadyConnectedError              a client was asked to connect twice
-        ├── ConnectError                       no connection came about
+        ├── ConnectionClosedError              a send or close after the connection's end
+        ├── SendTimeoutError (TimeoutError)    a send waited too long for the peer to read
+        ├── NotConnectedError                  a send by a client that is not connected
+        ├── OfflineQueueFullError              the offline send queue is full
+        ├── AlreadyConnectedError              a second connect of one client
+        ├── ConnectError                       a connection could not be opened
         │   ├── InvalidUrlError (ValueError)   the URL is not a WebSocket URL
         │   ├── ConnectTimeoutError (TimeoutError)
-        │   └── HandshakeError                 the server answered, but not with a WebSocket
-        ├── NameTakenError (ValueError)        a name or an id that must be unique is not
+        │   └── HandshakeError                 the server's answer is not a WebSocket handshake
+        ├── NameTakenError (ValueError)        a name or an id is in use
         ├── BufferOverflowError                a stream's reader fell too far behind
-        ├── ServerStateError                   a server was started twice
-        └── WrongThreadError (RuntimeError)    what blocks was called in the event loop's thread
+        ├── ServerStateError                   a call that the server's state does not allow
+        └── WrongThreadError (RuntimeError)    a blocking call in the event loop's own thread
 
-Facts are attributes; the words are made from them when an error is shown. Every
-error can be pickled and copied.
+Facts are attributes; `__str__` makes the words. Every error can be pickled and copied.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 from ._text import clip, printable, redact
-
-if TYPE_CHECKING:  # it is made of these
-    from .protocol.codec import EventData
 
 __all__ = [
     "AlreadyConnectedError",
@@ -66,6 +62,17 @@ CloseSide: TypeAlias = Literal["local", "remote"] | None
 """Which side began the closing; None when the connection was lost without one."""
 
 _CLIP = 80
+"""Characters of a refused text that a `CodecError` keeps."""
+
+
+class _Event(Protocol):
+    """An event, for a `RemoteError`: `EventData` is defined on top of this module."""
+
+    event_name: str
+    payload: Any
+    headers: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]: ...
 
 
 def _restore(cls: type[ZapError], args: tuple[Any, ...], state: dict[str, Any]) -> ZapError:
@@ -76,35 +83,49 @@ def _restore(cls: type[ZapError], args: tuple[Any, ...], state: dict[str, Any]) 
 
 
 class ZapError(Exception):
-    """The root: ``except ZapError`` catches whatever this library raises on its own account."""
+    """The root: ``except ZapError`` catches every error that this library defines."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (type(self), self.args, self.__dict__.copy())
 
 
 class CodecError(ZapError, ValueError):
-    """A message that is no event, or a value that has no place in one.
+    """A message is not an event, or a value cannot be written as JSON.
+
+    Args:
+        reason: see below.
+        where: see below. Default ``"$"``, the event's object.
+        text: the text that was refused, of which the start is kept.
+        detail: see below.
+        search: finds the problem's reason, path and detail; called when `where` or `detail` is
+            first read, because finding a place takes longer than noticing the problem. Default
+            None: `where` and `detail` are final.
 
     Attributes:
-        reason: what is wrong, for programs: ``"not-json"``, ``"not-utf8"``, ``"not-object"``,
+        reason: the kind of problem, for programs: ``"not-json"``, ``"not-utf8"``, ``"not-object"``,
             ``"event-name"``, ``"headers"``, ``"duplicate-key"``, ``"binary"``, ``"number"``,
             ``"surrogate"``, ``"nesting"`` or ``"type"``.
-        where: a path like ``$.payload.a[2]``, of which more than 200 characters are cut off, or
-            the offset in bytes where the text stops being JSON. A path in a text is looked for
-            when it, or the detail, is first asked for; of several problems it is an outermost's.
-        text: the start of what was to be decoded; empty when encoding.
-        detail: what is wrong, in words; cut off like `where`.
+        where: a path like ``$.payload.a[2]``, clipped to 200 characters, or the offset in bytes
+            where the text stops being JSON. Of several problems it is one of the outermost.
+        text: the start of the refused text, 80 characters; empty when encoding.
+        detail: an explanation, clipped like `where`.
     """
 
     def __init__(
-        self, reason: str, *, where: str | int = "$", text: str = "", detail: str = ""
+        self,
+        reason: str,
+        *,
+        where: str | int = "$",
+        text: str = "",
+        detail: str = "",
+        search: Callable[[], tuple[str, str, str] | None] | None = None,
     ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.text = clip(text, _CLIP)
         self._where = printable(where) if isinstance(where, str) else where
         self._detail = printable(detail)
-        self._search: Callable[[], tuple[str, str, str] | None] | None = None
+        self._search = search
 
     @property
     def where(self) -> str | int:
@@ -117,7 +138,6 @@ class CodecError(ZapError, ValueError):
         return self._detail
 
     def _locate(self) -> None:
-        """Look for the place, which takes longer than to know that there is a problem."""
         search, self._search = self._search, None
         found = search() if search is not None else None
         if found is not None:
@@ -133,12 +153,12 @@ class CodecError(ZapError, ValueError):
 
 
 class RegistrationError(ZapError, TypeError):
-    """A handler that cannot be called, or not be awaited, or a name that is no string.
+    """A handler that cannot be called as one, or a name that is not a string.
 
     Attributes:
         what: ``"handler"``, ``"middleware"``, ``"event name"`` or ``"room name"``.
-        value: what was given instead.
-        detail: what is wrong with it, or what to do, in words; empty where its type says it all.
+        value: the argument.
+        detail: what is wrong with it, or how to correct it; empty where its type is the reason.
     """
 
     def __init__(self, what: str, value: object, detail: str = "") -> None:
@@ -152,7 +172,7 @@ class RegistrationError(ZapError, TypeError):
         if self.detail and not is_name:
             name = getattr(self.value, "__qualname__", None) or repr(self.value)
             return f"{self.what} {name}: {self.detail}"
-        need = "a string" if is_name else "a callable"
+        need = "a str" if is_name else "a callable"
         if self.what == "handler" and callable(self.value):
             need = "a plain function or a coroutine function"
         words = f"{self.what} must be {need}, not {self.value!r}"
@@ -160,15 +180,15 @@ class RegistrationError(ZapError, TypeError):
 
 
 class PayloadError(ZapError, ValueError):
-    """An event's payload is not what the event's handler declares; the handler was not called.
+    """An event's payload does not have the type that its handler declares; it was not called.
 
     Attributes:
         event_name: the event's name.
         path: where in the payload, like ``$.address.zip``; ``$`` is the payload itself.
-        reason: what is wrong there, in words.
+        reason: an explanation.
 
-    Of `path` and `reason` more than 200 characters are cut off, and what is not printable in
-    them is escaped: they may have keys of the payload in them.
+    `path` and `reason` are clipped to 200 characters and escaped where they are not printable:
+    they may contain keys of the payload.
     """
 
     def __init__(self, event_name: str, path: str, reason: str) -> None:
@@ -183,10 +203,10 @@ class PayloadError(ZapError, ValueError):
 
 
 class ReservedEventError(ZapError):
-    """A client sent ``connected``, ``disconnected`` or ``error``; no handler was called for it.
+    """A client sent ``connected``, ``disconnected`` or ``error``; no handler was called.
 
     Attributes:
-        event_name: the reserved name that came.
+        event_name: the reserved name.
     """
 
     def __init__(self, event_name: str) -> None:
@@ -198,7 +218,7 @@ class ReservedEventError(ZapError):
 
 
 class NoRequestError(ZapError):
-    """Somebody wanted to reply to an event that is no request: it has no ``requestId`` header.
+    """A reply to an event that is not a request: its headers have no ``requestId``.
 
     Attributes:
         event_name: the event's name.
@@ -210,34 +230,34 @@ class NoRequestError(ZapError):
 
     def __str__(self) -> str:
         name = clip(self.event_name)
-        return f"the event {name!r} is no request: its headers have no requestId"
+        return f"the event {name!r} is not a request: its headers have no requestId"
 
 
 class RemoteError(ZapError):
-    """The reply to a request is an error: the handler at the other side failed, or refused.
+    """The reply to a request is an error: the peer's handler failed, or refused.
 
-    `WebSocketConnection.request` and that of the clients raise it. A handler may raise one of its
-    own to refuse a request: ``raise RemoteError("out of stock")`` is no failure, neither told to
-    the error handler nor logged; the requester gets an error with that text.
+    `WebSocketConnection.request` and the clients' `request` raise it. A handler may raise one to
+    refuse a request: ``raise RemoteError("out of stock")`` is not a failure, so it is neither
+    logged nor passed to the error handler; the requester gets an error with that text.
 
     Attributes:
-        message: what went wrong, in words, as the peer sent it.
-        reply: the whole reply, an `EventData`; None in an error that a handler has made.
+        message: the explanation that the peer sent.
+        reply: the whole reply, an `EventData`; None in an error that a handler raised itself.
     """
 
-    def __init__(self, message: str, *, reply: EventData | None = None) -> None:
+    def __init__(self, message: str, *, reply: _Event | None = None) -> None:
         super().__init__(message)
         self.message = str(message)
         self.reply = reply
 
     @property
     def event_name(self) -> str:
-        """The event's name; empty in an error that a handler has made."""
+        """The event's name; empty in an error that a handler raised itself."""
         return "" if self.reply is None else self.reply.event_name
 
     @property
     def headers(self) -> dict[str, Any]:
-        """The reply's headers; empty in an error that a handler has made."""
+        """The reply's headers; empty in an error that a handler raised itself."""
         return {} if self.reply is None else self.reply.headers
 
     def __str__(self) -> str:
@@ -251,11 +271,11 @@ class ConnectionClosedError(ZapError):
     """The connection has ended, or its closing has begun.
 
     Attributes:
-        code: the close code (RFC 6455, section 7.4): of the side that began the closing; 1005
-            when its close frame had none, 1006 when the connection was lost without one.
+        code: the close code (RFC 6455, section 7.4) of the side that began the closing; 1005 when
+            its close frame had none, 1006 when the connection was lost without one.
         reason: the close reason; may be empty.
-        by: ``"local"`` or ``"remote"``, whoever began the closing; None when the connection
-            was lost.
+        by: the side that began the closing, ``"local"`` or ``"remote"``; None when the
+            connection was lost.
     """
 
     def __init__(self, code: int, reason: str = "", by: CloseSide = None) -> None:
@@ -265,16 +285,16 @@ class ConnectionClosedError(ZapError):
         self.by = by
 
     def __str__(self) -> str:
-        who = {"local": "closed by this side", "remote": "closed by the peer", None: "lost"}
-        words = f"connection {who[self.by]}, code {self.code}"
+        how = {"local": "closed by this side", "remote": "closed by the peer", None: "lost"}
+        words = f"connection {how[self.by]}, code {self.code}"
         return f"{words}: {printable(self.reason)}" if self.reason else words
 
 
 class SendTimeoutError(ZapError, TimeoutError):
-    """The peer did not read, and the send gave up waiting. Nothing of the event was written.
+    """A send waited too long for the peer to read. No part of the event was written.
 
     Attributes:
-        seconds: how long the send waited.
+        seconds: the time that the send waited.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -286,19 +306,19 @@ class SendTimeoutError(ZapError, TimeoutError):
 
 
 class NotConnectedError(ZapError):
-    """A client that is not connected was asked to send."""
+    """A send by a client that is not connected."""
 
     def __str__(self) -> str:
         return "the client is not connected"
 
 
 class OfflineQueueFullError(ZapError):
-    """A client that keeps what it is to send until it can be sent keeps as much as it may.
+    """The offline send queue is full.
 
-    It is not connected; or it is, and what waited has not all gone out yet.
+    The client is not connected, or it is and has not yet sent the whole queue.
 
     Attributes:
-        limit: how many events it may keep.
+        limit: the number of events that the queue holds.
     """
 
     def __init__(self, limit: int) -> None:
@@ -307,18 +327,17 @@ class OfflineQueueFullError(ZapError):
 
     def __str__(self) -> str:
         return (
-            f"{self.limit} events wait to be sent already, as many as offline_limit allows: "
-            "send less while the client is offline, or allow more"
+            f"the offline send queue is full: {self.limit} events wait to be sent; "
+            "send fewer while the client is offline, or raise offline_limit"
         )
 
 
 class AlreadyConnectedError(ZapError):
-    """A client that is connected, connecting, or not done with its last connection, was asked to
-    connect.
+    """A connect by a client that is connected, connecting, or still ending its last connection.
 
     Attributes:
-        url: what it is connected to; secrets left out, as in `ConnectError`.
-        detail: what to do instead, in words, when its last connection is in the way; else empty.
+        url: the URL of that connection, redacted as in `ConnectError`.
+        detail: what to do first, while the last connection is ending; else empty.
     """
 
     def __init__(self, url: str, detail: str = "") -> None:
@@ -334,13 +353,12 @@ class AlreadyConnectedError(ZapError):
 
 
 class ConnectError(ZapError):
-    """No connection came about.
+    """A connection could not be opened.
 
     Attributes:
-        url: where the client wanted to connect; user and password, and the values of the
-            query, are ``***``.
-        detail: why not, in words; the cause, if there is one, is ``__cause__``. More than 200
-            characters are cut off, and what is not printable is escaped.
+        url: the URL; user and password, and the values of the query, are ``***``.
+        detail: an explanation, clipped to 200 characters and escaped where it is not printable;
+            the cause, if there is one, is ``__cause__``.
     """
 
     def __init__(self, url: str, detail: str) -> None:
@@ -354,7 +372,7 @@ class ConnectError(ZapError):
 
 
 class InvalidUrlError(ConnectError, ValueError):
-    """The URL is not a WebSocket URL (``ws://`` or ``wss://``), or no host has such a name."""
+    """The URL is not a WebSocket URL (``ws://`` or ``wss://``), or its host name is malformed."""
 
 
 class ConnectTimeoutError(ConnectError, TimeoutError):
@@ -362,12 +380,12 @@ class ConnectTimeoutError(ConnectError, TimeoutError):
 
 
 class HandshakeError(ConnectError):
-    """The server answered, but not with a WebSocket handshake that holds.
+    """The server's answer is not a valid WebSocket handshake.
 
     Attributes:
-        status: the HTTP status; None when the answer was no HTTP, or a wrong 101.
+        status: the HTTP status; None when the answer was not HTTP, or an invalid 101.
         headers: the answer's headers, names in lower case.
-        body: the start of the answer's body, at most 1 KiB, as far as it came soon.
+        body: the start of the answer's body, at most 1 KiB, as far as it arrived in time.
         negotiation: whether the answer was a 101 with a subprotocol or an extension that was not
             offered.
     """
@@ -393,8 +411,8 @@ class NameTakenError(ZapError, ValueError):
     """A name or an id that must be unique is in use; nothing was replaced.
 
     Attributes:
-        what: ``"room name"``, ``"connection id"``, ``"event name"`` or ``"handler"``.
-        name: which.
+        what: the kind: ``"room name"``, ``"connection id"``, ``"event name"`` or ``"handler"``.
+        name: the name or id.
     """
 
     def __init__(self, what: str, name: str) -> None:
@@ -407,10 +425,10 @@ class NameTakenError(ZapError, ValueError):
 
 
 class BufferOverflowError(ZapError):
-    """A stream whose policy is ``"raise"`` held as many events as it may, and one more came.
+    """An event arrived at a stream that was full and whose policy is ``"raise"``.
 
     Attributes:
-        size: how many it may hold.
+        size: the number of events that the stream holds.
     """
 
     def __init__(self, size: int) -> None:
@@ -422,10 +440,10 @@ class BufferOverflowError(ZapError):
 
 
 class ServerStateError(ZapError):
-    """A server was asked for something that its state does not allow.
+    """A call that the server's state does not allow.
 
     Attributes:
-        detail: what, in words.
+        detail: an explanation.
     """
 
     def __init__(self, detail: str) -> None:
@@ -437,7 +455,7 @@ class ServerStateError(ZapError):
 
 
 class WrongThreadError(ZapError, RuntimeError):
-    """A call that blocks until the event loop is done with it came from the loop's own thread."""
+    """A call that blocks until the event loop has handled it, in the loop's own thread."""
 
     def __str__(self) -> str:
-        return "this blocks the event loop that it waits for: await send() there"
+        return "this call would block the event loop that it waits for: await send() instead"

@@ -351,7 +351,7 @@ async def test_a_full_queue_says_the_same_while_the_client_is_online() -> None:
             await client.send_event("x", BIG)
         await client.connect()
         left = await steady(client)
-        with pytest.raises(OfflineQueueFullError, match="8 events wait to be sent already") as info:
+        with pytest.raises(OfflineQueueFullError, match="queue is full: 8 events") as info:
             for _ in range(9 - left):
                 await client.send_event("x")
         assert client.is_connected and "not connected" not in str(info.value)

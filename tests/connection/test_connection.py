@@ -138,7 +138,7 @@ class TestReply:
     async def test_to_no_request(self) -> None:
         wired = Wired(EventRegister())
         ctx = EventContext(EventData("ask", None, {"a": 1}), wired.connection)
-        with pytest.raises(NoRequestError, match="'ask' is no request"):
+        with pytest.raises(NoRequestError, match="'ask' is not a request"):
             await ctx.reply()
         assert not wired.transport.sent
 

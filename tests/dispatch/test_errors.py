@@ -163,7 +163,7 @@ PEERS_DOINGS: list[tuple[Exception, str | None]] = [
         "the handler of 'a': ConnectionClosedError: connection lost, code 1006",
     ),
     (SendTimeoutError(1), "the handler of 'a': SendTimeoutError: "),
-    (NoRequestError("a"), "the handler of 'a': NoRequestError: the event 'a' is no request"),
+    (NoRequestError("a"), "the handler of 'a': NoRequestError: the event 'a' is not a request"),
     (RemoteError("no"), "the handler of 'a': RemoteError: no"),
 ]
 

@@ -127,7 +127,7 @@ def test_handlers_must_fit() -> None:
 
 @pytest.mark.parametrize("bad", [3, None, b"x", handler])
 def test_names_must_be_strings(bad: Any) -> None:
-    with pytest.raises(RegistrationError, match="event name must be a string"):
+    with pytest.raises(RegistrationError, match="event name must be a str"):
         EventRegister().on_event(bad)
     with pytest.raises(RegistrationError):
         EventRegister().on_event(bad, handler)
@@ -136,7 +136,7 @@ def test_names_must_be_strings(bad: Any) -> None:
 @pytest.mark.parametrize("owner", [EventRegister(), ZapServer(), ZapConsumer("ws://127.0.0.1/")])
 def test_a_decorator_without_the_name(owner: Any) -> None:
     cure = re.escape("the name comes first: @on_event('greet')")
-    with pytest.raises(RegistrationError, match=f"must be a string, not <function .*: {cure}"):
+    with pytest.raises(RegistrationError, match=f"must be a str, not <function .*: {cure}"):
 
         @owner.on_event
         def greet(ctx: EventContext) -> None: ...

@@ -104,7 +104,7 @@ class TestMembers:
             lambda: manager.create_room(name),
             lambda: manager.add_to_room(name, connection()),
         ):
-            with pytest.raises(RegistrationError, match="room name must be a string"):
+            with pytest.raises(RegistrationError, match="room name must be a str"):
                 refuse()
         assert len(manager) == 0
 

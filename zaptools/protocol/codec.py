@@ -375,9 +375,8 @@ def _decode_slowly(text: str, max_depth: int, event: EventData | None = None) ->
         raise CodecError("not-json", where=where, text=text, detail=exc.msg) from None
     except RecursionError:
         pass
-    error = CodecError(reason, text=text)
-    error._search = partial(jsonpath.find_in_text, text, max_depth, reason)
-    raise error from None
+    search = partial(jsonpath.find_in_text, text, max_depth, reason)
+    raise CodecError(reason, text=text, search=search) from None
 
 
 def _from_members(text: str, members: dict[str, Any] | None) -> EventData:
