@@ -71,7 +71,7 @@ class TestOfflineSends:
         [
             ("keep", 1, ValueError, "offline must be one of raise, queue, drop, not 'keep'"),
             (None, 1, ValueError, "offline must be one of"),
-            ("queue", 0, ValueError, "offline_limit must be at least 1, not 0"),
+            ("queue", 0, ValueError, "offline_limit must be at least 1, got 0"),
             ("queue", 1.5, TypeError, "offline_limit must be an int, not 1.5"),
             ("queue", True, TypeError, "offline_limit must be an int, not True"),
         ],

@@ -346,5 +346,5 @@ class TestManager:
         assert [payloads(each) for each in (first, second, third, other)] == [[1], [1], [], []]
         with pytest.raises(CodecError):
             await manager.send_to_rooms([], "e", object())
-        with pytest.raises(TypeError, match="several names"):
+        with pytest.raises(TypeError, match="names must be an iterable of str"):
             await manager.send_to_rooms("ab", "e")

@@ -437,11 +437,11 @@ class TestHandshake:
                 assert client.connection.handshake.subprotocol == chosen
 
     def test_what_is_refused(self, register: EventRegister) -> None:
-        with pytest.raises(ValueError, match="path must begin with '/', not 'ws'"):
+        with pytest.raises(ValueError, match="path must begin with '/', got 'ws'"):
             TestClient(register, path="ws")
         with pytest.raises(TypeError, match="subprotocols"):
             TestClient(register, subprotocols="v1")
-        with pytest.raises(ValueError, match="the header X has a control character"):
+        with pytest.raises(ValueError, match="the header X must not have a control character"):
             TestClient(register, headers={"X": "a\r\nY: b"})
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import random as _random
 
-from .._arguments import explained
+from .._arguments import check_count, check_function, check_number, check_seconds, explained
 from ..exceptions import ConnectError, ConnectionClosedError, HandshakeError, InvalidUrlError
 from ..protocol.close import POLICY_VIOLATION
 
@@ -51,30 +50,17 @@ class ReconnectPolicy:
     random: Callable[[], float] = field(default=_random, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        for name in ("initial_delay", "max_delay", "factor", "stable_after"):
-            value = getattr(self, name)
-            if not isinstance(value, (int, float)) or isinstance(value, bool):
-                raise TypeError(f"{name} must be a number, not {value!r}")
-            if not math.isfinite(value):
-                raise ValueError(f"{name} must be finite, not {value!r}")
-        if self.initial_delay <= 0:
-            raise ValueError(f"initial_delay must be more than 0, not {self.initial_delay!r}")
+        check_seconds(self.initial_delay, "initial_delay", none=False, zero=False)
+        check_seconds(self.max_delay, "max_delay", none=False)
+        check_seconds(self.stable_after, "stable_after", none=False)
         if self.max_delay < self.initial_delay:
             raise ValueError(
-                f"max_delay, {self.max_delay!r}, is less than initial_delay, {self.initial_delay!r}"
+                f"max_delay must be at least initial_delay, {self.initial_delay!r}, "
+                f"got {self.max_delay!r}"
             )
-        if self.factor < 1:
-            raise ValueError(f"factor must be at least 1, not {self.factor!r}")
-        if self.stable_after < 0:
-            raise ValueError(f"stable_after cannot be negative: {self.stable_after!r}")
-        attempts = self.max_attempts
-        if attempts is not None:
-            if not isinstance(attempts, int) or isinstance(attempts, bool):
-                raise TypeError(f"max_attempts must be an int or None, not {attempts!r}")
-            if attempts < 1:
-                raise ValueError(f"max_attempts must be at least 1, not {attempts!r}")
-        if not callable(self.random):
-            raise TypeError(f"random must be callable, not {self.random!r}")
+        check_number(self.factor, "factor", 1)
+        check_count(self.max_attempts, "max_attempts", none=True)
+        check_function(self.random, "random")
 
     def delay(self, attempt: int) -> float:
         """Return the delay before this attempt, in seconds; the first one is number 0."""

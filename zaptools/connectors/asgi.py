@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, TypeAlias
 
-from .._arguments import check_flag, check_function, check_kind, explained
+from .._arguments import check_flag, check_function, check_kind, check_path, explained
 from ..connection.handshake import Handshake, check_subprotocols, choose_subprotocol, header_block
 from ..connection.ids import IdStrategy, new_id
 from ..handlers.register import EventRegister
@@ -175,9 +175,8 @@ class AsgiApp:
         id_strategy: IdStrategy = new_id,
     ) -> None:
         check_kind(register, EventRegister, "register")
-        check_kind(path, str, "path", none=True)
-        if path is not None and not path.startswith("/"):
-            raise ValueError(f"a path begins with '/', unlike {path!r}")
+        if path is not None:
+            check_path(path)
         check_flag(omit_empty_headers, "omit_empty_headers")
         check_function(id_strategy, "id_strategy")
         self.register = register

@@ -19,7 +19,6 @@ __all__ = [
     "Handler",
     "HandlerBook",
     "Middleware",
-    "check_concurrency",
     "check_name",
     "compose",
 ]
@@ -192,19 +191,10 @@ class HandlerBook:
 
 
 def check_name(name: object) -> None:
-    """Raise `RegistrationError` unless `name` is a string."""
+    """Raise `RegistrationError` unless `name` is a string: the name of an event."""
     if not isinstance(name, str):
         cure = "the name comes first: @on_event('greet')" if callable(name) else ""
         raise RegistrationError("event name", name, cure)
-
-
-def check_concurrency(number: object) -> int:
-    """Return `number`, or raise TypeError or ValueError if that many handlers cannot run."""
-    if not isinstance(number, int) or isinstance(number, bool):
-        raise TypeError(f"concurrency is a number of handlers, unlike {number!r}")
-    if number < 1:
-        raise ValueError(f"at least one handler runs at a time, unlike {number}")
-    return number
 
 
 def compose(

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar, overload
 
-from .._arguments import check_flag, check_kind, explained
+from .._arguments import check_count, check_flag, check_kind, explained
 from ..connection.context import EventContext
-from .book import Handler, HandlerBook, Middleware, check_concurrency, check_name
+from .book import Handler, HandlerBook, Middleware, check_name
 from .decorators import UNSET, Unset, record_or_decorate
 
 __all__ = ["EventRegister"]
@@ -73,7 +73,8 @@ class EventRegister:
             check_flag(error_details, "error_details")
             self._book.error_details = error_details
         if concurrency is not None:
-            self._book.concurrency = check_concurrency(concurrency)
+            check_count(concurrency, "concurrency")
+            self._book.concurrency = concurrency
 
     @property
     def book(self) -> HandlerBook:

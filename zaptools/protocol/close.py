@@ -84,4 +84,5 @@ def check_close(code: int, reason: str) -> None:
     if not may_be_sent(code):
         raise ValueError(f"a close frame cannot carry the code {code}; use 1000, or 3000 to 4999")
     if len(reason.encode()) > 123:
-        raise ValueError("a close reason has at most 123 bytes in UTF-8")
+        size = len(reason.encode())
+        raise ValueError(f"reason must have at most 123 bytes in UTF-8, got {size}")

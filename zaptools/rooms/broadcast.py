@@ -129,7 +129,7 @@ def _excluded(exclude: Exclude) -> frozenset[WebSocketConnection]:
     if isinstance(exclude, WebSocketConnection):
         return frozenset((exclude,))
     if isinstance(exclude, str) or not isinstance(exclude, Iterable):
-        raise TypeError(f"exclude takes connections, not {shown(exclude)}")
+        raise TypeError(f"exclude must be a connection or several, not {shown(exclude)}")
     left_out = [each for each in exclude if each is not None]
     for each in left_out:
         cure = "get_connection(id) returns one" if isinstance(each, str) else ""

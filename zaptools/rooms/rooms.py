@@ -326,7 +326,9 @@ class RoomManager:
                 iterate over.
         """
         if isinstance(names, str):
-            raise TypeError(f"send_to_rooms takes several names, not {names!r}")
+            raise TypeError(
+                f"names must be an iterable of str, not {names!r}: send_to_room takes one"
+            )
         check_kind(names, Iterable, "names")
         rooms = []
         for name in names:

@@ -27,6 +27,7 @@ from .._arguments import (
     check_flag,
     check_function,
     check_kind,
+    check_path,
     check_ssl,
     explained,
     shown,
@@ -379,22 +380,16 @@ def write_announcement(url: str, host: str) -> None:
         sys.stderr.flush()
 
 
-def _check_address(host: object, port: object, path: object) -> None:
-    """Raise TypeError or ValueError unless a server can have these."""
+def _check_address(host: object, port: object, path: str) -> None:
+    """Raise TypeError or ValueError unless a server can listen there, and have this path."""
     check_kind(host, str, "host")
-    if not isinstance(port, int) or isinstance(port, bool):
-        raise TypeError(f"port must be an int, not {shown(port)}")
-    if not 0 <= port <= 65535:
-        raise ValueError(f"port must be between 0 and 65535, not {port}")
-    check_kind(path, str, "path")
-    assert isinstance(path, str)
-    if not path.startswith("/"):
-        raise ValueError(f"path must begin with '/', not {path!r}")
-    for wrong, name in (("?", "query"), ("#", "fragment")):
-        if wrong in path:
-            raise ValueError(f"path must have no {name}, not {path!r}")
+    check_count(port, "port", 0, 65535)
+    check_path(path)
+    for mark, part in (("?", "query"), ("#", "fragment")):
+        if mark in path:
+            raise ValueError(f"path must not have a {part}, got {path!r}")
     if not path.isascii() or not path.isprintable() or " " in path:
-        raise ValueError(f"path must be percent-encoded, as in a request, not {path!r}")
+        raise ValueError(f"path must be percent-encoded, as a request has it, got {path!r}")
 
 
 def _stop_accepting(listener: asyncio.Server) -> None:

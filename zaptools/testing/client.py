@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import unquote
 
-from .._arguments import check_flag, check_kind, check_seconds, explained
+from .._arguments import check_flag, check_kind, check_path, check_seconds, explained
 from ..connection.connection import WebSocketConnection
 from ..connection.handshake import (
     Handshake,
@@ -96,7 +96,6 @@ class TestClient:
         raise_errors: bool = True,
     ) -> None:
         check_kind(register, EventRegister, "register")
-        check_kind(path, str, "path", none=True)
         check_flag(raise_errors, "raise_errors")
         check_kind(address, tuple, "address", "('127.0.0.1', 50000) is one", none=True)
         server = register if isinstance(register, ZapServer) else None
@@ -105,8 +104,7 @@ class TestClient:
         ours = offered if settings is None else settings.subprotocols or ()
         if path is None:
             path = "/" if settings is None else settings.path
-        if not path.startswith("/"):
-            raise ValueError(f"path must begin with '/', not {path!r}")
+        check_path(path)
         path, _, query = path.partition("?")
         pairs = check_headers(headers).items()
         self._handshake = Handshake(
