@@ -245,9 +245,9 @@ class ZapServer(EventRegister):
                 raise
 
     def _bind(self, port: int) -> Coroutine[Any, Any, asyncio.Server]:
-        loop = asyncio.get_running_loop()
+        loop, settings = asyncio.get_running_loop(), self.settings
         return loop.create_server(
-            lambda: ServerTransport(self.settings, self.roster, self.book),
+            lambda: ServerTransport(settings, self.roster, self.book),
             self.host,
             port,
             start_serving=False,
