@@ -11,11 +11,11 @@ import pytest
 from tests.support import MS, within
 from zaptools import CodecError, EventData, NoRequestError, RemoteError
 from zaptools.connection.requests import (
+    OpenRequests,
     Waiter,
     check_reply,
     error_headers,
     new_request_id,
-    note_reply,
     reply_headers,
     request_headers,
     waiting,
@@ -55,15 +55,6 @@ class TestHeaders:
         given = {"replyError": "no"}  # by the application's own wish
         assert reply_headers(event, given) == {"replyTo": "7", "replyError": "no"}
 
-    def test_noting_a_reply(self) -> None:
-        unanswered = {"7", "8"}
-        given: list[dict[str, Any]] = [{}, {"replyTo": None}, {"replyTo": ["7"]}, {"a": "7"}]
-        for headers in given:
-            note_reply(unanswered, headers)
-        assert unanswered == {"7", "8"}
-        note_reply(unanswered, {"replyTo": "7"})
-        assert unanswered == {"8"}
-
     @pytest.mark.parametrize("error", [None, False])
     def test_a_reply(self, error: Any) -> None:
         for headers in ({"replyTo": "7"}, {"replyTo": "7", "replyError": error}):
@@ -86,6 +77,40 @@ class TestHeaders:
             request_headers(headers, "7")
         with pytest.raises(CodecError):
             reply_headers(EventData("a", None, {"requestId": 1}), headers)
+
+
+class TestOpenRequests:
+    @staticmethod
+    def request(request_id: Any) -> EventData:
+        return EventData("a", None, {"requestId": request_id})
+
+    def test_a_reply(self) -> None:
+        requests, one, other = OpenRequests(), self.request("7"), self.request("8")
+        requests.open("7", one)
+        requests.open("8", other)
+        given: list[dict[str, Any]] = [{}, {"replyTo": None}, {"replyTo": ["7"]}, {"a": "7"}]
+        for headers in [*given, {"replyTo": "9"}]:
+            requests.note_reply(headers)
+        assert requests.is_open(one) and requests.is_open(other)
+        requests.note_reply({"replyTo": "7"})
+        assert not requests.is_open(one) and requests.is_open(other)
+        requests.close("7", one)
+        requests.close("8", other)
+        assert not requests
+
+    def test_one_id_twice(self) -> None:
+        """A reply counts for the older one."""
+        requests, older, newer = OpenRequests(), self.request("7"), self.request("7")
+        requests.open("7", older)
+        requests.open("7", newer)
+        requests.note_reply({"replyTo": "7"})
+        assert not requests.is_open(older) and requests.is_open(newer)
+        requests.close("7", older)
+        assert requests.is_open(newer)
+
+    @pytest.mark.parametrize("request_id", [None, 7, ["7"]])
+    def test_no_request(self, request_id: Any) -> None:
+        assert not OpenRequests().is_open(self.request(request_id))
 
 
 class TestWaiter:

@@ -145,7 +145,7 @@ class TestStates:
             below.put(BYE)
             for below.failure in (RuntimeError(), OSError()):
                 with pytest.raises(ConnectionClosedError):
-                    await ctx.connection._transport.send(b"")  # type: ignore[misc]  # it fails
+                    await ctx.connection.transport.send(b"")  # type: ignore[misc]  # it fails
                 states.append(below.websocket.application_state)
 
         below.put_event("send")

@@ -18,6 +18,7 @@ from zaptools import (
     EventContext,
     EventData,
     EventRegister,
+    RemoteError,
 )
 from zaptools.dispatch import dispatcher, mailbox
 from zaptools.exceptions import ReservedEventError
@@ -878,6 +879,26 @@ class TestConcurrency:
         gates.open(1)
         await within(gates.wired.settle())
         assert gates.wired.connection.is_open
+
+    async def test_two_requests_with_one_id(self) -> None:
+        """The end of one handler does not lose the reply of the other."""
+        gates = Gates(2)
+        gate = asyncio.Event()
+
+        gates.register.on_event("quick", lambda ctx: None)
+
+        @gates.register.on_event("late")
+        async def late(ctx: EventContext) -> None:
+            await gate.wait()
+            raise RemoteError("no")
+
+        wired, headers = gates.wired, {"requestId": "7"}
+        wired.dispatcher.feed([event(name, headers=headers) for name in ("late", "quick")])
+        await gates.reach("connected")
+        gate.set()
+        await within(wired.settle())
+        replies = [each["headers"] for each in wired.transport.sent]
+        assert replies == [{"replyTo": "7", "replyError": "no"}]
 
     async def test_any_event_comes_after_the_named(self) -> None:
         gates = Gates(2)

@@ -500,4 +500,4 @@ async def test_nothing_is_kept_of_a_request() -> None:
     wired = Wired(register)
     for name in "ab":
         await wired.run(event(name, headers=ID))
-    assert not wired.connection._unanswered
+    assert not wired.connection.open_requests

@@ -55,8 +55,8 @@ def connection(transport: FakeTransport | None = None, **options: Any) -> WebSoc
 
 
 def sent(connection: WebSocketConnection) -> list[dict[str, Any]]:
-    assert isinstance(connection._transport, FakeTransport)
-    return connection._transport.sent
+    assert isinstance(connection.transport, FakeTransport)
+    return connection.transport.sent
 
 
 class Shell(WebSocketTransport):

@@ -35,8 +35,8 @@ def connection(id: str = "x") -> WebSocketConnection:
 
 
 def payloads(connection: WebSocketConnection) -> list[Any]:
-    assert isinstance(connection._transport, FakeTransport)
-    return [event["payload"] for event in connection._transport.sent]
+    assert isinstance(connection.transport, FakeTransport)
+    return [event["payload"] for event in connection.transport.sent]
 
 
 class Failing(FakeTransport):
@@ -221,7 +221,7 @@ class TestSend:
         room, member = Room("r"), connection()
         room.add(member)
         await room.send("a", headers={"h": 1})
-        assert member._transport.sent == [  # type: ignore[attr-defined]  # a fake
+        assert member.transport.sent == [  # type: ignore[attr-defined]  # a fake
             {"eventName": "a", "payload": None, "headers": {"h": 1}}
         ]
 

@@ -171,14 +171,15 @@ class ClientConnection(WebSocketConnection):
         transport: its transport, for messages that are encoded already.
     """
 
-    __slots__ = ("attempt", "transport")
+    __slots__ = ("attempt",)
+
+    transport: ClientTransport
 
     def __init__(
         self, id: str, transport: ClientTransport, attempt: Attempt, *, omit_empty_headers: bool
     ) -> None:
         super().__init__(id, transport, omit_empty_headers=omit_empty_headers)
         self.attempt = attempt
-        self.transport = transport
 
 
 class Link:

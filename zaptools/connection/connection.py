@@ -22,11 +22,11 @@ from ..protocol.codec import EventData, encode_event
 from .handshake import NO_HANDSHAKE, Handshake
 from .requests import (
     EventSource,
+    OpenRequests,
     Predicate,
     Waiter,
     check_reply,
     new_request_id,
-    note_reply,
     request_headers,
     waiting,
 )
@@ -96,12 +96,12 @@ class WebSocketConnection:
         "_loop",
         "_omit_empty_headers",
         "_state",
-        "_transport",
-        "_unanswered",
         "closed",
         "handshake",
         "id",
         "mailbox",
+        "open_requests",
+        "transport",
     )
 
     def __init__(
@@ -117,7 +117,7 @@ class WebSocketConnection:
         self.closed: CloseInfo | None = None
         self.mailbox: EventSource | None = None  # set by the mailbox of its dispatcher
         self._loop = _running_loop()
-        self._transport = transport
+        self.transport = transport
         self._omit_empty_headers = omit_empty_headers
         # The groups it is a member of, in the order of joining; made by the first, and kept alive
         # by none of them.
@@ -125,8 +125,8 @@ class WebSocketConnection:
         # Set when it left all of them at its end: joining one more would be for ever.
         self._has_left = False
         self._state: SimpleNamespace | None = None
-        # Requests of the peer whose handlers run, and that nothing has replied to.
-        self._unanswered: set[str] | None = None
+        # The peer's requests that have no reply yet; made by the dispatcher for the first one.
+        self.open_requests: OpenRequests | None = None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.id} {'open' if self.is_open else 'closed'}>"
@@ -161,9 +161,9 @@ class WebSocketConnection:
         )
         if self.closed is not None:
             raise ConnectionClosedError(*self.closed)
-        if headers and self._unanswered:
-            note_reply(self._unanswered, headers)
-        waiting = self._transport.send(data)
+        if headers and self.open_requests:
+            self.open_requests.note_reply(headers)
+        waiting = self.transport.send(data)
         if waiting is not None:
             await waiting
 
@@ -314,7 +314,7 @@ class WebSocketConnection:
         check_close(code, reason)
         if self.closed is not None:
             raise ConnectionClosedError(*self.closed)
-        await self._transport.close(code, reason)
+        await self.transport.close(code, reason)
 
 
 def mark_closed(connection: WebSocketConnection, info: CloseInfo) -> CloseInfo:

@@ -24,12 +24,12 @@ __all__ = [
     "REPLY_TO",
     "REQUEST_ID",
     "EventSource",
+    "OpenRequests",
     "Predicate",
     "Waiter",
     "check_reply",
     "error_headers",
     "new_request_id",
-    "note_reply",
     "reply_headers",
     "request_headers",
     "waiting",
@@ -90,11 +90,38 @@ def error_headers(request_id: str, text: str) -> dict[str, Any]:
     return {REPLY_TO: request_id, _REPLY_ERROR: text}
 
 
-def note_reply(unanswered: set[str], headers: Mapping[str, Any]) -> None:
-    """Take the request that an event with these headers replies to out of `unanswered`."""
-    request_id = headers.get(REPLY_TO)
-    if isinstance(request_id, str):
-        unanswered.discard(request_id)
+class OpenRequests(dict[str, list[EventData]]):
+    """A peer's requests whose handlers run and that have no reply yet, by request id.
+
+    Nothing stops a peer from using an id again while a request with it is open. A reply then
+    counts for the oldest of them, as the peer itself takes it.
+    """
+
+    __slots__ = ()
+
+    def open(self, request_id: str, request: EventData) -> None:
+        """Add a request: its handler begins."""
+        self.setdefault(request_id, []).append(request)
+
+    def close(self, request_id: str, request: EventData) -> None:
+        """Remove a request: its handler is done. Does nothing if it has a reply."""
+        rest = [each for each in self.get(request_id, ()) if each is not request]
+        if rest:
+            self[request_id] = rest
+        else:
+            self.pop(request_id, None)
+
+    def is_open(self, request: EventData) -> bool:
+        """Whether a request has no reply yet."""
+        request_id = request.headers.get(REQUEST_ID)
+        same = self.get(request_id, ()) if isinstance(request_id, str) else ()
+        return any(each is request for each in same)
+
+    def note_reply(self, headers: Mapping[str, Any]) -> None:
+        """Remove the request to which an event with these headers replies, if it is one."""
+        request_id = headers.get(REPLY_TO)
+        if isinstance(request_id, str) and request_id in self:
+            self.close(request_id, self[request_id][0])
 
 
 def check_reply(reply: EventData) -> EventData:

@@ -78,7 +78,7 @@ class Carrier:
                 omit_empty_headers=omit_empty_headers,
             )
         else:
-            connection._transport = self
+            connection.transport = self
         self.connection = connection
         self.dispatcher = Dispatcher(
             connection, book, on_idle=_nothing, on_finish=_nothing, on_wait=self._read_ahead

@@ -37,7 +37,7 @@ class EventProcessor:
     def __init__(self, connection: WebSocketConnection, event_caller: EventCaller) -> None:
         self._connection = connection
         self._event_caller = event_caller
-        self._socket = _AdapterSocket(cast(ConnectionAdapter, connection._transport))
+        self._socket = _AdapterSocket(cast(ConnectionAdapter, connection.transport))
         self._carrier = Carrier(self._socket, event_caller.book, Limits(), connection=connection)
 
     async def notify_connected(self) -> None:

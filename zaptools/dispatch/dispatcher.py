@@ -15,7 +15,7 @@ from .._tasks import ends_task, spawn
 from .._text import clip
 from ..connection.connection import WebSocketConnection, leave_all_groups
 from ..connection.context import EventContext
-from ..connection.requests import REQUEST_ID
+from ..connection.requests import REQUEST_ID, OpenRequests
 from ..exceptions import CodecError, ReservedEventError
 from ..handlers.book import Handler, HandlerBook
 from ..protocol.close import LOST, CloseInfo
@@ -93,7 +93,7 @@ class Dispatcher:
         self._on_idle = on_idle
         self._on_finish = on_finish
         many = book.concurrency > 1
-        self._crew = Crew(book.concurrency, connection._transport.abort) if many else None
+        self._crew = Crew(book.concurrency, connection.transport.abort) if many else None
         self._reports = reports  # if it is None, made for the first error
         self._context: Context | None = None  # whose copies the handlers run in
         self._running = self.greeted = self._ended = False
@@ -211,7 +211,7 @@ class Dispatcher:
             return
         self.mailbox.clear()
         try:
-            self._connection._transport.abort()
+            self._connection.transport.abort()
         finally:
             if isinstance(error, (KeyboardInterrupt, SystemExit)):  # in a hurry
                 task = asyncio.current_task()
@@ -310,12 +310,14 @@ class Dispatcher:
         if type(request_id) is not str:
             await self._call_all(event)
             return
-        unanswered = self._connection._unanswered = self._connection._unanswered or set()
-        unanswered.add(request_id)
+        requests = self._connection.open_requests
+        if requests is None:
+            requests = self._connection.open_requests = OpenRequests()
+        requests.open(request_id, event)
         try:
             await self._call_all(event)
         finally:
-            unanswered.discard(request_id)
+            requests.close(request_id, event)
 
     async def _call_all(self, event: EventData) -> None:
         if event.event_name in self.mailbox.reserved:

@@ -103,11 +103,8 @@ class Reports:
     # The reply
 
     def _is_unanswered(self, event: EventData) -> bool:
-        unanswered = self._connection._unanswered
-        if not unanswered:
-            return False
-        request_id = event.headers.get(REQUEST_ID)
-        return isinstance(request_id, str) and request_id in unanswered
+        requests = self._connection.open_requests
+        return requests is not None and requests.is_open(event)
 
     def _text_for_peer(self, error: BaseException) -> str:
         """Say what went wrong; nothing of the inside unless the application wants that."""

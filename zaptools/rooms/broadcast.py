@@ -79,7 +79,7 @@ async def broadcast(
     turn = False
     for connection in receivers:
         data, frame = texts[connection._omit_empty_headers]
-        transport = connection._transport
+        transport = connection.transport
         try:
             if isinstance(transport, WebSocketTransport):
                 turn = transport.writer.offer(data, frame, unflushed) or turn

@@ -173,7 +173,7 @@ def writes(make: Callable[[], Callable[[bytes], Iterable[bytes]]]) -> Callable[[
     """
 
     def hook(shell: Any) -> None:
-        shell.connection._transport = _Wire(shell, make())
+        shell.connection.transport = _Wire(shell, make())
 
     return per_connection(hook)
 
