@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import CancelledError
 from types import SimpleNamespace
 from typing import Any, Protocol
@@ -34,6 +34,7 @@ from .requests import (
 __all__ = [
     "CloseInfo",
     "Group",
+    "OfferingTransport",
     "Transport",
     "WebSocketConnection",
     "groups_of",
@@ -71,6 +72,21 @@ class Transport(Protocol):
 
     def abort(self) -> None:
         """End the connection at once, waiting for nothing."""
+
+
+class OfferingTransport:
+    """Base of a `Transport` to which a broadcast gives its event without waiting.
+
+    A plain class, because a broadcast looks for it at each receiver: `isinstance` takes 0.03 µs
+    with it, 0.1 µs with an abstract class and 4 µs with a protocol.
+
+    Attributes:
+        offer: sends one text message, or keeps it for a peer that does not read; returns whether
+            the loop should have its turn. Raises SendTimeoutError when too much is kept already,
+            and ConnectionClosedError when the connection has ended.
+    """
+
+    offer: Callable[[bytes], bool]
 
 
 class Group(Protocol):

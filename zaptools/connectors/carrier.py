@@ -19,7 +19,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from ..connection.connection import WebSocketConnection, mark_closed
+from ..connection.connection import OfferingTransport, WebSocketConnection, mark_closed
 from ..connection.handshake import NO_HANDSHAKE, Handshake
 from ..connection.ids import ids_of, new_id
 from ..dispatch.dispatcher import Dispatcher
@@ -39,7 +39,7 @@ _GOING_AWAY = CloseInfo(GOING_AWAY, "", "local")
 _ID_TAKEN = CloseInfo(POLICY_VIOLATION, "the connection's id is taken", "local")
 
 
-class Carrier:
+class Carrier(OfferingTransport):
     """The `Transport` of a connection over a framework's socket, and the loop that serves it.
 
     Args:
@@ -98,7 +98,7 @@ class Carrier:
         self._writing = Writing(socket, connection, limits, self._reading.find_end)
         # `Transport.send`, and what a broadcast calls: attributes, which saves a call each.
         self.send: Callable[[bytes], Awaitable[None] | None] = self._writing.send
-        self.offer: Callable[[bytes], bool] = self._writing.offer
+        self.offer = self._writing.offer
         # The task of the framework that serves the connection; set when `run` begins.
         self._task: asyncio.Task[None] | None = None
         # Gives the connection up after the close timeout; set by `close`, cancelled by the end.

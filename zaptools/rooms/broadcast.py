@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from .._arguments import shown
-from ..connection.connection import WebSocketConnection
-from ..connectors.carrier import Carrier
+from ..connection.connection import OfferingTransport, WebSocketConnection
 from ..protocol.codec import encode_event
 from ..transport.transport import WebSocketTransport
 from ..transport.writer import Writer, flush_all, text_frame
@@ -83,7 +82,7 @@ async def broadcast(
         try:
             if isinstance(transport, WebSocketTransport):
                 turn = transport.writer.offer(data, frame, unflushed) or turn
-            elif isinstance(transport, Carrier):
+            elif isinstance(transport, OfferingTransport):
                 turn = transport.offer(data) or turn
             else:
                 later = transport.send(data)
