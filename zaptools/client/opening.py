@@ -186,7 +186,7 @@ class ClientTransport(WebSocketTransport):
         """
         assert self.dispatcher is not None
         self.dispatcher.discard()
-        await self.dispatcher._finish()
+        await self.dispatcher.tell_end()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)

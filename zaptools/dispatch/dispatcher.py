@@ -192,7 +192,7 @@ class Dispatcher:
             await self.drain()
             self._on_idle()
             if self._ended:
-                await self._finish()
+                await self.tell_end()
         except BaseException as exc:  # cancellation too: `disconnected` is told all the same
             await self.break_off(exc)
             raise
@@ -221,7 +221,7 @@ class Dispatcher:
                 try:
                     await self.stop()
                 finally:
-                    await self._finish()
+                    await self.tell_end()
 
     async def finish(self) -> None:
         """Handle what waits, and then the end, here."""
@@ -233,7 +233,8 @@ class Dispatcher:
         if self._crew is not None:
             await self._crew.stop()
 
-    async def _finish(self) -> None:
+    async def tell_end(self) -> None:
+        """Call the ``disconnected`` handler, once."""
         if self._finished == _NOT:
             self._finished = _RUNNING
             try:
