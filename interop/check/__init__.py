@@ -1,1 +1,1 @@
-"""One server that runs already, judged from outside."""
+"""Judges one server that already runs, from outside: `python -m interop check`."""

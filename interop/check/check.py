@@ -1,7 +1,7 @@
-"""The scenarios that need no control, against any running server, one after the other.
+"""Runs the scenarios that need no control against any running server, one after the other.
 
-The server is a stranger. Whatever it writes, or does not write, the check ends: each wait, each
-scenario and the whole have a limit, and so has what is read of a connection.
+The server is not trusted. Whatever it writes or fails to write, the check ends: each wait, each
+scenario and the whole check have a time limit, and what is read from a connection is bounded.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ __all__ = ["WHY_NOT", "Check", "Checked", "why_not"]
 
 WHY_NOT = {
     "echo": "need an event that the server echoes: name it with --echo",
-    "control": "need control over the server or its application, or another one on its paths",
-    "load": "put load on the server, which this never does",
+    "control": "need control over the server or its application, or other paths than its own",
+    "load": "put load on the server, which check never does",
     "pair": "run between a server and a client",
     "client": "concern clients",
 }
-"""Why a scenario is not run, by what `why_not` says."""
+"""Why a scenario is not run, in words, by the result of `why_not`."""
 
 _SERVER = Api("endpoint", "server", "Any")
 
 
 def why_not(facts: Scenario, echo: str | None) -> str:
-    """Return why a scenario cannot be run against any server, a key of `WHY_NOT`; or ``""``."""
+    """Return why a scenario cannot be run by check, a key of `WHY_NOT`; ``""`` if it can."""
     if facts.side in ("pair", "client"):
         return facts.side
     if facts.needs == "nothing" or (facts.needs == "echo" and echo is not None):
@@ -53,16 +53,16 @@ def why_not(facts: Scenario, echo: str | None) -> str:
 
 @dataclass
 class Checked:
-    """What was found out.
+    """The outcome of a check.
 
     Attributes:
-        left: how many scenarios were not run, by the reason's key in `WHY_NOT`.
         framework: the one whose known deviations were expected, or ``""``.
+        not_run: how many scenarios were not run, by the reason's key in `WHY_NOT`.
     """
 
     results: Results
     framework: str = ""
-    left: Counter[str] = field(default_factory=Counter)
+    not_run: Counter[str] = field(default_factory=Counter)
 
 
 class Check:
@@ -71,17 +71,18 @@ class Check:
     Args:
         patience: seconds to wait for what must come.
         echo: the event that the application answers with its payload, or None.
-        within: seconds that all of it may take, but for what `rate` makes it wait. What is under
-            way then is still finished.
+        within: seconds for the whole check, without the waits that `rate` causes. The scenario
+            under way at that time is still finished.
         rate: new connections a second at most; None for no limit.
-        known: deviations of this server that are expected. Strict: one that does not show fails.
-        frameworks: entries of which those of the server's framework are expected too. Not strict:
-            the server's version may be another one.
-        framework: which that is; by default what the server says that it is.
-        again: the command that checks this server, as reports show it; without a scenario.
+        known: expected deviations of this server. They are strict: one that does not show is a
+            failure.
+        frameworks: known deviations of frameworks; those of the server's framework are expected
+            too. They are not strict, since the server's version may differ.
+        framework: the server's framework; by default taken from its ``Server`` header.
+        again: the command that checks this server, without a scenario, for reports.
 
     Attributes:
-        checked: what was found out so far, an interrupt included; None before anything was.
+        checked: the outcome so far, also after an interrupt; None before the first scenario.
     """
 
     def __init__(
@@ -112,10 +113,10 @@ class Check:
     async def run(
         self, scenarios: Mapping[str, Bound], progress: Callable[[str], None] = lambda _: None
     ) -> Checked:
-        """Run those of `scenarios` that can be; `progress` is told each one's id before it.
+        """Run the scenarios that can be run; `progress` is called with each id before its run.
 
         Raises:
-            EndpointError: there is no such server to begin with.
+            EndpointError: there is no WebSocket server at the endpoint.
         """
         began = time.monotonic()
         await self._begin()
@@ -123,7 +124,7 @@ class Check:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         self.checked = checked = Checked(Results(now, "check", [server], [client], {}))
         results = checked.results
-        chosen = list(self._chosen(scenarios, checked.left))
+        chosen = list(self._chosen(scenarios, checked.not_run))
         try:
             await self._run(chosen, results, began, progress)
         except (asyncio.CancelledError, KeyboardInterrupt):
@@ -159,7 +160,7 @@ class Check:
                 results.cells.append(cell)
                 when = f"after {name}"
                 if cell.verdict in ("failed", "warned") and not _answered(cell):
-                    await self._begin()  # is it still there at all?
+                    await self._begin()  # raises if the server has gone
             except EndpointError as exc:
                 results.broken = self._told(f"{when}: {exc}")
                 break
@@ -181,11 +182,11 @@ class Check:
         return str(self.endpoint.redacted(words))
 
     def _chosen(
-        self, scenarios: Mapping[str, Bound], left: Counter[str]
+        self, scenarios: Mapping[str, Bound], not_run: Counter[str]
     ) -> Iterator[tuple[str, Bound]]:
         for name, bound in scenarios.items():
             if why := why_not(bound.facts, self.echo):
-                left[why] += 1
+                not_run[why] += 1
             else:
                 yield name, bound
 
@@ -198,7 +199,7 @@ class Check:
         try:
             try:
                 await bound.function(judged=remote, **bound.parameters)
-            finally:  # before the judge takes its leave, which is no part of the scenario
+            finally:  # before the judge closes its connection, which is not judged
                 frames, total = evidence.frames(remote.log), len(remote.log.frames)
                 await remote.close()
             check_evidence(facts, remote.log, [])

@@ -1,7 +1,7 @@
-"""A running server that is not under control: where it is, and how to say so in its own words.
+"""The address of a running server that is not under control, and the user's access to it.
 
-Pure but for `Endpoint.connect`. What a user gave to get in (header values, the URL's query) is
-told to nobody else: `Endpoint.redacted` takes it out of whatever is shown or written.
+Pure except for `Endpoint.connect`. Credentials that the user gave (header values, the URL's query)
+appear in no output: `Endpoint.redacted` removes them from everything that is shown or written.
 """
 
 from __future__ import annotations
@@ -25,14 +25,15 @@ __all__ = ["Endpoint", "EndpointError", "parse_endpoint"]
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _OWN = ("host", "upgrade", "connection", "content-length", "transfer-encoding")
-"""Headers that the handshake itself has, or that would make another request of it."""
+"""Headers that the handshake sets itself, or that would change the kind of request."""
 
-_LEAST = 4
-"""Characters that a secret has at least: without the 1 of ``X-Debug: 1`` no report is readable."""
+_SHORTEST_SECRET = 4
+"""Characters from which on a value counts as a secret: with the 1 of ``X-Debug: 1`` removed, no
+report would be readable."""
 
 
 class EndpointError(TestbedError):
-    """A server cannot be checked: the address is no use, or nobody answers there as it must."""
+    """A server cannot be checked: its address is unusable, or no WebSocket server answers there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +41,11 @@ class Endpoint:
     """The server to check.
 
     Attributes:
-        shown: the URL without its query, as reports have it.
-        authority: host and port as the Host header has them.
+        shown: the URL without its query, for reports.
+        authority: host and port, for the Host header.
         target: path and query.
-        headers: more headers of every handshake.
-        subprotocols: what every handshake offers.
+        headers: further headers of every handshake.
+        subprotocols: those that every handshake offers.
         context: for ``wss``; None for ``ws``.
     """
 
@@ -61,7 +62,7 @@ class Endpoint:
         """Return a new connection, over TLS where the URL says so.
 
         Raises:
-            EndpointError: there is none; says why in one line.
+            EndpointError: it cannot be made; says why in one line.
         """
         what = "TLS" if self.context else "TCP"
         name = self.host if self.context else None
@@ -75,26 +76,26 @@ class Endpoint:
         except ssl.SSLCertVerificationError as exc:
             why = f"its certificate is not trusted: {exc.verify_message} (--ca FILE trusts another)"
         except ssl.SSLError as exc:
-            why = f"no TLS there: {exc.reason} (does it want ws://?)"
+            why = f"no TLS there: {exc.reason} (should it be ws://?)"
         except socket.gaierror as exc:
             why = f"no such host {self.host!r}: {exc.strerror}"
-        except ValueError as exc:  # a label that is empty or too long, say
-            why = f"{self.host!r} is no host name: {exc}"
+        except ValueError as exc:  # for example a label that is empty or too long
+            why = f"{self.host!r} is not a host name: {exc}"
         except OSError as exc:
-            # asyncio's own text names the address once more, and of several addresses all.
+            # asyncio's own text repeats the address, and lists all of several addresses.
             words = os.strerror(exc.errno) if exc.errno else str(exc)
             why = f"no connection to {self.host} port {self.port}: {words}"
         raise EndpointError(f"{self.shown}: {why}")
 
     @property
     def secrets(self) -> list[str]:
-        """What must not be shown, the longest first."""
+        """Texts that must not be shown, the longest first."""
         _, _, query = self.target.partition("?")
         found = {query, *(value.partition("=")[2] for value in query.split("&"))}
         for _, value in self.headers:
-            found |= {value, value.partition(" ")[2]}  # the credentials behind ``Bearer``, too
+            found |= {value, value.partition(" ")[2]}  # also the credentials after ``Bearer``
         found |= {json.dumps(secret)[1:-1] for secret in found}
-        return sorted((s for s in found if len(s) >= _LEAST), key=len, reverse=True)
+        return sorted((s for s in found if len(s) >= _SHORTEST_SECRET), key=len, reverse=True)
 
     def redacted(self, value: Any) -> Any:
         """Return text or JSON data with every secret in it replaced."""
@@ -121,11 +122,11 @@ def parse_endpoint(
     Args:
         url: ``ws://`` or ``wss://``; path and query are kept.
         headers: each ``Name: value``.
-        ca: a PEM file of the only authorities to trust; by default the system's.
-        insecure: whether any certificate will do.
+        ca: a PEM file of the only authorities to trust; by default the system's are trusted.
+        insecure: whether to accept any certificate.
 
     Raises:
-        EndpointError: one of them cannot be used; says which and why.
+        EndpointError: one of them is invalid; says which and why.
     """
     parts = _split(url)
     secure = parts.scheme == "wss"
@@ -139,7 +140,7 @@ def parse_endpoint(
     path = parts.path or "/"
     for name in subprotocols:
         if not _TOKEN.fullmatch(name):
-            raise EndpointError(f"--subprotocol {name!r} is not the name of a subprotocol")
+            raise EndpointError(f"--subprotocol {name!r} is not a valid subprotocol name")
     return Endpoint(
         shown=f"{parts.scheme}://{authority}{path}",
         host=host,
@@ -153,33 +154,33 @@ def parse_endpoint(
 
 
 def _split(url: str) -> SplitResult:
-    """Return the parts of a URL; its errors never show what may be a password in it."""
-    # All before the last @, wherever the parts begin: a password may have any character in it.
+    """Return the parts of a URL; no error shows a part that may be a password."""
+    # Everything before the last @: a password may contain any character, and confuse the parser.
     safe = re.sub(r"^(\w+:/*(?=.*@))?.*@", r"\1…@", url, flags=re.DOTALL)
     safe = re.split("[?#]", safe)[0]
     if not url.isascii() or not url.isprintable() or " " in url:
-        raise EndpointError(f"{safe!r}: what is no plain ASCII in a URL must be percent-encoded")
+        raise EndpointError(f"{safe!r}: characters other than plain ASCII must be percent-encoded")
     try:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError as exc:
-        # The error's own words may have a part of the password.
-        why = "its host or its port is none" if "@" in url else exc
-        raise EndpointError(f"{safe!r} is no URL: {why}") from None
+        # The error's own words may contain part of the password.
+        why = "its host or port is invalid" if "@" in url else exc
+        raise EndpointError(f"{safe!r} is not a URL: {why}") from None
     if parts.scheme not in ("ws", "wss"):
         hints = {"http": "; did you mean ws://?", "https": "; did you mean wss://?"}
         raise EndpointError(
-            f"{safe!r} is no WebSocket URL: it has to begin with ws:// or wss://"
+            f"{safe!r} is not a WebSocket URL: it must begin with ws:// or wss://"
             + hints.get(parts.scheme, "")
         )
     if not parts.hostname or parts.port == 0:
-        raise EndpointError(f"{safe!r} names no {'port' if parts.hostname else 'host'}")
+        raise EndpointError(f"{safe!r} has no {'port' if parts.hostname else 'host'}")
     if parts.username is not None:
         raise EndpointError(
-            f"{safe!r}: a WebSocket URL has no password; use --header 'Authorization: Basic …'"
+            f"{safe!r}: a WebSocket URL takes no password; use --header 'Authorization: Basic …'"
         )
     if parts.fragment:
-        raise EndpointError(f"{safe!r}: a WebSocket URL has no fragment (#…)")
+        raise EndpointError(f"{safe!r}: a WebSocket URL takes no fragment (#…)")
     return parts
 
 
@@ -191,7 +192,7 @@ def _header(number: int, text: str) -> tuple[str, str]:
         raise EndpointError(f"--header number {number} is not of the form 'Name: value'")
     if name.lower() in _OWN or name.lower().startswith("sec-websocket-"):
         more = "; see --subprotocol" if name.lower().endswith("protocol") else ""
-        raise EndpointError(f"--header {name!r} is the handshake's own{more}")
+        raise EndpointError(f"--header {name!r} is set by the handshake itself{more}")
     if not (value.isprintable() and all(ord(char) < 256 for char in value)):
         raise EndpointError(f"--header {name!r}: its value is not printable Latin-1")
     return name, value
@@ -201,7 +202,7 @@ def _context(ca: Path | None, insecure: bool) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=str(ca) if ca else None)
     except ssl.SSLError:
-        raise EndpointError(f"--ca {ca}: no certificate in PEM form is in it") from None
+        raise EndpointError(f"--ca {ca}: contains no PEM certificate") from None
     except OSError as exc:
         raise EndpointError(f"--ca {ca}: {exc.strerror}") from None
     if insecure:

@@ -1,4 +1,4 @@
-"""A server under test that is not under control: all that is known of it is what it writes."""
+"""A server under test that is not under control: only what it writes can be judged."""
 
 from __future__ import annotations
 
@@ -24,26 +24,29 @@ from .endpoint import Endpoint, EndpointError
 
 __all__ = ["Pace", "Remote"]
 
-_FAREWELL = 1.0
-"""Seconds for a server to answer the close frame with which the judge leaves."""
+FAREWELL_TIMEOUT = 1.0
+"""Seconds for a server to answer the judge's own close frame."""
 
 _BOUNDS = Bounds(frames=10_000, bytes=16 << 20)
-"""More than any scenario that puts no load on the server asks for, many times over."""
+"""Limits per connection, far above what any scenario without load makes a server write."""
 
 _SHOWN = 200
-"""Characters of a server's own words that are shown."""
+"""Characters shown of a text that the server chose."""
 
 
 class Pace:
-    """Keeps new connections apart, for a server that limits how many come in a time.
+    """Spaces out new connections, for a server that limits their rate.
 
     Args:
         rate: connections a second at most; None for no limit.
+
+    Attributes:
+        waited: seconds spent waiting in total.
     """
 
     def __init__(self, rate: float | None = None) -> None:
         self._gap = 1 / rate if rate else 0.0
-        self._next = 0.0
+        self._next = 0.0  # the earliest time for another connection, as of `time.monotonic`
         self.waited = 0.0
 
     async def turn(self) -> None:
@@ -56,18 +59,20 @@ class Pace:
 
 
 class Remote(JudgedServer):
-    """The judge at a server that is not under control, over one connection at a time.
+    """The judge's view of a server that is not under control, over one connection at a time.
 
-    What a scenario asks of the application is seen by the event that it echoes; without one a
-    ping shows that the connection works, and what the application was told cannot be seen.
+    Where scenarios look at the application's notifications, this looks at the event that the
+    application echoes. Without such an event, a ping shows whether the connection works, and what
+    the application was told cannot be seen.
 
     Args:
         echo: the event that the application answers with its payload, or None.
         pace: when connections may be made.
 
     Attributes:
-        software: what the server says that it is, in its answer's ``Server`` header.
-        flood: in words, how it wrote without end on a connection that is closed by now.
+        answer_name: the name of the events that its echoes come in; set by `check_reachable`.
+        software: the ``Server`` header of its answer; likewise.
+        flood: how it exceeded the bounds, in words, on a connection that is closed by now.
     """
 
     def __init__(
@@ -88,22 +93,21 @@ class Remote(JudgedServer):
         self.software = ""
         self.flood = ""
         self._pace = pace or Pace()
-        self._probes = 0
+        self._probes = 0  # how many were sent, so that each has its own payload
+        # For each connection, the index of the first frame that no echo was looked for in.
         self._heard: defaultdict[RawConnection, int] = defaultdict(int)
 
     async def check_reachable(self) -> None:
-        """Check that a WebSocket server answers, and by what a scenario will see that it works.
-
-        That is the echo if there is one, and else the answer to a ping.
+        """Check that a WebSocket server answers, and that its echo, or else its pong, arrives.
 
         Raises:
-            EndpointError: it is none, or does not; says why in one line.
+            EndpointError: one of them does not; says why in one line.
         """
         shown = self.endpoint.shown
         try:
             connection = await self.ask()
         except Violation as exc:
-            hint = "" if self.endpoint.context else " (does it want wss://?)"
+            hint = "" if self.endpoint.context else " (should it be wss://?)"
             raise EndpointError(f"{shown}: no WebSocket server there: {exc}{hint}") from None
         line, status = connection.head.line[:_SHOWN], connection.head.status
         self.software = (connection.head.one("Server") or "")[:_SHOWN]
@@ -130,7 +134,7 @@ class Remote(JudgedServer):
             what = (
                 f"--echo {self.echo!r} is not echoed"
                 if self.echo is not None
-                else "nothing shows whether it works: it answers no ping, and no event that it "
+                else "cannot tell whether it works: it answers no ping, and no event that it "
                 "echoes is named (--echo)"
             )
             raise EndpointError(f"{shown}: {connection.flood or f'{what}: {exc}'}") from None
@@ -138,16 +142,16 @@ class Remote(JudgedServer):
     # --- The connection ---------------------------------------------------------------------
 
     async def serve(self, **options: Any) -> None:
-        """Nothing: it runs.
+        """Do nothing: it runs already.
 
         Raises:
-            TestbedError: the scenario wants it to run otherwise.
+            TestbedError: the scenario needs other options than it runs with.
         """
         if options:
-            raise TestbedError(f"a scenario that needs no control wants to set {list(options)}")
+            raise TestbedError(f"a scenario declared to need no control set {list(options)}")
 
     async def dial(self) -> RawConnection:
-        """Leave the last connection and make a new one, with nothing written yet."""
+        """Close the last connection and make a new one, with nothing written yet."""
         await self.close()
         await self._pace.turn()
         streams = await self.endpoint.connect(self.setup_patience.seconds)
@@ -156,7 +160,7 @@ class Remote(JudgedServer):
         return connection
 
     def request(self, **change: Any) -> bytes:
-        """Return an opening handshake; what the user said about it stays as it is."""
+        """Return an opening handshake; headers that the user gave are never overridden."""
         change.setdefault("path", self.endpoint.target)
         own = [*self.endpoint.headers]
         if self.subprotocols:
@@ -168,18 +172,18 @@ class Remote(JudgedServer):
         return request(host=self.endpoint.authority, **change)
 
     def with_query(self, query: str) -> str:
-        """Return the target with more of a query, behind its own."""
+        """Return the target with this query appended to its own."""
         target = self.endpoint.target
         return f"{target}&{query[1:]}" if "?" in target else target + query
 
     async def close(self) -> None:
-        """Leave as a client does that is done: with a close frame, and not before its answer."""
+        """Close as a well-behaved client does: with a close frame, and after its answer."""
         for connection in self.connections:
             if connection.head.status == 101:
                 connection.write(connection.frame(CLOSE, close_payload(1000)))
             if connection.reader is not None and not _closed(connection):
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_FAREWELL):
+                    async with asyncio.timeout(FAREWELL_TIMEOUT):
                         await connection.ended.wait()
             await connection.close(reset=False)
             self.flood = self.flood or connection.flood
@@ -209,7 +213,7 @@ class Remote(JudgedServer):
             pass
 
     async def nothing_received(self) -> None:
-        """Check that nothing was echoed but the judge's own probes; a ping cannot tell."""
+        """Check that only the judge's own probes were echoed; without an echo, check nothing."""
         if self.echo is None:
             return
         connection = self.connections[-1]
@@ -225,19 +229,19 @@ class Remote(JudgedServer):
             raise Violation(f"the server echoed {count} events, not none")
 
     async def ended(self) -> None:
-        """Nothing: what the application was told cannot be seen."""
+        """Do nothing: what the application was told cannot be seen."""
 
     async def reports_settled(self) -> None:
-        """Nothing: what escaped the library cannot be seen."""
+        """Do nothing: what escaped the library cannot be seen."""
 
     async def connected(self) -> None:
-        """Nothing: what the application was told cannot be seen."""
+        """Do nothing: what the application was told cannot be seen."""
 
     def _is_echo(self, message: dict[str, Any]) -> bool:
         return message.get("eventName") == self.answer_name and "payload" in message
 
     async def _echoed(self, connection: RawConnection, payload: Any) -> str:
-        """Wait until a payload comes back, and return the name of the event it comes in."""
+        """Wait until a payload comes back, and return the name of its event."""
         try:
             while True:
                 at = await connection.find(self._heard[connection], TEXT)
@@ -246,7 +250,9 @@ class Remote(JudgedServer):
                 if "payload" in message and message["payload"] == payload:
                     return str(message.get("eventName"))
         except Violation as exc:
-            raise Violation(f"no echo of {event_text(payload=payload)[:80]}: {exc}") from None
+            raise Violation(
+                f"no echo of {event_text(payload=payload)[:80]}", seen=str(exc)
+            ) from None
 
 
 _PROBE = "still there?"
@@ -258,7 +264,7 @@ def _closed(connection: RawConnection) -> bool:
 
 
 def _parsed(data: bytes) -> dict[str, Any]:
-    """Return a message's members; none if it is no object, which is judged elsewhere."""
+    """Return a message's members; none if it is no object, which `check_evidence` judges."""
     try:
         message = json.loads(data)
     except (ValueError, RecursionError):
@@ -267,22 +273,13 @@ def _parsed(data: bytes) -> dict[str, Any]:
 
 
 class _NoControl(Session):
-    """Takes the place of the control connection that there is not."""
-
-    def __init__(self, api: Api) -> None:
-        self.api = api
-        self.notifications = []
-        self.times = []
-        self.asked = set()
-        self.requests = []
-        self.waited = 0.0
-        self.ended = None
+    """Takes the place of a control connection where there is none."""
 
     def start(self, op: str, args: Any) -> asyncio.Future[Reply]:
-        raise TestbedError(f"a scenario that is said to need no control asked for {op!r}")
+        raise TestbedError(f"a scenario declared to need no control asked for {op!r}")
 
     async def wait(self, on: str, *args: Any, **more: Any) -> Notification:
-        raise TestbedError(f"a scenario that is said to need no control waited for {on!r}")
+        raise TestbedError(f"a scenario declared to need no control waited for {on!r}")
 
     async def check_alive(self) -> None:
-        """Nothing: nobody could tell."""
+        """Do nothing: without control there is no way to know."""

@@ -208,7 +208,7 @@ def _report(checked: Checked, shown: str, console: Console) -> None:
         if cell.verdict == "deviating":
             reason = escape(" ".join(cell.reason.split())[:300])
             _line(console, f"[dim]known {escape(cell.scenario)}: {reason}[/]")
-    for why, count in sorted(checked.left.items()):
+    for why, count in sorted(checked.not_run.items()):
         _line(console, f"[dim]not run: {count} that {WHY_NOT[why]}[/]")
     if results.broken:
         _line(console, f"[bold magenta]not finished:[/] {escape(results.broken)}")

@@ -1,11 +1,10 @@
 """The control protocol between the testbed and a peer, without I/O.
 
-``docs/peer-contract.md`` is the same contract in words. This module imports
-the standard library alone, so that a peer which runs in an environment of its
-own can use it too.
+``docs/peer-contract.md`` is the same contract in words. This module imports the standard library
+alone, so that a peer in an environment of its own can use it.
 
-A control connection carries newline-delimited JSON. `encode` makes one line;
-`LineDecoder` takes bytes as they come and gives whole messages.
+A control connection carries newline-delimited JSON. `encode` makes one line; `LineDecoder` splits
+the bytes that arrive into lines.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ __all__ = [
 CONTRACT_VERSION = 1
 
 MAX_LINE = 64 * 1024 * 1024
-"""Longest line accepted, in bytes: a 16 MiB payload with every character escaped fits."""
+"""Longest line accepted, in bytes: room for a 16 MiB payload with every character escaped."""
 
 NOTIFICATIONS = frozenset(
     {"connected", "disconnected", "event", "state", "ended", "error", "uncaught"}
@@ -42,7 +41,12 @@ NOTIFICATIONS = frozenset(
 
 
 class ContractError(Exception):
-    """A line that breaks the contract; says what is wrong and shows the line's start."""
+    """A line breaks the contract.
+
+    Attributes:
+        what: the rule that it breaks.
+        line: the line, or its beginning.
+    """
 
     def __init__(self, what: str, line: bytes | str = b"") -> None:
         self.what = what
@@ -66,7 +70,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the testbed asks: an operation with its arguments."""
+    """The testbed's request: an operation with its arguments."""
 
     id: int
     op: str
@@ -85,6 +89,13 @@ class Reply:
     error: Mapping[str, Any] | None = None
     unsupported: str | None = None
 
+    @property
+    def outcome(self) -> str:
+        """``ok``, ``unsupported``, or the kind of error."""
+        if self.error is not None:
+            return str(self.error.get("kind"))
+        return "ok" if self.unsupported is None else "unsupported"
+
     def to_json(self) -> dict[str, Any]:
         if self.ok is not None:
             return {"id": self.id, "ok": self.ok}
@@ -95,7 +106,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """What a peer reports by itself: `on` names it, `data` holds the other keys."""
+    """A peer's report, unasked: `on` names it, `data` holds the other keys."""
 
     on: str
     data: Mapping[str, Any] = field(default_factory=dict)
@@ -106,14 +117,14 @@ class Notification:
 
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 _decode = json.JSONDecoder().raw_decode
-"""Takes half as long as `json.loads`, and most lines are short."""
+"""Takes half as long as `json.loads` on short lines, which most are."""
 
 
 def encode(message: Request | Reply | Notification) -> bytes:
-    """Return `message` as one line of JSON, its newline included.
+    """Return `message` as one line of JSON, with its newline.
 
     Raises:
-        ContractError: a value in it has no JSON form (NaN and Infinity have none).
+        ContractError: a value in it has no JSON form, as NaN and Infinity have none.
     """
     try:
         text = _encode(message.to_json())
@@ -161,10 +172,10 @@ def parse_message(line: bytes) -> Reply | Notification:
 
 
 def parse_ready(line: str) -> tuple[str, int]:
-    """Parse ``READY HOST PORT``, the line that a peer prints when it listens.
+    """Parse ``READY HOST PORT``, the line that a peer prints once it listens.
 
     Raises:
-        ContractError: the line is something else.
+        ContractError: the line has another form.
     """
     match line.split():
         case ["READY", host, port] if port.isascii() and port.isdigit():
@@ -176,11 +187,11 @@ class LineDecoder:
     """Splits a byte stream into lines."""
 
     def __init__(self, max_line: int = MAX_LINE) -> None:
-        self._begun = bytearray()
+        self._begun = bytearray()  # the line whose newline has not arrived
         self._max_line = max_line
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Take `data` and yield each line that is now whole, without its newline.
+        """Take `data` and yield each line that it completes, without its newline; no blank ones.
 
         Raises:
             ContractError: a line is longer than the limit.
@@ -199,10 +210,10 @@ class LineDecoder:
 
 def _object(line: bytes) -> dict[str, Any]:
     try:
-        text = str(line, "utf-8").strip(" \t\r\n")  # bytes would be searched for their encoding
+        text = str(line, "utf-8").strip(" \t\r\n")  # `json` would guess the encoding of bytes
         obj, end = _decode(text)
         if end != len(text):
-            raise ValueError(f"something behind it, at character {end}")
+            raise ValueError(f"extra data at character {end}")
     except (ValueError, RecursionError) as exc:
         raise ContractError(f"not JSON ({exc})", line) from exc
     if not isinstance(obj, dict):

@@ -1,7 +1,7 @@
 """One end of a control connection: whole lines in, lines out.
 
-Like `interop.control.contract` this imports the standard library alone, so that a peer of another
-environment can use it too.
+Like `interop.control.contract` this imports the standard library alone, so that a peer in an
+environment of its own can use it.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ __all__ = ["Lines"]
 class Lines(asyncio.Protocol):
     """Either end of a control connection.
 
-    It is a protocol, not a pair of streams: no task has to wake for each line.
+    A protocol and no pair of streams: no task has to wake up for each line.
 
     Args:
-        take: called with each line that comes; a `ContractError` that it raises ends the
+        take: called with each line received; a `ContractError` that it raises ends the
             connection.
-        lost: called once, when no more will come: with why, or None when the other end closed.
+        lost: called once, when the connection has ended: with the reason, or with None when the
+            other end closed it.
     """
 
     def __init__(
@@ -31,9 +32,9 @@ class Lines(asyncio.Protocol):
         self._take = take
         self._lost = lost
         self._decoder = LineDecoder()
-        self._over = False
-        self._unsent: list[bytes] = []
-        self._transport: asyncio.Transport | None = None
+        self._over = False  # whether `lost` was called
+        self._unsent: list[bytes] = []  # lines of this turn of the loop, until `_flush`
+        self._transport: asyncio.Transport | None = None  # None before the connection is made
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -52,9 +53,9 @@ class Lines(asyncio.Protocol):
         self._end(exc)
 
     def write(self, line: bytes) -> None:
-        """Send a line, its newline included, if the connection is there; from any thread.
+        """Send a line, given with its newline, if there is a connection; from any thread.
 
-        The lines of one turn of the loop are sent at once, at its end.
+        The lines of one turn of the loop are sent together, at its end.
         """
         if self._transport is None:
             return
@@ -73,13 +74,13 @@ class Lines(asyncio.Protocol):
             self._transport.write(b"".join(unsent))
 
     def close(self) -> None:
-        """Close the connection once all is sent."""
+        """Close the connection after sending what was written."""
         self._flush()
         if self._transport is not None:
             self._transport.close()
 
     def abort(self) -> None:
-        """End the connection at once, with what is unsent."""
+        """End the connection at once and drop unsent lines."""
         if self._transport is not None:
             self._transport.abort()
 

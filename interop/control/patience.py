@@ -1,8 +1,8 @@
-"""How long to wait for what must come: in time that passes only while the peers keep up.
+"""How long to wait for what must come, in time that passes only while the peers keep up.
 
-On a busy machine a second is not what it is on an idle one, and a peer that gets no processor
-says nothing of its library. So time is counted in short steps, and a step counts only once every
-peer concerned has answered a question that was put after it.
+On a busy machine a peer that gets no processor time says nothing about its library. So time is
+counted in short steps, and a step counts only after every peer concerned has answered a request
+that was sent after it.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ __all__ = ["Patience", "Peer"]
 T = TypeVar("T")
 
 STEP = 0.05
-"""Seconds of a step. Most of what is waited for comes within the first, and costs nothing."""
+"""Seconds in a step. Most waits end within the first, before any peer is asked."""
 
 
 class Peer(Protocol):
-    """What a peer is asked through: its control connection."""
+    """A peer's control connection."""
 
     async def check_alive(self) -> None:
-        """Return once the peer has answered."""
+        """Return when the peer has answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +36,19 @@ class Patience:
     """A time to wait.
 
     Attributes:
-        seconds: how long, as long as the peers answer at once.
-        pace: the peers whose pace counts; with none of them it is plain time.
+        seconds: how long while the peers answer at once.
+        pace: the peers whose answers make time pass; without any it is wall-clock time.
     """
 
     seconds: float
     pace: Sequence[Peer] = ()
 
     def at_least(self, seconds: float) -> Patience:
-        """Return this patience, or one of so many seconds if that is more."""
+        """Return this patience, extended to `seconds` if it is shorter."""
         return replace(self, seconds=max(self.seconds, seconds))
 
     def times(self, factor: float) -> Patience:
-        """Return a patience so many times as long."""
+        """Return a patience `factor` times as long."""
         return replace(self, seconds=self.seconds * factor)
 
     def __str__(self) -> str:
@@ -56,10 +56,10 @@ class Patience:
 
     @asynccontextmanager
     async def limit(self) -> AsyncIterator[None]:
-        """Let the body take no longer.
+        """Bound the time that the body takes.
 
         Raises:
-            TimeoutError: it did, or a peer stopped answering.
+            TimeoutError: it took longer, or a peer stopped answering.
         """
         loop = asyncio.get_running_loop()
         counting: list[asyncio.Task[None]] = []
@@ -69,8 +69,8 @@ class Patience:
             counting.append(loop.create_task(self._count(expire)))
 
         def expire() -> None:
-            # A cancelled count goes on here all the same when a peer has died in that very moment:
-            # the error of its answer takes the place of the cancellation.
+            # A cancelled `_count` still gets here if a peer died at that moment: the error of its
+            # answer replaces the cancellation.
             if not over:
                 until.reschedule(0)
 
@@ -85,7 +85,7 @@ class Patience:
                     task.cancel()
 
     async def until(self, news: asyncio.Event, found: Callable[[], T | None]) -> T | None:
-        """Return what `found` finds, looking again at any `news`; None when the time is over."""
+        """Return what `found` finds, trying again at each `news`; None when time is up."""
         if (got := found()) is not None:
             return got
         with contextlib.suppress(TimeoutError):
@@ -95,15 +95,15 @@ class Patience:
                     await news.wait()
                     if (got := found()) is not None:
                         return got
-        return found()  # what came with the peers' last answers has come in time
+        return found()  # what arrived with the peers' last answers arrived in time
 
     async def _count(self, expire: Callable[[], None]) -> None:
-        left = self.seconds - STEP
-        with contextlib.suppress(TestbedError):  # whoever waits finds out what became of it
+        remaining = self.seconds - STEP
+        with contextlib.suppress(TestbedError):  # the waiting caller meets the error itself
             await self._ask()
-            while left > 0:
-                await asyncio.sleep(min(STEP, left))
-                left = round(left - STEP, 9)
+            while remaining > 0:
+                await asyncio.sleep(min(STEP, remaining))
+                remaining = round(remaining - STEP, 9)
                 await self._ask()
         expire()
 

@@ -1,4 +1,12 @@
-"""The testbed's end of a control connection: requests out; replies and notifications in."""
+"""The testbed's end of a control connection: requests out; replies and notifications in.
+
+::
+
+    connect() ──> open ──────────────────────────────────────────> close()
+                   │  the peer closes it, breaks the contract or      ^
+                   v  does not answer describe                        │
+                 ended: every pending and later call raises `PeerDied`
+"""
 
 from __future__ import annotations
 
@@ -19,22 +27,24 @@ from .patience import Patience
 __all__ = ["Asked", "Session"]
 
 CALL_TIMEOUT = 15.0
-"""Seconds for a reply. What takes a library longer is a failure of that library."""
+"""Seconds for a reply. A library that takes longer has failed."""
 
 CONNECT_TIMEOUT = 15.0
-"""Seconds for a control connection to be made."""
+"""Seconds for making a control connection."""
 
 PROBE_TIMEOUT = 15.0
-"""Seconds for the answer to ``describe``: thrice what the contract gives a peer, since a machine
-may be busy. One that takes longer counts as hung."""
+"""Seconds for the answer to ``describe``: three times what the contract gives a peer, for busy
+machines. A peer that takes longer counts as hung."""
 
 
 @dataclass(slots=True)
 class Asked:
-    """One request but ``describe``, and what became of it; times as of `time.monotonic`.
+    """A request other than ``describe``, and its outcome; times as of `time.monotonic`.
 
     Attributes:
-        outcome: ``ok``, ``unsupported`` or the kind of error; empty while there is no reply.
+        time: when it was sent.
+        done: when its reply came; 0 until then.
+        outcome: as `Reply.outcome`; empty until then.
     """
 
     op: str
@@ -44,27 +54,24 @@ class Asked:
     outcome: str = ""
 
     def answered(self, future: asyncio.Future[Reply]) -> None:
+        """Take the outcome from the reply's future, when that is done."""
         if future.cancelled() or future.exception() is not None:
             return
-        reply, self.done = future.result(), time.monotonic()
-        if reply.error is not None:
-            self.outcome = str(reply.error.get("kind"))
-        else:
-            self.outcome = "ok" if reply.unsupported is None else "unsupported"
+        self.outcome, self.done = future.result().outcome, time.monotonic()
 
 
 class Session:
-    """One control connection: requests out; replies and notifications in.
+    """One control connection, and what passed over it.
 
     Attributes:
         api: the row or column that it is for.
-        peer: which start of which program it is with, as `Pool.started` names it.
-        notifications: all that the peer reported, in order.
-        times: when each of them came, by the clock of `time.monotonic`.
-        asked: what was asked of the library, as `asked_of` names it.
-        requests: what was asked, in order.
+        peer: the program and which start of it, as `Pool.started` names it; set by the pool.
+        notifications: everything that the peer reported, in order.
+        times: when each of them came, as of `time.monotonic`.
+        asked: the features that requests asked of the library, as `asked_of` names them.
+        requests: the requests, in order, without ``describe``.
         waited: seconds spent waiting for notifications.
-        ended: why the connection is of no more use, or None.
+        ended: why the connection can no longer be used; None while it can.
     """
 
     def __init__(self, api: Api) -> None:
@@ -77,14 +84,20 @@ class Session:
         self.waited = 0.0
         self.ended: PeerDied | None = None
         self._ids = itertools.count(1)
-        self._pending: dict[int, asyncio.Future[Reply]] = {}
-        self._unread: list[Notification] = []
-        self._taken = 0
-        self._news = asyncio.Event()
+        self._pending: dict[int, asyncio.Future[Reply]] = {}  # requests without a reply, by id
+        self._unread: list[Notification] = []  # notifications that no `wait` has taken
+        self._taken = 0  # how many were taken: their places in `_unread` change with each
+        self._news = asyncio.Event()  # set by each notification, and at the end
         self._lines = Lines(self._take, self._lost)
 
     @classmethod
     async def connect(cls, api: Api, address: Address) -> Session:
+        """Return a new session with the peer at `address`.
+
+        Raises:
+            PeerDied: the connection cannot be made.
+            PeerHung: it is not made in time.
+        """
         session = cls(api)
         loop = asyncio.get_running_loop()
         try:
@@ -97,9 +110,9 @@ class Session:
         return session
 
     async def close(self) -> None:
-        """Close the connection, with which the peer tears down what the session opened."""
+        """Close the connection; the peer then tears down what the session opened."""
         if self.ended is not None:
-            self._lines.abort()  # nobody may be reading what is still unsent
+            self._lines.abort()  # the peer may not be reading: unsent lines would never leave
         self._lines.close()
 
     def start(self, op: str, args: Mapping[str, Any]) -> asyncio.Future[Reply]:
@@ -117,12 +130,12 @@ class Session:
         return future
 
     async def reply(self, op: str, future: asyncio.Future[Reply]) -> Mapping[str, Any]:
-        """Await the reply of a request and return what it answered.
+        """Await the reply to a request and return its ``ok``.
 
         Raises:
             PeerFailure: the library refused or failed, or took too long.
-            Unsupported: the peer said that its library has no such thing.
-            PeerDied: the connection ended, or the peer is hung.
+            Unsupported: the peer answered that its library has no such thing.
+            PeerDied: the connection ended, or the peer hung.
         """
         within = PROBE_TIMEOUT if op == "describe" else CALL_TIMEOUT
         try:
@@ -145,10 +158,10 @@ class Session:
         return await self.reply(op, self.start(op, args))
 
     async def check_alive(self) -> None:
-        """Check that the peer still answers, so that its silence is its library's.
+        """Check that the peer still answers: then silence is its library's.
 
         Raises:
-            PeerDied: it does not, or the connection ended.
+            PeerDied: it does not answer, or the connection ended.
         """
         if self.ended is not None:
             raise self.ended
@@ -162,18 +175,21 @@ class Session:
         within: Patience,
         what: str = "",
     ) -> Notification:
-        """Return the first notification not yet taken that fits, and take it.
+        """Return the first fitting notification that no earlier call took, and take it.
+
+        Args:
+            what: what is waited for, as the error names it; by default `on`.
 
         Raises:
-            Violation: none came in time; says what came instead.
-            PeerDied: the peer is not there any more.
+            Violation: none came in time; shows the last that came instead.
+            PeerDied: the connection has ended.
         """
         began = time.monotonic()
         looked = counted = 0
 
         def take() -> Notification | None:
             nonlocal looked, counted
-            if counted != self._taken:  # by another, so that the places have changed
+            if counted != self._taken:  # another `wait` took one: the places have changed
                 looked, counted = 0, self._taken
             for index in range(looked, len(self._unread)):
                 notification = self._unread[index]
@@ -200,13 +216,14 @@ class Session:
             self.waited += time.monotonic() - began
 
     def count(self, on: str, where: Callable[[Notification], bool] = lambda _: True) -> int:
-        """Return how many notifications of that kind have come, taken or not."""
+        """Return how many such notifications have come, taken or not."""
         return sum(n.on == on and where(n) for n in self.notifications)
 
     def _lost(self, exc: Exception | None) -> None:
-        what = "the peer closed its control connection"
-        why = what if exc is None else f"{what}: {exc}"
-        self._end(PeerDied(why, api=self.api))
+        reason = "the peer closed its control connection"
+        if exc is not None:
+            reason += f": {exc}"
+        self._end(PeerDied(reason, api=self.api))
 
     def _take(self, line: bytes) -> None:
         message = parse_message(line)
@@ -228,7 +245,7 @@ class Session:
         for future in self._pending.values():
             if not future.done():
                 future.set_exception(exc)
-                future.exception()  # nobody may be waiting for it
+                future.exception()  # retrieved, in case it is never awaited
         self._news.set()
 
 

@@ -145,12 +145,10 @@ class Replay:
             raise TestbedError(f"{session.api} cannot do {step.op!r}: {reply.unsupported}")
         if step.op == "serve":
             self._port = (reply.ok or {}).get("port", 0)
-        outcome, why = "ok", ""
+        shown = reply.outcome
         if reply.error is not None:
-            outcome, why = str(reply.error.get("kind")), f" ({reply.error.get('message')})"
-        elif reply.unsupported is not None:
-            outcome = "unsupported"
-        self._compare(f"{step.op!r}", step.outcome, outcome, f"{outcome}{why}")
+            shown += f" ({reply.error.get('message')})"
+        self._compare(f"{step.op!r}", step.outcome, reply.outcome, shown)
 
     async def _told(self, step: Told) -> None:
         note, session = step.note, self._sessions[step.who]

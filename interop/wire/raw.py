@@ -15,6 +15,7 @@ from typing import Any
 from ..control.patience import Patience
 from ..errors import Violation
 from .frames import (
+    BINARY,
     CLOSE,
     CONTINUATION,
     PING,
@@ -37,6 +38,8 @@ __all__ = ["MAX_HEAD", "Bounds", "RawConnection", "RawServer", "Streams"]
 _READ = 1 << 18
 MAX_HEAD = 1 << 16
 """Bytes that a handshake may have."""
+
+_ANY = {TEXT, BINARY, CLOSE, PING, PONG}
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -189,7 +192,7 @@ class RawConnection:
                 at += 1
             if self.ended.is_set():
                 raise Violation(
-                    f"the {self.other} ended the connection and wrote no {_named(kinds)} frame",
+                    f"the {self.other} ended the connection and wrote no {_named(kinds)}frame",
                     seen=f"it wrote {self._brief()}",
                 )
             return None
@@ -197,7 +200,7 @@ class RawConnection:
         if (found := await self.patience.until(self._news, look)) is not None:
             return found
         raise Violation(
-            f"the {self.other} wrote no {_named(kinds)} frame",
+            f"the {self.other} wrote no {_named(kinds)}frame",
             within=self.patience,
             seen=f"it wrote {self._brief()}",
         )
@@ -338,7 +341,7 @@ class RawConnection:
         return bool(self.flood)
 
     def _brief(self) -> str:
-        shown = [f"{_named([f.opcode])} {f.payload[:60]!r}" for f in self.frames[-4:]]
+        shown = [f"{_named([f.opcode])}{f.payload[:60]!r}" for f in self.frames[-4:]]
         return ", ".join(shown) or "nothing"
 
 
@@ -389,5 +392,7 @@ class RawServer:
 
 
 def _named(opcodes: Sequence[int]) -> str:
-    """Return the opcodes' names, as a message has them: ``text or close``."""
-    return " or ".join(OPCODES.get(opcode, f"opcode {opcode}") for opcode in opcodes)
+    """Return the opcodes' names and a space, as before ``frame``; nothing where any will do."""
+    if _ANY.issubset(opcodes):
+        return ""
+    return " or ".join(OPCODES.get(opcode, f"opcode {opcode}") for opcode in opcodes) + " "

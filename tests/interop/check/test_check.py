@@ -30,7 +30,7 @@ SECRET = "Authorization: Bearer geheim"
 @pytest.fixture(autouse=True)
 def _short_farewell(monkeypatch: pytest.MonkeyPatch) -> None:
     """Scripted servers answer no close frame."""
-    monkeypatch.setattr("interop.check.remote._FAREWELL", 0.05)
+    monkeypatch.setattr("interop.check.remote.FAREWELL_TIMEOUT", 0.05)
 
 
 @pytest.fixture(scope="module")
@@ -77,8 +77,8 @@ async def test_this_librarys_server_holds_every_rule(
     assert results.exit_status == 0
     assert told == [cell.scenario for cell in results.cells]
     assert {name.partition(".")[0] for name in told} >= {"frames", "handshake", "malformed", "time"}
-    assert ("echo" in checked.left) is (echo is None)
-    assert len(told) + checked.left.total() == len(whole)
+    assert ("echo" in checked.not_run) is (echo is None)
+    assert len(told) + checked.not_run.total() == len(whole)
     jsonschema.validate(json.loads(results.dump()), json.loads(SCHEMA_FILE.read_text()))
 
 

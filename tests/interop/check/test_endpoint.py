@@ -39,17 +39,17 @@ def test_what_the_host_header_says(url: str, authority: str, port: int, target: 
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("", "'' is no WebSocket URL: it has to begin with ws:// or wss://"),
-        ("localhost:8000/ws", "has to begin with ws://"),
+        ("", "'' is not a WebSocket URL: it must begin with ws:// or wss://"),
+        ("localhost:8000/ws", "must begin with ws://"),
         ("http://h/ws", "did you mean ws://?"),
         ("https://h/ws", "did you mean wss://?"),
-        ("ws://", "'ws://' names no host"),
-        ("ws:///ws", "names no host"),
-        ("ws://h:0/", "names no port"),
-        ("ws://h:99999/", "is no URL: Port out of range"),
-        ("ws://h:x/", "is no URL: Port could not be cast"),
-        ("ws://[::1/", "is no URL: Invalid IPv6 URL"),
-        ("ws://h/#here", r"has no fragment \(#…\)"),
+        ("ws://", "'ws://' has no host"),
+        ("ws:///ws", "has no host"),
+        ("ws://h:0/", "has no port"),
+        ("ws://h:99999/", "is not a URL: Port out of range"),
+        ("ws://h:x/", "is not a URL: Port could not be cast"),
+        ("ws://[::1/", "is not a URL: Invalid IPv6 URL"),
+        ("ws://h/#here", r"takes no fragment \(#…\)"),
         ("ws://h/ü", "must be percent-encoded"),
         ("ws://h/a b", "must be percent-encoded"),
         ("ws://h/\n", "must be percent-encoded"),
@@ -91,9 +91,12 @@ def test_an_error_shows_no_password(url: str) -> None:
         ("geheim", "--header number 2 is not of the form 'Name: value'"),
         ("a b: geheim", "--header number 2 is not of the form"),
         (": geheim", "--header number 2 is not of the form"),
-        ("Host: geheim", "--header 'Host' is the handshake's own"),
-        ("sec-websocket-key: geheim", "--header 'sec-websocket-key' is the handshake's own$"),
-        ("Sec-WebSocket-Protocol: geheim", "own; see --subprotocol"),
+        ("Host: geheim", "--header 'Host' is set by the handshake itself"),
+        (
+            "sec-websocket-key: geheim",
+            "--header 'sec-websocket-key' is set by the handshake itself$",
+        ),
+        ("Sec-WebSocket-Protocol: geheim", "itself; see --subprotocol"),
         ("X: geheim\r\nY: 1", "--header 'X': its value is not printable Latin-1"),
         ("X: geheim\u20ac", "--header 'X': its value is not printable Latin-1"),
     ],
@@ -106,7 +109,7 @@ def test_a_header_of_no_use_is_named_and_its_value_not_shown(header: str, words:
 
 def test_a_subprotocol_is_a_name() -> None:
     assert parse_endpoint("ws://h", subprotocols=["a", "b.1"]).subprotocols == ("a", "b.1")
-    with pytest.raises(EndpointError, match="--subprotocol 'a, b' is not the name"):
+    with pytest.raises(EndpointError, match="--subprotocol 'a, b' is not a valid"):
         parse_endpoint("ws://h", subprotocols=["a, b"])
 
 
@@ -119,7 +122,7 @@ def test_options_of_tls_are_for_tls(tmp_path: Path) -> None:
         parse_endpoint("wss://h", ca=tmp_path / "missing")
     empty = tmp_path / "empty.pem"
     empty.write_text("nothing")
-    with pytest.raises(EndpointError, match=r"--ca .*empty\.pem: no certificate in PEM form"):
+    with pytest.raises(EndpointError, match=r"--ca .*empty\.pem: contains no PEM certificate"):
         parse_endpoint("wss://h", ca=empty)
 
 
@@ -164,13 +167,13 @@ async def test_nobody_there() -> None:
     with pytest.raises(EndpointError, match=r"no such host 'nowhere\.invalid'"):
         await parse_endpoint("ws://nowhere.invalid/").connect(5)
     for host in ("a..b", "a" * 64):
-        with pytest.raises(EndpointError, match=f"'{host}' is no host name"):
+        with pytest.raises(EndpointError, match=f"'{host}' is not a host name"):
             await parse_endpoint(f"ws://{host}/").connect(5)
 
 
 async def test_tls_where_there_is_none() -> None:
     async with servers.app() as url:
-        with pytest.raises(EndpointError, match=r"no TLS there: .*does it want ws://\?"):
+        with pytest.raises(EndpointError, match=r"no TLS there: .*should it be ws://\?"):
             await parse_endpoint(url.replace("ws:", "wss:")).connect(5)
 
 

@@ -18,7 +18,7 @@ ECHO = b'{"eventName":"back","payload":"still there?","headers":{}}'
 @pytest.fixture(autouse=True)
 def _short_farewell(monkeypatch: pytest.MonkeyPatch) -> None:
     """Scripted servers answer no close frame."""
-    monkeypatch.setattr("interop.check.remote._FAREWELL", 0.05)
+    monkeypatch.setattr("interop.check.remote.FAREWELL_TIMEOUT", 0.05)
 
 
 def remote(url: str, echo: str | None = None, **more: object) -> Remote:
@@ -31,7 +31,7 @@ def remote(url: str, echo: str | None = None, **more: object) -> Remote:
         (b"HTTP/1.1 404 Not Found\r\n\r\n", r"'HTTP/1.1 404 Not Found' \(is the path right\?\)"),
         (b"HTTP/1.1 401 No\r\n\r\n", "credentials go into --header"),
         (b"HTTP/1.1 200 OK\r\n\r\n", "no WebSocket server there: it answered 'HTTP/1.1 200 OK'$"),
-        (b"", r"no WebSocket server there: the server ended .*does it want wss://\?"),
+        (b"", r"no WebSocket server there: the server ended .*should it be wss://\?"),
         (b"HTTP/1.1 101 Yes\r\n\r\n", "Sec-WebSocket-Accept does not belong to the key"),
     ],
 )
@@ -196,7 +196,7 @@ async def test_control_that_is_asked_for_all_the_same_is_the_testbeds_fault() ->
     judged = remote("ws://h/ws")
     await judged.serve()
     await judged.role.session.check_alive()
-    with pytest.raises(TestbedError, match="wants to set"):
+    with pytest.raises(TestbedError, match="need no control set"):
         await judged.serve(deflate=True)
     with pytest.raises(TestbedError, match="asked for 'drop'"):
         await judged.server.drop("1")

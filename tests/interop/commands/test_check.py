@@ -22,7 +22,7 @@ from .. import servers
 @pytest.fixture(autouse=True)
 def _short_farewell(monkeypatch: pytest.MonkeyPatch) -> None:
     """Scripted servers answer no close frame."""
-    monkeypatch.setattr("interop.check.remote._FAREWELL", 0.05)
+    monkeypatch.setattr("interop.check.remote.FAREWELL_TIMEOUT", 0.05)
 
 
 @pytest.fixture(scope="module")

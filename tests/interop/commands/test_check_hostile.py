@@ -108,7 +108,7 @@ async def nothing(writer: asyncio.StreamWriter) -> None:
         (slow_head, "the server wrote no handshake within"),
         (odd_status, r"it answered 'HTTP/1.1 ²99"),
         (mute, "the server wrote no handshake within"),
-        (mute_once_open, "nothing shows whether it works: it answers no ping"),
+        (mute_once_open, "cannot tell whether it works: it answers no ping"),
         (floods(frame(PING, b"x") * 500), FLOOD),
         (floods(frame(TEXT, b'{"eventName":"tick"}') * 500), FLOOD),
         (floods(frame(CLOSE, close_payload(1000)) * 500), FLOOD),
@@ -127,7 +127,7 @@ def test_it_is_one_line_and_status_2(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("interop.roles.judged.SETUP_PATIENCE", 0.3)
-    monkeypatch.setattr("interop.check.remote._FAREWELL", 0.05)
+    monkeypatch.setattr("interop.check.remote.FAREWELL_TIMEOUT", 0.05)
     with servers.background(partial(servers.served, handle)) as url:
         assert main(["check", url, "--patience", "0.3"]) == 2
     captured = capsys.readouterr()
@@ -155,7 +155,7 @@ def test_one_that_turns_hostile_ends_it_with_what_is_done(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("interop.check.remote._FAREWELL", 0.05)
+    monkeypatch.setattr("interop.check.remote.FAREWELL_TIMEOUT", 0.05)
     made = after_the_probe(handle)
     with servers.background(partial(servers.served, made)) as url:
         assert main(["check", url, "--patience", "0.3"]) == 2
@@ -169,7 +169,7 @@ def test_one_that_keeps_each_scenario_going_has_a_limit(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It writes often enough that no wait is in vain, and never what is waited for."""
-    monkeypatch.setattr("interop.check.remote._FAREWELL", 0.05)
+    monkeypatch.setattr("interop.check.remote.FAREWELL_TIMEOUT", 0.05)
 
     async def drips(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await upgraded((reader, writer))

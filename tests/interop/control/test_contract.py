@@ -58,7 +58,7 @@ def test_a_bad_request_is_named(text: bytes, says: str) -> None:
     ("text", "says"),
     [
         (b"nonsense", "not JSON"),
-        (b'{"on":"connected"} x', r"not JSON \(something behind it, at character 18\)"),
+        (b'{"on":"connected"} x', r"not JSON \(extra data at character 18\)"),
         (b'{"on":"connected"}\xc2\xa0', "not JSON"),
         (b'\x0c{"on":"connected"}', "not JSON"),
         (b"{}", "neither"),

@@ -109,7 +109,7 @@ async def test_another_text_is_said_with_both() -> None:
         (frame(CLOSE, close_payload(1001, "x")), expect("y", "close", 1001), ""),
         (frame(CLOSE), expect("", "close", 1005), ""),
         (frame(CLOSE), expect("", "close", 1000), "frame 7, close: recorded 1000, came 1005"),
-        (b"", expect(), f"frame 7: recorded text {EVENT}, but the server wrote no frame of"),
+        (b"", expect(), f"frame 7: recorded text {EVENT}, but the server wrote no frame"),
         (frame(TEXT, EVENT.encode()), Ended(1), "came, and not recorded: text {"),
         (frame(PING) + frame(TEXT, EVENT.encode()), expect(), ""),
         (frame(PING), Ended(1), ""),
