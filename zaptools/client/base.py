@@ -18,7 +18,7 @@ from ..limits import IN_LIMITS, Limits, check_limits
 from ..protocol.close import CloseInfo, check_close
 from ..protocol.codec import EventData, encode_event
 from ..transport.compression import Compression, client_extensions
-from .link import Link, ZapClientState
+from .link import ClientConnection, Link, ZapClientState
 from .offline import Offline, OfflineSends
 from .reconnect import ReconnectPolicy
 from .url import parse_url
@@ -290,8 +290,8 @@ class BaseClient:
     # What the link announces
 
     async def _connected(self, context: EventContext) -> None:
-        connection = self._link.latest
-        assert connection is context.connection
+        connection = context.connection
+        assert isinstance(connection, ClientConnection)
         self._sends.flush(connection.transport)
         await self._announce_connected(context)
 

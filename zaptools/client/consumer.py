@@ -30,18 +30,6 @@ EventCallback: TypeAlias = Callable[[EventData], Awaitable[Any] | Any]
 H = TypeVar("H", bound=Callable[..., Any])
 
 
-def check_handler(handler: Any, first: str = "EventData") -> Callable[[Any], Any]:
-    """Return `handler` unchanged if it takes one argument, which messages call `first`.
-
-    Raises:
-        RegistrationError: it cannot be called so, or is an async generator function, which cannot
-            be awaited.
-    """
-    check_lifecycle(handler, first)
-    function: Callable[[Any], Any] = handler
-    return function
-
-
 @explained(**HINTS)
 class ZapConsumer(UrlClient):
     """A client that calls handlers.
@@ -159,17 +147,17 @@ class ZapConsumer(UrlClient):
     @decorator
     def on_connected(self, callback: EventCallback, replace: bool) -> None:
         """Register the handler that runs when there is a connection, before its first event."""
-        handler = check_handler(callback)
+        check_lifecycle(callback, "EventData")
         self._connected_handler = in_place_of(
-            self._connected_handler, handler, "'connected'", replace=replace
+            self._connected_handler, callback, "'connected'", replace=replace
         )
 
     @decorator
     def on_disconnected(self, callback: EventCallback, replace: bool) -> None:
         """Register the handler that runs once when a connection has ended; see `closed`."""
-        handler = check_handler(callback)
+        check_lifecycle(callback, "EventData")
         self._disconnected_handler = in_place_of(
-            self._disconnected_handler, handler, "'disconnected'", replace=replace
+            self._disconnected_handler, callback, "'disconnected'", replace=replace
         )
 
     @decorator
@@ -192,17 +180,17 @@ class ZapConsumer(UrlClient):
 
         Without this handler errors are logged.
         """
-        handler = check_handler(callback, "exception")
-        self._error_handler = in_place_of(self._error_handler, handler, "errors", replace=replace)
-        self._link.book.lifecycle["error"] = lambda context: handler(context.error)
+        check_lifecycle(callback, "exception")
+        self._error_handler = in_place_of(self._error_handler, callback, "errors", replace=replace)
+        self._link.book.lifecycle["error"] = lambda context: callback(context.error)
 
     @decorator
     def on_connection_state_changed(
         self, callback: Callable[[ZapClientState], Any], replace: bool
     ) -> None:
         """Register the handler of states: of each `ZapClientState`, in order."""
-        handler = check_handler(callback, "ZapClientState")
-        self._state_handler = in_place_of(self._state_handler, handler, "states", replace=replace)
+        check_lifecycle(callback, "ZapClientState")
+        self._state_handler = in_place_of(self._state_handler, callback, "states", replace=replace)
 
     async def _announce_state(self, state: ZapClientState) -> None:
         if self._state_handler is None:

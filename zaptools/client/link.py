@@ -183,7 +183,7 @@ class ClientConnection(WebSocketConnection):
 
 
 class Link:
-    """One connection at a time, and all that happens between two of them.
+    """Makes one connection at a time, announces its states, and reconnects after its end.
 
     Args:
         url: the server's URL.
@@ -197,7 +197,8 @@ class Link:
         on_disconnected: awaited once when a connection has ended.
 
     Attributes:
-        opener: opens a connection, as `open_transport` does, which is the default.
+        opener: opens a connection, as `open_transport` does, which is the default. It may be
+            replaced until `connect` is called, and so may the three callbacks.
     """
 
     def __init__(
@@ -238,7 +239,8 @@ class Link:
         self._attempt: Attempt | None = None
         # What the last `connect` asked for: a reconnect asks for it again.
         self._offer = Offer()
-        # The task in which `on_state` runs now: that one must not wait for the link.
+        # The task in which `on_state` runs now, else None: a call from it must not wait for the
+        # next state.
         self._announcing: asyncio.Task[Any] | None = None
         # The number of calls of `disconnect`: a caller that waits sees whether there was one.
         self._disconnects = 0

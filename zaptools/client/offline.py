@@ -68,11 +68,6 @@ class OfflineSends:
         return len(self._waiting)
 
     @property
-    def waiting(self) -> list[bytes]:
-        """The encoded events that wait."""
-        return [data for _, data in self._waiting]
-
-    @property
     def refuses(self) -> bool:
         """Whether `take` raises."""
         return self._policy == "raise"

@@ -150,9 +150,6 @@ class Streams(Generic[T]):
     def __init__(self) -> None:
         self._streams: WeakSet[Stream[T]] = WeakSet()
 
-    def __len__(self) -> int:
-        return len(self._streams)
-
     def add(self, stream: Stream[T]) -> Stream[T]:
         """Add a stream, and return it."""
         self._streams.add(stream)
