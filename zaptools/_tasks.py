@@ -16,14 +16,14 @@ __all__ = ["begin", "call", "ends_task", "spawn"]
 def spawn(
     coroutine: Coroutine[Any, Any, None], context: Context | None = None
 ) -> asyncio.Task[None]:
-    """Start a task; from Python 3.12 on it runs at once, up to where it first has to wait.
+    """Start a task; from Python 3.12 on it runs at once, until it first has to wait.
 
     Args:
-        coroutine: what to run.
-        context: the context that it runs in. Default None: a copy of the current one.
+        coroutine: the coroutine.
+        context: the context in which it runs. Default None: a copy of the current one.
 
     Raises:
-        KeyboardInterrupt, SystemExit: it was raised at once.
+        KeyboardInterrupt, SystemExit: the coroutine raised it before it first had to wait.
     """
     loop = asyncio.get_running_loop()
     if sys.version_info >= (3, 12):
@@ -40,10 +40,10 @@ async def call(function: Callable[[Any], Any], argument: Any) -> None:
 
 
 def ends_task(error: BaseException) -> bool:
-    """Whether `error` says that this task is to end, and is nobody's failure.
+    """Return whether `error` ends this task, and is not a failure of the code that raised it.
 
-    A CancelledError does when it is this task that is cancelled, and not when the task awaited
-    something that somebody cancelled.
+    A CancelledError ends it if this task itself was cancelled, and not if the task awaited
+    something else that was cancelled.
     """
     if isinstance(error, asyncio.CancelledError):
         task = asyncio.current_task()
@@ -52,13 +52,13 @@ def ends_task(error: BaseException) -> bool:
 
 
 def begin(awaitable: Awaitable[None]) -> Coroutine[Any, Any, None] | None:
-    """Run a coroutine, or what else can be awaited, in this task, up to where it has to wait.
+    """Run a coroutine, or another awaitable, in this task until it has to wait.
 
-    Most sends never wait. For those this saves the time limit that the rest of one needs (3 µs
-    of the 60 µs that an echo takes on uvicorn).
+    Most sends never wait. For those this saves the time limit around the remainder (3 µs of the
+    60 µs that an echo takes on uvicorn).
 
     Returns:
-        None when it is done, else what is left of it, to be awaited.
+        None when it is done, else the remainder, to be awaited.
     """
     coro: Coroutine[Any, Any, None]
     coro = awaitable if type(awaitable) is CoroutineType else _wait_for(awaitable)
@@ -66,14 +66,14 @@ def begin(awaitable: Awaitable[None]) -> Coroutine[Any, Any, None] | None:
         awaited = coro.send(None)
     except StopIteration:
         return None
-    return _rest(coro, awaited)
+    return _remainder(coro, awaited)
 
 
 async def _wait_for(awaitable: Awaitable[None]) -> None:
     await awaitable
 
 
-async def _rest(coro: Coroutine[Any, Any, None], awaited: Any) -> None:
+async def _remainder(coro: Coroutine[Any, Any, None], awaited: Any) -> None:
     await _drive(coro, awaited)
 
 
@@ -86,7 +86,7 @@ def _drive(coro: Coroutine[Any, Any, None], awaited: Any) -> Generator[Any, Any,
             except GeneratorExit:
                 coro.close()
                 raise
-            except BaseException as exc:  # whatever it is, it is for the coroutine
+            except BaseException as exc:  # also CancelledError: the coroutine handles it
                 awaited = coro.throw(exc)
             else:
                 awaited = coro.send(answer)

@@ -1,4 +1,4 @@
-"""Texts that others wrote, made fit for a line of a log or an error."""
+"""Texts of peers and users, made fit for a line of a log or an error."""
 
 from __future__ import annotations
 
@@ -7,30 +7,29 @@ import re
 __all__ = ["clip", "hide_query", "is_secret", "printable", "redact"]
 
 _SIZE = 200
-"""Characters that are kept: a peer must not fill the log."""
+"""Characters that are kept, so that a peer cannot fill the log."""
 
 _USER = re.compile(
     r"(?s)(?<=//)[^/?#]*@"  # RFC 3986, section 3.2
-    r"|(?<=//)[^/?#@\[]*:(?!\d*(?:[/?#]|$)).*@"  # no port: a password with one of these in it
-    r"|^(?!\w*://).*@"  # no URL, but the beginning of one may be missing
+    r"|(?<=//)[^/?#@\[]*:(?!\d*(?:[/?#]|$)).*@"  # not a port: a password with a / ? or #
+    r"|^(?!\w*://).*@"  # not a URL, or one whose beginning is missing
 )
 _VALUE = re.compile(r"(?<==)[^&]+|(?<![^&])[^&=]+(?![^&])")
 
-
 _SECRET = re.compile(r"auth|cookie|credential|jwt|key|pass|secret|session|signature|token")
-"""Parts of the names of headers that have one: Authorization, X-Api-Key, X-CSRF-Token."""
+"""Parts of the names of headers with a secret: Authorization, X-Api-Key, X-CSRF-Token."""
 
 
 def clip(text: str, size: int = _SIZE) -> str:
-    """Return the start of a text that is longer than `size`."""
+    """Return a text, shortened to `size` characters and an ellipsis if it is longer."""
     return text if len(text) <= size else text[:size] + "…"
 
 
 def printable(text: str, size: int = _SIZE) -> str:
-    """Return a text that others wrote so that it may stand in a line of a log or on a terminal.
+    """Return a text in a form that is safe in a line of a log and on a terminal.
 
-    It is clipped, and what is no printable character is escaped as in a Python string: else a
-    peer could write lines of its own, or move the cursor.
+    It is clipped, and characters that are not printable are escaped as in a Python string: a peer
+    could otherwise write lines of its own, or move the cursor.
     """
     text = clip(text, size)
     if text.isprintable():
@@ -39,7 +38,7 @@ def printable(text: str, size: int = _SIZE) -> str:
 
 
 def redact(url: str) -> str:
-    """Return a URL without what may be a secret: user and password, the query's values, and the
+    """Return a URL without its possible secrets: user and password, the query's values, and the
     fragment.
     """
     return printable(hide_query(_USER.sub("***@", url, count=1)), 1000)
@@ -54,6 +53,6 @@ def hide_query(target: str) -> str:
 
 
 def is_secret(header: str) -> bool:
-    """Whether the value of a header, going by its name, may be a secret."""
+    """Return whether the value of a header may be a secret, judging by the header's name."""
     name = header.lower()
     return not name.startswith("sec-websocket-") and _SECRET.search(name) is not None

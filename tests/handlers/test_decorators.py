@@ -106,6 +106,6 @@ def test_what_no_event_can_call(bad: Any) -> None:
         with pytest.raises(RegistrationError) as info:
             register(bad)
         if callable(bad):
-            assert "a call of a function that yields runs nothing of it" in str(info.value)
+            assert "calling a function that yields does not run it" in str(info.value)
         else:
             assert str(info.value) == f"handler must be a callable, not {bad!r}"

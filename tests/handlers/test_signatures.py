@@ -315,20 +315,26 @@ class Generator:
     [
         (none_at_all, "none_at_all: it takes no argument"),
         (too_many, "too_many: it takes the EventContext and the payload; 'more' is one argument"),
-        (keyword, "keyword: nobody gives it 'key'"),
-        (swapped, "swapped: its first parameter, 'user', is no EventContext"),
-        (clients, "clients: the parameter 'event' is no EventData; it gets the EventContext first"),
-        (clients_two, "clients_two: its first parameter, 'event', is no EventContext"),
+        (keyword, "keyword: its keyword-only parameter 'key' has no default"),
+        (swapped, "swapped: its first parameter, 'user', is not the EventContext"),
+        (
+            clients,
+            "'event' is not for the EventData; the EventContext is passed first",
+        ),
+        (clients_two, "clients_two: its first parameter, 'event', is not the EventContext"),
         (unresolved, "unresolved: the type of its parameter 'user' cannot be resolved: .*Nobody"),
         (unresolved_only, "parameter 'user' cannot be resolved: .*Nobody"),
         (no_expression, "parameter 'user' cannot be resolved"),
-        (no_type, "the parameter 'user' has a type of no use"),
-        (no_payload, "the parameter 'user' has a type that no payload has: .*Wired"),
-        (no_payload_union, "the parameter 'it' has a type that no payload has"),
-        (no_payload_only, "the parameter 'connection' has a type that no payload has"),
-        (deep, "the parameter 'it' has a type of no use: .*Nobody"),
-        (default_of_no_type, "the parameter 'it' has a type of no use: .*Nobody"),
-        (generator, "handler generator: a call of a function that yields runs nothing of it"),
+        (no_type, "the parameter 'user' has a type that msgspec does not support"),
+        (no_payload, "the parameter 'user' has a type that no payload can have: .*Wired"),
+        (no_payload_union, "the parameter 'it' has a type that no payload can have"),
+        (no_payload_only, "the parameter 'connection' has a type that no payload can have"),
+        (deep, "'it' has a type that msgspec does not support: .*Nobody"),
+        (
+            default_of_no_type,
+            "'it' has a type that msgspec does not support: .*Nobody",
+        ),
+        (generator, "handler generator: calling a function that yields does not run it"),
         (Generator(), "a function that yields"),
         (functools.partial(generator), "a function that yields"),
         (sync_generator, "a function that yields"),
@@ -520,7 +526,7 @@ class TestThreads:
                 lambda each=each: register.on_event("a", each, run_in_thread=True),
                 lambda each=each: register.on_any_event(run_in_thread=True)(each),
             ):
-                with pytest.raises(RegistrationError, match="a coroutine function runs in no thr"):
+                with pytest.raises(RegistrationError, match="a coroutine function cannot run"):
                     refuse()
 
     def test_lifecycle_handlers_are_refused(self) -> None:
@@ -541,7 +547,7 @@ class TestThreads:
 def test_a_method_in_its_class() -> None:
     """There is no object yet that it could be a method of."""
     register = EventRegister()
-    with pytest.raises(RegistrationError, match="nothing gives it 'self'"):
+    with pytest.raises(RegistrationError, match="it is a method without its object"):
 
         class Game:
             @register.on_event("move")  # type: ignore[type-var]  # on purpose

@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zaptools.protocol import jsonpath
 from zaptools.protocol.jsonpath import (
     depth,
     find_in_text,
@@ -169,8 +168,10 @@ def test_to_plain() -> None:
 
 
 def test_keys() -> None:
-    assert jsonpath._step("$", "a_1") == "$.a_1"
-    assert jsonpath._step("$", "1a") == '$["1a"]'
-    assert jsonpath._step("$", 3) == "$[3]"
+    for key, where in (("a_1", "$.a_1"), ("1a", '$["1a"]')):
+        found = find_in_value({key: object()}, 8)
+        assert found is not None and found.where == where
+    found = find_in_value([0, 0, 0, object()], 8)
+    assert found is not None and found.where == "$[3]"
     problem = find_in_value({True: 1}, 8)
     assert problem is not None and problem.detail == "a key of type bool"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
@@ -48,6 +49,9 @@ class HandlerBook:
 
     A shell reads a register's book, and may write `lifecycle` and `any_event` for its own needs.
 
+    Args:
+        clock: returns the time in seconds, for the shares of the log. Default `time.monotonic`.
+
     Attributes:
         events: handlers by event name, the middleware around them included.
         lifecycle: handlers by lifecycle name: ``connected``, ``disconnected``, ``error``.
@@ -61,6 +65,7 @@ class HandlerBook:
 
     __slots__ = (
         "__weakref__",
+        "_clock",
         "_middleware",
         "_routes",
         "any_event",
@@ -72,14 +77,16 @@ class HandlerBook:
         "lifecycle",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.events: dict[str, Handler] = {}
         self.lifecycle: dict[str, Handler] = {}
         self.any_event: Handler | None = None
         self.concurrency = 1
         self.error_details = False
-        self.faults = Quota("messages of peers")
+        self.faults = Quota("messages of peers", clock=clock)
         self.failures: dict[str, Quota] = {}
+        # The time, for the shares of the log.
+        self._clock = clock
         # Handlers as they were registered, by event name; None is any event. `events` and
         # `any_event` are composed of these anew when middleware is added.
         self._routes: dict[str | None, _Route] = {}
@@ -96,7 +103,7 @@ class HandlerBook:
         quota = self.failures.get(name)
         if quota is None:
             of = f" of {clip(name)!r}" if name else ""
-            quota = self.failures[name] = Quota(f"failures{of}")
+            quota = self.failures[name] = Quota(f"failures{of}", clock=self._clock)
         return quota
 
     def record(

@@ -1,4 +1,4 @@
-"""Payloads of a declared type: checked and made by msgspec, or by pydantic for its models."""
+"""Payloads of a declared type: converted by msgspec, or by pydantic for its models."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from ..exceptions import PayloadError
 __all__ = ["converter", "is_payload_type"]
 
 _MANY = 256
-"""Keys of a dict, or items of a set, whose hashes need no look."""
+"""Keys of a dict, or items of a set, whose hashes need no check."""
 
 _ALIKE = 100
-"""How many of them may have the same hash."""
+"""Most keys or items with the same hash."""
 
 _PLACE = re.compile(r"(?s)(.*) - at (`key` in )?`([^`]*)`")
-"""How msgspec (0.19 to 0.22) says where it found something wrong."""
+"""A message of msgspec (0.19 to 0.22): the reason, then the place."""
 
 
 def is_payload_type(kind: Any) -> bool:
-    """Tell whether JSON can become a `kind`: any other class is left as msgspec finds it.
+    """Return whether JSON can be converted to `kind`; to any other class msgspec cannot.
 
     Raises:
-        TypeError, NameError: msgspec cannot work with `kind`, or with a type in it.
+        TypeError, NameError: msgspec does not support `kind`, or a type in it.
     """
     msgspec.json.Decoder(kind)
     found = msgspec.inspect.type_info(kind)
@@ -42,9 +42,9 @@ def is_payload_type(kind: Any) -> bool:
 def converter(kind: Any) -> Callable[[Any, str], Any]:
     """Return a function of a payload and its event's name that returns the payload as `kind`.
 
-    It is as strict as `msgspec.convert`, ``"1"`` is no int, but takes the keys of a JSON object
-    for what ``dict[int, …]`` says. A pydantic model decides by its own ``model_validate``. That
-    function raises `PayloadError`.
+    It is as strict as `msgspec.convert`, ``"1"`` is not an int, but converts the keys of a JSON
+    object to the type of ``dict[int, …]``. A pydantic model is validated by its own
+    ``model_validate``. The function raises `PayloadError`.
     """
     hashes = _hashes_numbers(msgspec.inspect.type_info(kind))
 
@@ -55,7 +55,7 @@ def converter(kind: Any) -> Callable[[Any, str], Any]:
             return msgspec.convert(payload, kind, dec_hook=_decode_other, str_keys=True)
         except msgspec.ValidationError as exc:
             error = _explain(exc, event_name)
-        raise error  # out of there: with no context, whose text may have the payload in it
+        raise error  # outside the except clause: its context would show the payload
 
     return convert
 
@@ -68,17 +68,16 @@ _SAFE_KEYS = (
     msgspec.inspect.EnumType,
     msgspec.inspect.LiteralType,
 )
-"""Types of keys whose hashes a peer does not know, or of which there are few."""
-
+"""Types of keys whose hashes a peer cannot predict, or of which there are few."""
 
 _PARTS = (msgspec.inspect.Type, msgspec.inspect.Field)
 
 
 def _hashes_numbers(kind: Any) -> bool:
-    """Tell whether a payload of this type has numbers, or what is made of some, as keys.
+    """Return whether a payload of this type has keys that are numbers, or hash like numbers.
 
     Args:
-        kind: a type as `msgspec.inspect` has it.
+        kind: a type of `msgspec.inspect`.
     """
     waiting, seen = [kind], set()
     while waiting:
@@ -86,7 +85,7 @@ def _hashes_numbers(kind: Any) -> bool:
         if isinstance(each, (list, tuple)):
             waiting.extend(each)
         elif isinstance(each, msgspec.inspect.CustomType):
-            return True  # a model, of which nothing else is known
+            return True  # a model, whose fields are unknown
         elif isinstance(each, _PARTS) and id(each) not in seen:
             seen.add(id(each))
             key: Any = getattr(each, "key_type", None)
@@ -104,11 +103,14 @@ def _is_set(kind: Any) -> bool:
 
 
 def _check_hashes(payload: Any, event_name: str) -> None:
-    """Refuse keys that have the same hash by design.
+    """Refuse many keys or items that a peer chose to have the same hash.
 
-    Python's hashes of strings are a secret, but those of numbers are not: that of an integer is
-    its remainder by 2**61 - 1. To put n numbers with the same hash into a dict or set takes a time
-    that grows with the square of n: 5 s for 20,000 of them.
+    Python randomizes the hashes of strings, but not those of numbers: an integer's is its
+    remainder by 2**61 - 1. Putting n numbers with the same hash into a dict or set takes time that
+    grows with the square of n: 5 s for 20,000 of them.
+
+    Raises:
+        PayloadError: a dict or list has more than 100 of them.
     """
     waiting = [("$", payload)]
     while waiting:
@@ -130,7 +132,7 @@ def _check_hashes(payload: Any, event_name: str) -> None:
 
 
 def _most_alike(values: Iterable[Any]) -> int:
-    """Return how many different ones of `values` have the same hash as numbers, or as UUIDs."""
+    """Return how many different `values` have the same hash, as numbers or as UUIDs."""
     different = {str(value): value for value in values if type(value) is not dict}.values()
     return max(
         count for make in (_hash_number, _hash_uuid) for count in _counts(map(make, different))
@@ -160,12 +162,12 @@ def _hash_uuid(value: Any) -> int:
 
 
 def _is_model(kind: Any) -> bool:
-    """Whether `kind` is a pydantic model, which says so itself: pydantic is not imported."""
+    """Return whether `kind` is a pydantic model, by its methods: pydantic is not imported."""
     return callable(getattr(kind, "model_validate", None))
 
 
 def _decode_other(kind: Any, value: Any) -> Any:
-    """Make a `kind` that msgspec does not know; what this returns it checks with isinstance."""
+    """Convert to a `kind` that msgspec does not know; it checks the result with isinstance."""
     return kind.model_validate(value) if _is_model(kind) else value
 
 
@@ -173,7 +175,7 @@ def _explain(error: msgspec.ValidationError, event_name: str) -> PayloadError:
     found = _PLACE.fullmatch(str(error))
     reason, in_key, path = found.groups() if found is not None else (str(error), None, "$")
     cause: Any = error.__cause__
-    if hasattr(cause, "errors"):  # pydantic's; its text has the input
+    if hasattr(cause, "errors"):  # pydantic's, whose text shows the input
         first, *more = cause.errors(include_url=False, include_context=False, include_input=False)
         reason = first["msg"]
         for step in first["loc"]:

@@ -1,38 +1,44 @@
-"""How many lines a minute the log takes of what peers can make happen as often as they like."""
+"""A bound for the log lines that peers can cause as often as they like."""
 
 from __future__ import annotations
 
 import logging
+import math
 import time
+from collections.abc import Callable
 
 __all__ = ["PER_MINUTE", "Quota"]
 
 PER_MINUTE = 100
-"""Lines of one kind, at most."""
+"""Most lines of one kind."""
 
 _MINUTE = 60.0
 
 
 class Quota:
-    """A share of the log.
+    """The share of the log for lines of one kind: `PER_MINUTE`.
 
     Args:
-        what: what its lines are about, in words: for the one that says how many were left out.
+        what: the subject of the lines, for the line that reports how many were left out.
+        clock: returns the time in seconds. Default `time.monotonic`.
     """
 
-    __slots__ = ("_since", "_taken", "_what")
+    __slots__ = ("_clock", "_since", "_taken", "_what")
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._what = what
-        self._since = -_MINUTE  # when the minute began, with its first line
+        self._clock = clock
+        # The time of the first line of the current minute.
+        self._since = -math.inf
+        # The calls of `take` since then.
         self._taken = 0
 
     def take(self, logger: logging.Logger) -> bool:
-        """Tell whether one more line may be logged.
+        """Return whether one more line may be logged.
 
-        The first call of a minute logs how many were left out before it, if any were.
+        The first call of a minute logs how many lines were left out in the one before, if any.
         """
-        now = time.monotonic()
+        now = self._clock()
         if now - self._since >= _MINUTE:
             left_out = self._taken - PER_MINUTE
             self._since, self._taken = now, 0

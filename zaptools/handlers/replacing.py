@@ -1,4 +1,4 @@
-"""A second handler for what has one: it replaces the first, and somebody should know."""
+"""A second handler for the same event replaces the first, with a warning."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ _PACKAGE = __name__.partition(".")[0]
 
 
 def in_place_of(old: object, new: T, what: str, *, replace: bool) -> T:
-    """Return `new`, after a warning if it replaces another handler: at the application's line.
+    """Return `new`, after a warning at the application's line if it replaces another handler.
 
-    No warning is due for the same function once more, nor for a definition that has run again: a
-    module that was reloaded, a notebook's cell.
+    There is no warning for the same function again, nor for a definition that has run again: a
+    reloaded module, a notebook's cell.
 
     Args:
-        old: the handler that is there, as `handlers.signatures.adapt` left it; None for none.
-        new: the handler in its place.
-        what: what they handle, in words.
-        replace: whether that is meant.
+        old: the present handler, as `handlers.signatures.adapt` returned it; None without one.
+        new: the handler that replaces it.
+        what: the subject of both, for the warning.
+        replace: whether the replacement is intended, and needs no warning.
     """
     if old is None or replace:
         return new
-    was, comes = given(old), given(new)
-    if was != comes and not _is_run_again(was, comes):
-        text = f"{_name(comes)} replaces {_name(was)} as the handler of {what}"
-        warnings.warn(f"{text}; if that is meant, pass replace=True", RuntimeWarning, _level())
+    before, after = given(old), given(new)
+    if before != after and not _is_run_again(before, after):
+        text = f"{_name(after)} replaces {_name(before)} as the handler of {what}"
+        warnings.warn(f"{text}; if that is intended, pass replace=True", RuntimeWarning, _level())
     return new
 
 
 def _is_run_again(old: Any, new: Any) -> bool:
-    """Whether two functions come from one definition, that was compiled twice."""
+    """Return whether two functions come from one definition that ran twice."""
     one, other = _code(old), _code(new)
     if one is None or other is None or one is other:
         return False

@@ -1,4 +1,4 @@
-"""What a handler wants to be called with: looked at once, when it is registered."""
+"""The arguments that a handler takes: inspected once, when it is registered."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ _UNKNOWN = object()
 _KNOWN: WeakKeyDictionary[FunctionType, tuple[object, list[inspect.Parameter]]] = (
     WeakKeyDictionary()
 )
-"""The parameters of functions, each with the code that has them: a class's methods may be the
-handlers of many registers."""
+"""A cache of functions' parameters, each with the code that they were read from: the methods of a
+class may be handlers of many registers. Weak keys: the cache must not keep a handler alive."""
 
 
 def check_callable(handler: object) -> None:
-    """Raise `RegistrationError` unless `handler` can be called and can be a handler."""
+    """Raise `RegistrationError` unless `handler` is callable, and does not yield."""
     if not callable(handler):
         raise RegistrationError("handler", handler)
     if _is(_yields, handler):
         raise RegistrationError(
             "handler",
             handler,
-            "a call of a function that yields runs nothing of it; send what it yields",
+            "calling a function that yields does not run it; send the events instead",
         )
 
 
@@ -53,7 +53,7 @@ def check_lifecycle(handler: Callable[..., Any], first: str = "EventContext") ->
 
     Args:
         handler: the handler.
-        first: what the argument is, in words.
+        first: the name of the argument's type, for the error. Default ``"EventContext"``.
     """
     check_callable(handler)
     positional = _positional(handler)
@@ -65,12 +65,12 @@ def check_lifecycle(handler: Callable[..., Any], first: str = "EventContext") ->
 
 
 def check_middleware(middleware: object) -> None:
-    """Raise `RegistrationError` unless it can be called as a middleware is."""
+    """Raise `RegistrationError` unless `middleware` is a coroutine function of two arguments."""
     if not callable(middleware):
         raise RegistrationError("middleware", middleware)
     function = inspect.unwrap(middleware)
     if not _is(inspect.iscoroutinefunction, function):
-        raise RegistrationError("middleware", middleware, "it is no coroutine function")
+        raise RegistrationError("middleware", middleware, "it is not a coroutine function")
     positional = _positional(middleware)
     if positional and (len(positional) < 2 or _required(positional) > 2):
         raise RegistrationError(
@@ -81,21 +81,21 @@ def check_middleware(middleware: object) -> None:
 def adapt(
     handler: Callable[..., Any], first: type = EventContext, *, run_in_thread: bool = False
 ) -> Callable[[EventContext], Any]:
-    """Return a function of an `EventContext` that calls `handler` with what it wants.
+    """Return a function of an `EventContext` that calls `handler` with the arguments it takes.
 
-    That is `handler` itself where it takes the context alone.
+    For a handler of the context alone that is `handler` itself.
 
     Args:
         handler: takes `first`, or `first` and the payload, or the payload alone.
-        first: `EventContext`, or `EventData` for a client's handlers.
-        run_in_thread: whether it is to run in a thread, and not in the event loop's.
+        first: `EventContext`, or `EventData` for a client's handlers. Default `EventContext`.
+        run_in_thread: whether to call it in a thread of its own. Default False.
 
     Raises:
         RegistrationError: `handler` cannot be called with any of these.
     """
     check_callable(handler)
     if run_in_thread and _is(inspect.iscoroutinefunction, handler):
-        raise RegistrationError("handler", handler, "a coroutine function runs in no thread")
+        raise RegistrationError("handler", handler, "a coroutine function cannot run in a thread")
     function = _in_thread(handler) if run_in_thread else handler
     call = _call_with(function, first, *_wants(handler, first))
     if call is not handler:
@@ -104,12 +104,12 @@ def adapt(
 
 
 def source(handler: object) -> Any:
-    """Return what identifies the function that was given to `adapt`, to compare by."""
+    """Return a value to compare by: equal for the same function passed to `adapt`."""
     return getattr(handler, "__zaptools_source__", handler)
 
 
 def given(handler: Any) -> Any:
-    """Return the function that was given to `adapt`."""
+    """Return the function that was passed to `adapt`."""
     found, _ = getattr(handler, "__zaptools_source__", (handler, False))
     return found
 
@@ -117,7 +117,7 @@ def given(handler: Any) -> Any:
 def _in_thread(handler: Callable[..., Any]) -> Callable[..., Any]:
     async def run(*args: Any) -> None:
         result = await asyncio.to_thread(handler, *args)
-        if inspect.isawaitable(result):  # of a function that returns a coroutine
+        if inspect.isawaitable(result):  # a plain function may return a coroutine
             await result
 
     return run
@@ -130,7 +130,7 @@ def _call_with(
     payload: inspect.Parameter | None,
     kind: Any,
 ) -> Callable[[EventContext], Any]:
-    """Return the function of an `EventContext` for what `_wants` has found out."""
+    """Return the function of an `EventContext` for the result of `_wants`."""
     is_context = first is EventContext
     if payload is None:
         return handler if is_context else lambda context: handler(context.event_data)
@@ -156,16 +156,16 @@ def _call_with(
 
 
 def _wants(handler: Callable[..., Any], first: type) -> tuple[bool, inspect.Parameter | None, Any]:
-    """Return whether `handler` takes `first`, the parameter of its payload, and the latter's type.
+    """Return whether `handler` takes `first`, its parameter for the payload, and that one's type.
 
-    The type is `_UNKNOWN` for a payload that is given as it came.
+    The type is `_UNKNOWN` for a payload that is passed without conversion.
     """
     positional = _positional(handler)
-    if not positional:  # none that is known: ``*args``, or a builtin function
+    if not positional:  # ``*args``, or a builtin function without a signature
         return True, None, _UNKNOWN
     if _required(positional) > 2:
         if _needs(handler, positional) <= 1:
-            return True, None, _UNKNOWN  # a decorator adds the rest
+            return True, None, _UNKNOWN  # a decorator passes the other arguments
         raise RegistrationError(
             "handler",
             handler,
@@ -177,15 +177,15 @@ def _wants(handler: Callable[..., Any], first: type) -> tuple[bool, inspect.Para
         raise RegistrationError(
             "handler",
             handler,
-            "it is a method, and nothing gives it 'self': register it on an object, in __init__ "
-            "for one, as in register.on_event('greet')(self.greet)",
+            "it is a method without its object: register the bound method, in __init__ for "
+            "example, as in register.on_event('greet')(self.greet)",
         )
     if not more or (_required(positional) < 2 and not _has_type(more[0])):
         kind = _kind(handler, one, first)
         return (True, None, _UNKNOWN) if kind is _UNKNOWN else (False, one, kind)
     if _is_other(handler, one, first):
         raise RegistrationError(
-            "handler", handler, f"its first parameter, {one.name!r}, is no {first.__name__}"
+            "handler", handler, f"its first parameter, {one.name!r}, is not the {first.__name__}"
         )
     two = more[0]
     if not _has_type(two):
@@ -198,12 +198,12 @@ def _wants(handler: Callable[..., Any], first: type) -> tuple[bool, inspect.Para
 
 
 def _kind(handler: Callable[..., Any], parameter: inspect.Parameter, first: type) -> Any:
-    """Return the payload type of a handler's only parameter; `_UNKNOWN` if it is the context."""
+    """Return the payload type of a handler's only parameter; `_UNKNOWN` if that is the context."""
     if not _has_type(parameter):
         return _UNKNOWN
     written = parameter.annotation
     if isinstance(written, str) and written.rpartition(".")[2] == first.__name__:
-        return _UNKNOWN  # it may be imported for type checkers alone
+        return _UNKNOWN  # the name may be imported for type checkers alone
     kind = _resolve(handler, parameter)
     if _is_context(kind, first):
         return _UNKNOWN
@@ -212,7 +212,7 @@ def _kind(handler: Callable[..., Any], parameter: inspect.Parameter, first: type
 
 
 def _is_context(kind: Any, first: type) -> bool:
-    """Whether an annotation fits what a handler's first parameter is."""
+    """Return whether an annotation is one for the context."""
     if get_origin(kind) is Annotated:
         kind = get_args(kind)[0]
     if kind is Any or getattr(kind, "_is_protocol", False) or first in get_args(kind):
@@ -221,7 +221,7 @@ def _is_context(kind: Any, first: type) -> bool:
 
 
 def _is_other(handler: Callable[..., Any], parameter: inspect.Parameter, first: type) -> bool:
-    """Whether the parameter for the context says clearly that it is for something else."""
+    """Return whether the annotation of the first parameter is certainly not for the context."""
     if not _has_type(parameter):
         return False
     try:
@@ -232,7 +232,7 @@ def _is_other(handler: Callable[..., Any], parameter: inspect.Parameter, first: 
 
 
 def _is_own(kind: Any, parameter: inspect.Parameter) -> bool:
-    """Whether a parameter with a default is the handler's own: no payload can be its type."""
+    """Return whether a parameter with a default is not for the payload: its type cannot be."""
     if parameter.default is inspect.Parameter.empty:
         return False
     try:
@@ -247,30 +247,36 @@ def _check_type(
     where = f"the parameter {parameter.name!r}"
     if kind in _CONTEXTS:
         raise RegistrationError(
-            "handler", handler, f"{where} is no {kind.__name__}; it gets the {first.__name__} first"
+            "handler",
+            handler,
+            f"{where} is not for the {kind.__name__}; the {first.__name__} is passed first",
         )
     try:
         if is_payload_type(kind):
             return
     except (TypeError, NameError) as exc:
-        raise RegistrationError("handler", handler, f"{where} has a type of no use: {exc}") from exc
-    raise RegistrationError("handler", handler, f"{where} has a type that no payload has: {kind!r}")
+        raise RegistrationError(
+            "handler", handler, f"{where} has a type that msgspec does not support: {exc}"
+        ) from exc
+    raise RegistrationError(
+        "handler", handler, f"{where} has a type that no payload can have: {kind!r}"
+    )
 
 
-# What inspect and typing say
+# Reading signatures and annotations
 
 
 def _positional(handler: Callable[..., Any]) -> list[inspect.Parameter] | None:
-    """Return the positional parameters; None where nobody knows, empty for ``*args`` alone.
+    """Return the positional parameters; None where they are unknown, empty for ``*args`` alone.
 
     Raises:
-        RegistrationError: there are none, or a keyword that must be given.
+        RegistrationError: there are none, or a keyword-only one is required.
     """
     try:
         parameters = _parameters(handler)
     except ValueError:
         return None
-    except NameError as exc:  # an annotation that is evaluated now
+    except NameError as exc:  # an annotation that is evaluated only now
         raise RegistrationError("handler", handler, f"an annotation cannot be read: {exc}") from exc
     found = []
     rest = False
@@ -281,7 +287,7 @@ def _positional(handler: Callable[..., Any]) -> list[inspect.Parameter] | None:
             rest = True
         elif _is_needed_keyword(each) and any(map(_is_needed_keyword, _own_parameters(handler))):
             raise RegistrationError(
-                "handler", handler, f"nobody gives it {each.name!r}, a keyword without a default"
+                "handler", handler, f"its keyword-only parameter {each.name!r} has no default"
             )
     if not found and not rest:
         raise RegistrationError("handler", handler, "it takes no argument")
@@ -305,20 +311,24 @@ def _parameters(handler: Callable[..., Any]) -> list[inspect.Parameter]:
 
 
 def _is_altered(function: FunctionType) -> bool:
-    """Whether more than its code says how it is called; all of that may be changed."""
+    """Return whether its parameters depend on attributes, which may change, not on code alone."""
     return bool(vars(function) or function.__defaults__ or function.__kwdefaults__)
 
 
 def _may_hold(parameter: inspect.Parameter) -> bool:
-    """Whether its type is an object, which may hold the function: a class with that method."""
+    """Return whether its annotation is an object, for example the class of the method.
+
+    A cache would keep that object, and so the function, alive.
+    """
     return _has_type(parameter) and not isinstance(parameter.annotation, str)
 
 
 def _read_parameters(handler: Callable[..., Any]) -> list[inspect.Parameter]:
     """Return the parameters with which `handler` is called.
 
-    A decorator's function that passes on what it gets is called as what it wraps is, which has the
-    types. One that takes fewer arguments is called with these: it adds the others.
+    For a decorator's wrapper that passes its arguments on these are the parameters of the wrapped
+    function, which have the types. A wrapper that takes fewer arguments is called with its own: it
+    adds the others.
     """
     if isinstance(handler, functools.partial):
         inner = _called(handler.func)
@@ -336,19 +346,19 @@ def _read_parameters(handler: Callable[..., Any]) -> list[inspect.Parameter]:
 
 
 def _is_wrapper(handler: Any) -> bool:
-    """Whether it is what a decorator has made of something else."""
+    """Return whether `handler` is the wrapper of a decorator."""
     while isinstance(handler, functools.partial):
         handler = handler.func
     return hasattr(handler, "__wrapped__")
 
 
 def _called(function: Any) -> Any:
-    """Return `function`, or what it wraps that says how it is called."""
+    """Return `function`, or the function in it whose parameters it is called with."""
     return inspect.unwrap(function, stop=_adds_arguments)
 
 
 def _adds_arguments(wrapper: Any) -> bool:
-    """Whether a decorator's function calls what it wraps with more than it is called with."""
+    """Return whether a wrapper calls the wrapped function with more arguments than it takes."""
     try:
         own = _own_parameters(wrapper)
         if any(each.kind is inspect.Parameter.VAR_POSITIONAL for each in own):
@@ -360,7 +370,7 @@ def _adds_arguments(wrapper: Any) -> bool:
 
 
 def _own_parameters(handler: Callable[..., Any]) -> list[inspect.Parameter]:
-    """Return the parameters of `handler` itself, and not of what it wraps."""
+    """Return the parameters of `handler` itself, not those of a wrapped function."""
     if sys.version_info >= (3, 14):
         from annotationlib import Format
 
@@ -377,7 +387,7 @@ def _of_kind(parameters: list[inspect.Parameter], kinds: Any) -> list[inspect.Pa
 
 
 def _needs(handler: Callable[..., Any], positional: list[inspect.Parameter]) -> int:
-    """Return how many arguments `handler` needs, though what it wraps may need `positional`."""
+    """Return how many arguments `handler` needs; `positional` may be of a wrapped function."""
     if _required(positional) > 1 and _is_wrapper(handler):
         positional = _of_kind(_own_parameters(handler), _POSITIONAL)
     return _required(positional)
@@ -397,14 +407,14 @@ def _has_type(parameter: inspect.Parameter) -> bool:
 
 
 def _yields(function: Any) -> bool:
-    """Whether it is a generator function; one that `types.coroutine` has marked can be awaited."""
+    """Return whether `function` is a generator function, and not one of `types.coroutine`."""
     if not inspect.isgeneratorfunction(function):
         return inspect.isasyncgenfunction(function)
     return not function.__code__.co_flags & inspect.CO_ITERABLE_COROUTINE
 
 
 def _is(question: Callable[[Any], bool], handler: Any) -> bool:
-    """Ask it of a function, or of a callable object's method."""
+    """Return the answer for a function, or for the ``__call__`` of a callable object."""
     while isinstance(handler, functools.partial):
         handler = handler.func
     if isinstance(handler, (FunctionType, MethodType)):
@@ -413,7 +423,7 @@ def _is(question: Callable[[Any], bool], handler: Any) -> bool:
 
 
 def _function(handler: Any) -> Any:
-    """Return the function with `handler`'s code, for the names that its annotations use."""
+    """Return the function with `handler`'s code, whose globals its annotations use."""
     while True:
         if isinstance(handler, functools.partial):
             handler = handler.func
@@ -428,10 +438,10 @@ def _function(handler: Any) -> Any:
 
 
 def _resolve(handler: Callable[..., Any], parameter: inspect.Parameter) -> Any:
-    """Return a parameter's type, where it was written as text too.
+    """Return a parameter's type; an annotation that is text is evaluated.
 
     Raises:
-        RegistrationError: it, or a part of it, names nothing that is there.
+        RegistrationError: a name in it is not defined.
     """
     function = _function(handler)
     if inspect.isclass(function):
@@ -443,14 +453,14 @@ def _resolve(handler: Callable[..., Any], parameter: inspect.Parameter) -> Any:
     names = getattr(function, "__globals__", {})
     try:
         kinds = get_type_hints(probe, names, _local_names(function), include_extras=True)
-    except Exception as exc:  # what an expression may raise
+    except Exception as exc:  # an expression may raise anything
         detail = f"the type of its parameter {parameter.name!r} cannot be resolved: {exc}"
         raise RegistrationError("handler", handler, detail) from exc
     return kinds[parameter.name]
 
 
 def _local_names(function: Any) -> dict[str, Any]:
-    """Return the names of the functions that `function` is defined in, as far as they run."""
+    """Return the local names of the enclosing functions of `function` that are still running."""
     code = getattr(function, "__code__", None)
     names: dict[str, Any] = {}
     frame = sys._getframe()

@@ -7,19 +7,22 @@ A message is a JSON object (RFC 8259) with three keys::
 ``eventName`` is a string and required. ``payload`` is any JSON value; absent means null.
 ``headers`` is an object; absent and null mean empty. Other keys are ignored.
 
-This module does no I/O. What it refuses, it refuses with `CodecError`, in both directions:
-NaN and Infinity, integers with more digits than Python converts (4300, see
-`sys.set_int_max_str_digits`), numbers that overflow a double, lone surrogates, duplicate
-keys, nesting past the limit.
+This module does no I/O. In both directions it refuses, with `CodecError`: NaN and Infinity,
+integers with more digits than Python converts (4300, see `sys.set_int_max_str_digits`), numbers
+that overflow a double, lone surrogates, duplicate keys, and nesting beyond the limit.
 
-msgspec does the work. It differs from these rules in three points (measured with 0.19 to
-0.22): it writes NaN and Infinity as null (as keys, as ``"nan"`` and ``"inf"``), it lets the
-last of two equal keys win, and its nesting limit is the interpreter's. Cheap checks on its
-result decide whether the slow way, which is the definition, has to be asked.
+msgspec does the work. It differs from these rules in three points (measured with 0.19 to 0.22): it
+writes NaN and Infinity as null (as keys, as ``"nan"`` and ``"inf"``), the last of two equal keys
+wins, and its nesting limit is the interpreter's. Cheap checks of its result detect the texts for
+which that may matter; these are decoded again by `decode_by_rules`, the definition of the format::
 
-A text costs no more than four times what `json.loads` takes for it, and what any short one does:
-a peer must not be able to buy much time with a few bytes. So all that is done for each part of a
-text is done in C, also to find out what is wrong with it and where.
+    text ──> msgspec ──> cheap checks ── passed ──────────> EventData
+               │              │
+            refused        in doubt ──> decode_by_rules ──> EventData, or CodecError
+
+Decoding a text takes at most four times as long as `json.loads`, or as long as any short text: a
+peer must not cause much work with few bytes. So everything that is done per part of a text is done
+in C, including the search for what is wrong and where.
 """
 
 from __future__ import annotations
@@ -36,40 +39,49 @@ import msgspec
 from ..exceptions import CodecError
 from . import jsonpath
 
-__all__ = ["LIFECYCLE_EVENTS", "MAX_DEPTH", "EventData", "decode_event", "encode_event"]
+__all__ = [
+    "LIFECYCLE_EVENTS",
+    "MAX_DEPTH",
+    "EventData",
+    "decode_by_rules",
+    "decode_event",
+    "encode_event",
+    "has_unique_keys",
+    "is_lossless",
+]
 
 LIFECYCLE_EVENTS = frozenset({"connected", "disconnected", "error"})
-"""Names that belong to a connection's life. A server never lets a client's message fire them."""
+"""Names of a connection's lifecycle events. On a server, a client's message never fires them."""
 
 MAX_DEPTH = 256
-"""How deep arrays and objects may lie in each other, the event's own object counted.
+"""Levels of arrays and objects in each other, the event's own object included.
 
-Below the interpreter's recursion limit (1000 by default), so that the answer to deep nesting
-does not depend on how deep the caller's stack happens to be.
+Below the interpreter's recursion limit (1000 by default), so that the answer to deep nesting does
+not depend on the depth of the caller's stack.
 """
 
-_SHALLOW = 2 * MAX_DEPTH
+_SAFE_LENGTH = 2 * MAX_DEPTH
 """Longest text that cannot be nested too deep: each level takes two characters, its brackets.
-Also where checks that cost a call begin to pay."""
+Above this length, checks that cost a function call pay off too."""
 
-_FEW = 32
-"""How many parts of a long event are looked at one by one to save a search of all its text."""
+_FEW_PARTS = 32
+"""Parts of a long event that are inspected one by one to save a search of its whole text."""
 
-_LONG = 1 << 12
-"""Length of a text from which on it pays to look at it before it is decoded."""
+_LONG_TEXT = 1 << 12
+"""Length from which inspecting a text before decoding it pays off."""
 
-_STRIDE = random.choice((61, 67, 71, 73, 79, 83, 89, 97))
-"""Of so many characters of a long text, one is looked at to guess what the others are. A peer does
-not know which."""
+_SAMPLE_STRIDE = random.choice((61, 67, 71, 73, 79, 83, 89, 97))
+"""A sample of a long text takes one of this many characters, to estimate what the others are.
+Random, so that a peer cannot write a text for which the estimate is wrong."""
 
-_WIDE = 64
-"""Characters from one comma to the next, on average, in a text of a few long values."""
+_WIDE_GAP = 64
+"""Characters between two commas, on average, from which a text counts as few long values."""
 
-_FLOATS = 2
-"""How many points in a text's beginning make it worth while to look for exponents in all of it."""
+_FLOAT_POINTS = 2
+"""Points in a text's first 512 characters from which searching it for exponents pays off."""
 
-_SPARSE = 16
-"""Of so many characters at most one is an E, where that look costs less than it saves."""
+_SPARSE_E = 16
+"""That search is skipped where more than one of this many characters is an E: it stops at each."""
 
 
 class EventData(msgspec.Struct, rename={"event_name": "eventName"}):
@@ -90,23 +102,23 @@ class EventData(msgspec.Struct, rename={"event_name": "eventName"}):
         return {"eventName": self.event_name, "payload": self.payload, "headers": self.headers}
 
 
-class _NoHeaders(msgspec.Struct, rename={"event_name": "eventName"}, gc=False):
+class _WithoutHeaders(msgspec.Struct, rename={"event_name": "eventName"}, gc=False):
     event_name: str
     payload: Any
 
 
-class _Whole(_NoHeaders, gc=False):
-    """What is written. To make one takes 15 ns less than an `EventData`."""
+class _WithHeaders(_WithoutHeaders, gc=False):
+    """An event as it is written. Making one takes 15 ns less than making an `EventData`."""
 
     headers: dict[str, Any]
 
 
-_EMPTY: dict[str, Any] = {}  # written, never handed out
+_EMPTY: dict[str, Any] = {}  # only written: no caller gets it
 _encode = msgspec.json.Encoder(enc_hook=jsonpath.to_plain).encode
 
 
 def _to_float(digits: str) -> float:
-    """Return a float, for msgspec, which takes 8 µs itself for one such as 1e290 (0.22).
+    """Return a float, for msgspec: its own parser takes 8 µs for one such as 1e290 (0.22).
 
     Raises:
         ValueError: it is out of range.
@@ -120,12 +132,12 @@ def _to_float(digits: str) -> float:
 _decode = msgspec.json.Decoder(EventData, float_hook=_to_float).decode
 _decode_any = msgspec.json.Decoder(float_hook=_to_float).decode
 _decode_floats = msgspec.json.Decoder(EventData).decode
-"""For texts with floats, but none with an exponent: in a tenth of the time."""
+"""For texts of floats without an exponent: msgspec's parser takes a tenth of the time then."""
 
 _EMPTY_HEADERS_LAST = ',"headers":{}}'
 _UNSET = msgspec.UNSET
 _NAMES = frozenset({"eventName", "payload", "headers"})
-_NOTHING: frozenset[str] = frozenset()
+_NO_NAMES: frozenset[str] = frozenset()
 _NAME_AT = len('{"eventName":"')
 _small_exponent = re.compile("e[-+0-9]").search
 _capital_exponent = re.compile("E[-+0-9]").search
@@ -144,11 +156,10 @@ def encode_event(
     Args:
         event_name: the event's name.
         payload: any JSON value; also dataclasses, structs, pydantic models, enums, dates, UUIDs
-            and the like: docs/wire.md has the table. Default None, written as ``null``. Two
-            things are the caller's to see to, because to check them costs as much as all the
-            rest: keys that are no strings are written as strings, ``True`` as ``"1"`` like the 1
-            that it equals, and no two must be the same (``1`` and ``"1"``); a `msgspec.Raw` is
-            written as it stands.
+            and the like: docs/wire.md has the table. Default None, written as ``null``. Two things
+            are not checked, because that would cost as much as all the rest: keys that are not
+            strings are written as strings, ``True`` as ``"1"`` like the 1 that it equals, and two
+            must not become the same (``1`` and ``"1"``); and a `msgspec.Raw` is written as it is.
         headers: an object; None (the default) is written as ``{}``.
         omit_empty_headers: leave empty headers out. Default False: zaptools_client 0.2 and
             0.3 and zaptools_server 0.3.0 (Dart) fail on a message without ``headers``.
@@ -158,7 +169,7 @@ def encode_event(
     """
     if type(event_name) is not str:
         event_name = _as_str(event_name)
-    if payload is _UNSET:  # which msgspec leaves out
+    if payload is _UNSET:  # msgspec would leave it out
         _refuse_value(event_name, payload, headers or _EMPTY, None)
     if headers is None:
         headers = _EMPTY
@@ -166,14 +177,14 @@ def encode_event(
         headers = _as_dict(headers)
     try:
         if omit_empty_headers and not headers:
-            data = _encode(_NoHeaders(event_name, payload))
+            data = _encode(_WithoutHeaders(event_name, payload))
         else:
-            data = _encode(_Whole(event_name, payload, headers))
+            data = _encode(_WithHeaders(event_name, payload, headers))
     except Exception as exc:  # the value's own code may raise anything
         _refuse_value(event_name, payload, headers, exc)
-    # NaN and Infinity can only hide where a null stands, or a key that ends like them. One
-    # search for both, because a second one takes 100 ns; each "n" that it meets takes 15.
-    if len(data) > _SHALLOW:
+    # msgspec writes NaN and Infinity as null, or as a key that ends like them. One search for
+    # both, because a second one takes 100 ns; each "n" on the way takes 15.
+    if len(data) > _SAFE_LENGTH:
         if not _is_allowed(data, [payload, headers]):
             _refuse_value(event_name, payload, headers, None)
     elif (
@@ -186,8 +197,8 @@ def encode_event(
 
 
 def _is_allowed(data: bytes, parts: list[Any]) -> bool:
-    """Tell whether a long event may be sent: `data`, which is `parts` and their names."""
-    if jsonpath.is_simple(parts, _FEW):
+    """Return whether a long event may be sent: `data` is the event, `parts` its values."""
+    if jsonpath.is_simple(parts, _FEW_PARTS):
         return True
     if _may_be_nonfinite(data, _NAME_AT) and jsonpath.has_nonfinite(parts):
         return False
@@ -198,15 +209,15 @@ def _is_allowed(data: bytes, parts: list[Any]) -> bool:
 def decode_event(
     data: bytes | bytearray | memoryview | str, *, max_depth: int = MAX_DEPTH
 ) -> EventData:
-    """Return the event that a message's text holds.
+    """Return the event of a message's text.
 
     Args:
         data: the text, or its UTF-8 bytes.
         max_depth: how deep arrays and objects may lie in each other. Default `MAX_DEPTH`.
 
     Raises:
-        CodecError: the text is no event; `reason` and `where` say why. Nothing else is raised,
-            whatever the text.
+        CodecError: the text is not an event; `reason` and `where` say why. No text raises
+            anything else.
         TypeError: `data` is neither text nor bytes.
     """
     text = data if type(data) is str else _from_utf8(data)
@@ -215,9 +226,9 @@ def decode_event(
     try:
         event = _decode(text)
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        return _decode_slowly(text, max_depth)
-    # Every key has a colon: with no more colons than distinct keys, no key came twice. A null
-    # payload or empty headers may have been absent, which would hide one.
+        return decode_by_rules(text, max_depth)
+    # Every key has a colon: with no more colons than distinct keys, no key is there twice. A null
+    # payload or empty headers may have been absent, and then one colon more would go unnoticed.
     payload = event.payload
     headers = event.headers
     keys = 3 + len(payload) if type(payload) is dict else 3
@@ -230,13 +241,13 @@ def decode_event(
             (colons == keys and (headers or text.endswith(_EMPTY_HEADERS_LAST)))
             or (colons == keys - 1 and not headers)
         )
-    ) and _read_again(text) is _UNSET:
-        return _decode_slowly(text, max_depth, event)
+    ) and not has_unique_keys(text):
+        return decode_by_rules(text, max_depth, event)
     return event
 
 
 def _may_have_exponent(text: str) -> bool:
-    """Tell whether there may be a float with an exponent; in strings there may be what looks so."""
+    """Return whether a text may have a float with an exponent; a string may look like one."""
     if _small_exponent(text) is not None:
         return True
     return "E" in text and _capital_exponent(text) is not None
@@ -244,18 +255,18 @@ def _may_have_exponent(text: str) -> bool:
 
 def _decode_long(text: str, max_depth: int) -> EventData:
     """Decode a text that may be nested too deep."""
-    sample = text[::_STRIDE]
-    commas = sample.count(",") * _STRIDE
-    if len(text) < _LONG:
+    sample = text[::_SAMPLE_STRIDE]
+    commas = sample.count(",") * _SAMPLE_STRIDE
+    if len(text) < _LONG_TEXT:
         return _decode_with(_decode, text, max_depth, commas)
     with jsonpath.no_collections():
         if sample.count('"') * 5 > len(sample) * 2:
-            # Nearly all of it are strings of one character. Of these msgspec makes each anew, in
-            # three times what `json` takes, which has them already.
-            return _decode_slowly(text, max_depth)
+            # Nearly all of it are strings of one character. msgspec makes a new object for each,
+            # in three times what `json` takes, which shares them.
+            return decode_by_rules(text, max_depth)
         if (
-            text.count(".", 0, 512) > _FLOATS
-            and (text.count("e") + text.count("E")) * _SPARSE < len(text)
+            text.count(".", 0, 512) > _FLOAT_POINTS
+            and (text.count("e") + text.count("E")) * _SPARSE_E < len(text)
             and not _may_have_exponent(text)
         ):
             return _decode_with(_decode_floats, text, max_depth, commas)
@@ -268,51 +279,52 @@ def _decode_with(
     try:
         event = decode(text)
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        return _decode_slowly(text, max_depth)
-    if _is_sound(text, event, max_depth, commas):
+        return decode_by_rules(text, max_depth)
+    if is_lossless(text, event, max_depth, commas):
         return event
-    return _decode_slowly(text, max_depth, event)
+    return decode_by_rules(text, max_depth, event)
 
 
-def _is_sound(text: str, event: EventData, max_depth: int, commas: int) -> bool:
-    """Tell whether `event`, read from a long text, is all that the text holds, and no deeper
-    than allowed; may err on the side of False.
+def is_lossless(text: str, event: EventData, max_depth: int, commas: int) -> bool:
+    """Return whether `event`, decoded from a long text, has all of the text, and no deeper levels
+    than allowed. May return False for an event that has.
 
-    The colons tell, as above, if there are none but those of the keys of a flat event. Else it
-    is written again: what comes out as it went in has no key twice, none that is ignored, and
-    lost nothing else. Most programs write JSON the same way, and to compare costs next to
-    nothing. If this one does not (spaces, other escapes), the colons of both must be as many.
+    For a flat event the colons are counted, as in `decode_event`. Any other is encoded again: if
+    that gives the same text, it has no key twice, no ignored key, and nothing else was lost. Most
+    programs write JSON the same way, and comparing costs next to nothing. Where they do not
+    (spaces, other escapes), both texts must have the same number of colons.
     """
     payload, headers = event.payload, event.headers
     keys = 3 + len(headers) + (len(payload) if type(payload) is dict else 0)
-    is_wide = commas * _WIDE < len(text)
-    if not (is_wide or jsonpath.looks_flat(payload)) or not _has_all(
+    is_wide = commas * _WIDE_GAP < len(text)
+    if not (is_wide or jsonpath.looks_flat(payload)) or not _has_all_colons(
         text, event, keys, text.count(":")
     ):
         if is_wide:
-            return False  # to write long strings, and integers above all, takes longer
+            return False  # encoding long strings, and long integers above all, takes longer
         try:
             again = _encode(event)
         except RecursionError:
             return False
         if again != text.encode() and (
             _has_escaped_colon(text)
-            or not _has_all(text, event, again.count(b":"), text.count(":"))
+            or not _has_all_colons(text, event, again.count(b":"), text.count(":"))
         ):
             return False
-    if max_depth > _FEW and jsonpath.is_simple([payload, headers], _FEW):
+    if max_depth > _FEW_PARTS and jsonpath.is_simple([payload, headers], _FEW_PARTS):
         return True
-    # To look at each value pays only where there are few.
-    brackets = text.count("[") + text.count("{") if commas * _FEW < 2 * len(text) else 0
+    # Inspecting each value pays off only where there are few.
+    brackets = text.count("[") + text.count("{") if commas * _FEW_PARTS < 2 * len(text) else 0
     if brackets and jsonpath.is_within([payload, headers], max_depth, brackets):
         return True
     return jsonpath.is_text_within(text, max_depth)
 
 
-def _has_all(text: str, event: EventData, keys: int, colons: int) -> bool:
-    """Tell whether an event with so many keys is all that is in a text with so many colons.
+def _has_all_colons(text: str, event: EventData, keys: int, colons: int) -> bool:
+    """Return whether an event with this number of keys is all of a text with that many colons.
 
-    A null payload or empty headers may have been absent, which would hide one.
+    A null payload or empty headers may have been absent, and then one colon more would go
+    unnoticed.
     """
     if event.payload is None:
         return False
@@ -325,20 +337,19 @@ def _has_escaped_colon(text: str) -> bool:
     return "\\u003" in text and ("\\u003a" in text or "\\u003A" in text)
 
 
-def _read_again(text: str) -> Any:
-    """Return the value of `text`, ignored keys included, if no key comes twice in its object.
+def has_unique_keys(text: str) -> bool:
+    """Return whether no object of a JSON text has a key twice. May return False for one.
 
-    May err on the side of UNSET, which it returns otherwise. Of two equal keys the decoder keeps
-    one, which loses at least one colon; nothing adds a colon but an escaped one in a string.
+    Of two equal keys the decoder keeps one, so encoding its value again gives fewer colons; only
+    an escaped colon in a string could make up for that.
     """
     if _has_escaped_colon(text):
-        return _UNSET
+        return False
     try:
-        value = _decode_any(text)
-        again = _encode(value)
+        again = _encode(_decode_any(text))
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        return _UNSET
-    return value if again.count(b":") == text.count(":") else _UNSET
+        return False
+    return again.count(b":") == text.count(":")
 
 
 def _from_utf8(data: bytes | bytearray | memoryview | str) -> str:
@@ -351,22 +362,26 @@ def _from_utf8(data: bytes | bytearray | memoryview | str) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError as exc:
-        text = data[:_SHALLOW].decode(errors="replace")  # more is not kept
+        text = data[:_SAFE_LENGTH].decode(errors="replace")  # the error keeps no more
         raise CodecError("not-utf8", where=exc.start, text=text, detail=exc.reason) from None
 
 
-def _decode_slowly(text: str, max_depth: int, event: EventData | None = None) -> EventData:
-    """Decode with every rule checked one by one: the definition of what `decode_event` does.
+def decode_by_rules(text: str, max_depth: int, event: EventData | None = None) -> EventData:
+    """Decode with every rule checked one by one: the definition of `decode_event`.
 
     Args:
         text: the text.
         max_depth: how deep arrays and objects may lie in each other.
-        event: what msgspec made of it, if it has been read, and only the other rules are open.
+        event: the event that msgspec decoded, for which only the other rules need a check.
+            Default None: msgspec refused the text.
+
+    Raises:
+        CodecError: the text is not an event.
     """
-    reason = "nesting"
+    reason = "nesting"  # of a RecursionError
     try:
         reason, members = jsonpath.find_reason(
-            text, max_depth, read=_NOTHING if event is None else _NAMES
+            text, max_depth, read=_NO_NAMES if event is None else _NAMES
         )
         if not reason:
             return event or _from_members(text, members)
@@ -420,7 +435,7 @@ def _is_too_deep(data: bytes) -> bool:
     try:
         return jsonpath.depth(_decode_any(data)) > MAX_DEPTH
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        return True  # too deep to be read even, or a msgspec.Raw that is no JSON
+        return True  # too deep to decode, or a msgspec.Raw that is not JSON
 
 
 def _refuse_value(

@@ -1,8 +1,8 @@
-"""Where in a JSON text, or in a value to be written as one, the first problem is.
+"""Finds what is wrong with a JSON text, or with a value to be encoded as one, and where.
 
-The codec calls most of this only after something went wrong, so that an error can say where;
-`looks_flat`, `is_simple`, `is_within` and `has_nonfinite` also to find out that nothing did.
-Nothing here recurses: the input may be nested without bound.
+The codec calls most of this only for a text or a value that it refuses, so that the error can say
+where; `looks_flat`, `is_simple`, `is_within` and `has_nonfinite` also for valid ones. Nothing here
+recurses: the input may be nested without bound.
 """
 
 from __future__ import annotations
@@ -42,30 +42,30 @@ __all__ = [
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[{]}"))
-_STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
-"""The one byte stands for 1, the other for -1."""
+_DEPTH_CHANGES = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
+"""An opening bracket becomes the byte of +1, a closing one that of -1, in an array of bytes."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _CONTAINERS = (dict, list, tuple, set, frozenset)
-_EXACT = (str, int, float, bool, *_CONTAINERS)
+_BUILTINS = (str, int, float, bool, *_CONTAINERS)
 _NESTING = frozenset(_CONTAINERS)
-_SIMPLE = frozenset({str, int, bool, type(None)})
-_KNOWN = _NESTING | _SIMPLE | {float}
+_SIMPLE_SCALARS = frozenset({str, int, bool, type(None)})
+_JSON_TYPES = _NESTING | _SIMPLE_SCALARS | {float}
 _FINITE_KEYS = frozenset({str, int})
 _PARSED = frozenset({tuple, list})
 _CONSTANTS = {"NaN": math.nan, "Infinity": float("inf"), "-Infinity": -math.inf}
 _FIRST, _SECOND = itemgetter(0), itemgetter(1)
-_LONE = "a surrogate that is not one of a pair"
+_LONE = "a surrogate without its pair"
 
 
 class Problem(NamedTuple):
-    """What is wrong (a `CodecError.reason`), its path, and words for it."""
+    """A `CodecError.reason`, the path of the value, and an explanation."""
 
     reason: str
     where: str
     detail: str
 
 
-def _step(path: str, key: object) -> str:
+def _add_step(path: str, key: object) -> str:
     if isinstance(key, int):
         return f"{path}[{key}]"
     name = str(key)
@@ -73,18 +73,18 @@ def _step(path: str, key: object) -> str:
 
 
 def parse(text: str, *, parse_int: Callable[[str], int] | None = None) -> Any:
-    """Return the value of a JSON text as `find_in_pairs` takes it: nothing of the text is lost.
+    """Return the value of a JSON text in the form of `find_in_pairs`, which loses nothing of it.
 
-    An object comes as a tuple of its pairs, an array as a list.
+    An object is a tuple of its pairs, an array a list.
 
     Args:
         text: JSON, or Python's superset of it with NaN and Infinity.
-        parse_int: what makes a value of an integer's digits. Default None: `int`.
+        parse_int: converts an integer's digits. Default None: `int`.
 
     Raises:
-        json.JSONDecodeError: it is none.
+        json.JSONDecodeError: the text is not JSON.
         ValueError: an integer has more digits than Python converts.
-        RecursionError: it is nested deeper than the interpreter goes.
+        RecursionError: the text is nested deeper than the interpreter recurses.
     """
     constant = _CONSTANTS.__getitem__
     return json.loads(text, object_pairs_hook=tuple, parse_int=parse_int, parse_constant=constant)
@@ -93,22 +93,23 @@ def parse(text: str, *, parse_int: Callable[[str], int] | None = None) -> Any:
 def find_reason(
     text: str, max_depth: int, *, read: Set[str] = frozenset()
 ) -> tuple[str, dict[str, Any] | None]:
-    """Return why a JSON text is no event, as a `CodecError.reason`; empty if JSON allows it all.
+    """Return why a JSON text is not an event, as a `CodecError.reason`; empty if JSON allows it.
 
-    Nothing here is done for each value but by the parser, and for each object and float in C.
+    Per value only the parser runs, and per object and float only code in C.
 
     Args:
-        text: what may be JSON.
+        text: JSON, or a text that is not.
         max_depth: how deep arrays and objects may lie in each other.
-        read: the members that msgspec has read, in which no number and no string is bad then.
+        read: the names of members that msgspec has decoded; their numbers and strings are valid.
+            Default none.
 
     Returns:
-        The reason, and the members of the object that the text is. None if it is none. Of these,
-        strings are as they are; objects and floats are None.
+        The reason, and the members of the text's object; None if the text is not an object. Of
+        the members' values, strings are kept; objects and floats are None.
 
     Raises:
-        json.JSONDecodeError: it is no JSON.
-        RecursionError: it is nested deeper than the interpreter goes.
+        json.JSONDecodeError: the text is not JSON.
+        RecursionError: the text is nested deeper than the interpreter recurses.
     """
     objects: list[list[tuple[str, Any]]] = []
     floats: list[str] = []
@@ -122,7 +123,7 @@ def find_reason(
         )
     except json.JSONDecodeError:
         raise
-    except ValueError:  # an integer has more digits than Python converts; the rest may be no JSON
+    except ValueError:  # an integer has more digits than Python converts; is the rest JSON?
         json.loads(text, object_pairs_hook=len, parse_float=len, parse_int=len)
         return "number", None
     members = dict(objects[-1]) if value is None and objects else None
@@ -153,29 +154,29 @@ def _has_surrogate(text: str, values: object) -> bool:
 
 
 def is_text_within(text: str, limit: int) -> bool:
-    """Tell whether arrays and objects lie no deeper than `limit` in each other in a JSON text."""
-    steps = _steps(text)
+    """Return whether arrays and objects of a JSON text lie at most `limit` deep in each other."""
+    steps = _depth_changes(text)
     if len(steps) <= 2 * limit:
         return True
-    # As if strings had no brackets in them, unless that would be the longer way.
+    # First as if no string had a bracket in it, where that is the faster way.
     if len(steps) * 16 < len(text) and max(accumulate(steps)) <= limit:
         return True
     if "\\" in text:
         text = text.replace("\\\\", "").replace('\\"', "")
-    return max(accumulate(_steps("".join(text.split('"')[::2])))) <= limit
+    return max(accumulate(_depth_changes("".join(text.split('"')[::2])))) <= limit
 
 
-def _steps(text: str) -> array[int]:
-    """Return what each bracket adds to the depth, those in strings too."""
-    return array("b", text.encode(errors="replace").translate(_STEPS, _NO_BRACKETS))
+def _depth_changes(text: str) -> array[int]:
+    """Return the change of depth at each bracket, brackets in strings included."""
+    return array("b", text.encode(errors="replace").translate(_DEPTH_CHANGES, _NO_BRACKETS))
 
 
 @contextmanager
 def no_collections() -> Iterator[None]:
-    """Keep Python's garbage collector from running for what is made here, all of which stays.
+    """Pause the garbage collector: all containers that are made in this block stay alive.
 
-    Each 700 containers that are made set it off, which took more than half of the time that a
-    text of many containers takes to be read (measured).
+    Every 700 new containers start a collection, which took more than half of the time of decoding
+    a text of many containers (measured).
     """
     if not gc.isenabled():
         yield
@@ -188,12 +189,12 @@ def no_collections() -> Iterator[None]:
 
 
 def find_in_text(text: str, max_depth: int, reason: str) -> Problem | None:
-    """Return where in `text` something is that JSON allows and an event does not, or None.
+    """Return a problem of `text` that JSON allows and an event does not; None without one.
 
     Args:
         text: valid JSON, or Python's superset of it with NaN and Infinity.
         max_depth: how deep arrays and objects may lie in each other.
-        reason: what kind of problem to look for.
+        reason: the kind of problem to look for.
     """
     with no_collections():
         try:
@@ -203,28 +204,29 @@ def find_in_text(text: str, max_depth: int, reason: str) -> Problem | None:
         except json.JSONDecodeError:
             return None
         except ValueError:
-            # A length takes the place of each integer. Its sign is counted too, which is of no
-            # account but to one that is a digit too long: it may be found in another's place.
+            # Each integer is replaced by its length. The sign counts too: a negative integer that
+            # has just as many digits as Python converts may be reported in place of a longer one.
             return find_in_pairs(parse(text, parse_int=len), max_depth, reason, lengths=True)
 
 
 def find_in_pairs(
     value: Any, max_depth: int, reason: str, *, lengths: bool = False
 ) -> Problem | None:
-    """Return where in `value` something is that JSON allows and an event does not, or None.
+    """Return a problem of `value` that JSON allows and an event does not; None without one.
 
-    Of several problems it is one of the outermost. The search goes level by level, so that what is
-    done for each value is done in C.
+    Of several problems it is one of the outermost. The search goes level by level, so that per
+    value only code in C runs.
 
     Args:
-        value: what `parse` returned.
+        value: the result of `parse`.
         max_depth: how deep arrays and objects may lie in each other.
-        reason: what kind of problem to look for.
-        lengths: whether the integers in `value` are the lengths of those in the text.
+        reason: the kind of problem to look for.
+        lengths: whether the integers in `value` are the lengths of those in the text. Default
+            False.
     """
     search = _SEARCHES.get(reason)
     levels: list[_Level] = []
-    level = _Level([[value]])  # as if it lay in an array, whose step no path has
+    level = _Level([[value]])  # in an array of its own, which is left out of paths
     while True:
         problem = search(level, levels, lengths) if search is not None else None
         if problem is not None:
@@ -240,7 +242,7 @@ def find_in_pairs(
 
 
 class _Level:
-    """The containers that lie equally deep in a value that `parse` returned, and what they hold.
+    """The objects and arrays of one depth in a result of `parse`, and the values in them.
 
     Args:
         containers: the objects and arrays.
@@ -259,16 +261,16 @@ class _Level:
         self.kinds = set(map(type, self.values()))
 
     def values(self) -> Iterator[Any]:
-        """Return what is in the objects, then what is in the arrays."""
+        """Return the values in the objects, then those in the arrays."""
         members = map(_SECOND, chain.from_iterable(self.objects))
         return chain(members, chain.from_iterable(self.owners[len(self.objects) :]))
 
     def values_of(self, kind: type) -> list[Any]:
-        """Return those of `values` that have the type `kind`."""
+        """Return the `values` of the type `kind`."""
         return _of_type(list(self.values()), kind) if kind in self.kinds else []
 
     def containers(self) -> list[Any]:
-        """Return those of `values` that hold values themselves."""
+        """Return the `values` that are objects or arrays."""
         if self.kinds.isdisjoint(_PARSED):
             return []
         values = list(self.values())
@@ -280,7 +282,7 @@ def _of_type(values: list[Any], kind: type) -> list[Any]:
 
 
 def _path(levels: list[_Level], value: object, key: str | None = None) -> str:
-    """Return the path of a value in the last of `levels`, or that of a key in it."""
+    """Return the path of a value in the last of `levels`, or of a key of that value."""
     steps: list[str | int] = [] if key is None else [key]
     for level in reversed(levels):
         index = _first(map(is_, level.values(), repeat(value)))
@@ -290,13 +292,13 @@ def _path(levels: list[_Level], value: object, key: str | None = None) -> str:
         within = index - (ends[number - 1] if number else 0)
         steps.append(value[within][0] if type(value) is tuple else within)
     path = "$"
-    for step in reversed(steps[:-1]):  # the last is the step into what holds the whole
-        path = _step(path, step)
+    for step in reversed(steps[:-1]):  # the last is the step into the array around it all
+        path = _add_step(path, step)
     return path
 
 
 def _first(truths: Iterable[object]) -> int:
-    """Return the index of the first true one; -1 if there is none."""
+    """Return the index of the first true value; -1 if there is none."""
     return next(compress(count(), truths), -1)
 
 
@@ -307,10 +309,10 @@ def _find_duplicate(level: _Level, levels: list[_Level], lengths: bool) -> Probl
         return None
     seen: set[str] = set()
     keys = map(_FIRST, several[found])
-    while (key := next(keys)) not in seen:  # one comes twice: a dict of them is shorter
+    while (key := next(keys)) not in seen:  # ends: a dict of the keys has fewer
         seen.add(key)
     where = _path(levels, several[found], key)
-    return Problem("duplicate-key", where, f"the key {_show(key)} comes twice")
+    return Problem("duplicate-key", where, f"the key {_show(key)} is there twice")
 
 
 def _find_surrogate(level: _Level, levels: list[_Level], lengths: bool) -> Problem | None:
@@ -351,7 +353,7 @@ _SEARCHES = {
 
 
 def _first_surrogate(texts: list[str]) -> int:
-    """Return the index of the first text that has a surrogate; -1 if none has."""
+    """Return the index of the first text with a lone surrogate; -1 if there is none."""
     try:
         "".join(texts).encode()
     except UnicodeEncodeError as exc:
@@ -368,7 +370,7 @@ def _children(value: Any) -> Iterable[Any]:
 
 
 def depth(value: Any) -> int:
-    """Return how deep arrays and objects lie in each other: 0 for a scalar, 1 for ``[]``."""
+    """Return the levels of arrays and objects in each other: 0 for a scalar, 1 for ``[]``."""
     levels = 0
     level = [value] if isinstance(value, _CONTAINERS) else []
     while level:
@@ -378,32 +380,32 @@ def depth(value: Any) -> int:
 
 
 def is_within(value: Any, limit: int, brackets: int) -> bool:
-    """Tell whether arrays and objects surely lie no deeper than `limit` in each other.
+    """Return whether arrays and objects certainly lie at most `limit` deep in each other.
 
-    It is `depth` without looking at most of the value: nothing lies deeper than the levels seen
-    and the opening brackets left, each of which can add one level at most.
+    Like `depth`, without inspecting most of the value: nothing is deeper than the levels inspected
+    so far plus the remaining opening brackets, each of which adds one level at most.
 
     Args:
         value: a container.
         limit: levels, at least 1.
-        brackets: how many there are in a JSON text that has all the containers of `value` but
-            one (headers that were left out, for instance), and maybe more.
+        brackets: the opening brackets of a JSON text that has all the containers of `value` but
+            one (headers that were left out, for instance), and maybe others.
 
     Returns:
-        True if `depth` is at most `limit`. False if it is more, or if it may be, because of
-        values that are not JSON's own (dataclasses, for one).
+        True if `depth` is at most `limit`. False if it is more, or may be more because of values
+        that are not JSON's own, such as dataclasses.
     """
     if brackets < limit:
         return True
     level: list[Any] = [value]
     levels = 1
-    strange = False
+    has_other_types = False
     while levels + brackets > limit:
         below = list(chain.from_iterable([v.values() if type(v) is dict else v for v in level]))
         kinds = set(map(type, below))
-        strange = strange or not kinds <= _KNOWN
+        has_other_types = has_other_types or not kinds <= _JSON_TYPES
         if kinds.isdisjoint(_NESTING):
-            return not strange
+            return not has_other_types
         level = below if kinds <= _NESTING else [c for c in below if type(c) in _NESTING]
         levels += 1
         brackets -= len(level)
@@ -413,7 +415,7 @@ def is_within(value: Any, limit: int, brackets: int) -> bool:
 
 
 def looks_flat(value: Any) -> bool:
-    """Tell whether `value` is a scalar, or an object that starts with some."""
+    """Return whether `value` is a scalar, or an object whose first 8 values are."""
     kind = type(value)
     if kind is dict:
         return _NESTING.isdisjoint(map(type, islice(value.values(), 8)))
@@ -421,9 +423,9 @@ def looks_flat(value: Any) -> bool:
 
 
 def is_simple(values: list[Any], room: int) -> bool:
-    """Tell whether `values` have at most `room` parts, all of which are JSON's own.
+    """Return whether `values` have at most `room` parts, all of JSON's own types but floats.
 
-    Such values are nested at most one deeper than `room`. No part is a float, and no key either.
+    Such values are nested at most one level deeper than `room`, and no key is a float either.
     """
     level = values
     while level:
@@ -440,22 +442,22 @@ def is_simple(values: list[Any], room: int) -> bool:
                     below.extend(item.values())
                 else:
                     below.extend(item)
-            elif kind not in _SIMPLE:
+            elif kind not in _SIMPLE_SCALARS:
                 return False
         level = below
     return True
 
 
 def has_nonfinite(value: Any) -> bool:
-    """Tell whether a NaN or an infinity is anywhere in `value`, its keys included."""
+    """Return whether `value` has a NaN or an infinity anywhere, keys included."""
     level = [value]
-    while level:  # as long as all is JSON's own, which the loop below would find too, later
+    while level:  # the fast way, for levels of JSON's own types
         kinds = set(map(type, level))
         if float in kinds and not all(
             map(math.isfinite, [item for item in level if type(item) is float])
         ):
             return True
-        if not kinds <= _KNOWN:
+        if not kinds <= _JSON_TYPES:
             return _has_nonfinite(value)
         if kinds.isdisjoint(_NESTING):
             return False
@@ -492,14 +494,14 @@ def _has_nonfinite(value: Any) -> bool:
 
 
 def to_plain(value: Any) -> Any:
-    """Return a value whose type derives from one of JSON's as that type, and a model as a dict.
+    """Return a value of a subclass of JSON's types as that type, and a model as a dict.
 
-    This is msgspec's `enc_hook`: it refuses such types, numpy's float64 for one, itself. A
-    pydantic model is written under its aliases, by which `model_validate` reads it; pydantic is
-    not imported.
+    This is msgspec's `enc_hook`, for types that msgspec refuses, numpy's float64 for one. A
+    pydantic model is written with its aliases, which `model_validate` reads; pydantic is not
+    imported.
 
     Raises:
-        TypeError: the type has nothing to do with JSON.
+        TypeError: the type has no JSON form.
     """
     if isinstance(value, str):
         return str.__str__(value)
@@ -526,10 +528,10 @@ def _no_json(value: Any) -> str:
 
 
 def _builtin(value: Any) -> Any:
-    """Return `value`, or at least what it consists of, as builtins; itself if nobody can."""
+    """Return `value`, or at least its parts, as builtins; unchanged where that is impossible."""
     if isinstance(value, (str, int, float, Mapping, *_CONTAINERS)):
         try:
-            return value if type(value) in _EXACT else to_plain(value)
+            return value if type(value) in _BUILTINS else to_plain(value)
         except Exception:  # the value's own code may raise anything
             return value
     try:
@@ -539,7 +541,7 @@ def _builtin(value: Any) -> Any:
 
 
 def find_in_value(value: Any, max_depth: int) -> Problem | None:
-    """Return the first part of `value` that cannot be written as JSON, or None."""
+    """Return a problem of the first part of `value` that has no JSON form; None without one."""
     stack: list[tuple[str, int, Any]] = [("$", 0, value)]
     while stack:
         path, level, item = stack.pop()
@@ -549,7 +551,7 @@ def find_in_value(value: Any, max_depth: int) -> Problem | None:
                 return Problem("nesting", path, f"deeper than {max_depth} levels")
             if isinstance(item, dict) and (problem := _bad_key(path, item)) is not None:
                 return problem
-            below = [(_step(path, key), level + 1, child) for key, child in _items(item)]
+            below = [(_add_step(path, key), level + 1, child) for key, child in _items(item)]
             stack.extend(reversed(below))
         elif (problem := _bad_leaf(path, item)) is not None:
             return problem
