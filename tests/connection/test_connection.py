@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import uvloop
 
-from tests.support import MS, PATIENCE, until, within
+from tests.support import PATIENCE, until, within
 from tests.support.fakes import FakeTransport, Wired, event
 from zaptools import (
     CloseInfo,
@@ -29,7 +29,7 @@ from zaptools import (
 )
 from zaptools.connection.connection import mark_closed
 
-LOOPS = [asyncio.new_event_loop, uvloop.new_event_loop]
+LOOPS = [asyncio.SelectorEventLoop, uvloop.Loop]
 LOOP_IDS = ["asyncio", "uvloop"]
 
 
@@ -184,29 +184,29 @@ class TestSendingFromAThread:
         assert len(wired.transport.sent) == 1
 
     @pytest.mark.parametrize("seconds", [None, 30])
-    async def test_it_looks_at_the_loop_meanwhile(
-        self, seconds: float | None, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr("zaptools.connection.connection._LOOK", MS)
-        wired = Wired(EventRegister())
-        wired.transport.gate = asyncio.Event()
-        loop, looks = asyncio.get_running_loop(), []
+    def test_it_checks_the_loop_while_it_waits(self, seconds: float | None) -> None:
+        checks = []
 
-        class Loop:
-            """The loop, which counts how often it is looked at."""
+        class Loop(asyncio.SelectorEventLoop):
+            """Counts the checks."""
 
-            def __getattr__(self, name: str) -> Any:
-                if name == "is_closed":
-                    looks.append(name)
-                return getattr(loop, name)
+            def is_closed(self) -> bool:
+                if threading.current_thread() is not threading.main_thread():
+                    checks.append(1)
+                return super().is_closed()
 
-        wired.connection._loop = Loop()  # type: ignore[assignment]  # one in all but name
-        sending = in_thread(wired.connection.send_from_thread, "a", timeout=seconds)
-        await until(lambda: len(looks) > 3)
-        assert not sending.done()
-        wired.transport.gate.set()
-        await within(asyncio.wrap_future(sending))
-        assert [sent["eventName"] for sent in wired.transport.sent] == ["a"]
+        async def main() -> None:
+            wired = Wired(EventRegister())
+            wired.transport.gate = asyncio.Event()
+            sending = in_thread(wired.connection.send_from_thread, "a", timeout=seconds)
+            await until(lambda: len(checks) > 3)
+            assert not sending.done()
+            wired.transport.gate.set()
+            await within(asyncio.wrap_future(sending))
+            assert [sent["eventName"] for sent in wired.transport.sent] == ["a"]
+
+        with asyncio.Runner(loop_factory=Loop) as runner:
+            runner.run(main())
 
     async def test_a_timeout(self) -> None:
         wired = Wired(EventRegister())
@@ -275,29 +275,24 @@ class TestSendingFromAThread:
     @pytest.mark.parametrize("begun", [False, True])
     def test_a_loop_that_is_closed_forgets_a_send(self, factory: Any, begun: bool) -> None:
         """Nothing is cancelled where a program closes the loop by hand."""
-        loop = factory()
+        called = threading.Event()
+
+        class Loop(factory):  # type: ignore[misc]  # a class of its own for each case
+            """Tells that a thread has called it."""
+
+            def call_soon_threadsafe(self, *args: Any, **options: Any) -> Any:
+                handle = super().call_soon_threadsafe(*args, **options)
+                called.set()
+                return handle
 
         async def connect() -> WebSocketConnection:
             wired = Wired(EventRegister())
             wired.transport.gate = asyncio.Event()
             return wired.connection
 
+        loop = Loop()
         connection = loop.run_until_complete(connect())
-        called = threading.Event()
-        schedule = loop.call_soon_threadsafe
-
-        class Loop:
-            """The loop, which tells that a thread has called it."""
-
-            def __getattr__(self, name: str) -> Any:
-                return getattr(loop, name)
-
-            def call_soon_threadsafe(self, *args: Any, **options: Any) -> Any:
-                handle = schedule(*args, **options)
-                called.set()
-                return handle
-
-        connection._loop = Loop()
+        called.clear()
         sending = in_thread(connection.send_from_thread, "a")
         assert called.wait(PATIENCE)
         if begun:

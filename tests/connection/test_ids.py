@@ -35,7 +35,7 @@ def test_a_duplicate() -> None:
 @pytest.mark.parametrize("bad", [None, 7, b"x", ["x"]])
 def test_what_is_no_id(bad: Any) -> None:
     ids = ConnectionIds()
-    with pytest.raises(TypeError, match="must return a string"):
+    with pytest.raises(TypeError, match="must return a str"):
         ids.claim(lambda: bad)
     assert not len(ids)
 

@@ -1,7 +1,10 @@
-"""One connection as the application sees it, and what its handlers get.
+"""One connection as the application sees it.
 
-Nothing here knows how bytes travel: a shell (the server's, a client's, a framework's) gives a
-`Transport`, and brings what it receives to the handlers.
+Nothing here knows how bytes travel: a shell (the server's, a client's, a framework's) provides a
+`Transport`, and passes the messages that it receives to a dispatcher::
+
+    open ──────────> closed is set ──────────────────> groups are left
+    send, request    they raise ConnectionClosedError  after the ``disconnected`` handler
 """
 
 from __future__ import annotations
@@ -45,20 +48,20 @@ __all__ = [
 ]
 
 
-_LOOK = 0.05
-"""Seconds after which a thread that waits for an event loop looks whether the loop is closed: what
-a loop has not begun when it closes, it forgets without a word."""
+_LOOP_CHECK_INTERVAL = 0.05
+"""Seconds between two checks, in a thread that waits for an event loop, whether the loop is closed:
+a loop that closes drops callbacks that have not run without a word."""
 
 _LOOP_ENDED = LOST._replace(reason="the event loop has ended")
 
 
 class Transport(Protocol):
-    """What carries a connection's messages."""
+    """Carries a connection's messages."""
 
     def send(self, data: bytes) -> Awaitable[None] | None:
-        """Send one text message, UTF-8. Returns None when done, else what to await.
+        """Send one text message, UTF-8. Returns None when it is sent, else an awaitable.
 
-        Messages leave in the order of the calls. What is returned takes no longer than
+        Messages leave in the order of the calls. The awaitable takes no longer than
         `zaptools.Limits.send_timeout`: over a transport that is not one of this package's, a
         broadcast awaits it for all its receivers at once, and so takes as long as the slowest.
 
@@ -68,10 +71,10 @@ class Transport(Protocol):
         """
 
     async def close(self, code: int, reason: str) -> None:
-        """Close the connection, and return when both sides have, or the close timeout is over."""
+        """Close the connection; returns when both sides have, or after the close timeout."""
 
     def abort(self) -> None:
-        """End the connection at once, waiting for nothing."""
+        """End the connection at once, without waiting."""
 
 
 class OfferingTransport:
@@ -103,6 +106,9 @@ class WebSocketConnection:
         id: ``zpt-<uuid4>``.
         handshake: the request that opened it; an empty one on a client's side.
         closed: how the connection ended; None while it is open.
+
+    The other attributes are for shells: `transport`, `mailbox`, `open_requests`,
+    `omit_empty_headers`.
     """
 
     __slots__ = (
@@ -110,12 +116,12 @@ class WebSocketConnection:
         "_groups",
         "_has_left",
         "_loop",
-        "_omit_empty_headers",
         "_state",
         "closed",
         "handshake",
         "id",
         "mailbox",
+        "omit_empty_headers",
         "open_requests",
         "transport",
     )
@@ -132,14 +138,17 @@ class WebSocketConnection:
         self.handshake = handshake
         self.closed: CloseInfo | None = None
         self.mailbox: EventSource | None = None  # set by the mailbox of its dispatcher
+        # The event loop that it was made in, for `send_from_thread`; None if it was made in none.
         self._loop = _running_loop()
+        # Carries what `send` sends; a connector for an adapter of zaptools 0.5 replaces it.
         self.transport = transport
-        self._omit_empty_headers = omit_empty_headers
-        # The groups it is a member of, in the order of joining; made by the first, and kept alive
-        # by none of them.
+        # Whether events without headers are sent without the key ``headers``.
+        self.omit_empty_headers = omit_empty_headers
+        # Its groups in the order of joining; made by the first. A group is not kept alive by it.
         self._groups: WeakKeyDictionary[Group, None] | None = None
-        # Set when it left all of them at its end: joining one more would be for ever.
+        # Set when it has left its groups at its end: it would never leave one that it joins later.
         self._has_left = False
+        # Made by the first use of `state`.
         self._state: SimpleNamespace | None = None
         # The peer's requests that have no reply yet; made by the dispatcher for the first one.
         self.open_requests: OpenRequests | None = None
@@ -164,16 +173,16 @@ class WebSocketConnection:
     ) -> None:
         """Send an event.
 
-        Returns once the event is in the send buffer; waits while that is full, because the peer
-        does not read.
+        Returns once the event is in the send buffer; waits while the buffer is full because the
+        peer does not read.
 
         Raises:
             CodecError: the event cannot be written as JSON; nothing is sent.
             ConnectionClosedError: the connection has ended.
-            SendTimeoutError: the peer did not read for too long; nothing of the event is sent.
+            SendTimeoutError: the peer did not read for too long; no part of the event is sent.
         """
         data = encode_event(
-            event_name, payload, headers, omit_empty_headers=self._omit_empty_headers
+            event_name, payload, headers, omit_empty_headers=self.omit_empty_headers
         )
         if self.closed is not None:
             raise ConnectionClosedError(*self.closed)
@@ -191,20 +200,20 @@ class WebSocketConnection:
         *,
         timeout: float | None = None,
     ) -> None:
-        """Send an event from another thread than the event loop's; blocks until `send` is done.
+        """Send an event from a thread other than the event loop's; blocks until `send` is done.
 
         Args:
             event_name: the event's name.
             payload: as for `send`.
             headers: as for `send`.
-            timeout: seconds to wait for the event loop; None for no bound, which is the default.
+            timeout: seconds to wait for the event loop. Default None: no bound.
 
         Raises:
-            WrongThreadError: called in the event loop's own thread, where it would wait for
-                itself: await `send` there.
-            TimeoutError: the time is over; the event may still be sent, if the loop had begun to.
-            ConnectionClosedError: as for `send`; also when the event loop has ended, or ends
-                meanwhile.
+            WrongThreadError: called in the event loop's own thread, where it would block the loop
+                that it waits for: await `send` there.
+            TimeoutError: it took too long; the event may still be sent if the loop had begun to.
+            ConnectionClosedError: as for `send`; also if the event loop has ended, or ends during
+                the wait.
             CodecError, SendTimeoutError: as for `send`.
         """
         check_seconds(timeout)
@@ -219,11 +228,13 @@ class WebSocketConnection:
             coroutine.close()
             raise self._loop_ended() from None
         while True:
-            wait = _LOOK if until is None else min(_LOOK, max(0, until - time.monotonic()))
+            wait = _LOOP_CHECK_INTERVAL
+            if until is not None:
+                wait = min(wait, max(0, until - time.monotonic()))
             try:
                 error = sending.result(wait)
                 break
-            except CancelledError:  # as a loop that ends cancels its tasks
+            except CancelledError:  # a loop that ends cancels its tasks
                 raise self._loop_ended() from None
             except TimeoutError:
                 if loop.is_closed() and not sending.done():
@@ -237,7 +248,7 @@ class WebSocketConnection:
             raise error
 
     async def _try_to_send(self, *event: Any) -> Exception | None:
-        """Return what `send` raises: of a task that raises, a loop that ends would report that."""
+        """Return the exception of `send`: raised by the task, an ending loop would report it."""
         try:
             await self.send(*event)
         except Exception as exc:
@@ -255,24 +266,23 @@ class WebSocketConnection:
         *,
         timeout: float | None = 10.0,  # noqa: ASYNC109 # as asyncio.wait_for has one
     ) -> EventData:
-        """Send an event, and return the event that the peer replies with.
+        """Send an event, and return the peer's reply.
 
-        The reply has the same name; no handler is called for it. A handler may await this: the
-        reply does not wait for the handler's end, as events do.
+        The reply has the same name; no handler is called for it. A handler may await this: unlike
+        events, the reply does not wait for the handler to finish.
 
         Args:
             event_name: the event's name.
             payload: as for `send`.
             headers: as for `send`; ``requestId`` and ``replyTo`` among them are replaced.
-            timeout: seconds that it may take, the sending included; None for no bound. Default
-                10.
+            timeout: seconds for the sending and the reply; None for no bound. Default 10.
 
         Raises:
             RemoteError: the reply is an error: the peer's handler failed, or refused.
             TimeoutError: there was no reply in time.
-            ConnectionClosedError: the connection has ended, or did so meanwhile.
+            ConnectionClosedError: the connection has ended, or ended before the reply.
             CodecError, SendTimeoutError: as for `send`.
-            TypeError, ValueError: `timeout` is no time to wait.
+            TypeError, ValueError: `timeout` is not a number, negative or not finite.
         """
         waiter = Waiter(event_name, reply_to=new_request_id())
         assert self.mailbox is not None and waiter.reply_to is not None
@@ -289,21 +299,22 @@ class WebSocketConnection:
         timeout: float | None = 10.0,  # noqa: ASYNC109 # as asyncio.wait_for has one
         predicate: Predicate | None = None,
     ) -> EventData:
-        """Return the next event of a name: the first that no handler has had by now.
+        """Return the next event of a name: the first that has not yet been passed to a handler.
 
-        Its handlers are called too. A handler may await this: it gets an event that comes, or
-        has come, behind its own. An event that one such call has returned is for no later one.
+        Its handlers are called too. A handler may await this: it gets an event that arrives, or
+        has arrived, after its own. No two calls return the same event, unless both wait for it.
 
         Args:
             event_name: the event's name.
             timeout: seconds to wait; None for no bound. Default 10.
-            predicate: a plain function of an `EventData` that says whether it is the one.
+            predicate: a plain function of an `EventData` that returns whether to accept it. Default
+                None: any is accepted.
 
         Raises:
             TimeoutError: there was none in time.
-            ConnectionClosedError: the connection has ended, or did so meanwhile.
-            RegistrationError: `event_name` is no string.
-            TypeError: `predicate` is no plain function, or `timeout` no number.
+            ConnectionClosedError: the connection has ended, or ended before the event.
+            RegistrationError: `event_name` is not a string.
+            TypeError: `predicate` is not a plain function, or `timeout` not a number.
             ValueError: `timeout` is negative, or not finite.
             Exception: whatever `predicate` raised.
         """
@@ -315,7 +326,7 @@ class WebSocketConnection:
             return await waiter.event()
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Close the connection. Events that are not yet handled are dropped.
+        """Close the connection. Events that have not been handled are dropped.
 
         Args:
             code: the close code. Default 1000, normal closure (RFC 6455, section 7.4.1).

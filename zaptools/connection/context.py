@@ -15,15 +15,15 @@ __all__ = ["EventContext"]
 
 
 class EventContext(msgspec.Struct, eq=False):
-    """What a handler gets.
+    """The argument of a handler.
 
     Attributes:
-        event_data: the event. For lifecycle handlers one with that name; its payload is ``{}``,
-            or for ``error`` a text that says what happened.
-        connection: where it came from.
+        event_data: the event. For a lifecycle handler an event of that name, whose payload is
+            ``{}``, or for ``error`` an explanation.
+        connection: the connection of the event.
         error: in an error handler, the exception; else None.
         source: in an error handler, the event whose handler raised; None when the message was
-            no event.
+            not an event.
     """
 
     event_data: EventData
@@ -43,23 +43,24 @@ class EventContext(msgspec.Struct, eq=False):
 
     @property
     def headers(self) -> dict[str, Any]:
-        """The event's headers; empty when it had none."""
+        """The event's headers; empty if it has none."""
         return self.event_data.headers
 
     async def reply(self, payload: Any = None, headers: Mapping[str, Any] | None = None) -> None:
-        """Send the reply to a request: an event of the same name that says which it answers.
+        """Reply to a request: send an event of the same name, with the request's id.
 
         In an error handler this replies to the event whose handler raised.
 
         Args:
             payload: as for `WebSocketConnection.send`.
-            headers: as there; ``requestId`` and ``replyTo`` among them are replaced. With
-                ``replyError``, a text, the reply is an error, for which the requester gets a
-                `RemoteError`; so does a `RemoteError` that the handler raises.
+            headers: as for it; ``requestId`` and ``replyTo`` among them are replaced. With
+                ``replyError``, a text, the reply is an error, and the requester's call raises
+                `RemoteError`; a `RemoteError` that the handler raises has the same effect.
 
         Raises:
-            NoRequestError: the event asks for no reply.
-            CodecError, ConnectionClosedError, SendTimeoutError: as there.
+            NoRequestError: the event is not a request.
+            CodecError, ConnectionClosedError, SendTimeoutError: as for
+                `WebSocketConnection.send`.
         """
         event = self.event_data if self.source is None else self.source
         await self.connection.send(event.event_name, payload, reply_headers(event, headers))

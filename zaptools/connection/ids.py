@@ -1,4 +1,4 @@
-"""Connection ids: where they come from, and that no two connections have the same."""
+"""Connection ids: how they are made, and kept unique among the connections of a book."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..exceptions import NameTakenError
 __all__ = ["ConnectionIds", "IdStrategy", "ids_of", "new_id"]
 
 IdStrategy: TypeAlias = Callable[[], str]
-"""What gives each new connection its id."""
+"""Makes the id of a new connection."""
 
 
 def new_id() -> str:
@@ -35,23 +35,23 @@ class ConnectionIds:
         return len(self._taken)
 
     def claim(self, strategy: IdStrategy) -> str:
-        """Return a new connection's id, and note that it is in use.
+        """Return the id of a new connection, in use from now on.
 
         Raises:
-            NameTakenError: it is in use already.
-            TypeError: the strategy returned no string.
-            Exception: whatever the strategy raised.
+            NameTakenError: the id is in use.
+            TypeError: the strategy did not return a string.
+            Exception: the strategy raised it.
         """
         id = strategy()
         if not isinstance(id, str):
-            raise TypeError(f"an id strategy must return a string, not {id!r}")
+            raise TypeError(f"id_strategy must return a str, not {id!r}")
         if id in self._taken:
             raise NameTakenError("connection id", id)
         self._taken.add(id)
         return id
 
     def release(self, id: str) -> None:
-        """Let another connection have `id`. Does nothing if it is not in use."""
+        """Make `id` available to another connection. Does nothing if it is not in use."""
         self._taken.discard(id)
 
 

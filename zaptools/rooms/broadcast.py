@@ -1,4 +1,4 @@
-"""One event to many connections: encoded once, framed once, and nobody waits for anybody."""
+"""One event to many connections: encoded once, framed once, and no receiver delays another."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from ..transport.writer import Writer, flush_all, text_frame
 __all__ = ["BroadcastResult", "Exclude", "broadcast", "check_connection"]
 
 Exclude: TypeAlias = WebSocketConnection | Iterable[WebSocketConnection | None] | None
-"""Who is left out of a broadcast: one, many or none. None among many is nobody, as what
-`ConnectionRouter.get_connection` returns may be."""
+"""The connections to leave out of a broadcast: one, several or none. None among several is ignored,
+because `ConnectionRouter.get_connection` may return it."""
 
 
 @dataclass(frozen=True, slots=True)
 class BroadcastResult:
-    """Who got an event that was sent to many, and who did not.
+    """The outcome of a broadcast for each receiver.
 
     Attributes:
-        sent: the connections in whose send buffers the event is, or for which it is kept until
-            the peer reads.
-        failed: the connections that did not get it, each with the error that
-            `WebSocketConnection.send` would have raised: `SendTimeoutError` for one that is too
-            far behind in reading, `ConnectionClosedError` for one that ended meanwhile.
+        sent: the connections whose send buffers have the event, or that keep it until the peer
+            reads.
+        failed: the connections that missed it, each with the error that
+            `WebSocketConnection.send` would have raised: `SendTimeoutError` for one whose peer is
+            too far behind in reading, `ConnectionClosedError` for one that ended meanwhile.
     """
 
     sent: list[WebSocketConnection] = field(default_factory=list)
@@ -47,10 +47,9 @@ async def broadcast(
     """Send an event to each of `connections` that is open.
 
     The event is encoded once, and for server connections that do not compress its frame is the
-    same bytes. A connection whose peer does not read delays nobody, on a framework no more than
-    on our own server: the event is kept for it up to `Limits.backlog_bytes`, then it misses what
-    is sent. Only what a `Transport` of an application's own makes wait is awaited, for all of
-    those connections at once.
+    same bytes. A connection whose peer does not read delays no other, on a framework as on our own
+    server: events are kept for it up to `Limits.backlog_bytes`, beyond which it misses them. Only a
+    `Transport` of the application's own may make this wait, for all its connections at once.
 
     Args:
         connections: the receivers; each at most once.
@@ -60,15 +59,15 @@ async def broadcast(
         exclude: a connection, or some, to leave out. Default None.
 
     Raises:
-        CodecError: the event cannot be written as JSON; nothing is sent to anybody.
-        TypeError: `exclude` has something else than connections, an id for one.
+        CodecError: the event cannot be written as JSON; it is sent to no connection.
+        TypeError: `exclude` has something other than connections, such as an id.
     """
     left_out = _excluded(exclude)
     receivers = [c for c in connections if c.closed is None and c not in left_out]
     # Connections with different options for empty headers need two texts; encoded before
-    # anything is sent, and also when there is nobody to send to.
+    # anything is sent, and also without a receiver.
     texts: dict[bool, tuple[bytes, bytes]] = {}
-    for omit in {connection._omit_empty_headers for connection in receivers} or {False}:
+    for omit in {connection.omit_empty_headers for connection in receivers} or {False}:
         data = encode_event(event_name, payload, headers, omit_empty_headers=omit)
         texts[omit] = data, text_frame(data)
     result = BroadcastResult()
@@ -77,7 +76,7 @@ async def broadcast(
     asyncio.get_running_loop().call_soon(flush_all, unflushed)
     turn = False
     for connection in receivers:
-        data, frame = texts[connection._omit_empty_headers]
+        data, frame = texts[connection.omit_empty_headers]
         transport = connection.transport
         try:
             if isinstance(transport, WebSocketTransport):
@@ -96,7 +95,7 @@ async def broadcast(
     if waiting:
         await _wait(waiting, result)
     elif turn or result.failed:
-        # Who broadcasts without end must let the loop write, and learn who has ended.
+        # A loop of broadcasts must let the event loop write, and see which connections ended.
         await asyncio.sleep(0)
     return result
 

@@ -1,8 +1,8 @@
 """Groups of connections: `Room` and `RoomManager`.
 
-Members are connection objects, whatever their ids. Whoever ends leaves by itself: after its
-``disconnected`` handler, which can still ask which rooms it was in. What is sent to a group goes
-to the members that are open then.
+Members are connection objects, whatever their ids. A connection that ends leaves its groups after
+its ``disconnected`` handler, which can still ask which rooms it is in. An event for a group is sent
+to the members that are open at that time.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ __all__ = ["MetaTag", "Room", "RoomManager"]
 
 @dataclass(slots=True)
 class MetaTag:
-    """What an application notes about a member of a room.
+    """The application's note about a member of a room.
 
     Attributes:
         name: a name.
-        description: words about it. Default empty.
-        values: more. Default a new dict.
+        description: a description. Default empty.
+        values: further values by name. Default a new dict.
     """
 
     name: str
@@ -37,7 +37,7 @@ class MetaTag:
 
 
 def check_room(name: object) -> None:
-    """Raise `RegistrationError` unless `name` is a string, as the name of a room is."""
+    """Raise `RegistrationError` unless `name` is a string: the name of a room."""
     if not isinstance(name, str):
         is_connection = isinstance(name, WebSocketConnection)
         cure = "the room's name comes first, then the connection" if is_connection else ""
@@ -55,7 +55,7 @@ class Room:
         name: its name.
 
     Raises:
-        RegistrationError: `name` is no string.
+        RegistrationError: `name` is not a string.
     """
 
     def __init__(self, name: str) -> None:
@@ -78,25 +78,25 @@ class Room:
 
     @property
     def name(self) -> str:
-        """Its name, which does not change."""
+        """The name, which does not change."""
         return self._name
 
     @property
     def members(self) -> tuple[WebSocketConnection, ...]:
-        """The members there are now, in the order in which they came."""
+        """The present members, in the order in which they joined."""
         return tuple(self._members)
 
     def add(self, connection: WebSocketConnection, meta_tag: MetaTag | None = None) -> None:
-        """Make `connection` a member. One that is a member already stays one.
+        """Make `connection` a member. Does nothing, but for the tag, if it is one.
 
         Args:
-            connection: the member; until it is removed, or its ``disconnected`` handler is done.
-            meta_tag: what to note about it, in place of what was noted. Default None: a member
-                keeps the tag that it has.
+            connection: a member until it is removed, or its ``disconnected`` handler is done.
+            meta_tag: a note about it, in place of an earlier one. Default None: a member keeps
+                the tag that it has.
 
         Raises:
             ConnectionClosedError: the connection has ended, and its handlers are done.
-            TypeError: `connection` is no connection, or `meta_tag` no tag.
+            TypeError: `connection` is not a connection, or `meta_tag` not a `MetaTag`.
         """
         check_connection(connection)
         check_kind(meta_tag, MetaTag, "meta_tag", none=True)
@@ -105,10 +105,10 @@ class Room:
             self._members[connection] = meta_tag
 
     def remove(self, connection: WebSocketConnection) -> None:
-        """Remove `connection` and its tag. Does nothing if it is no member.
+        """Remove `connection` and its tag. Does nothing if it is not a member.
 
         Raises:
-            TypeError: `connection` is no connection.
+            TypeError: `connection` is not a connection.
         """
         check_connection(connection)
         if connection in self._members:
@@ -122,10 +122,10 @@ class Room:
         self.remove(connection)
 
     def get_meta(self, connection: WebSocketConnection) -> MetaTag | None:
-        """Return what was noted about a member; None if nothing was, or it is none.
+        """Return the tag of a member; None if it has none, or is not a member.
 
         Raises:
-            TypeError: `connection` is no connection.
+            TypeError: `connection` is not a connection.
         """
         check_connection(connection)
         return self._members.get(connection)
@@ -140,10 +140,9 @@ class Room:
     ) -> BroadcastResult:
         """Send an event to the members that are open.
 
-        A member that fails, or whose peer does not read, changes nothing for the others: the
-        event is kept for it up to `Limits.backlog_bytes`, beyond which it misses what is sent
-        and is among the failed. Nothing is waited for, on a framework's connection no more than
-        on our own server's.
+        A member that fails, or whose peer does not read, does not affect the others: events are
+        kept for it up to `Limits.backlog_bytes`, beyond which it misses them and is among the
+        failed. This waits for no member, on a framework's connections as on our own server's.
 
         Args:
             event_name: the event's name.
@@ -152,11 +151,11 @@ class Room:
             exclude: a connection, or some, to leave out. Default None.
 
         Returns:
-            Who got it and who did not.
+            The outcome for each member.
 
         Raises:
-            CodecError: the event cannot be written as JSON; nothing is sent to anybody.
-            TypeError: `exclude` has something else than connections, an id for one.
+            CodecError: the event cannot be written as JSON; it is sent to no connection.
+            TypeError: `exclude` has something other than connections, such as an id.
         """
         return await broadcast(self._members, event_name, payload, headers, exclude=exclude)
 
@@ -164,8 +163,8 @@ class Room:
 class RoomManager:
     """Rooms by name.
 
-    A room that `add_to_room` makes goes with its last member, so that names which clients think
-    of do not add up; one from `create_room` or `add_room` stays until it is removed.
+    A room that `add_to_room` makes is removed with its last member, so that rooms named by clients
+    do not add up; one from `create_room` or `add_room` stays until it is removed.
     """
 
     def __init__(self) -> None:
@@ -179,7 +178,7 @@ class RoomManager:
 
     @property
     def rooms(self) -> Mapping[str, Room]:
-        """The rooms there are, by name: a live view."""
+        """The rooms by name: a live view."""
         return MappingProxyType(self._rooms)
 
     def create_room(self, name: str) -> Room:
@@ -187,18 +186,18 @@ class RoomManager:
 
         Raises:
             NameTakenError: there is a room of that name.
-            RegistrationError: `name` is no string.
+            RegistrationError: `name` is not a string.
         """
         room = Room(name)
         self.add_room(room)
         return room
 
     def add_room(self, room: Room) -> None:
-        """Take in a room, with its members. One that is here already stays.
+        """Add a room, with its members. Does nothing if it is here.
 
         Raises:
             NameTakenError: there is another room of that name.
-            TypeError: it is no `Room`.
+            TypeError: it is not a `Room`.
         """
         check_kind(room, Room, "room", "create_room(name) makes one")
         if self._rooms.setdefault(room.name, room) is not room:
@@ -209,15 +208,15 @@ class RoomManager:
         """Return the room of that name; None if there is none.
 
         Raises:
-            RegistrationError: `name` is no string.
+            RegistrationError: `name` is not a string.
         """
         check_room(name)
         return self._rooms.get(name)
 
     def remove_room(self, room: Room | str) -> None:
-        """Forget a room. Does nothing if it is not here.
+        """Remove a room. Does nothing if it is not here.
 
-        The room keeps its members: who holds it can go on using it.
+        The room keeps its members, and can still be used by a holder of a reference.
 
         Raises:
             RegistrationError: it is neither a `Room` nor the name of one.
@@ -234,12 +233,12 @@ class RoomManager:
     ) -> Room:
         """Make `connection` a member of the room of that name, and return the room.
 
-        A room that is not there is made, and goes when its last member does.
+        A room that does not exist is made, and removed with its last member.
 
         Raises:
             ConnectionClosedError: the connection has ended, and its handlers are done.
-            RegistrationError: `name` is no string.
-            TypeError: `connection` is no connection, or `meta_tag` no tag.
+            RegistrationError: `name` is not a string.
+            TypeError: `connection` is not a connection, or `meta_tag` not a `MetaTag`.
         """
         check_room(name)
         room = self._rooms.get(name)
@@ -253,11 +252,11 @@ class RoomManager:
         return room
 
     def remove_from_room(self, name: str, connection: WebSocketConnection) -> None:
-        """Take `connection` out of a room. Does nothing if it, or the room, is not there.
+        """Remove `connection` from a room. Does nothing if it, or the room, is not there.
 
         Raises:
-            RegistrationError: `name` is no string.
-            TypeError: `connection` is no connection.
+            RegistrationError: `name` is not a string.
+            TypeError: `connection` is not a connection.
         """
         check_room(name)
         check_connection(connection)
@@ -266,19 +265,19 @@ class RoomManager:
             room.remove(connection)
 
     def leave(self, connection: WebSocketConnection) -> None:
-        """Take `connection` out of all rooms that are here.
+        """Remove `connection` from all rooms.
 
         Raises:
-            TypeError: `connection` is no connection.
+            TypeError: `connection` is not a connection.
         """
         for room in self.rooms_of(connection):
             room.remove(connection)
 
     def rooms_of(self, connection: WebSocketConnection) -> list[Room]:
-        """Return the rooms of which `connection` is a member, in the order in which it came.
+        """Return the rooms of which `connection` is a member, in the order in which it joined.
 
         Raises:
-            TypeError: `connection` is no connection.
+            TypeError: `connection` is not a connection.
         """
         check_connection(connection)
         groups = groups_of(connection)
@@ -293,11 +292,11 @@ class RoomManager:
         *,
         exclude: Exclude = None,
     ) -> BroadcastResult:
-        """Send an event to the members of a room, nobody if it is not there; see `Room.send`.
+        """Send an event to the members of a room, if there is one; see `Room.send`.
 
         Raises:
-            CodecError: the event cannot be written as JSON; nothing is sent to anybody.
-            RegistrationError: `name` is no string.
+            CodecError: the event cannot be written as JSON; it is sent to no connection.
+            RegistrationError: `name` is not a string.
         """
         return await self.send_to_rooms((name,), event_name, payload, headers, exclude=exclude)
 
@@ -313,17 +312,16 @@ class RoomManager:
         """Send an event to the members of several rooms, once to each; see `Room.send`.
 
         Args:
-            names: the rooms' names; those that are not there have no members.
+            names: the rooms' names; one that does not exist has no members.
             event_name: the event's name.
             payload: any JSON value. Default None.
             headers: an object. Default None, written as ``{}``.
             exclude: a connection, or some, to leave out. Default None.
 
         Raises:
-            CodecError: the event cannot be written as JSON; nothing is sent to anybody.
-            RegistrationError: one of `names` is no string.
-            TypeError: `names` is a single string, whose letters nobody means, or nothing to
-                iterate over.
+            CodecError: the event cannot be written as JSON; it is sent to no connection.
+            RegistrationError: one of `names` is not a string.
+            TypeError: `names` is a single string, or not iterable.
         """
         if isinstance(names, str):
             raise TypeError(

@@ -21,18 +21,19 @@ _BY_ID = "get_connection(id) returns it"
 class ConnectionRouter:
     """Connections by id: the API of the published Python package.
 
-    A connection that ends is removed after its ``disconnected`` handler, if that has not done it.
+    A connection that ends is removed after its ``disconnected`` handler, unless the handler has
+    removed it.
     """
 
     def __init__(self) -> None:
         self._connections: dict[str, WebSocketConnection] = {}
 
     def add_connection(self, connection: WebSocketConnection) -> None:
-        """Take in a connection, in place of an earlier one with the same id.
+        """Add a connection, in place of an earlier one with the same id.
 
         Raises:
             ConnectionClosedError: the connection has ended, and its handlers are done.
-            TypeError: it is no connection.
+            TypeError: `connection` is not a connection.
         """
         check_connection(connection)
         join_group(connection, self)
@@ -42,7 +43,7 @@ class ConnectionRouter:
         """Remove a connection. Does nothing if it is not here.
 
         Raises:
-            TypeError: it is no connection.
+            TypeError: `connection` is not a connection.
         """
         check_connection(connection, cure=_BY_ID if isinstance(connection, str) else "")
         if self._connections.get(connection.id) is connection:
@@ -57,7 +58,7 @@ class ConnectionRouter:
         """Return the connection with that id; None if there is none, or `id` is None.
 
         Raises:
-            TypeError: `id` is no string.
+            TypeError: `id` is not a string.
         """
         if id is None:
             return None
@@ -65,7 +66,7 @@ class ConnectionRouter:
         return self._connections.get(id)
 
     def get_all_connections(self) -> list[WebSocketConnection]:
-        """Return the connections there are now."""
+        """Return the present connections."""
         return list(self._connections.values())
 
     async def broadcast(
@@ -78,7 +79,7 @@ class ConnectionRouter:
         """Send an event to all connections; see `Room.send`.
 
         Raises:
-            CodecError: the event cannot be written as JSON; nothing is sent to anybody.
+            CodecError: the event cannot be written as JSON; it is sent to no connection.
         """
         connections = self._connections.values()
         return await broadcast(connections, event_name, payload, headers, exclude=exclude)
@@ -90,14 +91,14 @@ class ConnectionRouter:
         payload: Any = None,
         headers: Mapping[str, Any] | None = None,
     ) -> bool:
-        """Send an event to the connection with that id; to none if it is None.
+        """Send an event to the connection with that id, if there is one.
 
         Returns:
             Whether it was sent: False when there is no such connection, or sending failed.
 
         Raises:
             CodecError: the event cannot be written as JSON.
-            TypeError: `connection_id` is no string.
+            TypeError: `connection_id` is not a string.
         """
         if connection_id is None:
             return False
