@@ -33,6 +33,7 @@ __all__ = [
     "Ended",
     "EngineName",
     "Evidence",
+    "Excuse",
     "Finished",
     "FrameRecord",
     "Note",
@@ -176,6 +177,17 @@ class Culprit(Struct, frozen=True):
     frame: _Count | None = None
 
 
+class Excuse(Struct, frozen=True):
+    """An entry of ``deviations.toml`` that excuses a failure."""
+
+    peer: str
+    role: Side
+    cause: str
+
+    def __str__(self) -> str:
+        return f"{self.peer} ({self.role}): {self.cause}"
+
+
 class Evidence(Struct, kw_only=True, omit_defaults=True):
     """The evidence of one run of a cell, up to the scenario's end.
 
@@ -204,9 +216,14 @@ class _Outcome(Evidence, kw_only=True, omit_defaults=True):
     Attributes:
         raised: the text of the failure; empty where the scenario did not fail. None in files of
             runs that did not keep it.
+        defect: the part of it that is the same in every run: what is wrong, without the side, the
+            time waited and what came instead.
+        excuses: the known deviations that excuse it, in a cell that is *deviating*.
     """
 
     raised: str | None = None
+    defect: str = ""
+    excuses: list[Excuse] = []
     setup_ms: _Time = 0.0
     teardown_ms: _Time = 0.0
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import msgspec
+from msgspec import structs
 
 from ..catalog import JUDGES, Api
 from ..errors import TestbedError
@@ -228,6 +229,8 @@ class Check:
         cell.again = f"{self.again} --scenario '{name}'"
         cell = msgspec.convert(self.endpoint.redacted(msgspec.to_builtins(cell)), CellResult)
         cell.server = self.endpoint.shown
+        if cell.culprit is not None:
+            cell.culprit = structs.replace(cell.culprit, api=cell.server)
         return cell
 
 

@@ -108,6 +108,6 @@ def _failure(cell: CellResult) -> str:
 def _deviations(results: Results) -> list[str]:
     scenarios: dict[str, set[str]] = defaultdict(set)
     for cell in results.cells:
-        if cell.verdict == "deviating":
-            scenarios[cell.reason.split(" [seen: ")[0]].add(cell.scenario)
+        for excuse in cell.excuses if cell.verdict == "deviating" else ():
+            scenarios[str(excuse)].add(cell.scenario)
     return [f"- {cause} ({', '.join(sorted(names))})" for cause, names in sorted(scenarios.items())]

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from msgspec import structs
 
-from ..catalog import Api
+from ..catalog import Api, Role
 from ..descriptors import CURE, tells_shortage
-from ..errors import TestbedError, Unsupported
+from ..errors import Escaped, TestbedError, Unsupported, Violation
 from ..records import CellResult
 from ..scenarios.scenario import Scenario
-from ..verdicts.culprit import by_evidence
+from ..verdicts.culprit import by_evidence, undeclared
 from ..verdicts.deviations import Deviation
 from ..verdicts.verdict import Judgement, Outcome, judge
 from . import evidence
@@ -40,12 +40,9 @@ def record(
     """
     server, client = pair
     outcome, text = _outcome(ran)
-    if outcome == "failed":
-        text += "".join(
-            f"; uncaught in the {side}: {message}"
-            for side, message in ran.escaped
-            if message not in text
-        )
+    failed = outcome == "failed"
+    if failed:
+        text += "".join(f"; uncaught in the {side}: {what}" for side, what in _other_escapes(ran))
     cell = CellResult(
         verdict="passed",
         reason="",
@@ -54,25 +51,62 @@ def record(
         scenario=scenario,
         rule=facts.rule,
         severity=facts.severity,
-        raised=text if outcome == "failed" else "",
+        raised=text if failed else "",
+        defect=_defect(ran, text) if failed else "",
         setup_ms=ran.setup_ms,
         duration_ms=ran.duration_ms,
         teardown_ms=ran.teardown_ms,
         **structs.asdict(ran.seen),
     )
-    judgement = Judgement(
-        server,
-        client,
-        outcome,
-        text,
-        asked=ran.asked,
-        known=known,
-        tolerated=tolerated,
-        culprit=by_evidence(cell),
-        should=facts.severity == "should" and not strict,
+    convicted = by_evidence(cell)
+    ruling = judge(
+        Judgement(
+            server,
+            client,
+            outcome,
+            text,
+            unsupported_by=_unsupported_by(ran),
+            asked=ran.asked,
+            known=known,
+            tolerated=tolerated,
+            culprit=convicted,
+            should=facts.severity == "should" and not strict,
+        )
     )
-    cell.verdict, cell.reason = judge(judgement)
+    cell.verdict, cell.reason = ruling.verdict, ruling.reason
+    cell.excuses = [*ruling.excuses]
+    if ruling.undeclared is not None:
+        cell.culprit = undeclared(cell, ruling.undeclared)
+    elif failed:
+        cell.culprit = convicted
     return cell
+
+
+def _unsupported_by(ran: Ran) -> Role | None:
+    if isinstance(ran.error, Unsupported) and ran.error.api is not None:
+        return ran.error.api.role
+    return None
+
+
+def _other_escapes(ran: Ran) -> list[tuple[Role, str]]:
+    """Return the exceptions that escaped, without the one that made the cell fail."""
+    error = ran.error
+    if isinstance(error, Escaped) and error.api is not None:
+        return [each for each in ran.escaped if each != (error.api.role, error.message)]
+    return ran.escaped
+
+
+def _defect(ran: Ran, text: str) -> str:
+    """Return what is wrong, in one line: an exception that escaped a library says most."""
+    if isinstance(ran.error, Escaped):
+        found = ran.error.message
+    elif ran.escaped:
+        _, found = ran.escaped[0]
+    elif isinstance(ran.error, Violation):
+        found = ran.error.what
+    else:
+        found = text
+    return found.partition("\n")[0]
 
 
 def _outcome(ran: Ran) -> tuple[Outcome, str]:

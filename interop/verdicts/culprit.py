@@ -1,11 +1,11 @@
 """Whose fault a red cell is: the side, the frame and how that is known. Pure.
 
-Five things tell, in this order:
+Five kinds of evidence, each the `Culprit.basis` of its name, in this order:
 
-``frame``
-    one side alone wrote what may not be on the wire, or wrote it first;
 ``unsupported``
     one side answered that, and its ``peer.toml`` does not say so;
+``frame``
+    one side alone wrote what may not be on the wire, or wrote it first;
 ``uncaught``
     one side alone let an exception escape its library;
 ``judge``
@@ -14,30 +14,28 @@ Five things tell, in this order:
     the same scenario passes with every part of this cell but one: its server fails with each
     client and this client passes with another server, or the other way round.
 
-Where none of them tells, the side is ``unknown``, and `Culprit.why` says what is missing.
+The first two and ``uncaught`` show in the cell itself, the others in the matrix. Without any of
+them the side is ``unknown``, and `Culprit.why` says what is missing.
 """
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
+from ..catalog import JUDGES
 from ..records import OTHER, SIDES, CellResult, Culprit, Side
 from ..wire.diff import canonical
 
-__all__ = ["by_evidence", "by_matrix", "name_culprits"]
+__all__ = ["by_evidence", "by_matrix", "name_culprits", "undeclared"]
 
+_JUDGES = {api.id for api in JUDGES.values()}
 _RED = ("failed", "warned", "deviating", "flaky")
 
 
 def by_evidence(cell: CellResult) -> Culprit | None:
     """Return the side that the cell's own evidence convicts, or None where it convicts neither."""
-    if match := _undeclared(cell):
-        side: Side = "server" if match[1] == "server" else "client"
-        why = f"the {side} answered unsupported to what it is not declared to lack"
-        return Culprit(side, why, "unsupported", cell.api(side))
     judged = [violation for violation in cell.violations if not violation.excused]
     if judged:
         first = min(judged, key=lambda each: -1 if each.frame is None else each.frame)
@@ -63,7 +61,7 @@ def by_matrix(cell: CellResult, same_scenario: Iterable[CellResult]) -> Culprit:
         same_scenario: the cells of its scenario, itself included.
     """
     for side in SIDES:
-        if cell.api(OTHER[side]).startswith("judge/"):
+        if cell.api(OTHER[side]) in _JUDGES:
             why = "the other side is the judge itself"
             return Culprit(side, why, "judge", cell.api(side))
     cells = list(same_scenario)
@@ -88,13 +86,13 @@ def by_matrix(cell: CellResult, same_scenario: Iterable[CellResult]) -> Culprit:
 
 
 def name_culprits(cells: Sequence[CellResult]) -> None:
-    """Give each red cell its ``culprit``, by its own evidence or else by the whole matrix."""
+    """Give each red cell that its own evidence gave no ``culprit`` one by the whole matrix."""
     scenarios: dict[str, list[CellResult]] = {}
     for cell in cells:
         scenarios.setdefault(cell.scenario, []).append(cell)
     for cell in cells:
-        if _failed(cell) or _undeclared(cell):
-            cell.culprit = by_evidence(cell) or by_matrix(cell, scenarios[cell.scenario])
+        if cell.culprit is None and _failed(cell):
+            cell.culprit = by_matrix(cell, scenarios[cell.scenario])
 
 
 def _failed(cell: CellResult) -> bool:
@@ -104,12 +102,18 @@ def _failed(cell: CellResult) -> bool:
 
 def _holds(cell: CellResult) -> bool:
     """Whether the scenario's rule held in it, a cell that is red for that included."""
-    ran = cell.verdict in ("passed", *_RED) and not _undeclared(cell)
+    ran = cell.verdict in ("passed", *_RED) and not _is_undeclared(cell)
     return ran and not _failed(cell)
 
 
-def _undeclared(cell: CellResult) -> re.Match[str] | None:
-    return re.match("unsupported, but not declared: (server|client) ", cell.reason)
+def undeclared(cell: CellResult, side: Side) -> Culprit:
+    """Return the side that answered "unsupported" although its ``peer.toml`` does not say so."""
+    why = f"the {side} answered unsupported to what it is not declared to lack"
+    return Culprit(side, why, "unsupported", cell.api(side))
+
+
+def _is_undeclared(cell: CellResult) -> bool:
+    return cell.culprit is not None and cell.culprit.basis == "unsupported"
 
 
 def _uncaught(cell: CellResult, side: Side) -> list[Mapping[str, Any]]:

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from ..catalog import Api, Role
+from ..records import Excuse
 
 __all__ = [
     "DEVIATIONS_FILE",
@@ -78,8 +79,9 @@ class Deviation:
         return any(re.search(pattern, failure) for pattern in self.seen)
 
     @property
-    def reason(self) -> str:
-        return f"{self.peer} ({self.role}): {self.cause}"
+    def excuse(self) -> Excuse:
+        """What a result keeps of it."""
+        return Excuse(self.peer, self.role, self.cause)
 
 
 def load(path: Path = DEVIATIONS_FILE, *, server: str = "") -> list[Deviation]:

@@ -34,23 +34,14 @@ def suggestions(cells: Sequence[CellResult]) -> list[str]:
     return [_toml(key, sorted(names), notes.get(key, "")) for key, names in sorted(merged.items())]
 
 
-def pattern_for(raised: str) -> str:
-    """Return a regular expression for the part of a failure's text that says what is wrong.
-
-    What escaped a library says most; else the text, without who said it, how long was waited
-    and what was reported before.
-    """
-    text = raised.split("\n", 1)[0]
-    if escaped := re.search(r"(?:let an exception escape: |uncaught in the \w+: )(.+)", raised):
-        text = escaped[1].split("; uncaught in the ")[0]
-    text = re.sub(r"^(server|client) \S+?:? ", "", text)
-    text = re.split(r" within [\d.]+ s|; last it reported", text)[0]
-    return re.sub(r"\\([ \"'`,:/=<>!@%&#~-])", r"\1", re.escape(text[:_LONGEST].strip()))
+def pattern_for(defect: str) -> str:
+    """Return a regular expression that a failure's text with this defect matches."""
+    return re.sub(r"\\([ \"'`,:/=<>!@%&#~-])", r"\1", re.escape(defect[:_LONGEST].strip()))
 
 
 def _key(cell: CellResult) -> tuple[tuple[str, str, str, str], str]:
     """Return (peer, role, other, seen) and what a person must decide first."""
-    seen = pattern_for(cell.raised or "")
+    seen = pattern_for(cell.defect or (cell.raised or "").partition("\n")[0])
     culprit = cell.culprit or Culprit("unknown", "no culprit is recorded")
     if culprit.side == "unknown":
         note = f"whose fault is unknown: {culprit.why}; this blames the server"

@@ -1,4 +1,4 @@
-"""From what happened in a cell to its verdict. Pure: facts in, verdict and words out.
+"""From what happened in a cell to its verdict. Pure.
 
 An excuse covers only what it describes: a known deviation excuses a failure whose text its
 `seen` matches, in the side that is at fault where that is known; an API may answer
@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ..catalog import Api, Role
-from ..records import Culprit, Verdict
+from ..records import Culprit, Excuse, Verdict
 from .deviations import Deviation
 
-__all__ = ["Judgement", "Outcome", "judge"]
+__all__ = ["Judgement", "Outcome", "Ruling", "judge"]
 
 Outcome = Literal["passed", "failed", "unsupported", "error"]
 
@@ -27,7 +27,9 @@ class Judgement:
 
     Attributes:
         outcome: how the scenario itself ended.
-        text: what it raised, in words; empty when it passed.
+        text: what it raised, in words, for the reason and for the patterns of deviations; empty
+            when it passed.
+        unsupported_by: the side that answered "unsupported"; None where the engine cannot do it.
         asked: what was asked of each role's API, as `interop.control.operations.asked_of` names it.
         known: the deviations that expect this cell to fail.
         tolerated: those that excuse a failure of it, and need not show.
@@ -38,6 +40,7 @@ class Judgement:
     client: Api
     outcome: Outcome
     text: str = ""
+    unsupported_by: Role | None = None
     asked: Mapping[Role, frozenset[str]] = field(default_factory=dict)
     known: Sequence[Deviation] = ()
     tolerated: Sequence[Deviation] = ()
@@ -50,64 +53,80 @@ class Judgement:
         return sorted(self.asked.get(role, frozenset()) & set(api.lacks))
 
 
-def judge(cell: Judgement) -> tuple[Verdict, str]:
-    """Return a cell's verdict and the reason for it.
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """A verdict.
+
+    Attributes:
+        reason: the reason in words, for readers alone; empty for *passed*.
+        excuses: the deviations that excuse the failure.
+        undeclared: the side that answered "unsupported" although it is not declared to.
+    """
+
+    verdict: Verdict
+    reason: str = ""
+    excuses: Sequence[Excuse] = ()
+    undeclared: Role | None = None
+
+
+def judge(cell: Judgement) -> Ruling:
+    """Return the verdict on a cell.
 
     ``error`` is never excused; ``unsupported`` must be declared; a known deviation must show,
-    and show as described. What fails otherwise is ``failed``, or ``warned`` for a *should*.
+    and show as described. Any other failure is ``failed``, or ``warned`` for a *should*.
     """
     if cell.outcome == "error":
-        return "error", cell.text
+        return Ruling("error", cell.text)
     if cell.outcome == "unsupported":
         return _unsupported(cell)
     if cell.outcome == "passed":
         return _passed(cell)
-    excuses, objections = _excuses(cell)
-    if excuses:
-        return "deviating", f"{'; '.join(excuses)} [seen: {cell.text}]"
+    entries = (*cell.known, *cell.tolerated)
+    if excuses := [entry.excuse for entry in entries if not _objection(cell, entry)]:
+        return Ruling("deviating", f"{_joined(excuses)} [seen: {cell.text}]", excuses)
     if cell.known:
-        return "failed", f"{cell.text} [{'; '.join(objections)}]"
-    return ("warned" if cell.should else "failed"), cell.text
+        objections = "; ".join(_objection(cell, entry) for entry in cell.known)
+        return Ruling("failed", f"{cell.text} [{objections}]")
+    return Ruling("warned" if cell.should else "failed", cell.text)
 
 
-def _unsupported(cell: Judgement) -> tuple[Verdict, str]:
-    if cell.text.startswith("engine "):  # what starts the peers cannot: no matter of theirs
-        return "unsupported", cell.text
-    role: Role = "server" if cell.text.startswith("server ") else "client"
-    if cell.lacking(role):
-        return "unsupported", cell.text
+def _unsupported(cell: Judgement) -> Ruling:
+    role = cell.unsupported_by
+    if role is None or cell.lacking(role):
+        return Ruling("unsupported", cell.text)
     api = cell.server if role == "server" else cell.client
     asked = ", ".join(sorted(cell.asked.get(role, ()))) or "nothing"
-    return "failed", (
+    reason = (
         f"unsupported, but not declared: {cell.text} [{api.id} was asked for: {asked}; "
         f"its peer.toml says that it lacks: {', '.join(api.lacks) or 'nothing'}]"
     )
+    return Ruling("failed", reason, undeclared=role)
 
 
-def _passed(cell: Judgement) -> tuple[Verdict, str]:
+def _passed(cell: Judgement) -> Ruling:
     if cell.known:
-        entries = "; ".join(entry.reason for entry in cell.known)
-        return "failed", f"expected to fail, but passed; remove its entry: {entries}"
+        entries = _joined(entry.excuse for entry in cell.known)
+        return Ruling("failed", f"expected to fail, but passed; remove its entry: {entries}")
     roles: Iterable[tuple[Role, Api]] = (("server", cell.server), ("client", cell.client))
     for role, api in roles:
         if lacking := cell.lacking(role):
-            return "failed", (
+            return Ruling(
+                "failed",
                 f"{role} {api.id} is declared to lack {', '.join(lacking)}, but it works; "
-                f"remove that from {api.peer}/peer.toml"
+                f"remove that from {api.peer}/peer.toml",
             )
-    return "passed", ""
+    return Ruling("passed")
 
 
-def _excuses(cell: Judgement) -> tuple[list[str], list[str]]:
-    """Return the reasons of the entries that describe this failure, and why the others do not."""
-    excuses, objections = [], []
-    for entry in (*cell.known, *cell.tolerated):
-        whose = f"the known deviation of {entry.peer} ({entry.role})"
-        if not entry.describes(cell.text):
-            patterns = " | ".join(entry.seen)
-            objections.append(f"{whose} describes another failure: {patterns}")
-        elif cell.culprit is not None and cell.culprit.side not in (entry.role, "unknown"):
-            objections.append(f"{whose} blames the {entry.role}, but {cell.culprit.why}")
-        else:
-            excuses.append(entry.reason)
-    return excuses, objections
+def _joined(excuses: Iterable[Excuse]) -> str:
+    return "; ".join(map(str, excuses))
+
+
+def _objection(cell: Judgement, entry: Deviation) -> str:
+    """Return why an entry does not excuse this failure; empty if it does."""
+    whose = f"the known deviation of {entry.peer} ({entry.role})"
+    if not entry.describes(cell.text):
+        return f"{whose} describes another failure: {' | '.join(entry.seen)}"
+    if cell.culprit is not None and cell.culprit.side not in (entry.role, "unknown"):
+        return f"{whose} blames the {entry.role}, but {cell.culprit.why}"
+    return ""

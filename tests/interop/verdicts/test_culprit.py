@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from interop.records import CellResult, FrameRecord, Verdict
-from interop.verdicts.culprit import by_evidence, by_matrix, name_culprits
+from interop.records import CellResult, Culprit, FrameRecord, Verdict
+from interop.verdicts.culprit import by_evidence, by_matrix, name_culprits, undeclared
 
 from ..cells import blamed, cell, frame
 
@@ -74,9 +74,12 @@ def test_evidence_may_convict_nobody(evidence: dict[str, Any]) -> None:
 
 
 def test_an_undeclared_unsupported_is_its_authors() -> None:
-    found = by_evidence(cell("failed", reason="unsupported, but not declared: client x/Y: no"))
-    assert found is not None
-    assert (found.side, found.basis) == ("client", "unsupported")
+    found = undeclared(cell("failed"), "client")
+    assert (found.side, found.basis, found.api) == (
+        "client",
+        "unsupported",
+        "dart@0.5.0/ZapConsumer",
+    )
 
 
 A: dict[str, Any] = {"server": "a"}
@@ -97,7 +100,7 @@ Y: dict[str, Any] = {"client": "y"}
         ([cell("unsupported", **B, **X), cell("error", **A, **Y)], "unknown", "no other cell"),
         # Red because they passed, or because nobody had declared what they lack.
         ([cell("failed", **B, **X)], "server", "x passes with other servers"),
-        ([cell("failed", **B, **X, reason="unsupported, but not declared: client x: y")],
+        ([cell("failed", **B, **X, culprit=Culprit("client", "", "unsupported"))],
          "unknown", "no other cell"),
     ],
 )  # fmt: skip
@@ -146,20 +149,18 @@ def test_the_frame_is_the_first_that_who_passes_writes_otherwise(
 
 
 def test_every_red_cell_gets_its_culprit() -> None:
+    own = Culprit("client", "it wrote []", "frame", "x", 0)
     cells = [
         red(**A, **X),
         cell(**B, **X),
         cell("failed", **A, **Y, scenario="stale"),
-        red("warned", **A, **X, scenario="other", violations=[violation("client", 0)]),
-        cell(
-            "failed", **A, **X, scenario="third", reason="unsupported, but not declared: server a"
-        ),
+        red("warned", **A, **X, scenario="other", culprit=own),
     ]
     name_culprits(cells)
     assert [each.culprit.side if each.culprit else None for each in cells] == [
-        "server", None, None, "client", "server",
+        "server", None, None, "client",
     ]  # fmt: skip
-    assert blamed(cells[3]).frame == 0
+    assert blamed(cells[3]) == own
 
 
 def test_the_unknown_says_why() -> None:

@@ -157,7 +157,7 @@ def test_a_file_about_one_server(tmp_path: Path) -> None:
     path = tmp_path / "ours.toml"
     path.write_text('[[deviation]]\nscenario = "frames.ping.*"\nseen = "x"\ncause = "y"\n')
     (entry,) = known_to_check(path, ["frames.ping.1"])
-    assert entry.reason == "ours.toml (server): y"
+    assert str(entry.excuse) == "ours.toml (server): y"
     with pytest.raises(DeviationError, match=r"ours.toml: 'frames.ping.\*' names no scenario"):
         known_to_check(path, ["echo.null"])
     path.write_text(ENTRY)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from interop.catalog import Api
+from interop.catalog import Api, Role
 from interop.records import Culprit
 from interop.verdicts.deviations import Deviation
 from interop.verdicts.verdict import Judgement, Outcome, judge
@@ -16,7 +16,8 @@ OTHER = Deviation("python", "client", ("x",), "another cause", ("never",))
 
 
 def verdict(outcome: Outcome, text: str = "", **more: Any) -> tuple[str, str]:
-    return judge(Judgement(SERVER, CLIENT, outcome, text, **more))
+    ruling = judge(Judgement(SERVER, CLIENT, outcome, text, **more))
+    return ruling.verdict, ruling.reason
 
 
 def test_what_the_engine_cannot_do_is_declared_by_nobody() -> None:
@@ -73,14 +74,22 @@ def test_a_deviation_that_does_not_show_is_stale() -> None:
 
 def test_unsupported_must_be_declared() -> None:
     text = "server dart@0.3.0/ZapServer: no rooms"
-    asked = {"server": frozenset({"serve", "rooms"}), "client": frozenset({"open"})}
-    assert verdict("unsupported", text, asked=asked) == ("unsupported", text)
-    kind, reason = verdict("unsupported", "client x: no", asked=asked)
+    asked: dict[Role, frozenset[str]] = {
+        "server": frozenset({"serve", "rooms"}),
+        "client": frozenset({"open"}),
+    }
+    declared = verdict("unsupported", text, unsupported_by="server", asked=asked)
+    assert declared == ("unsupported", text)
+    kind, reason = verdict("unsupported", "no", unsupported_by="client", asked=asked)
     assert kind == "failed"
+    ruling = judge(
+        Judgement(SERVER, CLIENT, "unsupported", "no", unsupported_by="client", asked=asked)
+    )
+    assert ruling.undeclared == "client"
     assert (
         "python/ZapConsumer was asked for: open; its peer.toml says that it lacks: noth" in reason
     )
-    assert "asked for: nothing" in verdict("unsupported", text)[1]
+    assert "asked for: nothing" in verdict("unsupported", text, unsupported_by="server")[1]
 
 
 def test_a_declared_lack_that_works_is_stale() -> None:
