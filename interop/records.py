@@ -21,6 +21,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 __all__ = [
+    "KEPT",
     "OTHER",
     "SIDES",
     "VERDICTS",
@@ -49,6 +50,9 @@ __all__ = [
     "encode",
     "schema",
 ]
+
+KEPT = 60
+"""Frames and notifications kept for one cell, of each kind: a burst of 1,000 is cut."""
 
 T = TypeVar("T")
 

@@ -1,11 +1,137 @@
-"""The house: which part of it may know which."""
+"""The house: which part of it may import which."""
 
 from __future__ import annotations
 
-import re
+import ast
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
+
+LAYERS = {
+    "zaptools": (
+        "testing",
+        "server client",
+        "connectors",
+        "rooms",
+        "transport",
+        "dispatch",
+        "handlers",
+        "connection",
+        "protocol",
+        "exceptions limits",
+        "_arguments _tasks _text",
+    ),
+    "interop": (
+        "cli",
+        "commands",
+        "check replay",
+        "run",
+        "scenarios",
+        "roles",
+        "engines reports runtimes verdicts",
+        "wire",
+        "control",
+        "errors",
+        "catalog",
+        "control.lines",
+        "control.contract control.operations",
+        "descriptors locks output records signals",
+    ),
+}
+"""The parts of each package, folders and modules, the top first. Each may import the parts of the
+lines below its own, and no other; the parts of one line do not import each other. Of a folder and a
+module in it that are both here, the folder stands for its other modules."""
+
+FACES = {
+    "zaptools": (
+        "__init__ adapters asgi connection_router core handshake protocols reconnect registry "
+        "tools zap_logger"
+    ),
+    "interop": "__init__ __main__ needed peers",
+}
+"""Parts that hand on the names of others, or are programs: no layer imports them."""
+
+
+def modules(package: str) -> dict[str, Path]:
+    """Return the modules of a package by name."""
+    found = {}
+    for path in (ROOT / package).rglob("*.py"):
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        found[name.removesuffix(".__init__")] = path
+    return found
+
+
+def imports(package: str) -> dict[str, set[str]]:
+    """Return which modules of a package each of its modules imports, for type checkers too."""
+    known = modules(package)
+    found: dict[str, set[str]] = {}
+    for name, path in known.items():
+        found[name] = set()
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            for target in _targets(name, path.name == "__init__.py", node):
+                while target not in known and "." in target:  # a name in a module
+                    target = target.rpartition(".")[0]
+                if target in known and target != name:
+                    found[name].add(target)
+    return found
+
+
+def _targets(name: str, is_package: bool, node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (each.name for each in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        folder = name.split(".")
+        if node.level:
+            up = node.level - is_package
+            folder = folder[: len(folder) - up]
+        else:
+            folder = []
+        where = [*folder, *(node.module or "").split(".")]
+        yield from (".".join(filter(None, [*where, each.name])) for each in node.names)
+
+
+def part(module: str) -> str:
+    """Return the part of its package that a module belongs to."""
+    package, *rest = module.split(".")
+    name = ".".join(rest[:2])
+    return name if name in parts(package) else rest[0] if rest else "__init__"
+
+
+def parts(package: str) -> list[str]:
+    """Return all parts of a package."""
+    return " ".join((*LAYERS[package], FACES[package])).split()
+
+
+@pytest.mark.parametrize("package", LAYERS)
+def test_every_part_has_its_layer(package: str) -> None:
+    assert sorted(parts(package)) == sorted({part(name) for name in modules(package)})
+
+
+@pytest.mark.parametrize("package", LAYERS)
+def test_imports_run_down(package: str) -> None:
+    levels = {name: n for n, line in enumerate(LAYERS[package]) for name in line.split()}
+    wrong = [
+        f"{importer} imports {imported}"
+        for importer, targets in imports(package).items()
+        for imported in targets
+        if part(importer) != part(imported)
+        and part(importer) in levels
+        and levels.get(part(imported), -1) <= levels[part(importer)]
+    ]
+    assert sorted(wrong) == []
+
+
+@pytest.mark.parametrize("package", LAYERS)
+def test_no_imports_in_a_circle(package: str) -> None:
+    left = imports(package)
+    while leaves := [name for name, targets in left.items() if targets.isdisjoint(left)]:
+        for name in leaves:
+            del left[name]
+    # What remains is in a circle, or imports one.
+    assert {name: sorted(targets & left.keys()) for name, targets in left.items()} == {}
 
 
 def test_only_the_python_peer_knows_the_library() -> None:
@@ -19,11 +145,3 @@ def test_only_the_python_peer_knows_the_library() -> None:
         text = path.read_text("utf-8")
         assert "import zaptools" not in text, name
         assert "from zaptools" not in text, name
-
-
-def test_one_function_sets_how_a_connection_ended() -> None:
-    """`mark_closed`, in `connection/connection.py`; the states are in `protocol/close.py`."""
-    for path in ROOT.glob("zaptools/**/*.py"):
-        name = path.relative_to(ROOT).as_posix()
-        if name != "zaptools/connection/connection.py":
-            assert not re.search(r"\.closed\s*=[^=]", path.read_text("utf-8")), name

@@ -11,9 +11,8 @@ from typing import Any
 
 from ..catalog import JUDGES, Role
 from ..errors import TestbedError
-from ..records import CellResult, Note, RequestRecord
+from ..records import KEPT, CellResult, Note, RequestRecord
 from ..reports.results import rerun_command
-from ..run.evidence import KEPT
 
 __all__ = [
     "Answer",

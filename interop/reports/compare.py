@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..catalog import JUDGES
-from ..records import SIDES, CellResult
-from ..run.evidence import KEPT
+from ..records import KEPT, SIDES, CellResult
 from ..wire.diff import differences, masked, texts
 
 __all__ = ["Change", "Comparison", "WireChange", "compare", "unequal"]

@@ -10,17 +10,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..control.session import Asked, Session
-from ..records import ConnectionRecord, Ended, FrameRecord, RequestRecord, ViolationRecord
+from ..records import KEPT, ConnectionRecord, Ended, FrameRecord, RequestRecord, ViolationRecord
 from ..scenarios.scenario import Scenario
 from ..wire.http import parse_head
 from ..wire.log import Log
 from ..wire.rules import Frame
 from ..wire.tap import TapConnection
 
-__all__ = ["KEPT", "connections", "frames", "notes", "requests", "violations", "words"]
-
-KEPT = 60
-"""Frames and notifications kept for one cell, of each kind: a burst of 1,000 is cut."""
+__all__ = ["connections", "frames", "notes", "requests", "violations", "words"]
 
 _CLIP = 400
 

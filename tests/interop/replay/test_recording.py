@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from interop.records import CellResult, FrameRecord, RequestRecord
+from interop.records import KEPT, CellResult, FrameRecord, RequestRecord
 from interop.replay.recording import (
     Answer,
     Ask,
@@ -18,7 +18,6 @@ from interop.replay.recording import (
     find,
     steps,
 )
-from interop.run.evidence import KEPT
 
 from .. import cells
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from interop.control.contract import Address, Notification
-from interop.records import ConnectionRecord, FrameRecord, ViolationRecord
+from interop.records import KEPT, ConnectionRecord, FrameRecord, ViolationRecord
 from interop.run import evidence
 from interop.scenarios.scenario import Scenario
 from interop.wire.http import answer, parse_head, request
@@ -30,7 +30,7 @@ def log_of(*frames: Frame) -> Log:
 def test_a_burst_is_cut() -> None:
     frame = Frame(0.5, 1, "client", "server", 1, b"{}")
     found = evidence.frames(log_of(*[frame] * 100))
-    assert len(found) == evidence.KEPT
+    assert len(found) == KEPT
 
 
 def test_a_frame_keeps_its_length_and_a_close_frame_its_code() -> None:
@@ -112,7 +112,7 @@ async def test_notes_have_their_time() -> None:
         session.notifications += [Notification("event", {"name": "x" * 1000})] * 70
         session.times += [12.5] * 70
         found = evidence.notes(session, 12.0)
-    assert len(found) == evidence.KEPT
+    assert len(found) == KEPT
     assert (found[0]["on"], found[0]["t_ms"]) == ("event", 500.0)
     assert found[0]["name"].endswith("…")
 
