@@ -280,7 +280,7 @@ class TestBackpressure:
             assert app.log[1:] == list(range(total))
             assert not app.shell.reading_paused
 
-    async def test_a_message_counts_whole_whatever_the_reads_bring(self) -> None:
+    async def test_a_message_counts_whole_however_it_is_cut_into_reads(self) -> None:
         async with served(queue_bytes=500_000, queue_events=10**6) as (app, peer):
             for _ in range(3):
                 peer.event("gate", "x" * 400_000)
@@ -615,7 +615,7 @@ class TestEnding:
             await until(lambda: not app.shells)
 
     async def test_lost_with_events_in_the_queue(self) -> None:
-        """What was read is handled, though nobody will get the answer."""
+        """They are handled, though their answers cannot be sent."""
         async with served() as (app, peer):
             peer.send(*['{"eventName":"gate","payload":7}'] * 3)
             await until(lambda: app.shell.dispatcher.busy)
@@ -627,7 +627,7 @@ class TestEnding:
 
     @pytest.mark.parametrize("answers", [True, False])
     @pytest.mark.parametrize("how", ["wait_for", "timeout", "cancel"])
-    async def test_closing_goes_on_though_nobody_waits(self, how: str, answers: bool) -> None:
+    async def test_closing_continues_without_a_waiter(self, how: str, answers: bool) -> None:
         """A handler that gives up waiting for the end of a closing leaves no half of one."""
         async with served(close_timeout=100 * MS) as (app, peer):
             peer.answers = False

@@ -166,6 +166,7 @@ class ZapServer(EventRegister):
         self._closing: asyncio.Task[None] | None = None
         # Makes `run` return when it is set; None when `run` is not running.
         self._run_over: asyncio.Event | None = None
+        # The connections and their transports; shared with these, and with `TestClient`.
         self.roster = Roster(ids_of(self.book))
 
     @property
@@ -182,7 +183,7 @@ class ZapServer(EventRegister):
 
     @property
     def settings(self) -> Settings:
-        """What its connections are made with."""
+        """The settings of new connections; read by `start`."""
         return Settings(
             path=self.path,
             limits=self.limits,
