@@ -1,4 +1,4 @@
-"""Where zaptools 0.5 had its adapters. Use `zaptools.connectors`; these carry no close code."""
+"""The adapters of zaptools 0.5. Use `zaptools.connectors`: these carry no close codes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .protocol.codec import encode_event
 __all__ = ["EVENT_KEY", "HEADERS_KEY", "PAYLOAD_KEY", "FastApiAdapter", "SanicAdapter"]
 
 EVENT_KEY, PAYLOAD_KEY, HEADERS_KEY = "eventName", "payload", "headers"
-"""A message's keys."""
+"""The keys of a message."""
 
 
 class FastApiAdapter:
@@ -30,7 +30,7 @@ class FastApiAdapter:
 
         Raises:
             json.JSONDecodeError: it is not JSON.
-            ConnectionClosedError: there is none any more.
+            ConnectionClosedError: the connection has ended.
         """
         message = await self.websocket.receive()
         if message["type"] == "websocket.disconnect":
@@ -39,7 +39,7 @@ class FastApiAdapter:
         return json.loads(message["bytes"] if text is None else text)
 
     async def json_event_stream(self) -> AsyncIterator[Any]:
-        """Yield the messages, parsed, until there are no more."""
+        """Yield the messages, parsed, until the connection ends."""
         try:
             while True:
                 yield await self.recv_json()
@@ -67,11 +67,11 @@ class SanicAdapter:
         """Do nothing: Sanic has accepted it."""
 
     async def recv_json(self) -> Any:
-        """Return the next message, parsed; raises `json.JSONDecodeError`, and what Sanic does."""
+        """Return the next message, parsed; raises `json.JSONDecodeError`, and Sanic's errors."""
         return json.loads(await self.websocket.recv())
 
     async def json_event_stream(self) -> AsyncIterator[Any]:
-        """Yield the messages, parsed, until there are no more."""
+        """Yield the messages, parsed, until the connection ends."""
         async for data in self.websocket:
             yield json.loads(data)
 

@@ -1,8 +1,8 @@
 """Requests, replies and waiters: what a connection needs to wait for one event.
 
 A request is an event with ``requestId`` in its headers; its reply is an event of the same name
-with that id as ``replyTo``, and with ``replyError`` when it is an error. To a peer that does not
-know this they are events as any other.
+with that id as ``replyTo``, and with ``replyError`` when it is an error. For a peer that does not
+know these headers they are ordinary events.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 Predicate: TypeAlias = Callable[[EventData], object]
-"""A plain function that says whether an event is the one."""
+"""A plain function that returns whether an event is the expected one."""
 
 REQUEST_ID = "requestId"
 REPLY_TO = "replyTo"
@@ -55,7 +55,7 @@ def request_headers(headers: Mapping[str, Any] | None, request_id: str) -> dict[
     """Return the headers of a request: `headers`, which may be those of another event, and its id.
 
     Raises:
-        CodecError: `headers` are no mapping.
+        CodecError: `headers` is no mapping.
     """
     request = _with(headers, REQUEST_ID, request_id)
     request.pop(_REPLY_ERROR, None)
@@ -66,8 +66,8 @@ def reply_headers(event: EventData, headers: Mapping[str, Any] | None) -> dict[s
     """Return the headers of a reply to `event`. With ``replyError`` among `headers` it is an error.
 
     Raises:
-        NoRequestError: the event asks for no reply.
-        CodecError: `headers` are no mapping.
+        NoRequestError: the event is no request.
+        CodecError: `headers` is no mapping.
     """
     request_id = event.headers.get(REQUEST_ID)
     if request_id is None:
@@ -86,7 +86,7 @@ def _with(headers: Mapping[str, Any] | None, name: str, value: Any) -> dict[str,
 
 
 def error_headers(request_id: str, text: str) -> dict[str, Any]:
-    """Return the headers of a reply that is an error; `text` says in words what went wrong."""
+    """Return the headers of an error reply; `text` describes the error."""
     return {REPLY_TO: request_id, _REPLY_ERROR: text}
 
 
@@ -127,11 +127,11 @@ class OpenRequests(dict[str, list[EventData]]):
 def check_reply(reply: EventData) -> EventData:
     """Return a reply, unless it is an error.
 
-    By the rule ``replyError`` is a string; null and false are taken for none, and what else a peer
-    may write there is an error all the same.
+    ``replyError`` should be a string. Null and false count as absent, and any other value that is
+    no string as an error.
 
     Raises:
-        RemoteError: it is one.
+        RemoteError: it is an error.
     """
     error = reply.headers.get(_REPLY_ERROR)
     if error is None or error is False:
@@ -141,12 +141,13 @@ def check_reply(reply: EventData) -> EventData:
 
 
 class Waiter:
-    """One who waits for an event.
+    """A pending wait for one event.
 
     Args:
         name: the event's name.
-        reply_to: the id of the request whose reply it is; None for any event with that name.
-        predicate: tells whether the event is the one. Default None: it is.
+        reply_to: the id of the request to whose reply it is limited; None for any event with that
+            name.
+        predicate: returns whether an event is the expected one. Default None: any is.
     """
 
     __slots__ = ("_future", "_predicate", "name", "reply_to")
@@ -159,22 +160,24 @@ class Waiter:
         self.name = name
         self.reply_to = reply_to
         self._predicate = predicate
+        # Its result is the event, or the error for `event` to raise: an exception that is never
+        # retrieved would be logged.
         self._future: asyncio.Future[EventData | Exception]
         self._future = asyncio.get_running_loop().create_future()
 
     @property
     def done(self) -> bool:
-        """Whether there is nothing to wait for any more."""
+        """Whether the wait is over: with an event, an error, or a cancelled task."""
         return self._future.done()
 
     def look(self, event: EventData) -> bool:
-        """Take an event, if it is the one."""
+        """Take an event if it is the expected one; return whether it was taken."""
         if event.event_name != self.name or self.done:
             return False
         try:
             if self._predicate is not None and (not self._predicate(event) or self.done):
                 return False  # done: the predicate itself has ended the connection
-        except Exception as exc:  # for whoever gave the predicate
+        except Exception as exc:  # for the caller that gave the predicate
             self.fail(exc)
             return False
         self._future.set_result(event)

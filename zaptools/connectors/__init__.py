@@ -1,6 +1,6 @@
 """Connectors: an `EventRegister` plugged into a web framework's WebSocket.
 
-None of the frameworks is imported before a connector is used.
+No framework is imported before its connector is used.
 """
 
 from __future__ import annotations

@@ -60,20 +60,19 @@ class AioHttpConnector:
         app.router.add_get("/ws", endpoint)
 
     Args:
-        register: whose handlers to use.
+        register: the register with the handlers.
         request: the request. One that asks for no WebSocket is answered by aiohttp with 400.
         connection_id: the connection's id. Default None: a new one, ``zpt-<uuid4>``.
         subprotocols: subprotocols; aiohttp chooses the first of the client's that is among them.
             Default none.
-        limits: of these the ones that are about opening and queues are not used. While a handler
-            runs, nothing is read: a ping of the peer's is answered after it, and no silence of
-            the peer's counts.
+        limits: those for opening and queues are not used. While a handler runs, nothing is read:
+            a ping of the peer is answered after it, and the peer's silence does not count.
         omit_empty_headers: see `zaptools.protocol.encode_event`. Default False.
         compress: whether to agree to compress when a client offers it. Default False, as for
             `zaptools.ZapServer`.
 
     Raises:
-        ModuleNotFoundError: aiohttp is not installed; the text says how it is.
+        ModuleNotFoundError: aiohttp is not installed; the text says how to install it.
         TypeError: an argument is of a wrong type.
         ValueError: no subprotocol has that name.
     """
@@ -103,7 +102,7 @@ class AioHttpConnector:
         """Serve the connection; returns when it has ended and its last handler is done.
 
         Returns:
-            What the endpoint has to return.
+            The response that the endpoint has to return.
 
         Raises:
             aiohttp.web.HTTPBadRequest: the request asks for no WebSocket, or not as RFC 6455,
@@ -168,7 +167,7 @@ class AioHttpSocket(FrameworkSocket):
     """aiohttp's socket.
 
     Attributes:
-        keepalive: looks whether the peer answers pings; set before the first `receive`.
+        keepalive: checks that the peer answers pings; set before the first `receive`.
     """
 
     keepalive: Keepalive
@@ -202,8 +201,8 @@ class AioHttpSocket(FrameworkSocket):
             elif message.type is not WSMsgType.PONG:
                 break
         if message.type is WSMsgType.CLOSE:
-            # aiohttp 3.14 has 0 for a close frame with no code. By itself it would answer 1000,
-            # whatever the code; RFC 6455, section 5.5.1: typically the code is echoed.
+            # aiohttp 3.14 has 0 for a close frame with no code. By itself it would answer 1000 to
+            # any code; RFC 6455, section 5.5.1: typically the code is echoed.
             code, reason = int(message.data), message.extra or ""
             if code and not may_be_sent(code):  # aiohttp 3.14 takes 1006, and 5000 and more
                 fault = CloseInfo(PROTOCOL_ERROR, f"{code} is no close code", "local")
@@ -244,7 +243,7 @@ class AioHttpSocket(FrameworkSocket):
             self._request.transport.abort()
 
     def let_go(self) -> None:
-        """Wait no longer for the peer to read: the connection is over."""
+        """Cancel the writes that wait for the peer to read: the connection is over."""
         for task in (self._draining, self._pinging):
             if task is not None:
                 task.cancel()
@@ -256,11 +255,11 @@ def _ignore_failure(task: asyncio.Task[None]) -> None:
 
 
 def _check(request: web.Request) -> None:
-    """Refuse what aiohttp 3.14 would take: HEAD, HTTP/1.0, and versions 7 and 8 for 13."""
+    """Refuse requests that aiohttp 3.14 would accept: HEAD, HTTP/1.0, versions 7 and 8 for 13."""
     from aiohttp import web
 
     if request.headers.get("Upgrade", "").lower() != "websocket":
-        return  # aiohttp says what it thinks of it
+        return  # aiohttp refuses it
     if request.method != "GET" or request.version < (1, 1):
         raise web.HTTPBadRequest(text="A WebSocket is asked for by GET and HTTP/1.1.\n")
     if request.headers.get("Sec-WebSocket-Version") != "13":
@@ -269,7 +268,7 @@ def _check(request: web.Request) -> None:
 
 
 def handshake_of(request: web.Request, subprotocol: str | None) -> Handshake:
-    """Return what a request says about the connection."""
+    """Return the handshake of a request."""
     peer = request.transport.get_extra_info("peername") if request.transport is not None else None
     return Handshake(
         path=request.path,

@@ -1,7 +1,7 @@
 """zaptools events on any ASGI server: uvicorn, Hypercorn, Daphne, Granian.
 
-`AsgiApp` is an application for a register. It can be what a server serves, or be mounted in a
-Starlette or FastAPI application::
+`AsgiApp` is an application for a register. A server can serve it, or a Starlette or FastAPI
+application can mount it::
 
     app = AsgiApp(register, path="/ws")
 
@@ -32,11 +32,11 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
 
 def handshake_of(scope: Scope, subprotocol: str | None) -> Handshake:
-    """Return what a scope says about the request.
+    """Return the handshake of a scope.
 
     Args:
         scope: a scope of the type ``websocket``.
-        subprotocol: what was agreed on.
+        subprotocol: the subprotocol that was agreed on.
     """
     client = scope.get("client")
     return Handshake(
@@ -52,8 +52,7 @@ class AsgiSocket(FrameworkSocket):
     """A WebSocket as ASGI's messages.
 
     Args:
-        receive: returns the next message, the first one ``websocket.connect`` no longer among
-            them.
+        receive: returns the next message; ``websocket.connect`` has been received.
         send: sends a message.
     """
 
@@ -74,7 +73,7 @@ class AsgiSocket(FrameworkSocket):
         return self.ending(received)
 
     def ending(self, message: Message) -> CloseInfo:
-        """Return how the connection ended, of a ``websocket.disconnect``."""
+        """Return how the connection ended, from a ``websocket.disconnect``."""
         return _ending(message)
 
     def write(self, text: str) -> Awaitable[None]:
@@ -88,10 +87,9 @@ class AsgiCarrier(Carrier):
     """A connection over ASGI's messages.
 
     Args:
-        register: whose handlers to use.
-        handshake: what the connection says about the request that opened it.
-        receive: returns the next message, the first one ``websocket.connect`` no longer among
-            them.
+        register: the register with the handlers.
+        handshake: the request that opened the connection.
+        receive: returns the next message; ``websocket.connect`` has been received.
         send: sends a message.
         connection_id: the connection's id. Default None: a new one.
         limits: the bounds, as for `AsgiApp`.
@@ -123,11 +121,11 @@ def _ending(message: Message) -> CloseInfo:
     code = int(message.get("code") or NO_CODE)
     reason: str | None = message.get("reason")
     if reason is None:
-        # uvicorn 0.54 says 1005 and no reason when the connection was lost with no close frame;
-        # after an empty close frame it says 1005 and an empty reason.
+        # uvicorn 0.54 gives 1005 and no reason when the connection was lost with no close frame;
+        # after an empty close frame it gives 1005 and an empty reason.
         if code in (NO_CODE, LOST.code):
             return LOST
-        # uvicorn 0.54 says this when it shuts down. No client sends it (RFC 6455, section 7.4.1
+        # uvicorn 0.54 gives this when it shuts down. No client sends it (RFC 6455, section 7.4.1
         # and its registry: a server's).
         if code == SERVICE_RESTART:
             return CloseInfo(code, "", "local")
@@ -144,17 +142,17 @@ class AsgiApp:
     """An ASGI application that serves a register's events.
 
     HTTP requests are answered with 426 on the path and 404 elsewhere; WebSockets on other paths
-    are refused before they are accepted, which servers make 403. Starting and stopping
-    (``lifespan``) needs nothing.
+    are refused before they are accepted, for which servers answer 403. Nothing has to be done at
+    start and stop (``lifespan``).
 
     Args:
-        register: whose handlers to use.
+        register: the register with the handlers.
         path: the path of the WebSocket, below the one that the application is mounted on. Default
             None: any.
         subprotocols: subprotocols in order of preference; the first that a client offers too is
             chosen. Default none.
         limits: `Limits.message_bytes`, `Limits.send_timeout`, `Limits.backlog_bytes` and
-            `Limits.close_timeout` are used; the rest is set on the server.
+            `Limits.close_timeout` are used; the others are options of the server.
         omit_empty_headers: see `zaptools.protocol.encode_event`. Default False.
         id_strategy: called for each connection, returns its id. One that is taken in the same
             register is closed with 1008. Default: ``zpt-<uuid4>``.
@@ -187,7 +185,7 @@ class AsgiApp:
         self._id_strategy = id_strategy
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection, or the server's life."""
+        """Serve one connection, or the server's ``lifespan``."""
         kind = scope["type"]
         if kind == "websocket":
             await self._websocket(scope, receive, send)
@@ -206,12 +204,12 @@ class AsgiApp:
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()  # websocket.connect
         if not self._serves(scope):
-            # The server makes this 403. uvicorn 0.54 logs an error for each refusal with a status
+            # The server answers 403. uvicorn 0.54 logs an error for each refusal with a status
             # of the application's own (extension "websocket.http.response").
             await send({"type": "websocket.close", "code": NORMAL, "reason": ""})
             return
         chosen = choose_subprotocol(self._subprotocols, scope.get("subprotocols", ()))
-        id = self._id_strategy()  # what it raises the server makes 500, before it has accepted
+        id = self._id_strategy()  # for its errors the server answers 500: nothing is accepted yet
         await send({"type": "websocket.accept", "subprotocol": chosen, "headers": []})
         await AsgiCarrier(
             self.register,
@@ -234,7 +232,7 @@ async def _answer(
     facts = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(body))]
     start = {"type": "http.response.start", "status": status, "headers": [*facts, *headers]}
     await send(start)
-    # RFC 9110, section 9.3.2; h11, in Hypercorn, refuses to send what HEAD has not.
+    # RFC 9110, section 9.3.2; h11, in Hypercorn, refuses a body for HEAD.
     await send({"type": "http.response.body", "body": body if has_body else b""})
 
 

@@ -49,7 +49,7 @@ class Carrier(OfferingTransport):
             `Limits.backlog_bytes`, `Limits.queue_events` and `Limits.queue_bytes` are used; the
             rest is the framework's business.
         connection_id: the connection's id. Default None: a new one.
-        handshake: what the connection says about the request that opened it.
+        handshake: the request that opened the connection.
         omit_empty_headers: see `zaptools.protocol.encode_event`.
         connection: a connection made elsewhere, whose transport becomes this; the three arguments
             before it are not used then. Default None.
@@ -103,7 +103,7 @@ class Carrier(OfferingTransport):
         self._task: asyncio.Task[None] | None = None
         # Gives the connection up after the close timeout; set by `close`, cancelled by the end.
         self._timer: asyncio.TimerHandle | None = None
-        # What `close_soon` has begun.
+        # The close that `close_soon` has begun.
         self._closing: asyncio.Task[None] | None = None
 
     # The loop
@@ -111,8 +111,8 @@ class Carrier(OfferingTransport):
     async def run(self) -> None:
         """Serve the connection until it has ended and its last handler is done.
 
-        One whose id another connection of the same register has is closed with 1008; no handler
-        is called for it.
+        A connection whose id is in use by another of the same register is closed with 1008; no
+        handler is called for it.
         """
         connection, ids = self.connection, ids_of(self._book)
         try:
@@ -150,7 +150,7 @@ class Carrier(OfferingTransport):
                 is_handling = True
                 if mailbox.exchange is not None:
                     reading.read_ahead()
-        except BaseException as exc:  # cancellation too: the peer is told, whatever ends the task
+        except BaseException as exc:  # cancellation too: the peer gets a close frame
             try:
                 if is_handling:
                     await dispatcher.break_off(exc)
@@ -185,7 +185,7 @@ class Carrier(OfferingTransport):
         """Close the connection; see `zaptools.connection.Transport`.
 
         Returns when the framework's own call does, or after the close timeout. If the framework
-        never says that the connection has ended, that is taken for granted then.
+        has not reported the connection's end by then, the connection is given up.
 
         The events of broadcasts in line go out first; sends in line fail.
         """
@@ -197,7 +197,7 @@ class Carrier(OfferingTransport):
         try:
             async with asyncio.timeout(limit):
                 await self._writing.close(info)
-        except ConnectionClosedError:  # it has ended, or was given up, before its turn came
+        except ConnectionClosedError:  # ended, or given up, before the close frame's turn came
             pass
         except TimeoutError:
             self._socket.drop()
@@ -208,7 +208,7 @@ class Carrier(OfferingTransport):
             self._closing = asyncio.create_task(self.close(code, reason))
 
     def abort(self) -> None:
-        """Take the connection for ended, waiting for nothing."""
+        """End the connection without waiting."""
         info = mark_closed(self.connection, self._socket.known_end() or _GOING_AWAY)
         self.dispatcher.mailbox.end(info)
         self._writing.stop(info)
@@ -216,14 +216,14 @@ class Carrier(OfferingTransport):
             self._reading.stop()
 
     def _note_end(self) -> None:
-        """The connection has ended."""
+        """Cancel the close timeout, and stop writing: the connection has ended."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         self._writing.stop(self.connection.closed or LOST)
 
     def _give_up(self) -> None:
-        """The close timeout is over, and the framework has not said that the connection ended."""
+        """End a connection whose end the framework has not reported within the close timeout."""
         self._timer = None
         self._reading.stop()
         self._writing.stop(self.connection.closed or LOST)
@@ -231,4 +231,4 @@ class Carrier(OfferingTransport):
 
 
 def _nothing() -> None:
-    """There is nothing to be done."""
+    """Do nothing, for events of the dispatcher that the carrier does not need."""

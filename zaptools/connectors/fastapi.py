@@ -18,7 +18,7 @@ __all__ = ["FastApiConnector", "FastApiConnectorOptions", "StarletteWebSocket"]
 
 
 class StarletteWebSocket(Protocol):
-    """What the connector needs of ``starlette.websockets.WebSocket``, which FastAPI's is too."""
+    """The parts of ``starlette.websockets.WebSocket``, FastAPI's too, that the connector uses."""
 
     application_state: Any
     client_state: Any
@@ -75,13 +75,13 @@ class FastApiConnector:
             await FastApiConnector.plug_and_start(register, websocket)
 
     Args:
-        register: whose handlers to use.
+        register: the register with the handlers.
         websocket: the framework's WebSocket. It is accepted, unless it has been already.
         connection_id: the connection's id. Default None: a new one, ``zpt-<uuid4>``.
         subprotocols: subprotocols in order of preference; the first that the client offers too is
             chosen. Default none. Not used when the WebSocket has been accepted already.
         limits: `Limits.message_bytes`, `Limits.send_timeout`, `Limits.backlog_bytes` and
-            `Limits.close_timeout` are used; the rest is set on the ASGI server.
+            `Limits.close_timeout` are used; the others are options of the ASGI server.
         omit_empty_headers: see `zaptools.protocol.encode_event`. Default False.
 
     Raises:
@@ -137,17 +137,17 @@ class FastApiConnector:
 
 
 class StarletteSocket(AsgiSocket):
-    """Reads and writes below the framework's WebSocket, and keeps the states of that right.
+    """Reads and writes below the framework's WebSocket, and keeps its states up to date.
 
     Starlette checks in two more coroutines whether a message fits the state; that takes 1 µs of
-    the 12 that an echo takes. Where it is not Starlette's own code that does so, or the state is
-    another than open, it is asked.
+    the 12 of an echo. They are left out only if they are Starlette's own code, and while the state
+    is "connected".
     """
 
     def __init__(self, websocket: StarletteWebSocket) -> None:
         super().__init__(websocket.receive, websocket.send)
         self._websocket = websocket
-        # The state "connected", if Starlette's own checks can be passed by; else None.
+        # The state "connected", if the checks can be left out in it; else None.
         self._open: Any = None
         if _is_known(websocket) and websocket.application_state.name == "CONNECTED":
             self._open = websocket.application_state

@@ -1,4 +1,4 @@
-"""What a connector is given, checked before it does anything, and whether its framework is here."""
+"""Checks of a connector's arguments, and that its framework is installed."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ __all__ = ["Plug"]
 
 
 class Plug(NamedTuple):
-    """What a connector needs.
+    """A connector's requirements.
 
     Attributes:
-        connector: its name.
+        connector: the connector's name.
         module: the framework's module.
         extra: the extra of zaptools that installs it.
-        name: the name of the argument that is the framework's object.
-        what: what that is, in words.
-        needed: attributes by which it is recognized.
+        name: the name of the argument for the framework's object.
+        what: a description of that object, for the error.
+        needed: the attributes that it must have.
     """
 
     connector: str
@@ -34,11 +34,11 @@ class Plug(NamedTuple):
     def check(
         self, register: object, given: object, connection_id: object, omit_empty_headers: object
     ) -> None:
-        """Check the arguments that all connectors have; `given` is the framework's object.
+        """Check the arguments common to all connectors; `given` is the framework's object.
 
         Raises:
-            ModuleNotFoundError: `given` is of no use, and the framework is not installed.
-            TypeError: one is of a wrong type.
+            ModuleNotFoundError: `given` is none, and the framework is not installed.
+            TypeError: an argument is of a wrong type.
         """
         cure = f"it comes first, then {self.name}"
         check_kind(register, EventRegister, "register", cure)
@@ -49,7 +49,7 @@ class Plug(NamedTuple):
         check_flag(omit_empty_headers, "omit_empty_headers")
 
     def check_installed(self) -> None:
-        """Raise ModuleNotFoundError, which says what to install, unless the framework is there."""
+        """Raise ModuleNotFoundError, with what to install, unless the framework is installed."""
         if sys.modules.get(self.module) is None and importlib.util.find_spec(self.module) is None:
             text = f"{self.connector} needs {self.module}: pip install 'zaptools[{self.extra}]'"
             raise ModuleNotFoundError(text, name=self.module)

@@ -21,7 +21,7 @@ __all__ = ["SanicConnector", "SanicConnectorOptions", "SanicWebSocket"]
 
 
 class SanicWebSocket(Protocol):
-    """What the connector needs of ``sanic.Websocket``."""
+    """The parts of ``sanic.Websocket`` that the connector uses."""
 
     ws_proto: Any
     io_proto: Any
@@ -77,12 +77,11 @@ class SanicConnector:
     Sanic chooses the subprotocol: give ``subprotocols`` to its ``websocket`` decorator.
 
     Args:
-        register: whose handlers to use.
+        register: the register with the handlers.
         websocket: Sanic's WebSocket.
         connection_id: the connection's id. Default None: a new one, ``zpt-<uuid4>``.
         limits: `Limits.message_bytes`, `Limits.send_timeout`, `Limits.backlog_bytes` and
-            `Limits.close_timeout` are used; the rest is set on Sanic, by its ``WEBSOCKET_…``
-            settings.
+            `Limits.close_timeout` are used; the others are Sanic's ``WEBSOCKET_…`` settings.
         omit_empty_headers: see `zaptools.protocol.encode_event`. Default False.
 
     Raises:
@@ -138,9 +137,9 @@ class SanicSocket(FrameworkSocket):
 
     def __init__(self, socket: SanicWebSocket) -> None:
         self._socket = socket
-        # Sanic's tasks that hand over what was read; each leaves when it has.
+        # Sanic's tasks that hand messages over, one for each read; each leaves when it is done.
         self._feeding: set[asyncio.Task[Any]] = set()
-        # Set by `let_go`: nothing is handed over any more.
+        # Set by `let_go`: no message is handed over any more.
         self._is_over = False
         self._wrap_feeding(socket)
 
@@ -148,7 +147,7 @@ class SanicSocket(FrameworkSocket):
         try:
             message = await self._socket.recv()
         except asyncio.CancelledError as exc:
-            # Sanic's recv() raises this when the connection ends, though nobody cancelled.
+            # Sanic's recv() raises this when the connection ends, without a cancelled task.
             if ends_task(exc):
                 raise
             return self._ending()
@@ -166,7 +165,7 @@ class SanicSocket(FrameworkSocket):
         received, sent = protocol.close_rcvd, protocol.close_sent
         if received is not None and (sent is None or protocol.close_rcvd_then_sent):
             return CloseInfo(int(received.code), received.reason, "remote")
-        if sent is not None and sent.code != LOST.code:  # which is what Sanic says of a lost one
+        if sent is not None and sent.code != LOST.code:  # Sanic's code for a lost connection
             return CloseInfo(int(sent.code), sent.reason, "local")
         return LOST
 
@@ -182,14 +181,14 @@ class SanicSocket(FrameworkSocket):
             transport.abort()
 
     def _wrap_feeding(self, socket: SanicWebSocket) -> None:
-        """Replace the method in which Sanic's tasks wait, one for each read, to hand over messages.
+        """Replace the method in which Sanic's tasks, one for each read, wait to hand messages over.
 
         A text that is not UTF-8 is answered with 1007 (RFC 6455, section 8.1). Sanic 25.12 decodes
-        in such a task, which nothing looks at: what it raises there ends that task, the message is
+        in such a task, whose result nothing looks at: the error ends the task, the message is
         lost, and the connection stays open, with the parts of that message in front of the next.
         """
         process = getattr(socket, "process_events", None)
-        if process is None:  # something that stands for Sanic's socket
+        if process is None:  # another object in place of Sanic's socket
             return
 
         async def process_events(events: Sequence[Any]) -> None:
@@ -209,7 +208,7 @@ class SanicSocket(FrameworkSocket):
         setattr(socket, "process_events", process_events)  # noqa: B010  # a method, in Sanic's class
 
     def let_go(self) -> None:
-        """Take no more messages: in Sanic 25.12 those tasks wait for ever, with what they hold."""
+        """Take no more messages: in Sanic 25.12 those tasks would wait for ever, with theirs."""
         self._is_over = True
         for task in self._feeding:
             task.cancel()

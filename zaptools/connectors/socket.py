@@ -32,7 +32,7 @@ class FrameworkSocket(ABC):
     def receive(self) -> Awaitable[Any]:
         """Return the next message, or how the connection ended, or a value that `read` converts.
 
-        Whatever it raises means that the connection has ended.
+        An error of any kind means that the connection has ended.
         """
 
     def read(self, received: Any) -> str | bytes | CloseInfo:
@@ -45,7 +45,7 @@ class FrameworkSocket(ABC):
 
     @abstractmethod
     def write(self, text: str) -> Awaitable[None]:
-        """Send one text message. Whatever it raises means that the connection has ended."""
+        """Send one text message. An error of any kind means that the connection has ended."""
 
     @abstractmethod
     async def close(self, code: int, reason: str) -> None:

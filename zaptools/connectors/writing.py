@@ -28,9 +28,9 @@ __all__ = ["Writing"]
 logger = logging.getLogger(__name__)
 
 _TURN = 16
-"""Writes for one message that did not wait, after which the loop has its turn: a socket that has
-failed takes what is written, and only the loop tells of its end. asyncio logs a warning for each
-such write but the first four."""
+"""Writes for one message that did not wait, after which the event loop has its turn: a socket that
+has failed accepts further writes, and only the loop reports its end. asyncio logs a warning for
+each such write but the first four."""
 
 
 class Writing:
@@ -170,7 +170,7 @@ class Writing:
                 raise SendTimeoutError(self._limits.send_timeout or 0) from exc
 
     async def _fail(self, error: BaseException) -> None:
-        """Raise for a send what the framework's `error` means."""
+        """Raise the error of a send for the framework's `error`."""
         if ends_task(error):
             raise error
         self._socket.note_failure(error)
@@ -198,7 +198,7 @@ class Writing:
         self._is_busy = True
 
     def _pass_turn(self) -> None:
-        """A write is over: let the next in line have its turn."""
+        """End a turn: the next write in line has its own."""
         entry = self._line.pop() if self._line is not None else None
         if entry is None:
             self._is_busy = False
@@ -211,7 +211,7 @@ class Writing:
         await self._socket.write(data.decode())
 
     def _write_in_task(self, write: Coroutine[Any, Any, None]) -> None:
-        """Write an event of a broadcast, or the rest of one, in a task."""
+        """Write an event of a broadcast in a task, or finish a write that has begun."""
         self._task = asyncio.get_running_loop().create_task(write)
         self._task.add_done_callback(self._end_task)
 

@@ -1,4 +1,4 @@
-"""The names of ``zaptools.core`` in zaptools 0.5; the package itself has the ones to use."""
+"""The address of zaptools 0.5 for names that `zaptools` itself has now."""
 
 from __future__ import annotations
 

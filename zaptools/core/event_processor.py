@@ -1,6 +1,6 @@
-"""Where zaptools 0.5 had the loop of a connection, over an adapter to a framework's socket.
+"""The address of zaptools 0.5 for the loop of a connection over an adapter to a framework.
 
-For a framework that has a connector, use that: it keeps close codes and exact messages, which an
+Use a connector where the framework has one: it keeps close codes and exact messages, which an
 adapter of zaptools 0.5 does not carry.
 """
 
@@ -31,7 +31,7 @@ class EventProcessor:
     Args:
         connection: ``WebSocketConnection(id, adapter)``, with a
             `zaptools.protocols.ConnectionAdapter`.
-        event_caller: has the handlers.
+        event_caller: calls the handlers.
     """
 
     def __init__(self, connection: WebSocketConnection, event_caller: EventCaller) -> None:
@@ -49,11 +49,11 @@ class EventProcessor:
         await self._notify("disconnected", {})
 
     async def notify_error(self, event_name: str, error: str) -> None:
-        """Call the ``error`` handler with a text that names the event."""
+        """Call the ``error`` handler with a text about the event and the error."""
         await self._notify("error", f"An error occurred in the event {event_name!r}: {error}")
 
     async def intercept_data(self, data: dict[str, Any]) -> None:
-        """Handle one message as it came, parsed. Nothing is raised: see the ``error`` handler."""
+        """Handle one parsed message. Errors go to the ``error`` handler; none is raised."""
         await self._handle(_to_text(data))
 
     async def receive_events(self) -> bool:
@@ -70,7 +70,7 @@ class EventProcessor:
 
     async def _handle(self, message: str | bytes) -> None:
         dispatcher = self._carrier.dispatcher
-        dispatcher.greeted = True  # that is the caller's business here
+        dispatcher.greeted = True  # `notify_connected` is the caller's business
         dispatcher.mailbox.put(message)
         await dispatcher.run()
 
@@ -87,7 +87,7 @@ class _AdapterSocket(FrameworkSocket):
         try:
             data = await self._adapter.recv_json()
         except json.JSONDecodeError as exc:
-            return exc.doc  # it is reported as what it is
+            return exc.doc  # the dispatcher reports the text
         except Exception as exc:
             code = getattr(exc, "code", None)  # Starlette's WebSocketDisconnect has these
             reason = str(getattr(exc, "reason", "") or "")
@@ -105,10 +105,10 @@ class _AdapterSocket(FrameworkSocket):
 
 
 def _to_text(data: Any) -> str:
-    """Return as JSON what an adapter has read, which may have been no JSON: MessagePack, say.
+    """Return a value that an adapter has read as JSON text; it may come from MessagePack, say.
 
-    What JSON does not have is written as when it is sent. What cannot be is written as Python
-    shows it, to be reported as no JSON.
+    Values that JSON does not have are converted as for sending. Where that fails the text is the
+    value's `repr`, which is reported as no JSON.
     """
     try:
         return json.dumps(data, default=_to_builtins)

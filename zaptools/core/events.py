@@ -1,4 +1,4 @@
-"""Where zaptools 0.5 had events, their register, and what looks them up."""
+"""The address of zaptools 0.5 for events, their register and the caller of handlers."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ class Event:
 
 
 class EventBook(HandlerBook):
-    """What a register records into: ``EventRegister(EventBook())``. No two books share handlers."""
+    """The handlers of a register: ``EventRegister(EventBook())``. No two books share handlers."""
 
     __slots__ = ()
 
     @property
     def event_records(self) -> dict[str, Event]:
-        """What is recorded, by name: a copy."""
+        """A copy of the recorded handlers, by event name."""
         return {name: Event(name, call) for name, call in {**self.lifecycle, **self.events}.items()}
 
     def save_event(self, event: Event) -> None:
@@ -59,7 +59,7 @@ class EventBook(HandlerBook):
         self.record(event.name, event.callback)
 
     def get_event(self, name: str) -> Event | None:
-        """Return what is recorded for `name`; None if nothing is."""
+        """Return the event recorded for `name`, or None."""
         return self.event_records.get(name)
 
 
@@ -74,7 +74,7 @@ class EventCaller:
         self.book = event_book.book if isinstance(event_book, EventRegister) else event_book
 
     async def trigger_event(self, ctx: EventContext) -> None:
-        """Call the handler of the context's event, if there is one. What it raises is raised."""
+        """Call the handler of the context's event, if there is one; raise its errors."""
         name = ctx.event_name
         handler = self.book.lifecycle.get(name) or self.book.events.get(name)
         if handler is not None:

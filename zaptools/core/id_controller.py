@@ -1,4 +1,4 @@
-"""Where zaptools 0.5 had the making of ids."""
+"""The address of zaptools 0.5 for connection ids."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where zaptools 0.5 had `WebSocketConnection`."""
+"""The address of zaptools 0.5 for `WebSocketConnection`."""
 
 from __future__ import annotations
 

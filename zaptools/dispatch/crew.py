@@ -17,9 +17,8 @@ class Crew:
     """Handlers that run at the same time, each in a task of its own.
 
     Args:
-        size: how many there may be.
-        on_failure: called when one ends with what is to end the connection; that is raised by
-            `check`.
+        size: the largest number of them.
+        on_failure: called when one raises an error that ends the connection; `check` raises it.
     """
 
     __slots__ = ("_changed", "_failure", "_on_failure", "_size", "_tasks")
@@ -27,8 +26,11 @@ class Crew:
     def __init__(self, size: int, on_failure: Callable[[], None]) -> None:
         self._size = size
         self._on_failure = on_failure
+        # The handlers that run.
         self._tasks: set[asyncio.Task[Any]] = set()
+        # Done when one of them has ended; set while `change` waits.
         self._changed: asyncio.Future[None] | None = None
+        # The first error that ends the connection.
         self._failure: BaseException | None = None
 
     def __len__(self) -> int:
@@ -36,7 +38,7 @@ class Crew:
 
     @property
     def has_room(self) -> bool:
-        """Whether one more may start."""
+        """Whether one more handler may start."""
         return len(self._tasks) < self._size
 
     def start(self, handle: Callable[[T], Coroutine[Any, Any, None]], event: T) -> None:
@@ -51,20 +53,20 @@ class Crew:
             await handle(event)
         except GeneratorExit:
             raise
-        except BaseException as exc:  # whatever it is: the connection's own task raises it
+        except BaseException as exc:  # the connection's own task raises it, from `check`
             self._failure = self._failure or exc
             self._on_failure()
-            if isinstance(exc, (KeyboardInterrupt, SystemExit)):  # these end the loop, from here
+            if isinstance(exc, (KeyboardInterrupt, SystemExit)):  # these end the event loop
                 raise
 
     def _end(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled():
-            task.exception()  # which `check` raises: nobody else asks for it
+            task.exception()  # retrieved, or asyncio would log it; `check` raises it
         self.wake()
 
     def check(self) -> None:
-        """Raise what one of them ended with, if that is to end the connection."""
+        """Raise the error of a handler that ends the connection, if there was one."""
         if self._failure is not None:
             raise self._failure
 
@@ -74,10 +76,10 @@ class Crew:
             self._changed.set_result(None)
 
     async def goes_on(self, until_room: bool) -> bool:
-        """Wait for a change, if one may come; return whether to look again.
+        """Wait until a handler has ended, if any runs; return whether one did.
 
         Args:
-            until_room: do not wait when one more may start.
+            until_room: do not wait while one more may start.
         """
         self.check()
         if not self._tasks or (until_room and self.has_room):
@@ -86,7 +88,7 @@ class Crew:
         return True
 
     async def change(self) -> None:
-        """Wait until one has ended, or `wake` is called."""
+        """Wait until a handler has ended, or `wake` is called."""
         self._changed = asyncio.get_running_loop().create_future()
         try:
             await self._changed

@@ -1,4 +1,15 @@
-"""The loop that brings a connection's events to handlers."""
+"""The loop that decodes a connection's messages and calls their handlers.
+
+::
+
+    idle ──feed──> running ──the mailbox is empty: on_idle──> idle …
+                      │ at first: ``connected``
+                      ├─ `end` was called, and the mailbox is empty ─────┐
+                      └─ `break_off`: the task is cancelled, or a        ├─> ``disconnected``
+                         handler raised what is no Exception: messages   │       │
+                         dropped, other handlers cancelled ──────────────┘       ↓
+                                                                    finished: on_finish
+"""
 
 from __future__ import annotations
 
@@ -30,33 +41,32 @@ __all__ = ["Dispatcher"]
 logger = logging.getLogger(__name__)
 
 _caller: ContextVar[object] = ContextVar("zaptools_caller", default=None)
-"""Stands for the dispatcher whose handlers started what runs; no reference to it, because a
-context may outlive its connection by far."""
+"""Identifies the dispatcher whose handler started the current task or thread. It is an object of
+its own and no reference to the dispatcher: a context may outlive its connection by far."""
 
-_NOT, _RUNNING, _DONE = range(3)  # where the ``disconnected`` handler stands
+_NOT, _RUNNING, _DONE = range(3)  # the ``disconnected`` handler's progress
 
 
 class Dispatcher:
-    """The loop of one connection: decodes what came and calls handlers, one after the other.
+    """The loop of one connection: decodes messages and calls handlers, one after the other.
 
-    Up to `HandlerBook.concurrency` of them run at the same time, if that is not 1. A task runs
-    only while there is something to do. ``connected`` is called before the first event and
+    Up to `HandlerBook.concurrency` handlers run at the same time, if that is not 1. A task exists
+    only while there are messages to handle. ``connected`` is called before the first event and
     ``disconnected`` once after the last, whatever ended the connection.
 
-    While somebody waits for an event, messages are decoded and shown to them when they come, in
-    front of the queue: so a handler may wait for one that comes behind its own.
-
     Args:
-        connection: the connection that the events belong to.
+        connection: the connection of the events.
         book: the handlers.
-        on_idle: called when all that came is handled.
+        on_idle: called when all messages are handled.
         on_finish: called once, after the ``disconnected`` handler.
         reserved: event names that are reported as errors instead of being handled.
-        on_wait: called when somebody begins to wait for an event. Default None.
-        reports: what is told of errors. Default None: `Reports`.
+        on_wait: called when a waiter for an event registers. Default None.
+        reports: where errors go. Default None: `Reports`.
 
     Attributes:
-        task: the task that runs it; None while there is nothing to do, and until it begins.
+        mailbox: the messages that no handler has received, and the waiters for events.
+        greeted: whether the ``connected`` handler has been called, here or by the owner.
+        task: the task that runs it; None while there is nothing to handle, and until it begins.
     """
 
     __slots__ = (
@@ -92,20 +102,31 @@ class Dispatcher:
         self._book = book
         self._on_idle = on_idle
         self._on_finish = on_finish
-        many = book.concurrency > 1
-        self._crew = Crew(book.concurrency, connection.transport.abort) if many else None
-        self._reports = reports  # if it is None, made for the first error
-        self._context: Context | None = None  # whose copies the handlers run in
-        self._running = self.greeted = self._ended = False
+        # The handlers that run at the same time; None where one runs at a time, in `drain` itself.
+        self._crew: Crew | None = None
+        if book.concurrency > 1:
+            self._crew = Crew(book.concurrency, connection.transport.abort)
+        # Where errors go; made for the first one, unless it was given.
+        self._reports = reports
+        # Each run of the loop has a copy of it; made by the first `wake`, of the context there.
+        self._context: Context | None = None
+        # Whether the loop runs, or its task has been made; set by `wake` and `run`.
+        self._running = False
+        # Set by `end` and `finish`: ``disconnected`` is called when the mailbox is empty.
+        self._ended = False
+        # Set by `tell_end`.
         self._finished = _NOT
+        # The connection's share of the event loop, which the mailbox uses too.
         self._turn = Turn()
+        # The task of `run` until `run` begins, before Python 3.12, where tasks begin later.
+        self._starting: asyncio.Task[Any] | None = None
         self.mailbox = Mailbox(connection, self._turn, reserved=reserved, on_wait=on_wait)
-        self._starting: asyncio.Task[Any] | None = None  # what runs `run`, once that has begun
+        self.greeted = False
         self.task: asyncio.Task[Any] | None = None
 
     @property
     def busy(self) -> bool:
-        """Whether a handler is running or a message waits for one."""
+        """Whether a handler is running or a message is queued for one."""
         return self._running
 
     @property
@@ -117,7 +138,7 @@ class Dispatcher:
         return len(self.mailbox)
 
     def feed(self, messages: Iterable[str | bytes]) -> None:
-        """Take messages: text as str; bytes stand for a binary message, which is an error."""
+        """Put messages into the mailbox, and handle them; see `Mailbox.put`."""
         self.mailbox.put_all(messages)
         self.wake()
 
@@ -150,7 +171,7 @@ class Dispatcher:
             if self._context is None:
                 self._context = copy_context()
                 self._context.run(_caller.set, object())
-            # `run` sets `task`: one cancelled before it began would tell nobody.
+            # `run` sets `task`: a task cancelled before it began would leave it set for ever.
             if sys.version_info >= (3, 12):
                 try:
                     spawn(self.run(), self._context.copy())
@@ -163,27 +184,30 @@ class Dispatcher:
             self._crew.wake()
 
     def _start_again(self, task: asyncio.Task[None]) -> None:
-        """Nothing else wakes a dispatcher whose connection has ended."""
+        """Start a new task in place of one that was cancelled before it began.
+
+        The connection has ended, so no message will wake the dispatcher.
+        """
         if task.cancelled():
             self.wake()
 
     def cancel(self) -> None:
-        """Cancel the handlers that run, and drop what waits for them."""
+        """Cancel the running handlers, and drop all messages."""
         self.mailbox.clear()
         if self.task is not None:
             self.task.cancel()
 
     @property
     def is_caller(self) -> bool:
-        """Whether a handler runs that is the caller, or may be waiting for the caller.
+        """Whether the caller is a running handler of this connection, or was started by one.
 
-        Any task or thread is taken for that which a handler of this connection has started.
+        A handler may be waiting for any task or thread that it has started.
         """
         context = self._context
         return self._running and context is not None and context[_caller] is _caller.get()
 
     async def run(self) -> None:
-        """Call the ``connected`` handler first, handle all messages, and the end if it came."""
+        """Call ``connected`` if it has not been, handle all messages, and then the end, if any."""
         self._running = True
         self.task = asyncio.current_task()
         try:
@@ -193,7 +217,7 @@ class Dispatcher:
             self._on_idle()
             if self._ended:
                 await self.tell_end()
-        except BaseException as exc:  # cancellation too: `disconnected` is told all the same
+        except BaseException as exc:  # cancellation too: `disconnected` is called all the same
             await self.break_off(exc)
             raise
         finally:
@@ -206,14 +230,17 @@ class Dispatcher:
         await self._call_lifecycle("connected")
 
     async def break_off(self, error: BaseException) -> None:
-        """Tell the end because of `error`, whatever it is; it goes on from there."""
+        """Abort the connection, and call ``disconnected``, because of `error`.
+
+        The caller raises `error` afterwards.
+        """
         if isinstance(error, GeneratorExit):
             return
         self.mailbox.clear()
         try:
             self._connection.transport.abort()
         finally:
-            if isinstance(error, (KeyboardInterrupt, SystemExit)):  # in a hurry
+            if isinstance(error, (KeyboardInterrupt, SystemExit)):  # no time for handlers
                 task = asyncio.current_task()
                 assert task is not None  # asyncio runs no coroutine without one
                 task.add_done_callback(_take_exception)  # the loop raises it: no need to log it
@@ -224,12 +251,12 @@ class Dispatcher:
                     await self.tell_end()
 
     async def finish(self) -> None:
-        """Handle what waits, and then the end, here."""
+        """Handle all messages, and then the end, in the current task."""
         self._ended = True
         await self.run()
 
     async def stop(self) -> None:
-        """Cancel the handlers that run beside each other, and wait for their ends."""
+        """Cancel the handlers that run at the same time, and wait for their ends."""
         if self._crew is not None:
             await self._crew.stop()
 
@@ -250,8 +277,8 @@ class Dispatcher:
         """Handle all messages: the one loop from a text to its handler's call.
 
         Args:
-            until_room: where several handlers may run at the same time, return when one more may,
-                though others run. Default False: return when all have ended.
+            until_room: where several handlers may run at the same time, return as soon as one more
+                may start. Default False: return when all have ended.
         """
         mailbox, book, turn, crew = self.mailbox, self._book, self._turn, self._crew
         queue, reserved, events = mailbox.queue, mailbox.reserved, book.events
@@ -267,7 +294,7 @@ class Dispatcher:
                 left = had = turn.left
                 if is_over:
                     await asyncio.sleep(0)
-                    continue  # a close may have dropped it meanwhile
+                    continue  # a close may have dropped the messages meanwhile
             message = queue.popleft()
             try:
                 if type(message) is str:
@@ -281,7 +308,7 @@ class Dispatcher:
                 continue
             if crew is not None:
                 crew.start(self._handle, event)
-                crew.check()  # from Python 3.12 on it may have ended already
+                crew.check()  # from Python 3.12 on the handler may have ended already
                 while not crew.has_room:
                     await crew.goes_on(True)
                 continue
@@ -297,7 +324,7 @@ class Dispatcher:
                     result = handler(context)
                     if type(result) is CoroutineType or inspect.isawaitable(result):
                         await result
-                except BaseException as exc:  # _report raises again what is no failure
+                except BaseException as exc:  # `_report` raises again what ends the task
                     await self._report(exc, event)
             elif any_event is None:
                 logger.debug("no handler for the event %r", clip(name))
@@ -306,7 +333,7 @@ class Dispatcher:
         turn.left -= had - left
 
     async def _handle(self, event: EventData) -> None:
-        """Call an event's handlers: its own, then that of any event. A failure is a reply too."""
+        """Call an event's handlers: its own, then that of any event; note it if it is a request."""
         request_id = event.headers.get(REQUEST_ID)
         if type(request_id) is not str:
             await self._call_all(event)
@@ -345,10 +372,10 @@ class Dispatcher:
             await self._report(exc, context.event_data)
 
     async def _report(self, error: BaseException, source: EventData | None) -> None:
-        """Bring `error` to the error handler, or to the log if there is none.
+        """Report an error, as `Reports.tell` does; raise it again if it has to end the connection.
 
-        What is no Exception is raised again after that, and ends the connection; at once if it
-        is no failure. A CancelledError is one unless it is this task that is cancelled.
+        An error that is no Exception does, after the report. One that ends this task, as
+        `ends_task` has it, is raised without a report.
         """
         if ends_task(error):
             raise error

@@ -1,12 +1,12 @@
 """Where errors go: to the error handler, or to the log; and to a peer that waits for a reply.
 
-What a peer does wrong is bounded in the log, at WARNING: a connection's first fault is told, then
-a count at powers of ten, then the number at its end; and of all connections of a register
-`PER_MINUTE` lines a minute, so that connecting again buys no more. That includes what a handler
-raises when the peer ended the connection, does not read, or asked for no reply.
+A peer's faults are logged at WARNING, within bounds: a connection's first one, then their number
+at powers of ten, and their number at its end; and for all connections of a register `PER_MINUTE`
+lines a minute, so that connecting again buys no more. They include the errors that a handler
+raises because the peer ended the connection, does not read, or asked for no reply.
 
-What else a handler raises is the application's own fault, and told at ERROR with its traceback;
-but it is the peer that says how often: each handler has `PER_MINUTE` of them a minute.
+Other errors of a handler are the application's own faults, logged at ERROR with the traceback.
+The peer decides how often they happen, so each handler has `PER_MINUTE` of them a minute.
 """
 
 from __future__ import annotations
@@ -38,48 +38,50 @@ __all__ = ["Reports"]
 logger = logging.getLogger(__name__)
 
 _OF_PEERS = (ConnectionClosedError, NoRequestError, SendTimeoutError)
-"""What a handler raises because of what a peer does, or does not."""
+"""Errors of a handler that the peer causes: it ended the connection, asked nothing, or is slow."""
 
 _DETAILS = 1000
-"""Characters of an exception's text that a peer gets at most."""
+"""The largest number of characters of an exception's text that a peer gets."""
 
 
 class Reports:
-    """What is told of a connection's errors.
+    """Reports the errors of one connection.
 
     Args:
         connection: the connection.
-        book: its handlers; the connections that share them share the lines of a minute.
+        book: its handlers; the connections that share them share the lines a minute.
     """
 
-    __slots__ = ("_book", "_connection", "_count", "_told")
+    __slots__ = ("_book", "_connection", "_count", "_logged")
 
     def __init__(self, connection: WebSocketConnection, book: HandlerBook) -> None:
         self._connection = connection
         self._book = book
-        self._count = 0  # messages of the peer that could not be handled
-        self._told = 0  # how many of them the log tells of
+        # The peer's faults: messages that could not be handled.
+        self._count = 0
+        # The number of them in the last line of the log; 0 before the first.
+        self._logged = 0
 
     async def tell(self, error: BaseException, source: EventData | None) -> None:
-        """Bring an error to the error handler, or to the log if there is none.
+        """Pass an error to the error handler, or to the log if there is none.
 
-        If the event is a request that nothing has replied to, not even the error handler, the
-        error is the reply. A `RemoteError` that a handler has made is that alone.
+        If the event is a request without a reply, and the error handler does not reply either, an
+        error reply is sent. A `RemoteError` that a handler has made is only sent.
 
         Args:
-            error: what happened.
-            source: the event that it happened with; None when the message is no event.
+            error: the error.
+            source: the event whose handler raised it; None when the message is no event.
         """
-        asks = source is not None and self._is_unanswered(source)
+        asks = source is not None and self._is_open(source)
         if not (asks and _is_refusal(error)):
             error = await self._tell(error, source, asks)
-        if asks and source is not None and self._is_unanswered(source):
+        if asks and source is not None and self._is_open(source):
             await self._reply(source, self._text_for_peer(error))
 
     async def _tell(
         self, error: BaseException, source: EventData | None, asks: bool
     ) -> BaseException:
-        """Do so; return the error to reply with, which the error handler may have replaced."""
+        """Do so, and return the error for the reply, which the error handler may have replaced."""
         handler = self._book.lifecycle.get("error")
         if handler is None:
             self.log(error, source)
@@ -102,12 +104,13 @@ class Reports:
 
     # The reply
 
-    def _is_unanswered(self, event: EventData) -> bool:
+    def _is_open(self, event: EventData) -> bool:
+        """Whether an event is a request without a reply."""
         requests = self._connection.open_requests
         return requests is not None and requests.is_open(event)
 
     def _text_for_peer(self, error: BaseException) -> str:
-        """Say what went wrong; nothing of the inside unless the application wants that."""
+        """Describe an error; without internal details, unless the application wants them."""
         if isinstance(error, RemoteError) and _is_refusal(error):
             return error.message
         if self._book.error_details:
@@ -135,7 +138,7 @@ class Reports:
         if source is None:
             self._log_fault(error, _in_words(error))
         elif isinstance(error, ConnectionClosedError) and self._is_end(error):
-            # What happens to any handler, whenever a peer goes.
+            # Normal: the peer left while a handler was running.
             logger.info("%s: the handler of %r: %s", id, clip(source.event_name), error)
         elif isinstance(error, (PayloadError, ReservedEventError)):
             self._log_fault(error, str(error))
@@ -146,14 +149,14 @@ class Reports:
             logger.error("%s: the handler of %r failed", id, name, exc_info=error)
 
     def _is_end(self, error: ConnectionClosedError) -> bool:
-        """Whether `error` tells of this connection's end, and that did not come from here."""
+        """Whether `error` is about this connection's end, and the peer or the network caused it."""
         mailbox = self._connection.mailbox
         end = (error.code, error.reason, error.by)
         return mailbox is not None and mailbox.end_info == end and error.by != "local"
 
     def end(self) -> None:
-        """The connection has ended: log how much its peer did wrong, if that is not told yet."""
-        if self._count > self._told:
+        """Log the number of the peer's faults at the connection's end, if it has grown."""
+        if self._count > self._logged:
             text = "%s: %d messages of the peer could not be handled"
             self._warn(text, self._connection.id, self._count)
 
@@ -161,12 +164,12 @@ class Reports:
         self._count += 1
         if self._count == 1:
             self._warn("%s: %s", self._connection.id, words)
-        elif self._count == 10 * self._told:
+        elif self._count == 10 * self._logged:
             text = "%s: %d messages of the peer could not be handled by now, the last: %s"
             self._warn(text, self._connection.id, self._count, words)
         else:
             return
-        self._told = self._count
+        self._logged = self._count
         logger.debug("%s: %s", self._connection.id, error)  # with the beginning of a bad text
 
     def _warn(self, text: str, *args: object) -> None:
@@ -179,12 +182,12 @@ def _asks(event: EventData) -> bool:
 
 
 def _is_refusal(error: BaseException) -> bool:
-    """Whether a handler has made `error` for the requester: none that it got from elsewhere."""
+    """Whether `error` is a handler's own refusal, and not another peer's error passed on."""
     return isinstance(error, RemoteError) and error.reply is None
 
 
 def _named(error: BaseException) -> str:
-    """Return an exception's type and text, as far as it has one: its own code makes it."""
+    """Return an exception's type and text; its own ``__str__`` may fail."""
     name = type(error).__name__
     try:
         return f"{name}: {error}"
@@ -193,7 +196,7 @@ def _named(error: BaseException) -> str:
 
 
 def _in_words(error: BaseException) -> str:
-    if isinstance(error, CodecError):  # its own words have a part of the payload in them
+    if isinstance(error, CodecError):  # its text quotes the payload, which only DEBUG may show
         where = f"byte {error.where}" if isinstance(error.where, int) else error.where
         return f"message is no event: {error.reason} at {where}"
     return str(error)

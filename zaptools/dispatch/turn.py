@@ -8,39 +8,41 @@ from time import perf_counter
 __all__ = ["EVENT", "SECONDS", "Turn"]
 
 SECONDS = 0.005
-"""Time after which others get their turn, whatever it was spent on."""
+"""Time after which other connections get their turn, however it was spent."""
 
 EVENT = 128
-"""What an event costs besides its text, in bytes."""
+"""The cost of an event besides its text, in bytes of text."""
 
 _CHUNK = 1 << 13
-"""Bytes between two looks at the clock: 4 ms for the dearest texts there are, at 0.5 µs a byte."""
+"""Bytes between two looks at the clock: 4 ms for the most expensive texts, at 0.5 µs a byte."""
 
 _LARGE = 1 << 16
-"""So many bytes of one text count as a chunk more: four texts of 64 KiB end a turn."""
+"""A text counts as one more chunk for each so many bytes: four texts of 64 KiB end a turn."""
 
 _CHUNKS = 4
-"""After so many others get their turn, however fast it went: about 140 echoes in 2 ms."""
+"""Chunks after which others get their turn, however fast they were: about 140 echoes, 2 ms."""
 
 
 class Turn:
     """A connection's turn, from the loop's last iteration on.
 
-    The clock is not asked for each message: that would cost as much as all the rest of a turn.
+    The clock is not read for each message: that would cost as much as the rest of a turn.
 
     Attributes:
-        left: bytes that may be worked off before `is_over` is asked; count them down.
+        left: bytes that may be handled before `is_over` is asked; the owner counts them down.
     """
 
     __slots__ = ("_began", "_chunks", "left")
 
     def __init__(self) -> None:
         self.left = _CHUNK
+        # When the first chunk of this turn was over.
         self._began = 0.0
-        self._chunks = 0  # since the loop has turned
+        # Chunks since the event loop's last iteration.
+        self._chunks = 0
 
     def is_over(self) -> bool:
-        """Whether others are to get their turn before this connection goes on."""
+        """Whether others have to get their turn before this connection goes on."""
         now = perf_counter()
         if not self._chunks:
             self._began = now
@@ -50,5 +52,5 @@ class Turn:
         return self._chunks >= _CHUNKS or now - self._began > SECONDS
 
     def _end(self) -> None:
-        """The loop has turned."""
+        """The event loop has begun another iteration."""
         self._chunks = 0
