@@ -123,8 +123,10 @@ class CodecError(ZapError, ValueError):
         super().__init__(reason)
         self.reason = reason
         self.text = clip(text, _CLIP)
+        # As passed, until `_search` has found a better place.
         self._where = printable(where) if isinstance(where, str) else where
         self._detail = printable(detail)
+        # Unset by its only call.
         self._search = search
 
     @property

@@ -61,7 +61,10 @@ class Room:
     def __init__(self, name: str) -> None:
         check_room(name)
         self._name = name
+        # The members in the order of joining, each with its tag.
         self._members: dict[WebSocketConnection, MetaTag | None] = {}
+        # Called when the last member has left: set by a manager that made the room for its first
+        # member, and unset when the application adds the room to a manager.
         self._when_empty: Callable[[Room], None] | None = None
 
     def __repr__(self) -> str:
@@ -168,6 +171,7 @@ class RoomManager:
     """
 
     def __init__(self) -> None:
+        # By name; a room is here until it is removed, or by `_when_empty`.
         self._rooms: dict[str, Room] = {}
 
     def __len__(self) -> int:
