@@ -196,10 +196,6 @@ class Remote(JudgedServer):
         name = await self._echoed(self.connections[-1], payload)
         return Notification("event", {"name": name, "payload": payload})
 
-    async def delivers(self, connection: RawConnection, payload: Any) -> None:
-        """See `works`."""
-        await self.works(connection)
-
     async def works(self, connection: RawConnection, probe: str = "") -> None:
         """Check that an echo comes back, or, where nothing echoes, the answer to a ping."""
         self._probes += 1

@@ -142,11 +142,6 @@ class Judged(ABC):
             raise Violation(f"got {name!r} with the payload {shown}", api=self.role.api)
         return got
 
-    async def delivers(self, connection: RawConnection, payload: Any) -> None:
-        """Check that an event still reaches the application under test."""
-        connection.send_event("echo", payload)
-        await self.received("echo", payload)
-
     async def works(self, connection: RawConnection, probe: str = STILL_THERE) -> None:
         """Check that events still pass in both directions, past those sent before."""
         connection.send_event("echo", probe)

@@ -6,6 +6,7 @@ servers and of the broken clients, and, before each, of what is sound in the sam
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import sys
@@ -25,6 +26,8 @@ from interop.verdicts.culprit import name_culprits
 from . import mutants
 from .mutants import Caught
 from .runs import CLIENT, PYTHON, SERVER, run
+
+PEER = Path(__file__).parents[2] / "interop" / "peers" / "mutant"
 
 Cells = list[CellResult]
 
@@ -169,3 +172,15 @@ def test_no_run_has_mutants_unless_they_are_asked_for() -> None:
         assert not [api for api in select(apis, "server", patterns) if api.peer == "mutant"]
     assert [api.name for api in select(apis, "server", ["mutant/one-id"])] == ["one-id"]
     assert len(select(apis, "client", ["mutant"])) == len(CONSUMERS) + len(SUBSCRIBERS)
+
+
+def test_no_mutant_reaches_into_the_librarys_private_parts() -> None:
+    """What a defect replaces has a public name; `_replace` is a named tuple's documented method."""
+    for path in sorted(PEER.glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Attribute) and re.match("_(?!replace$)[a-z]", node.attr):
+                assert ast.unparse(node.value) == "self", f"{path.name}:{node.lineno}: {node.attr}"
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("zaptools"):
+                names = [*(node.module or "").split("."), *(alias.name for alias in node.names)]
+                private = [name for name in names if name.startswith("_")]
+                assert not private, f"{path.name}:{node.lineno}: {private}"

@@ -7,7 +7,7 @@ the same process serves, have it as it is.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from zaptools.client.base import link_of
 from zaptools.connection import WebSocketConnection
 from zaptools.handlers.book import HandlerBook
 from zaptools.transport import WebSocketTransport
+from zaptools.transport.writer import text_frame
 
 __all__ = [
     "ClientSeam",
@@ -36,7 +37,7 @@ Message = str | bytes
 """What a connection reads: text as str, a binary message as bytes."""
 
 Hook = Callable[[Any], None]
-"""Takes a connection's `WebSocketTransport`, by whose private parts the defects are made."""
+"""Takes a connection's `WebSocketTransport`, whose parts the defects replace."""
 
 
 def override(thing: Any, **methods: Callable[..., Any] | property) -> Any:
@@ -143,23 +144,6 @@ class ClientSeam(Seam):
 # What a connection writes and reads
 
 
-class _Wire:
-    """A connection's `zaptools.connection.Transport` that changes what is sent."""
-
-    def __init__(self, shell: Any, change: Callable[[bytes], Iterable[bytes]]) -> None:
-        self._shell = shell
-        self._change = change
-
-    async def send(self, data: bytes) -> None:
-        for text in self._change(data):
-            waiting = self._shell.send(text)
-            if waiting is not None:
-                await waiting
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._shell, name)
-
-
 def per_connection(hook: Hook) -> Callable[[Seam], None]:
     """Return a defect that is put into each connection once it is open."""
     return lambda seam: seam.opened.append(hook)
@@ -173,9 +157,25 @@ def writes(make: Callable[[], Callable[[bytes], Iterable[bytes]]]) -> Callable[[
     """
 
     def hook(shell: Any) -> None:
-        shell.connection.transport = _Wire(shell, make())
+        change = make()
+
+        def send(writer: Any, data: bytes) -> Awaitable[None] | None:
+            sends = [base.send(writer, text) for text in change(data)]
+            waiting = [each for each in sends if each is not None]
+            return _in_turn(waiting) if waiting else None
+
+        def offer(writer: Any, data: bytes, frame: bytes, unflushed: list[Any]) -> bool:
+            texts = change(data)
+            return any([base.offer(writer, each, text_frame(each), unflushed) for each in texts])
+
+        base = override(shell.writer, send=send, offer=offer)
 
     return per_connection(hook)
+
+
+async def _in_turn(waiting: Iterable[Awaitable[None]]) -> None:
+    for each in waiting:
+        await each
 
 
 def rewrites(change: Callable[[dict[str, Any]], object], **load: Any) -> Callable[[Seam], None]:

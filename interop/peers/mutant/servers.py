@@ -227,7 +227,7 @@ def _late_sends_are_lost(seam: ServerSeam) -> None:
 
 
 def _keeps_who_left(seam: ServerSeam) -> None:
-    seam.role._rooms.remove_from_room = lambda name, connection: None
+    seam.role.rooms.remove_from_room = lambda name, connection: None
 
 
 def _with_exclude_self(value: bool) -> Seed:
@@ -247,7 +247,7 @@ def _with_all_who_joined(act: Callable[..., Awaitable[None]]) -> Seed:
     """Let `act` have the list of all who ever joined a room, and the event, before each sending."""
 
     def seed(seam: ServerSeam) -> None:
-        rooms = seam.role._rooms
+        rooms = seam.role.rooms
         add, send = rooms.add_to_room, rooms.send_to_room
         joined: list[Any] = []
 
@@ -276,7 +276,7 @@ async def _fail_at_who_is_gone(joined: list[Any], *event: Any) -> None:
 
 
 def _rooms_drop_headers(seam: ServerSeam) -> None:
-    rooms = seam.role._rooms
+    rooms = seam.role.rooms
     send = rooms.send_to_room
     rooms.send_to_room = lambda name, event, payload, headers, **more: send(
         name, event, payload, {}, **more
@@ -284,7 +284,7 @@ def _rooms_drop_headers(seam: ServerSeam) -> None:
 
 
 def _rooms_are_one(seam: ServerSeam) -> None:
-    rooms = seam.role._rooms
+    rooms = seam.role.rooms
     rooms.send_to_room = lambda name, *event, **more: rooms.send_to_rooms(
         list(rooms.rooms), *event, **more
     )

@@ -45,7 +45,7 @@ SUBSCRIBERS: Mapping[str, ClientSeed] = clients.SUBSCRIBER_DEFECTS
 
 def _host(role: ServerRole, seed: ServerSeed, register: EventRegister, *more: Any) -> Host:
     host = ZapServerHost(register, *more)
-    seed(ServerSeam(role, host._server, register.book))
+    seed(ServerSeam(role, host.server, register.book))
     return host
 
 

@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import socket
-from collections.abc import Iterator
 from typing import Any
 
-import uvicorn
 from fastapi import FastAPI, WebSocket
 
-from interop.peers._control import Failure
+from interop.peers._uvicorn import UvicornServer
 from interop.peers.python.hosts import GRACE, Options, Uncaught, above, no_origins
 from zaptools import EventRegister
 from zaptools.asgi import AsgiApp
 from zaptools.connectors import FastApiConnector
 
 __all__ = ["AsgiHost", "FastApiHost"]
-
-
-class _Uvicorn(uvicorn.Server):
-    """One of several servers in a process: signals are the process's own business."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 class AsgiHost:
@@ -35,38 +22,19 @@ class AsgiHost:
         self, register: EventRegister, host: str, path: str, uncaught: Uncaught, options: Options
     ) -> None:
         no_origins(options)
-        self._listener = socket.create_server((host, 0))
-        config = uvicorn.Config(
+        self._server = UvicornServer(
             self._app(register, path, uncaught, options),
+            host,
             log_config=None,  # the process has its own, and uvicorn would set up loggers each time
             timeout_graceful_shutdown=GRACE,
             ws_ping_interval=options.limits.ping_interval,
             ws_ping_timeout=options.limits.ping_timeout,
             ws_max_size=above(options.limits.message_bytes),
         )
-        self._server = _Uvicorn(config)
-        self._serving: asyncio.Task[None] | None = None
+        self.start, self.stop, self.kill = self._server.start, self._server.stop, self._server.kill
 
     def _app(self, register: EventRegister, path: str, uncaught: Uncaught, options: Options) -> Any:
         return AsgiApp(register, path=path, subprotocols=options.protocols, limits=options.limits)
-
-    async def start(self) -> int:
-        self._serving = asyncio.create_task(self._server.serve(sockets=[self._listener]))
-        while not self._server.started:
-            if self._serving.done():
-                raise Failure("uvicorn did not start")
-            await asyncio.sleep(0.005)  # it tells nobody
-        return int(self._listener.getsockname()[1])
-
-    async def stop(self) -> None:
-        self._server.should_exit = True
-        if self._serving is not None:
-            await asyncio.shield(self._serving)
-
-    async def kill(self) -> None:
-        self._server.force_exit = True
-        await self.stop()
-        await self._server.lifespan.shutdown()  # which uvicorn leaves out then
 
 
 class FastApiHost(AsgiHost):

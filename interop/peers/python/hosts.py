@@ -83,7 +83,7 @@ class ZapServerHost:
     def __init__(
         self, register: EventRegister, host: str, path: str, uncaught: Uncaught, options: Options
     ) -> None:
-        self._server = ZapServer(
+        self.server = ZapServer(
             host,
             0,
             path,
@@ -95,11 +95,11 @@ class ZapServerHost:
         )
 
     async def start(self) -> int:
-        await self._server.start()
-        return self._server.port
+        await self.server.start()
+        return self.server.port
 
     async def stop(self) -> None:
-        await self._server.close()
+        await self.server.close()
 
     kill = stop
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from interop.peers._app import EVENTS, handle
-from interop.peers._control import Failure, PeerSession
+from interop.peers._control import Failure
+from interop.peers._server import BaseServerRole
 from interop.peers.python.hosts import HOSTS, Host, Options, limits_of
 from zaptools import EventContext, EventRegister, RoomManager, WebSocketConnection
 
@@ -51,90 +52,48 @@ class _AppRooms:
             raise error
 
 
-class ServerRole(PeerSession):
+class ServerRole(BaseServerRole):
     """The operations of a server."""
 
     HOSTS: Mapping[str, Callable[..., Host]] = HOSTS
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self._server: Host | None = None
-        self._rooms = RoomManager()
-        self._names: dict[WebSocketConnection, str] = {}
-        self._connections: dict[str, WebSocketConnection] = {}
+        self.rooms = RoomManager()
 
     async def op_serve(self, api: str, path: str = "/ws", **more: Any) -> dict[str, Any]:
         if api not in self.HOSTS:
             raise Failure(f"no server API {api!r}")
-        if self._server is not None:
+        if self.server is not None:
             raise Failure("this session has its server")
         register = EventRegister()
-        register.on_connected(self._on_connected)
+        register.on_connected(self.on_connected)
         register.on_disconnected(self._on_disconnected)
         register.on_error(self._on_error)
         for name in EVENTS:
             register.on_event(name, self._on_event)
         options = Options(limits=limits_of(more), **more)
-        self._server = self.HOSTS[api](register, self.host, path, self.uncaught, options)
-        return {"port": await self._server.start()}
-
-    async def op_push(self, conn: str, event: str, payload: Any = None, **more: Any) -> None:
-        await self._find(conn).send(event, payload, **more)
+        self.server = server = self.HOSTS[api](register, self.host, path, self.uncaught, options)
+        return {"port": await server.start()}
 
     async def op_ask(self, conn: str, event: str, **more: Any) -> dict[str, Any]:
-        reply = await self._find(conn).request(event, **more)
+        reply = await self.find(conn).request(event, **more)
         return {"name": reply.event_name, "payload": reply.payload, "headers": reply.headers}
 
     async def op_drop(self, conn: str, **how: Any) -> None:
-        await self._find(conn).close(**how)
-
-    async def op_stop(self) -> None:
-        if self._server is None:
-            raise Failure("there is no server")
-        await self._server.stop()
-
-    async def teardown(self) -> None:
-        await super().teardown()
-        if self._server is not None:
-            await self._server.kill()
-            self._server = None
-        # Timers that are still to come hold the session, and not what it had.
-        self._names.clear()
-        self._connections.clear()
-
-    def _find(self, conn: str) -> WebSocketConnection:
-        if conn not in self._connections:
-            raise Failure(f"no connection {conn!r}")
-        return self._connections[conn]
-
-    def _name(self, connection: WebSocketConnection) -> str:
-        """Return the connection's name: by object, since the library's ids are under test."""
-        if connection not in self._names:
-            name = self._names[connection] = str(len(self._names) + 1)
-            self._connections[name] = connection
-        return self._names[connection]
-
-    async def _on_connected(self, ctx: EventContext) -> None:
-        self.notify("connected", conn=self._name(ctx.connection))
+        await self.find(conn).close(**how)
 
     async def _on_disconnected(self, ctx: EventContext) -> None:
         closed = ctx.connection.closed
         told = {"code": closed.code, "reason": closed.reason} if closed is not None else {}
-        self.notify("disconnected", conn=self._name(ctx.connection), **told)
+        self.notify("disconnected", conn=self.name(ctx.connection), **told)
 
     async def _on_error(self, ctx: EventContext) -> None:
         event = {} if ctx.source is None else {"event": ctx.source.event_name}
-        self.notify("error", conn=self._name(ctx.connection), message=str(ctx.error), **event)
+        self.notify("error", conn=self.name(ctx.connection), message=str(ctx.error), **event)
 
     async def _on_event(self, ctx: EventContext) -> None:
-        self.notify(
-            "event",
-            conn=self._name(ctx.connection),
-            name=ctx.event_name,
-            payload=ctx.payload,
-            headers=ctx.headers,
-            via="named",
-        )
+        self.report(ctx)
         if ctx.event_name == "answer":
             await ctx.reply(ctx.payload)
             return
@@ -143,5 +102,5 @@ class ServerRole(PeerSession):
                 raise RuntimeError("boom")
             return
         connection = _AppConnection(ctx.connection)
-        rooms = _AppRooms(self._rooms, ctx.connection)
+        rooms = _AppRooms(self.rooms, ctx.connection)
         await handle(ctx.event_name, connection, ctx.payload, ctx.headers, rooms)

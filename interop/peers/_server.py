@@ -1,0 +1,76 @@
+"""What the server roles of the Python peers share: the server's life, names, and reports."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from interop.peers._control import Failure, PeerSession
+
+__all__ = ["BaseServerRole"]
+
+
+class _Server(Protocol):
+    async def stop(self) -> None:
+        """Stop as a user would."""
+
+    async def kill(self) -> None:
+        """Stop at once; it may have been stopped."""
+
+
+class BaseServerRole(PeerSession):
+    """A server's session. The library's objects are `Any`: there are two libraries of that name."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.server: _Server | None = None  # set by ``serve``, until the session is torn down
+        self._names: dict[Any, str] = {}  # of every connection that was reported
+        self._connections: dict[str, Any] = {}  # the same the other way round
+
+    def find(self, conn: str) -> Any:
+        """Return the connection of that name.
+
+        Raises:
+            Failure: there is none.
+        """
+        if conn not in self._connections:
+            raise Failure(f"no connection {conn!r}")
+        return self._connections[conn]
+
+    def name(self, connection: Any) -> str:
+        """Return the connection's name: by object, since the library's ids are under test."""
+        if connection not in self._names:
+            name = self._names[connection] = str(len(self._names) + 1)
+            self._connections[name] = connection
+        return self._names[connection]
+
+    async def op_stop(self) -> None:
+        if self.server is None:
+            raise Failure("there is no server")
+        await self.server.stop()
+
+    async def op_push(self, conn: str, event: str, payload: Any = None, **more: Any) -> None:
+        await self.find(conn).send(event, payload, **more)
+
+    async def on_connected(self, ctx: Any) -> None:
+        """Handle ``connected``."""
+        self.notify("connected", conn=self.name(ctx.connection))
+
+    def report(self, ctx: Any) -> None:
+        """Report an event that came to its handler."""
+        self.notify(
+            "event",
+            conn=self.name(ctx.connection),
+            name=ctx.event_name,
+            payload=ctx.payload,
+            headers=ctx.headers,
+            via="named",
+        )
+
+    async def teardown(self) -> None:
+        await super().teardown()
+        if self.server is not None:
+            await self.server.kill()
+            self.server = None
+        # Timers that are still to come hold the session, and not what it had.
+        self._names.clear()
+        self._connections.clear()
