@@ -85,13 +85,20 @@ def by_matrix(cell: CellResult, same_scenario: Iterable[CellResult]) -> Culprit:
     return Culprit(side, why, basis, api, _odd_frame(cell, side, good[0]))
 
 
+_BY_MATRIX = ("row", "column", "")
+"""Bases of a culprit that other cells may change."""
+
+
 def name_culprits(cells: Sequence[CellResult]) -> None:
-    """Give each red cell that its own evidence gave no ``culprit`` one by the whole matrix."""
+    """Give each red cell that its own evidence gave no ``culprit`` one by the whole matrix.
+
+    A culprit that another matrix gave is named anew.
+    """
     scenarios: dict[str, list[CellResult]] = {}
     for cell in cells:
         scenarios.setdefault(cell.scenario, []).append(cell)
     for cell in cells:
-        if cell.culprit is None and _failed(cell):
+        if _failed(cell) and (cell.culprit is None or cell.culprit.basis in _BY_MATRIX):
             cell.culprit = by_matrix(cell, scenarios[cell.scenario])
 
 
