@@ -1,4 +1,4 @@
-"""The house: which part of it may import which."""
+"""The house: which part of it may import which, and whose private names are used where."""
 
 from __future__ import annotations
 
@@ -53,6 +53,10 @@ FACES = {
     "interop": "__init__ __main__ needed peers",
 }
 """Parts that hand on the names of others, or are programs: no layer imports them."""
+
+FOREIGN = {"_context", "_empty", "_exit", "_get", "_getframe", "_idlist", "_replace"}
+"""Underscored names of other packages that are used: of asyncio's handles, `inspect`, `os`, Sanic's
+router, `sys`, pytest's calls and every NamedTuple."""
 
 
 def modules(package: str) -> dict[str, Path]:
@@ -135,6 +139,51 @@ def test_no_imports_in_a_circle(package: str) -> None:
     ]:
         left = {name: targets for name, targets in left.items() if name not in ends}
     assert {name: sorted(targets & left.keys()) for name, targets in left.items()} == {}
+
+
+@pytest.mark.parametrize("package", LAYERS)
+def test_private_names_stay_in_their_folder(package: str) -> None:
+    """The peer of the published package reaches into that one, which is no folder of this."""
+    made: dict[Path, set[str]] = {}
+    used: list[tuple[Path, str, str]] = []
+    for path in modules(package).values():
+        # A module beside the folders is a place of its own.
+        place = path if path.parent.name == package else path.parent
+        names = made.setdefault(place, set())
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            names.update(_names_made(node))
+            for name, line in _private_names_used(node):
+                used.append((place, name, f"{path.relative_to(ROOT)}:{line} uses {name}"))
+    wrong = [
+        words
+        for place, name, words in used
+        if name not in made[place] | FOREIGN and place.name != "pypi"
+    ]
+    assert wrong == []
+
+
+def _names_made(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        yield node.name
+    elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+        yield node.id
+    elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and _is_own(node):
+        yield node.attr
+
+
+def _private_names_used(node: ast.AST) -> Iterator[tuple[str, int]]:
+    if isinstance(node, ast.Attribute) and not _is_own(node) and _is_private(node.attr):
+        yield node.attr, node.lineno
+    elif isinstance(node, ast.ImportFrom):
+        yield from ((each.name, node.lineno) for each in node.names if _is_private(each.name))
+
+
+def _is_own(node: ast.Attribute) -> bool:
+    return isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+
+
+def _is_private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__")
 
 
 def test_only_the_python_peer_knows_the_library() -> None:
