@@ -48,8 +48,8 @@ class Reading:
     Attributes:
         over: whether nothing is read any more: the connection has ended, or was given up.
         ahead_bytes: bytes read ahead; the connection's own task sets it to 0 after each message.
-        elsewhere: set while another task than the connection's own reads; done when it has
-            stopped, for which the own task waits.
+        elsewhere: set while a task other than the connection's own reads; done when that task has
+            stopped.
     """
 
     def __init__(
@@ -71,18 +71,18 @@ class Reading:
         self._limits = limits
         self._close = close
         self._on_end = on_end
-        # Characters of a text that is within `message_bytes` whatever it is made of: none has
-        # more than 4 bytes.
+        # A text of so many characters is within `message_bytes`: no character has more than 4
+        # bytes.
         self._short = (sys.maxsize if limits.message_bytes is None else limits.message_bytes) // 4
         # The connection's own task; set by `begin`.
         self._task: asyncio.Task[None] | None = None
-        # Whether that task handles messages, or reads itself; False before `begin`, and in `wait`.
+        # Whether another task may read while handlers run; False before `begin`, and in `wait`.
         self._may_read_ahead = False
-        # Whether a task, whichever, is in the framework's call for the next message.
+        # Whether a task is in the framework's call for the next message.
         self._receiving = False
-        # The task that reads ahead.
+        # The task that reads ahead, while there is one.
         self._ahead: asyncio.Task[None] | None = None
-        # What sends that have failed wait for while a task reads; done when the connection ended.
+        # Failed sends wait for it while a task reads; done when the connection has ended.
         self._end: asyncio.Future[None] | None = None
         # Whether `stop` has cancelled the connection's own task in the framework's call.
         self._gave_up = False

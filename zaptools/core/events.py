@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
-
+from .._tasks import call
 from ..connection.context import EventContext
 from ..handlers.book import Handler, HandlerBook
 from ..handlers.register import EventRegister
@@ -78,6 +77,4 @@ class EventCaller:
         name = ctx.event_name
         handler = self.book.lifecycle.get(name) or self.book.events.get(name)
         if handler is not None:
-            result = handler(ctx)
-            if inspect.isawaitable(result):
-                await result
+            await call(handler, ctx)

@@ -22,7 +22,7 @@ from contextvars import Context, ContextVar, copy_context
 from types import CoroutineType
 from typing import Any, NoReturn
 
-from .._tasks import ends_task, spawn
+from .._tasks import call, ends_task, spawn
 from .._text import clip
 from ..connection.connection import WebSocketConnection, leave_all_groups
 from ..connection.context import EventContext
@@ -365,10 +365,8 @@ class Dispatcher:
 
     async def _call(self, handler: Handler, context: EventContext) -> None:
         try:
-            result = handler(context)
-            if result is not None and inspect.isawaitable(result):
-                await result
-        except BaseException as exc:  # as in drain
+            await call(handler, context)
+        except BaseException as exc:  # as in `drain`
             await self._report(exc, context.event_data)
 
     async def _report(self, error: BaseException, source: EventData | None) -> None:

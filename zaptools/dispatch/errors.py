@@ -12,10 +12,9 @@ The peer decides how often they happen, so each handler has `PER_MINUTE` of them
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 
-from .._tasks import ends_task
+from .._tasks import call, ends_task
 from .._text import clip, printable
 from ..connection.connection import WebSocketConnection
 from ..connection.context import EventContext
@@ -90,9 +89,7 @@ class Reports:
         text = f"An error occurred in {where}: {_named(error)}"
         context = EventContext(EventData("error", text), self._connection, error, source)
         try:
-            result = handler(context)
-            if result is not None and inspect.isawaitable(result):
-                await result
+            await call(handler, context)
         except (Exception, asyncio.CancelledError) as exc:
             if ends_task(exc):
                 raise
