@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import PATIENCE, within
+from tests.support.ports import free_port
 from zaptools import ConnectError, ZapClient
 
 ROOT = Path(__file__).parents[1]
@@ -50,18 +50,15 @@ PROGRAMS = [pytest.param(p, o, id=n) for n, p, o in BLOCKS if not SERVER.search(
 SERVERS = [pytest.param(p, id=n) for n, p, _ in BLOCKS if SERVER.search(p)]
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
-
-
 async def connected(url: str, process: asyncio.subprocess.Process) -> ZapClient:
     while True:
         client = ZapClient()
         try:
             await client.connect(url)
         except ConnectError:
-            assert process.returncode is None, "it ended"
+            if process.returncode is not None:
+                output, _ = await process.communicate()
+                pytest.fail(f"it ended: {output.decode()}")
             await asyncio.sleep(0.05)  # another process's start cannot be awaited
         else:
             return client
@@ -104,5 +101,6 @@ async def test_a_server(program: str, tmp_path: Path) -> None:
             break
         await client.close()
     finally:
-        process.terminate()
+        if process.returncode is None:
+            process.terminate()
         await within(process.communicate())

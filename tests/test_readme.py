@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import random
 import re
 import socket
 import subprocess
@@ -14,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import PATIENCE
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -21,14 +20,6 @@ README = (ROOT / "README.md").read_text("utf-8")
 
 def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
-
-
-def free_port() -> int:
-    """Return a port that is free, and that the system does not give away a moment later."""
-    while True:
-        port = random.randrange(10_000, 32_000)
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
 
 
 def wait_for(port: int, process: subprocess.Popen[str]) -> None:

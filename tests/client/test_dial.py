@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support import MS, until, within
+from tests.support.ports import refusing_port
 from zaptools import ConnectError, Limits, ZapConsumer, ZapServer
 from zaptools.client import opening
 from zaptools.client.dial import Address, connect_first, dial, interleave
@@ -43,9 +44,10 @@ def listener() -> Iterator[socket.socket]:
         yield listener
 
 
-def refusing() -> Address:
-    with socket.create_server(("127.0.0.1", 0)) as gone:
-        return address(*gone.getsockname())
+@pytest.fixture
+def refusing() -> Iterator[Address]:
+    with refusing_port() as port:
+        yield address("127.0.0.1", port)
 
 
 def test_families_take_turns() -> None:
@@ -55,15 +57,17 @@ def test_families_take_turns() -> None:
     assert interleave(four) == four and interleave([]) == []
 
 
-async def test_the_first_address_that_answers(listener: socket.socket) -> None:
+async def test_the_first_address_that_answers(listener: socket.socket, refusing: Address) -> None:
     place = listener.getsockname()
-    with await within(connect_first([address(*place), refusing()], NEVER)) as sock:
+    with await within(connect_first([address(*place), refusing], NEVER)) as sock:
         assert sock.getpeername() == place
 
 
-async def test_a_refusal_is_followed_at_once_by_the_next_address(listener: socket.socket) -> None:
+async def test_a_refusal_is_followed_at_once_by_the_next_address(
+    listener: socket.socket, refusing: Address
+) -> None:
     place = listener.getsockname()
-    with await within(connect_first([refusing(), address(*place)], NEVER)) as sock:
+    with await within(connect_first([refusing, address(*place)], NEVER)) as sock:
         assert sock.getpeername() == place
 
 
@@ -77,17 +81,17 @@ async def test_a_silent_address_does_not_delay_the_next_for_long(
     assert asyncio.all_tasks() == {asyncio.current_task()}  # the others are cancelled
 
 
-async def test_all_refuse() -> None:
+async def test_all_refuse(refusing: Address) -> None:
     with pytest.raises(ConnectionRefusedError):
-        await within(connect_first([refusing()]))
+        await within(connect_first([refusing]))
     with pytest.raises(OSError, match=r"refused.*; .*refused"):
-        await within(connect_first([refusing(), refusing()], NEVER))
+        await within(connect_first([refusing, refusing], NEVER))
     with pytest.raises(OSError, match="the name has no address"):
         await connect_first([])
 
 
-async def test_a_refusal_does_not_end_the_other_attempts(hole: Address) -> None:
-    dialling = asyncio.ensure_future(connect_first([hole, refusing()], 0))
+async def test_a_refusal_does_not_end_the_other_attempts(hole: Address, refusing: Address) -> None:
+    dialling = asyncio.ensure_future(connect_first([hole, refusing], 0))
     await asyncio.wait([dialling], timeout=50 * MS)
     assert not dialling.done()
     dialling.cancel()
@@ -167,9 +171,9 @@ async def test_a_resolver_that_cannot_read_a_name(monkeypatch: pytest.MonkeyPatc
         await ZapConsumer("ws://a.example/").connect()
 
 
-async def test_the_reason_of_a_failure() -> None:
+async def test_the_reason_of_a_failure(refusing: Address) -> None:
     """It is the system's message, more precise than asyncio's, on each event loop."""
-    place = refusing()[4]
+    place = refusing[4]
     with pytest.raises(ConnectionRefusedError, match="Connection refused") as info:
         await connect_first([address(*place)])
     assert f"(127.0.0.1 port {place[1]})" in str(info.value)

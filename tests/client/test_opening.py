@@ -15,6 +15,7 @@ from websockets.utils import accept_key
 
 from tests.support import MS, within
 from tests.support.app import App
+from tests.support.ports import refusing_port
 from tests.support.raw import RawPeer, raw_client, raw_server
 from tests.support.tcp import FakeTcp
 from tests.support.tls import client_context, server_context
@@ -93,9 +94,7 @@ async def test_headers() -> None:
 
 
 async def test_refused() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    with pytest.raises(ConnectError) as info:
+    with refusing_port() as port, pytest.raises(ConnectError) as info:
         await ZapConsumer(url(port)).connect()
     assert type(info.value) is ConnectError and isinstance(info.value.__cause__, OSError)
 
