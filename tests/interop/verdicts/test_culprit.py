@@ -163,6 +163,14 @@ def test_every_red_cell_gets_its_culprit() -> None:
     assert blamed(cells[3]) == own
 
 
+def test_a_wider_matrix_says_more_than_a_narrower_one() -> None:
+    one = red(**A, **X)
+    name_culprits([one])
+    assert blamed(one).side == "unknown"
+    name_culprits([one, cell(**B, **X)])
+    assert blamed(one).side == "server"
+
+
 def test_the_unknown_says_why() -> None:
     assert by_matrix(red(), []).why.startswith("there is no other cell")
 
