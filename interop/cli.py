@@ -19,10 +19,10 @@ __all__ = ["main"]
 
 _EPILOG = """\
 A row or column is named peer[@version]/Api, as in dart@0.5.0/ZapConsumer; a peer's
-name alone chooses all its APIs. Options that choose take globs and may be repeated.
+name alone selects all its APIs. Options that select take globs and may be repeated.
 
 exit status: 0 all as expected; 1 an unexpected result, a stale known deviation
-included; 2 the testbed failed, a peer asked for by name cannot run, or nothing was chosen.
+included; 2 the testbed failed, a peer asked for by name cannot run, or nothing was selected.
 """
 
 
@@ -30,8 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status.
 
     Returns:
-        0, 1 or 2, as the command says; 2 for whatever fails in the testbed itself, with one line
-        on stderr that says what; 130 after Ctrl-C where there was nothing to keep.
+        0, 1 or 2, as the command says; 2 for a failure of the testbed itself, with one line on
+        stderr that names it; 130 after Ctrl-C where there was nothing to keep.
     """
     with outputs() as (out, err):
         status = _status(argv)
@@ -45,11 +45,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _status(argv: Sequence[str] | None) -> int:
     arguments = _parser().parse_args(argv)
     out = sys.stdout
-    # Where nothing tells how wide a line may be, it is read in an editor or a browser.
-    told = out.isatty() or "COLUMNS" in os.environ
-    console = Terminal(file=out, width=None if told else 140)
+    # Output of unknown width is read in an editor or a browser.
+    width_known = out.isatty() or "COLUMNS" in os.environ
+    console = Terminal(file=out, width=None if width_known else 140)
     if not __debug__:
-        _complain("python -O leaves out the asserts, of which scenarios are made: run it without")
+        _complain("python -O leaves out the asserts that scenarios are made of: run it without -O")
         return 2
     raise_limit()
     try:

@@ -64,7 +64,7 @@ CulpritSide = Literal["server", "client", "unknown"]
 
 Verdict = Literal["passed", "deviating", "warned", "failed", "flaky", "unsupported", "error"]
 EngineName = Literal["local", "docker", "compose", "check"]
-"""Where the peers ran; ``check`` is for a server that was running anyway."""
+"""The engine that ran the peers; ``check`` for a server that this testbed did not start."""
 
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 

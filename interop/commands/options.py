@@ -32,11 +32,11 @@ __all__ = [
 ]
 
 RESULTS = ROOT / "results"
-"""Where the results of whole runs are written, and results are read, when nobody says otherwise."""
+"""The default folder of the results of whole runs, for writing and for reading."""
 
 SUBSET = RESULTS / "subset"
-"""Where those of a run of chosen rows, columns or scenarios are written, so that the last whole
-run's stay."""
+"""The default folder of the results of a run of chosen rows, columns or scenarios, so that the
+results of the last whole run stay."""
 
 _ON_HOST = "INTEROP_RESULTS"
 """The variable that says, in a container, what folder of the host `RESULTS` is."""
@@ -58,7 +58,7 @@ def seconds(text: str) -> float:
     try:
         value = float(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds") from None
     if not 0 < value < 3600:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 3600")
     return value
@@ -71,7 +71,7 @@ def at_least(least: int) -> Callable[[str], int]:
         try:
             value = int(text)
         except ValueError:
-            raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
         if value < least:
             raise argparse.ArgumentTypeError(f"{text} is less than {least}")
         return value
@@ -92,7 +92,7 @@ def given_path(text: str) -> Path:
 
 
 def shown(path: Path) -> str:
-    """Return where results are in the words of whoever started this, from outside a container."""
+    """Return a path of results as it is named outside of the container, if this runs in one."""
     on_host = os.environ.get(_ON_HOST)
     if not on_host or not path.is_relative_to(RESULTS):
         return str(path)
@@ -154,7 +154,7 @@ def chosen_apis(
 ) -> tuple[list[Api], list[Api]]:
     """Return the rows and the columns that ``--server`` and ``--client`` choose.
 
-    The judge's own is neither: who chooses it chooses the scenarios of one side alone.
+    The judge's own is neither: choosing it chooses the scenarios of one side alone.
     """
     apis = [*(api for peer in peers.values() for api in peer.apis), *JUDGES.values()]
     older = arguments.versions == "all"

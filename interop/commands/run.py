@@ -46,7 +46,7 @@ from .options import (
 
 __all__ = ["add"]
 
-_FAULTS = "in which something befalls a whole peer: --engine docker can do that"
+_FAULTS = "which inflict faults on whole peers: only --engine docker can"
 
 
 def add(commands: Commands, epilog: str) -> None:
@@ -110,7 +110,7 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
             strict=plan.strict,
         )
         print_plan(not_run, total * plan.repeat, arguments.workers, console)
-        stack.enter_context(held())  # until all is written; `run_plan` is interrupted nevertheless
+        stack.enter_context(held())  # until all is written; `run_plan` can still be interrupted
         with Progress(total * plan.repeat, console) as progress, _swept(plan) as left:
             results.cells, results.duration_s, results.broken = run_plan(
                 plan, workers=arguments.workers, progress=progress, verbose=arguments.verbose
@@ -151,7 +151,9 @@ def _possible(arguments: argparse.Namespace, chosen: Mapping[str, Scenario]) -> 
     for pattern in arguments.scenario or ["*"]:
         if not any(fnmatchcase(name, pattern) for name in possible):
             option = f"--scenario {pattern!r}: " if arguments.scenario else ""
-            raise Stop(f"{option}--engine {arguments.engine} can run no such scenario, {_FAULTS}")
+            raise Stop(
+                f"{option}--engine {arguments.engine} can run none of the scenarios, {_FAULTS}"
+            )
     return possible
 
 
@@ -178,7 +180,7 @@ def _is_subset(arguments: argparse.Namespace) -> bool:
 
 
 def _write(results: Results, directory: Path) -> TestbedError | None:
-    """Write the reports, or return why they are not: the terminal can show them nevertheless."""
+    """Write the reports, or return the error: the terminal can still show the results."""
     try:
         write_reports(results, directory)
     except TestbedError as exc:
@@ -349,7 +351,7 @@ def _maker(
 
 
 def _check_dart_argument(arguments: argparse.Namespace) -> None:
-    """Check ``--dart``: who gives it means it, whether or not a Dart peer was chosen.
+    """Check ``--dart``: it must be right even if no Dart peer was chosen.
 
     Raises:
         Stop: it leads nowhere, or nothing would look at it.
@@ -375,13 +377,13 @@ def _check_dart_environment(vm: str | None, packages: str | None) -> None:
         except CannotRun as exc:
             raise Stop(str(exc)) from exc
     if packages and not Path(packages).is_dir():
-        raise Stop(f"$ZAPTOOLS_DART_PACKAGES is {packages!r}, which is no folder")
+        raise Stop(f"$ZAPTOOLS_DART_PACKAGES is {packages!r}, which is not a folder")
 
 
 def _services(arguments: argparse.Namespace, wanted: set[str]) -> dict[str, Address]:
-    """Return the control addresses of the services that shall take part."""
+    """Return the control addresses of the services that take part."""
     chosen = os.environ.get("INTEROP_PEERS", "").replace(",", " ").split() or sorted(wanted)
     if unknown := sorted(set(chosen) - set(load_peers())):
-        raise Stop(f"INTEROP_PEERS names {unknown[0]!r}, which is no peer")
+        raise Stop(f"INTEROP_PEERS names {unknown[0]!r}, which is not a peer")
     _check_required(arguments, chosen)
     return {name: Address(name, CONTROL_PORT) for name in chosen if name in wanted}

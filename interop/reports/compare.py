@@ -45,14 +45,13 @@ class WireChange:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """All that differs between two runs.
+    """The differences between two runs.
 
     Attributes:
-        repaired: what holds now, though it is declared that it does not: failed for that alone.
-        other: changed verdicts that are none of those.
+        repaired: cells that hold now, and fail only because they are declared not to.
+        other: other changes of verdicts.
         gone: cells that the new run does not have.
-        unknown: cells that are errors of the testbed, and were none that held before: nothing is
-            known of them.
+        unknown: errors of the testbed in cells that did not hold before: nothing is known of them.
     """
 
     broken: list[Change] = field(default_factory=list)
@@ -66,7 +65,7 @@ class Comparison:
 
     @property
     def worse(self) -> bool:
-        """Whether something holds no longer, or not always: what was broken may become flaky."""
+        """Whether a cell that held before is broken or flaky; a broken one may become flaky."""
         return bool(self.broken) or any(change.old not in _BROKEN for change in self.flaky)
 
 
@@ -101,12 +100,12 @@ def unequal(
     peers: Sequence[str],
     roles: Callable[[str], set[str]],
 ) -> list[str]:
-    """Return in words where two runs do not say the same of the same cells.
+    """Return in words where two runs disagree on the same cells.
 
     Args:
         peers: only cells between these, or between one of them and the judge; each of them, and
             each pair of them, must have some. Empty for all.
-        roles: tells the roles that a peer has.
+        roles: returns the roles that a peer has.
     """
     before, after = _by_key(old), _by_key(new)
     pairs = [
@@ -139,9 +138,9 @@ def _is_broken(cell: CellResult | None) -> bool:
 
 
 def _is_repaired(cell: CellResult | None) -> bool:
-    """Whether a cell failed because it passed, while it is declared that it does not.
+    """Whether a cell failed only because it holds, although it is declared not to.
 
-    What fails else has raised something, or has for its culprit who answered "unsupported".
+    Any other failed cell has raised something, or has a culprit that answered "unsupported".
     """
     return (
         cell is not None and cell.verdict == "failed" and cell.raised == "" and cell.culprit is None

@@ -44,7 +44,7 @@ SCHEMA_FILE = Path(__file__).parents[1] / "results.schema.json"
 
 @dataclass
 class Results:
-    """All that one run found out.
+    """The results of one run, while they are collected and when they are written.
 
     Attributes:
         cells: one record a cell, in the order of rows, columns and scenarios.
@@ -66,7 +66,7 @@ class Results:
     strict: bool = False
 
     def sort(self) -> None:
-        """Put the cells into the order of the matrix, whatever order workers finished in."""
+        """Put the cells into the order of the matrix."""
         rows = {name: index for index, name in enumerate(self.servers)}
         columns = {name: index for index, name in enumerate(self.clients)}
         self.cells.sort(key=lambda c: (rows[c.server], columns[c.client], c.scenario, c.verdict))
@@ -120,7 +120,7 @@ def write_files(directory: Path, files: Mapping[str, bytes]) -> None:
     """Write files below `directory`, which is made when it is missing: all of them, or none.
 
     Each is written beside what has its name and takes its place when all are there, so that what
-    a run before wrote stays whole whatever befalls this one.
+    an earlier run wrote stays whole if this one is cut off.
 
     Raises:
         TestbedError: they cannot be written; says why.
@@ -213,7 +213,7 @@ def gates(cell: CellResult) -> bool:
 
 
 def culprit_line(cell: CellResult) -> str:
-    """Return whose fault a red cell is, in one line; empty for a cell that has no culprit."""
+    """Return the culprit of a red cell in one line; empty for a cell that has none."""
     culprit = cell.culprit
     if culprit is None:
         return ""

@@ -32,7 +32,7 @@ __all__ = ["Cell", "Ran"]
 _SIDES: tuple[Role, Role] = ("server", "client")
 
 _ISOLATED = itertools.count(1)
-"""What is appended to the names of peers that one cell alone uses."""
+"""Numbers appended to the names of peers that one cell alone uses."""
 
 
 @functools.cache
@@ -42,17 +42,17 @@ def _arguments(function: Callable[..., Any]) -> tuple[str, ...]:
 
 @dataclass
 class Ran:
-    """What became of a cell.
+    """The outcome of one run of a cell.
 
     Attributes:
-        error: what the scenario, or what comes before it, raised.
-        begun: whether the scenario itself was begun.
+        error: what the scenario, or its set-up, raised.
+        begun: whether the scenario itself had started.
         seen: what the tap and both peers saw until the scenario ended.
-        asked: what was asked of each side's library.
-        escaped: which side let which exceptions escape, each once.
-        failed: which peers died or hung, as `Pool.started` names them, if others use them too.
-        teardown_error: what went wrong first after the scenario, or None.
-        short: whether this process had no file descriptor left meanwhile.
+        asked: the features of each side's library that were used, as `asked_of` names them.
+        escaped: the exceptions that escaped a library, each once, with its side.
+        failed: the peers that died or hung, as `Pool.started` names them, if other cells use them.
+        teardown_error: the first error after the scenario, or None.
+        short: whether this process ran out of file descriptors while the cell ran.
         setup_ms, duration_ms, teardown_ms: how long each part took.
     """
 
@@ -78,7 +78,7 @@ class Cell:
         patience: seconds to wait for what must come.
 
     Attributes:
-        ran: what became of it so far.
+        ran: the outcome so far.
     """
 
     def __init__(self, facts: Scenario, pair: tuple[Api, Api], pool: Pool, patience: float) -> None:
@@ -100,11 +100,11 @@ class Cell:
     ) -> None:
         """Run a scenario's function, and fill `ran`.
 
-        That is no result of this: `asyncio.Runner` makes a text of a task, its result included,
-        whenever it looks whether its signal handler is still in place.
+        The outcome is not returned, because `asyncio.Runner` formats a task, its result included,
+        whenever it checks whether its signal handler is still in place.
 
         Args:
-            parameters: those of its arguments that are not the cell's to give.
+            parameters: those of its arguments that the cell does not provide.
         """
         ran, times = self.ran, [time.monotonic()]
         try:
@@ -113,10 +113,10 @@ class Cell:
                     await self._scenario(function, parameters, times)
                 except Exception as exc:
                     ran.error = exc
-                    await self._ask_who_lives()
+                    await self._check_peers()
                 finally:
                     times += [time.monotonic()] * (1 if ran.begun else 2)
-                    self._look()
+                    self._record_evidence()
         finally:
             times.append(time.monotonic())
             ran.setup_ms, ran.duration_ms, ran.teardown_ms = (
@@ -124,7 +124,7 @@ class Cell:
             )
 
     def _at_the_end(self, callback: Callable[..., Awaitable[None]], *arguments: Any) -> None:
-        """Call this when the cell ends, the last first; what it raises takes nothing's place."""
+        """Call this when the cell ends, the last first; an error of it replaces no other."""
 
         async def call() -> None:
             try:
@@ -179,7 +179,7 @@ class Cell:
                 self._at_the_end(judged.close)
                 return judged
             case "fault":
-                assert self._facts.isolated  # else it would befall other cells' peers
+                assert self._facts.isolated  # the fault would hit other cells' peers
                 return self._faulting()
         raise TypeError(f"{self._facts.id}: a scenario is given no {name!r}")
 
@@ -233,8 +233,8 @@ class Cell:
         self._at_the_end(self._tap.close)
         return self._tap.log
 
-    async def _ask_who_lives(self) -> None:
-        """Find out whether what went wrong is a peer's end, before that itself tells."""
+    async def _check_peers(self) -> None:
+        """Find out whether a peer's end caused the failure, before its connection shows it."""
         if not self._facts.isolated and not isinstance(self.ran.error, Unsupported):
             for role in self._roles:
                 with contextlib.suppress(TestbedError, Violation, Unsupported):
@@ -247,8 +247,8 @@ class Cell:
         """The sides under test."""
         return [*([self._server] if self._server else []), *self._clients]
 
-    def _look(self) -> None:
-        """Take down what was seen so far; what comes of the cell's end is no part of it."""
+    def _record_evidence(self) -> None:
+        """Record what was seen so far, without the effects of the cell's end."""
         ran = self.ran
         ran.asked = {"server": frozenset(), "client": frozenset()}
         for role in self._roles:

@@ -110,7 +110,7 @@ def _ms(seconds: float) -> float:
 
 
 def clipped(members: dict[str, Any]) -> dict[str, Any]:
-    """Return an object whose long values are cut, and end with ``…``."""
+    """Return an object with its long values cut; these end with ``…``."""
     return {key: value if _is_short(value) else _clip(value) for key, value in members.items()}
 
 
@@ -169,7 +169,7 @@ def _assertions(filename: str) -> list[tuple[int, int, str]]:
 
 
 class _WithoutAwait(ast.NodeTransformer):
-    """How a value came is no matter of what it was to be."""
+    """Leaves out ``await``, which says nothing about the expected value."""
 
     def visit_Await(self, node: ast.Await) -> ast.AST:
         return self.generic_visit(node).value  # type: ignore[attr-defined,no-any-return]  # an Await

@@ -1,4 +1,4 @@
-"""Several cells at a time in one worker, and what becomes of those whose peer fails."""
+"""Several cells at a time in one worker, and a second run for the cells whose peer failed."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ T = TypeVar("T")
 
 @dataclass(eq=False)
 class _Running(Generic[T]):
+    """A cell that runs; `alone` says whether no other has run at the same time so far."""
+
     item: T
     alone: bool
 
@@ -24,16 +26,23 @@ class _Running(Generic[T]):
 class Lanes(Generic[T]):
     """Runs up to `count` cells at the same time.
 
-    They share the worker's peers. When one of these dies or hangs, every cell that uses it fails
-    with it, and at most one of them is the cause. So each of them runs again, alone, and what
-    becomes of it then is what counts. If the peer fails in none of them alone, that is told too.
+    They share the worker's peers. When a peer dies or hangs, every cell that uses it fails with it,
+    and at most one of them is the cause. So each of them runs again, alone, and that outcome
+    counts. A peer that fails in none of them alone is reported too.
+
+    ::
+
+        add -> running -> finished
+                  |           ^
+                  v           | alone, in `drain`
+               doubtful ------+     its peer failed, and other cells ran at the same time
 
     Args:
         count: how many; 1 runs each cell alone.
-        run: runs a cell and returns what became of it.
+        run: runs a cell and returns its outcome.
 
     Attributes:
-        finished: the cells that are done, and what became of them; whoever reads it empties it.
+        finished: the finished cells with their outcomes; its reader empties it.
     """
 
     def __init__(self, count: int, run: Callable[[T], Awaitable[Ran]]) -> None:
@@ -41,8 +50,11 @@ class Lanes(Generic[T]):
         self._count = count
         self._run = run
         self._running: dict[asyncio.Task[None], _Running[T]] = {}
+        # Outcomes that do not count; `drain` runs these cells again.
         self._doubtful: list[tuple[T, Ran]] = []
+        # Set when a cell ends, cleared by `add` while there are `count` of them.
         self._room = asyncio.Event()
+        # What `run` raised first; `drain` raises it.
         self._broken: BaseException | None = None
 
     async def add(self, item: T) -> None:
@@ -60,10 +72,10 @@ class Lanes(Generic[T]):
             await self.drain()
 
     async def drain(self) -> None:
-        """Return once no cell runs, and those whose peer failed have run again.
+        """Wait for all cells, then run those again whose peer failed.
 
         Raises:
-            BaseException: what `run` raised, which is no matter of a cell.
+            BaseException: what `run` raised; a cell's own errors are in its outcome.
         """
         while self._running:
             await asyncio.wait(self._running)
@@ -78,14 +90,14 @@ class Lanes(Generic[T]):
                 same = (peer for peer in failures if _program(peer) == _program(again))
                 failures.pop(next(same, ""), None)
         if failures:
-            told = "; ".join(f"{_program(peer)} ({exc})" for peer, exc in failures.items())
+            words = "; ".join(f"{_program(peer)} ({exc})" for peer, exc in failures.items())
             ran.teardown_error = ran.teardown_error or PeerDied(
                 f"peers failed some of {len(doubtful)} cells that ran at the same time, "
-                f"and none of them when it ran alone: {told}"
+                f"and none of them when it ran alone: {words}"
             )
 
     async def abandon(self) -> None:
-        """End all cells that run; nothing becomes of them."""
+        """Cancel all running cells; they have no outcome."""
         self._doubtful.clear()
         for task in self._running:
             task.cancel()

@@ -1,4 +1,4 @@
-"""What one run shall do, as plain data that the runner hands to its workers."""
+"""The plan of a run, as plain data that the runner hands to its workers."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class Plan:
         repeat: how often every cell is run.
         strict: whether a failed *should* is a failure.
         at_once: how many cells each worker runs at the same time.
-        faults: whether the engine does something to whole peers. If not, what is about that has no
-            cells.
+        faults: whether the engine can inflict faults on whole peers. If not, the scenarios that
+            need one have no cells.
     """
 
     engine: str
@@ -83,7 +83,7 @@ class Plan:
         return chosen and all(scenario in self.only.get(api.id, (scenario,)) for api in pair)
 
     def may_want(self, scenario: str, pair: Iterable[Api]) -> bool:
-        """Whether that pair may have a cell of that scenario, with whatever parameters."""
+        """Whether that pair may have a cell of that scenario, with any parameters."""
         begins = f"{scenario}."
         heads = [re.split(r"[*?[]", pattern)[0] for pattern in self.scenarios]
         chosen = not heads or any(begins.startswith(h) or h.startswith(begins) for h in heads)

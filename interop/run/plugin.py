@@ -1,8 +1,15 @@
 """The pytest plugin: every scenario becomes one test for each pair of server and client.
 
 `python -m interop run` calls pytest with it and with a `Plan`. It parametrizes the scenarios, runs
-each as a `Cell`, which gives it its arguments, expects the known deviations, and attaches to each
-test's report the record of its cell.
+each test as a `Cell`, and attaches the cell's result to the test's report. The decisions are made
+elsewhere: the order in `order`, the result in `record`, several cells at a time in `lanes`.
+
+::
+
+    collect     scenarios x pairs, in the order of `dealt`
+    run         pytest starts a test -> `Lanes.add` -> `Cell.run` -> `Ran`
+    report      `Ran` -> `record` -> `Finished`, as JSON in the report of whatever test was started
+    finish      the engine's processes end; what is wrong by then breaks the run, and costs no cell
 """
 
 from __future__ import annotations
@@ -42,21 +49,24 @@ TEARDOWN_PROPERTY = "interop-teardown"
 """The name of the property that says what went wrong after a cell, or at a worker's end."""
 
 EXPECTED_PATIENCE = 0.2
-"""Seconds to wait where a failure is expected: what works has long come by then, and what
-does not come shall not cost the full patience in every run."""
+"""Seconds to wait where a failure is expected: a working peer has long answered by then, and a
+missing answer must not cost the full patience in every run."""
 
+# Of the session, set when pytest is configured.
 _PLAN = pytest.StashKey[Plan]()
 _DEVIATIONS = pytest.StashKey[list[deviations.Deviation]]()
-_KNOWN = pytest.StashKey[list[deviations.Deviation]]()
-_OF_PAIR = pytest.StashKey[dict[tuple[Api, Api], list[deviations.Deviation]]]()
 _RUNNER = pytest.StashKey[asyncio.Runner]()
 _INTERRUPTS = pytest.StashKey[Interrupts]()
-_HEAVY = pytest.StashKey[asyncio.Lock]()
+_LANES = pytest.StashKey["Lanes[pytest.Item]"]()
+_HEAVY = pytest.StashKey[asyncio.Lock]()  # held by a cell that keeps its peers busy
+_SHORTAGE = pytest.StashKey[Shortage]()
+_PROBLEMS = pytest.StashKey[list[str]]()  # what went wrong outside of cells
+_BY_PAIR = pytest.StashKey[dict[tuple[Api, Api], list[deviations.Deviation]]]()  # filled on demand
+# Of the session, set by its first cell: one of the two.
 _POOL = pytest.StashKey[Pool]()
 _NO_POOL = pytest.StashKey[Exception]()
-_LANES = pytest.StashKey["Lanes[pytest.Item]"]()
-_LEFT = pytest.StashKey[list[str]]()
-_SHORTAGE = pytest.StashKey[Shortage]()
+# Of an item, set when it is first asked for.
+_KNOWN = pytest.StashKey[list[deviations.Deviation]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -68,19 +78,19 @@ def pytest_configure(config: pytest.Config) -> None:
     plan = Plan.parse(Path(config.getoption("--interop-plan")).read_text("utf-8"))
     config.stash[_PLAN] = plan
     config.stash[_DEVIATIONS] = deviations.load(plan.deviations) if plan.deviations else []
-    config.stash[_OF_PAIR] = {}
+    config.stash[_BY_PAIR] = {}
     config.stash[_RUNNER] = asyncio.Runner()
     config.stash[_HEAVY] = asyncio.Lock()
     config.stash[_LANES] = Lanes(plan.at_once, _run)
-    config.stash[_LEFT] = left = list[str]()
+    config.stash[_PROBLEMS] = problems = list[str]()
     config.stash[_SHORTAGE] = Shortage()
     end = _End()
     config.stash[_INTERRUPTS] = end.stack.enter_context(interruptible())
     config.pluginmanager.register(end)
     config.add_cleanup(end.stack.close)
-    # pytest would raise it in the midst of some other cell.
+    # pytest would raise such an exception in the middle of another cell.
     config.add_cleanup(functools.partial(setattr, sys, "unraisablehook", sys.unraisablehook))
-    sys.unraisablehook = lambda found: left.append(
+    sys.unraisablehook = lambda found: problems.append(
         f"{found.err_msg or 'exception ignored in'} {found.object!r}: {found.exc_value!r}"
     )
 
@@ -100,7 +110,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    gc.disable()  # all that is made meanwhile stays
+    gc.disable()  # everything made while collecting stays
     try:
         return (yield)
     finally:
@@ -119,17 +129,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    # Each worker holds all cells of the run until it ends: the collector need not look at them
-    # again and again.
+    # Each worker holds all cells of the run until it ends: the garbage collector need not traverse
+    # them each time.
     gc.collect()
     gc.freeze()
 
 
 class _End:
-    """A pytest plugin: an interrupt ends the run, in workers too, and the next one ends no more.
+    """A pytest plugin: the first interrupt ends the run, in workers too, and later ones are held.
 
-    What pytest, pytest-xdist and this testbed end then is bounded in time, and would leave things
-    behind if it were cut off.
+    The clean-up of pytest, pytest-xdist and this testbed is bounded in time, and would leave
+    processes behind if it were cut off.
+
+    Attributes:
+        stack: closed after everything else in the session.
     """
 
     def __init__(self) -> None:
@@ -142,10 +155,10 @@ class _End:
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     config = session.config
-    left = config.stash[_LEFT]
+    problems = config.stash[_PROBLEMS]
     interrupted = exitstatus == pytest.ExitCode.INTERRUPTED
     with held(), config.stash[_RUNNER] as runner:
-        if interrupted:  # cells that were cut off leave tasks that nobody awaits any more
+        if interrupted:  # cancelled cells leave tasks that are never awaited
             runner.get_loop().set_exception_handler(lambda loop, context: None)
         runner.run(config.stash[_LANES].abandon())
         try:
@@ -153,27 +166,27 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
                 runner.run(config.stash[_POOL].engine.close())
         except Exception as exc:
             if not (interrupted and isinstance(exc, PeerDied)):  # Ctrl-C ends peers too
-                left.append(in_words(exc))
-    told = list(left)
-    gc.collect()  # what nobody awaited or closed tells so now
-    if interrupted:  # what was cut off is closed by nobody
-        left[:] = told
-    if left and hasattr(config, "workeroutput"):  # a worker's: told when it is done
-        config.workeroutput[TEARDOWN_PROPERTY] = "; ".join(left)
-    elif left:
+                problems.append(in_words(exc))
+    before = list(problems)
+    gc.collect()  # objects never awaited or closed report themselves now
+    if interrupted:  # cancelled cells close nothing, which is no problem
+        problems[:] = before
+    if problems and hasattr(config, "workeroutput"):  # the main process reports a worker's
+        config.workeroutput[TEARDOWN_PROPERTY] = "; ".join(problems)
+    elif problems:
         try:
-            raise TestbedError("; ".join(left))
+            raise TestbedError("; ".join(problems))
         except TestbedError:
             config.notify_exception(pytest.ExceptionInfo.from_current())
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool:
-    """Start a cell, and report those that are done once there is room for the next.
+    """Start a cell, and report the finished ones once there is room for the next.
 
-    pytest and pytest-xdist know one test at a time. So the report of each, which says that it was
-    started, brings home all cells that were done since the last; the last one's brings the rest.
-    pytest's own protocol, three phases with a report of each, takes longer than many a cell.
+    pytest and pytest-xdist know one test at a time. So the report of a test says that it was
+    started, and carries all cells that finished since the last report; the last report carries the
+    rest. pytest's own protocol, three phases with a report each, takes longer than many a cell.
     """
     announced = item.config.pluginmanager.hasplugin("terminalreporter")
     if announced:
@@ -217,7 +230,7 @@ async def _run(item: pytest.Item) -> Ran:
     ) as exc:
         if (task := asyncio.current_task()) is not None and task.cancelling():
             raise
-        cell.ran.error = exc  # no `Exception`s, and yet no reason to end a run
+        cell.ran.error = exc  # not an `Exception`, and yet no reason to end the run
     cell.ran.short = stash[_SHORTAGE].count > before
     return cell.ran
 
@@ -226,7 +239,7 @@ def _pool(stash: pytest.Stash) -> Pool:
     """Return the worker's peers, made for its first cell.
 
     Raises:
-        Exception: there is no engine to start them; it is looked for once.
+        Exception: there is no engine to start them; the first failure is raised again.
     """
     if _NO_POOL in stash:
         raise stash[_NO_POOL]
@@ -241,8 +254,8 @@ def _pool(stash: pytest.Stash) -> Pool:
 
 
 def _report(item: pytest.Item, lanes: Lanes[pytest.Item]) -> pytest.TestReport:
-    """Return the report of a test that was started, with all cells that are done."""
-    location = (item.nodeid, None, item.name)  # the item's own is looked up in its source
+    """Return the report of a started test, with all finished cells."""
+    location = (item.nodeid, None, item.name)  # `item.location` would read the source
     report = pytest.TestReport(item.nodeid, location, {}, "passed", None, "call")
     while lanes.finished:
         done, ran = lanes.finished.pop(0)
@@ -258,7 +271,7 @@ def _report(item: pytest.Item, lanes: Lanes[pytest.Item]) -> pytest.TestReport:
 
 
 def facts(item: pytest.Item) -> Scenario:
-    """Return what ``@scenario`` put on a test function, as it is for the test's parameters."""
+    """Return the scenario of a test, as it is for the test's parameters."""
     found = getattr(getattr(item, "function", None), "scenario", None)
     if not isinstance(found, Scenario):
         raise pytest.UsageError(f"{item.nodeid} has no @scenario")
@@ -286,7 +299,7 @@ def _parameters(item: pytest.Item) -> list[str]:
 
 
 def _has_pair(item: pytest.Item) -> bool:
-    """Whether it is a cell: where a run has none for a scenario, pytest leaves an item."""
+    """Whether it is a cell: pytest leaves one item for a scenario that has no cells in a run."""
     return isinstance(item.callspec.params["pair"], tuple)  # type: ignore[attr-defined]  # as above
 
 
@@ -301,10 +314,12 @@ def _run_number(item: pytest.Item) -> int:
 
 
 def _known(item: pytest.Item) -> list[deviations.Deviation]:
-    """Return the entries that expect this cell to fail; every worker collects all cells, and looks
-    for the entries of those alone that it runs."""
+    """Return the entries that expect this cell to fail.
+
+    Every worker collects all cells; it matches entries for the cells that it runs alone.
+    """
     if _KNOWN not in item.stash:
-        of_pair, pair = item.config.stash[_OF_PAIR], _pair(item)
+        of_pair, pair = item.config.stash[_BY_PAIR], _pair(item)
         if pair not in of_pair:
             entries = item.config.stash[_DEVIATIONS]
             of_pair[pair] = [entry for entry in entries if entry.concerns(*pair)]

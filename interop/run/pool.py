@@ -15,8 +15,8 @@ from ..errors import PeerDied, PeerHung, TestbedError, Unsupported
 __all__ = ["Pool"]
 
 MAX_HANGS = 4
-"""After so many hangs a peer is given up, lest each of its cells wait for it in turn. One cell
-makes two: with those that run at the same time, and alone."""
+"""Hangs after which a peer is given up, so that not each of its cells waits for it in turn. One
+cell makes two: with the cells that run at the same time, and alone."""
 
 
 class Pool:
@@ -24,12 +24,15 @@ class Pool:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        # APIs whose peer passed `_probe`; a peer that starts again is not probed again.
         self._probed: set[Api] = set()
+        # By program: how often it hung, how often it was started, where it runs now.
         self._hangs: Counter[str] = Counter()
         self._starts: Counter[str] = Counter()
         self._running: dict[str, Address] = {}
-        # Sessions of each running peer, by its name: whether its end would be seen by one.
+        # Open sessions by the peer's `started` name: one of them would see the peer's end.
         self._open: Counter[str] = Counter()
+        # By program: held while its address is looked up, which may start it.
         self._starting: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def open(self, api: Api, program: str = "") -> Session:
@@ -39,8 +42,8 @@ class Pool:
             program: what the engine calls that peer; by default `api`'s own program.
 
         Raises:
-            TestbedError: the peer does not start, does not answer, breaks the contract or has
-                no such API; or it ended while it had no session, which nothing else tells.
+            TestbedError: the peer does not start, does not answer, breaks the contract or lacks
+                the API; or it ended while it had no session, which shows nowhere else.
         """
         program = program or api.program
         address = await self._address(program)
@@ -56,7 +59,7 @@ class Pool:
             if api not in self._probed:
                 await _probe(session, api)
                 self._probed.add(api)
-        except BaseException:  # cancellation too: whoever does not get the session cannot close it
+        except BaseException:  # cancellation too: the caller has no session to close
             await self.close(program, session)
             raise
         return session
@@ -69,7 +72,7 @@ class Pool:
             await self._end(program, session.peer, hung=isinstance(session.ended, PeerHung))
 
     def started(self, program: str) -> str:
-        """Return a name for what runs of a program now: another one after each start."""
+        """Return the name of a program's current start: ``program#number``."""
         return f"{program}#{self._starts[program]}"
 
     async def _address(self, program: str) -> Address:

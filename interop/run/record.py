@@ -114,14 +114,14 @@ def _outcome(ran: Ran) -> tuple[Outcome, str]:
     silent = "it does not hold" if isinstance(ran.error, AssertionError) else kind
     raised = (evidence.words(ran.error) if ran.error is not None else "") or silent
     if ran.failed and not isinstance(ran.error, TestbedError):
-        # A peer's end is no fault of the other side, whatever that made of it.
+        # A peer's end is not the other side's fault, however that side reacted.
         died = "; ".join(f"{type(exc).__name__}: {exc}" for exc in ran.failed.values())
         return "error", died if ran.error is None else f"{died}; the scenario ended with: {raised}"
     if ran.error is None:
         return "passed", ""
-    told = [raised, *(message for _, message in ran.escaped)]
-    if ran.short or any(map(tells_shortage, told)):
-        return "error", f"a process had no file descriptor left; {CURE}: {'; '.join(told)}"
+    texts = [raised, *(message for _, message in ran.escaped)]
+    if ran.short or any(map(tells_shortage, texts)):
+        return "error", f"a process had no file descriptor left; {CURE}: {'; '.join(texts)}"
     if isinstance(ran.error, Unsupported):
         return "unsupported", raised
     if ran.begun and isinstance(ran.error, AssertionError):

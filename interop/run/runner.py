@@ -44,11 +44,11 @@ _CLEARED = "PYTHONWARNINGS"
 _NO_AUTOLOAD = "PYTEST_DISABLE_PLUGIN_AUTOLOAD"
 
 _SHOWN = 5
-"""Problems that are told in full."""
+"""Problems that are shown in full."""
 
 
 class Collector:
-    """A pytest plugin of the main process: takes each cell's record out of its report."""
+    """A pytest plugin of the main process: takes the cells out of the reports."""
 
     def __init__(self, progress: Progress) -> None:
         self.finished: list[Finished] = []
@@ -99,7 +99,7 @@ def run_plan(
 ) -> tuple[list[CellResult], float, str]:
     """Run every scenario of `plan` and return (cells, seconds, what broke or "").
 
-    What is finished is returned whatever ends the run: a worker that crashes, Ctrl-C, SIGTERM.
+    Finished cells are returned even if a worker crashes, or Ctrl-C or SIGTERM ends the run.
 
     Args:
         workers: how many processes, each with its own peers; 0 runs in this process.
@@ -112,7 +112,7 @@ def run_plan(
     quiet = [] if verbose else ["-p", "no:terminal"]
     options = ("-n", str(workers), "--dist", "worksteal", *quiet)
     status: int = pytest.ExitCode.INTERRUPTED
-    # pytest takes the first interrupt as its own; the next one ends what it still does then.
+    # pytest handles the first interrupt itself; the next one ends its clean-up.
     with suppress(KeyboardInterrupt), interruptible():
         status = _pytest(plan, collector, scenarios, *options)
     seconds = time.monotonic() - began
@@ -127,7 +127,7 @@ def run_plan(
 
 
 def in_short(problems: list[str]) -> str:
-    """Return the problems as one text: what breaks the testbed may break each of its cells."""
+    """Return the problems as one text, cut: a broken testbed may have one for each cell."""
     more = [f"and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
     return "; ".join([*problems[:_SHOWN], *more])
 
@@ -164,14 +164,14 @@ def load_functions(timeout: float | None = None) -> dict[str, Bound]:
         CatalogError: the scenarios cannot be collected, or not all of them.
         KeyboardInterrupt: collecting them was interrupted.
     """
-    nobody = Plan(
+    empty = Plan(
         "local",
         (Api("none", "server", "None"),),
         (Api("none", "client", "None"),),
         timeout=timeout,
     )
     found = _Catalogue()
-    status = _pytest(nobody, found, SCENARIOS, "--collect-only", "-p", "no:terminal")
+    status = _pytest(empty, found, SCENARIOS, "--collect-only", "-p", "no:terminal")
     if status == pytest.ExitCode.INTERRUPTED and not found.problems:
         raise KeyboardInterrupt
     if found.problems or status != pytest.ExitCode.OK:
@@ -181,10 +181,10 @@ def load_functions(timeout: float | None = None) -> dict[str, Bound]:
 
 
 def _check_whole(found: Iterable[Bound]) -> None:
-    """Check that pytest has collected every scenario that there is, whatever it obeyed.
+    """Check that pytest, whatever its configuration, has collected every scenario.
 
     Raises:
-        CatalogError: it has not.
+        CatalogError: it has not; names one.
     """
     collected = {bound.function for bound in found}
     names = [f"interop.scenarios.{path.stem}" for path in SCENARIOS.glob("test_*.py")]

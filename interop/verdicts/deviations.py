@@ -1,12 +1,12 @@
-"""Known deviations: which cells are expected to fail, and why. Pure: text in, verdicts out.
+"""Known deviations: the cells that are expected to fail, and why. Pure, but for reading the file.
 
 Each entry of ``deviations.toml`` names an implementation (`peer`, a glob as for
 ``--server``), its `role`, the `scenario` ids (globs), the `cause`, and what is
 `seen`: a regular expression, or several, one of which the failure's text must
 match. An optional `other` narrows it to certain implementations on the other
 side, and `upstream` links the report or the source. `framework` names the server
-software whose fault it is, so that it also holds for a server that ``check`` looks
-at, whatever application that runs.
+software at fault, so that the entry also holds for any server of that framework that
+``check`` looks at.
 
 Strict: a failure of another text is not excused, an expected failure that
 passes is a failure (the entry is stale), an entry that can match no cell is an
@@ -42,7 +42,7 @@ DEVIATIONS_FILE = Path(__file__).parents[1] / "deviations.toml"
 
 _KEYS = {"peer", "role", "scenario", "seen", "cause", "other", "upstream", "framework"}
 
-_UNLIKELY = "\x00 a failure that nobody describes \x00"
+_UNLIKELY = "\x00 a failure that no entry describes \x00"
 """A pattern that is found in this is found in everything."""
 
 

@@ -40,11 +40,11 @@ def pattern_for(defect: str) -> str:
 
 
 def _key(cell: CellResult) -> tuple[tuple[str, str, str, str], str]:
-    """Return (peer, role, other, seen) and what a person must decide first."""
+    """Return (peer, role, other, seen), and a note on what a person must decide first."""
     seen = pattern_for(cell.defect or (cell.raised or "").partition("\n")[0])
     culprit = cell.culprit or Culprit("unknown", "no culprit is recorded")
     if culprit.side == "unknown":
-        note = f"whose fault is unknown: {culprit.why}; this blames the server"
+        note = f"the culprit is unknown: {culprit.why}; this blames the server"
         return (cell.server, "server", cell.client, seen), note
     return (cell.api(culprit.side), culprit.side, "", seen), ""
 

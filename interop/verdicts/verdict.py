@@ -1,9 +1,9 @@
 """From what happened in a cell to its verdict. Pure.
 
-An excuse covers only what it describes: a known deviation excuses a failure whose text its
-`seen` matches, in the side that is at fault where that is known; an API may answer
-"unsupported" only to what its ``peer.toml`` says that it lacks. Both are strict: what was
-expected and did not happen is a failure too.
+An excuse covers only what it describes: a known deviation excuses a failure with a text that its
+`seen` matches, on the side that is at fault where that is known; an API may answer "unsupported"
+only to what its ``peer.toml`` declares missing. Both are strict: an expected failure that does not
+happen is a failure too.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ Outcome = Literal["passed", "failed", "unsupported", "error"]
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """All that a verdict depends on.
+    """Everything that a verdict depends on.
 
     Attributes:
         outcome: how the scenario itself ended.
         text: what it raised, in words, for the reason and for the patterns of deviations; empty
             when it passed.
         unsupported_by: the side that answered "unsupported"; None where the engine cannot do it.
-        asked: what was asked of each role's API, as `interop.control.operations.asked_of` names it.
+        asked: the features of each role's API that were used, as `asked_of` names them.
         known: the deviations that expect this cell to fail.
         tolerated: those that excuse a failure of it, and need not show.
         should: whether a failure is a warning.
@@ -48,7 +48,7 @@ class Judgement:
     should: bool = False
 
     def lacking(self, role: Role) -> list[str]:
-        """Return what was asked of that side although its API is declared to lack it."""
+        """Return the features that were used although that side's API is declared to lack them."""
         api = self.server if role == "server" else self.client
         return sorted(self.asked.get(role, frozenset()) & set(api.lacks))
 
@@ -124,9 +124,9 @@ def _joined(excuses: Iterable[Excuse]) -> str:
 
 def _objection(cell: Judgement, entry: Deviation) -> str:
     """Return why an entry does not excuse this failure; empty if it does."""
-    whose = f"the known deviation of {entry.peer} ({entry.role})"
+    entry_name = f"the known deviation of {entry.peer} ({entry.role})"
     if not entry.describes(cell.text):
-        return f"{whose} describes another failure: {' | '.join(entry.seen)}"
+        return f"{entry_name} describes another failure: {' | '.join(entry.seen)}"
     if cell.culprit is not None and cell.culprit.side not in (entry.role, "unknown"):
-        return f"{whose} blames the {entry.role}, but {cell.culprit.why}"
+        return f"{entry_name} blames the {entry.role}, but {cell.culprit.why}"
     return ""

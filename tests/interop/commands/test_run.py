@@ -56,13 +56,13 @@ def test_a_mistake_is_named_and_is_status_2(
     ("arguments", "says"),
     [
         (["-n", "-1"], "-1 is less than 0"),
-        (["-n", "many"], "'many' is no whole number"),
+        (["-n", "many"], "'many' is not a whole number"),
         (["--patience", "0"], "0 is not between 0 and 3600"),
         (["--patience", "nan"], "nan is not between 0 and 3600"),
         (["--timeout", "-1"], "-1 is not between 0 and 3600"),
-        (["--patience", "long"], "'long' is no number of seconds"),
+        (["--patience", "long"], "'long' is not a number of seconds"),
         (["--repeat", "0"], "0 is less than 1"),
-        (["--repeat", "1e3"], "'1e3' is no whole number"),
+        (["--repeat", "1e3"], "'1e3' is not a whole number"),
         (["--at-once", "0"], "0 is less than 1"),
         (["--results", ""], "the path is empty"),
     ],
@@ -166,7 +166,7 @@ def test_an_argument_that_leads_nowhere_is_status_2_whatever_was_chosen(
     ("variable", "says"),
     [
         ("DART", "no dart: $DART gives '/no/dart'"),
-        ("ZAPTOOLS_DART_PACKAGES", "$ZAPTOOLS_DART_PACKAGES is '/no/dart', which is no folder"),
+        ("ZAPTOOLS_DART_PACKAGES", "$ZAPTOOLS_DART_PACKAGES is '/no/dart', which is not a folder"),
     ],
 )
 def test_a_variable_that_leads_nowhere_is_status_2_where_a_dart_peer_was_chosen(
@@ -215,7 +215,7 @@ def test_services_can_be_chosen_by_the_environment(
 ) -> None:
     monkeypatch.setenv("INTEROP_PEERS", "python,rust")
     assert main(["run", "--engine", "compose", "--scenario", "echo.null"]) == 2
-    assert "INTEROP_PEERS names 'rust', which is no peer" in capsys.readouterr().err
+    assert "INTEROP_PEERS names 'rust', which is not a peer" in capsys.readouterr().err
 
 
 def test_two_runs_do_not_write_into_one_folder(
@@ -273,7 +273,7 @@ def test_what_the_engine_cannot_do_is_left_out_and_said(
     assert main(["run", *QUICK, *results, "--scenario", "e[cn]*[eu]*ll*"]) == 0
     out = capsys.readouterr().out
     assert "1 cells in" in out
-    assert "not run: 2 scenarios, in which something befalls a whole peer: --engine docker" in out
+    assert "not run: 2 scenarios, which inflict faults on whole peers: only --engine docker" in out
 
 
 @pytest.mark.parametrize("more", [[], ["--scenario", "echo.null", "--scenario", "order.*"]])
@@ -281,7 +281,7 @@ def test_what_the_engine_cannot_do_is_left_out_and_said(
     ("arguments", "says"),
     [
         ([*QUICK, "--scenario", "engine.*"],
-         "--scenario 'engine.*': --engine local can run no such scenario, in which something "),
+         "--scenario 'engine.*': --engine local can run none of the scenarios, which "),
         (["--server", "judge", "--client", "python", "--scenario", "rooms.members"],
          "--scenario 'rooms.members' has no cell between the chosen rows and columns"),
     ],

@@ -66,7 +66,7 @@ def test_an_unknown_culprit_is_said_and_pins_the_pair() -> None:
         (text,) = suggestions([red("server", "a", culprit=culprit)])
         (entry,) = tomllib.loads(text)["deviation"]
         assert (entry["peer"], entry["role"], entry["other"]) == ("a@1/S", "server", "b/C")
-        assert text.startswith("# whose fault is unknown: ")
+        assert text.startswith("# the culprit is unknown: ")
 
 
 def test_a_peer_is_named_only_if_all_its_apis_have_it() -> None:
