@@ -31,6 +31,9 @@ from ..wire.diff import canonical
 __all__ = ["by_evidence", "by_matrix", "name_culprits", "undeclared"]
 
 _JUDGES = {api.id for api in JUDGES.values()}
+_BY_MATRIX = ("row", "column", "")
+"""The bases of a culprit that more cells may change."""
+
 _RED = ("failed", "warned", "deviating", "flaky")
 
 
@@ -85,14 +88,10 @@ def by_matrix(cell: CellResult, same_scenario: Iterable[CellResult]) -> Culprit:
     return Culprit(side, why, basis, api, _odd_frame(cell, side, good[0]))
 
 
-_BY_MATRIX = ("row", "column", "")
-"""Bases of a culprit that other cells may change."""
-
-
 def name_culprits(cells: Sequence[CellResult]) -> None:
-    """Give each red cell that its own evidence gave no ``culprit`` one by the whole matrix.
+    """Name by the whole matrix the culprit of each red cell whose own evidence names none.
 
-    A culprit that another matrix gave is named anew.
+    A culprit that a narrower matrix named is named anew.
     """
     scenarios: dict[str, list[CellResult]] = {}
     for cell in cells:
