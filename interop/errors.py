@@ -8,6 +8,7 @@
         └── PeerHung        a peer program runs and does not answer
     Unsupported             a library lacks what the scenario needs, or the engine does
     Violation               an implementation under test broke a rule (an AssertionError)
+    ├── Disconnected        it ended the connection where it had to answer
     ├── Escaped             its library let an exception escape
     └── PeerFailure         its library refused or failed an operation
 
@@ -23,6 +24,7 @@ from .catalog import Api
 
 __all__ = [
     "CannotRun",
+    "Disconnected",
     "Escaped",
     "PeerDied",
     "PeerFailure",
@@ -101,6 +103,10 @@ class Violation(AssertionError):
         within = f" within {self.within}" if self.within else ""
         seen = f"; {self.seen}" if self.seen else ""
         return _of(self.api, f"{self.what}{within}{seen}")
+
+
+class Disconnected(Violation):
+    """The other side ended the connection before its part of the handshake was whole."""
 
 
 class Escaped(Violation):

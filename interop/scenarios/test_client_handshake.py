@@ -1,4 +1,4 @@
-"""The opening handshake of a client (RFC 6455, section 4.1), answered by the judge by hand."""
+"""The opening handshake of a client (RFC 6455, section 4.1). The judge answers over raw HTTP."""
 
 from __future__ import annotations
 
@@ -15,20 +15,22 @@ from interop.wire.http import answer
 from interop.wire.rules import event_text
 
 
-@scenario("request.form", "A client's request has all that a handshake needs.", side="client")
+@scenario(
+    "request.form", "A client's request has everything that a handshake needs.", side="client"
+)
 async def test_form(judged: JudgedClient) -> None:
     connection = await judged.open()
     head = connection.head
     assert head.line == "GET /ws HTTP/1.1", head.line
     host = f"{judged.host}:{(await judged.listener()).port}"
-    assert head.one("Host") == host, f"Host is {head.one('Host')!r}, not {host!r}"
+    assert head.one("Host") == host, f"expected Host {host!r}, got {head.one('Host')!r}"
     assert (head.one("Upgrade") or "").lower() == "websocket"
     assert "upgrade" in [word.lower() for word in head.all("Connection")]
     assert head.one("Sec-WebSocket-Version") == "13"
     await judged.works(connection)
 
 
-@scenario("request.key", "A client's key is 16 bytes, other ones each time.", side="client")
+@scenario("request.key", "A client's key is 16 bytes, new for each connection.", side="client")
 async def test_key(judged: JudgedClient) -> None:
     keys = set()
     connection, opening = await judged.dialled()
@@ -37,21 +39,23 @@ async def test_key(judged: JudgedClient) -> None:
         try:
             raw = base64.b64decode(key or "", validate=True)
         except binascii.Error:
-            raise Violation(f"the key {key!r} is no base64") from None
-        assert len(raw) == 16, f"the key {key!r} holds {len(raw)} bytes"
+            raise Violation(f"expected a key in base64, got {key!r}") from None
+        assert len(raw) == 16, f"expected a key of 16 bytes, got {len(raw)} in {key!r}"
         keys.add(raw)
         connection.write(answer(connection.head, status="503 Service Unavailable"))
         connection.streams[1].close()
         await judged.fails(connection, opening)
         if not last:
             connection, opening = await judged.redialled()
-    assert len(keys) == 3, "a key came twice"
+    assert len(keys) == 3, f"expected 3 different keys, got {len(keys)}"
 
 
 @pytest.mark.parametrize(
     "path", ["/ws?a=1&b=%20", "/a/b%2Fc", "/"], ids=["query", "escapes", "root"]
 )
-@scenario("request.target", "Path and query are asked for as they are in the URL.", side="client")
+@scenario(
+    "request.target", "A client requests path and query as they are in the URL.", side="client"
+)
 async def test_target(judged: JudgedClient, path: str) -> None:
     connection, opening = await judged.dialled(path=path)
     assert connection.head.target == path
@@ -82,7 +86,7 @@ async def test_subprotocols(judged: JudgedClient) -> None:
 
 @scenario(
     "request.subprotocol-declined",
-    "A client may go on where none of its subprotocols was chosen.",
+    "A client may use a connection for which none of its subprotocols was chosen.",
     severity="should",
     side="client",
 )
@@ -128,7 +132,7 @@ async def test_accepts(judged: JudgedClient, form: str) -> None:
 
 
 @pytest.mark.parametrize("reason", ["", " Fine", " Switching Protocols and more"])
-@scenario("response.reason", "The words behind 101 mean nothing.", side="client")
+@scenario("response.reason", "The reason phrase after 101 has no meaning.", side="client")
 async def test_reason(judged: JudgedClient, reason: str) -> None:
     await judged.works(await judged.open(status=f"101{reason or ' '}"))
 
@@ -158,7 +162,9 @@ async def test_first_moment(judged: JudgedClient) -> None:
         await judged.received("echo", number)
     await judged.client.state("online")
     kinds = [n.data.get("state", n.on) for n in judged.role.session.notifications]
-    assert kinds.index("online") < kinds.index("event"), "an event came before online"
+    assert kinds.index("online") < kinds.index("event"), (
+        "an event was delivered before the state online"
+    )
 
 
 BAD_ANSWERS: dict[str, dict[str, str | None]] = {
@@ -175,7 +181,7 @@ BAD_ANSWERS: dict[str, dict[str, str | None]] = {
 @pytest.mark.parametrize("form", BAD_ANSWERS)
 @scenario(
     "response.fails",
-    "An answer that does not fit the request fails the client's connecting.",
+    "A client fails a connection whose answer does not fit its request.",
     side="client",
 )
 async def test_fails(judged: JudgedClient, form: str) -> None:
@@ -193,7 +199,7 @@ NO_UPGRADE = {"Upgrade": None, "Connection": "close", "Sec-WebSocket-Accept": No
 @pytest.mark.parametrize("status", STATUSES, ids=[status[:3] for status in STATUSES])
 @scenario(
     "response.rejected",
-    "A client whose connection is rejected gets an error, and its state says so.",
+    "A client whose connection is rejected gets an error, and its state is error.",
     side="client",
 )
 async def test_rejected(judged: JudgedClient, status: str) -> None:
@@ -209,7 +215,7 @@ async def test_rejected(judged: JudgedClient, status: str) -> None:
 
 @scenario(
     "response.redirect",
-    "A client that is redirected goes there, or gets an error.",
+    "A client that is redirected follows, or gets an error.",
     side="client",
 )
 async def test_redirect(judged: JudgedClient) -> None:
@@ -242,7 +248,7 @@ ENDINGS = {
 @pytest.mark.parametrize("name", ENDINGS)
 @scenario(
     "response.ended",
-    "A server that ends the connection instead of answering makes connecting an error.",
+    "Connecting is an error when the server ends the connection instead of answering.",
     side="client",
 )
 async def test_ended(judged: JudgedClient, name: str) -> None:
@@ -276,7 +282,7 @@ BAD_DEFLATE = {
 @pytest.mark.parametrize("form", ANSWERS)
 @scenario(
     "response.deflate",
-    "A client that offers permessage-deflate takes each legal answer, and both ways work.",
+    "A client that offers permessage-deflate accepts each legal answer, and both directions work.",
     side="client",
 )
 async def test_deflate(judged: JudgedClient, form: str) -> None:
@@ -287,7 +293,7 @@ async def test_deflate(judged: JudgedClient, form: str) -> None:
         if offer.lower().startswith("permessage-deflate")
     ]
     if not offers:
-        raise Violation("a client that was told to compress offers no permessage-deflate")
+        raise Violation("expected an offer of permessage-deflate, got none")
     chosen = ANSWERS[form]
     if form in ("client-bits", "everything") and "client_max_window_bits" not in offers[0]:
         chosen = "permessage-deflate"  # a client that does not offer it must not be asked for it
@@ -307,7 +313,7 @@ async def test_deflate(judged: JudgedClient, form: str) -> None:
 @pytest.mark.parametrize("form", BAD_DEFLATE)
 @scenario(
     "response.bad-deflate",
-    "An illegal answer to an offer of permessage-deflate fails the client's connecting.",
+    "A client fails a connection whose answer to its offer of permessage-deflate is illegal.",
     side="client",
 )
 async def test_bad_deflate(judged: JudgedClient, form: str) -> None:
@@ -326,7 +332,7 @@ async def test_deflate_not_offered(judged: JudgedClient) -> None:
     connection, opening = await judged.dialled()
     if connection.head.all("Sec-WebSocket-Extensions"):
         opening.cancel()
-        return  # it offers it always: that this is taken is another scenario
+        return  # it always offers it, and other scenarios judge the answers
     chosen = {"Sec-WebSocket-Extensions": "permessage-deflate"}
     connection.write(answer(connection.head, headers=chosen))
     await judged.fails(connection, opening)

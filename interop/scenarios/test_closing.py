@@ -1,4 +1,4 @@
-"""Close frames (RFC 6455, sections 5.5.1 and 7): their codes, and what comes before and after."""
+"""Close frames (RFC 6455, sections 5.5.1 and 7): their codes, and the frames around them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def test_close_code(judged: Judged, code: int) -> None:
     connection = await judged.open()
     connection.send_close(code, "because")
     answer = await connection.next(CLOSE)
-    assert answer.code in (code, 1000, None), f"it answered {answer.code}"
+    assert answer.code in (code, 1000, None), f"expected {code}, 1000 or none, got {answer.code}"
     if connection.side == "client":
         await connection.tcp_ended()
     else:
@@ -41,7 +41,7 @@ async def test_close_code(judged: Judged, code: int) -> None:
 @pytest.mark.parametrize("code", ILLEGAL)
 @scenario(
     "frames.illegal-close-code",
-    "A close frame with a code that none may carry fails the connection.",
+    "A close frame with a code that is not allowed on the wire fails the connection.",
     severity="should",
     side="each",
     needs="nothing",
@@ -82,7 +82,7 @@ async def test_close_half_a_code(judged: Judged) -> None:
 
 @scenario(
     "frames.close-longest-reason",
-    "A close frame with a reason of 123 bytes, the longest there can be, is a clean close.",
+    "A close frame with a reason of 123 bytes, the longest possible, is a clean close.",
     side="each",
     needs="nothing",
 )
@@ -107,7 +107,7 @@ async def test_close_reason_not_utf8(judged: Judged) -> None:
 
 @scenario(
     "frames.messages-before-close",
-    "Messages in the same segment as the close frame behind them are delivered, in order.",
+    "Messages in the same segment as the close frame that follows them are delivered, in order.",
     side="each",
 )
 async def test_messages_before_close(judged: Judged) -> None:
@@ -122,7 +122,7 @@ async def test_messages_before_close(judged: Judged) -> None:
 
 @scenario(
     "frames.nothing-after-close",
-    "What follows a close frame is no event.",
+    "A frame after a close frame is not delivered as an event.",
     side="each",
     needs="nothing",
     escapes=True,
@@ -144,22 +144,22 @@ async def test_nothing_after_close(judged: Judged) -> None:
 async def test_close_while_closing(judged: Judged) -> None:
     connection = await judged.open()
     closing = judged.start_close()
-    await judged.role.session.call("describe")  # it has begun to close; nothing was read yet
+    await judged.role.session.call("describe")  # the close has begun, and nothing was read since
     connection.send_close(1000)
     await connection.next(CLOSE)
     if connection.side == "server":
         connection.abort()
-    with contextlib.suppress(PeerFailure):  # it may say that the other side was first
+    with contextlib.suppress(PeerFailure):  # it may report that the other side closed first
         await judged.role.session.reply("close", closing)
     await judged.ended()
     closes = [found for found in connection.frames if found.opcode == CLOSE]
-    assert len(closes) == 1, f"the {judged.side} wrote {len(closes)} close frames"
+    assert len(closes) == 1, f"expected one close frame, got {len(closes)}"
 
 
 @pytest.mark.parametrize("code", [999, 1004, 1005, 1006, 1015, 5000])
 @scenario(
     "frames.own-illegal-code",
-    "An application that closes with a code that none may carry gets an error or a legal one.",
+    "Closing with a code that is not allowed on the wire is an error, or writes an allowed one.",
     side="each",
     escapes=True,
 )

@@ -1,4 +1,4 @@
-"""permessage-deflate as servers answer its offers (RFC 7692), asked by the judge over raw HTTP."""
+"""Servers' answers to offers of permessage-deflate (RFC 7692), which the judge makes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ BAD_OFFERS = {
 @pytest.mark.parametrize("offer", OFFERS)
 @scenario(
     "handshake.deflate-offer",
-    "A server answers each legal offer of permessage-deflate legally, and both ways work.",
+    "A server answers each legal offer of permessage-deflate legally, and both directions work.",
     side="server",
 )
 async def test_deflate_offer(judged: JudgedServer, offer: str) -> None:
@@ -47,7 +47,7 @@ async def test_deflate_offer(judged: JudgedServer, offer: str) -> None:
         if offer not in ("plain", "client-bits"):
             await judged.works(await judged.open(headers=offered))
             return
-        raise Violation("a server that compresses declined the offer that all clients make")
+        raise Violation("expected the usual offer of clients to be accepted, got it declined")
     connection = await judged.open(Inflater.agreed("server", agreed), headers=offered)
     for text in ("short", "x" * 5000, "x" * 5000, "é🙂" * 700):
         await judged.works(connection, text)
@@ -58,11 +58,11 @@ def answered(chosen: list[str], offer: str) -> dict[str, str | None] | None:
     if not chosen:
         return None
     if len(chosen) > 1:
-        raise Violation(f"one extension was offered, and {chosen} were chosen")
+        raise Violation(f"expected one chosen extension, got {chosen}")
     agreed = dict(deflate_parameters(chosen[0]))
     offers = [deflate_parameters(o) for o in offer.split(",") if "permessage-deflate" in o]
     if not any(fits(agreed, dict(one)) for one in offers):
-        raise Violation(f"it answered {chosen[0]!r} to {offer!r}")
+        raise Violation(f"the server answered {chosen[0]!r} to {offer!r}")
     return agreed
 
 
@@ -86,7 +86,7 @@ def fits(agreed: dict[str, str | None], offered: dict[str, str | None]) -> bool:
 @pytest.mark.parametrize("offer", BAD_OFFERS)
 @scenario(
     "handshake.deflate-bad-offer",
-    "An illegal offer of permessage-deflate is declined, and the connection works without.",
+    "An illegal offer of permessage-deflate is declined, and the connection works without it.",
     side="server",
 )
 async def test_deflate_bad_offer(judged: JudgedServer, offer: str) -> None:
@@ -95,9 +95,11 @@ async def test_deflate_bad_offer(judged: JudgedServer, offer: str) -> None:
     connection = await judged.ask(headers=headers)
     if connection.head.status == 101:
         chosen = connection.head.all("Sec-WebSocket-Extensions")
-        assert not chosen, f"it answered {chosen} to {BAD_OFFERS[offer]!r}"
+        assert not chosen, f"the server answered {chosen} to {BAD_OFFERS[offer]!r}"
         await judged.server.connected()
         await judged.works(await judged.open(headers=headers))
     else:
-        assert 400 <= connection.head.status < 500, f"it answered {connection.head.line!r}"
+        assert 400 <= connection.head.status < 500, (
+            f"expected a status from 400 to 499, got {connection.head.line!r}"
+        )
         await judged.works(await judged.open())

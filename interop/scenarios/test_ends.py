@@ -1,4 +1,4 @@
-"""Every way in which a connection can end, and what may be asked of it then."""
+"""Every way in which a connection can end, and what an ended connection answers."""
 
 from __future__ import annotations
 
@@ -85,12 +85,12 @@ async def test_send_after(judged: Judged, how: str) -> None:
         await judged.send("late", 1)
     except PeerFailure:
         return
-    raise AssertionError(f"the {judged.side}'s send said nothing of the connection that has ended")
+    raise AssertionError(f"expected an error from the {judged.side}'s send after the end, got none")
 
 
 @scenario(
     "ends.close-told",
-    "Where a library tells its application how a connection ended, it is as the close frame said.",
+    "A library that tells its application how a connection ended repeats the close frame.",
     side="each",
 )
 async def test_close_told(judged: Judged) -> None:
@@ -101,7 +101,7 @@ async def test_close_told(judged: Judged) -> None:
         if note.on == "disconnected":
             for key, sent in (("code", 4003), ("reason", "enough")):
                 heard = note.data.get(key, sent)
-                assert heard == sent, f"the application was told {heard!r}, not {sent!r}"
+                assert heard == sent, f"expected the application to be told {sent!r}, got {heard!r}"
 
 
 @scenario(
@@ -114,12 +114,12 @@ async def test_send_never_connected(client: Client, tap: Tap) -> None:
         await client.send("early", 1)
     except PeerFailure:
         return
-    raise AssertionError("the client's send said nothing of the connection that is not there")
+    raise AssertionError("expected an error from the client's send before connecting, got none")
 
 
 @scenario(
     "ends.close-twice",
-    "Closing again what is closed is no harm: done, or an error; the application is told once.",
+    "Closing a closed connection succeeds or is an error; the application is told once.",
     side="each",
 )
 async def test_close_twice(judged: Judged) -> None:
@@ -137,7 +137,7 @@ async def test_close_twice(judged: Judged) -> None:
 
 @scenario(
     "ends.connect-twice",
-    "Connecting a client that is connected is refused, or leaves it one connection that works.",
+    "Connecting a connected client is refused, or leaves it with one connection that works.",
 )
 async def test_connect_twice(server: Server, client: Client) -> None:
     await client.open("news")
@@ -173,7 +173,7 @@ async def test_reconnect_after_cut(server: Server, client: Client, tap: Tap) -> 
 
 @scenario(
     "ends.stop-disconnects",
-    "A server that stops tells its application of each connection's end, once.",
+    "A server that stops tells its application once of each connection's end.",
     severity="should",
 )
 async def test_stop_disconnects(server: Server, clients: Clients) -> None:

@@ -1,4 +1,4 @@
-"""What befalls a whole peer, by the docker engine: paused, killed, cut off from the network."""
+"""Faults of a whole peer, made by the docker engine: paused, killed, cut off from the network."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ async def gone(client: Client, within: Patience) -> None:
 
 @scenario(
     "engine.server-paused",
-    "What is sent to a server that stands still is answered when it goes on.",
+    "Events sent to a paused server are answered when it resumes.",
     isolated=True,
 )
 async def test_server_paused(client: Client, fault: Faulting) -> None:
@@ -34,7 +34,7 @@ async def test_server_paused(client: Client, fault: Faulting) -> None:
 
 @scenario(
     "engine.client-paused",
-    "What is sent to a client that stands still arrives, all and in order, when it goes on.",
+    "Events sent to a paused client all arrive, in order, when it resumes.",
     isolated=True,
 )
 async def test_client_paused(server: Server, client: Client, fault: Faulting) -> None:
@@ -50,7 +50,7 @@ async def test_client_paused(server: Server, client: Client, fault: Faulting) ->
 
 @scenario(
     "engine.server-killed",
-    "A client says once that the connection ended when the server's process is killed.",
+    "A client reports the connection's end once when the server's process is killed.",
     isolated=True,
 )
 async def test_server_killed(client: Client, fault: Faulting) -> None:
@@ -78,7 +78,7 @@ async def test_client_killed(server: Server, client: Client, fault: Faulting) ->
 
 @scenario(
     "engine.server-disconnected",
-    "A client can close, and says so once, when the server can no longer be reached.",
+    "A client can close, and reports it once, when the server is unreachable.",
     isolated=True,
 )
 async def test_server_disconnected(client: Client, fault: Faulting) -> None:
@@ -93,7 +93,7 @@ async def test_server_disconnected(client: Client, fault: Faulting) -> None:
 
 @scenario(
     "engine.client-disconnected",
-    "The server can drop a client that can no longer be reached, and is told so once.",
+    "A server can drop a client that is unreachable, and its application is told once.",
     isolated=True,
 )
 async def test_client_disconnected(server: Server, client: Client, fault: Faulting) -> None:

@@ -1,4 +1,4 @@
-"""Events and handlers: order, unknown and reserved names, handlers that fail or take long."""
+"""Events and handlers: order, unknown and reserved names, failing and slow handlers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from interop.wire.frames import TEXT
 MANY = 1000
 
 
-@scenario("order.pushed", "1,000 events that the server sends arrive all, once, in order.")
+@scenario("order.pushed", "1,000 events that the server sends all arrive, once each, in order.")
 async def test_pushed(client: Client) -> None:
     await client.open("tick")
     await client.send("burst", {"count": MANY})
@@ -31,7 +31,7 @@ async def test_pushed(client: Client) -> None:
 
 
 @scenario(
-    "order.sent", "1,000 events that the client sends arrive all, once, in order.", side="each"
+    "order.sent", "1,000 events that the client sends all arrive, once each, in order.", side="each"
 )
 async def test_sent(judged: Judged) -> None:
     connection = await judged.open()
@@ -106,7 +106,7 @@ NAMES = ["émoji-🙂", "with space", " ", "\u0000", "a" * 10_000, "echo ", "Ech
 
 @scenario(
     "events.name-exact",
-    "A name that is almost a handler's is another name: nobody gets the event.",
+    "An event whose name is almost a handler's is not delivered to that handler.",
     side="each",
 )
 async def test_name_exact(judged: Judged) -> None:
@@ -120,14 +120,14 @@ async def test_name_exact(judged: Judged) -> None:
         assert names == ["echo"]
 
 
-@scenario("events.empty-name", "An event with an empty name ends nothing.")
+@scenario("events.empty-name", "An event with an empty name leaves the connection usable.")
 async def test_empty_name(client: Client) -> None:
     await client.open()
     await client.send("", 1)
     await client.check_usable()
 
 
-@scenario("events.name-text", "Event names are any text, compared exactly.")
+@scenario("events.name-text", "An event name can be any text, and is compared exactly.")
 async def test_name_text(server: Server, client: Client) -> None:
     names = ["émoji-🙂", "with space", "UPPER", "a" * 300, "a.b/c:d"]
     await client.open(*names)
@@ -138,7 +138,7 @@ async def test_name_text(server: Server, client: Client) -> None:
 
 @scenario(
     "handlers.raise",
-    "A handler that raises ends nothing: the connection goes on.",
+    "A handler that raises leaves the connection usable.",
     escapes=True,
     side="server",
 )
@@ -150,7 +150,7 @@ async def test_raise(judged: JudgedServer) -> None:
 
 @scenario(
     "handlers.raise-contained",
-    "What a handler raises stays in the library: it reaches no one as an uncaught exception.",
+    "An exception in a handler does not escape the library.",
     side="server",
 )
 async def test_raise_contained(judged: JudgedServer) -> None:
@@ -161,7 +161,9 @@ async def test_raise_contained(judged: JudgedServer) -> None:
 
 
 @scenario(
-    "handlers.raise-reported", "What a handler raises reaches the error callback.", side="server"
+    "handlers.raise-reported",
+    "An exception in a handler reaches the error callback.",
+    side="server",
 )
 async def test_raise_reported(judged: JudgedServer) -> None:
     connection = await judged.open()

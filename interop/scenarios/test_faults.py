@@ -1,4 +1,4 @@
-"""Faults of the network between client and server, which the tap makes."""
+"""Network faults between client and server, made by the tap."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def test_reset(server: Server, client: Client, tap: Tap) -> None:
 @pytest.mark.parametrize("side", BOTH)
 @scenario(
     "faults.half-close",
-    "A side that can write no more ends the connection: it is reported once by both sides.",
+    "A half-closed connection ends, and both sides report it once.",
 )
 async def test_half_close(server: Server, client: Client, tap: Tap, side: Side) -> None:
     await client.open()
@@ -48,7 +48,7 @@ async def test_half_close(server: Server, client: Client, tap: Tap, side: Side) 
 @pytest.mark.parametrize("cut", [1, 5])
 @scenario(
     "faults.cut-in-a-frame",
-    "A connection that ends within a frame delivers nothing of it, and is reported once.",
+    "A connection that ends within a frame does not deliver it; both sides report the end once.",
     faults=["client"],
 )
 async def test_cut_in_a_frame(server: Server, client: Client, tap: Tap, cut: int) -> None:
@@ -65,7 +65,7 @@ async def test_cut_in_a_frame(server: Server, client: Client, tap: Tap, cut: int
 
 @scenario(
     "faults.stall",
-    "A connection that stalls and goes on loses nothing and reorders nothing.",
+    "A connection that stalls and resumes loses and reorders nothing.",
 )
 async def test_stall(server: Server, client: Client, tap: Tap) -> None:
     await client.open()
@@ -97,7 +97,7 @@ async def test_stall_then_cut(server: Server, client: Client, tap: Tap) -> None:
     assert server.count("event") == 0
 
 
-@scenario("faults.delay", "Bytes that take their time arrive all, in order.")
+@scenario("faults.delay", "Delayed bytes all arrive, in order.")
 async def test_delay(client: Client, tap: Tap) -> None:
     tap.mode = "delayed"
     await client.open()
@@ -120,7 +120,7 @@ async def test_byte_by_byte(server: Server, client: Client, tap: Tap) -> None:
 
 @scenario(
     "faults.duplicate-to-client",
-    "A server's bytes that come twice are refused: what they make is no event.",
+    "Duplicated bytes from the server are refused and delivered as no event.",
     escapes=True,
 )
 async def test_duplicate_to_client(server: Server, client: Client, tap: Tap) -> None:
@@ -136,7 +136,7 @@ async def test_duplicate_to_client(server: Server, client: Client, tap: Tap) -> 
 
 @scenario(
     "faults.duplicate-to-server",
-    "A client's bytes that come twice are refused: what they make is no event.",
+    "Duplicated bytes from the client are refused and delivered as no event.",
     escapes=True,
 )
 async def test_duplicate_to_server(server: Server, client: Client, tap: Tap) -> None:

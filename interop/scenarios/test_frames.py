@@ -1,4 +1,4 @@
-"""Frames (RFC 6455, section 5): every legal form is read, every illegal one ends the connection.
+"""Frames (RFC 6455, section 5): legal ones are read, illegal ones end the connection.
 
 Each scenario runs for every server and every client, with the judge on the other side.
 """
@@ -47,7 +47,7 @@ async def test_split_each_byte(judged: Judged) -> None:
 
 
 @scenario(
-    "frames.empty-fragments", "Fragments may be empty, all of them too.", side="each", needs="echo"
+    "frames.empty-fragments", "Fragments may be empty, even all of them.", side="each", needs="echo"
 )
 async def test_empty_fragments(judged: Judged) -> None:
     connection = await judged.open()
@@ -58,7 +58,7 @@ async def test_empty_fragments(judged: Judged) -> None:
 
 @scenario(
     "frames.control-between-fragments",
-    "Control frames between the fragments of a message are answered, and change nothing in it.",
+    "Control frames between a message's fragments are answered and do not change it.",
     side="each",
     needs="echo",
 )
@@ -76,7 +76,7 @@ async def test_control_between_fragments(judged: Judged) -> None:
 
 @scenario(
     "frames.close-between-fragments",
-    "A close frame within a message's fragments ends the connection; the message is no event.",
+    "A close frame between a message's fragments ends the connection; the message is dropped.",
     side="each",
     needs="nothing",
 )
@@ -91,7 +91,7 @@ async def test_close_between_fragments(judged: Judged) -> None:
 @pytest.mark.parametrize("what", ["text", "continuation", "final-continuation"])
 @scenario(
     "frames.out-of-order",
-    "A fragment where none can be fails the connection.",
+    "A fragment out of order fails the connection.",
     side="each",
     needs="nothing",
     escapes=True,
@@ -115,7 +115,7 @@ async def test_out_of_order(judged: Judged, what: str) -> None:
 @pytest.mark.parametrize("payload", ["empty", "event"])
 @scenario(
     "frames.binary",
-    "A binary message is no event: it is ignored, or the connection is closed in order.",
+    "A binary message is no event: it is ignored, or the connection is closed cleanly.",
     side="each",
     needs="nothing",
     escapes=True,
@@ -128,7 +128,7 @@ async def test_binary(judged: Judged, payload: str) -> None:
 
 @scenario(
     "frames.empty-text",
-    "An empty text message is no event: it is ignored, or the connection is closed in order.",
+    "An empty text message is no event: it is ignored, or the connection is closed cleanly.",
     side="each",
     needs="nothing",
     escapes=True,
@@ -140,7 +140,7 @@ async def test_empty_text(judged: Judged) -> None:
 
 
 async def no_event(judged: Judged, connection: RawConnection) -> None:
-    """Check that what was sent is no event, and ended nothing or the connection in order."""
+    """Check that it was no event, and left the connection usable or cleanly closed."""
     await judged.usable_or_closed(connection)
     await judged.nothing_received()
 
@@ -192,7 +192,7 @@ async def test_not_utf8_in_fragments(judged: Judged) -> None:
 @pytest.mark.parametrize("bits", [4, 2, 1], ids=["rsv1", "rsv2", "rsv3"])
 @scenario(
     "frames.reserved-bit",
-    "A reserved bit that nobody agreed on fails the connection.",
+    "A reserved bit that was not negotiated fails the connection.",
     side="each",
     needs="nothing",
     escapes=True,
@@ -220,7 +220,7 @@ async def test_reserved_opcode(judged: Judged, opcode: int) -> None:
 
 @scenario(
     "frames.masking",
-    "A server fails a connection whose client does not mask, a client one whose server does.",
+    "A server fails a connection with unmasked frames, a client one with masked frames.",
     side="each",
     needs="nothing",
     escapes=True,
@@ -234,7 +234,9 @@ async def test_masking(judged: Judged) -> None:
 
 
 @pytest.mark.parametrize("mask", [b"\0\0\0\0", b"\xff\xff\xff\xff"], ids=["zeros", "ones"])
-@scenario("frames.any-mask", "Every masking key is legal, zero too.", side="server", needs="echo")
+@scenario(
+    "frames.any-mask", "Every masking key is legal, including zero.", side="server", needs="echo"
+)
 async def test_any_mask(judged: JudgedServer, mask: bytes) -> None:
     connection = await judged.open()
     connection.send(TEXT, judged.event("é🙂"), mask=mask)
@@ -243,7 +245,7 @@ async def test_any_mask(judged: JudgedServer, mask: bytes) -> None:
 
 @scenario(
     "frames.new-masks",
-    "A client takes a new masking key for each frame.",
+    "A client uses a new masking key for each frame.",
     side="client",
 )
 async def test_new_masks(judged: JudgedClient) -> None:
@@ -258,7 +260,7 @@ async def test_new_masks(judged: JudgedClient) -> None:
 @pytest.mark.parametrize("length", [0, 1, 124, 125, 126, 127, 65_535, 65_536])
 @scenario(
     "frames.length",
-    "Messages on each side of the bounds of a length's three forms pass both ways.",
+    "Messages around the limits of the three length forms pass in both directions.",
     side="each",
     needs="echo",
 )
@@ -271,7 +273,7 @@ async def test_length(judged: Judged, length: int) -> None:
 @pytest.mark.parametrize("form", [16, 64])
 @scenario(
     "frames.longer-length-form",
-    "A length in more bytes than it needs fails the connection, or is read as what it says.",
+    "A length in more bytes than needed fails the connection, or is read as its value.",
     severity="should",
     side="each",
     needs="echo",
@@ -306,7 +308,7 @@ async def test_length_too_long(judged: Judged) -> None:
 @pytest.mark.parametrize("length", [0, 1, 125])
 @scenario(
     "frames.ping",
-    "A ping is answered with a pong that holds the same bytes.",
+    "A ping is answered by a pong with the same payload.",
     side="each",
     needs="nothing",
 )
@@ -320,7 +322,7 @@ async def test_ping(judged: Judged, length: int) -> None:
 
 @scenario(
     "frames.pings",
-    "Of many pings the last is answered, and no pong answers what was no ping.",
+    "Of many pings at least the last is answered, and every pong belongs to a ping.",
     side="each",
     needs="nothing",
 )

@@ -70,9 +70,10 @@ async def test_always_written(server: Server, client: Client, tap: Tap) -> None:
     await server.push_plain(client.conn, "nobody-listens", {"a": 1})
     for author in ("client", "server"):
         frame = await tap.log.wait(author=author, kind="text", within=client.patience)
-        assert frame is not None, f"the {author} wrote nothing"
+        assert frame is not None, f"expected a message from the {author}, got none"
         keys = set(json.loads(frame.data))
-        assert keys == {"eventName", "payload", "headers"}, f"the {author} wrote {sorted(keys)}"
+        expected = {"eventName", "payload", "headers"}
+        assert keys == expected, f"expected all three keys from the {author}, got {sorted(keys)}"
 
 
 @scenario("payload.null-pushed", "An event whose payload is null arrives with payload null.")
@@ -94,7 +95,7 @@ async def test_null_written(server: Server, client: Client, tap: Tap) -> None:
     await server.push(client.conn, "nobody-listens", None)
     for author in ("client", "server"):
         frame = await tap.log.wait(author=author, kind="text", within=client.patience)
-        assert frame is not None, f"the {author} wrote nothing"
+        assert frame is not None, f"expected a message from the {author}, got none"
         assert "payload" in json.loads(frame.data), f"the {author} left out the payload"
 
 
@@ -113,7 +114,7 @@ FORMS: dict[str, dict[str, Any]] = {
 @scenario("form.server", "A server reads every legal form of a message.", side="server")
 async def test_form_to_server(judged: JudgedServer, form: str) -> None:
     connection = await judged.open()
-    # Not echo: what it makes of a payload that it sends back is not judged here.
+    # Not echo: how it writes a payload back is not judged here.
     connection.send(TEXT, event_text(**{**FORMS[form], "eventName": "whoami"}))
     event = await judged.server.event("whoami")
     assert event.data.get("payload") == FORMS[form].get("payload")
@@ -132,7 +133,7 @@ async def test_form_to_client(judged: JudgedClient, form: str) -> None:
 
 @scenario(
     "form.white-space",
-    "White space around a message's tokens means nothing.",
+    "White space around a message's tokens has no meaning.",
     side="each",
     needs="echo",
 )
@@ -143,7 +144,7 @@ async def test_white_space(judged: Judged) -> None:
     await judged.received("echo", [1, 2])
 
 
-# JSON's many forms of one number or character, which the judge writes as they stand.
+# Forms of numbers and characters in JSON, which the judge writes literally.
 NUMBERS = {
     "exponents": (["1e2", "1E2", "1e+2", "1.5e3", "25e-1", "1e-7", "1e308", "1e-400"], float),
     "big-integers": (["9007199254740993", "9223372036854775807", "-9223372036854775808"], int),
@@ -156,7 +157,7 @@ NUMBERS = {
 @pytest.mark.parametrize("name", NUMBERS)
 @scenario(
     "form.number",
-    "Every form of a number is read as the value that it is.",
+    "Every form of a number is read as its value.",
     should=["bigger-integers"],
     side="each",
 )
@@ -186,7 +187,7 @@ ESCAPES = {
 }
 
 
-@scenario("form.escapes", "Every escape of a character is read as the character.", side="each")
+@scenario("form.escapes", "Every escape sequence is read as its character.", side="each")
 async def test_escapes(judged: Judged) -> None:
     connection = await judged.open()
     for text, value in ESCAPES.items():
@@ -196,7 +197,7 @@ async def test_escapes(judged: Judged) -> None:
 
 @scenario(
     "form.own-lone-surrogate",
-    "A lone surrogate that an application sends is an error to it, and never on the wire.",
+    "Sending a lone surrogate is an error, and none is ever written to the wire.",
     severity="should",
     side="each",
     escapes=True,
@@ -205,4 +206,4 @@ async def test_own_lone_surrogate(judged: Judged) -> None:
     connection = await judged.open()
     with contextlib.suppress(PeerFailure):
         await judged.send("echo", "\ud800")
-        await connection.next(TEXT)  # whatever it wrote, `check_evidence` judges it
+        await connection.next(TEXT)  # `check_evidence` judges what it wrote

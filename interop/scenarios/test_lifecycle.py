@@ -1,4 +1,4 @@
-"""Connecting and disconnecting: once each, in order, whoever ends it and however."""
+"""Connecting and disconnecting: each reported once, in order, by whichever side and means."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def test_connected_once(server: Server, client: Client) -> None:
 
 @scenario(
     "lifecycle.connected-before-events",
-    "The connected callback comes before events that follow the handshake at once.",
+    "The connected callback precedes events that immediately follow the handshake.",
     side="server",
 )
 async def test_connected_before_events(judged: JudgedServer) -> None:
@@ -124,7 +124,7 @@ async def test_client_close_code(server: Server, client: Client, tap: Tap) -> No
 
 @scenario(
     "lifecycle.server-close",
-    "When the server closes, the client says so once and the disconnected callback fires once.",
+    "When the server closes, the client reports it once and the disconnected callback fires once.",
 )
 async def test_server_close(server: Server, client: Client, tap: Tap) -> None:
     await client.open()
@@ -211,7 +211,7 @@ async def test_reconnect(server: Server, client: Client) -> None:
 
 @scenario(
     "lifecycle.reconnect-says-nothing",
-    "A client that connects again does not send again what it had sent before.",
+    "A client that connects again does not repeat what it sent before.",
 )
 async def test_reconnect_says_nothing(server: Server, client: Client) -> None:
     await client.open()
@@ -222,7 +222,7 @@ async def test_reconnect_says_nothing(server: Server, client: Client) -> None:
     await client.check_usable("after")
     await server.settle()
     got = [n.data["payload"] for n in server.session.notifications if n.on == "event"]
-    assert got == ["before", "after"], f"the server got {got}"
+    assert got == ["before", "after"], f"expected ['before', 'after'], got {got}"
 
 
 @scenario(
@@ -250,7 +250,7 @@ async def test_clean(client: Client) -> None:
 
 @scenario(
     "lifecycle.refused",
-    "A refused connection is an error to the caller, and the state says so.",
+    "A refused connection is an error to the caller, and the client's state is error.",
 )
 async def test_refused(client: Client, tap: Tap) -> None:
     # Port 1 is nobody's, and is never given out as a free one.

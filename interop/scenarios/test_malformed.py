@@ -1,4 +1,4 @@
-"""Malformed messages: a bad one costs its sender at most its own connection, cleanly."""
+"""Malformed messages: each may cost its sender its own connection, closed cleanly, and no more."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ CLASSES = ["not-json", "array", "name-number", "headers-array", "binary"]
 @pytest.mark.parametrize("name", MALFORMED)
 @scenario(
     "malformed.others",
-    "A malformed message is no event to any handler, and other connections go on.",
+    "A malformed message reaches no handler, and other connections keep working.",
     side="server",
     escapes=True,
     faults=["server"],
@@ -101,7 +101,7 @@ async def test_to_client(judged: JudgedClient, name: str) -> None:
 @pytest.mark.parametrize("name", CLASSES)
 @scenario(
     "malformed.contained",
-    "A malformed message makes no exception escape the server's library.",
+    "A malformed message lets no exception escape the server's library.",
     side="server",
 )
 async def test_contained(judged: JudgedServer, name: str) -> None:
@@ -112,7 +112,7 @@ async def test_contained(judged: JudgedServer, name: str) -> None:
 @pytest.mark.parametrize("name", CLASSES)
 @scenario(
     "malformed.contained-in-client",
-    "A malformed message makes no exception escape the client's library.",
+    "A malformed message lets no exception escape the client's library.",
     side="client",
 )
 async def test_contained_in_client(judged: JudgedClient, name: str) -> None:
@@ -122,7 +122,7 @@ async def test_contained_in_client(judged: JudgedClient, name: str) -> None:
 
 @scenario(
     "malformed.duplicate-key",
-    "A message that has a key twice is no event: nobody can tell which was meant.",
+    "A message with a duplicate key is no event: which value is meant cannot be known.",
     severity="should",
     side="each",
     needs="echo",
@@ -138,7 +138,7 @@ async def test_duplicate_key(judged: Judged) -> None:
 
 @scenario(
     "malformed.byte-order-mark",
-    "A byte order mark before a message is ignored, or makes it none; it ends nothing unsaid.",
+    "A byte order mark before a message is ignored, or makes it malformed.",
     severity="should",
     side="each",
     needs="nothing",

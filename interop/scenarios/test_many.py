@@ -1,4 +1,4 @@
-"""Several clients at once: no one's coming or going changes anything for another."""
+"""Several clients at once: none is affected by another's connecting or leaving."""
 
 from __future__ import annotations
 
@@ -82,17 +82,17 @@ async def test_ids_not_again(judged: JudgedServer) -> None:
     assert len(set(ids)) == 3, f"an id was given again: {ids}"
 
 
-@scenario("many.ten", "Ten clients at once each get their own answers.")
+@scenario("many.ten", "Ten simultaneous clients each get their own answers.")
 async def test_ten(clients: Clients) -> None:
     ten = [await clients() for _ in range(10)]
     for client in ten:
         await client.open()
     await asyncio.gather(*(client.check_usable(f"echo {i}") for i, client in enumerate(ten)))
     for i, client in enumerate(ten):
-        assert client.count("event") == 1, f"client {i} got another's answer"
+        assert client.count("event") == 1, f"client {i} got another client's answer"
 
 
-@scenario("many.one-is-cut", "When one client's connection is cut, the others notice nothing.")
+@scenario("many.one-is-cut", "When one client's connection is cut, the others are not affected.")
 async def test_one_is_cut(server: Server, clients: Clients, tap: Tap) -> None:
     first, second = await two(clients)
     tap.cut(0)
@@ -107,7 +107,7 @@ FIFTY = 50
 
 @scenario(
     "many.fifty",
-    "50 connections at once each have an id of their own and get their own answers.",
+    "50 simultaneous connections each have their own id and get their own answers.",
     side="server",
     needs="load",
 )
@@ -121,12 +121,12 @@ async def test_fifty(judged: JudgedServer) -> None:
     for number, connection in enumerate(fifty):
         ids.append(id_in((await connection.next_event("whoami"))["payload"]))
         assert (await connection.next_event("echo"))["payload"] == number
-    assert len(set(ids)) == FIFTY, f"{FIFTY} connections have {len(set(ids))} ids"
+    assert len(set(ids)) == FIFTY, f"expected {FIFTY} different ids, got {len(set(ids))}"
 
 
 @scenario(
     "many.fifty-leave",
-    "Of 50 connections 49 end in every way; each is told of once, and the last works.",
+    "When 49 of 50 connections end in various ways, each end is reported once and the last works.",
     side="server",
     needs="load",
 )

@@ -1,4 +1,4 @@
-"""Request and reply: events with two headers, which any implementation can answer by hand."""
+"""Request and reply: two headers, which any implementation can set by hand."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from interop.roles.server import Server
 from interop.scenarios.scenario import scenario
 
 PATIENCE = 10.0
-"""Seconds for a reply that must come."""
+"""Seconds to wait for a reply that must come."""
 
 PAYLOAD = {"text": "a question", "numbers": [1, 2.5, None]}
 
 
-@scenario("request.by-hand", "A handler answers a request with nothing but a header.")
+@scenario("request.by-hand", "A handler can answer a request by copying one header.")
 async def test_by_hand(client: Client) -> None:
     await client.open("answer")
     await client.send("answer", PAYLOAD, {"requestId": "by hand-1", "more": 1})
     reply = await client.event("answer")
     assert reply.data["payload"] == PAYLOAD
     assert reply.data["headers"].get("replyTo") == "by hand-1"
-    assert "requestId" not in reply.data["headers"], "the reply is a request itself"
+    assert "requestId" not in reply.data["headers"], "the reply has a requestId"
 
 
-@scenario("request.reply", "A request returns what the server's handler answers, and nobody else.")
+@scenario("request.reply", "A request returns its handler's answer, and no other handler gets it.")
 async def test_reply(server: Server, client: Client) -> None:
     await client.open("answer")
     for number in range(3):
@@ -39,22 +39,24 @@ async def test_reply(server: Server, client: Client) -> None:
     assert client.count("event", name="answer") == 0, "a reply went to the event's handler too"
 
 
-@scenario("request.no-reply", "A request that nobody answers ends, and harms nothing.")
+@scenario(
+    "request.no-reply", "A request without an answer times out, and leaves the connection usable."
+)
 async def test_no_reply(client: Client) -> None:
     await client.open()
-    for event in ("nobody-listens", "echo"):  # which sends the headers back, and is no reply
+    for event in ("nobody-listens", "echo"):  # echo sends the headers back, which is no reply
         try:
             await client.request(event, PAYLOAD, seconds=0.1)
         except PeerFailure as failure:
             assert failure.kind == "TimeoutError", failure
         else:
-            raise Violation(f"a request {event!r} had a reply that nobody sent")
+            raise Violation(f"the request {event!r} got a reply that was not sent")
     echo = await client.event("echo")
     assert echo.data["payload"] == PAYLOAD
     await client.check_usable()
 
 
-@scenario("request.error", "A request whose handler fails has one reply, which is an error.")
+@scenario("request.error", "A request whose handler fails gets one reply, which is an error.")
 async def test_error(server: Server, client: Client) -> None:
     await client.open("fail")
     await client.send("fail", PAYLOAD, {"requestId": "by hand-1", "more": 1})
@@ -64,7 +66,10 @@ async def test_error(server: Server, client: Client) -> None:
     assert client.count("event", name="fail") == 1, "the request has more than one reply"
 
 
-@scenario("request.error-to-server", "The same holds for a request that a client's handler fails.")
+@scenario(
+    "request.error-to-server",
+    "A request to a client whose handler fails gets one reply, which is an error.",
+)
 async def test_error_to_server(server: Server, client: Client) -> None:
     await client.open("fail")
     await server.push(client.conn, "fail", PAYLOAD, {"requestId": "by hand-1", "more": 1})
@@ -74,7 +79,9 @@ async def test_error_to_server(server: Server, client: Client) -> None:
     assert server.count("event", name="fail") == 1, "the request has more than one reply"
 
 
-@scenario("request.error-raised", "A request that is replied to with an error fails at once.")
+@scenario(
+    "request.error-raised", "A client's request that is answered with an error fails at once."
+)
 async def test_error_raised(client: Client) -> None:
     await client.open()
     try:
@@ -82,11 +89,14 @@ async def test_error_raised(client: Client) -> None:
     except PeerFailure as failure:
         check_failure(failure)
     else:
-        raise Violation("a request whose reply is an error was taken for answered")
+        raise Violation("a request that was answered with an error did not fail")
     await client.check_usable()
 
 
-@scenario("request.error-raised-in-server", "The same holds for a request of a server's.")
+@scenario(
+    "request.error-raised-in-server",
+    "A server's request that is answered with an error fails at once.",
+)
 async def test_error_raised_in_server(server: Server, client: Client) -> None:
     await client.open("fail")
     try:
@@ -94,13 +104,13 @@ async def test_error_raised_in_server(server: Server, client: Client) -> None:
     except PeerFailure as failure:
         check_failure(failure)
     else:
-        raise Violation("a request whose reply is an error was taken for answered")
+        raise Violation("a request that was answered with an error did not fail")
     await client.check_usable()
 
 
 @scenario(
     "request.no-error",
-    "A handler that fails sends nothing where nothing was asked for.",
+    "A failed handler sends no error where the event was not a request.",
     escapes=True,
 )
 async def test_no_error(server: Server, client: Client) -> None:
@@ -110,21 +120,21 @@ async def test_no_error(server: Server, client: Client) -> None:
         await server.event("boom")
     await client.check_usable()
     replies = client.count("event", name="boom")
-    assert replies == 0, f"{replies} events came of handlers that failed, and none was asked for"
+    assert replies == 0, f"expected no event from failed handlers, got {replies}"
 
 
 def check_error(event: Mapping[str, Any], request_id: str) -> None:
-    """Check that a reply is an error, as docs/wire.md has it."""
+    """Check that a reply is an error as docs/wire.md describes it."""
     headers, payload = event["headers"], event["payload"]
     replies_to, error = headers.get("replyTo"), headers.get("replyError")
-    assert replies_to == request_id, f"the error's replyTo is {replies_to!r}, not {request_id!r}"
-    assert isinstance(error, str), f"the error's replyError is {error!r}, not a text"
-    assert payload == {}, f"the error's payload is {payload!r}, not an empty object"
-    assert "requestId" not in headers, "the error is a request itself"
-    assert "boom" not in error, f"the error tells the peer what the handler raised: {error!r}"
+    assert replies_to == request_id, f"expected replyTo to be {request_id!r}, got {replies_to!r}"
+    assert isinstance(error, str), f"expected replyError to be a string, got {error!r}"
+    assert payload == {}, f"expected an empty object as the error's payload, got {payload!r}"
+    assert "requestId" not in headers, "the error has a requestId"
+    assert "boom" not in error, f"the error reveals to the peer what the handler raised: {error!r}"
 
 
 def check_failure(failure: PeerFailure) -> None:
-    """Check that a request failed because its reply is an error, and says so."""
-    assert failure.kind == "RemoteError", f"the request failed otherwise: {failure}"
-    assert failure.message, "the error has no text"
+    """Check that a request failed because its reply is an error."""
+    assert failure.kind == "RemoteError", f"expected a RemoteError, got: {failure.what}"
+    assert failure.message, "expected a text in the error, got none"

@@ -1,7 +1,7 @@
-"""Rooms: who gets what is sent to one, and who no longer does.
+"""Rooms: which connections get an event that is sent to one.
 
-One scenario shows with every pair that a room's events arrive; who is a member is the server's
-business alone.
+One scenario shows with every pair that a room's events arrive. Membership concerns the server
+alone, and the others judge it there.
 """
 
 from __future__ import annotations
@@ -31,7 +31,11 @@ async def in_room(judged: JudgedServer, count: int) -> list[RawConnection]:
 async def answered(
     judged: JudgedServer, connection: RawConnection, event: str, answer: str, room: str = "r"
 ) -> None:
-    """Join or leave, and wait for the app's answer; its word "unsupported" makes the cell so."""
+    """Join or leave, and wait for the app's answer.
+
+    Raises:
+        Unsupported: the app answers that its library has no rooms.
+    """
     judged.server.session.asked |= asked_of(event, {})
     connection.send_event(event, {"room": room})
     got = await connection.next_message()
@@ -54,17 +58,19 @@ def say(
 
 
 async def hears(connection: RawConnection, payload: Any) -> Mapping[str, Any]:
-    """Check that this is what the connection gets next of what is said, and return the event."""
+    """Check that the next ``said`` event has this payload, and return the event."""
     try:
         said: Mapping[str, Any] = await connection.next_event("said")
     except Violation as exc:
-        raise Violation(f"no what was said to the room: {payload!r}", seen=str(exc)) from None
+        raise Violation(
+            f"no event said to the room with the payload {payload!r}", seen=str(exc)
+        ) from None
     assert said["payload"] == payload
     return said
 
 
 async def heard(connection: RawConnection) -> list[Any]:
-    """Return what else was said to the connection until an echo comes back."""
+    """Return the payloads of the events that arrive before an echo does."""
     connection.send_event("echo", "done")
     said = []
     while (message := await connection.next_message())["eventName"] != "echo":
@@ -73,12 +79,12 @@ async def heard(connection: RawConnection) -> list[Any]:
 
 
 async def leaves(judged: JudgedServer, connection: RawConnection, conn: str) -> None:
-    """Close a connection, the server's `conn`, and wait until its application knows."""
+    """Close a connection, the server's `conn`, and wait until its application was told."""
     connection.send_close(1000)
     await judged.server.disconnected(conn)
 
 
-@scenario("rooms.members", "An event sent to a room reaches its members, and them alone.")
+@scenario("rooms.members", "An event sent to a room reaches its members and only them.")
 async def test_members(clients: Clients) -> None:
     first, second, other = [await clients() for _ in range(3)]
     for client in (first, second, other):
@@ -98,7 +104,9 @@ async def test_members(clients: Clients) -> None:
     assert other.count("event", name="said") == 0
 
 
-@scenario("rooms.exclude-self", "Whoever sends to a room can leave itself out.", side="server")
+@scenario(
+    "rooms.exclude-self", "The sender of an event to a room can exclude itself.", side="server"
+)
 async def test_exclude_self(judged: JudgedServer) -> None:
     first, second, third = await in_room(judged, 3)
     say(first, "to you", exclude_self=True)
@@ -118,10 +126,10 @@ async def test_headers(judged: JudgedServer, exclude_self: bool) -> None:
     for headers in ({"token": "abc", "é": "1"}, {}):
         say(first, "hi", headers, exclude_self=exclude_self)
         got = (await hears(second, "hi")).get("headers") or {}
-        assert got == headers, f"what was said to the room has the headers {got}, not {headers}"
+        assert got == headers, f"expected the headers {headers} in the room, got {got}"
 
 
-@scenario("rooms.once", "A member that joined twice gets what is sent once.", side="server")
+@scenario("rooms.once", "A member that joined twice gets each event once.", side="server")
 async def test_once(judged: JudgedServer) -> None:
     first, second = await in_room(judged, 2)
     await answered(judged, second, "join", "joined")
@@ -130,7 +138,11 @@ async def test_once(judged: JudgedServer) -> None:
     assert await heard(second) == []
 
 
-@scenario("rooms.leave", "Whoever has left a room gets nothing more; the others do.", side="server")
+@scenario(
+    "rooms.leave",
+    "A member that left a room gets no more of its events; the others still do.",
+    side="server",
+)
 async def test_leave(judged: JudgedServer) -> None:
     first, second, leaver = await in_room(judged, 3)
     await answered(judged, leaver, "leave", "left")
@@ -142,7 +154,7 @@ async def test_leave(judged: JudgedServer) -> None:
 
 @scenario(
     "rooms.leave-by-disconnecting",
-    "A member that disconnects is no trouble to the others.",
+    "A member that disconnects does not affect the others.",
     side="server",
 )
 async def test_leave_by_disconnecting(judged: JudgedServer) -> None:
@@ -158,7 +170,7 @@ async def test_leave_by_disconnecting(judged: JudgedServer) -> None:
 
 @scenario(
     "rooms.new-connection",
-    "A client that connects again is no member until it joins.",
+    "A client that connects again is not a member until it joins.",
     side="server",
 )
 async def test_new_connection(judged: JudgedServer) -> None:
@@ -172,7 +184,7 @@ async def test_new_connection(judged: JudgedServer) -> None:
 
 @scenario(
     "rooms.order",
-    "What one member sends to a room arrives in order, at everybody.",
+    "One member's events reach every member in order.",
     side="server",
 )
 async def test_order(judged: JudgedServer) -> None:
@@ -186,7 +198,7 @@ async def test_order(judged: JudgedServer) -> None:
 
 @scenario(
     "rooms.of-fifty",
-    "Of 50 connections, the members of each of two rooms get what is sent to it, and they alone.",
+    "With 50 connections in two rooms, each room's events reach its members and only them.",
     side="server",
     needs="load",
 )
@@ -201,4 +213,4 @@ async def test_of_fifty(judged: JudgedServer) -> None:
         say(fifty[0], room, room=f"room {room}")
     for number, connection in enumerate(fifty):
         got = await heard(connection)
-        assert got == rooms[number], f"connection {number} got {got}, not {rooms[number]}"
+        assert got == rooms[number], f"expected {rooms[number]} at connection {number}, got {got}"

@@ -1,6 +1,6 @@
-"""Time and amounts: pings, silence, slowness, many events, big ones.
+"""Time and amounts: pings, silence, slowness, many events, large ones.
 
-Peers are given scaled-down times where their library takes any; others say "unsupported".
+Peers are given scaled-down times. Those whose library takes none answer "unsupported".
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ MANY = 10_000
 
 
 async def pinged(judged: Judged) -> RawConnection:
-    """Connect to a side that pings, which is answered each time.
+    """Connect to a side that pings, and answer each ping.
 
-    Some wait for the answer no longer than the interval: it is the longer, the busier the machine,
-    and so is the time to wait for a ping.
+    Some libraries wait for the answer no longer than the interval. So the interval grows with the
+    time that the peer takes to answer on a busy machine, and with it the wait for a ping.
     """
     judged.pongs = True
     interval = max(0.5, 20 * await judged.pace())
@@ -41,9 +41,7 @@ async def pinged(judged: Judged) -> RawConnection:
 # --- Pings --------------------------------------------------------------------------------
 
 
-@scenario(
-    "time.pings", "A side that was given a ping interval pings, again and again.", side="each"
-)
+@scenario("time.pings", "A side that was given a ping interval pings repeatedly.", side="each")
 async def test_pings(judged: Judged) -> None:
     connection = await pinged(judged)
     for _ in range(2):
@@ -53,7 +51,7 @@ async def test_pings(judged: Judged) -> None:
 
 @scenario(
     "time.silent-peer",
-    "A peer that answers no ping is noticed: the connection ends, and the application is told.",
+    "A peer that answers no ping is detected: the connection ends, and the application is told.",
     side="each",
 )
 async def test_silent_peer(judged: Judged) -> None:
@@ -61,12 +59,14 @@ async def test_silent_peer(judged: Judged) -> None:
     await connection.next(PING)
     await judged.ended()
     codes = [found.code for found in connection.frames if found.opcode == CLOSE]
-    assert codes in ([], [1001], [1002], [1006], [1011]), f"it closed with {codes}"
+    assert codes in ([], [1001], [1002], [1006], [1011]), (
+        f"expected no close frame, or 1001, 1002, 1006 or 1011, got {codes}"
+    )
 
 
 @scenario(
     "time.idle",
-    "A connection on which nobody says anything but pongs lives on.",
+    "A connection that carries only pings and pongs stays open.",
     side="each",
 )
 async def test_idle(judged: Judged) -> None:
@@ -79,7 +79,7 @@ async def test_idle(judged: Judged) -> None:
 
 @scenario(
     "time.idle-without-pings",
-    "A connection on which nobody says anything lives on.",
+    "An idle connection stays open.",
     side="each",
     needs="nothing",
 )
@@ -91,14 +91,14 @@ async def test_idle_without_pings(judged: Judged) -> None:
 
 @scenario(
     "time.ping-while-handling",
-    "A ping is answered while a handler takes its time.",
+    "A ping is answered while a handler is running.",
     severity="should",
     side="server",
 )
 async def test_ping_while_handling(judged: JudgedServer) -> None:
     connection = await judged.open()
-    # A pong that comes before the handler can be done did not wait for it. On a busy machine one
-    # may come later than that; a longer handler tells.
+    # A pong that arrives before the handler can be done did not wait for it. On a busy machine it
+    # may arrive later without waiting: a longer handler decides.
     for ms in (1000, 4000):
         began = time.monotonic()
         connection.send_event("slow", {"ms": ms})
@@ -116,7 +116,7 @@ async def test_ping_while_handling(judged: JudgedServer) -> None:
 
 @scenario(
     "time.ping-in-between",
-    "Pings in the midst of events are answered, and no event is lost.",
+    "Pings between events are answered, and no event is lost.",
     side="each",
     needs="echo",
 )
@@ -138,7 +138,7 @@ async def test_ping_in_between(judged: Judged) -> None:
 
 @scenario(
     "time.slow-handler",
-    "Events that arrive while a handler takes its time are delivered after it, in order.",
+    "Events that arrive while a handler is running are delivered after it, in order.",
     side="server",
     needs="load",
 )
@@ -148,7 +148,7 @@ async def test_slow_handler(judged: JudgedServer) -> None:
     for number in range(50):
         connection.send_event("echo", number)
     names = [await next_echo(connection) for _ in range(51)]
-    assert names == ["slow", *range(50)], f"they came as {names[:10]}"
+    assert names == ["slow", *range(50)], f"expected slow, then 0 to 49, got {names[:10]}"
 
 
 async def next_echo(connection: RawConnection) -> Any:
@@ -159,11 +159,11 @@ async def next_echo(connection: RawConnection) -> Any:
 
 SLOW = 750
 FILLER = "x" * 16_000
-"""With which 750 events are 12 MB: more than the buffers of a loopback connection hold."""
+"""Makes 750 events 12 MB: more than the buffers of a loopback connection hold."""
 
 
 async def burst_unread(judged: JudgedServer) -> RawConnection:
-    """Connect, and let the server send more than fits while nobody reads."""
+    """Connect, stop reading, and let the server send more than the buffers hold."""
     connection = await judged.open()
     connection.pause()
     text = event_text(eventName="burst", payload={"count": SLOW}, headers={"filler": FILLER})
@@ -174,7 +174,7 @@ async def burst_unread(judged: JudgedServer) -> RawConnection:
 
 @scenario(
     "time.slow-reader",
-    "A client that does not read for a while gets everything, in order, once it does.",
+    "A client that pauses reading gets everything, in order, once it resumes.",
     side="server",
     needs="load",
 )
@@ -188,7 +188,7 @@ async def test_slow_reader(judged: JudgedServer) -> None:
 
 @scenario(
     "time.slow-reader-alone",
-    "A client that does not read slows nobody else.",
+    "A client that does not read does not slow down others.",
     side="server",
     needs="load",
 )
@@ -204,14 +204,14 @@ async def test_slow_reader_alone(judged: JudgedServer) -> None:
 
 @scenario(
     "amount.ten-thousand",
-    "10,000 events arrive all, once, in order.",
+    "10,000 events all arrive, once each, in order.",
     side="each",
     needs="load",
 )
 async def test_ten_thousand(judged: Judged) -> None:
     judged.extend_timeouts()
     connection = await judged.open()
-    # Of a burst of none nothing comes back; a client tells of `echo` and sends nothing.
+    # A burst of 0 sends nothing back; a client reports `echo` and sends nothing either.
     name = "burst" if judged.side == "server" else "echo"
     text = event_text(eventName=name, payload={"count": 0, "number": -1}, headers={})
     before, after = text.split("-1")
@@ -224,7 +224,7 @@ async def test_ten_thousand(judged: Judged) -> None:
 
 @scenario(
     "amount.ten-thousand-out",
-    "10,000 events that a handler sends arrive all, once, in order.",
+    "10,000 events that a handler sends all arrive, once each, in order.",
     side="server",
     needs="load",
 )
@@ -242,14 +242,14 @@ BARE = len(event_text(eventName="echo", payload="", headers={}))
 
 
 def padded(length: int) -> bytes:
-    """Return a message of so many bytes, most of them white space, so that little is reported."""
+    """Return a message of `length` bytes, most of them white space, to keep the payload short."""
     text = event_text(eventName="echo", payload="x", headers={}).encode()
     return text[:1] + b" " * (length - len(text)) + text[1:]
 
 
 @scenario(
     "amount.16-mebibytes",
-    "A message of 16 MiB is read where that many are declared.",
+    "A message of 16 MiB is read where the declared limit allows it.",
     side="each",
     needs="load",
 )
@@ -265,7 +265,7 @@ async def test_16_mebibytes(judged: Judged) -> None:
 
 @scenario(
     "amount.declared-limit",
-    "A message as long as the declared limit is read; one a byte longer ends with 1009.",
+    "A message as long as the declared limit is read; one byte more is refused with 1009.",
     side="each",
     needs="load",
     escapes=True,
@@ -280,7 +280,7 @@ async def test_declared_limit(judged: Judged) -> None:
         return
     if declared <= MEBIBYTE:
         connection.send(TEXT, padded(declared + 1))
-    else:  # who is told so much need not read it: a reset could overtake its close frame
+    else:  # it need not read that much: written in full, a reset could overtake its close frame
         connection.write(connection.frame(TEXT, b"{", announce=declared + 1))
     await connection.failed(1009)
 
@@ -288,7 +288,7 @@ async def test_declared_limit(judged: Judged) -> None:
 @pytest.mark.parametrize("form", ["one-frame", "fragments", "announced", "many-fragments"])
 @scenario(
     "amount.scaled-limit",
-    "A message longer than the limit that a side was given ends with 1009, in every form.",
+    "A message longer than a configured limit is refused with 1009, in every form.",
     side="each",
     escapes=True,
 )
@@ -300,7 +300,7 @@ async def test_scaled_limit(judged: Judged, form: str) -> None:
         connection.write(connection.frame(TEXT, payload))
     elif form == "fragments":
         connection.write(*connection.fragments([payload[:1500], payload[1500:]]))
-    elif form == "announced":  # framework rows have a limit of their own, of 4 times this one
+    elif form == "announced":  # the frameworks' own limit is 4 times this one
         connection.write(connection.frame(TEXT, b"", announce=5 * LIMIT) + b"x" * (5 * LIMIT))
     else:
         pieces = [payload[at : at + 20] for at in range(0, len(payload), 20)]
@@ -308,4 +308,4 @@ async def test_scaled_limit(judged: Judged, form: str) -> None:
     await connection.failed(1009)
     seen = judged.role.session.count("event")
     if seen != 1:
-        raise Violation(f"{seen} events were delivered, of which one was within the limit")
+        raise Violation(f"expected one event, the one within the limit, got {seen}")

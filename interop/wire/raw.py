@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..control.patience import Patience
-from ..errors import Violation
+from ..errors import Disconnected, Violation
 from .frames import (
     BINARY,
     CLOSE,
@@ -103,7 +103,7 @@ class RawConnection:
             async with self.patience.limit():
                 data = await self.streams[0].readuntil(b"\r\n\r\n")
         except asyncio.IncompleteReadError as exc:
-            raise Violation(
+            raise Disconnected(
                 f"the {self.other} ended the connection after {exc.partial[:120]!r}"
             ) from None
         except TimeoutError:
@@ -113,7 +113,7 @@ class RawConnection:
                 f"the {self.other} wrote a handshake that does not end within {MAX_HEAD} bytes"
             ) from None
         except OSError as exc:
-            raise Violation(f"the {self.other} reset the connection: {exc}") from None
+            raise Disconnected(f"the {self.other} reset the connection: {exc}") from None
         self.head = parse_head(data)
         return self.head
 

@@ -60,7 +60,7 @@ def test_what_does_not_hold_and_its_frames(capsys: pytest.CaptureFixture[str]) -
         assert main(["check", url, *chosen, "--patience", "0.1"]) == 1
     out = capsys.readouterr().out
     assert "  frames: 1 warned, 1 failed\n" in out
-    assert "must frames.ping.1: A ping is answered with a pong that holds the same bytes.\n" in out
+    assert "must frames.ping.1: A ping is answered by a pong with the same payload.\n" in out
     assert "   the server wrote no pong frame within 0.1 s" in out
     assert "      judge -> ping '\\\\xff'\n      server -> text '5'\n" in out
     assert "      and 2 more frames\n" in out
