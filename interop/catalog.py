@@ -1,4 +1,4 @@
-"""The peers that the testbed knows, and how rows and columns are named and chosen.
+"""The known peers, and how rows and columns of the matrix are named and selected.
 
 A row or column of the matrix is one API of one peer. Its name is
 ``peer[@version]/Api``: ``python/ZapServer``, ``dart@0.5.0/ZapConsumer``.
@@ -29,7 +29,7 @@ _LACKS = "operations, 'operation argument' or 'rooms'"
 
 
 class CatalogError(Exception):
-    """A ``peer.toml`` that cannot be used, or a selection that chooses nothing."""
+    """A ``peer.toml`` is invalid, or a selection chooses nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,8 @@ class Api:
     Attributes:
         lacks: what its library has not, in the words of `interop.control.operations.asked_of`: all
             that the API may answer ``unsupported`` to.
-        older: whether there is a newer version of it; then it runs as a program of its own.
-        control: whether it is broken on purpose, to try the testbed itself.
+        older: whether there is a newer version of it; it then runs as a program of its own.
+        control: whether it is a negative control, broken on purpose to test the testbed.
     """
 
     peer: str
@@ -53,7 +53,7 @@ class Api:
 
     @classmethod
     def parse(cls, id: str, role: Role) -> Api:
-        """Return the API that `id` names; what it lacks, and if it is older, is not in a name."""
+        """Return the API that `id` names; a name does not tell `lacks` and `older`."""
         peer, _, name = id.partition("/")
         peer, _, version = peer.partition("@")
         return cls(peer, role, name, version or None)
@@ -69,13 +69,13 @@ class Api:
 
     @property
     def program(self) -> str:
-        """What an engine starts for it: the peer, or the peer with another version in it."""
+        """The program that an engine starts for it: the peer, with the version if it is older."""
         return f"{self.peer}@{self.version}" if self.older else self.peer
 
     def matches(self, pattern: str) -> bool:
-        """Whether a glob names this API: by peer, with or without version, with or without API.
+        """Whether a glob names this API: its peer, with or without version and API.
 
-        No glob names a control but one that begins with its peer's name.
+        A control is named only by globs that begin with its peer's name.
         """
         if self.control and not pattern.startswith(self.peer):
             return False
@@ -90,7 +90,7 @@ def _is_named(peer: str, version: str | None, name: str, pattern: str) -> bool:
 
 
 JUDGES: dict[Role, Api] = {role: Api("judge", role, "Raw") for role in _ROLES}
-"""The testbed itself, the other side of a scenario that concerns one side alone."""
+"""The testbed itself, as the other side in a scenario that concerns one side alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class Peer:
     """One program under control: a folder below ``interop/peers`` with a ``peer.toml``.
 
     Attributes:
-        runtime: what runs it: ``here`` (this interpreter, `program` is a module), ``venv``
+        runtime: how it runs: ``here`` (this interpreter, `program` is a module), ``venv``
             (an environment made from the folder's ``requirements.txt``), ``dart``, ``node`` or
             ``go``.
         program: the module, or the script's path below `folder`.
@@ -117,10 +117,10 @@ class Peer:
 def load_peers(directory: Path = PEERS_DIR) -> dict[str, Peer]:
     """Read every ``peer.toml`` one level below `directory`; the folder's name is the peer's.
 
-    Folders whose names begin with ``_`` are no peers but what peers are made of.
+    Folders whose names begin with ``_`` are no peers; they hold what peers share.
 
     Raises:
-        CatalogError: a file is not TOML, or a key is missing, unknown or of no use.
+        CatalogError: a file is not TOML, or a key is missing, unknown or invalid.
     """
     files = sorted(directory.glob("[!_]*/peer.toml"), key=lambda path: path.parent.name)
     return {path.parent.name: _peer(path) for path in files}
@@ -134,12 +134,14 @@ def select(
     what: str = "",
     older: bool = False,
 ) -> list[Api]:
-    """Return the APIs of `role` that at least one of `patterns` names; all if there are none.
+    """Return the APIs of `role` that at least one of `patterns` names; without patterns, all.
 
-    Older versions are left out, unless `older` is true or the pattern has an ``@``.
+    Args:
+        what: the option that the patterns come from, for errors; by default ``--ROLE``.
+        older: whether to include older versions. A pattern with an ``@`` always does.
 
     Raises:
-        CatalogError: a pattern names no API, so that a mistyped name cannot pass as success.
+        CatalogError: a pattern names no API: a mistyped name must not pass as success.
     """
     of_role = [api for api in apis if api.role == role]
     for pattern in patterns:
@@ -204,7 +206,7 @@ def _read_api(
     apis: list[Api],
     pins: dict[str, dict[str, str]],
 ) -> None:
-    """Add one table's APIs, a version each, and what its older versions need."""
+    """Add one table's APIs, one for each version, and the pins of the older ones."""
     role = data.pop("role", None)
     if role not in _ROLES:
         raise CatalogError(f"{path}: an api's role must be server or client, not {role!r}")

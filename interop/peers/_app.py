@@ -1,6 +1,6 @@
 """The interop app of `docs/peer-contract.md`, for server libraries with one connection object.
 
-What differs between the libraries is how a connection sends and closes: `AppConnection`.
+The libraries differ in how a connection sends and closes, which `AppConnection` hides.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ EVENTS = (
 
 
 class AppConnection(Protocol):
-    """What the app needs of a connection."""
+    """A connection as the app needs it."""
 
     @property
     def id(self) -> str:
@@ -38,11 +38,11 @@ class AppConnection(Protocol):
         """Send an event with the library's call."""
 
     async def close_with(self, code: int | None) -> str | None:
-        """Close; return why not, if the library cannot close with that code."""
+        """Close; if the library cannot close with that code, return why instead."""
 
 
 class AppRooms(Protocol):
-    """What the app needs of a library's rooms, for one connection."""
+    """A library's rooms as the app needs them, for one connection."""
 
     def join(self, room: str) -> None:
         """Join a room."""
@@ -57,7 +57,7 @@ class AppRooms(Protocol):
 
 
 def error_reply(headers: Any) -> dict[str, Any]:
-    """Return the headers of a reply by hand, which is an error, to a request with `headers`."""
+    """Return the headers of an error reply, made by hand, to a request with `headers`."""
     return {"replyTo": headers["requestId"], "replyError": "the handler failed"}
 
 
@@ -68,7 +68,7 @@ async def handle(
     headers: Any,
     rooms: AppRooms | None = None,
 ) -> None:
-    """Do what the app does for the event `name`; `rooms` is None where the library has none."""
+    """Handle the event `name`; `rooms` is None where the library has none."""
     if name == "echo":
         await connection.send("echo", payload, headers)
     elif name == "burst":

@@ -1,7 +1,7 @@
 """The control shell of the Python peers: `docs/peer-contract.md` over asyncio.
 
-It imports the standard library and `interop.control.contract` alone: the peer of the published
-package runs it in an environment of its own, from any Python that has `asyncio.timeout`.
+It imports only the standard library, `interop.control.contract` and `interop.control.lines`: the
+peer of the published package runs it in an environment of its own.
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ _READ = 1 << 16
 
 
 class Unsupported(Exception):
-    """The library has no such thing; the text says why."""
+    """The library cannot do it; the text says why."""
 
 
 class Failure(Exception):
-    """The request cannot be carried out, through no fault of the library's."""
+    """The request cannot be carried out, and the library is not at fault."""
 
 
 class PeerSession:
-    """What one control connection opened. Peers derive from it.
+    """Everything that one control connection opened. Peers derive their session from it.
 
-    An operation is a method named ``op_`` and its name, ``-`` replaced by ``_``; its arguments
-    are the request's. What it returns is the reply's ``ok``; `Unsupported` makes the reply
-    ``unsupported``, any other exception ``error``.
+    An operation is a method ``op_NAME``, with ``_`` for ``-``; its arguments are the request's.
+    The returned mapping is the reply's ``ok``; `Unsupported` makes the reply ``unsupported``, any
+    other exception ``error``.
     """
 
     def __init__(self, host: str, notify: Callable[[Notification], None]) -> None:
@@ -60,7 +60,7 @@ class PeerSession:
         self._begun: set[asyncio.Task[None]] = set()
 
     def begin(self, coro: Coroutine[Any, Any, None]) -> None:
-        """Run a coroutine until it is done, or the session is over."""
+        """Run a coroutine in a task that ends with the session."""
         task = asyncio.get_running_loop().create_task(coro)
         self._begun.add(task)
         task.add_done_callback(self._begun.discard)
@@ -78,7 +78,7 @@ class PeerSession:
         self.notify("uncaught", message=text)
 
     async def teardown(self) -> None:
-        """End all that the session opened."""
+        """End everything that the session opened."""
         await _cancelled(self._begun)
 
 
@@ -89,12 +89,12 @@ async def _cancelled(tasks: Collection[asyncio.Task[None]]) -> None:
 
 
 _version = functools.cache(importlib.metadata.version)
-"""The version of an installed package. Finding it reads files, and `describe` is asked often: its
-answer is the testbed's measure of a peer's pace."""
+"""The version of an installed package. Looking it up reads files, and `describe` is called often:
+the time of its answer is the testbed's measure of a peer's pace."""
 
 
 def describe(peer: str, libraries: Iterable[str], **more: Any) -> dict[str, Any]:
-    """Return the reply to ``describe``; of the libraries, the versions that are installed."""
+    """Return the reply to ``describe``, with the installed versions of the libraries."""
     return {
         "contract": CONTRACT_VERSION,
         "peer": peer,
@@ -106,9 +106,9 @@ def describe(peer: str, libraries: Iterable[str], **more: Any) -> dict[str, Any]
 
 
 def keep() -> None:
-    """Spare the collector what has been imported by now: it stays, and it is more than what all
-    the cells hold."""
-    gc.collect()  # what nobody holds is told of before
+    """Exempt the objects that exist now from garbage collection: they stay, and outnumber those of
+    all cells."""
+    gc.collect()  # first, so that garbage is not kept
     gc.freeze()
 
 
@@ -144,7 +144,7 @@ class _Control:
         self._host.leave(self)
 
     async def end(self) -> None:
-        """End what it opened."""
+        """End everything that it opened."""
         await _cancelled(self._tasks)
         await self.session.teardown()
 
@@ -183,7 +183,7 @@ class _Host:
         return control.lines
 
     def leave(self, control: _Control) -> None:
-        """Begin to end what a connection opened that is not there any more."""
+        """Start ending what a lost connection opened."""
         loop = asyncio.get_running_loop()
         ending = loop.create_task(self._end(control), context=control.context)
         self._endings.add(ending)
@@ -198,11 +198,11 @@ class _Host:
     async def end(self) -> None:
         for control in self._controls:
             control.lines.abort()
-        await asyncio.sleep(0)  # they are told of their end in the loop's next turn
+        await asyncio.sleep(0)  # `_lost` is called in the loop's next turn
         await asyncio.gather(*self._endings, return_exceptions=True)
 
     def escaped(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """Report what reached the loop's exception handler to the session that it belongs to."""
+        """Report what reached the loop's exception handler, to its session or else to all."""
         loop.default_exception_handler(context)
         session = _session_of(context)
         sessions = [control.session for control in self._controls]
@@ -213,7 +213,7 @@ class _Host:
 class Task(asyncio.Task[Any]):
     """A task that knows its session: Python 3.11 has no `Task.get_context`.
 
-    asyncio names a task's class when it tells of an exception that nobody took.
+    It has this name because asyncio shows it with an exception that was never retrieved.
     """
 
     session: PeerSession | None = None
@@ -227,7 +227,7 @@ def _make_task(loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> as
 
 
 def _session_of(context: Mapping[str, Any]) -> PeerSession | None:
-    # What is told of may be collected, and told, while another session's code runs.
+    # An object may be collected, and reported, while another session's code runs.
     task, handle = context.get("task") or context.get("future"), context.get("handle")
     if isinstance(task, Task) and task.session is not None:
         return task.session
@@ -263,10 +263,10 @@ async def _run(
 
 
 def main(make: Callable[[str, Callable[[Notification], None]], PeerSession]) -> None:
-    """Be a peer: read the command line, print READY, and serve control connections.
+    """Run a peer: read the command line, print READY, and serve control connections.
 
     Args:
-        make: makes what one control connection needs, from the host to bind servers to and the
+        make: makes a control connection's session, from the host to bind servers to and the
             function that sends a notification.
     """
     parser = argparse.ArgumentParser()
@@ -274,9 +274,9 @@ def main(make: Callable[[str, Callable[[Notification], None]], PeerSession]) -> 
     parser.add_argument("--exit-with-stdin", action="store_true", help="end when stdin is closed")
     options = parser.parse_args()
     logging.basicConfig()
-    logging.disable(logging.INFO)  # some libraries tell of each message, which takes them time
+    logging.disable(logging.INFO)  # some libraries log each message, which takes time
     keep()
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_run(make, options.listen, options.exit_with_stdin))
     sys.stderr.flush()
-    os._exit(0)  # to take the modules of four frameworks apart takes a third of a second
+    os._exit(0)  # finalizing the modules of four frameworks takes a third of a second

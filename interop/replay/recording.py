@@ -1,6 +1,6 @@
-"""One half of a recorded cell as steps in their order: what to do, and what must come. Pure.
+"""One half of a recorded cell as a sequence of steps to take and to expect. Pure.
 
-The *live* side is the one that is run again; the other half is *played* from the record.
+The *live* side is run again; the other half is *played* from the record.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ _SHOWN = 10
 
 
 class RecordingError(TestbedError):
-    """No such cell, or its record does not hold all that a replay needs."""
+    """There is no such cell, or its record lacks something that a replay needs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """The live side's peer was asked to do something; `who` counts the peers of that side."""
+    """The live side's peer was sent a request; `peer` is its number among that side's peers."""
 
-    who: int
+    peer: int
     number: int
     op: str
     args: Mapping[str, Any]
@@ -47,9 +47,9 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """It said what became of the request of that number: ``ok``, or the kind of error."""
+    """It answered the request of that number; `outcome` is that of `Reply.outcome`."""
 
-    who: int
+    peer: int
     number: int
     op: str
     outcome: str
@@ -79,19 +79,19 @@ class _Frame:
 
 @dataclass(frozen=True, slots=True)
 class Play(_Frame):
-    """One to write to the live side."""
+    """A frame to write to the live side."""
 
 
 @dataclass(frozen=True, slots=True)
 class Expect(_Frame):
-    """One that the live side wrote."""
+    """A frame that the live side wrote."""
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What the live side's library told its application; long values are left out."""
+    """A notification of the live side's peer; values that the record cut short are left out."""
 
-    who: int
+    peer: int
     note: Mapping[str, Any]
 
 
@@ -106,9 +106,9 @@ Step = Ask | Answer | Connect | Play | Expect | Told | Ended
 
 
 def find(cells: Sequence[CellResult], words: Sequence[str]) -> CellResult:
-    """Return the one cell that all `words` are about: server, client and scenario, or parts.
+    """Return the one cell that has all `words` in its server, client and scenario.
 
-    Where several have all of them, a cell in which more are whole names is meant.
+    Of several such cells, the one in which most of the words are whole names is meant.
 
     Raises:
         RecordingError: no cell, or several; names them.
@@ -135,7 +135,7 @@ def find(cells: Sequence[CellResult], words: Sequence[str]) -> CellResult:
 
 
 def _whole(cell: CellResult, words: Sequence[str]) -> int | None:
-    """Return how many words are whole names of the cell; None if one is no part of any."""
+    """Return how many words are whole names of the cell; None if one is part of none."""
     names = cell.key
     if not all(any(word in name for name in names) for word in words):
         return None
@@ -143,19 +143,19 @@ def _whole(cell: CellResult, words: Sequence[str]) -> int | None:
 
 
 def steps(cell: CellResult, live: Role, api: str = "") -> list[Step]:
-    """Return what to do and what must come, in the order of the record.
+    """Return what to do and what to expect, in the order of the record.
 
-    Pings of the live side are left out, and what answered them: it pings when it likes. So is,
-    for another client than the recorded one, what not every API of clients reports.
+    The live side's pings and their pongs are left out, since their times vary. So are, for a client
+    other than the recorded one, notifications that not every client API sends.
 
     Args:
-        api: what the live side is, where it is not what was recorded.
+        api: the live side's row or column, where it is not the recorded one.
 
     Raises:
-        RecordingError: the record does not hold all of it; says what is missing.
+        RecordingError: the record is incomplete; says what is missing.
     """
     _check(cell, live)
-    # Times are those of one process, in microseconds: what caused a thing is before it.
+    # Times are one process's, in microseconds: a cause precedes its effect.
     timed = [*_connections(cell, live), *_frames(cell, live)]
     timed += _told(cell, live, live == "client" and api not in ("", cell.client))
     timed += _asked(cell, live)
@@ -173,14 +173,14 @@ def _check(cell: CellResult, live: Role) -> None:
     if cell.requests is None or cell.notifications is None:
         raise refuse("its record has no requests and connections, as those of older runs")
     if cell.acts:
-        raise refuse(f"what was done to it is not in the frames ({', '.join(cell.acts)})")
+        raise refuse(f"the faults in it are not in the frames ({', '.join(cell.acts)})")
     if cell.frames_total > len(cell.frames):
         raise refuse(f"it had {cell.frames_total} frames, and {len(cell.frames)} were kept")
     kept: list[Sized] = [*_requests(cell, live), *_notes(cell, live), cell.connections]
     if any(len(each) >= KEPT for each in kept):
         raise refuse(f"more than the {KEPT} requests, notifications or connections kept")
     if not cell.connections:
-        raise refuse("nobody connected, so there is no half to play")
+        raise refuse("it has no connection, so there is no half to play")
     for index, frame in enumerate(cell.frames):
         if len(frame.text.encode()) != frame.length:
             raise refuse(f"frame {index}, of {frame.length} bytes, was not kept as it was")
@@ -206,20 +206,20 @@ def _is_cut(value: object) -> bool:
 
 
 def _asked(cell: CellResult, live: Role) -> Iterator[tuple[float, Step]]:
-    for who, requests in enumerate(_requests(cell, live)):
+    for peer, requests in enumerate(_requests(cell, live)):
         for number, asked in enumerate(requests):
-            yield asked.t_ms, Ask(who, number, asked.op, asked.args)
+            yield asked.t_ms, Ask(peer, number, asked.op, asked.args)
             if asked.done_ms is not None:
-                yield asked.done_ms, Answer(who, number, asked.op, asked.outcome)
+                yield asked.done_ms, Answer(peer, number, asked.op, asked.outcome)
 
 
 def _told(cell: CellResult, live: Role, other: bool) -> Iterator[tuple[float, Step]]:
-    for who, notes in enumerate(_notes(cell, live)):
+    for peer, notes in enumerate(_notes(cell, live)):
         for note in notes:
             own = ("via",) if other else ()
             kept = {k: v for k, v in note.items() if k not in ("t_ms", *own) and not _is_cut(v)}
             if not (other and note["on"] in ("connected", "disconnected", "ended")):
-                yield note["t_ms"], Told(who, kept)
+                yield note["t_ms"], Told(peer, kept)
 
 
 def _connections(cell: CellResult, live: Role) -> Iterator[tuple[float, Step]]:

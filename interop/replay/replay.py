@@ -1,4 +1,4 @@
-"""Plays one half of a recorded cell to a live implementation, and says what came otherwise."""
+"""Plays one half of a recorded cell to a live implementation, and reports the differences."""
 
 from __future__ import annotations
 
@@ -27,38 +27,40 @@ __all__ = ["Replay"]
 _OPCODES = {name: code for code, name in OPCODES.items()}
 _REQUEST_ID = re.compile(r'"requestId"\s*:\s*"([^"\\]+)"')
 _REQUEST_IDS = re.compile(r'"(requestId|replyTo)"\s*:\s*"([^"\\]+)"')
-"""Compared once those that a library made are as recorded; `differences` takes all for such."""
-_FREE = ("error", "uncaught")
-"""Notifications whose words are each library's own: that they came is compared, not what is in."""
+"""Compared after ids made by a library were replaced by the recorded ones: `differences` ignores
+them all."""
+
+_WORDS_DIFFER = ("error", "uncaught")
+"""Notifications whose content is each library's own: only that they came is compared."""
 
 _COUNTED: Mapping[Role, Sequence[str]] = {
     "server": ("connected", "event", "disconnected", "uncaught"),
     "client": ("event", "uncaught"),
 }
-"""Notifications that there must not be more of; of clients not every API reports the others."""
+"""Notifications that may not come more often than recorded. Not every client sends the others."""
 
 _OPTIONAL = ("code", "reason")
-"""What a library may tell of the end of a connection."""
+"""Keys that a library may leave out of a notification."""
 
-_WITH = ("conn", "name", "state", "stream")
-"""What tells which notification of a kind is meant."""
+_IDENTIFYING = ("conn", "name", "state", "stream")
+"""Keys that identify a notification among those of its kind."""
 
 
 class _OutOfStep(Exception):
-    """What came, or did not, leaves no sense in what was recorded after it."""
+    """The live side departed from the record, so that the remaining steps make no sense."""
 
 
 class Replay:
     """Plays steps to the peers of the live side.
 
     Args:
-        live: which side is live; `api` is what it is.
-        sessions: the live side's peers, one for each that was recorded.
+        live: which side is live; `api` is its row or column.
+        sessions: the live side's peers, one for each recorded.
         patience: seconds to wait for what must come.
 
     Attributes:
-        differences: what was not as recorded, in words; the steps after one that leaves no
-            sense are not taken.
+        differences: what differed from the record, in words. After one that makes the remaining
+            steps pointless, those are not taken.
         same: how many frames, notifications and answers were as recorded.
         log: records what passes.
     """
@@ -74,15 +76,16 @@ class Replay:
         self._sessions = sessions
         self._patience = Patience(patience, sessions)
         self._host = host
-        self._listener: RawServer | None = None
-        self._port = 0
-        self._connections: dict[int, RawConnection] = {}
-        self._seen: defaultdict[int, int] = defaultdict(int)
+        self._listener: RawServer | None = None  # set by `run` where the client is live
+        self._port = 0  # the live server's, from its answer to ``serve``
+        self._connections: dict[int, RawConnection] = {}  # by their number in the record
+        self._seen: defaultdict[int, int] = defaultdict(int)  # frames compared, by connection
+        # Pending and answered requests, by the peer's number and the request's.
         self._asked: dict[tuple[int, int], asyncio.Future[Reply]] = {}
-        self._ids: dict[str, str] = {}
+        self._ids: dict[str, str] = {}  # ids that a library made: recorded to live
 
     async def run(self, steps: Sequence[Step]) -> None:
-        """Take all steps, then look for what came beyond them.
+        """Take all steps, then look for events and frames that are not in the record.
 
         Raises:
             TestbedError: the live side's peer failed, or its library cannot do what is asked.
@@ -92,7 +95,7 @@ class Replay:
         try:
             for step in steps:
                 await self._take(step)
-            await self._beyond(steps)
+            await self._find_extra(steps)
         except _OutOfStep as exc:
             self.differences.append(str(exc))
         finally:
@@ -115,7 +118,7 @@ class Replay:
                 await self._expect(step)
             case Told():
                 await self._told(step)
-            case _:  # the played half ended the connection
+            case _:  # `Ended`
                 if connection := self._connections.get(step.connection):
                     connection.end_tcp()
 
@@ -127,12 +130,12 @@ class Replay:
             args["api"] = self.api.name
         if step.op == "open" and self._listener is not None:
             parts = urlsplit(args["url"])
-            if parts.port != 1:  # nobody's, which a scenario means
+            if parts.port != 1:  # where nothing listens, as the scenario intends
                 args["url"] = parts._replace(netloc=f"{self._host}:{self._listener.port}").geturl()
-        self._asked[step.who, step.number] = self._sessions[step.who].start(step.op, args)
+        self._asked[step.peer, step.number] = self._sessions[step.peer].start(step.op, args)
 
     async def _answered(self, step: Answer) -> None:
-        session, future = self._sessions[step.who], self._asked[step.who, step.number]
+        session, future = self._sessions[step.peer], self._asked[step.peer, step.number]
         try:
             async with self._patience.limit():
                 reply = await asyncio.shield(future)
@@ -151,8 +154,8 @@ class Replay:
         self._compare(f"{step.op!r}", step.outcome, reply.outcome, shown)
 
     async def _told(self, step: Told) -> None:
-        note, session = step.note, self._sessions[step.who]
-        keys = [key for key in _WITH if key in note and note["on"] not in _FREE]
+        note, session = step.note, self._sessions[step.peer]
+        keys = [key for key in _IDENTIFYING if key in note and note["on"] not in _WORDS_DIFFER]
 
         def fits(got: Notification) -> bool:
             return all(got.data.get(key) == note[key] for key in keys)
@@ -162,7 +165,7 @@ class Replay:
             got = await session.wait(note["on"], fits, within=self._patience, what=shown)
         except Violation as exc:
             raise _OutOfStep(f"recorded, and not reported: {shown}: {exc}") from None
-        if note["on"] in _FREE:
+        if note["on"] in _WORDS_DIFFER:
             self.same += 1
             return
         told = {k: v for k, v in note.items() if k in got.data or k not in ("on", *_OPTIONAL)}
@@ -195,7 +198,7 @@ class Replay:
         if status == 101:
             connection.start()
         if status != step.status:
-            raise _OutOfStep("what follows needs the connection to be as recorded")
+            raise _OutOfStep("the remaining steps need the connection to be as recorded")
 
     async def _accept(self, step: Connect) -> None:
         assert self._listener is not None
@@ -204,7 +207,7 @@ class Replay:
         except Violation as exc:
             raise _OutOfStep(f"connection {step.connection}: {exc}") from None
         self._connections[step.connection] = connection
-        if not step.status:  # as a server that is not there any more, for all that a client sees
+        if not step.status:  # to a client, as a server that is gone
             connection.abort()
             return
         self._compare("the target asked for", step.target, connection.head.target)
@@ -270,7 +273,7 @@ class Replay:
             return OPCODES[found.opcode], data.decode("utf-8", "backslashreplace"), code
 
     def _learned(self, recorded: str, live: str) -> str:
-        """Return the live text with the ids that the library made as they were in the record."""
+        """Return the live text with the recorded ids in place of those that the library made."""
         for pattern in (IDS, _REQUEST_ID):
             theirs, ours = pattern.findall(recorded), pattern.findall(live)
             for was, now in zip(theirs, ours, strict=False):
@@ -281,20 +284,20 @@ class Replay:
         return live
 
     def _generated(self, id: str) -> bool:
-        """Whether nobody asked for an event with that id in it."""
+        """Whether a library made that id: no request had it."""
         return not any(id in str(session.requests) for session in self._sessions)
 
-    async def _beyond(self, steps: Sequence[Step]) -> None:
-        """Look for events and frames that came beyond what was recorded."""
+    async def _find_extra(self, steps: Sequence[Step]) -> None:
+        """Report events and frames that came and are not in the record."""
         for session in self._sessions:
             await session.check_alive()
         for number, connection in self._connections.items():
             for found in connection.frames[self._seen[number] :]:
                 if found.opcode in (TEXT, BINARY):
                     text = found.payload.decode("utf-8", "backslashreplace")
-                    self.differences.append(f"came, and not recorded: {_shown('text', text, None)}")
-        for who, session in enumerate(self._sessions):
-            notes = [step.note for step in steps if isinstance(step, Told) and step.who == who]
+                    self.differences.append(f"not recorded, and came: {_shown('text', text, None)}")
+        for peer, session in enumerate(self._sessions):
+            notes = [step.note for step in steps if isinstance(step, Told) and step.peer == peer]
             for on in _COUNTED[self.live]:
                 recorded, came = sum(note["on"] == on for note in notes), session.count(on)
                 if came > recorded:

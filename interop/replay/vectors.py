@@ -1,9 +1,8 @@
 """Wire text of every version of every peer, recorded from runs and kept in ``vectors/``.
 
-A change of a codec is checked against it with no peer at hand:
-`tests/interop/replay/test_vectors.py` does so with this repository's. A file holds what one API
-wrote in the scenarios of `SCENARIOS`, in which no text depends on chance, with the same partner
-always.
+A change of a codec can be checked against them without any peer, as
+`tests/interop/replay/test_vectors.py` does with this repository's. A file holds what one API wrote
+in `SCENARIOS`, whose texts do not depend on chance, always with the same partner.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ VECTORS_DIR = Path(__file__).parents[1] / "vectors"
 SCENARIOS = ("echo.*", "events.*", "headers.*", "payload.*")
 
 PARTNERS = {"server": "python/ZapConsumer", "client": "python/ZapServer"}
-"""For each role, who is on the other side of what is recorded."""
+"""For each role, the API on the other side of the recorded cells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,7 @@ class Vectors:
 
 
 def record(cells: Iterable[CellResult]) -> list[Vectors]:
-    """Take the vectors out of a run's cells; texts that the results cut short are left out.
+    """Return the vectors in a run's cells, without texts that the results cut short.
 
     Raises:
         TestbedError: no cell has any: the run lacked the partners, or the scenarios.
@@ -70,7 +69,7 @@ def _texts(cell: CellResult, author: str) -> Iterator[str]:
 
 
 def write(vectors: Iterable[Vectors], directory: Path = VECTORS_DIR) -> list[Path]:
-    """Write a file for each API, in place of what was recorded of it before."""
+    """Write a file for each API, replacing its earlier one."""
     directory.mkdir(parents=True, exist_ok=True)
     paths = []
     for each in vectors:
@@ -82,10 +81,10 @@ def write(vectors: Iterable[Vectors], directory: Path = VECTORS_DIR) -> list[Pat
 
 
 def load(directory: Path = VECTORS_DIR) -> list[Vectors]:
-    """Read what was recorded.
+    """Read all recorded vectors.
 
     Raises:
-        TestbedError: a file is not of that form; names it.
+        TestbedError: a file has another form; names it.
     """
     found = []
     for path in sorted(directory.glob("*.json")):

@@ -22,7 +22,7 @@ P = ParamSpec("P")
 
 @dataclass(frozen=True, slots=True)
 class Clients:
-    """The `clients` fixture: makes one more client of the cell's client API, not yet opened."""
+    """The `clients` argument: each call makes one more client of the cell, unopened."""
 
     make: Callable[[], Awaitable[Client]]
     server: Server
@@ -32,18 +32,18 @@ class Clients:
 
 
 Faulting = Callable[[Fault, Literal["server", "client"]], Awaitable[None]]
-"""The `fault` fixture: does something to the whole peer of a side, in an isolated scenario."""
+"""The `fault` argument: does a fault to the whole peer of a side, in an isolated scenario."""
 
 
 Side = Literal["pair", "server", "client", "each"]
-"""What a scenario runs for: each pair, or each server, each client or each of both with the judge
-itself on the other side."""
+"""What a scenario runs for: each pair; or each server, each client or each of both, with the judge
+on the other side."""
 
 Needs = Literal["nothing", "echo", "load", "control"]
-"""What a scenario of a server needs beside its address, for ``check``: nothing of its
-application, an event that it echoes, that it bears load, or control over it. What changes
-something at a server that is not the interop app, or guesses at what its application does (its
-other paths, its policy of origins), counts as ``control``."""
+"""What a scenario needs of a server besides its address, for ``check``: nothing from its
+application, an event that it echoes, permission to put load on it, or control over it. A scenario
+that would change something at a foreign server, or that assumes what its application does (its
+other paths, its policy on origins), needs ``control``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +54,16 @@ class Scenario:
         id: stable; a parametrized scenario's cells are ``id.parameter``.
         rule: the rule that it checks, one sentence.
         severity: ``must`` gates; ``should`` is shown and does not.
-        should: ids of the parameters for which it is a *should* where the rest is a *must*.
-        timeout: seconds for the whole scenario; ``--timeout`` overrides it. What it waits for has
-            its own limits, so that this one is for what nobody thought of.
-        escapes: whether an exception that escapes the library is not judged here.
-        faults: authors whose frames are not held against them here.
-        isolated: whether each side has a peer for this cell alone, that `Fault`s can befall.
+        should: ids of the parameters for which it is a *should* where the others are a *must*.
+        timeout: seconds for the whole scenario; ``--timeout`` overrides it. Each wait has its own
+            limit; this one ends a scenario that hangs elsewhere.
+        escapes: whether it tolerates exceptions that escape the library.
+        faults: authors whose invalid frames it tolerates.
+        isolated: whether each side has a peer for this cell alone, to which it can do a `Fault`.
         side: what it runs for. Only ``pair`` has a tap between two peers; the others take the
-            fixture `judged`.
+            argument `judged`.
         needs: what it needs of a server that is not under control.
-        control: ids of the parameters for which that is ``control`` whatever the rest needs.
+        control: ids of the parameters that need ``control``, whatever the others need.
     """
 
     id: str
@@ -103,7 +103,7 @@ def scenario(
 
 
 async def _check_alive(*fixtures: object) -> None:
-    """Check that it is not a hung peer that a scenario waited for in vain.
+    """Check that a scenario that took too long did not wait for a hung peer.
 
     Raises:
         PeerDied: one of the cell's peers does not answer.
@@ -118,7 +118,7 @@ async def _check_alive(*fixtures: object) -> None:
 
 
 def check_evidence(facts: Scenario, log: Log, roles: Sequence[Server | Client]) -> None:
-    """Check what holds in every cell: valid messages on the wire, and nothing escaped.
+    """Check the rules of every cell: valid messages on the wire, and no escaped exception.
 
     Raises:
         Violation: a frame breaks the wire's rules, or a library let an exception escape.

@@ -147,7 +147,7 @@ CLIENTS: Mapping[str, Caught] = {
     "silent-peer-unnoticed": by("no the end within", "time.silent-peer"),
     "loses-events-before-close": by("no event 'echo'", "frames.messages-before-close"),
     "answers-close-with-1002": by(
-        "answered 1002|1002 == 4002", "frames.close-code.1000", "lifecycle.server-close-code"
+        "got 1002|1002 == 4002", "frames.close-code.1000", "lifecycle.server-close-code"
     ),
     "wrong-close-code": by("1000 == 4001", "lifecycle.client-close-code"),
     "close-without-frame": by("no close frame", "lifecycle.client-close-clean"),

@@ -151,10 +151,10 @@ LONG = {"op": "push", "args": {"payload": "x" * 400 + "…"}, "t_ms": 1.0}
     [
         ({"client": "judge/Raw"}, "the judge wrote its half byte by byte"),
         ({"server": "judge/Raw"}, "the judge wrote its half byte by byte"),
-        ({"acts": ["half-close", "passage"]}, r"what was done to it .* \(half-close, passage\)"),
+        ({"acts": ["half-close", "passage"]}, r"the faults in it .* \(half-close, passage\)"),
         ({"frames_total": 100}, "it had 100 frames, and 5 were kept"),
         (too_many(), f"more than the {KEPT} requests, notifications or connections kept"),
-        ({"connections": []}, "nobody connected"),
+        ({"connections": []}, "it has no connection"),
         ({"frames": [frame(1, "client", "server", "x", length=2000)], "frames_total": 1},
          "frame 0, of 2000 bytes, was not kept as it was"),
         ({"frames": [frame(1, "client", "server", "\\xff", length=1)], "frames_total": 1},

@@ -110,7 +110,7 @@ async def test_another_text_is_said_with_both() -> None:
         (frame(CLOSE), expect("", "close", 1005), ""),
         (frame(CLOSE), expect("", "close", 1000), "frame 7, close: recorded 1000, came 1005"),
         (b"", expect(), f"frame 7: recorded text {EVENT}, but the server wrote no frame"),
-        (frame(TEXT, EVENT.encode()), Ended(1), "came, and not recorded: text {"),
+        (frame(TEXT, EVENT.encode()), Ended(1), "not recorded, and came: text {"),
         (frame(PING) + frame(TEXT, EVENT.encode()), expect(), ""),
         (frame(PING), Ended(1), ""),
     ],
@@ -138,7 +138,7 @@ async def test_the_handshakes_answer_is_compared() -> None:
     async with servers.scripted(b"HTTP/1.1 404 Not Found\r\n\r\n") as url:
         replay = await to_server(url, CONNECT, expect())
         assert replay.differences[0] == "the answer to connection 1: recorded 101, came 404"
-        assert replay.differences[1].startswith("what follows needs the connection")
+        assert replay.differences[1].startswith("the remaining steps need the connection")
         refused = await to_server(url, Connect(1, "/ws", [], 404, None), Ended(1))
         assert refused.differences == []
     async with servers.scripted(b"") as url:
