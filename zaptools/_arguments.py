@@ -11,10 +11,11 @@ import functools
 import inspect
 import math
 import ssl as ssl_module
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 __all__ = [
+    "check_choice",
     "check_count",
     "check_flag",
     "check_function",
@@ -65,6 +66,13 @@ def check_kind(value: object, kind: type, name: str, cure: str = "", *, none: bo
 def _not(value: object, name: str, kind: str, cure: str = "", *, none: bool = False) -> str:
     text = f"{name} must be {kind}{' or None' if none else ''}, not {shown(value)}"
     return f"{text}: {cure}" if cure else text
+
+
+def check_choice(value: object, name: str, choices: Sequence[object]) -> None:
+    """Raise ValueError unless `value` is one of `choices`, of which there are several."""
+    if value not in choices:
+        *others, last = map(repr, choices)
+        raise ValueError(f"{name} must be {', '.join(others)} or {last}, got {shown(value)}")
 
 
 def check_path(value: object) -> None:

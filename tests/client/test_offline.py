@@ -99,8 +99,8 @@ class TestOfflineSends:
     @pytest.mark.parametrize(
         ("policy", "limit", "error", "words"),
         [
-            ("keep", 1, ValueError, "offline must be one of raise, queue, drop, not 'keep'"),
-            (None, 1, ValueError, "offline must be one of"),
+            ("keep", 1, ValueError, "offline must be 'raise', 'queue' or 'drop', got 'keep'"),
+            (None, 1, ValueError, "offline must be 'raise', 'queue' or 'drop', got None"),
             ("queue", 0, ValueError, "offline_limit must be at least 1, got 0"),
             ("queue", 1.5, TypeError, "offline_limit must be an int, not 1.5"),
             ("queue", True, TypeError, "offline_limit must be an int, not True"),

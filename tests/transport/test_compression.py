@@ -14,7 +14,7 @@ def test_choice(side: Any) -> None:
     assert side(None) is None
     (factory,) = side("deflate")
     assert factory.name == "permessage-deflate"
-    with pytest.raises(ValueError, match="'deflate' or None, not 'br'"):
+    with pytest.raises(ValueError, match="'deflate' or None, got 'br'"):
         side("br")
 
 

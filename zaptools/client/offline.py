@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from typing import Literal, TypeAlias
 
-from .._arguments import check_count
+from .._arguments import check_choice, check_count
 from .._tasks import spawn
 from ..exceptions import (
     ConnectionClosedError,
@@ -49,8 +49,7 @@ class OfflineSends:
     __slots__ = ("_flushing", "_limit", "_number", "_policy", "_waiting", "dropped", "keeps")
 
     def __init__(self, policy: Offline, limit: int) -> None:
-        if policy not in _POLICIES:
-            raise ValueError(f"offline must be one of {', '.join(_POLICIES)}, not {policy!r}")
+        check_choice(policy, "offline", _POLICIES)
         check_count(limit, "offline_limit")
         self._policy = policy
         self._limit = limit

@@ -7,7 +7,7 @@ from collections import deque
 from typing import Generic, Literal, Self, TypeAlias, TypeVar
 from weakref import WeakSet
 
-from .._arguments import check_count
+from .._arguments import check_choice, check_count
 from ..exceptions import BufferOverflowError
 
 __all__ = ["BUFFER_SIZE", "Overflow", "Stream", "Streams", "check_buffer"]
@@ -26,8 +26,7 @@ _POLICIES = ("raise", "drop-oldest", "drop-newest")
 def check_buffer(size: object, overflow: object) -> None:
     """Raise TypeError or ValueError unless these are options of a subscriber's streams."""
     check_count(size, "buffer_size")
-    if overflow not in _POLICIES:
-        raise ValueError(f"overflow must be one of {', '.join(_POLICIES)}, not {overflow!r}")
+    check_choice(overflow, "overflow", _POLICIES)
 
 
 class Stream(Generic[T]):

@@ -9,6 +9,8 @@ from websockets.extensions.permessage_deflate import (
     ServerPerMessageDeflateFactory,
 )
 
+from .._arguments import check_choice
+
 __all__ = ["Compression", "client_extensions", "server_extensions"]
 
 Compression: TypeAlias = Literal["deflate"] | None
@@ -41,6 +43,5 @@ def client_extensions(
 
 
 def _wanted(compression: Compression) -> bool:
-    if compression not in (None, "deflate"):
-        raise ValueError(f"compression must be 'deflate' or None, not {compression!r}")
+    check_choice(compression, "compression", ("deflate", None))
     return compression is not None
