@@ -168,7 +168,7 @@ async def test_own_illegal_code(judged: Judged, code: int) -> None:
     closing = judged.start_close(code=code)
     written = connection.soon(CLOSE)
     await judged.first(closing, written)
-    if written.done():  # the reader judges its code
+    if written.done():  # the connection's reader checks its code
         connection.send_close(1000)
         connection.abort()
     with contextlib.suppress(PeerFailure):

@@ -8,7 +8,7 @@ from interop.roles.server import Server
 from interop.scenarios.scenario import Faulting, scenario
 
 UNREACHABLE = 20.0
-"""Seconds for who gets no answer to a close frame. Dart waits 5 s for one, by its own clock."""
+"""Seconds for a side that gets no answer to its close frame: Dart waits 5 s for one."""
 
 
 async def gone(client: Client, within: Patience) -> None:

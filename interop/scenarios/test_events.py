@@ -36,7 +36,7 @@ async def test_pushed(client: Client) -> None:
 async def test_sent(judged: Judged) -> None:
     connection = await judged.open()
     if isinstance(judged, JudgedServer):
-        for number in range(MANY):  # in a frame and a write each, among the answers
+        for number in range(MANY):  # one frame and one write each, while answers arrive
             connection.send_event("echo", number)
             await asyncio.sleep(0)
         server = judged.server
@@ -79,7 +79,7 @@ async def test_reserved(server: Server, client: Client, name: str) -> None:
     await server.settle()
     assert server.count("connected") == 1, "the message fired the connected handler"
     assert server.count("disconnected") == 0, "the message fired the disconnected handler"
-    # To report the message as an error is right; to hand it to the error handler as one is not.
+    # Reporting the message as an error is right; delivering it to the error handler is not.
     errors = [n.data for n in server.session.notifications if n.on == "error"]
     forged = [error for error in errors if "forged" in str(error)]
     assert not forged, "the message fired the error handler"
@@ -188,14 +188,14 @@ async def test_one_after_the_other(judged: JudgedServer) -> None:
 @scenario("handlers.slow", "A slow handler does not delay other connections.", side="server")
 async def test_slow(judged: JudgedServer) -> None:
     first, second = await judged.open(), await judged.open()
-    # A busy machine may take longer than the handler. A server in which others have to wait for
-    # it answers them after it, however long it takes.
+    # A busy machine may take longer than the handler. A server that makes others wait for it
+    # answers them after it, however long it takes.
     for ms in (150, 1000, 3000):
         first.send_event("slow", {"ms": ms})
         await judged.server.event("slow")
         answer = first.soon(TEXT)
         await judged.works(second, f"beside {ms} ms")
-        await judged.server.session.check_alive()  # what has come by now is seen by then
+        await judged.server.session.check_alive()  # so that what has arrived by now is seen
         beside = not answer.done()
         await answer
         if beside:

@@ -17,7 +17,7 @@ BOTH: tuple[Side, Side] = ("client", "server")
 
 
 async def both_told(server: Server, client: Client) -> None:
-    """Check that both applications are told of the end, each once."""
+    """Check that both applications are told of the end once."""
     await server.disconnected(client.conn)
     await client.state("offline")
     await server.settle()

@@ -99,7 +99,7 @@ async def test_null_written(server: Server, client: Client, tap: Tap) -> None:
         assert "payload" in json.loads(frame.data), f"the {author} left out the payload"
 
 
-# What each direction must read although nobody here may write it. The judge writes it.
+# Legal forms that every side must read and none may write; the judge writes them.
 FORMS: dict[str, dict[str, Any]] = {
     "headers-absent": {"eventName": "echo", "payload": "x"},
     "headers-null": {"eventName": "echo", "payload": "x", "headers": None},

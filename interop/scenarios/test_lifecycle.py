@@ -253,7 +253,7 @@ async def test_clean(client: Client) -> None:
     "A refused connection is an error to the caller, and the client's state is error.",
 )
 async def test_refused(client: Client, tap: Tap) -> None:
-    # Port 1 is nobody's, and is never given out as a free one.
+    # Nothing listens on port 1, which is never assigned as a free port.
     await client.refused(f"ws://{tap.host}:1/ws")
     await client.state("error")
 

@@ -27,7 +27,7 @@ MALFORMED: dict[str, str | bytes] = {
     "nan": '{"eventName":"echo","payload":NaN,"headers":{}}',
     "infinity": '{"eventName":"echo","payload":1e400,"headers":{}}',
     "lone-surrogate": '{"eventName":"echo","payload":"\\ud800","headers":{}}',
-    # To nobody: a peer could not report it to the judge, whose own JSON is not that deep.
+    # For no handler: a peer could not report it to the judge, whose own JSON is not that deep.
     "deep": '{"eventName":"nobody","headers":{},"payload":' + "[" * 5000 + "]" * 5000 + "}",
 }
 
@@ -36,7 +36,7 @@ LENIENT = ["infinity", "lone-surrogate", "nan"]
 surrogate (8.2), and what is not JSON at all (9). To refuse them is this wire's own rule."""
 
 CLASSES = ["not-json", "array", "name-number", "headers-array", "binary"]
-"""One of each kind, for what need not be tried with all."""
+"""One of each kind, for rules that need not be tried with all."""
 
 
 @pytest.mark.parametrize("name", MALFORMED)
@@ -149,12 +149,12 @@ async def test_byte_order_mark(judged: Judged) -> None:
 
 
 def write(connection: RawConnection, message: str | bytes) -> None:
-    """Write a message, a binary one where it is bytes."""
+    """Write a message; bytes make a binary one."""
     connection.send(BINARY if isinstance(message, bytes) else TEXT, message)
 
 
 async def usable_or_closed(judged: Judged, message: str | bytes) -> None:
-    """Check that an event still arrives after `message`, or that the other side closed in order."""
+    """Check that an event still arrives after `message`, or that the other side closed cleanly."""
     connection = await judged.open()
     write(connection, judged.named(message) if isinstance(message, str) else message)
     await judged.usable_or_closed(connection)

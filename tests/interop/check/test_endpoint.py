@@ -158,7 +158,7 @@ async def test_any_certificate_is_taken_where_that_is_said() -> None:
             await parse_endpoint(url).connect(5)
 
 
-async def test_nobody_there() -> None:
+async def test_a_port_without_a_listener() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # and does not listen
         port = taken.getsockname()[1]

@@ -111,7 +111,7 @@ async def test_a_server_that_others_use_is_not_left_with_a_reset() -> None:
 
 
 @pytest.mark.parametrize("echo", ["echo", None])
-async def test_what_nobody_echoes_was_not_received(echo: str | None) -> None:
+async def test_an_event_without_an_echo_was_not_received(echo: str | None) -> None:
     async with servers.app() as url:
         judged = remote(url, echo)
         await judged.check_reachable()

@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import pytest
-
 from interop.control.contract import ContractError, parse_request
 from interop.control.lines import Lines
 
@@ -56,17 +54,32 @@ async def test_lines_come_whole_and_in_order_before_the_end() -> None:
         assert there.lost == [None]
 
 
-async def test_the_lines_of_one_turn_are_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with connected() as (here, _):
-        written: list[bytes] = []
-        transport = here.lines._transport
-        assert transport is not None
-        monkeypatch.setattr(transport, "write", written.append)
-        here.lines.write(b"=1\n")
-        here.lines.write(b"=2\n")
-        assert written == []
-        await asyncio.sleep(0)
-        assert written == [b"=1\n=2\n"]
+class Recorder(asyncio.Transport):
+    """A transport in memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[bytes] = []
+        self.closed = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written.append(bytes(data))
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def close(self) -> None:
+        self.closed = True
+
+
+async def test_the_lines_of_one_turn_are_one_write() -> None:
+    end, transport = End(), Recorder()
+    end.lines.connection_made(transport)
+    end.lines.write(b"=1\n")
+    end.lines.write(b"=2\n")
+    assert transport.written == []
+    await asyncio.sleep(0)
+    assert transport.written == [b"=1\n=2\n"]
 
 
 async def test_what_breaks_the_contract_ends_the_connection_once() -> None:
@@ -81,16 +94,16 @@ async def test_what_breaks_the_contract_ends_the_connection_once() -> None:
         assert len(here.lost) == 1
 
 
-async def test_what_is_written_after_the_end_goes_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with connected() as (here, there):
-        there.lines.abort()
-        await here.over.wait()
-        transport = here.lines._transport
-        assert transport is not None
-        monkeypatch.setattr(transport, "write", lambda data: pytest.fail("it is closed"))
-        here.lines.write(b"=1\n")
-        await asyncio.sleep(0)
-        here.lines.close()
+async def test_lines_written_after_the_end_are_dropped() -> None:
+    end, transport = End(), Recorder()
+    end.lines.connection_made(transport)
+    transport.close()
+    end.lines.connection_lost(None)
+    end.lines.write(b"=1\n")
+    await asyncio.sleep(0)
+    end.lines.close()
+    assert transport.written == []
+    assert end.lost == [None]
 
 
 async def test_lines_may_come_from_any_thread() -> None:

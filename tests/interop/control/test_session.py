@@ -153,7 +153,7 @@ async def test_what_was_asked_is_kept() -> None:
         assert [(asked.op, asked.outcome) for asked in session.requests] == [("close", "ok")]
 
 
-async def test_nobody_listens() -> None:
+async def test_a_port_without_a_listener() -> None:
     with pytest.raises(PeerDied, match=r"no control connection to 127\.0\.0\.1:1"):
         await Session.connect(FAKE, Address("127.0.0.1", 1))
 

@@ -132,7 +132,7 @@ def test_what_happened_in_the_same_moment_is_taken_in_the_order_of_causes() -> N
     assert kinds[3:6] == [Play, Told, Ask]
 
 
-def test_a_connection_that_nobody_ended_or_the_live_side_did() -> None:
+def test_a_connection_that_did_not_end_or_that_the_live_side_ended() -> None:
     made = {"t_ms": 3.0, "target": "/ws-1", "headers": [], "status": 101}
     assert Ended(1) not in steps(recorded(connections=[made]), "server")
     assert Ended(1) not in steps(recorded(), "client")

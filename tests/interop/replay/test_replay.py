@@ -252,7 +252,7 @@ async def test_a_live_client_that_does_not_connect() -> None:
     assert replay.differences == ["connection 1: the client did not connect within 0.2 s"]
 
 
-async def test_an_address_that_is_nobodys_stays_so() -> None:
+async def test_an_address_without_a_listener_is_kept() -> None:
     asked: list[str] = []
 
     def script(request: dict[str, Any]) -> Any:

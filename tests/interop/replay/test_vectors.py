@@ -44,7 +44,7 @@ def test_each_side_is_recorded_opposite_its_partner() -> None:
     ]
 
 
-def test_what_is_no_whole_text_is_left_out() -> None:
+def test_texts_that_were_cut_short_are_left_out() -> None:
     cut = frame("cut", length=500)
     binary = frame("binary", kind="binary")
     found = record([cell(cut, binary, frame("judge", "judge"), frame("whole é"))])

@@ -1,4 +1,4 @@
-"""The two roles, against a scripted peer."""
+"""The client under test, and the server it connects to, against scripted peers."""
 
 from __future__ import annotations
 
@@ -102,34 +102,7 @@ async def test_a_refusal_after_the_handshake_is_none() -> None:
             await client.refused()
 
 
-async def test_settling_waits_until_nothing_is_reported() -> None:
-    answered = []
-
-    def script(request: dict[str, Any]) -> Answer:
-        answered.append(request["op"])
-        late = [{"on": "event", "name": "late"}] if len(answered) in (4, 9) else []
-        return [*late, {"id": request["id"], "ok": {}}]
-
-    async with roles(script) as (server, client):
-        await client.settle()
-        assert (server.count("event"), client.count("event")) == (1, 1)
-        assert len(answered) == 2 * (5 + 3)  # the fifth round is the last with news
-    async with roles(saying({"on": "event", "name": "always"})) as (server, _):
-        await server.settle()
-        assert server.count("event") == 200
-
-
-async def test_who_is_counted_out_keeps_nobody_waiting() -> None:
-    async with roles(saying()) as (server, _), connected(saying(), CLIENT) as session:
-        client = Client(session, 0.05, None, server)
-        assert len(server.sessions) == 3
-        client.exclude_from_pace("server")
-        assert len(server.sessions) == 3
-        client.exclude_from_pace("client")
-        assert session not in server.sessions and len(server.patience.pace) == 2
-
-
-async def test_what_a_client_makes_a_server_do_is_asked_of_the_server() -> None:
+async def test_app_events_that_a_client_sends_are_asked_of_the_server() -> None:
     async with roles(saying()) as (server, client):
         await client.send("join", {"room": "r"})
         await client.send("close-me", {"code": 4000})

@@ -56,7 +56,7 @@ def test_what_a_side_has_to_refuse_and_does() -> None:
     assert [c.verdict for c in cells] == ["passed"] * 3
 
 
-def test_who_resets_a_head_in_single_bytes_fails() -> None:
+def test_a_server_that_resets_a_head_in_single_bytes_fails() -> None:
     """It may do so while the judge writes: that is no error of the testbed's."""
     mutant = Api("mutant", "server", "request-in-one-segment")
     command = {"mutant": [sys.executable, "-m", "interop.peers.mutant"]}
