@@ -97,7 +97,7 @@ class TestAioHttp(ConnectorContract):
             assert Close.parse(frame.data) == Close(1011, reason)
             assert tuple(await register.ended()) == (1011, reason, "local")
 
-    async def test_nobody_is_blamed_while_a_handler_runs(self) -> None:
+    async def test_no_silence_counts_while_a_handler_runs(self) -> None:
         limits = Limits(ping_interval=5 * MS, ping_timeout=10 * MS)
         async with self.peer(limits=limits) as (register, peer, _):
             peer.event("gate", 1)

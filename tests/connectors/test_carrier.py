@@ -19,7 +19,7 @@ from zaptools.rooms.broadcast import broadcast
 
 
 class Socket(FrameworkSocket):
-    """What comes is put into `incoming`; an exception there is raised."""
+    """A socket whose messages a test puts into `incoming`; an exception there is raised."""
 
     def __init__(self, register: Log, **limits: Any) -> None:
         self.incoming: asyncio.Queue[str | bytes | CloseInfo | Exception] = asyncio.Queue()
@@ -216,7 +216,7 @@ class TestSending:
         socket = Socket(register)
         task = asyncio.create_task(socket.run())
         await until(lambda: socket.reads)
-        socket.failure = asyncio.CancelledError()  # Sanic raises this, though nobody cancelled
+        socket.failure = asyncio.CancelledError()  # Sanic raises this without a cancelled task
         sending = [asyncio.create_task(socket.connection.send("x")) for _ in range(2)]
         await asyncio.sleep(0)
         socket.put(BYE)
@@ -226,7 +226,7 @@ class TestSending:
             assert (caught.value.code, caught.value.by) == (4000, "remote")
         await within(task)
 
-    async def test_failing_with_nobody_to_say_why(self) -> None:
+    async def test_failing_without_an_end_in_time(self) -> None:
         register = Log()
         socket = Socket(register)
         socket.last_words = 10 * MS
@@ -350,7 +350,7 @@ def no_task_is_left() -> bool:
 class TestBroadcasts:
     """While the framework makes writes wait, `gate` not being set."""
 
-    async def test_nobody_waits_and_nobody_overtakes(self) -> None:
+    async def test_a_broadcast_does_not_wait_and_keeps_its_place(self) -> None:
         socket = Socket(Log())
         socket.gate = asyncio.Event()
         sends = list[asyncio.Task[None]]()
@@ -649,7 +649,7 @@ def reply_to(socket: Socket, payload: Any = "yes", number: int = -1) -> str:
 
 
 class TestReadingAhead:
-    """While a handler waits for what comes behind its own event."""
+    """While a handler waits for an event that arrives behind its own."""
 
     async def test_a_reply_in_the_connected_handler(self) -> None:
         register = Log()
@@ -680,12 +680,12 @@ class TestReadingAhead:
         asking = asyncio.create_task(socket.connection.request("question", timeout=5 * MS))
         with pytest.raises(TimeoutError):
             await asking
-        assert socket.reads == 4  # who waits besides does not move the bound
+        assert socket.reads == 4  # another waiter does not move the bound
         await socket.connection.close()
         socket.put(BYE)
         await within(task)
 
-    async def test_nobody_waits_any_more(self) -> None:
+    async def test_the_last_waiter_has_gone(self) -> None:
         """The call for the next message goes on, and the first task waits for that."""
         register = Log()
         socket = Socket(register)
@@ -703,7 +703,7 @@ class TestReadingAhead:
         assert register.log == ["connected", 1, 2, 3, "disconnected"]
         assert socket.reads == 4
 
-    async def test_somebody_waits_before_the_handler_runs(self) -> None:
+    async def test_a_waiter_before_the_handler_runs(self) -> None:
         register = Log()
         socket = Socket(register)
         task = asyncio.create_task(socket.run())
@@ -750,7 +750,7 @@ class TestReadingAhead:
         assert register.log == ["connected", "disconnected"]
 
     async def test_a_send_fails_meanwhile(self) -> None:
-        """Whoever reads goes on to the end, which says how the connection ended."""
+        """The task that reads goes on to the end, which says how the connection ended."""
         register = Log()
         socket = Socket(register)
         task = asyncio.create_task(socket.run())
@@ -835,9 +835,9 @@ class TestConcurrency:
         assert register.log == ["connected", "disconnected"]
         assert register.ends == [CloseInfo(1001, "", "local")]
 
-    @pytest.mark.parametrize("reading", ["run", "ahead", "nobody"])
+    @pytest.mark.parametrize("reading", ["run", "ahead", "none"])
     async def test_a_handler_that_ends_the_connection(self, reading: str) -> None:
-        """It is raised by `run`, whoever reads at that moment."""
+        """It is raised by `run`, with each task that may be reading at that moment."""
 
         class Fatal(BaseException):
             pass
@@ -853,7 +853,7 @@ class TestConcurrency:
         socket = Socket(register)
         task = asyncio.create_task(socket.run())
         socket.put(event("fatal"), event("ask" if reading == "ahead" else "gate", 1))
-        await until(lambda: socket.reads == (2 if reading == "nobody" else 3))
+        await until(lambda: socket.reads == (2 if reading == "none" else 3))
         gate.set()
         with pytest.raises(Fatal):
             await within(task)

@@ -53,7 +53,7 @@ class TestStarlette:
 
 
 class Below:
-    """The server below a WebSocket, by hand: what comes is put into `incoming`."""
+    """The server below a WebSocket, by hand: a test puts its messages into `incoming`."""
 
     def __init__(self, kind: type[WebSocket] = WebSocket) -> None:
         self.incoming: asyncio.Queue[Any] = asyncio.Queue()
@@ -153,7 +153,7 @@ class TestStates:
         assert states == [WebSocketState.CONNECTED, WebSocketState.DISCONNECTED]
 
     async def test_methods_that_are_not_starlettes(self) -> None:
-        """They are called: somebody wanted to see what passes."""
+        """They are called: an application wants to see the messages."""
         seen: list[str] = []
 
         class Watched(WebSocket):

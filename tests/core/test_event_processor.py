@@ -17,7 +17,7 @@ from zaptools.core import EventCaller, EventProcessor, WebSocketConnection
 
 
 class Adapter:
-    """As somebody wrote it for another framework."""
+    """An adapter that an application has for another framework."""
 
     def __init__(self, websocket: Any) -> None:
         self.websocket = websocket
@@ -110,6 +110,16 @@ async def test_step_by_step() -> None:
     assert register.log == ["connected", 1, 2, "disconnected"]
     assert len(adapter.sent) == 2 and len(register.errors) == 1
     assert "'boom'" in errors[0] and "why" in errors[0]
+
+
+async def test_a_message_before_the_stream() -> None:
+    """The caller has told of the connection then; ``connected`` is not called once more."""
+    register = Log()
+    serving, _ = processor(register, '{"eventName":"echo","payload":2}')
+    await serving.notify_connected()
+    await serving.intercept_data({"eventName": "echo", "payload": 1})
+    await serving.start_event_stream()
+    assert register.log == ["connected", 1, 2, "disconnected"]
 
 
 async def test_on_fastapi() -> None:

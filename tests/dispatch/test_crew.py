@@ -75,7 +75,7 @@ class TestCrew:
         crew.wake()
         crew.wake()
         await within(changed)
-        crew.wake()  # for nobody
+        crew.wake()  # without a waiter
         gate.set()
         while crew:
             await within(crew.change())

@@ -86,7 +86,7 @@ class TestDispatch:
         one, other = Wired(register), Wired(register)
         one.dispatcher.feed([event("slow"), event("quick")])
         await other.run(event("quick"))
-        assert log.count("quick") == 1  # another connection's slow handler delays nobody
+        assert log.count("quick") == 1  # not delayed by another connection's slow handler
         assert one.dispatcher.busy and len(one.dispatcher) == 1
         gate.set()
         await one.settle()
@@ -167,7 +167,7 @@ class TestDispatch:
 
 
 class TestWaiting:
-    """A handler may wait for what comes behind its own event."""
+    """A handler may wait for an event that arrives behind its own."""
 
     async def test_a_reply_overtakes(self) -> None:
         log = Log("a")
@@ -324,7 +324,7 @@ class TestWaiting:
         assert log == ["connected", ("n", 1)]
 
     async def test_what_was_shown_to_one_is_shown_to_the_next(self) -> None:
-        """While it waits for its handler; to one of those who come later, and in order."""
+        """While it is queued for its handler; to one of the later waiters, and in order."""
         log = Log("n")
         gate = asyncio.Event()
         log.register.on_event("slow", lambda ctx: gate.wait())
@@ -386,7 +386,7 @@ class TestWaiting:
             await connection.wait_for("a", timeout=0)
 
     async def test_the_end(self) -> None:
-        """It is told at once, to those who wait in a handler and to others."""
+        """All waiters fail at once, those in a handler too."""
         log = Log()
 
         @log.register.on_event("ask")
@@ -942,7 +942,7 @@ class TestConcurrency:
 
     @pytest.mark.parametrize("concurrency", [1, 2])
     async def test_whether_a_handler_is_the_caller(self, concurrency: int) -> None:
-        """Of its own connection, in whatever task or thread it calls, and only while it runs."""
+        """Of its own connection, in any task or thread that it starts, and only while it runs."""
         register = EventRegister(concurrency=concurrency)
         wired, other = Wired(register), Wired(register)
         gate = asyncio.Event()

@@ -43,7 +43,7 @@ async def test_time_ends_a_turn(clock: list[float]) -> None:
 
 
 async def test_a_turn_of_the_loop_begins_a_new_one(clock: list[float]) -> None:
-    """Whoever waited: time that passed while others had their turn does not count."""
+    """Time that passed while others had their turn does not count."""
     turn = Turn()
     for _ in range(10):
         assert not turn.is_over()

@@ -71,9 +71,10 @@ class Reading:
         self._limits = limits
         self._close = close
         self._on_end = on_end
-        # A text of so many characters is within `message_bytes`: no character has more than 4
-        # bytes.
-        self._short = (sys.maxsize if limits.message_bytes is None else limits.message_bytes) // 4
+        # `Limits.message_bytes`. A text of `_short` characters is within it: no character has more
+        # than 4 bytes.
+        self._largest = sys.maxsize if limits.message_bytes is None else limits.message_bytes
+        self._short = self._largest // 4
         # The connection's own task; set by `begin`.
         self._task: asyncio.Task[None] | None = None
         # Whether another task may read while handlers run; False before `begin`, and in `wait`.
@@ -135,11 +136,8 @@ class Reading:
         return size
 
     def _is_too_big(self, message: str | bytes) -> bool:
-        limit = self._limits.message_bytes
-        if limit is None:
-            return False
         size = len(message) if isinstance(message, bytes) else len(message.encode(errors="replace"))
-        return size > limit
+        return size > self._largest
 
     # Another task
 
