@@ -42,7 +42,7 @@ def test_ctrl_c_is_130(monkeypatch: pytest.MonkeyPatch) -> None:
     assert main(["list"]) == 130
 
 
-def test_what_nobody_foresaw_is_status_2_and_one_line(
+def test_an_unexpected_error_is_status_2_and_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def full() -> None:

@@ -97,7 +97,7 @@ ONE_CELL = ["--server", "python/ZapServer", "--scenario", "echo.null", "-n", "0"
 
 
 @pytest.mark.usefixtures("no_dart")
-def test_a_peer_that_nobody_asked_for_by_name_is_shown_as_not_run(
+def test_a_peer_not_requested_by_name_is_shown_as_not_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clients = ["--client", "*[no]/*Client"]  # dart-io's and python's
@@ -150,7 +150,7 @@ PYTHON_ALONE = ["--client", "python/ZapConsumer"]
         (["--dart", "/bin/sh", "--engine", "compose"], "--dart goes with --engine local"),
     ],
 )
-def test_an_argument_that_leads_nowhere_is_status_2_whatever_was_chosen(
+def test_an_argument_that_leads_nowhere_is_status_2_for_every_selection(
     arguments: list[str],
     says: str,
     clients: list[str],
@@ -286,7 +286,7 @@ def test_what_the_engine_cannot_do_is_left_out_and_said(
          "--scenario 'rooms.members' has no cell between the chosen rows and columns"),
     ],
 )  # fmt: skip
-def test_a_scenario_without_a_cell_is_status_2_whatever_else_was_chosen(
+def test_a_scenario_without_a_cell_is_status_2_beside_others_too(
     arguments: list[str],
     says: str,
     more: list[str],

@@ -229,7 +229,7 @@ def test_a_folder_that_cannot_be_written_is_named(
         ({"side": "server", "api": "x/Y", "frame": None, "why": "w"}, "culprit: server x/Y (w)"),
     ],
 )
-def test_whose_fault_it_is_in_a_line(culprit: dict[str, Any] | None, line: str) -> None:
+def test_the_culprit_in_a_line(culprit: dict[str, Any] | None, line: str) -> None:
     assert culprit_line(cell("failed", culprit=culprit)) == line
 
 

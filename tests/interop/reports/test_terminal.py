@@ -34,7 +34,7 @@ def test_a_failure_shows_its_rule_reason_and_command() -> None:
     assert "again: python -m interop run --server 'python/ZapServer'" in text
 
 
-def test_a_failure_shows_whose_fault_it_is() -> None:
+def test_a_failure_shows_its_culprit() -> None:
     culprit = {"side": "client", "why": "it wrote []", "basis": "frame", "api": "x/Y", "frame": 4}
     text = shown(results(cell("failed", culprit=culprit)))
     assert "culprit: client x/Y (it wrote []); frame 4" in text

@@ -73,7 +73,7 @@ async def test_where_the_judge_is_one_side_the_other_is_under_test(side: str) ->
     assert ran.begun
 
 
-async def test_what_nobody_gives_is_an_error_before_the_scenario() -> None:
+async def test_an_unknown_argument_is_an_error_before_the_scenario() -> None:
     async def scenario(sever: object) -> None: ...
 
     ran = await run(scenario)
@@ -141,7 +141,7 @@ async def test_what_goes_wrong_after_the_scenario_is_no_failure_of_it(
     assert (ran.error, repr(ran.teardown_error)) == (None, "OSError('too late')")
 
 
-async def test_no_fault_befalls_a_peer_that_other_cells_use() -> None:
+async def test_a_shared_peer_takes_no_fault() -> None:
     async def scenario(fault: object) -> None: ...
 
     ran = await run(scenario)
@@ -203,16 +203,19 @@ async def test_a_cell_whose_evidence_cannot_be_made_is_an_error(
 
 @pytest.mark.parametrize("isolated", [False, True])
 async def test_which_peers_failed_is_told(isolated: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of an isolated cell they are its own, and what befalls them no other cell's business."""
+    """The peers of an isolated cell are its own, so that their end concerns no other cell."""
     monkeypatch.setattr(FakeEngine, "faults", lambda engine: NoFaults())
 
     async def scenario(server: Server, client: Client) -> None:
-        server.session._lines.abort()
-        await asyncio.sleep(0.01 if isolated else 0)
-        raise Violation("the wire told first")
+        with pytest.raises(PeerDied):
+            await server.session.call("stop")
+        raise Violation("the wire showed it first")
 
-    ran = await run(scenario, isolated=isolated)
-    assert str(ran.error) == "the wire told first"
+    def ends(request: dict[str, Any]) -> Any:
+        return None if request["op"] == "stop" else good(request)
+
+    ran = await run(scenario, script=ends, isolated=isolated)
+    assert str(ran.error) == "the wire showed it first"
     assert list(ran.failed) == ([] if isolated else ["fake#1"])
 
 

@@ -187,8 +187,8 @@ def test_a_peer_of_an_isolated_cell_is_the_cells_alone(monkeypatch: pytest.Monke
     assert broken == ""
     server, client = reversed(processes.discarded)
     assert server != client
-    assert processes.names == {"python", server, client}
-    assert {name.partition("!")[0] for name in processes.names} == {"python"}
+    assert set(processes.isolated) == {server, client}
+    assert {name.partition("!")[0] for name in processes.isolated} == {"python"}
 
 
 @pytest.mark.parametrize("at_once", [1, 2])
@@ -206,26 +206,27 @@ class OwnProcesses(LocalEngine):
 
     def __init__(self) -> None:
         super().__init__({"python": PYTHON})
-        self.names: set[str] = set()
+        self.isolated: dict[str, LocalEngine] = {}
         self.discarded: list[str] = []
         self.most = 0
 
     async def address(self, peer: str) -> Address:
-        self.names.add(peer)
-        self.most = max(self.most, len(self.names - {"python"} - set(self.discarded)))
-        self._commands = {**self._commands, peer: PYTHON}
-        return await super().address(peer)
+        if peer == "python":
+            return await super().address(peer)
+        engine = self.isolated.setdefault(peer, LocalEngine({peer: PYTHON}))
+        self.most = max(self.most, len(self.isolated) - len(self.discarded))
+        return await engine.address(peer)
 
     def faults(self) -> OwnProcesses:
         return self
 
     async def fault(self, fault: Fault, peer: str) -> None:
         assert fault == "kill"
-        self._running[peer]._process.kill()
+        await self.isolated[peer].restart(peer)
 
     async def discard(self, peer: str) -> None:
         self.discarded.append(peer)
-        await self.restart(peer)
+        await self.isolated[peer].close()
 
 
 def test_a_scenario_with_no_pair_has_no_cell() -> None:

@@ -179,7 +179,7 @@ async def test_a_peer_that_comes_again_where_it_was_is_another_one() -> None:
         assert engine.restarted == ["fake"]
 
 
-async def test_those_who_wait_for_a_peer_that_never_starts_do_not_start_it_again() -> None:
+async def test_waiters_for_a_peer_that_never_starts_do_not_start_it_again() -> None:
     class Mute(FakeEngine):
         async def address(self, peer: str) -> Address:
             self.asked.append(peer)

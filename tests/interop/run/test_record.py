@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import pytest
 
-from interop import errors
 from interop.catalog import Api
 from interop.errors import Escaped, PeerDied, PeerFailure, TestbedError, Unsupported, Violation
 from interop.records import CellResult, Evidence, ViolationRecord
@@ -54,7 +53,6 @@ def words(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
     if request.param == "reworded":
         for error in (PeerDied, Unsupported, Violation):
             monkeypatch.setattr(error, "__str__", lambda _: "something else")
-        monkeypatch.setattr(errors, "_of", lambda api, text: "something else")
 
 
 @pytest.mark.usefixtures("words")

@@ -32,7 +32,7 @@ FRAMES = [
 ]
 
 
-def test_who_wrote_what_is_no_event_is_the_culprit() -> None:
+def test_the_author_of_an_invalid_event_is_the_culprit() -> None:
     found = by_evidence(red(violations=[violation("client", 7), violation("server", 3)]))
     assert found is not None
     assert (found.side, found.api, found.basis, found.frame) == (
@@ -47,11 +47,11 @@ def test_bytes_that_are_no_frame_come_first() -> None:
     assert (found.side, found.frame) == ("server", None)
 
 
-def test_an_excused_violation_convicts_nobody() -> None:
+def test_an_excused_violation_convicts_neither_side() -> None:
     assert by_evidence(red(violations=[violation("client", 0, excused=True)])) is None
 
 
-def test_who_alone_let_an_exception_escape_is_the_culprit() -> None:
+def test_the_only_side_with_an_escaped_exception_is_the_culprit() -> None:
     found = by_evidence(red(frames=FRAMES, notifications=notes([UNCAUGHT], [])))
     assert found is not None
     assert (found.side, found.basis, found.frame) == ("server", "uncaught", 2)
@@ -69,7 +69,7 @@ def test_who_alone_let_an_exception_escape_is_the_culprit() -> None:
         {"notifications": notes([UNCAUGHT], []), "escapes": True},
     ],
 )
-def test_evidence_may_convict_nobody(evidence: dict[str, Any]) -> None:
+def test_evidence_may_convict_neither_side(evidence: dict[str, Any]) -> None:
     assert by_evidence(red(**evidence)) is None
 
 
@@ -118,7 +118,9 @@ def test_the_row_or_the_column_that_fails_alone(
 @pytest.mark.parametrize(
     ("server", "client", "side"), [("judge/Raw", "x/Y", "client"), ("x/Y", "judge/Raw", "server")]
 )
-def test_who_fails_with_the_judge_is_the_culprit(server: str, client: str, side: str) -> None:
+def test_the_side_that_fails_with_the_judge_is_the_culprit(
+    server: str, client: str, side: str
+) -> None:
     one = red(server=server, client=client)
     found = by_matrix(one, [one])
     assert (found.side, found.api, found.basis) == (side, "x/Y", "judge")
@@ -139,7 +141,7 @@ def said(author: str, *texts: str) -> list[FrameRecord]:
         (['{"eventName":"a"}', '{"payload":null,"eventName":"b"}'], None),
     ],
 )
-def test_the_frame_is_the_first_that_who_passes_writes_otherwise(
+def test_the_frame_is_the_first_that_a_passing_api_writes_otherwise(
     wrote: list[str], frame: int | None
 ) -> None:
     good = cell(**B, **X, frames=said("server", '{"eventName":"a"}', '{"eventName":"b"}'))

@@ -20,13 +20,13 @@ def verdict(outcome: Outcome, text: str = "", **more: Any) -> tuple[str, str]:
     return ruling.verdict, ruling.reason
 
 
-def test_what_the_engine_cannot_do_is_declared_by_nobody() -> None:
+def test_an_engines_unsupported_needs_no_declaration() -> None:
     assert verdict("unsupported", "engine x does nothing") == (
         "unsupported", "engine x does nothing",
     )  # fmt: skip
 
 
-def test_what_nobody_expected_stands() -> None:
+def test_an_outcome_without_deviations_stands() -> None:
     assert verdict("passed") == ("passed", "")
     assert verdict("failed", "no echo") == ("failed", "no echo")
     assert verdict("failed", "no echo", should=True) == ("warned", "no echo")
