@@ -1,7 +1,7 @@
 # One image for each peer and one for the testbed: see docker-compose.yml.
-# The base images can be any Debian with, for the first, python3 and its venv module, for the second,
-# a Dart SDK or a bare Dart VM, for the third, Node.js, and for the fourth, Go. One that must know a
-# private certificate authority or package index has that in itself, as files and PIP_… variables.
+# Each base image is a Debian: the first with python3 and its venv module, the second with a Dart SDK
+# or a bare Dart VM, the third with Node.js, the fourth with Go. A private certificate authority or
+# package index is configured in the base image, by files and PIP_… variables.
 ARG PYTHON_IMAGE=python:3.13-slim
 ARG DART_IMAGE=dart:stable
 ARG NODE_IMAGE=node:22-slim
@@ -19,7 +19,7 @@ WORKDIR /app
 
 
 FROM python-base AS matrix
-# Of 80 columns compose takes 14 for the service's name.
+# Compose uses 14 of 80 columns for the service's name.
 ENV COLUMNS=66
 COPY pyproject.toml ./
 RUN pip install --quiet --group interop
@@ -30,7 +30,7 @@ CMD ["python", "-m", "interop", "run", "--engine", "compose"]
 
 FROM python-base AS python-peer
 COPY pyproject.toml README.md LICENSE ./
-# What zaptools depends on changes less often than zaptools: a layer of its own.
+# The dependencies of zaptools change less often than zaptools, so they have their own layer.
 RUN python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" \
     > /tmp/requirements.txt && pip install --quiet --requirement /tmp/requirements.txt --group peer
 COPY zaptools zaptools
@@ -43,7 +43,7 @@ COPY interop/peers/python interop/peers/python
 RUN install -d -m 1777 /logs
 USER 1000:1000
 EXPOSE 7000
-# With $INTEROP_LOG a peer writes into that file, and nothing to its container's log.
+# With $INTEROP_LOG a peer writes to that file instead of its container's log.
 ENTRYPOINT ["sh", "-c", "[ -z \"${INTEROP_LOG-}\" ] || exec >\"$INTEROP_LOG\" 2>&1; exec \"$0\" \"$@\""]
 CMD ["python", "-m", "interop.peers.python", "--listen", "0.0.0.0:7000"]
 
@@ -69,12 +69,12 @@ ENV HOME=/tmp PUB_CACHE=/app/pub-cache
 WORKDIR /app/${PEER}
 COPY interop/peers/dart_shared ../dart_shared
 COPY interop/peers/${PEER} ./
-# Where no package registry is reached, `python -m interop dart-packages DIR` has put the packages
-# here. A peer without packages gets an empty list, so that all are started in one way.
+# Without a package registry, `python -m interop dart-packages DIR` copies the packages here first. A
+# peer without packages gets an empty list, so that all peers start in the same way.
 RUN if grep -qs zaptools-interop .dart_tool/package_config.json; then echo "packages: copied"; \
     elif [ -f pubspec.yaml ]; then dart pub get; \
     else mkdir -p .dart_tool && echo '{"configVersion": 2, "packages": []}' > .dart_tool/package_config.json; fi
-# A bare VM has no `compile`, and with some SDKs `dart` no longer writes snapshots.
+# A bare VM has no `compile`, and the `dart` of some SDKs no longer writes snapshots.
 RUN if dart compile kernel --help >/dev/null 2>&1; \
     then dart compile kernel --output=peer.dill peer.dart; \
     else dart --snapshot=peer.dill --snapshot-kind=kernel peer.dart; fi
@@ -88,8 +88,8 @@ CMD ["dart", "--packages=.dart_tool/package_config.json", "peer.dill", "--listen
 FROM ${NODE_IMAGE} AS node-peer
 WORKDIR /app
 COPY interop/peers/node ./
-# npm is asked unless the package lies there already, as after a run on local processes. It belongs
-# to no platform: `ws` is JavaScript alone.
+# npm runs unless the package is there already, as after a run on local processes: `ws` is plain
+# JavaScript, for any platform.
 RUN [ -d node_modules/ws ] || npm ci --ignore-scripts --no-audit --no-fund
 RUN install -d -m 1777 /logs
 USER 1000:1000
@@ -98,15 +98,15 @@ ENTRYPOINT ["sh", "-c", "[ -z \"${INTEROP_LOG-}\" ] || exec >\"$INTEROP_LOG\" 2>
 CMD ["node", "peer.mjs", "--listen", "0.0.0.0:7000"]
 
 
-# The last two stages, so that nothing else needs Go: see docker-compose.yml.
+# The last two stages, so that no other stage needs Go: see docker-compose.yml.
 FROM ${GO_IMAGE} AS go-build
 WORKDIR /app
 COPY interop/peers/go ./
-# Modules come from the proxy, unless a folder `vendor` lies there, as `go mod vendor` makes it.
+# Modules come from the proxy, unless there is a folder `vendor`, made by `go mod vendor`.
 RUN CGO_ENABLED=0 GOTOOLCHAIN=local go build -trimpath -buildvcs=false -o /peer .
 
 
-# The program needs nothing else; what has a shell for the health check, the other images have too.
+# The program needs nothing else. The health check needs a shell, and this base is there already.
 FROM ${PYTHON_IMAGE} AS go-peer
 COPY --from=go-build /peer /peer
 RUN install -d -m 1777 /logs

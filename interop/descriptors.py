@@ -1,4 +1,4 @@
-"""File descriptors: of a process that has no more of them nothing can be said but just that."""
+"""File descriptors: raises their limit, and tells a shortage from other failures."""
 
 from __future__ import annotations
 
@@ -13,53 +13,53 @@ try:
 except ImportError:  # Windows has no such limit
     resource = None  # type: ignore[assignment]  # looked at before each use
 
-__all__ = ["CURE", "ENOUGH", "Shortage", "raise_limit", "tells_shortage"]
+__all__ = ["CURE", "MIN_LIMIT", "Shortage", "raise_limit", "tells_shortage"]
 
-ENOUGH = 4096
-"""Descriptors that a worker or a peer can use at most: 20 cells at the same time, of which one has
-50 clients, and the tap two connections for each. macOS gives a process 256 to begin with."""
+MIN_LIMIT = 4096
+"""The most descriptors that a worker or a peer uses: for 20 cells at a time, one of which has 50
+clients, with two connections each through the tap. macOS allows a process 256 by default."""
 
 CURE = "raise the limit with ulimit -n, or run fewer cells at the same time (--at-once)"
 
 _WORDS = re.compile("too many open files|EMFILE|ENFILE", re.IGNORECASE)
-"""What the libraries of all peers write of it: Python, Dart and Go the C library's words, Node.js
-also the name."""
+"""The words of all peers' libraries for it: Python, Dart and Go use the C library's, Node.js the
+name as well."""
 
 
-def raise_limit(enough: int = ENOUGH) -> None:
-    """Let this process and those that it starts have so many, or as many as it may."""
+def raise_limit(minimum: int = MIN_LIMIT) -> None:
+    """Raise the limit of this process and its children to that, or as far as allowed."""
     if resource is None:
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = enough if hard == resource.RLIM_INFINITY else min(enough, hard)
+    wanted = minimum if hard == resource.RLIM_INFINITY else min(minimum, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
-        with contextlib.suppress(ValueError, OSError):  # macOS may allow less than it says
+        with contextlib.suppress(ValueError, OSError):  # macOS may allow less than it reports
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def tells_shortage(text: str) -> bool:
-    """Whether an error's text says that some process had no descriptor left."""
+    """Whether an error's text says that a process ran out of descriptors."""
     return _WORDS.search(text) is not None
 
 
 class Shortage:
-    """Counts what failed in this process for want of a descriptor.
+    """Counts failures in this process for want of a descriptor.
 
     Attributes:
-        count: how often; a cell fails for it if it happened while the cell ran.
+        count: the number so far; a cell during which it rises is an error.
     """
 
     def __init__(self) -> None:
         self.count = 0
 
     def watch(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Count what the loop tells its exception handler: `accept` failed, or the tap did."""
+        """Count failures that reach the loop's exception handler: of `accept`, or of the tap."""
 
         def handler(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
             exc = context.get("exception")
             if isinstance(exc, OSError) and exc.errno in (errno.EMFILE, errno.ENFILE):
                 self.count += 1
-            # asyncio listens again after a second, also where that was closed meanwhile.
+            # asyncio listens again after a second, even on a listener that was closed meanwhile.
             elif not (self.count and "._start_serving" in str(context.get("message"))):
                 loop.default_exception_handler(context)
 

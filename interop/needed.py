@@ -1,6 +1,6 @@
-"""What a command line says in one line where its packages, or its Python, are not there.
+"""Says in one line that packages are missing, or that Python is too old.
 
-It imports nothing that may be missing, and runs on older Pythons as far as to say so.
+It imports only the standard library, and runs on older Pythons.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ def with_packages(program: str, cure: str, command_line: Callable[[], int]) -> i
     """Run a command line.
 
     Args:
-        program: its name, for what goes wrong.
+        program: its name, for error messages.
         cure: the command that makes its environment, in words.
-        command_line: imports it and runs it.
+        command_line: imports and runs it.
 
     Returns:
-        Its exit status; 2 where a package is missing or Python is too old; 130 after Ctrl-C, which
-        may come while modules are imported.
+        Its exit status; 2 where a package is missing or Python is too old; 130 after Ctrl-C,
+        which may arrive while modules are imported.
     """
     try:
         return command_line()
@@ -32,7 +32,7 @@ def with_packages(program: str, cure: str, command_line: Callable[[], int]) -> i
         if sys.version_info < (3, 11):  # noqa: UP036  # the program may be any Python's
             version = sys.version.split()[0]
             why = f"Python 3.11 or later is needed, and {sys.executable} is {version}"
-        elif module in ("", "interop", "bench"):  # a fault of this repository's own
+        elif module in ("", "interop", "bench"):  # a defect of this repository
             raise
         else:
             why = f"{module} is not installed for {sys.executable}"

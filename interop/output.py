@@ -1,4 +1,4 @@
-"""stdout and stderr that no run stumbles over, whatever is behind them or is written to them."""
+"""stdout and stderr that never fail a run: closed pipes, full disks, unprintable characters."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from rich.segment import Segment
 __all__ = ["Output", "Terminal", "outputs", "printable"]
 
 _GONE = (errno.EPIPE, errno.EIO, errno.ECONNRESET)
-"""What writing fails with when there is no reader any more: `head` has its lines, the terminal was
-closed. What is missing then is missed by nobody."""
+"""Errors of writing to a reader that has gone: `head` has its lines, the terminal was closed. What
+is lost then is not missed."""
 
 
 class Output:
-    """A text stream that drops what cannot be written, and remembers why.
+    """A text stream that drops what it cannot write, and remembers why.
 
-    What the stream's encoding has no character for is written as an escape.
+    Characters outside the stream's encoding are written as escapes.
 
     Attributes:
-        failure: why output is missing that somebody may miss, or None.
+        failure: the error that lost output, unless the reader had gone; None without one.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self.failure: OSError | None = None
         self._stream = stream
         self._open = True
-        with contextlib.suppress(AttributeError, OSError):  # what tests put there may lack it
+        with contextlib.suppress(AttributeError, OSError):  # a replacement in tests may lack it
             stream.reconfigure(errors="backslashreplace")  # type: ignore[attr-defined]  # TextIOWrapper's
 
     def write(self, text: str) -> int:
@@ -61,7 +61,7 @@ class Output:
         self._open = False
         if exc.errno not in _GONE:
             self.failure = exc
-        # What is still in buffers is flushed when the interpreter ends, and must not fail then.
+        # Buffers are flushed when the interpreter ends, which must not fail then.
         with contextlib.suppress(OSError):
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, self._stream.fileno())
@@ -69,9 +69,9 @@ class Output:
 
 
 def printable(text: str) -> str:
-    """Return a text whose characters are all printable or line ends, the others escaped.
+    """Return a text with all characters escaped that are neither printable nor line ends.
 
-    What peers and servers wrote is in it: they could move the cursor, and hide or forge results.
+    Texts of peers and servers could move the cursor, and so hide or forge results.
     """
     if text.isprintable():
         return text
@@ -79,7 +79,7 @@ def printable(text: str) -> str:
 
 
 class Terminal(Console):
-    """A console that prints no control characters but its own."""
+    """A console that escapes control characters in the texts that it prints."""
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
@@ -93,7 +93,7 @@ class Terminal(Console):
 
 @contextmanager
 def outputs() -> Iterator[tuple[Output, Output]]:
-    """Let `sys.stdout` and `sys.stderr` be an `Output` each."""
+    """Replace `sys.stdout` and `sys.stderr` by an `Output` each."""
     before = sys.stdout, sys.stderr
     streams = [
         stream if stream is not None else _opened(number)
@@ -110,10 +110,10 @@ def outputs() -> Iterator[tuple[Output, Output]]:
 
 
 def _opened(number: int) -> TextIO:
-    """Return a stream to nowhere in the place of one that was closed before the start.
+    """Return a stream to nowhere in place of one that was closed before the program started.
 
-    It takes the descriptor's number, lest the next thing that is opened get it, and with it
-    whatever a child writes to its own.
+    It takes the descriptor's number: the next file to be opened would get it otherwise, and with it
+    the output of child processes.
     """
     null = os.open(os.devnull, os.O_RDWR)
     if null != number:

@@ -13,6 +13,7 @@ from .engine import Faults
 __all__ = ["CONTROL_PORT", "ComposeEngine"]
 
 CONTROL_PORT = 7000
+"""The control port of every peer's image."""
 
 WAIT_TIMEOUT = 120.0
 """Seconds for a service to accept its first control connection after the matrix started."""
@@ -46,7 +47,7 @@ class ComposeEngine:
             return str(probe.getsockname()[0])
 
     async def restart(self, peer: str) -> None:
-        """Wait for the service anew at its next use: what restarts it is the project's policy."""
+        """Wait for the service again at its next use; the compose project restarts it."""
         self._up.discard(peer)
 
     def faults(self) -> Faults:

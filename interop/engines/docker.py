@@ -1,8 +1,8 @@
 """Peers in containers that this engine starts: one network and one set of peers for each worker.
 
-The worker itself is on the host, and reaches containers by the addresses of their bridge; that is
-so where the engine runs on the same Linux, and not behind a virtual machine's port forwarding.
-Every container and network carries the run's label, by which `sweep` finds what a worker left.
+The worker runs on the host and reaches containers at their bridge addresses, which takes an engine
+on the same Linux, not one behind a virtual machine's port forwarding. Every container and network
+carries the run's label, by which `sweep` finds those of workers that ended early.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["LABEL", "DockerEngine", "connect", "sweep"]
 
 LABEL = "zaptools.interop"
-"""The label of all that a run makes; its value is the run's name."""
+"""The label of every container and network; its value is the run's name."""
 
 START_TIMEOUT = 180.0
 """Seconds for a container to take its first control connection."""
@@ -54,14 +54,14 @@ def connect() -> DockerClient:
 
 
 def sweep(run: str, client: DockerClient) -> None:
-    """Remove every container and network of `run`: what workers that were ended left behind.
+    """Remove every container and network of `run`, which workers that were killed leave behind.
 
     Raises:
         docker.errors.APIError: something cannot be removed.
         OSError: the engine does not answer in time.
     """
     of_run: dict[str, str | list[str] | bool] = {"label": f"{LABEL}={run}"}
-    # What a worker had begun to remove may be gone before it is looked at.
+    # A container whose removal has begun may be gone before it is inspected.
     for container in client.containers.list(all=True, filters=of_run, ignore_removed=True):
         _remove(container)
     for network in client.networks.list(filters=of_run):
@@ -70,15 +70,15 @@ def sweep(run: str, client: DockerClient) -> None:
 
 
 class DockerEngine:
-    """Starts a container for each peer at its first use, and again if it ended.
+    """Starts a container for each peer at its first use, and another one if it has ended.
 
-    A name may have a part behind ``!``, which makes it another container of the same peer.
+    A peer's name may end in ``!`` and a suffix, which names another container of the same peer.
 
     Args:
         images: each peer's image.
-        run: the name that all workers of a run share.
-        logs: where each container's output is kept; None keeps none.
-        client: what speaks to Docker; by default `connect`'s.
+        run: the name of the run, common to its workers.
+        logs: the folder for each container's output; None for no logs.
+        client: the Docker client; by default that of `connect`.
     """
 
     def __init__(
@@ -94,8 +94,8 @@ class DockerEngine:
         self._logs = logs
         self._client = client if client is not None else connect()
         self._worker = f"{LABEL}-{uuid.uuid4().hex[:12]}"
-        self._network: Network | None = None
-        self._running: dict[str, tuple[Container, Address]] = {}
+        self._network: Network | None = None  # this worker's, once a peer was started
+        self._running: dict[str, tuple[Container, Address]] = {}  # by the peer's name
         self._lock = asyncio.Lock()
 
     async def address(self, peer: str) -> Address:
@@ -106,14 +106,17 @@ class DockerEngine:
                     return address
                 await self._discard(peer)
             container = await asyncio.to_thread(self._start, peer.partition("!")[0])
-            self._running[peer] = (container, Address("", CONTROL_PORT))  # from here on it is ours
+            self._running[peer] = (
+                container,
+                Address("", CONTROL_PORT),
+            )  # `close` ends it from here on
             address = await self._reach(peer, container)
             self._running[peer] = (container, address)
             return address
 
     async def tap_host(self, address: Address) -> str:
         """Return the host's own address in the worker's network: its gateway."""
-        network = await asyncio.to_thread(self._made_network)
+        network = await asyncio.to_thread(self._ensure_network)
         return str((network.attrs or {})["IPAM"]["Config"][0]["Gateway"])
 
     async def restart(self, peer: str) -> None:
@@ -126,7 +129,7 @@ class DockerEngine:
 
     async def fault(self, fault: Fault, peer: str) -> None:
         container, _ = self._running[peer]
-        network = self._made_network()
+        network = self._ensure_network()
         act = {
             "pause": container.pause,
             "resume": container.unpause,
@@ -155,7 +158,7 @@ class DockerEngine:
                 self._images[peer],
                 detach=True,
                 init=True,
-                network=self._made_network().name,
+                network=self._ensure_network().name,
                 labels=self._labels,
                 cap_drop=["ALL"],
                 security_opt=["no-new-privileges:true"],
@@ -163,7 +166,7 @@ class DockerEngine:
         except DockerException as exc:
             raise PeerDied(f"cannot start a container of {peer}: {exc}") from exc
 
-    def _made_network(self) -> Network:
+    def _ensure_network(self) -> Network:
         if self._network is None:
             try:
                 network = self._client.networks.create(
@@ -206,7 +209,7 @@ class DockerEngine:
             return
         self._logs.mkdir(parents=True, exist_ok=True)
         with (self._logs / f"{peer}.{os.getpid()}.log").open("ab") as file:
-            with contextlib.suppress(APIError):  # a container that somebody removed has no log
+            with contextlib.suppress(APIError):  # a container that was removed has no log
                 file.write(container.logs())
 
 
@@ -224,11 +227,11 @@ def _ip(container: Container, network: str) -> str:
 
 
 def _remove(container: Container) -> None:
-    """Return once a container is gone, whoever removes it."""
+    """Remove a container, and return once it is gone; another process may be removing it."""
     with contextlib.suppress(NotFound):
         try:
             container.remove(force=True, v=True)
         except APIError as exc:
             if exc.status_code != CONFLICT:
                 raise
-            container.wait(condition="removed")  # somebody has begun to remove it
+            container.wait(condition="removed")  # its removal is under way

@@ -1,4 +1,4 @@
-"""What each engine does, and the faults that some can cause."""
+"""What every engine does, and the faults that some can cause."""
 
 from __future__ import annotations
 
@@ -9,48 +9,47 @@ from ..control.contract import Address
 __all__ = ["Engine", "Fault", "Faults"]
 
 Fault = Literal["pause", "resume", "kill", "disconnect"]
-"""What can be done to a whole peer: stop and continue it, end it, take its network away."""
+"""Faults of a whole peer: stop it, continue it, end it, cut its network."""
 
 
 class Engine(Protocol):
-    """Gives the control address of each peer, starting what must be started."""
+    """Starts peers, and gives their control addresses."""
 
     async def address(self, peer: str) -> Address:
-        """Return where `peer` takes control connections; start it when it does not run yet.
+        """Return the address for control connections to `peer`; start it if it does not run.
 
-        It is the same object for as long as it is the same peer: one that was started anew may
-        have an equal address.
+        The same object means the same process or container; a new one may have an equal address.
 
         Raises:
             TestbedError: it cannot be started or reached.
         """
 
     async def tap_host(self, address: Address) -> str:
-        """Return the address of this machine at which the peer at `address` can reach a tap."""
+        """Return this machine's address as the peer at `address` can reach it."""
 
     async def restart(self, peer: str) -> None:
-        """End `peer` if this engine started it, so that its next use starts it anew."""
+        """End `peer` if this engine started it; its next use starts a new one."""
 
     def faults(self) -> Faults:
-        """Return what does faults to peers.
+        """Return the object that causes faults.
 
         Raises:
-            Unsupported: this engine has nothing that does.
+            Unsupported: this engine causes none.
         """
 
     async def close(self) -> None:
-        """Stop what was started."""
+        """Stop every peer that was started."""
 
 
 class Faults(Protocol):
-    """Does to whole peers what can befall them."""
+    """Causes faults of whole peers."""
 
     async def fault(self, fault: Fault, peer: str) -> None:
-        """Do `fault` to `peer`, which `Engine.address` has started.
+        """Cause `fault` in `peer`, which `Engine.address` has started.
 
         Raises:
             TestbedError: it failed.
         """
 
     async def discard(self, peer: str) -> None:
-        """End `peer`, if it runs: no other cell shall meet what was done to it."""
+        """End `peer`, if it runs: no other cell must get a peer after a fault."""

@@ -1,4 +1,4 @@
-"""Peers as processes of this machine, on loopback. Each engine has its own."""
+"""Peers as processes of this machine, on loopback. Each engine starts its own."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ START_TIMEOUT = 180.0
 """Seconds for a peer to print READY. A bare Dart VM compiling from source took 6 s."""
 
 STOP_TIMEOUT = 3.0
+"""Seconds for a peer to end once its stdin is closed; then it is killed."""
 
 
 class LocalEngine:
-    """Starts each peer's command once, at its first use, and again if it died."""
+    """Starts each peer's command at its first use, and again if it has ended."""
 
     def __init__(self, commands: Mapping[str, Sequence[str]], logs: Path | None = None) -> None:
         self._commands = commands
         self._logs = logs
         self._running: dict[str, _Process] = {}
-        self._locks: dict[str, asyncio.Lock] = {}
+        self._locks: dict[str, asyncio.Lock] = {}  # one start of a peer at a time
 
     async def address(self, peer: str) -> Address:
         async with self._locks.setdefault(peer, asyncio.Lock()):
@@ -64,7 +65,7 @@ class LocalEngine:
 
 
 class _Process:
-    """One peer process. Closing its stdin asks it to end."""
+    """One peer process. It ends when its stdin is closed, and is killed if it does not."""
 
     def __init__(self, process: asyncio.subprocess.Process, address: Address) -> None:
         self._process = process
@@ -77,7 +78,7 @@ class _Process:
 
     @property
     def ended(self) -> str:
-        """How it ended, in words."""
+        """How it ended, for messages."""
         return _ended(self._process.returncode)
 
     @classmethod
@@ -103,7 +104,7 @@ class _Process:
                 line = (await process.stdout.readline()).decode("utf-8", "replace")
             host, port = parse_ready(line)
             return cls(process, Address(host, port))
-        except BaseException as exc:  # cancellation too: nothing knows of the process yet
+        except BaseException as exc:  # cancellation too: nothing else holds the process yet
             await _end(process)
             why = f"{peer} did not start: "
             if isinstance(exc, TimeoutError):
@@ -134,7 +135,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STOP_TIMEOUT):
                 await process.wait()
-    finally:  # cancelled too
+    finally:  # also when cancelled
         if process.returncode is None:
             process.kill()
             await process.wait()
@@ -154,7 +155,7 @@ def _ended(status: int | None) -> str:
 
 
 def _tail(log: Path, start: int) -> str:
-    """Return the last lines of a log behind `start`: what is before is another process's."""
+    """Return the last lines of a log after `start`; earlier ones are another process's."""
     with log.open(encoding="utf-8", errors="replace") as file:
         if log != Path(os.devnull):
             file.seek(start)

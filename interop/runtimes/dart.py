@@ -1,7 +1,7 @@
-"""The Dart VM: finds it, readies a peer's packages, precompiles a peer.
+"""The Dart VM: finds it, gets a peer's packages, precompiles a peer.
 
 A full SDK has ``dart pub`` and ``dart compile``; a bare VM that compiles source has neither,
-and serves as well once the packages come from a folder (`interop.runtimes.dart_packages`).
+and will do if the packages come from a folder (`interop.runtimes.dart_packages`).
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class DartVM:
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """Whether a peer's packages are in place; false with the reason `why`."""
+    """Whether a peer's packages are in place; if not, `why` gives the reason."""
 
     why: str = ""
 
@@ -64,7 +64,7 @@ def find_dart(explicit: str | None = None) -> DartVM:
     """Find a Dart that runs: `explicit`, else ``$DART``, else ``dart`` on the ``PATH``.
 
     Raises:
-        CannotRun: there is none, or it does not run; says which, and what to install.
+        CannotRun: none was found, or it does not run; says what to install.
     """
     path = find_program(
         "dart",
@@ -94,7 +94,7 @@ def package_config(peer_dir: Path) -> Path:
 
 
 def packages_ready(peer_dir: Path) -> Readiness:
-    """Tell whether a peer has the packages that its ``pubspec.yaml`` asks for, pub's or copies.
+    """Return whether a peer has the packages of its ``pubspec.yaml``, from pub or copied.
 
     A peer without a ``pubspec.yaml`` needs none.
 
@@ -120,18 +120,18 @@ def packages_ready(peer_dir: Path) -> Readiness:
 
 
 def snapshot(dart: DartVM, peer_dir: Path, cache_dir: Path) -> Path:
-    """Precompile a peer, unless the cache has it, and return the kernel file.
+    """Precompile a peer unless it is in the cache, and return the kernel file.
 
     A start from source took 2 s, with packages 4 s; from a kernel file 0.1 s. Parallel calls
-    may both compile; each puts a whole file in place.
+    may both compile; each puts a complete file in place.
 
     Args:
-        dart: what compiles it; part of the cache's key, like every source that goes in.
+        dart: the compiler; part of the cache's key, as is every source file.
         peer_dir: the peer's folder, with ``peer.dart``.
-        cache_dir: where kernel files are kept; made when it is missing.
+        cache_dir: the folder for kernel files; created if it is missing.
 
     Raises:
-        CannotRun: the packages are not there and pub cannot bring them, or it does not compile.
+        CannotRun: packages are missing and pub cannot get them, or the peer does not compile.
         CannotRun: a ``pubspec.yaml`` is broken.
     """
     peer_dir = peer_dir.resolve()
@@ -147,7 +147,7 @@ def snapshot(dart: DartVM, peer_dir: Path, cache_dir: Path) -> Path:
 
 
 def command(dart: DartVM, peer_dir: Path, kernel: Path) -> list[str]:
-    """Return the command that runs a precompiled peer, to which its arguments are added."""
+    """Return the command that runs a precompiled peer, without the peer's own arguments."""
     return [str(dart.path), *_packages_option(peer_dir.resolve()), str(kernel)]
 
 
@@ -183,7 +183,7 @@ def _compile(dart: DartVM, peer_dir: Path, kernel: Path) -> None:
 
 
 def _packages_option(peer_dir: Path) -> list[str]:
-    """With it a precompiled peer can still tell the versions of its packages."""
+    """Return the option by which a precompiled peer can still report its packages' versions."""
     config = package_config(peer_dir)
     return [f"--packages={config}"] if config.is_file() else []
 
@@ -194,7 +194,7 @@ def _key(dart: DartVM, peer_dir: Path) -> str:
         "shared": peer_dir.parent / "dart_shared",
         **{f"package {name}": root for name, root in _package_roots(peer_dir).items()},
     }
-    # Some package's root is the peer itself, as pub writes it too.
+    # One of the packages is the peer itself, as in pub's configuration.
     parts = [dart.version, str(dart.path)]
     parts += [f"{name} {tree_digest(folder)}" for name, folder in sorted(folders.items())]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

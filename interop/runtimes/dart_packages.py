@@ -1,7 +1,7 @@
-"""Dart packages from a folder: what stands in for ``dart pub get`` without a registry.
+"""Dart packages from a folder, in place of ``dart pub get`` where no registry is reached.
 
 The folder holds unpacked packages, each with its ``pubspec.yaml``, directly or one level down;
-several versions of a package may lie side by side. `write_package_config` resolves what a peer
+several versions of a package may be present. `write_package_config` resolves what a peer
 needs and copies it into the peer's ``.dart_tool``, so that it also travels into an image.
 """
 
@@ -38,10 +38,10 @@ _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)(?:-([0-9A-Za-z.-]+))?(?:\+([0-9A-Za-
 _BOUND = re.compile(rf"\s*(\^|>=|<=|>|<|)\s*({_VERSION.pattern})")
 _LOWEST = re.compile(r"(?:\^|>=?)\s*(\d+\.\d+)\.\d")
 _OLDEST_LANGUAGE = "2.7"
-"""What pub takes for a package whose SDK constraint has no lower bound."""
-
+"""Pub's language version for a package whose SDK constraint has no lower bound."""
 
 _COPY_ATTEMPTS = 20
+"""Attempts to put a copy in place while other processes put theirs."""
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -58,7 +58,7 @@ class Version:
         """Parse ``1.2.3``, ``1.2.3-pre.1`` or ``1.2.3+1``.
 
         Raises:
-            ValueError: `text` is none of these.
+            ValueError: `text` has another form.
         """
         match = _VERSION.fullmatch(text.strip())
         if match is None:
@@ -87,10 +87,10 @@ def _parts(text: str | None) -> tuple[tuple[bool, int, str], ...]:
 
 
 def allows(constraint: str, version: Version) -> bool:
-    """Tell whether `version` fits `constraint`: ``any``, ``1.2.3``, ``^1.2.3``, ``>=1.0.0 <2.0.0``.
+    """Return whether `version` satisfies ``any``, ``1.2.3``, ``^1.2.3`` or ``>=1.0.0 <2.0.0``.
 
     Raises:
-        ValueError: `constraint` is none of these.
+        ValueError: `constraint` has another form.
     """
     if constraint.strip() in ("any", ""):
         return True
@@ -128,7 +128,7 @@ class Package:
     """One ``pubspec.yaml``: `dependencies` maps names to constraints, `language` is ``3.5``.
 
     Attributes:
-        overrides: constraints that stand for everybody's, where this package is the root.
+        overrides: constraints that replace those of all other packages, if this is the root.
     """
 
     name: str
@@ -143,7 +143,7 @@ class Package:
         """Read a ``pubspec.yaml``.
 
         Raises:
-            CannotRun: it is broken; names the file.
+            CannotRun: it is invalid; names the file.
         """
         try:
             data = yaml.safe_load(pubspec.read_text(encoding="utf-8"))
@@ -170,7 +170,7 @@ class Package:
 
 
 def _dependencies(section: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield name and constraint; what the SDK brings needs no package."""
+    """Yield names and constraints; the SDK's own packages are left out."""
     probe = Version.parse("0.0.0")
     for name, wanted in section.items():
         if isinstance(wanted, dict):
@@ -183,10 +183,10 @@ def _dependencies(section: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def write_package_config(packages_dir: Path, peer_dir: Path) -> Path:
-    """Resolve a peer's packages from a folder and give the peer its package configuration.
+    """Resolve a peer's packages from a folder, and write the peer's package configuration.
 
-    Each package is copied to ``.dart_tool/packages/NAME-VERSION``. Calling it again changes
-    nothing, and parallel calls do not disturb one another.
+    Each package is copied to ``.dart_tool/packages/NAME-VERSION``. A second call changes
+    nothing, and parallel calls do not interfere.
 
     Args:
         packages_dir: the folder of unpacked packages.
@@ -196,7 +196,7 @@ def write_package_config(packages_dir: Path, peer_dir: Path) -> Path:
         The path of the ``package_config.json`` written.
 
     Raises:
-        CannotRun: a package is missing, there twice, or its ``pubspec.yaml`` is broken.
+        CannotRun: a package is missing or ambiguous, or its ``pubspec.yaml`` is invalid.
     """
     peer_dir = peer_dir.resolve()
     root = Package.read(peer_dir / "pubspec.yaml")
@@ -237,7 +237,7 @@ def _scan(packages_dir: Path) -> dict[str, dict[Version, Package]]:
 
 
 def _package_folders(packages_dir: Path) -> Iterator[Path]:
-    """Yield the packages; what is inside one (its ``example``, say) is none of them."""
+    """Yield the packages' folders, without those inside a package (its ``example``, say)."""
     for folder in sorted(path for path in packages_dir.iterdir() if path.is_dir()):
         if (folder / "pubspec.yaml").is_file():
             yield folder
@@ -248,7 +248,7 @@ def _package_folders(packages_dir: Path) -> Iterator[Path]:
 def _resolve(
     root: Package, found: Mapping[str, Mapping[Version, Package]], where: Path
 ) -> list[Package]:
-    """Choose the newest versions that fit, again until no choice brings a new constraint."""
+    """Choose the newest versions that fit, repeating until the choice adds no constraint."""
     chosen: dict[str, Package] = {}
     for _ in range(100):
         wanted: dict[str, dict[str, str]] = {}

@@ -11,13 +11,13 @@ from .programs import find_program, run_program
 __all__ = ["OLDEST", "build", "find_go"]
 
 OLDEST = (1, 24)
-"""The oldest version that peers are written for: zaptools-go asks for it."""
+"""The oldest version that peers support: zaptools-go requires it."""
 
 PROBE_TIMEOUT = 60.0
 BUILD_TIMEOUT = 300.0
 """Seconds. A first build, of the standard library too, took 40 s on one busy core."""
 
-# Go shall not fetch another Go; without cgo a program needs no C compiler, and runs on any Linux.
+# Go must not download another Go; without cgo a build needs no C compiler, and runs on any Linux.
 _ENVIRONMENT = {"GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}
 
 _VERSION = re.compile(r"go version go((\d+)\.(\d+)\S*)")
@@ -27,7 +27,7 @@ def find_go(explicit: str | None = None) -> Path:
     """Find a Go that runs: `explicit`, else ``$GO``, else ``go`` on the ``PATH``.
 
     Raises:
-        CannotRun: there is none, it is too old, or it does not run.
+        CannotRun: none was found, it is too old, or it does not run.
     """
     oldest = ".".join(map(str, OLDEST))
     advice = f"install Go {oldest} or later, or name it in $GO"
@@ -37,25 +37,25 @@ def find_go(explicit: str | None = None) -> Path:
     if match is None:
         raise CannotRun(f"{path} does not answer 'version' as Go does: {said.strip()!r}")
     if (int(match[2]), int(match[3])) < OLDEST:
-        raise CannotRun(f"{path} is Go {match[1]}, and {oldest} is the oldest that serves")
+        raise CannotRun(f"{path} is Go {match[1]}, and {oldest} is the oldest supported")
     return path
 
 
 def build(go: Path, peer_dir: Path, binary: Path) -> None:
-    """Build a peer's program; what did not change comes out of Go's own cache.
+    """Build a peer's program; Go's own cache has what did not change.
 
-    Modules come as Go is set up to get them: out of its cache, else from ``$GOPROXY``. Each is
-    checked against the peer's ``go.sum``.
+    Go gets modules as it is configured: from its cache, else from ``$GOPROXY``. Each is checked
+    against the peer's ``go.sum``.
 
     Args:
-        go: what builds it.
+        go: the Go program.
         peer_dir: the peer's folder, with its ``go.mod``.
-        binary: where the program is put.
+        binary: the path of the built program.
 
     Raises:
-        CannotRun: a module cannot be had, or it does not build; the text says what Go said.
+        CannotRun: a module is unavailable, or the build fails; the text ends with Go's output.
     """
-    # Without VCS data: that of a peer's folder is this repository's, or none.
+    # Without VCS data, which would be this repository's, or missing.
     options = ["-trimpath", "-buildvcs=false", "-o", str(binary.absolute())]
     try:
         run_program(

@@ -25,11 +25,11 @@ _VARIABLE = re.compile(r"\$\{(\w+):-([^}]*)\}")
 
 
 def build(program: str, client: DockerClient, *, compose: Path = COMPOSE_FILE) -> str:
-    """Build a peer's image, of which Docker's cache has what did not change; return its tag.
+    """Build a peer's image, using Docker's cache, and return its id.
 
     Raises:
-        CannotRun: there is no image of it, or it cannot be built; the text ends with what was said.
-        TestbedError: the compose file is broken.
+        CannotRun: it has no image, or the build fails; the text ends with the build's output.
+        TestbedError: the compose file is invalid.
     """
     if "@" in program:
         raise CannotRun(f"{program}: images have the newest versions; --engine local has the older")
@@ -56,8 +56,8 @@ def recipe(
     """Return a service's stage and build arguments, with ``${NAME:-default}`` filled in.
 
     Raises:
-        CannotRun: there is no such service, or it builds nothing.
-        TestbedError: the file is no compose file.
+        CannotRun: there is no such service, or it builds no image.
+        TestbedError: the file is not a compose file.
     """
     try:
         services: dict[str, Any] = yaml.safe_load(compose.read_text("utf-8"))["services"]
@@ -68,7 +68,7 @@ def recipe(
         raise CannotRun(f"{service} has no image: no service in {compose.name} builds it")
 
     def fill(value: object) -> str:
-        # ":-" means: the default for an empty variable too.
+        # ":-" gives the default for an empty variable as well.
         return _VARIABLE.sub(lambda m: environment.get(m[1]) or m[2], str(value))
 
     return found["target"], {key: fill(value) for key, value in found.get("args", {}).items()}

@@ -1,4 +1,4 @@
-"""Node.js: finds it, and installs a peer's npm packages as its ``package-lock.json`` names them."""
+"""Node.js: finds it, and installs the npm packages in a peer's ``package-lock.json``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .programs import find_program, run_program
 __all__ = ["OLDEST", "find_node", "install"]
 
 OLDEST = 18
-"""The oldest major version that peers are written for: Debian 12 has it."""
+"""The oldest major version that peers support, which is Debian 12's."""
 
 PROBE_TIMEOUT = 60.0
 INSTALL_TIMEOUT = 180.0
@@ -22,7 +22,7 @@ def find_node(explicit: str | None = None) -> Path:
     """Find a Node.js that runs: `explicit`, else ``$NODE``, else ``node`` on the ``PATH``.
 
     Raises:
-        CannotRun: there is none, it is too old, or it does not run.
+        CannotRun: none was found, it is too old, or it does not run.
     """
     advice = f"install Node.js {OLDEST} or later, or name it in $NODE"
     path = find_program("node", advice, explicit=explicit, variable="NODE")
@@ -31,17 +31,17 @@ def find_node(explicit: str | None = None) -> Path:
     if not major.isdigit():
         raise CannotRun(f"{path} does not answer --version as Node.js does: {said.strip()!r}")
     if int(major) < OLDEST:
-        raise CannotRun(f"{path} is Node.js {said.strip()}, and {OLDEST} is the oldest that serves")
+        raise CannotRun(f"{path} is Node.js {said.strip()}, and {OLDEST} is the oldest supported")
     return path
 
 
 def install(peer_dir: Path) -> None:
-    """Put a peer's npm packages into its ``node_modules``, unless they are there already.
+    """Install a peer's npm packages into its ``node_modules``, unless they are there already.
 
-    A peer without a ``package-lock.json`` needs none. Packages' own scripts are not run.
+    A peer without a ``package-lock.json`` needs none. Scripts of packages do not run.
 
     Raises:
-        CannotRun: npm is missing, or cannot bring the packages; the text ends with what it said.
+        CannotRun: npm is missing, or fails; the text ends with its output.
     """
     lock = peer_dir / "package-lock.json"
     if not lock.is_file():
@@ -52,16 +52,16 @@ def install(peer_dir: Path) -> None:
     wanted = _packages(lock)
     if not wanted or (there.is_file() and _packages(there) == wanted):
         return
-    npm = find_program("npm", f"install npm: it brings what {lock} names")
+    npm = find_program("npm", f"install npm, which gets the packages in {lock}")
     quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
     run_program([str(npm), "ci", *quiet], INSTALL_TIMEOUT, cwd=peer_dir)
 
 
 def _packages(lock: Path) -> dict[str, str]:
-    """Return the hash of each package that a lock file names, the peer itself left out.
+    """Return the hash of each package in a lock file, except the peer itself.
 
     Raises:
-        CannotRun: it is no lock file of npm 7 or later.
+        CannotRun: it is not a lock file of npm 7 or later.
     """
     try:
         packages = json.loads(lock.read_text("utf-8"))["packages"]

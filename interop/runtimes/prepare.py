@@ -1,7 +1,7 @@
 """Makes a peer runnable on this machine, or says what to install.
 
-What is made is kept below ``.cache/interop`` and made again only when what it
-was made from changed.
+Environments and compiled peers are kept below ``.cache/interop``, and made again only when their
+sources change.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ class Preparer:
     """Prepares peers for the local engine.
 
     Args:
-        dart_vm: a Dart VM given by hand; by default ``$DART``, then ``PATH``.
+        dart_vm: the Dart VM; by default that of ``$DART``, then of ``PATH``.
         packages: a folder of unpacked Dart packages; by default ``$ZAPTOOLS_DART_PACKAGES``.
-        cache: where to keep what is made.
-        tell: is told what is about to be made that takes long; by default nobody is.
+        cache: the folder for environments and compiled peers.
+        tell: called with a message before a step that takes long.
     """
 
     def __init__(
@@ -56,13 +56,13 @@ class Preparer:
         self._tell = tell
 
     def command(self, peer: Peer, version: str | None = None) -> list[str]:
-        """Return the command that starts `peer`, after making whatever it needs.
+        """Return the command that starts `peer`, after making what it needs.
 
         Args:
-            version: one of the peer's older versions; by default what the peer itself names.
+            version: one of the peer's older versions; by default the newest.
 
         Raises:
-            CannotRun: something is missing that cannot be made here.
+            CannotRun: something is missing, and says what to install.
         """
         if peer.runtime == "here":
             return [sys.executable, "-m", peer.program]
@@ -98,14 +98,14 @@ _COPIED = {
     "dart": ("pubspec.yaml", "*.dart"),
     "go": ("go.mod", "go.sum", "*.go"),
 }
-"""What an older version is made of; the first names the packages."""
+"""The files of an older version; the first one names the packages."""
 
 
 def pinned(peer: Peer, version: str, cache: Path) -> Peer:
     """Return `peer` with an older version's packages in a folder of its own below `cache`.
 
-    Only what names the packages and what is compiled is copied: a script of an environment runs
-    where it is, beside the modules that it shares with the others.
+    Only the file that names the packages and compiled sources are copied: a Python peer runs where
+    it is, beside the modules that it shares with other versions.
     """
     folder = cache / "versions" / f"{peer.name}@{version}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -126,19 +126,19 @@ def pinned(peer: Peer, version: str, cache: Path) -> Peer:
 
 
 def _pin(text: str, package: str, version: str) -> str:
-    """Put another version of a package into a file that names packages, the first of `_COPIED`."""
+    """Return `text`, the first file of `_COPIED`, with another version of a package."""
     return re.sub(rf"(?m)^(\s*{re.escape(package)}(?:==|: | v)).*$", rf"\g<1>{version}", text)
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file, unless it holds that already: what was made from it stays valid."""
+    """Write a file unless it has that text already, so that what was made from it stays valid."""
     path.parent.mkdir(exist_ok=True)
     if not path.is_file() or path.read_text("utf-8") != text:
         path.write_text(text, "utf-8")
 
 
 def environment_folder(peer: Peer, cache: Path) -> Path:
-    """Return where `peer`'s environment is kept: another one for other requirements."""
+    """Return the folder of `peer`'s environment, which depends on its requirements."""
     requirements = (peer.folder / "requirements.txt").read_bytes()
     key = hashlib.sha256(requirements + sys.version.encode()).hexdigest()[:12]
     return cache / f"{peer.name}-{key}"
@@ -150,7 +150,7 @@ def make_environment(
     """Return the Python of `peer`'s own environment, made from its ``requirements.txt``.
 
     Raises:
-        CannotRun: it cannot be made; the text ends with what pip said.
+        CannotRun: it cannot be made; the text ends with pip's output.
     """
     requirements = peer.folder / "requirements.txt"
     folder = environment_folder(peer, cache)

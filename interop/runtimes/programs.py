@@ -1,4 +1,4 @@
-"""Programs of other languages: finding one, and running it to its end."""
+"""Programs of other languages: finds one, and runs it to its end."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["find_program", "run_program", "succeeds"]
 def find_program(
     name: str, advice: str, *, explicit: str | None = None, variable: str | None = None
 ) -> Path:
-    """Find a program: as the caller names it, else as a variable does, else by its usual name.
+    """Find a program: the caller's choice, else a variable's, else the one of the usual name.
 
     Args:
         name: its usual name, looked for on the ``PATH``.
@@ -25,7 +25,7 @@ def find_program(
         variable: the environment variable that may hold such a name.
 
     Raises:
-        CannotRun: there is none; says where its name came from.
+        CannotRun: it was not found; says where its name came from.
     """
     set_to = os.environ.get(variable) if variable is not None else None
     found = shutil.which(wanted := explicit or set_to or name)

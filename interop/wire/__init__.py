@@ -1,1 +1,1 @@
-"""Bytes: tap, frames, rules, diff."""
+"""Bytes: the tap, its log, frames, the rules for messages, differences between texts."""

@@ -1,8 +1,8 @@
-"""What implementations write for the same thing, and in what their texts differ. Pure.
+"""How the texts that implementations write for the same event differ. Pure.
 
-Two texts that mean the same may differ in form: the order of keys, how a number or a string is
-written, a member that is absent or null, white space. Two that differ in more do not mean the
-same. Ids that a library generates are no difference.
+Two texts with the same meaning may differ in form: the order of keys, the spelling of numbers and
+strings, a member that is absent or null, white space. Any other difference is one of meaning. Ids
+that a library generates are not compared.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .rules import differ
 __all__ = ["IDS", "Group", "canonical", "differences", "groups", "masked", "texts"]
 
 MAX_TEXTS = 5
-"""Text frames of one author on one connection that are compared; later ones repeat the first."""
+"""The number of text frames of one author on one connection that are compared."""
 
 IDS = re.compile(
     r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
@@ -38,7 +38,7 @@ class Group:
 
     Attributes:
         texts: what they write, ids masked.
-        differences: in what that differs from the first group; empty for the first.
+        differences: how it differs from the first group's; empty for the first.
     """
 
     apis: tuple[str, ...]
@@ -53,7 +53,7 @@ def masked(text: str) -> str:
 
 
 def canonical(text: str) -> str:
-    """Return the one text of all that mean the same event; `text` itself if it is not JSON."""
+    """Return one text for all that mean the same event; `text` itself if it is not JSON."""
     message = _parse(masked(text))
     if message is _MISSING:
         return masked(text)
@@ -61,7 +61,7 @@ def canonical(text: str) -> str:
 
 
 def differences(one: str, other: str) -> list[str]:
-    """Return in words how the text `other` differs from `one`; empty if only in ids."""
+    """Return how the text `other` differs from `one`, in words; empty if only in ids."""
     one, other = masked(one), masked(other)
     if one == other:
         return []
@@ -95,8 +95,8 @@ def texts(cell: CellResult, side: Side, most: int = MAX_TEXTS) -> list[str]:
 def groups(cells: Iterable[CellResult], side: Side) -> list[Group]:
     """Group the implementations of `side` by what they wrote in the cells of one scenario.
 
-    All are taken from their cells with the same API on the other side, the one that most of
-    them have a cell with, since a side also writes back what it was sent.
+    All are compared in cells with the same API on the other side, the one with the most cells,
+    since a side also echoes what it was sent.
     """
     cells = list(cells)
     partners = Counter(cell.api(OTHER[side]) for cell in cells if texts(cell, side))
@@ -134,7 +134,7 @@ def _parse(text: str) -> Any:
 
 
 def _filled(message: Any) -> Any:
-    """Return a message with what may be absent or null filled in."""
+    """Return a message with its optional members filled in."""
     if not isinstance(message, dict):
         return message
     return {**message, "payload": message.get("payload"), "headers": message.get("headers") or {}}

@@ -55,7 +55,7 @@ _PIECE = 256
 the same call has written, however small the window."""
 
 _SHORT = 1000
-"""Bytes up to which one large number is masked sooner than a table of bytes applied."""
+"""Payloads up to this size, in bytes, are masked faster as one large number than by a table."""
 
 
 def frame(
@@ -74,7 +74,7 @@ def frame(
         rsv: the three reserved bits as a number; RSV1 is 4.
         mask: the masking key; None for an unmasked frame.
         form: bits of the length; by default the shortest that holds it.
-        announce: the length to write instead of the payload's own.
+        announce: the length to announce instead of the payload's own.
     """
     length = len(payload) if announce is None else announce
     form = form or (7 if length < 126 else 16 if length < 1 << 16 else 64)
@@ -100,7 +100,7 @@ def legal_code(code: int) -> bool:
 
 
 def deflated(payload: bytes, bits: int = 15) -> bytes:
-    """Return a message compressed by itself, as RFC 7692 section 7.2.1 says."""
+    """Return a message compressed on its own (RFC 7692, section 7.2.1)."""
     writer = zlib.compressobj(wbits=-bits)
     return (writer.compress(payload) + writer.flush(zlib.Z_SYNC_FLUSH))[: -len(_TAIL)]
 
@@ -132,7 +132,7 @@ class Inflater:
         """Return a message's content.
 
         Raises:
-            ValueError: it cannot be decompressed with what was agreed on.
+            ValueError: it does not inflate with the agreed parameters.
         """
         if not self._takeover:
             self._reader = zlib.decompressobj(-self._bits)
@@ -154,7 +154,7 @@ class Inflater:
 
 @dataclass(frozen=True, slots=True)
 class RawFrame:
-    """One frame as it was on the wire, unmasked."""
+    """One frame, unmasked, or one message put together from its fragments."""
 
     fin: bool
     rsv: int
@@ -181,17 +181,17 @@ class _Header(NamedTuple):
 
 
 class FrameReader:
-    """Takes what one side wrote; yields its messages and control frames, whole and checked.
+    """Reads what one side wrote; yields its messages and control frames, whole and checked.
 
     Args:
         author: the side that wrote it: the client has to mask its frames, the server must not.
-        inflater: what was agreed on for permessage-deflate; None when nothing was.
+        inflater: inflates compressed messages; None unless permessage-deflate was agreed on.
 
     Attributes:
-        faults: every rule that was broken, in words. One that a frame's header breaks is known
-            before the payload has come.
-        masks: the masking keys that were seen.
-        compressed: the number of messages that were compressed.
+        faults: every broken rule, in words. A fault in a frame's header is reported before the
+            payload has arrived.
+        masks: the masking keys, in order.
+        compressed: the number of compressed messages.
     """
 
     def __init__(self, author: Side, inflater: Inflater | None = None) -> None:
@@ -200,10 +200,10 @@ class FrameReader:
         self.compressed = 0
         self._masked = author == "client"
         self._inflater = inflater
-        self._buffer = bytearray()  # bytes that came after the last whole header or frame
-        self._header: _Header | None = None  # of the frame whose payload has not come whole
-        self._parts: list[RawFrame] = []  # the fragments of the message that is under way
-        self._closed = False  # whether its close frame came
+        self._buffer = bytearray()  # bytes received and not parsed yet
+        self._header: _Header | None = None  # of a frame whose payload is incomplete
+        self._parts: list[RawFrame] = []  # the fragments so far of an incomplete message
+        self._closed = False  # whether the close frame was read
 
     @property
     def inside_message(self) -> bool:
@@ -211,7 +211,7 @@ class FrameReader:
         return bool(self._buffer or self._header or self._parts)
 
     def feed(self, data: bytes) -> Iterator[RawFrame]:
-        """Yield each message (its fragments put together) and control frame that is now whole."""
+        """Yield each message, its fragments joined, and each control frame that is now complete."""
         self._buffer += data
         while (found := self._next()) is not None:
             if found.opcode == CLOSE:
@@ -313,7 +313,7 @@ def deflate_parameters(value: str) -> Mapping[str, str | None]:
     """Return the parameters of one ``permessage-deflate`` element; a name without value has None.
 
     Raises:
-        ValueError: it is another extension, or a parameter is there twice.
+        ValueError: it is another extension, or repeats a parameter.
     """
     name, *parts = (part.strip() for part in value.split(";"))
     if name.lower() != "permessage-deflate":

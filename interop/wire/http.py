@@ -1,4 +1,4 @@
-"""The opening handshake's two halves (RFC 6455, section 4), in any form. Pure: text to bytes."""
+"""The request and the answer of the opening handshake (RFC 6455, section 4), in any form. Pure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Head:
 
     Attributes:
         line: its first line.
-        headers: names and values in their order.
+        headers: names and values, in order.
     """
 
     line: str
@@ -43,18 +43,18 @@ class Head:
         return words[1] if len(words) > 1 else ""
 
     def all(self, name: str) -> list[str]:
-        """Return every element of a header that is a list, over all its lines."""
+        """Return every element of a header whose value is a list, over all its lines."""
         values = [value for key, value in self.headers if key.lower() == name.lower()]
         return [part.strip() for value in values for part in value.split(",") if part.strip()]
 
     def one(self, name: str) -> str | None:
-        """Return a header's value; None when it is not there exactly once."""
+        """Return the value of a header that appears exactly once; None otherwise."""
         values = [value for key, value in self.headers if key.lower() == name.lower()]
         return values[0] if len(values) == 1 else None
 
 
 def parse_head(data: bytes) -> Head:
-    """Parse what ends with an empty line."""
+    """Parse a request or response up to the empty line that ends its headers."""
     line, *rest = data.decode("latin-1").rstrip("\r\n").split("\r\n")
     pairs = (text.partition(":") for text in rest)
     return Head(line, [(name.strip(), value.strip()) for name, _, value in pairs])
@@ -77,8 +77,8 @@ def request(
     """Return a client's handshake.
 
     Args:
-        headers: replace the usual ones of that name; None takes one away.
-        extra: added as they are, after the others.
+        headers: replace the usual ones of the same name; None removes one.
+        extra: appended as they are.
     """
     usual = {
         "Host": host,

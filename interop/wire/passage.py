@@ -1,4 +1,12 @@
-"""How the bytes of one direction pass through the tap: at once, late, in pieces, or not at all."""
+"""How the bytes of one direction pass through the tap: at once, late, in pieces, or not at all.
+
+::
+
+    feed() ──> double, keep ──> at-once ────────────────────────────> write()
+                                delayed: queue ── `delay` later ────> write()
+                                byte-by-byte: queue ── a loop turn ─> write(), one byte
+                                stalled: queue, until `set` changes the mode
+"""
 
 from __future__ import annotations
 
@@ -16,16 +24,16 @@ Mode = Literal["at-once", "stalled", "delayed", "byte-by-byte"]
 
 
 class Passage:
-    """One direction. Whatever the mode, bytes keep their order, and the end comes after them.
+    """One direction. In every mode bytes keep their order, and the end follows the last one.
 
     Args:
         write: writes bytes towards the receiver.
-        end: tells the receiver that no more will come.
+        end: ends the stream towards the receiver.
 
     Attributes:
-        delay: seconds that bytes take in the mode ``delayed``.
-        double: how many of the next bytes are written twice, once.
-        taken: set when bytes came since `keep`.
+        delay: seconds by which the mode ``delayed`` holds bytes back.
+        double: the number of bytes at the start of the next read to write twice; then 0 again.
+        taken: set once bytes arrive after a call of `keep`.
     """
 
     def __init__(
@@ -34,17 +42,19 @@ class Passage:
         self.delay = 0.02
         self.double = 0
         self.taken = asyncio.Event()
-        self._keep: int | None = None
+        self._keep: int | None = None  # bytes that may still pass; None for any number
         self._write = write
         self._end = end
         self._mode: Mode = mode
+        # Bytes held back, each with the time at which the mode ``delayed`` writes them; None for
+        # the end of the stream.
         self._queue: deque[tuple[float, bytes | None]] = deque()
-        self._pump: asyncio.Handle | None = None
+        self._pump: asyncio.Handle | None = None  # the scheduled call of `_step`
 
     def set(self, mode: Mode) -> None:
-        """Change the mode; what waits goes on in the new one."""
+        """Change the mode, for the bytes held back too."""
         self._mode = mode
-        self._go_on()
+        self._schedule()
 
     def feed(self, data: bytes) -> None:
         """Take bytes from their writer."""
@@ -57,12 +67,12 @@ class Passage:
         self.taken.set()
 
     def keep(self, count: int) -> None:
-        """Let so many of the next bytes pass, and drop all that follow."""
+        """Let the next `count` bytes pass, and drop everything after them."""
         self._keep = count
         self.taken.clear()
 
     def finish(self) -> None:
-        """Take note that the writer is done."""
+        """End the stream, after the bytes held back."""
         self._put(None)
 
     def _put(self, data: bytes | None) -> None:
@@ -71,7 +81,7 @@ class Passage:
             return
         self._queue.append((asyncio.get_running_loop().time() + self.delay, data))
         if self._pump is None:
-            self._go_on()
+            self._schedule()
 
     def _pass(self, data: bytes | None) -> None:
         if data is None:
@@ -79,7 +89,7 @@ class Passage:
         else:
             self._write(data)
 
-    def _go_on(self) -> None:
+    def _schedule(self) -> None:
         if self._pump is not None:
             self._pump.cancel()
             self._pump = None
@@ -98,11 +108,11 @@ class Passage:
             self._queue.appendleft((due, data[1:]))
             data = data[:1]
         self._pass(data)
-        self._go_on()
+        self._schedule()
 
 
 def reset_on_close(transport: asyncio.BaseTransport) -> None:
-    """Let the next close of a TCP connection be a reset, unless it is over already."""
+    """Make the close of a TCP connection a reset, unless it has ended already."""
     sock = transport.get_extra_info("socket")
     if sock is not None:
         with contextlib.suppress(OSError):

@@ -1,6 +1,12 @@
-"""The judge's end of a connection: it writes any bytes, and reads frames with no mercy.
+"""The judge's end of a connection: it writes any bytes, and checks every frame that it reads.
 
-What passes is recorded in the cell's log.
+::
+
+    RawServer.accept() ─┐ a client under test
+                        ├─> handshake: read_head, write ──> start ──> frames ──> close
+    an open socket ─────┘ a server under test                         ended: the other side's end
+
+Frames in both directions are recorded in the cell's log.
 """
 
 from __future__ import annotations
@@ -37,7 +43,7 @@ __all__ = ["MAX_HEAD", "Bounds", "RawConnection", "RawServer", "Streams"]
 
 _READ = 1 << 18
 MAX_HEAD = 1 << 16
-"""Bytes that a handshake may have."""
+"""The most bytes that a handshake may have."""
 
 _ANY = {TEXT, BINARY, CLOSE, PING, PONG}
 
@@ -46,7 +52,7 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How much the other side may write on one connection, beyond its handshake."""
+    """The most that the other side may write on one connection, after its handshake."""
 
     frames: int
     bytes: int
@@ -56,15 +62,17 @@ class RawConnection:
     """The judge's end of a connection to the side under test.
 
     Args:
-        log: records what passes.
+        log: records every frame.
         side: the side that the judge is.
 
     Attributes:
-        head: what the other side wrote of the handshake.
-        frames: the messages and control frames that it wrote since.
+        head: the other side's part of the handshake.
+        frames: the messages and control frames that it has written since.
         reader: checks them; `None` until the handshake is done.
-        bounds: more than this is not read; None where the other side is under control.
-        flood: in words, what was more than the bounds; empty as long as nothing was.
+        bounds: reading stops beyond these; None where the other side is under control.
+        flood: how the other side exceeded the bounds, in words; empty until it does.
+        patience: how long to wait for what must come.
+        ended: set once the other side has ended the TCP connection.
     """
 
     def __init__(
@@ -86,18 +94,18 @@ class RawConnection:
         self.reader: FrameReader | None = None
         self.streams = streams
         self._log = log
-        self._news = asyncio.Event()
-        self._resumed = asyncio.Event()
+        self._news = asyncio.Event()  # set at every read, and at the end
+        self._resumed = asyncio.Event()  # cleared between `pause` and `resume`
         self._resumed.set()
-        self._taken = 0
-        self._pongs = False
-        self._reading: asyncio.Task[None] | None = None
+        self._taken = 0  # the index behind the last frame that `next` returned
+        self._pongs = False  # whether each ping is answered at once
+        self._reading: asyncio.Task[None] | None = None  # reads frames, from `start` to `close`
 
     async def read_head(self) -> Head:
         """Read the other side's part of the handshake.
 
         Raises:
-            Violation: the connection ended before it was whole.
+            Violation: the connection ended, or the time was over, before it was complete.
         """
         try:
             async with self.patience.limit():
@@ -118,7 +126,7 @@ class RawConnection:
         return self.head
 
     def start(self, inflater: Inflater | None = None, *, pongs: bool = False) -> None:
-        """Begin to read frames; the handshake is done.
+        """Begin to read frames, once the handshake is done.
 
         Args:
             pongs: whether to answer each ping at once.
@@ -128,12 +136,12 @@ class RawConnection:
         self._reading = asyncio.create_task(self._read(self.reader))
 
     def write(self, *parts: bytes) -> None:
-        """Write bytes, all at once, unless the other side has gone."""
+        """Write bytes in one go, unless the connection is closing."""
         if not self.streams[1].is_closing():
             self.streams[1].write(b"".join(parts))
 
     def frame(self, opcode: int, payload: bytes | str = b"", **form: Any) -> bytes:
-        """Return a frame, masked as this side has to; `form` as for `interop.wire.frames.frame`."""
+        """Return a frame, masked if this side must; `form` as for `interop.wire.frames.frame`."""
         if isinstance(payload, str):
             payload = payload.encode()
         if self.side == "client":
@@ -149,7 +157,7 @@ class RawConnection:
     def send_event(
         self, name: str, payload: Any = None, headers: Mapping[str, Any] | None = None
     ) -> None:
-        """Write an event, whole."""
+        """Write an event in one frame."""
         self.send(TEXT, event_text(eventName=name, payload=payload, headers=headers or {}))
 
     def send_close(self, code: int, reason: str = "") -> None:
@@ -157,7 +165,7 @@ class RawConnection:
         self.send(CLOSE, close_payload(code, reason))
 
     def fragments(self, parts: Sequence[bytes], opcode: int = TEXT) -> list[bytes]:
-        """Return one message in these fragments."""
+        """Return the frames of one message with these fragments."""
         last = len(parts) - 1
         return [
             self.frame(CONTINUATION if at else opcode, part, fin=at == last)
@@ -165,7 +173,7 @@ class RawConnection:
         ]
 
     async def next(self, *kinds: int) -> RawFrame:
-        """Return the next frame of these opcodes, past others; each is returned once.
+        """Return the next frame of these opcodes, skipping others; each is returned once.
 
         Raises:
             Violation: there was none in time, or the connection ended.
@@ -177,7 +185,7 @@ class RawConnection:
         return self.frames[at]
 
     async def find(self, start: int, *kinds: int) -> int:
-        """Return the index of the first frame of these opcodes from `start` on; it takes none.
+        """Return the index of the first frame of these opcodes from `start` on; it consumes none.
 
         Raises:
             Violation: there was none in time, or the connection ended.
@@ -257,7 +265,7 @@ class RawConnection:
             raise Violation(f"the {self.other} did not end the connection", within=self.patience)
 
     async def closing(self) -> RawFrame:
-        """Return the close frame once there is one; unlike `next` it takes nothing away.
+        """Return the close frame once there is one, without consuming it.
 
         Raises:
             Violation: the connection ended with none, or nothing happened.
@@ -276,7 +284,7 @@ class RawConnection:
             )
 
     def end_tcp(self) -> None:
-        """End the TCP connection, what was written first."""
+        """End the TCP connection after the bytes written before."""
         self.streams[1].close()
 
     def pause(self) -> None:
@@ -295,7 +303,7 @@ class RawConnection:
         transport.abort()
 
     async def close(self, *, reset: bool = True) -> None:
-        """Give back what the connection holds.
+        """Stop reading and free the connection.
 
         Args:
             reset: whether to end the connection with a reset, if it has not ended. After a close
@@ -331,7 +339,7 @@ class RawConnection:
         self._news.set()
 
     def _flooded(self, size: int) -> bool:
-        """Whether that is more than the bounds; takes note of it."""
+        """Whether `size` bytes, or the frames so far, exceed the bounds; notes it in `flood`."""
         bounds = self.bounds
         if bounds is not None and (len(self.frames) >= bounds.frames or size > bounds.bytes):
             self.flood = (
@@ -346,7 +354,7 @@ class RawConnection:
 
 
 class RawServer:
-    """Listens for the client under test; the scenario answers by hand."""
+    """Listens for the client under test, whose handshakes the scenario answers."""
 
     def __init__(self, host: str, log: Log, patience: Patience) -> None:
         self.host = host
@@ -366,7 +374,7 @@ class RawServer:
         return f"ws://{self.host}:{self.port}{path}"
 
     async def accept(self) -> RawConnection:
-        """Return the next connection, its request read.
+        """Return the next connection, with its request read.
 
         Raises:
             Violation: none came.

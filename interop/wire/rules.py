@@ -1,4 +1,4 @@
-"""The judge's own rules for what may be on the wire.
+"""The judge's own rules for messages on the wire.
 
 Written apart from `zaptools.protocol` on purpose: the judge never shares a
 codec with the judged. The facts are those of ``docs/wire.md``: one text
@@ -30,14 +30,14 @@ Author = Literal["client", "server", "judge"]
 
 OPCODES = {0: "continuation", 1: "text", 2: "binary", 8: "close", 9: "ping", 10: "pong"}
 
-_MOST = 8
-"""Violations that are told of one message."""
+_MAX_VIOLATIONS = 8
+"""Violations reported for one message."""
 
 _SHOWN = 60
-"""Characters of a key that are told."""
+"""Characters of a key that are shown."""
 
 _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
-"""What a text that decodes as UTF-8 can hold a surrogate by."""
+"""The only way in which a text that decodes as UTF-8 can hold a surrogate."""
 
 
 @dataclass(slots=True)
@@ -67,7 +67,7 @@ class Frame:
         return OPCODES.get(self.opcode, f"opcode {self.opcode}")
 
     def violations(self) -> list[str]:
-        """What breaks the wire's rules in this frame; empty for control frames."""
+        """Return the rules that this frame breaks, in words; none for control frames."""
         if self._violations is None:
             self._violations = self._check()
         return self._violations
@@ -86,7 +86,7 @@ def opposite(side: Side) -> Side:
 
 
 def check_text(data: bytes) -> list[str]:
-    """Return what breaks the wire's rules in one text message, in words; empty if nothing does."""
+    """Return the rules that a text message breaks, in words; none if it is valid."""
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as exc:
@@ -111,7 +111,7 @@ def check_text(data: bytes) -> list[str]:
 
 
 class _Decoder(json.JSONDecoder):
-    """Takes down in `found` what JSON does not allow, and Python's decoder does."""
+    """Notes in `found` what JSON forbids and Python's decoder allows."""
 
     def __init__(self) -> None:
         super().__init__(object_pairs_hook=self._members, parse_constant=self._constant)
@@ -129,7 +129,7 @@ class _Decoder(json.JSONDecoder):
         self._note(f"{name} is not JSON")
 
     def _note(self, words: str) -> None:
-        if len(self.found) < _MOST:  # a message can hold a million of them
+        if len(self.found) < _MAX_VIOLATIONS:  # a message can hold a million of them
             self.found.append(words)
 
 
@@ -137,7 +137,7 @@ _decoder = _Decoder()
 
 
 def differ(expected: object, actual: object, path: str = "$") -> str | None:
-    """Return where and how two JSON values differ, or None when they are the same.
+    """Return where and how two JSON values differ; None if they are the same.
 
     Stricter than ``==``: ``1``, ``1.0`` and ``true`` are three values, ``-0.0`` is not
     ``0.0``. The order of an object's keys does not count.
@@ -161,7 +161,7 @@ def differ(expected: object, actual: object, path: str = "$") -> str | None:
 
 
 def event_text(**members: Any) -> str:
-    """Return a message's text as the judge writes it: just these members, compact."""
+    """Return a message's text as the judge writes it: these members alone, compact."""
     return json.dumps(members, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -177,7 +177,7 @@ def _show(value: object) -> str:
 
 def _has_surrogate(message: object) -> bool:
     todo = [message]
-    while todo:  # no recursion: the decoder takes what is nested deeper than that would go
+    while todo:  # no recursion: the decoder accepts deeper nesting than the stack does
         value = todo.pop()
         if isinstance(value, str):
             if not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):

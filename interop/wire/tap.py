@@ -3,6 +3,11 @@
 Bytes pass through untouched, at once unless a fault was requested; a copy of them is read by the
 judge's own `FrameReader`, permessage-deflate included, and recorded in the cell's log.
 `Tap.inject` writes a frame of the judge's own towards one side.
+
+::
+
+    client <──> leg ── passage ──> leg <──> server     one TapConnection, two passages
+                 └── FrameReader ──> Log    └── FrameReader ──> Log
 """
 
 from __future__ import annotations
@@ -72,28 +77,28 @@ class Tap:
         return f"ws://{self.host}:{self.port}{path}"
 
     def inject(self, to: Side, data: str | bytes, *, connection: int = -1) -> None:
-        """Write one whole frame of the judge's own towards `to`; masked when `to` is the server.
+        """Write a message of the judge's own, in one frame, towards `to`.
 
         Args:
-            to: the side that shall receive it.
-            data: a text message, or, as bytes, a binary one.
+            to: the receiver.
+            data: a text message, or a binary one as bytes.
             connection: index into `connections`; the newest by default.
         """
         self._connection(connection).inject(to, data)
 
     def cut(self, connection: int = -1) -> None:
-        """End a connection towards both sides with no close frame."""
+        """End a connection on both sides with no close frame."""
         self._connection(connection).over("judge")
         self._connection(connection).cut()
 
     def reset(self, connection: int = -1) -> None:
-        """End a connection towards both sides with a TCP reset."""
+        """End a connection on both sides with a TCP reset."""
         self.acts.add("reset")
         self._connection(connection).over("judge")
         self._connection(connection).reset()
 
     def half_close(self, author: Side) -> None:
-        """Pretend that `author` will write no more: tell the other side, drop what it writes."""
+        """End the stream of `author` on the newest connection; drop what it writes later."""
         newest = self._connection(-1)
         self.acts.add("half-close")
         newest.passages[author].finish()
@@ -125,7 +130,9 @@ class TapConnection:
     """One relayed TCP connection: a leg to each side, and a reader of what each side writes.
 
     Attributes:
-        heads: what each side wrote of the handshake.
+        heads: each side's part of the handshake; None until it is complete.
+        passages: how the bytes of each author pass.
+        mute: the authors whose bytes are dropped.
         opened: when it was accepted, in seconds since the log began.
         ended_by: the side that ended it first, and when; None while it lasts.
     """
@@ -139,6 +146,7 @@ class TapConnection:
         self.passages = {side: self._passage(side) for side in self.legs}
         self.mute: set[Side] = set()
         self.heads: dict[Side, bytes | None] = {"client": None, "server": None}
+        # Bytes of the handshake, and those after it until the server has answered.
         self._buffers: dict[Side, bytearray] = {"client": bytearray(), "server": bytearray()}
         self._readers: dict[Side, FrameReader] = {}  # once the handshake is done
 
@@ -157,7 +165,7 @@ class TapConnection:
         try:
             await loop.create_connection(lambda: self.legs["server"], upstream.host, upstream.port)
         except OSError as exc:
-            if exc.errno in (errno.EMFILE, errno.ENFILE):  # no matter of the server's
+            if exc.errno in (errno.EMFILE, errno.ENFILE):  # not the server's fault
                 loop.call_exception_handler({"message": "the tap cannot connect", "exception": exc})
             self.cut()
 
@@ -178,7 +186,7 @@ class TapConnection:
         self.tap.log.record(self.number, "judge", to, opcode, payload)
 
     def inside_message(self, author: Side) -> bool:
-        """Whether `author` has written a message's beginning and not yet its end."""
+        """Whether `author` has begun a message and not ended it."""
         return self._readers[author].inside_message
 
     def cut(self) -> None:
@@ -219,7 +227,7 @@ class TapConnection:
                 self._read(side, bytes(self._buffers.pop(side)))
 
     def _read(self, author: Side, data: bytes) -> None:
-        """Record what is read up to the first fault, behind which frames may begin anywhere."""
+        """Record the frames up to the first fault, after which frames may begin anywhere."""
         reader, log = self._readers[author], self.tap.log
         if reader.faults:
             return
@@ -231,19 +239,19 @@ class TapConnection:
 
 
 class _Leg(asyncio.Protocol):
-    """One side's TCP connection; what is written before it is made waits."""
+    """One side's TCP connection. Bytes written before it is established are kept until then."""
 
     def __init__(self, connection: TapConnection, side: Side) -> None:
         self._connection = connection
         self._side: Side = side
         self._transport: asyncio.Transport | None = None
-        self._waiting: list[bytes] = []
-        self._eof = False
-        self._dead = False
-        self._lost = asyncio.Event()
+        self._waiting: list[bytes] = []  # written before the connection was established
+        self._eof = False  # whether `write_eof` was called
+        self._dead = False  # whether it has ended, or must end as soon as it is established
+        self._lost = asyncio.Event()  # set when it has ended
 
     async def gone(self) -> None:
-        """Wait until the connection is lost, if it was ever made."""
+        """Wait until the connection has ended, if it was ever established."""
         if self._transport is not None:
             await self._lost.wait()
 
@@ -299,7 +307,7 @@ class _Leg(asyncio.Protocol):
                 self._transport.write_eof()
 
     def reset(self) -> None:
-        """Let the end, when it comes, be a TCP reset."""
+        """Make its end a TCP reset."""
         if self._transport is not None:
             reset_on_close(self._transport)
 
@@ -312,6 +320,6 @@ class _Leg(asyncio.Protocol):
 def _inflater(author: Side, answer: Head) -> Inflater | None:
     """Return what inflates the messages of `author`, or None when the server agreed to nothing."""
     for chosen in answer.all("Sec-WebSocket-Extensions"):
-        with contextlib.suppress(ValueError):  # illegal: an endpoint's to refuse
+        with contextlib.suppress(ValueError):  # an illegal answer: refusing it is up to the client
             return Inflater.agreed(author, deflate_parameters(chosen))
     return None

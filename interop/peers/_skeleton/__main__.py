@@ -1,7 +1,7 @@
 """A peer that does nothing yet: the whole shell of `docs/peer-contract.md`, and no library.
 
-It says of every operation that it is unsupported, so it runs in the matrix from the first minute.
-Written with the standard library alone and without `interop`, to be read from other languages.
+It answers every operation with "unsupported", so it runs in the matrix from the first minute. It
+uses only the standard library, not `interop`, to be ported to other languages.
 """
 
 from __future__ import annotations

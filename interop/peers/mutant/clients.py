@@ -36,7 +36,7 @@ ONLINE, OFFLINE, ERROR = ZapClientState.ONLINE, ZapClientState.OFFLINE, ZapClien
 
 
 def _tells(change: Callable[[Any, ZapClientState], list[ZapClientState]]) -> Seed:
-    """Tell other states: `change` takes the client and the state."""
+    """Report other states: `change` maps the client and a state to those that are reported."""
 
     def seed(seam: ClientSeam) -> None:
         on_state = seam.link.on_state
@@ -81,7 +81,7 @@ def _messages_fire_callbacks(seam: ClientSeam) -> None:
 
 
 def _offers(*, protocols: bool = True, headers: bool = True) -> Seed:
-    """Leave out what the application wants to be offered."""
+    """Omit what the application offers."""
 
     def seed(seam: ClientSeam) -> None:
         connect = seam.client.connect
@@ -98,7 +98,7 @@ def _drops_query(seam: ClientSeam) -> None:
     seam.client.url = seam.client.url.partition("?")[0]
 
 
-def _refusals_are_nothing(seam: ClientSeam) -> None:
+def _ignores_refusals(seam: ClientSeam) -> None:
     connect = seam.client.connect
 
     async def connect_anyhow(*offer: Any) -> None:
@@ -146,7 +146,7 @@ def _takes_any_accept(protocol: Any) -> None:
 
 
 def _loses_first_moment(seam: ClientSeam) -> None:
-    """Look at what comes only from the loop's next turn on."""
+    """Ignore messages until the loop's next turn."""
 
     def hook(shell: Any) -> None:
         dispatcher = shell.dispatcher
@@ -185,7 +185,7 @@ def _second_socket(seam: ClientSeam) -> None:
 
 
 def _handlers_twice(seam: ClientSeam) -> None:
-    """Register all handlers again when it connects again."""
+    """Register all handlers a second time at a reconnect."""
     times: list[int] = []
 
     def hook(shell: Any) -> None:
@@ -204,7 +204,7 @@ def _handlers_twice(seam: ClientSeam) -> None:
 
 
 def _sends_again(seam: ClientSeam) -> None:
-    """Send once more, when it connects again, what it sent last."""
+    """Repeat the last event at a reconnect."""
     client = seam.client
     send_event = client.send_event
     last: list[tuple[Any, ...]] = []
@@ -256,7 +256,7 @@ def _any_event_is_reply(seam: ClientSeam) -> None:
 
 
 def _error_is_reply(seam: ClientSeam) -> None:
-    """Take an error for the reply."""
+    """Return an error as if it were the reply."""
     request = seam.client.request
 
     async def take(event: str, **more: Any) -> Any:
@@ -305,7 +305,7 @@ DEFECTS: Mapping[str, Seed] = {
     "offers-no-subprotocols": _offers(protocols=False),
     "sends-no-request-headers": _offers(headers=False),
     "drops-query": _drops_query,
-    "refused-is-success": _refusals_are_nothing,
+    "refused-is-success": _ignores_refusals,
     "one-key": _with_protocol(_uses_one_key),
     "any-accept": _with_protocol(_takes_any_accept),
     "first-moment-lost": _loses_first_moment,

@@ -20,12 +20,12 @@ Seed = Callable[[Seam], None]
 
 
 def _of_shell(**methods: Callable[..., Any]) -> Seed:
-    """Give each connection's transport other methods, which take what they replace at first."""
+    """Replace methods of each connection's transport; each takes the original method first."""
     return lambda seam: seam.made.append(partial(_replace_methods, methods))
 
 
 def _of_closing(**methods: Callable[..., Any]) -> Seed:
-    """Do what `_of_shell` does with what ends each connection."""
+    """Replace methods of each connection's `Closing`; see `_of_shell`."""
     return lambda seam: seam.made.append(lambda shell: _replace_methods(methods, shell.closing))
 
 
@@ -40,7 +40,7 @@ def _instead(old: Callable[..., Any], new: Callable[..., Any]) -> Callable[..., 
 
 
 def _of_frames(direction: str, change: Callable[[Frame], Frame | None]) -> Seed:
-    """Change the protocol's own frames: ``send_frame``, or those that come: ``recv_frame``."""
+    """Change the frames that the protocol writes (``send_frame``) or reads (``recv_frame``)."""
 
     def hook(shell: Any) -> None:
         protocol = shell.protocol
@@ -69,7 +69,7 @@ def _limited(**limits: Any) -> Seed:
 
 
 def _of(opcode: Opcode, data: bytes | None) -> Callable[[Frame], Frame | None]:
-    """Change the data of one kind of frame; None for no such frame at all."""
+    """Change the data of frames with this opcode; None drops them."""
 
     def change(frame: Frame) -> Frame | None:
         if frame.opcode is not opcode:

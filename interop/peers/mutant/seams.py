@@ -1,7 +1,7 @@
-"""Where a defect is put in: one session's own server or client, and their connections.
+"""Where defects are inserted: one session's own server or client, and their connections.
 
-The library is changed object by object, never as a whole: the sessions beside this one, which
-the same process serves, have it as it is.
+Objects are changed, never the library's classes or modules: other sessions of the same process use
+the library as it is.
 """
 
 from __future__ import annotations
@@ -34,30 +34,27 @@ __all__ = [
 ]
 
 Message = str | bytes
-"""What a connection reads: text as str, a binary message as bytes."""
+"""A message that a connection reads: text as str, a binary message as bytes."""
 
 Hook = Callable[[Any], None]
 """Takes a connection's `WebSocketTransport`, whose parts the defects replace."""
 
 
 def override(thing: Any, **methods: Callable[..., Any] | property) -> Any:
-    """Give one object other methods, or properties, than its class has.
-
-    Returns the class that has the old ones.
-    """
+    """Replace methods or properties of one object; return the class with the original ones."""
     base = type(thing)
     thing.__class__ = type(base.__name__, (base,), {"__slots__": (), **methods})
     return base
 
 
 class Seam:
-    """What is made for one session.
+    """The connections of one session.
 
     Attributes:
-        made: called with each connection's transport: a server's before anything came, a
-            client's when its handshake is done.
-        opened: called with it when the handshake is done, before the first message is handled;
-            its ``connection`` and ``dispatcher`` are set.
+        made: called with each connection's transport: a server's before it reads, a client's once
+            its handshake is done.
+        opened: called with it once the handshake is done, before the first message is handled; its
+            ``connection`` and ``dispatcher`` are set.
     """
 
     def __init__(self) -> None:
@@ -65,7 +62,7 @@ class Seam:
         self.opened: list[Hook] = []
 
     def take(self, shell: WebSocketTransport) -> None:
-        """Put the hooks into a new connection's transport."""
+        """Install the hooks in a new connection's transport."""
 
         def begin(shell: Any, connection: WebSocketConnection, dispatcher: Any) -> None:
             shell.connection, shell.dispatcher = connection, dispatcher
@@ -79,7 +76,7 @@ class Seam:
 
 
 class _Shells(set[Any]):
-    """The transports of a server; each says at once that it is there."""
+    """The transports of a server, each of which is passed to a hook when it is added."""
 
     def __init__(self, take: Hook) -> None:
         super().__init__()
@@ -94,7 +91,7 @@ class ServerSeam(Seam):
     """A server that does not listen yet.
 
     Attributes:
-        role: the peer's session, whose rooms they are.
+        role: the peer's session, which has the rooms.
         server: a `zaptools.ZapServer`.
         book: its handlers, registered.
     """
@@ -107,7 +104,7 @@ class ServerSeam(Seam):
         server.roster.shells = _Shells(self.take)
 
     def set_up(self, **changes: Any) -> None:
-        """Give the server's connections other settings."""
+        """Change the settings of the server's connections."""
         base: Any = type(self.server)
         settings = property(lambda server: replace(base.settings.fget(server), **changes))
         override(self.server, settings=settings)
@@ -117,7 +114,7 @@ class ClientSeam(Seam):
     """A client that has no handlers yet and is not connected.
 
     Attributes:
-        api: the peer's own part around the client.
+        api: the peer's adapter of the client.
         client: a `zaptools.ZapConsumer` or `zaptools.ZapSubscriber`.
         link: its link.
         book: its handlers.
@@ -141,11 +138,11 @@ class ClientSeam(Seam):
         self.link.opener = open_and_take
 
 
-# What a connection writes and reads
+# --- What a connection writes and reads ---------------------------------------------------
 
 
 def per_connection(hook: Hook) -> Callable[[Seam], None]:
-    """Return a defect that is put into each connection once it is open."""
+    """Return a defect of each connection, installed once it is open."""
     return lambda seam: seam.opened.append(hook)
 
 
@@ -153,7 +150,7 @@ def writes(make: Callable[[], Callable[[bytes], Iterable[bytes]]]) -> Callable[[
     """Return a defect of what is written.
 
     Args:
-        make: called for each connection; returns what makes of one text those that are sent.
+        make: called for each connection; returns the function from a text to those that are sent.
     """
 
     def hook(shell: Any) -> None:
@@ -197,8 +194,8 @@ def reads(make: Callable[[Any], Callable[[Message], Iterable[Message]]]) -> Call
     """Return a defect of what is read.
 
     Args:
-        make: called with each connection's transport; returns what makes of one message those
-            that are handled.
+        make: called with each connection's transport; returns the function from a message to
+            those that are handled.
     """
 
     def hook(shell: Any) -> None:
@@ -213,7 +210,7 @@ def reads(make: Callable[[Any], Callable[[Message], Iterable[Message]]]) -> Call
 
 
 def event_of(message: Message) -> dict[str, Any]:
-    """Return a message's object; an empty one if it is none."""
+    """Return a message's object; an empty one if the message is not an object."""
     try:
         value = json.loads(message)
     except (ValueError, RecursionError):

@@ -44,7 +44,7 @@ def _calls_twice(lifecycle: str) -> Seed:
 
 
 def _connected_beside(seam: ServerSeam) -> None:
-    """Let the connected handler run in a task of its own, whose turn comes late."""
+    """Run the connected handler in its own task, after the first event's handler."""
     handler = seam.book.lifecycle["connected"]
     tasks = {}
 
@@ -125,7 +125,7 @@ def _errors_reply_to_nothing(seam: ServerSeam) -> None:
 
 
 def _error_is_reply_too(seam: ServerSeam) -> None:
-    """Take an error for the reply to a request of the server's."""
+    """Return an error as if it were the reply to the server's request."""
 
     def hook(shell: Any) -> None:
         async def request(connection: Any, *event: Any, **more: Any) -> Any:
@@ -159,7 +159,7 @@ def _with_one_id(seam: ServerSeam) -> None:
 
 
 def _with_used_ids(seam: ServerSeam) -> None:
-    """Number the connections that there are."""
+    """Give each connection the lowest number that is free."""
     taken = seam.server.roster.ids
 
     def strategy() -> str:
@@ -176,7 +176,7 @@ def _deaf_after_one_left(seam: ServerSeam) -> None:
             base.feed(dispatcher, [] if left else messages)
 
         def end(dispatcher: Any, info: Any = None) -> None:
-            left.append(dispatcher)  # before anybody is told
+            left.append(dispatcher)  # before the disconnected handler is called
             base.end(dispatcher, info)
 
         base = override(shell.dispatcher, feed=feed, end=end)
@@ -203,7 +203,7 @@ def _stop_leaves_connections(seam: ServerSeam) -> None:
     left: list[Any] = []
 
     async def close() -> None:
-        for shell in left:  # at the session's end, which is the second call
+        for shell in left:  # the second call, at the session's end
             shell.cancel()
         left.extend(shells)
         shells.clear()
@@ -226,7 +226,7 @@ def _late_sends_are_lost(seam: ServerSeam) -> None:
 # --- Rooms --------------------------------------------------------------------------------
 
 
-def _keeps_who_left(seam: ServerSeam) -> None:
+def _keeps_members_that_left(seam: ServerSeam) -> None:
     seam.role.rooms.remove_from_room = lambda name, connection: None
 
 
@@ -243,8 +243,8 @@ def _with_exclude_self(value: bool) -> Seed:
     return seed
 
 
-def _with_all_who_joined(act: Callable[..., Awaitable[None]]) -> Seed:
-    """Let `act` have the list of all who ever joined a room, and the event, before each sending."""
+def _with_past_members(act: Callable[..., Awaitable[None]]) -> Seed:
+    """Call `act` before each event to a room, with all connections that ever joined one."""
 
     def seed(seam: ServerSeam) -> None:
         rooms = seam.role.rooms
@@ -264,12 +264,12 @@ def _with_all_who_joined(act: Callable[..., Awaitable[None]]) -> Seed:
     return seed
 
 
-async def _send_to_who_joined_twice(joined: list[Any], *event: Any) -> None:
+async def _send_to_repeated_members(joined: list[Any], *event: Any) -> None:
     for connection in {each for each in joined if joined.count(each) > 1}:
         await connection.send(*event)
 
 
-async def _fail_at_who_is_gone(joined: list[Any], *event: Any) -> None:
+async def _fail_at_closed_members(joined: list[Any], *event: Any) -> None:
     for connection in joined:
         if connection.closed is not None:
             raise ConnectionClosedError(*connection.closed)
@@ -294,7 +294,7 @@ def _rooms_are_one(seam: ServerSeam) -> None:
 
 
 def _answers(respond: Callable[[Callable[..., Any], Any, Any, Any], Any]) -> Seed:
-    """Change the answer: `respond` takes the right one's function, then that one's arguments."""
+    """Change the answer to a handshake: `respond` takes the original method, then its arguments."""
 
     def seed(seam: ServerSeam) -> None:
         def hook(shell: Any) -> None:
@@ -361,13 +361,13 @@ DEFECTS: Mapping[str, Seed] = {
     "malformed-ends-all": _malformed_ends_all,
     "stop-leaves-connections": _stop_leaves_connections,
     "send-after-close-lost": _late_sends_are_lost,
-    "room-keeps-who-left": _keeps_who_left,
+    "room-keeps-who-left": _keeps_members_that_left,
     "room-leaves-sender-out": _with_exclude_self(True),
     "room-ignores-exclude": _with_exclude_self(False),
-    "room-members-twice": _with_all_who_joined(_send_to_who_joined_twice),
+    "room-members-twice": _with_past_members(_send_to_repeated_members),
     "room-drops-headers": _rooms_drop_headers,
     "rooms-are-one": _rooms_are_one,
-    "room-fails-at-who-is-gone": _with_all_who_joined(_fail_at_who_is_gone),
+    "room-fails-at-who-is-gone": _with_past_members(_fail_at_closed_members),
     "any-path": _answers(_on_any_path),
     "query-refused": _answers(_refuses_query),
     "plain-http-is-fine": _answers(_plain_http_is_fine),

@@ -1,6 +1,6 @@
 """One control connection of the `mutant` peer: the `python` peer's, its library with one defect.
 
-Each API is named after its defect. ``sound`` and ``sound-too``, a server and a client, have none.
+Each API is named after its defect. ``sound``, a server, and ``sound-too``, a client, have none.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def _client(
 
 
 class Session(Sound):
-    """Both roles, with the defect that the API's name says."""
+    """Both roles, with the defect that the API's name states."""
 
     PEER = "mutant"
     APIS: Mapping[str, Callable[..., ClientApi]] = {

@@ -1,4 +1,4 @@
-"""Defects of the messages' text: what is written of an event, and what is read of a message."""
+"""Defects of the messages' text: how events are written, and how messages are read."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Text = Callable[[bytes], Iterable[bytes]]
 
 
 def _replaces(pattern: str, by: str | Callable[[re.Match[str]], str]) -> Seed:
-    """Change what is written by a regular expression."""
+    """Substitute a regular expression in every text that is written."""
     return writes(lambda: lambda data: [re.sub(pattern, by, data.decode()).encode()])
 
 
@@ -41,14 +41,14 @@ def _drops_null_payload(event: dict[str, Any]) -> None:
 
 
 def _cesu8(data: bytes) -> list[bytes]:
-    """Write each half of a surrogate pair as a character of its own."""
+    """Encode each half of a surrogate pair by itself."""
     pairs = data.decode().encode("utf-16-be")
     units = [chr(int.from_bytes(pairs[at : at + 2])) for at in range(0, len(pairs), 2)]
     return ["".join(units).encode("utf-8", "surrogatepass")]
 
 
 def _carries_headers() -> Text:
-    """Keep one object of headers for all events, as a default argument that is altered."""
+    """Keep one headers object for all events, as a mutable default argument would."""
     headers: dict[str, Any] = {}
 
     def change(data: bytes) -> Iterable[bytes]:
@@ -60,7 +60,7 @@ def _carries_headers() -> Text:
 
 
 def _twice_under_load() -> Text:
-    """Send what finds a full buffer, and once more when there is room."""
+    """Send every hundredth event twice, as a retry after a full buffer would."""
     count = 0
 
     def change(data: bytes) -> Iterable[bytes]:
@@ -72,7 +72,7 @@ def _twice_under_load() -> Text:
 
 
 def _swaps_under_load() -> Text:
-    """Let what finds a full buffer be overtaken."""
+    """Send some events late, as a queue beside a full buffer would."""
     held: list[bytes] = []
     count = 0
 
@@ -89,8 +89,8 @@ def _swaps_under_load() -> Text:
     return change
 
 
-def _loses_what_finds_no_room() -> Text:
-    """Drop what is sent when 500 events have been since the loop's last turn."""
+def _loses_end_of_burst() -> Text:
+    """Drop events beyond 500 in one turn of the loop."""
     count = 0
 
     def reset() -> None:
@@ -136,12 +136,12 @@ def _numbers_without_fraction(text: str) -> float | int:
 
 
 def _reads_if(accepts: Callable[[str], object]) -> Seed:
-    """Drop the texts that are not accepted."""
+    """Drop the texts that `accepts` refuses."""
     return reads(lambda shell: lambda old: [old] if isinstance(old, bytes) or accepts(old) else [])
 
 
 def _ends_at(refuses: Callable[[str], object], code: int = 1008) -> Seed:
-    """End the connection at a text that is refused, with that close code; 0 for no close frame."""
+    """End the connection at a text that `refuses` matches, with that close code; 0 for none."""
 
     def make(shell: Any) -> Callable[[Message], Iterable[Message]]:
         def change(old: Message) -> Iterable[Message]:
@@ -201,7 +201,7 @@ SERVER: Mapping[str, Seed] = {
     "headers-carried-over": writes(_carries_headers),
     "sends-twice-under-load": writes(_twice_under_load),
     "reorders-under-load": writes(_swaps_under_load),
-    "loses-end-of-burst": writes(_loses_what_finds_no_room),
+    "loses-end-of-burst": writes(_loses_end_of_burst),
     "reply-without-id": rewrites(lambda event: event["headers"].pop("replyTo", None)),
     "failure-unanswered": writes(lambda: _keeps_errors),
     "error-without-text": rewrites(lambda event: event["headers"].pop("replyError", None)),

@@ -16,9 +16,9 @@ from zaptools.client import ZapClient
 class ClientRole(PeerSession):
     """The operations of a client.
 
-    The library keeps the states of all its clients in one queue, an attribute of the class. A
-    program has one client as a rule, and so has a session here, so each gets a queue of its own:
-    what is reported is what that one client says, wrong or right.
+    The library keeps the states of all its clients in one queue, a class attribute. A program
+    usually has one client, as a session has here. So each client gets its own queue, and what is
+    reported are that client's states.
     """
 
     _client: ZapClient | None = None
@@ -32,7 +32,7 @@ class ClientRole(PeerSession):
         all: bool = False,
         protocols: Sequence[str] | None = None,
         headers: Mapping[str, str] | None = None,
-        deflate: bool = False,  # websockets offers it, asked or not
+        deflate: bool = False,  # websockets always offers it
         **limits: Any,
     ) -> None:
         if api != "ZapClient":
@@ -53,7 +53,7 @@ class ClientRole(PeerSession):
         await self._opened.send(event, payload, **more)
 
     async def op_subscribe(self, events: Sequence[str] = (), all: bool = False) -> None:
-        # Its one stream has every event already.
+        # Its only stream has every event already.
         assert self._opened
 
     async def op_close(self, code: int | None = None, reason: str | None = None) -> None:

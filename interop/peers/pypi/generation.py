@@ -1,4 +1,4 @@
-"""Where each generation of the published package keeps its names, and what it has.
+"""Differences between the versions of the published package.
 
 0.5.0 moved ``zaptools.tools`` to ``zaptools.core`` and dropped its rooms.
 """
@@ -36,8 +36,8 @@ NEEDS_HEADERS = inspect.signature(ZapClient.send).parameters["headers"].default 
 class SessionRooms:
     """A session's rooms.
 
-    All of the library's rooms share one book of members, a class attribute, and so they do here;
-    sessions stand for programs, which must not see each other's, so each has a class of its own.
+    All of the library's rooms share one book of members, a class attribute. Sessions stand for
+    programs, which must not see each other's rooms, so each session has its own class.
     """
 
     def __init__(self) -> None:

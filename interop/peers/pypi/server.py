@@ -38,11 +38,11 @@ class _AppConnection:
 
 
 def _register() -> EventRegister:
-    """Return a register whose handlers are its own.
+    """Return a register with its own handlers.
 
     All of the library's registers share one book of handlers, a default argument and a class
-    attribute. A program has one register as a rule, and so has a session here; sessions must
-    not see each other's handlers, as the programs that they stand for would not.
+    attribute. Sessions stand for programs, each with one register, and must not see each other's
+    handlers.
     """
     book = EventBook()
     book.event_records = {}
@@ -62,7 +62,7 @@ class ServerRole(BaseServerRole):
         path: str = "/ws",
         protocols: Any = None,
         origins: Any = None,
-        deflate: bool = False,  # uvicorn does, asked or not
+        deflate: bool = False,  # uvicorn always does
         **limits: Any,
     ) -> dict[str, Any]:
         if protocols is not None or origins is not None:
@@ -87,7 +87,7 @@ class ServerRole(BaseServerRole):
                 self.uncaught(exc, "FastApiConnector.start raised")
                 raise
 
-        # The library has no server of its own; its user stops uvicorn.
+        # The library has no server: its users run uvicorn.
         self.server = server = UvicornServer(
             app,
             self.host,

@@ -8,7 +8,7 @@ from interop.peers._control import main
 from interop.peers.python.session import Session
 
 if "--exit-with-stdin" not in sys.argv:
-    # Many workers share this process: none of their cells shall wait for another's import.
+    # Many workers share this process: no cell must wait for another cell's import.
     from interop.peers.python import aiohttp_host, asgi_hosts, sanic_host  # noqa: F401 # for later
 
 main(Session)

@@ -36,7 +36,7 @@ class AioHttpHost:
             try:
                 return await serving
             except web.HTTPException:
-                raise  # it is the answer to what asks for no WebSocket
+                raise  # the answer to a request that is no handshake
             except Exception as exc:
                 uncaught(exc, "AioHttpConnector raised")
                 raise
@@ -55,8 +55,8 @@ class AioHttpHost:
         return int(listener.getsockname()[1])
 
     async def _end(self, app: web.Application) -> None:
-        """End the endpoints, for which aiohttp would wait twice its `shutdown_timeout`; for those
-        that were cancelled it waits once, in vain."""
+        """End the endpoints. aiohttp would wait for them twice its `shutdown_timeout`, and once if
+        they are cancelled."""
         for serving in self._serving:
             serving.cancel()
         if self._serving:

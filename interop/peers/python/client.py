@@ -13,7 +13,7 @@ __all__ = ["ClientRole"]
 
 
 class ClientApi(Protocol):
-    """One of the library's client classes, as the control protocol drives it."""
+    """One of the library's client classes, as the control operations use it."""
 
     client: ZapConsumer | ZapSubscriber | ZapClient
 
@@ -204,7 +204,7 @@ class ClientRole(PeerSession):
 
 
 async def _fail_by_hand(client: ZapSubscriber | ZapClient, event: EventData) -> None:
-    """Do what the contract says of ``fail`` for a stream, which has no handler that can raise."""
+    """Answer ``fail`` as the contract asks where events come from a stream, not to a handler."""
     if event.event_name == "fail" and "requestId" in event.headers:
         await client.reply(event, {}, {"replyError": "the reader failed"})
 

@@ -1,6 +1,6 @@
-"""What can serve a register: `ZapServer`, and each framework with its connector.
+"""The servers of a register: `ZapServer`, and each framework with its connector.
 
-A framework is imported when it is first to serve: most take longer to import than a cell takes.
+A framework is imported at its first use: most take longer to import than a cell takes.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ __all__ = [
 Uncaught = Callable[[BaseException, str], None]
 
 GRACE = 1
-"""Seconds that a framework waits for its connections when it stops."""
+"""Seconds for which a framework that stops waits for its connections."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What ``serve`` asks for beside the API and the path."""
+    """The arguments of ``serve`` beside the API and the path."""
 
     limits: Limits = field(default_factory=Limits)
     protocols: Sequence[str] = ()
@@ -61,7 +61,7 @@ def limits_of(arguments: dict[str, Any]) -> Limits:
 
 
 class Host(Protocol):
-    """A server, as the control protocol drives it."""
+    """A server, as the control operations use it."""
 
     def __init__(
         self, register: EventRegister, host: str, path: str, uncaught: Uncaught, options: Options
@@ -110,12 +110,12 @@ def no_origins(options: Options) -> None:
 
 
 def above(message_bytes: int | None) -> int:
-    """Return a framework's own limit, so far above the connector's that it does not interfere."""
+    """Return the framework's limit, far enough above the connector's not to interfere."""
     return 4 * (message_bytes or 1 << 28)
 
 
 def _of(module: str, name: str, *arguments: Any) -> Host:
-    """Make a host of a module beside this one."""
+    """Make a host from a module of this package."""
     module = f"{__package__}.{module}"
     if module not in sys.modules:
         import_module(module)

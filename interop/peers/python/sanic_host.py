@@ -21,10 +21,10 @@ __all__ = ["SanicHost"]
 
 
 class _CompiledOnce(BaseRouter):
-    """A router that finds the code that Sanic writes for it compiled.
+    """A router that compiles Sanic's generated code once for all applications.
 
-    Every cell has an application of its own, and the code is the same for all of them. To parse,
-    rewrite and compile it takes as long as the rest of the cell.
+    Every cell has its own application, with the same generated code. Parsing, rewriting and
+    compiling it takes as long as the rest of the cell.
     """
 
     _known: ClassVar[dict[str, tuple[Any, Any]]] = {}
@@ -38,7 +38,7 @@ class _CompiledOnce(BaseRouter):
 
 
 class _Router(_CompiledOnce, Router):
-    # Sanic's own is a cache of all routers together: it keeps those of a thousand cells.
+    # Sanic's own is one cache for all routers, which would keep those of a thousand cells.
     get = Router._get  # type: ignore[assignment] # on purpose no cache
 
 
@@ -47,7 +47,7 @@ class _SignalRouter(_CompiledOnce, SignalRouter):
 
 
 class _Protocol(WebSocketProtocol):
-    """Sanic's, whose timer would keep all that belongs to it for a minute after its end."""
+    """Sanic's protocol, without the timer that keeps it alive for a minute after its end."""
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)  # type: ignore[no-untyped-call] # Sanic's has no types
@@ -66,7 +66,7 @@ class SanicHost:
         no_origins(options)
         if options.deflate:
             raise Unsupported("Sanic has no permessage-deflate")
-        SanicHost._made += 1  # Sanic keeps its applications by name
+        SanicHost._made += 1  # Sanic registers its applications by name
         self._app = app = Sanic(
             f"interop{SanicHost._made}",
             configure_logging=False,
@@ -80,7 +80,7 @@ class SanicHost:
             WEBSOCKET_MAX_SIZE=above(options.limits.message_bytes),
         )
         app.config.AUTO_EXTEND = app.config.MOTD = False
-        app.config.TOUCHUP = False  # it rewrites Sanic's own code, once a process
+        app.config.TOUCHUP = False  # it would rewrite Sanic's own code, once per process
         self._listener = socket.create_server((host, 0))
         self._server: Any = None  # Sanic's methods have no types
 
@@ -91,7 +91,7 @@ class SanicHost:
                 uncaught(exc, "SanicConnector raised")
                 raise
 
-        # Without a format Sanic would look for one in the source of the endpoint.
+        # Without a format Sanic looks for one in the endpoint's source.
         subprotocols = list(options.protocols) or None
         app.add_websocket_route(endpoint, path, subprotocols=subprotocols, error_format="text")
 
@@ -109,7 +109,7 @@ class SanicHost:
         server, self._server = self._server, None
         if server is None:
             return
-        # Sanic's close() also waits, from Python 3.12.1 on, until all clients have gone.
+        # From Python 3.12.1 on Sanic's close() waits until every client has gone.
         server.server.close()
         self._app.shutdown_tasks(GRACE)
         for connection in list(server.connections):

@@ -33,7 +33,10 @@ def test_a_go_that_is_new_enough_serves(tmp_path: Path, version: str) -> None:
 @pytest.mark.parametrize(
     ("script", "says"),
     [
-        ("echo go version go1.23.9 linux/amd64", r"is Go 1\.23\.9, and 1\.24 is the oldest that"),
+        (
+            "echo go version go1.23.9 linux/amd64",
+            r"is Go 1\.23\.9, and 1\.24 is the oldest supported",
+        ),
         ("echo go version go0.99 linux/amd64", r"is Go 0\.99, and 1\.24 is the oldest"),
         ("echo hello", "does not answer 'version' as Go does: 'hello'"),
         ("exit 3", "/go version' failed with exit status 3"),

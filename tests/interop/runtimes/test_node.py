@@ -92,7 +92,7 @@ def test_no_npm_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyP
     lock(tmp_path / "package-lock.json", ws="sha512-one")
     with pytest.raises(
         CannotRun,
-        match=r"no npm: PATH gives 'npm'.*; install npm: it brings what .*lock",
+        match=r"no npm: PATH gives 'npm'.*; install npm, which gets .*lock",
     ):
         install(tmp_path)
 
