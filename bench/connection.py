@@ -138,7 +138,7 @@ class Connection(asyncio.Protocol):
         if not self.opened.done():
             self._proceed(text)
         elif self._answer is None or self._answer.done():
-            raise ValueError(f"a message that nobody waits for: {text[:_ERROR_TEXT]!r}")
+            raise ValueError(f"an unexpected message: {text[:_ERROR_TEXT]!r}")
         elif self._wire.payload(text) != self._expected:
             raise ValueError(f"another answer than what was sent: {text[:_ERROR_TEXT]!r}")
         else:
@@ -187,7 +187,7 @@ class Connection(asyncio.Protocol):
         for waiting in (self.opened, self._answer):
             if waiting is not None and not waiting.done():
                 waiting.set_exception(MeasureError(why))
-                waiting.exception()  # it may be that nobody waits any more
+                waiting.exception()  # its waiter may have gone
 
 
 async def connect(port: int, wire: Wire, *, deflated: bool = False) -> Connection:
@@ -205,7 +205,7 @@ async def connect(port: int, wire: Wire, *, deflated: bool = False) -> Connectio
         raise MeasureError(f"the server cannot be reached: {exc}") from exc
     try:
         await _within(connection.opened, "the connection does not open")
-    except BaseException:  # cancellation too: whoever gets no connection cannot drop it
+    except BaseException:  # cancellation too: a caller without the connection cannot drop it
         transport.abort()
         raise
     return connection
@@ -246,4 +246,4 @@ async def _within(waiting: asyncio.Future[None], why: str) -> None:
 
 
 def _nothing(count: int) -> None:
-    """Nobody counts yet."""
+    """The counter before a load sets one."""

@@ -29,7 +29,7 @@ def choose_cores() -> Cores:
 
 
 def busy_seconds(stat: Path = _STAT) -> float | None:
-    """Return the CPU seconds that all processes together have used; None where nobody tells.
+    """Return the CPU seconds that all processes together have used; None where it is unknown.
 
     Time that a hypervisor has taken away (steal) counts too. What interrupts took does not: it
     belongs to no process.

@@ -65,7 +65,7 @@ class Results:
 
     @property
     def foreign_cpu(self) -> float | None:
-        """The median share of a core that others used meanwhile; None if nobody told."""
+        """The median share of a core that others used meanwhile; None if unknown."""
         shares = [
             sample.foreign_cpu
             for samples in self.outcome.samples.values()

@@ -21,7 +21,7 @@ class Sample:
         value: in the measure's unit.
         measured_cpu: the share of a core that the measured program used, 1.0 for all of it.
         generator_cpu: the same of the program at the other end.
-        foreign_cpu: the same of everything else on the machine; None where nobody tells.
+        foreign_cpu: the same of everything else on the machine; None where it is unknown.
     """
 
     value: float

@@ -186,6 +186,19 @@ def _is_private(name: str) -> bool:
     return name.startswith("_") and not name.startswith("__")
 
 
+@pytest.mark.parametrize("package", LAYERS)
+def test_the_drawing_shows_the_layers(package: str) -> None:
+    page = (ROOT / "docs" / "design.md").read_text("utf-8")
+    drawing = page.split("```")[1 + 2 * list(LAYERS).index(package)]
+    rows = [row.partition("#")[0].split() for row in drawing.splitlines()]
+    above = 0
+    for line in LAYERS[package]:
+        drawn = [n for name in line.split() for n, row in enumerate(rows) if name in row]
+        assert len(drawn) == len(line.split()), line
+        assert all(n >= above for n in drawn), line
+        above = max(drawn, default=above)
+
+
 def test_only_the_python_peer_knows_the_library() -> None:
     """The judge never shares a codec with the judged."""
     for path in ROOT.glob("interop/**/*.py"):
