@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 
 from ..connection.connection import OfferingTransport, WebSocketConnection, mark_closed
 from ..connection.handshake import NO_HANDSHAKE, Handshake
@@ -97,7 +96,7 @@ class Carrier(OfferingTransport):
         )
         self._writing = Writing(socket, connection, limits, self._reading.find_end)
         # `Transport.send`, and what a broadcast calls: attributes, which saves a call each.
-        self.send: Callable[[bytes], Awaitable[None] | None] = self._writing.send
+        self.send = self._writing.send
         self.offer = self._writing.offer
         # The task of the framework that serves the connection; set when `run` begins.
         self._task: asyncio.Task[None] | None = None

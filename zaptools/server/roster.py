@@ -18,10 +18,12 @@ class Shell(Protocol):
     @property
     def over(self) -> asyncio.Future[None]:
         """Done when TCP has ended and the last handler is done."""
+        ...
 
     @property
     def is_caller(self) -> bool:
         """Whether a handler of this connection is the caller, or may be waiting for it."""
+        ...
 
     def start_close(self, code: int, reason: str) -> None:
         """Begin the closing without waiting for its end."""

@@ -26,6 +26,7 @@ class Member(Protocol):
     @property
     def over(self) -> asyncio.Future[None]:
         """Done when it has ended."""
+        ...
 
     @property
     def task(self) -> asyncio.Task[Any] | None:
