@@ -15,6 +15,13 @@ __all__ = ["Limits"]
 class Limits:
     """The bounds of a connection. Times are in seconds; None, where allowed, means no bound.
 
+    All of them apply to `zaptools.ZapServer` and to the clients. The connectors (`AsgiApp`,
+    `FastApiConnector`, `SanicConnector`, `AioHttpConnector`) read and write a framework's socket,
+    where these apply: `message_bytes`, `send_timeout`, `backlog_bytes` and `close_timeout`, and
+    `queue_events` and `queue_bytes` while a handler waits for an event or a reply; otherwise no
+    message is read ahead. `AioHttpConnector` also uses `ping_interval` and `ping_timeout`. The
+    framework's own settings take the place of the others.
+
     Raises:
         TypeError: a bound is not a number, or not an integer where it counts bytes or events.
         ValueError: a bound is negative or not finite, or 0 where that would allow nothing.
@@ -41,7 +48,8 @@ class Limits:
             ``Connection`` and ``Sec-WebSocket-Protocol``, may have 8 KiB of it together. A
             framework has bounds of its own. Default 64 KiB.
         backlog_bytes: a broadcast skips a peer that does not read while more than this is unsent
-            to it. Default 256 KiB.
+            to it. With a connector the framework's own send buffer comes on top, because
+            frameworks do not show how full it is. Default 256 KiB.
     """
 
     message_bytes: int | None = 1 << 20

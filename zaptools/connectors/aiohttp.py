@@ -65,8 +65,9 @@ class AioHttpConnector:
         connection_id: the connection's id. Default None: a new one, ``zpt-<uuid4>``.
         subprotocols: subprotocols; aiohttp chooses the first of the client's that is among them.
             Default none.
-        limits: those for opening and queues are not used. While a handler runs, nothing is read:
-            a ping of the peer is answered after it, and the peer's silence does not count.
+        limits: the bounds; `zaptools.Limits` says which apply. While a handler runs and waits for
+            no event, nothing is read: a ping of the peer is answered after it, and the peer's
+            silence does not count.
         omit_empty_headers: see `zaptools.protocol.encode_event`. Default False.
         compress: whether to agree to compress when a client offers it. Default False, as for
             `zaptools.ZapServer`.

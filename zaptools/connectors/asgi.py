@@ -151,8 +151,8 @@ class AsgiApp:
             None: any.
         subprotocols: subprotocols in order of preference; the first that a client offers too is
             chosen. Default none.
-        limits: `Limits.message_bytes`, `Limits.send_timeout`, `Limits.backlog_bytes` and
-            `Limits.close_timeout` are used; the others are options of the server.
+        limits: the bounds; `zaptools.Limits` says which apply. The others are options of
+            the server.
         omit_empty_headers: see `zaptools.protocol.encode_event`. Default False.
         id_strategy: called for each connection, returns its id. One that is taken in the same
             register is closed with 1008. Default: ``zpt-<uuid4>``.

@@ -44,9 +44,7 @@ class Carrier(OfferingTransport):
     Args:
         socket: the framework's socket.
         book: the handlers.
-        limits: `Limits.message_bytes`, `Limits.send_timeout`, `Limits.close_timeout`,
-            `Limits.backlog_bytes`, `Limits.queue_events` and `Limits.queue_bytes` are used; the
-            rest is the framework's business.
+        limits: the bounds; `zaptools.Limits` says which apply to a framework's socket.
         connection_id: the connection's id. Default None: a new one.
         handshake: the request that opened the connection.
         omit_empty_headers: see `zaptools.protocol.encode_event`.

@@ -80,8 +80,8 @@ class FastApiConnector:
         connection_id: the connection's id. Default None: a new one, ``zpt-<uuid4>``.
         subprotocols: subprotocols in order of preference; the first that the client offers too is
             chosen. Default none. Not used when the WebSocket has been accepted already.
-        limits: `Limits.message_bytes`, `Limits.send_timeout`, `Limits.backlog_bytes` and
-            `Limits.close_timeout` are used; the others are options of the ASGI server.
+        limits: the bounds; `zaptools.Limits` says which apply. The others are options of
+            the ASGI server.
         omit_empty_headers: see `zaptools.protocol.encode_event`. Default False.
 
     Raises:

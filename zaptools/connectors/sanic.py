@@ -80,8 +80,8 @@ class SanicConnector:
         register: the register with the handlers.
         websocket: Sanic's WebSocket.
         connection_id: the connection's id. Default None: a new one, ``zpt-<uuid4>``.
-        limits: `Limits.message_bytes`, `Limits.send_timeout`, `Limits.backlog_bytes` and
-            `Limits.close_timeout` are used; the others are Sanic's ``WEBSOCKET_…`` settings.
+        limits: the bounds; `zaptools.Limits` says which apply. The others are Sanic's
+            ``WEBSOCKET_…`` settings.
         omit_empty_headers: see `zaptools.protocol.encode_event`. Default False.
 
     Raises:
