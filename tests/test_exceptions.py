@@ -55,6 +55,8 @@ WORDS = [
     (ConnectionClosedError(1000, "", "remote"), "connection closed by the peer, code 1000"),
     (ConnectionClosedError(1006), "connection lost, code 1006"),
     (SendTimeoutError(1.5), "the peer read nothing for 1.5 s"),
+    (SendTimeoutError(0), "the peer does not read, and send_timeout is 0"),
+    (SendTimeoutError(0, backlog=9), "the peer does not read, and 9 bytes are unsent"),
     (NotConnectedError(), "the client is not connected"),
     (OfflineQueueFullError(2), "the offline send queue is full: 2 events wait to be sent; "),
     (AlreadyConnectedError(URL, "x"), f"the client cannot connect to {URL} yet: x"),

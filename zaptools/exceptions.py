@@ -11,7 +11,7 @@
         ├── NoRequestError                     a reply to an event that is not a request
         ├── RemoteError                        the reply to a request is an error
         ├── ConnectionClosedError              a send or close after the connection's end
-        ├── SendTimeoutError (TimeoutError)    a send waited too long for the peer to read
+        ├── SendTimeoutError (TimeoutError)    the peer does not read, or not fast enough
         ├── NotConnectedError                  a send by a client that is not connected
         ├── OfflineQueueFullError              the offline send queue is full
         ├── AlreadyConnectedError              a second connect of one client
@@ -295,15 +295,24 @@ class ConnectionClosedError(ZapError):
 class SendTimeoutError(ZapError, TimeoutError):
     """A send waited too long for the peer to read. No part of the event was written.
 
+    A broadcast does not wait: it fails for a peer that does not read and for which more than
+    `Limits.backlog_bytes` are unsent.
+
     Attributes:
-        seconds: the time that the send waited.
+        seconds: the time that the send waited; 0 for a broadcast.
+        backlog: the number of bytes that were unsent when a broadcast failed; None for a send.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, *, backlog: int | None = None) -> None:
         super().__init__(seconds)
         self.seconds = seconds
+        self.backlog = backlog
 
     def __str__(self) -> str:
+        if self.backlog is not None:
+            return f"the peer does not read, and {self.backlog} bytes are unsent (backlog_bytes)"
+        if self.seconds == 0:
+            return "the peer does not read, and send_timeout is 0"
         return f"the peer read nothing for {self.seconds:g} s"
 
 

@@ -374,6 +374,7 @@ class TestBroadcasts:
         errors = [await tell(socket, name) for name in "abcdef"]  # of 45 bytes each
         assert [error is None for error in errors] == [True] * 4 + [False] * 2
         assert isinstance(errors[-1], SendTimeoutError)
+        assert (errors[-1].seconds, errors[-1].backlog) == (0, 135)  # "b", "c" and "d"
         socket.gate.set()
         await until(lambda: names(socket) == "abcd")
         assert await tell(socket, "g") is None

@@ -181,12 +181,14 @@ async def test_a_broadcast_does_not_wait_for_a_peer_that_does_not_read() -> None
 
     offer()
     offer()
-    with pytest.raises(SendTimeoutError):
+    with pytest.raises(SendTimeoutError) as caught:
         offer()
+    assert (caught.value.seconds, caught.value.backlog) == (0, 15)  # 5 of them in the socket
     tcp.unsent = 11
     writer.flush()
-    with pytest.raises(SendTimeoutError):
+    with pytest.raises(SendTimeoutError) as caught:
         offer()
+    assert caught.value.backlog == 21
     writer.resume()
     offer()  # what is unsent counts only while the peer does not read
     writer.flush()

@@ -92,8 +92,10 @@ class Writing:
         """
         if self._is_busy:
             line = self._the_line()
+            # Without the framework's own buffer, whose size it does not tell: up to so much more
+            # is unsent than on a socket of our own, where `Writer.offer` counts the buffer.
             if line.size > self._limits.backlog_bytes:
-                raise SendTimeoutError(0)
+                raise SendTimeoutError(0, backlog=line.size)
             line.keep(data)
             return True
         try:

@@ -156,11 +156,12 @@ class Writer:
         """
         if self.paused:
             self._check_open()
-            # The line counts: uvloop's TLS transport reports an empty buffer.
+            # The socket's buffer counts too (in `Writing.offer` a framework hides it). It is not
+            # enough: uvloop's TLS transport reports an empty one.
             self._line = line = self._line or Line()
             unsent = self._size + line.size + self._tcp.get_write_buffer_size()
             if unsent > self._limits.backlog_bytes:
-                raise SendTimeoutError(0)
+                raise SendTimeoutError(0, backlog=unsent)
             line.keep(data)
             return False
         if not self._is_plain:
