@@ -17,13 +17,32 @@ from typing import Any, Literal
 
 from .control.operations import is_lack
 
-__all__ = ["JUDGES", "PEERS_DIR", "Api", "CatalogError", "Peer", "Role", "load_peers", "select"]
+__all__ = [
+    "JUDGES",
+    "PEERS_DIR",
+    "RUNTIMES",
+    "Api",
+    "CatalogError",
+    "Peer",
+    "Role",
+    "load_peers",
+    "select",
+]
 
 PEERS_DIR = Path(__file__).parent / "peers"
 
 Role = Literal["server", "client"]
 _ROLES: tuple[Role, ...] = ("server", "client")
-_RUNTIMES = ("here", "venv", "dart", "node", "go")
+
+RUNTIMES: Mapping[str, Sequence[str]] = {
+    "here": (),
+    "venv": ("requirements.txt",),
+    "dart": ("pubspec.yaml", "*.dart"),
+    "node": (),
+    "go": ("go.mod", "go.sum", "*.go"),
+}
+"""What can run a peer, each with the files (globs) that an older version of the peer is made of,
+the first of which names its packages. A runtime without files cannot have ``versions``."""
 
 _LACKS = "operations, 'operation argument' or 'rooms'"
 
@@ -170,10 +189,8 @@ def _peer(path: Path) -> Peer:
     except (OSError, ValueError) as exc:
         raise CatalogError(f"{path}: {exc}") from exc
     runtime = data.pop("runtime", None)
-    if runtime not in _RUNTIMES:
-        raise CatalogError(
-            f"{path}: runtime must be one of {', '.join(_RUNTIMES)}, not {runtime!r}"
-        )
+    if runtime not in RUNTIMES:
+        raise CatalogError(f"{path}: runtime must be one of {', '.join(RUNTIMES)}, not {runtime!r}")
     program_key = "module" if runtime == "here" else "script"
     tables = data.pop("api", None)
     if not isinstance(tables, list) or not tables:
@@ -218,7 +235,7 @@ def _read_api(
     if versions is None:
         newest, older = data.pop("version", None), []
     else:
-        if runtime not in ("venv", "dart", "go"):
+        if not RUNTIMES[runtime]:
             raise CatalogError(f"{path}: runtime {runtime!r} has no 'versions' of {name!r}")
         if not (isinstance(versions, list) and versions and all(map(_is_text, versions))):
             raise CatalogError(f"{path}: 'versions' of {name!r} must be a list, the newest first")

@@ -17,6 +17,7 @@ from rich.markup import escape
 from ..catalog import JUDGES, Api, Peer, Role, load_peers
 from ..control.contract import Address
 from ..engines.compose import CONTROL_PORT
+from ..engines.registry import ENGINES, engine_kind
 from ..errors import CannotRun, TestbedError
 from ..reports.durations import print_durations
 from ..reports.files import write_reports
@@ -46,7 +47,9 @@ from .options import (
 
 __all__ = ["add"]
 
-_FAULTS = "which inflict faults on whole peers: only --engine docker can"
+_FAULTS = "which inject faults into whole peers: only --engine {} can".format(
+    " or ".join(name for name, kind in ENGINES.items() if kind.faults)
+)
 
 
 def add(commands: Commands, epilog: str) -> None:
@@ -58,7 +61,7 @@ def add(commands: Commands, epilog: str) -> None:
     option = run.add_argument
     option("--require", action="append", default=[], metavar="PEER",
            help="a peer that must be able to run: exit 2 if it cannot")  # fmt: skip
-    option("--engine", choices=["local", "docker", "compose"], default="local",
+    option("--engine", choices=list(ENGINES), default="local",
            help="processes of this machine (default), containers that are started "
                 "for the run, or running services")  # fmt: skip
     option("-n", "--workers", type=at_least(0), default=os.cpu_count() or 1,
@@ -145,9 +148,8 @@ def _possible(arguments: argparse.Namespace, chosen: Mapping[str, Scenario]) -> 
     Raises:
         Stop: it can for none, or for none that one pattern names.
     """
-    possible = {
-        name: facts for name, facts in chosen.items() if _faults(arguments) or not facts.isolated
-    }
+    can_fault = engine_kind(arguments.engine).faults
+    possible = {name: facts for name, facts in chosen.items() if can_fault or not facts.isolated}
     for pattern in arguments.scenario or ["*"]:
         if not any(fnmatchcase(name, pattern) for name in possible):
             option = f"--scenario {pattern!r}: " if arguments.scenario else ""
@@ -169,10 +171,6 @@ def _check_cells(patterns: Sequence[str], cells: Mapping[str, int]) -> None:
     for pattern in patterns:
         if not any(count for name, count in cells.items() if fnmatchcase(name, pattern)):
             raise Stop(f"--scenario {pattern!r} has no cell between the chosen rows and columns")
-
-
-def _faults(arguments: argparse.Namespace) -> bool:
-    return bool(arguments.engine == "docker")
 
 
 def _is_subset(arguments: argparse.Namespace) -> bool:
@@ -205,10 +203,11 @@ def _plan(
     console: Console,
 ) -> tuple[Plan, dict[str, str]]:
     """Return the plan of what can run, and why the rest cannot."""
+    kind = engine_kind(arguments.engine)
     apis = (*servers, *clients)
     made: dict[str, list[str]] = {}
     addresses: dict[str, Address] = {}
-    if arguments.engine == "compose":
+    if kind.takes == "service":
         addresses = _services(arguments, {api.program for api in apis})
         runnable = set(addresses)
         reason = "its service was not selected (INTEROP_PEERS)"
@@ -222,9 +221,9 @@ def _plan(
         engine=arguments.engine,
         servers=tuple(api for api in servers if api.program in runnable),
         clients=tuple(api for api in clients if api.program in runnable),
-        commands=made if arguments.engine == "local" else {},
+        commands=made if kind.takes == "command" else {},
         addresses=addresses,
-        images={n: i for n, (i,) in made.items()} if arguments.engine == "docker" else {},
+        images={n: i for n, (i,) in made.items()} if kind.takes == "image" else {},
         run=uuid.uuid4().hex,
         scenarios=tuple(arguments.scenario),
         deviations=None if arguments.no_deviations else deviations.DEVIATIONS_FILE,
@@ -234,7 +233,7 @@ def _plan(
         repeat=arguments.repeat,
         strict=arguments.strict,
         at_once=1 if arguments.verbose else arguments.at_once,
-        faults=_faults(arguments),
+        faults=kind.faults,
     )
     return plan, not_run
 
@@ -260,28 +259,28 @@ def _check_patterns(
 
 
 def _logs(arguments: argparse.Namespace) -> Path | None:
-    places = {"local": CACHE_DIR / "logs", "docker": arguments.results.resolve() / "logs"}
-    return places.get(arguments.engine)
+    places = {"cache": CACHE_DIR / "logs", "results": arguments.results.resolve() / "logs"}
+    kept = engine_kind(arguments.engine).logs
+    return None if kept is None else places[kept]
 
 
 @contextmanager
 def _swept(plan: Plan) -> Iterator[list[str]]:
-    """Remove what workers of the docker engine leave behind, when they are interrupted too.
+    """Remove what the engine's workers leave behind, when they are interrupted too.
 
     Yields:
         What went wrong with that, once it is done.
     """
     problems: list[str] = []
-    if plan.engine != "docker":
+    sweep = engine_kind(plan.engine).sweep
+    if sweep is None:
         yield problems
         return
-    from ..engines.docker import connect, sweep
-
     try:
         yield problems
     finally:
         try:
-            sweep(plan.run, connect())
+            sweep(plan.run)
         except (TestbedError, OSError) as exc:  # docker's APIError is an OSError
             problems.append(str(exc))
 
@@ -328,7 +327,7 @@ def _maker(
     console: Console,
 ) -> Callable[[str], list[str]]:
     """Return what makes a program runnable: into its command, or into its image alone."""
-    if arguments.engine == "docker":
+    if engine_kind(arguments.engine).takes == "image":
         from ..engines.docker import connect
         from ..runtimes.images import build
 
@@ -358,7 +357,7 @@ def _check_dart_argument(arguments: argparse.Namespace) -> None:
     """
     if arguments.dart is None:
         return
-    if arguments.engine != "local":
+    if engine_kind(arguments.engine).takes != "command":
         raise Stop(f"--dart goes with --engine local; {arguments.engine} has its images' own")
     if not arguments.dart:
         raise Stop("--dart is empty: name a Dart VM or leave it out")

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from ..catalog import Peer
+from ..catalog import RUNTIMES, Peer
 from ..errors import CannotRun
 from ..locks import locked
 from . import dart, golang, node
@@ -79,26 +79,21 @@ class Preparer:
             return self._made(peer)
 
     def _made(self, peer: Peer) -> list[str]:
-        if peer.runtime == "node":
-            program = node.find_node()
-            node.install(peer.folder)
-            return [str(program), str(peer.folder / peer.program)]
-        if peer.runtime == "go":
-            binary = self._cache / f"{peer.name}-peer.exe"  # Windows starts no other name
-            golang.build(golang.find_go(), peer.folder, binary)
-            return [str(binary)]
-        vm = dart.find_dart(self._dart)
-        if self._packages is not None and (peer.folder / "pubspec.yaml").exists():
-            write_package_config(self._packages, peer.folder)
-        return dart.command(vm, peer.folder, dart.snapshot(vm, peer.folder, self._cache))
-
-
-_COPIED = {
-    "venv": ("requirements.txt",),
-    "dart": ("pubspec.yaml", "*.dart"),
-    "go": ("go.mod", "go.sum", "*.go"),
-}
-"""The files of an older version; the first one names the packages."""
+        match peer.runtime:
+            case "node":
+                program = node.find_node()
+                node.install(peer.folder)
+                return [str(program), str(peer.folder / peer.program)]
+            case "go":
+                binary = self._cache / f"{peer.name}-peer.exe"  # Windows starts no other name
+                golang.build(golang.find_go(), peer.folder, binary)
+                return [str(binary)]
+            case "dart":
+                vm = dart.find_dart(self._dart)
+                if self._packages is not None and (peer.folder / "pubspec.yaml").exists():
+                    write_package_config(self._packages, peer.folder)
+                return dart.command(vm, peer.folder, dart.snapshot(vm, peer.folder, self._cache))
+        raise CannotRun(f"{peer.name}: nothing here prepares the runtime {peer.runtime!r}")
 
 
 def pinned(peer: Peer, version: str, cache: Path) -> Peer:
@@ -109,7 +104,7 @@ def pinned(peer: Peer, version: str, cache: Path) -> Peer:
     """
     folder = cache / "versions" / f"{peer.name}@{version}"
     folder.mkdir(parents=True, exist_ok=True)
-    named, *sources = _COPIED[peer.runtime]
+    named, *sources = RUNTIMES[peer.runtime]
     for source in (path for name in (named, *sources) for path in peer.folder.glob(name)):
         text = source.read_text("utf-8")
         if source.name == named:
@@ -126,7 +121,7 @@ def pinned(peer: Peer, version: str, cache: Path) -> Peer:
 
 
 def _pin(text: str, package: str, version: str) -> str:
-    """Return `text`, the first file of `_COPIED`, with another version of a package."""
+    """Return `text`, the first file in `RUNTIMES`, with another version of a package."""
     return re.sub(rf"(?m)^(\s*{re.escape(package)}(?:==|: | v)).*$", rf"\g<1>{version}", text)
 
 

@@ -273,7 +273,7 @@ def test_what_the_engine_cannot_do_is_left_out_and_said(
     assert main(["run", *QUICK, *results, "--scenario", "e[cn]*[eu]*ll*"]) == 0
     out = capsys.readouterr().out
     assert "1 cells in" in out
-    assert "not run: 2 scenarios, which inflict faults on whole peers: only --engine docker" in out
+    assert "not run: 2 scenarios, which inject faults into whole peers: only --engine docker" in out
 
 
 @pytest.mark.parametrize("more", [[], ["--scenario", "echo.null", "--scenario", "order.*"]])

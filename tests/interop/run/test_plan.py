@@ -8,6 +8,7 @@ from interop.catalog import Api
 from interop.control.contract import Address
 from interop.engines.compose import ComposeEngine
 from interop.engines.local import LocalEngine
+from interop.errors import TestbedError
 from interop.run.plan import Plan
 
 SERVERS = (Api("a", "server", "S"), Api("b", "server", "S", "1.0"))
@@ -70,3 +71,8 @@ def test_what_no_pattern_can_name_is_not_wanted() -> None:
 def test_the_engine_is_the_one_named() -> None:
     assert isinstance(Plan("local", SERVERS, CLIENTS).make_engine(), LocalEngine)
     assert isinstance(Plan("compose", SERVERS, CLIENTS).make_engine(), ComposeEngine)
+
+
+def test_a_plan_of_an_unknown_engine_makes_none() -> None:
+    with pytest.raises(TestbedError, match="no engine is named 'cloud'"):
+        Plan("cloud", SERVERS, CLIENTS).make_engine()

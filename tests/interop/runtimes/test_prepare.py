@@ -112,6 +112,11 @@ def test_a_go_peer_runs_as_what_was_built(tmp_path: Path, monkeypatch: pytest.Mo
     assert Path(command[0]).is_file()
 
 
+def test_an_unknown_runtime_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CannotRun, match="mine: nothing here prepares the runtime 'cloud'"):
+        Preparer(cache=tmp_path / "cache").command(peer(tmp_path, "cloud"))
+
+
 def test_a_go_peer_without_go_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
