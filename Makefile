@@ -1,5 +1,6 @@
-# Every target makes .venv by itself, with what it needs and no more, and makes it again only when
-# pyproject.toml changed. .venv/.with-GROUP says that a dependency group is installed.
+# Every target makes .venv by itself, with the dependency group that it needs. After a change of
+# pyproject.toml it installs that group again and removes nothing: `make clean` does.
+# .venv/.with-GROUP says that a dependency group is installed.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -41,14 +42,14 @@ tox: $(WITH)-tox  ## run the tests on every Python at hand
 clean:  ## remove what was made
 	rm -rf $(VENV) .cache .tox results .mypy_cache .ruff_cache .pytest_cache
 
-$(VENV)/.new: pyproject.toml
+$(VENV)/.new:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "zaptools needs Python 3.11 or later; $(PYTHON) is %d.%d. Try: make PYTHON=python3.12" % sys.version_info[:2])'
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo '$(PYTHON) has no venv module. On Debian and Ubuntu: apt-get install python3-venv' >&2; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 	@touch $@
 
-$(WITH)-%: $(VENV)/.new
+$(WITH)-%: $(VENV)/.new pyproject.toml
 	@echo 'installing the dependency group "$*" into $(VENV)$(if $(SIZE_$*), (about $(SIZE_$*)))'
 	$(BIN)/python -m pip install --quiet --editable . --group $*
 	@touch $@

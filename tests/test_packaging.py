@@ -98,6 +98,18 @@ def test_the_matrix_installs_only_what_it_needs(tmp_path: Path) -> None:
     assert len(run("make", "-n", "interop", cwd=tmp_path).splitlines()) == 1
 
 
+@pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
+def test_a_changed_project_is_installed_into_the_environment_that_is_there(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / ".venv").mkdir()
+    for made in (".new", ".with-matrix"):
+        (tmp_path / ".venv" / made).touch()
+        os.utime(tmp_path / ".venv" / made, (0, 0))
+    (tmp_path / "pyproject.toml").touch()
+    lines = run("make", "-n", "interop", cwd=tmp_path)
+    assert "--group matrix" in lines and "-m venv" not in lines
+
+
 def test_the_testbed_is_given_nothing_that_it_does_not_import() -> None:
     text = "".join(path.read_text("utf-8") for path in (ROOT / "interop").rglob("*.py"))
     modules = {"pyyaml": "yaml", "pytest-xdist": "xdist"}
