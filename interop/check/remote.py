@@ -7,6 +7,7 @@ import contextlib
 import json
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from typing import Any
 
 from ..catalog import Api
@@ -39,20 +40,25 @@ class Pace:
 
     Args:
         rate: connections a second at most; None for no limit.
+        clock: tells the time in seconds.
 
     Attributes:
         waited: seconds spent waiting in total.
     """
 
-    def __init__(self, rate: float | None = None) -> None:
+    def __init__(
+        self, rate: float | None = None, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._gap = 1 / rate if rate else 0.0
-        self._next = 0.0  # the earliest time for another connection, as of `time.monotonic`
+        self._clock = clock
+        self._next = 0.0  # the earliest time for another connection, as the clock tells it
         self.waited = 0.0
 
     async def turn(self) -> None:
         """Wait until another connection may be made."""
-        pause = max(self._next - time.monotonic(), 0.0)
-        self._next = time.monotonic() + pause + self._gap
+        now = self._clock()
+        pause = max(self._next - now, 0.0)
+        self._next = now + pause + self._gap
         if pause:
             self.waited += pause
             await asyncio.sleep(pause)

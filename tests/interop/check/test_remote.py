@@ -71,10 +71,13 @@ async def test_an_echo_may_have_another_name() -> None:
 
 
 async def test_connections_are_made_no_faster_than_the_rate_allows() -> None:
-    pace = Pace(20.0)
-    for _ in range(3):
+    times = iter((5.0, 5.001, 5.0135, 5.1))
+    pace = Pace(100.0, clock=lambda: next(times))
+    waited = []
+    for _ in range(4):
         await pace.turn()
-    assert pace.waited == pytest.approx(0.1, abs=0.04), "twice a 20th of a second"
+        waited.append(pace.waited)
+    assert waited == pytest.approx([0.0, 0.009, 0.0155, 0.0155]), "a hundredth of a second apart"
 
 
 async def test_without_a_rate_no_connection_waits() -> None:
