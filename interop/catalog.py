@@ -13,9 +13,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from .control.operations import is_lack
+from .records import ROLES, Role
 
 __all__ = [
     "JUDGES",
@@ -24,15 +25,12 @@ __all__ = [
     "Api",
     "CatalogError",
     "Peer",
-    "Role",
     "load_peers",
     "select",
 ]
 
 PEERS_DIR = Path(__file__).parent / "peers"
 
-Role = Literal["server", "client"]
-_ROLES: tuple[Role, ...] = ("server", "client")
 
 RUNTIMES: Mapping[str, Sequence[str]] = {
     "here": (),
@@ -108,7 +106,7 @@ def _is_named(peer: str, version: str | None, name: str, pattern: str) -> bool:
     return any(fnmatchcase(each, pattern) for each in names)
 
 
-JUDGES: dict[Role, Api] = {role: Api("judge", role, "Raw") for role in _ROLES}
+JUDGES: dict[Role, Api] = {role: Api("judge", role, "Raw") for role in ROLES}
 """The testbed itself, as the other side in a scenario that concerns one side alone."""
 
 
@@ -117,17 +115,17 @@ class Peer:
     """One program under control: a folder below ``interop/peers`` with a ``peer.toml``.
 
     Attributes:
-        runtime: how it runs: ``here`` (this interpreter, `program` is a module), ``venv``
+        runtime: how it runs: ``here`` (this interpreter, `entry_point` is a module), ``venv``
             (an environment made from the folder's ``requirements.txt``), ``dart``, ``node`` or
             ``go``.
-        program: the module, or the script's path below `folder`.
+        entry_point: the module, or the script's path below `folder`.
         pins: for each older version, the packages that have another version in it.
     """
 
     name: str
     language: str
     runtime: str
-    program: str
+    entry_point: str
     folder: Path
     apis: tuple[Api, ...]
     pins: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -191,7 +189,7 @@ def _peer(path: Path) -> Peer:
     runtime = data.pop("runtime", None)
     if runtime not in RUNTIMES:
         raise CatalogError(f"{path}: runtime must be one of {', '.join(RUNTIMES)}, not {runtime!r}")
-    program_key = "module" if runtime == "here" else "script"
+    entry_key = "module" if runtime == "here" else "script"
     tables = data.pop("api", None)
     if not isinstance(tables, list) or not tables:
         raise CatalogError(f"{path}: needs at least one [[api]] table")
@@ -206,7 +204,7 @@ def _peer(path: Path) -> Peer:
         name=name,
         language=_string(path, data, "language"),
         runtime=runtime,
-        program=_string(path, data, program_key),
+        entry_point=_string(path, data, entry_key),
         folder=path.parent,
         apis=tuple(replace(api, control=control) for api in apis),
         pins=pins,
@@ -225,7 +223,7 @@ def _read_api(
 ) -> None:
     """Add one table's APIs, one for each version, and the pins of the older ones."""
     role = data.pop("role", None)
-    if role not in _ROLES:
+    if role not in ROLES:
         raise CatalogError(f"{path}: an api's role must be server or client, not {role!r}")
     name = _string(path, data, "name")
     lacks = data.pop("lacks", [])

@@ -23,7 +23,7 @@ from msgspec import Meta, Struct
 __all__ = [
     "KEPT",
     "OTHER",
-    "SIDES",
+    "ROLES",
     "VERDICTS",
     "Attempt",
     "Author",
@@ -42,8 +42,8 @@ __all__ = [
     "RequestRecord",
     "Requests",
     "ResultsFile",
+    "Role",
     "RunRecord",
-    "Side",
     "Verdict",
     "ViolationRecord",
     "decode",
@@ -56,9 +56,11 @@ KEPT = 60
 
 T = TypeVar("T")
 
-Side = Literal["server", "client"]
-SIDES: tuple[Side, Side] = ("server", "client")
-OTHER: Mapping[Side, Side] = {"server": "client", "client": "server"}
+Role = Literal["server", "client"]
+"""A side of a connection: of the library under test, of an API, of a frame's author."""
+
+ROLES: tuple[Role, Role] = ("server", "client")
+OTHER: Mapping[Role, Role] = {"server": "client", "client": "server"}
 Author = Literal["client", "server", "judge"]
 CulpritSide = Literal["server", "client", "unknown"]
 
@@ -89,7 +91,7 @@ class FrameRecord(Struct, frozen=True, omit_defaults=True):
     t_ms: float
     connection: _Number
     author: Author
-    to: Side
+    to: Role
     kind: str
     length: _Count
     code: int | None = None
@@ -104,7 +106,7 @@ class ViolationRecord(Struct, frozen=True, omit_defaults=True):
         frame: index into the cell's frames; None for bytes that are no frame.
     """
 
-    author: Side
+    author: Role
     violation: str
     excused: bool
     frame: _Count | None = None
@@ -185,7 +187,7 @@ class Excuse(Struct, frozen=True):
     """An entry of ``deviations.toml`` that excuses a failure."""
 
     peer: str
-    role: Side
+    role: Role
     cause: str
 
     def __str__(self) -> str:
@@ -277,7 +279,7 @@ class CellResult(_Judged, omit_defaults=True):
         """What names the cell in a run."""
         return self.server, self.client, self.scenario
 
-    def api(self, side: Side) -> str:
+    def api(self, side: Role) -> str:
         """Return the id of the row or of the column."""
         return self.server if side == "server" else self.client
 

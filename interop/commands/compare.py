@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from ..catalog import load_peers
 from ..errors import TestbedError
-from ..records import SIDES, CellResult
+from ..records import ROLES, CellResult
 from ..reports.compare import Change, WireChange, compare, unequal
 from ..reports.results import read
 from ..wire.diff import groups
@@ -136,7 +136,7 @@ def _wire_diff(arguments: argparse.Namespace, console: Console) -> int:
         scenarios.setdefault(cell.scenario, []).append(cell)
     shown = same = 0
     for name in sorted(matching(scenarios, arguments.scenario, "--scenario")):
-        for side in reversed(SIDES):
+        for side in reversed(ROLES):
             found = groups(scenarios[name], side)
             if len(found) == 1:
                 same += 1

@@ -11,10 +11,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from ..catalog import Api, Peer, Role, load_peers, select
+from ..catalog import Api, Peer, load_peers, select
 from ..engines.local import LocalEngine
 from ..errors import CannotRun
-from ..records import CellResult
+from ..records import CellResult, Role
 from ..replay.recording import Step, find, steps
 from ..replay.replay import Replay
 from ..reports.results import read

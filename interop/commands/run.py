@@ -14,11 +14,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from ..catalog import JUDGES, Api, Peer, Role, load_peers
+from ..catalog import JUDGES, Api, Peer, load_peers
 from ..control.contract import Address
 from ..engines.compose import CONTROL_PORT
 from ..engines.registry import ENGINES, engine_kind
 from ..errors import CannotRun, TestbedError
+from ..records import Role
 from ..reports.durations import print_durations
 from ..reports.files import write_reports
 from ..reports.progress import Progress

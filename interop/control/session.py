@@ -68,7 +68,7 @@ class Session:
         peer: the program and which start of it, as `Pool.started` names it; set by the pool.
         notifications: everything that the peer reported, in order.
         times: when each of them came, as of `time.monotonic`.
-        asked: the features that requests asked of the library, as `asked_of` names them.
+        features: the features that requests asked of the library, as `asked_of` names them.
         requests: the requests, in order, without ``describe``.
         waited: seconds spent waiting for notifications.
         ended: why the connection can no longer be used; None while it can.
@@ -79,7 +79,7 @@ class Session:
         self.peer = ""
         self.notifications: list[Notification] = []
         self.times: list[float] = []
-        self.asked: set[str] = set()
+        self.features: set[str] = set()
         self.requests: list[Asked] = []
         self.waited = 0.0
         self.ended: PeerDied | None = None
@@ -122,7 +122,7 @@ class Session:
         request = Request(next(self._ids), op, args)
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         if op != "describe":
-            self.asked |= asked_of(op, args)
+            self.features |= asked_of(op, args)
             self.requests.append(asked := Asked(op, args, time.monotonic()))
             future.add_done_callback(asked.answered)
         self._pending[request.id] = future

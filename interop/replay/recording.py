@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any
 
-from ..catalog import JUDGES, Role
+from ..catalog import JUDGES
 from ..errors import TestbedError
-from ..records import KEPT, CellResult, Note, RequestRecord
+from ..records import KEPT, CellResult, Note, RequestRecord, Role
 from ..reports.results import rerun_command
 
 __all__ = [

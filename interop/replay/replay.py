@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..catalog import Api, Role
+from ..catalog import Api
 from ..control.contract import Notification, Reply
 from ..control.patience import Patience
 from ..control.session import Session
 from ..errors import TestbedError, Violation
+from ..records import Role
 from ..wire.diff import IDS, canonical, differences, masked
 from ..wire.frames import BINARY, CLOSE, NO_CODE, PING, PONG, TEXT, close_payload
 from ..wire.http import answer, request

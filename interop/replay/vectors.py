@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from ..errors import TestbedError
-from ..records import OTHER, SIDES, CellResult
+from ..records import OTHER, ROLES, CellResult
 
 __all__ = ["PARTNERS", "SCENARIOS", "VECTORS_DIR", "Vectors", "load", "record", "write"]
 
@@ -49,7 +49,7 @@ def record(cells: Iterable[CellResult]) -> list[Vectors]:
     for cell in cells:
         if not any(fnmatchcase(cell.scenario, pattern) for pattern in SCENARIOS):
             continue
-        for role in SIDES:
+        for role in ROLES:
             if cell.api(OTHER[role]) == PARTNERS[role]:
                 texts = dict.fromkeys(_texts(cell, role))
                 if texts:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..catalog import JUDGES
-from ..records import KEPT, SIDES, CellResult
+from ..records import KEPT, ROLES, CellResult
 from ..wire.diff import differences, masked, texts
 
 __all__ = ["Change", "Comparison", "WireChange", "compare", "unequal"]
@@ -171,7 +171,7 @@ def _wire(before: Mapping[Key, CellResult], after: Mapping[Key, CellResult]) -> 
         was, now = before[key], after[key]
         if was.verdict != now.verdict:
             continue
-        for side in SIDES:
+        for side in ROLES:
             for old, new in _pairs(texts(was, side, KEPT), texts(now, side, KEPT)):
                 if not (words := tuple(differences(old, new))):
                     continue

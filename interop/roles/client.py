@@ -111,7 +111,7 @@ class Client(BaseRole):
         of its own (`send_plain`), which must not decide the others.
         """
         if event in OPERATIONS and OPERATIONS[event].of_app:
-            self.server.session.asked |= asked_of(event, payload or {})
+            self.server.session.features |= asked_of(event, payload or {})
         await self.session.call("send", event=event, payload=payload, headers=headers or {})
 
     async def send_plain(self, event: str, payload: Any) -> None:

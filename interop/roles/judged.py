@@ -21,11 +21,12 @@ from typing import Any, ClassVar
 from ..control.contract import Notification, Reply
 from ..control.patience import Patience
 from ..errors import PeerFailure, TestbedError, Violation
+from ..records import Role
 from ..wire.frames import Inflater
 from ..wire.http import Head, accept_key, answer, request
 from ..wire.log import Log
 from ..wire.raw import MAX_HEAD, RawConnection, RawServer
-from ..wire.rules import Side, event_text
+from ..wire.rules import event_text
 from .client import Client
 from .role import SETUP_PATIENCE
 from .server import Server
@@ -50,7 +51,7 @@ class Judged(ABC):
         pongs: whether connections that are opened from now on answer pings by themselves.
     """
 
-    side: ClassVar[Side]
+    side: ClassVar[Role]
     echo: str | None = "echo"
     subprotocols: Sequence[str] = ()
 

@@ -12,12 +12,12 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..catalog import JUDGES, Api, Role
+from ..catalog import JUDGES, Api
 from ..control.contract import Address
 from ..control.session import Session
 from ..engines.engine import Fault
 from ..errors import PeerDied, TestbedError, Unsupported, Violation
-from ..records import Evidence, Notifications, Requests
+from ..records import ROLES, Evidence, Notifications, Requests, Role
 from ..roles.client import Client
 from ..roles.judged import Judged, JudgedClient, JudgedServer
 from ..roles.server import Server
@@ -29,7 +29,6 @@ from .pool import Pool
 
 __all__ = ["Cell", "Ran"]
 
-_SIDES: tuple[Role, Role] = ("server", "client")
 
 _ISOLATED = itertools.count(1)
 """Numbers appended to the names of peers that one cell alone uses."""
@@ -48,7 +47,7 @@ class Ran:
         error: what the scenario, or its set-up, raised.
         begun: whether the scenario itself had started.
         seen: what the tap and both peers saw until the scenario ended.
-        asked: the features of each side's library that were used, as `asked_of` names them.
+        features: the features of each side's library that were used, as `asked_of` names them.
         escaped: the exceptions that escaped a library, each once, with its side.
         failed: the peers that died or hung, as `Pool.started` names them, if other cells use them.
         teardown_error: the first error after the scenario, or None.
@@ -59,7 +58,7 @@ class Ran:
     error: BaseException | None = None
     begun: bool = False
     seen: Evidence = field(default_factory=Evidence)
-    asked: dict[Role, frozenset[str]] = field(default_factory=dict)
+    features: dict[Role, frozenset[str]] = field(default_factory=dict)
     escaped: list[tuple[Role, str]] = field(default_factory=list)
     failed: dict[str, PeerDied] = field(default_factory=dict)
     teardown_error: Exception | None = None
@@ -205,7 +204,7 @@ class Cell:
         async def act(fault: Fault, side: Role) -> None:
             for role in self._roles:
                 role.exclude_from_pace(side)
-            program = self._programs[_SIDES.index(side)]
+            program = self._programs[ROLES.index(side)]
             await self._pool.engine.faults().fault(fault, program)
 
         return act
@@ -250,9 +249,9 @@ class Cell:
     def _record_evidence(self) -> None:
         """Record what was seen so far, without the effects of the cell's end."""
         ran = self.ran
-        ran.asked = {"server": frozenset(), "client": frozenset()}
+        ran.features = {"server": frozenset(), "client": frozenset()}
         for role in self._roles:
-            ran.asked[role.api.role] |= role.session.asked
+            ran.features[role.api.role] |= role.session.features
             if role.session.ended is not None and not self._facts.isolated:
                 ran.failed[role.session.peer] = role.session.ended
         ran.escaped = list(

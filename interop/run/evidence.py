@@ -84,14 +84,14 @@ def violations(facts: Scenario, log: Log) -> list[ViolationRecord]:
     found = [
         ViolationRecord(
             author=author,
-            violation=f"bytes that are no WebSocket frame: {fault}",
-            excused=author in facts.faults,
+            violation=f"bytes that are no WebSocket frame: {error}",
+            excused=author in facts.invalid_from,
         )
-        for author, fault in log.faults
+        for author, error in log.frame_errors
     ]
     for index, frame in enumerate(log.frames):
         if frame.author != "judge":
-            excused = frame.author in facts.faults
+            excused = frame.author in facts.invalid_from
             found += [
                 ViolationRecord(frame.author, violation, excused, index)
                 for violation in frame.violations()

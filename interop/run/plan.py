@@ -15,7 +15,7 @@ from ..catalog import JUDGES, Api
 from ..control.contract import Address
 from ..engines.engine import Engine
 from ..engines.registry import engine_kind
-from ..scenarios.scenario import Scenario, Side
+from ..scenarios.scenario import Scenario, Scope
 
 __all__ = ["Plan"]
 
@@ -63,7 +63,7 @@ class Plan:
         """Whether the engine can do what the scenario needs."""
         return self.faults or not facts.isolated
 
-    def pairs(self, side: Side = "pair") -> Iterator[tuple[Api, Api]]:
+    def pairs(self, side: Scope = "pair") -> Iterator[tuple[Api, Api]]:
         """Yield the (server, client) of each cell that a scenario of that side has."""
         if side == "pair":
             for server in self.servers:

@@ -119,7 +119,7 @@ async def _probe(session: Session, api: Api) -> None:
     try:
         await session.call(op)
     except Unsupported:
-        session.asked.discard(op)
+        session.features.discard(op)
         session.requests.clear()
         return
     raise TestbedError(f"{api.peer} did not answer the unknown op {op!r} with unsupported")

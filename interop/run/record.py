@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from msgspec import structs
 
-from ..catalog import Api, Role
+from ..catalog import Api
 from ..descriptors import CURE, tells_shortage
 from ..errors import Escaped, TestbedError, Unsupported, Violation
-from ..records import CellResult
+from ..records import CellResult, Role
 from ..scenarios.scenario import Scenario
 from ..verdicts.culprit import by_evidence, undeclared
 from ..verdicts.deviations import Deviation
-from ..verdicts.verdict import Judgement, Outcome, judge
+from ..verdicts.verdict import Case, Outcome, decide
 from . import evidence
 from .cell import Ran
 
@@ -59,14 +59,14 @@ def record(
         **structs.asdict(ran.seen),
     )
     convicted = by_evidence(cell)
-    ruling = judge(
-        Judgement(
+    ruling = decide(
+        Case(
             server,
             client,
             outcome,
             text,
             unsupported_by=_unsupported_by(ran),
-            asked=ran.asked,
+            features=ran.features,
             known=known,
             tolerated=tolerated,
             culprit=convicted,

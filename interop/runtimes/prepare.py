@@ -65,7 +65,7 @@ class Preparer:
             CannotRun: something is missing, and says what to install.
         """
         if peer.runtime == "here":
-            return [sys.executable, "-m", peer.program]
+            return [sys.executable, "-m", peer.entry_point]
         self._cache.mkdir(parents=True, exist_ok=True)
         if version is not None:
             with locked(self._cache / "versions.lock"):
@@ -74,7 +74,7 @@ class Preparer:
             with locked(self._cache / f"{peer.name}.lock"):
                 python = make_environment(peer, self._cache, self._tell)
             # -E: a PYTHONPATH that leads to this repository must not hide the published package.
-            return [str(python), "-E", str(peer.folder / peer.program)]
+            return [str(python), "-E", str(peer.folder / peer.entry_point)]
         with locked(self._cache / f"{peer.runtime}.lock"):
             return self._made(peer)
 
@@ -83,7 +83,7 @@ class Preparer:
             case "node":
                 program = node.find_node()
                 node.install(peer.folder)
-                return [str(program), str(peer.folder / peer.program)]
+                return [str(program), str(peer.folder / peer.entry_point)]
             case "go":
                 binary = self._cache / f"{peer.name}-peer.exe"  # Windows starts no other name
                 golang.build(golang.find_go(), peer.folder, binary)
@@ -111,13 +111,13 @@ def pinned(peer: Peer, version: str, cache: Path) -> Peer:
             for package, wanted in peer.pins[version].items():
                 text = _pin(text, package, wanted)
         _write(folder / source.name, text)
-    program = peer.program
+    entry_point = peer.entry_point
     if peer.runtime == "venv":
-        program = str((peer.folder / peer.program).resolve())
+        entry_point = str((peer.folder / peer.entry_point).resolve())
     elif peer.runtime == "dart":
         for source in (peer.folder.parent / "dart_shared").glob("*.dart"):
             _write(folder.parent / "dart_shared" / source.name, source.read_text("utf-8"))
-    return replace(peer, name=f"{peer.name}@{version}", folder=folder, program=program)
+    return replace(peer, name=f"{peer.name}@{version}", folder=folder, entry_point=entry_point)
 
 
 def _pin(text: str, package: str, version: str) -> str:

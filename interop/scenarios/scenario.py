@@ -10,12 +10,13 @@ from typing import Any, Literal, ParamSpec
 
 from ..engines.engine import Fault
 from ..errors import Escaped, Violation
+from ..records import Role
 from ..roles.client import Client
 from ..roles.judged import Judged
 from ..roles.server import Server
 from ..wire.log import Log
 
-__all__ = ["Clients", "Faulting", "Needs", "Scenario", "Side", "check_evidence", "scenario"]
+__all__ = ["Clients", "Faulting", "Needs", "Scenario", "Scope", "check_evidence", "scenario"]
 
 P = ParamSpec("P")
 
@@ -31,11 +32,11 @@ class Clients:
         return await self.make()
 
 
-Faulting = Callable[[Fault, Literal["server", "client"]], Awaitable[None]]
+Faulting = Callable[[Fault, Role], Awaitable[None]]
 """The `fault` argument: does a fault to the whole peer of a side, in an isolated scenario."""
 
 
-Side = Literal["pair", "server", "client", "each"]
+Scope = Literal["pair", "server", "client", "each"]
 """What a scenario runs for: each pair; or each server, each client or each of both, with the judge
 on the other side."""
 
@@ -58,7 +59,7 @@ class Scenario:
         timeout: seconds for the whole scenario; ``--timeout`` overrides it. Each wait has its own
             limit; this one ends a scenario that hangs elsewhere.
         escapes: whether it tolerates exceptions that escape the library.
-        faults: authors whose invalid frames it tolerates.
+        invalid_from: authors whose invalid frames it tolerates.
         isolated: whether each side has a peer for this cell alone, to which it can do a `Fault`.
         side: what it runs for. Only ``pair`` has a tap between two peers; the others take the
             argument `judged`.
@@ -72,9 +73,9 @@ class Scenario:
     should: Sequence[str] = ()
     timeout: float = 300.0
     escapes: bool = False
-    faults: Sequence[str] = field(default=())
+    invalid_from: Sequence[str] = field(default=())
     isolated: bool = False
-    side: Side = "pair"
+    side: Scope = "pair"
     needs: Needs = "control"
     control: Sequence[str] = ()
 
@@ -124,12 +125,12 @@ def check_evidence(facts: Scenario, log: Log, roles: Sequence[Server | Client]) 
         Violation: a frame breaks the wire's rules, or a library let an exception escape.
     """
     for frame in log.frames:
-        if frame.author != "judge" and frame.author not in facts.faults:
+        if frame.author != "judge" and frame.author not in facts.invalid_from:
             for violation in frame.violations():
                 raise Violation(f"the {frame.author} wrote {violation}: {frame.data[:120]!r}")
-    for author, fault in log.faults:
-        if author not in facts.faults:
-            raise Violation(f"the {author} wrote bytes that are no WebSocket frame: {fault}")
+    for author, error in log.frame_errors:
+        if author not in facts.invalid_from:
+            raise Violation(f"the {author} wrote bytes that are no WebSocket frame: {error}")
     if facts.escapes:
         return
     for role in roles:

@@ -6,14 +6,14 @@ import asyncio
 
 import pytest
 
+from interop.records import Role
 from interop.roles.client import Client
 from interop.roles.server import Server
 from interop.scenarios.scenario import scenario
-from interop.wire.rules import Side
 from interop.wire.tap import Tap
 
 ENDED = ("offline", "error")
-BOTH: tuple[Side, Side] = ("client", "server")
+BOTH: tuple[Role, Role] = ("client", "server")
 
 
 async def both_told(server: Server, client: Client) -> None:
@@ -38,7 +38,7 @@ async def test_reset(server: Server, client: Client, tap: Tap) -> None:
     "faults.half-close",
     "A half-closed connection ends, and both sides report it once.",
 )
-async def test_half_close(server: Server, client: Client, tap: Tap, side: Side) -> None:
+async def test_half_close(server: Server, client: Client, tap: Tap, side: Role) -> None:
     await client.open()
     await client.echo("hello")
     tap.half_close(side)
@@ -49,7 +49,7 @@ async def test_half_close(server: Server, client: Client, tap: Tap, side: Side) 
 @scenario(
     "faults.cut-in-a-frame",
     "A connection that ends within a frame does not deliver it; both sides report the end once.",
-    faults=["client"],
+    invalid_from=["client"],
 )
 async def test_cut_in_a_frame(server: Server, client: Client, tap: Tap, cut: int) -> None:
     await client.open()

@@ -45,7 +45,7 @@ CLASSES = ["not-json", "array", "name-number", "headers-array", "binary"]
     "A malformed message reaches no handler, and other connections keep working.",
     side="server",
     escapes=True,
-    faults=["server"],
+    invalid_from=["server"],
     should=LENIENT,
 )
 async def test_others(judged: JudgedServer, name: str) -> None:

@@ -36,7 +36,7 @@ async def answered(
     Raises:
         Unsupported: the app answers that its library has no rooms.
     """
-    judged.server.session.asked |= asked_of(event, {})
+    judged.server.session.features |= asked_of(event, {})
     connection.send_event(event, {"room": room})
     got = await connection.next_message()
     if got["eventName"] == "unsupported":

@@ -14,7 +14,7 @@ Five kinds of evidence, each the `Culprit.basis` of its name, in this order:
     the same scenario passes with every part of this cell but one: its server fails with each
     client and this client passes with another server, or the other way round.
 
-The first two and ``uncaught`` show in the cell itself, the others in the matrix. Without any of
+The first three show in the cell itself, the others in the matrix. Without any of
 them the side is ``unknown``, and `Culprit.why` says what is missing.
 """
 
@@ -25,7 +25,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from ..catalog import JUDGES
-from ..records import OTHER, SIDES, CellResult, Culprit, Side
+from ..records import OTHER, ROLES, CellResult, Culprit, Role
 from ..wire.diff import canonical
 
 __all__ = ["by_evidence", "by_matrix", "name_culprits", "undeclared"]
@@ -47,7 +47,7 @@ def by_evidence(cell: CellResult) -> Culprit | None:
         return Culprit(first.author, why, "frame", cell.api(first.author), first.frame)
     if cell.escapes:
         return None
-    told = [(side, notes) for side in SIDES if (notes := _uncaught(cell, side))]
+    told = [(side, notes) for side in ROLES if (notes := _uncaught(cell, side))]
     if len(told) != 1:
         return None
     side, (note, *_) = told[0]
@@ -63,18 +63,18 @@ def by_matrix(cell: CellResult, same_scenario: Iterable[CellResult]) -> Culprit:
         cell: a red cell.
         same_scenario: the cells of its scenario, itself included.
     """
-    for side in SIDES:
+    for side in ROLES:
         if cell.api(OTHER[side]) in _JUDGES:
             why = "the other side is the judge itself"
             return Culprit(side, why, "judge", cell.api(side))
     cells = list(same_scenario)
     passes = {
-        side: [c for c in cells if c.api(side) == cell.api(side) and _holds(c)] for side in SIDES
+        side: [c for c in cells if c.api(side) == cell.api(side) and _holds(c)] for side in ROLES
     }
     if bool(passes["server"]) == bool(passes["client"]):
         if passes["server"]:
             why = "both sides pass with others: only this pair fails"
-        elif any(_failed(c) and c is not cell for c in cells):
+        elif any(_violated(c) and c is not cell for c in cells):
             why = "neither side passes with any other"
         else:
             why = "there is no other cell of this scenario to compare with"
@@ -82,7 +82,7 @@ def by_matrix(cell: CellResult, same_scenario: Iterable[CellResult]) -> Culprit:
     side = "client" if passes["server"] else "server"
     api, other = cell.api(side), cell.api(OTHER[side])
     good = passes[OTHER[side]]
-    fails = sum(c.api(side) == api and _failed(c) for c in cells)
+    fails = sum(c.api(side) == api and _violated(c) for c in cells)
     why = f"{api} fails in all its cells ({fails}), {other} passes with other {side}s ({len(good)})"
     basis: Literal["row", "column"] = "row" if side == "server" else "column"
     return Culprit(side, why, basis, api, _odd_frame(cell, side, good[0]))
@@ -97,22 +97,22 @@ def name_culprits(cells: Sequence[CellResult]) -> None:
     for cell in cells:
         scenarios.setdefault(cell.scenario, []).append(cell)
     for cell in cells:
-        if _failed(cell) and (cell.culprit is None or cell.culprit.basis in _BY_MATRIX):
+        if _violated(cell) and (cell.culprit is None or cell.culprit.basis in _BY_MATRIX):
             cell.culprit = by_matrix(cell, scenarios[cell.scenario])
 
 
-def _failed(cell: CellResult) -> bool:
-    """Whether a rule did not hold: not so in a cell that is red because it passed."""
+def _violated(cell: CellResult) -> bool:
+    """Whether the scenario's rule was violated: not so in a cell that is red because it passed."""
     return cell.verdict in _RED and bool(cell.raised)
 
 
 def _holds(cell: CellResult) -> bool:
-    """Whether the scenario's rule held in it, a cell that is red for that included."""
+    """Whether the scenario's rule held, also in a cell that is red because it passed."""
     ran = cell.verdict in ("passed", *_RED) and not _is_undeclared(cell)
-    return ran and not _failed(cell)
+    return ran and not _violated(cell)
 
 
-def undeclared(cell: CellResult, side: Side) -> Culprit:
+def undeclared(cell: CellResult, side: Role) -> Culprit:
     """Return the side that answered "unsupported" although its ``peer.toml`` does not say so."""
     why = f"the {side} answered unsupported to what it is not declared to lack"
     return Culprit(side, why, "unsupported", cell.api(side))
@@ -122,7 +122,7 @@ def _is_undeclared(cell: CellResult) -> bool:
     return cell.culprit is not None and cell.culprit.basis == "unsupported"
 
 
-def _uncaught(cell: CellResult, side: Side) -> list[Mapping[str, Any]]:
+def _uncaught(cell: CellResult, side: Role) -> list[Mapping[str, Any]]:
     notes = cell.notifications
     if notes is None:
         return []
@@ -130,7 +130,7 @@ def _uncaught(cell: CellResult, side: Side) -> list[Mapping[str, Any]]:
     return [note for each in lists for note in each if note["on"] == "uncaught"]
 
 
-def _odd_frame(cell: CellResult, side: Side, good: CellResult) -> int | None:
+def _odd_frame(cell: CellResult, side: Role, good: CellResult) -> int | None:
     """Return the index of the frame that shows the fault, if frames show it.
 
     That is the first that the same side of a good cell writes otherwise, or, where it wrote
@@ -149,7 +149,7 @@ def _is_cut(cell: CellResult) -> bool:
     return cell.frames_total > len(cell.frames)
 
 
-def _texts(cell: CellResult, side: Side) -> list[tuple[int, str]]:
+def _texts(cell: CellResult, side: Role) -> list[tuple[int, str]]:
     return [
         (index, frame.text)
         for index, frame in enumerate(cell.frames)
@@ -157,7 +157,7 @@ def _texts(cell: CellResult, side: Side) -> list[tuple[int, str]]:
     ]
 
 
-def _last_frame_to(cell: CellResult, side: Side, when: float) -> int | None:
+def _last_frame_to(cell: CellResult, side: Role, when: float) -> int | None:
     """Return the index of the last frame that `side` had received by then."""
     return max(
         (i for i, frame in enumerate(cell.frames) if frame.to == side and frame.t_ms <= when),

@@ -23,8 +23,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from ..catalog import Api, Role
-from ..records import Excuse
+from ..catalog import Api
+from ..records import Excuse, Role
 
 __all__ = [
     "DEVIATIONS_FILE",

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from ..records import SIDES, CellResult, Culprit
+from ..records import ROLES, CellResult, Culprit
 
 __all__ = ["pattern_for", "suggestions"]
 
@@ -55,7 +55,7 @@ def _merged(
     """Name a peer instead of each of its APIs where all of them that ran have the entry."""
     ran: dict[tuple[str, str], set[str]] = {}
     for cell in cells:
-        for role in SIDES:
+        for role in ROLES:
             api = cell.api(role)
             ran.setdefault((role, api.partition("/")[0]), set()).add(api)
     merged: dict[tuple[str, str, str, str], set[str]] = {}

@@ -12,17 +12,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ..catalog import Api, Role
-from ..records import Culprit, Excuse, Verdict
+from ..catalog import Api
+from ..records import Culprit, Excuse, Role, Verdict
 from .deviations import Deviation
 
-__all__ = ["Judgement", "Outcome", "Ruling", "judge"]
+__all__ = ["Case", "Outcome", "Ruling", "decide"]
 
 Outcome = Literal["passed", "failed", "unsupported", "error"]
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class Case:
     """Everything that a verdict depends on.
 
     Attributes:
@@ -30,7 +30,7 @@ class Judgement:
         text: what it raised, in words, for the reason and for the patterns of deviations; empty
             when it passed.
         unsupported_by: the side that answered "unsupported"; None where the engine cannot do it.
-        asked: the features of each role's API that were used, as `asked_of` names them.
+        features: the features of each role's API that were used, as `asked_of` names them.
         known: the deviations that expect this cell to fail.
         tolerated: those that excuse a failure of it, and need not show.
         should: whether a failure is a warning.
@@ -41,7 +41,7 @@ class Judgement:
     outcome: Outcome
     text: str = ""
     unsupported_by: Role | None = None
-    asked: Mapping[Role, frozenset[str]] = field(default_factory=dict)
+    features: Mapping[Role, frozenset[str]] = field(default_factory=dict)
     known: Sequence[Deviation] = ()
     tolerated: Sequence[Deviation] = ()
     culprit: Culprit | None = None
@@ -50,7 +50,7 @@ class Judgement:
     def lacking(self, role: Role) -> list[str]:
         """Return the features that were used although that side's API is declared to lack them."""
         api = self.server if role == "server" else self.client
-        return sorted(self.asked.get(role, frozenset()) & set(api.lacks))
+        return sorted(self.features.get(role, frozenset()) & set(api.lacks))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,47 +69,47 @@ class Ruling:
     undeclared: Role | None = None
 
 
-def judge(cell: Judgement) -> Ruling:
-    """Return the verdict on a cell.
+def decide(case: Case) -> Ruling:
+    """Return the verdict on one run of a cell.
 
     ``error`` is never excused; ``unsupported`` must be declared; a known deviation must show,
     and show as described. Any other failure is ``failed``, or ``warned`` for a *should*.
     """
-    if cell.outcome == "error":
-        return Ruling("error", cell.text)
-    if cell.outcome == "unsupported":
-        return _unsupported(cell)
-    if cell.outcome == "passed":
-        return _passed(cell)
-    entries = (*cell.known, *cell.tolerated)
-    if excuses := [entry.excuse for entry in entries if not _objection(cell, entry)]:
-        return Ruling("deviating", f"{_joined(excuses)} [seen: {cell.text}]", excuses)
-    if cell.known:
-        objections = "; ".join(_objection(cell, entry) for entry in cell.known)
-        return Ruling("failed", f"{cell.text} [{objections}]")
-    return Ruling("warned" if cell.should else "failed", cell.text)
+    if case.outcome == "error":
+        return Ruling("error", case.text)
+    if case.outcome == "unsupported":
+        return _unsupported(case)
+    if case.outcome == "passed":
+        return _passed(case)
+    entries = (*case.known, *case.tolerated)
+    if excuses := [entry.excuse for entry in entries if not _objection(case, entry)]:
+        return Ruling("deviating", f"{_joined(excuses)} [seen: {case.text}]", excuses)
+    if case.known:
+        objections = "; ".join(_objection(case, entry) for entry in case.known)
+        return Ruling("failed", f"{case.text} [{objections}]")
+    return Ruling("warned" if case.should else "failed", case.text)
 
 
-def _unsupported(cell: Judgement) -> Ruling:
-    role = cell.unsupported_by
-    if role is None or cell.lacking(role):
-        return Ruling("unsupported", cell.text)
-    api = cell.server if role == "server" else cell.client
-    asked = ", ".join(sorted(cell.asked.get(role, ()))) or "nothing"
+def _unsupported(case: Case) -> Ruling:
+    role = case.unsupported_by
+    if role is None or case.lacking(role):
+        return Ruling("unsupported", case.text)
+    api = case.server if role == "server" else case.client
+    features = ", ".join(sorted(case.features.get(role, ()))) or "nothing"
     reason = (
-        f"unsupported, but not declared: {cell.text} [{api.id} was asked for: {asked}; "
+        f"unsupported, but not declared: {case.text} [{api.id} was asked for: {features}; "
         f"its peer.toml says that it lacks: {', '.join(api.lacks) or 'nothing'}]"
     )
     return Ruling("failed", reason, undeclared=role)
 
 
-def _passed(cell: Judgement) -> Ruling:
-    if cell.known:
-        entries = _joined(entry.excuse for entry in cell.known)
+def _passed(case: Case) -> Ruling:
+    if case.known:
+        entries = _joined(entry.excuse for entry in case.known)
         return Ruling("failed", f"expected to fail, but passed; remove its entry: {entries}")
-    roles: Iterable[tuple[Role, Api]] = (("server", cell.server), ("client", cell.client))
+    roles: Iterable[tuple[Role, Api]] = (("server", case.server), ("client", case.client))
     for role, api in roles:
-        if lacking := cell.lacking(role):
+        if lacking := case.lacking(role):
             return Ruling(
                 "failed",
                 f"{role} {api.id} is declared to lack {', '.join(lacking)}, but it works; "
@@ -122,11 +122,11 @@ def _joined(excuses: Iterable[Excuse]) -> str:
     return "; ".join(map(str, excuses))
 
 
-def _objection(cell: Judgement, entry: Deviation) -> str:
+def _objection(case: Case, entry: Deviation) -> str:
     """Return why an entry does not excuse this failure; empty if it does."""
     entry_name = f"the known deviation of {entry.peer} ({entry.role})"
-    if not entry.describes(cell.text):
+    if not entry.describes(case.text):
         return f"{entry_name} describes another failure: {' | '.join(entry.seen)}"
-    if cell.culprit is not None and cell.culprit.side not in (entry.role, "unknown"):
-        return f"{entry_name} blames the {entry.role}, but {cell.culprit.why}"
+    if case.culprit is not None and case.culprit.side not in (entry.role, "unknown"):
+        return f"{entry_name} blames the {entry.role}, but {case.culprit.why}"
     return ""

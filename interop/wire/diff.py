@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..records import OTHER, CellResult, Side
+from ..records import OTHER, CellResult, Role
 from .rules import differ
 
 __all__ = ["IDS", "Group", "canonical", "differences", "groups", "masked", "texts"]
@@ -75,7 +75,7 @@ def differences(one: str, other: str) -> list[str]:
     return [*_members(left, right), *_forms(one, other)]
 
 
-def texts(cell: CellResult, side: Side, most: int = MAX_TEXTS) -> list[str]:
+def texts(cell: CellResult, side: Role, most: int = MAX_TEXTS) -> list[str]:
     """Return the first texts that `side` wrote in a cell, connection by connection.
 
     Args:
@@ -92,7 +92,7 @@ def texts(cell: CellResult, side: Side, most: int = MAX_TEXTS) -> list[str]:
     return found
 
 
-def groups(cells: Iterable[CellResult], side: Side) -> list[Group]:
+def groups(cells: Iterable[CellResult], side: Role) -> list[Group]:
     """Group the implementations of `side` by what they wrote in the cells of one scenario.
 
     All are compared in cells with the same API on the other side, the one with the most cells,

@@ -15,7 +15,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from .rules import OPCODES, Side
+from ..records import Role
+from .rules import OPCODES
 
 __all__ = [
     "BINARY",
@@ -119,7 +120,7 @@ class Inflater:
         self._reader = zlib.decompressobj(-bits)  # holds the window between messages
 
     @classmethod
-    def agreed(cls, author: Side, parameters: Mapping[str, str | None]) -> Inflater:
+    def agreed(cls, author: Role, parameters: Mapping[str, str | None]) -> Inflater:
         """Return the one for what `author` writes after a server's answer with these parameters.
 
         Raises:
@@ -188,14 +189,14 @@ class FrameReader:
         inflater: inflates compressed messages; None unless permessage-deflate was agreed on.
 
     Attributes:
-        faults: every broken rule, in words. A fault in a frame's header is reported before the
+        errors: every broken rule, in words. An error in a frame's header is reported before the
             payload has arrived.
         masks: the masking keys, in order.
         compressed: the number of compressed messages.
     """
 
-    def __init__(self, author: Side, inflater: Inflater | None = None) -> None:
-        self.faults: list[str] = []
+    def __init__(self, author: Role, inflater: Inflater | None = None) -> None:
+        self.errors: list[str] = []
         self.masks: list[bytes] = []
         self.compressed = 0
         self._masked = author == "client"
@@ -258,36 +259,36 @@ class FrameReader:
 
     def _check_header(self, header: _Header) -> None:
         fin, rsv, opcode, mask, length, form = header
-        fault = self.faults.append
+        error = self.errors.append
         if self._closed:
-            fault("a frame after the close frame")
+            error("a frame after the close frame")
         if (mask is not None) != self._masked:
-            fault("an unmasked frame of a client" if self._masked else "a masked frame of a server")
+            error("an unmasked frame of a client" if self._masked else "a masked frame of a server")
         if mask is not None:
             self.masks.append(mask)
         if opcode not in OPCODES:
-            fault(f"the reserved opcode {opcode}")
+            error(f"the reserved opcode {opcode}")
         if rsv & ~(DEFLATE if self._inflater is not None and opcode in (TEXT, BINARY) else 0):
-            fault(f"reserved bits {rsv:03b}")
+            error(f"reserved bits {rsv:03b}")
         if form > 7 and length < (126 if form == 16 else 1 << 16):
-            fault(f"the length {length} in {form} bits, which is not its shortest form")
+            error(f"the length {length} in {form} bits, which is not its shortest form")
         if length >> 63:
-            fault("a length whose highest bit is set")
+            error("a length whose highest bit is set")
         if opcode >= 8 and (length > 125 or not fin):
-            fault("a control frame longer than 125 bytes, or in fragments")
+            error("a control frame longer than 125 bytes, or in fragments")
 
     def _check_close(self, found: RawFrame) -> None:
         self._closed = True
         if len(found.payload) == 1:
-            self.faults.append("a close frame with half a code")
+            self.errors.append("a close frame with half a code")
         elif found.code is not None and not legal_code(found.code):
-            self.faults.append(f"a close frame with the code {found.code}")
+            self.errors.append(f"a close frame with the code {found.code}")
         if not _is_text(found.payload[2:]):
-            self.faults.append("a close reason that is not UTF-8")
+            self.errors.append("a close reason that is not UTF-8")
 
     def _message(self, found: RawFrame) -> RawFrame | None:
         if (found.opcode == CONTINUATION) != bool(self._parts):
-            self.faults.append(
+            self.errors.append(
                 "a new message within another one's fragments"
                 if self._parts
                 else "a continuation of nothing"
@@ -303,9 +304,9 @@ class FrameReader:
             try:
                 payload = self._inflater.message(payload)
             except ValueError as exc:
-                self.faults.append(str(exc))
+                self.errors.append(str(exc))
         if first.opcode == TEXT and not _is_text(payload):
-            self.faults.append("a text message that is not UTF-8")
+            self.errors.append("a text message that is not UTF-8")
         return RawFrame(True, first.rsv, first.opcode, first.mask, payload, first.form)
 
 

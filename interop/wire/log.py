@@ -9,8 +9,9 @@ import asyncio
 import time
 
 from ..control.patience import Patience
+from ..records import Author, Role
 from .frames import CLOSE, NO_CODE
-from .rules import Author, Frame, Side
+from .rules import Frame
 
 __all__ = ["Log"]
 
@@ -20,14 +21,14 @@ class Log:
 
     Attributes:
         frames: every message and control frame read or written by the judge, in that order.
-        faults: bytes that are not WebSocket frames, as (author, explanation).
+        frame_errors: bytes that are not valid WebSocket frames, as (author, explanation).
         opened: when the log began, by the clock of `time.monotonic`; a frame's time counts from it.
         waited: seconds spent in `wait`.
     """
 
     def __init__(self) -> None:
         self.frames: list[Frame] = []
-        self.faults: list[tuple[Side, str]] = []
+        self.frame_errors: list[tuple[Role, str]] = []
         self.opened = time.monotonic()
         self.waited = 0.0
         self._news = asyncio.Event()
@@ -40,7 +41,7 @@ class Log:
         self,
         connection: int,
         author: Author,
-        to: Side,
+        to: Role,
         opcode: int,
         payload: bytes,
     ) -> None:

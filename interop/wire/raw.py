@@ -20,6 +20,7 @@ from typing import Any
 
 from ..control.patience import Patience
 from ..errors import Disconnected, Violation
+from ..records import OTHER, Role
 from .frames import (
     BINARY,
     CLOSE,
@@ -37,7 +38,7 @@ from .frames import (
 from .http import Head, parse_head
 from .log import Log
 from .passage import reset_on_close
-from .rules import OPCODES, Side, event_text, opposite
+from .rules import OPCODES, event_text
 
 __all__ = ["MAX_HEAD", "Bounds", "RawConnection", "RawServer", "Streams"]
 
@@ -78,15 +79,15 @@ class RawConnection:
     def __init__(
         self,
         log: Log,
-        side: Side,
+        side: Role,
         streams: Streams,
         patience: Patience,
         bounds: Bounds | None = None,
     ) -> None:
         self.bounds = bounds
         self.flood = ""
-        self.side: Side = side
-        self.other = opposite(side)
+        self.side: Role = side
+        self.other = OTHER[side]
         self.patience = patience
         self.head = Head("", ())
         self.frames: list[RawFrame] = []
@@ -318,7 +319,7 @@ class RawConnection:
             await self.streams[1].wait_closed()
 
     async def _read(self, reader: FrameReader) -> None:
-        faults = size = 0
+        errors = size = 0
         with contextlib.suppress(OSError):
             while not self.flood and (data := await self.streams[0].read(_READ)):
                 await self._resumed.wait()
@@ -330,9 +331,9 @@ class RawConnection:
                     self._log.record(1, self.other, self.side, found.opcode, found.payload)
                     if found.opcode == PING and self._pongs:
                         self.send(PONG, found.payload)
-                for fault in reader.faults[faults:]:
-                    self._log.faults.append((self.other, fault))
-                faults = len(reader.faults)
+                for error in reader.errors[errors:]:
+                    self._log.frame_errors.append((self.other, error))
+                errors = len(reader.errors)
                 self._news.set()
                 self._flooded(size)
         self.ended.set()

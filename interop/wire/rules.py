@@ -12,21 +12,17 @@ import json
 import re
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
+
+from ..records import Author, Role
 
 __all__ = [
     "OPCODES",
-    "Author",
     "Frame",
-    "Side",
     "check_text",
     "differ",
     "event_text",
-    "opposite",
 ]
-
-Side = Literal["client", "server"]
-Author = Literal["client", "server", "judge"]
 
 OPCODES = {0: "continuation", 1: "text", 2: "binary", 8: "close", 9: "ping", 10: "pong"}
 
@@ -56,7 +52,7 @@ class Frame:
     time: float
     connection: int
     author: Author
-    to: Side
+    to: Role
     opcode: int
     data: bytes
     close_code: int | None = None
@@ -78,11 +74,6 @@ class Frame:
         if self.opcode == 2:
             return ["a binary message: events are text messages"]
         return []
-
-
-def opposite(side: Side) -> Side:
-    """Return the other side of a connection."""
-    return "server" if side == "client" else "client"
 
 
 def check_text(data: bytes) -> list[str]:

@@ -18,11 +18,11 @@ import errno
 
 from ..control.contract import Address
 from ..errors import TestbedError
+from ..records import OTHER, Author, Role
 from .frames import BINARY, TEXT, FrameReader, Inflater, deflate_parameters, frame, new_mask
 from .http import Head, parse_head
 from .log import Log
 from .passage import Mode, Passage, reset_on_close
-from .rules import Author, Side, opposite
 
 __all__ = ["Tap", "TapConnection"]
 
@@ -76,7 +76,7 @@ class Tap:
         """Return the ``ws://`` address at which a client reaches the server through the tap."""
         return f"ws://{self.host}:{self.port}{path}"
 
-    def inject(self, to: Side, data: str | bytes, *, connection: int = -1) -> None:
+    def inject(self, to: Role, data: str | bytes, *, connection: int = -1) -> None:
         """Write a message of the judge's own, in one frame, towards `to`.
 
         Args:
@@ -97,14 +97,14 @@ class Tap:
         self._connection(connection).over("judge")
         self._connection(connection).reset()
 
-    def half_close(self, author: Side) -> None:
+    def half_close(self, author: Role) -> None:
         """End the stream of `author` on the newest connection; drop what it writes later."""
         newest = self._connection(-1)
         self.acts.add("half-close")
         newest.passages[author].finish()
         newest.mute.add(author)
 
-    def passage(self, author: Side) -> Passage:
+    def passage(self, author: Role) -> Passage:
         """Return how the bytes that `author` writes pass through the newest connection."""
         self.acts.add("passage")
         return self._connection(-1).passages[author]
@@ -142,21 +142,21 @@ class TapConnection:
         self.number = number
         self.opened = tap.log.elapsed()
         self.ended_by: tuple[Author, float] | None = None
-        self.legs: dict[Side, _Leg] = {s: _Leg(self, s) for s in ("client", "server")}
+        self.legs: dict[Role, _Leg] = {s: _Leg(self, s) for s in ("client", "server")}
         self.passages = {side: self._passage(side) for side in self.legs}
-        self.mute: set[Side] = set()
-        self.heads: dict[Side, bytes | None] = {"client": None, "server": None}
+        self.mute: set[Role] = set()
+        self.heads: dict[Role, bytes | None] = {"client": None, "server": None}
         # Bytes of the handshake, and those after it until the server has answered.
-        self._buffers: dict[Side, bytearray] = {"client": bytearray(), "server": bytearray()}
-        self._readers: dict[Side, FrameReader] = {}  # once the handshake is done
+        self._buffers: dict[Role, bytearray] = {"client": bytearray(), "server": bytearray()}
+        self._readers: dict[Role, FrameReader] = {}  # once the handshake is done
 
     @property
     def handshaken(self) -> bool:
         """Whether the server has answered the handshake with 101."""
         return bool(self._readers)
 
-    def _passage(self, author: Side) -> Passage:
-        to = self.legs[opposite(author)]
+    def _passage(self, author: Role) -> Passage:
+        to = self.legs[OTHER[author]]
         return Passage(to.write, to.write_eof, self.tap.mode)
 
     async def dial(self) -> None:
@@ -169,15 +169,15 @@ class TapConnection:
                 loop.call_exception_handler({"message": "the tap cannot connect", "exception": exc})
             self.cut()
 
-    def forward(self, author: Side, data: bytes) -> None:
+    def forward(self, author: Role, data: bytes) -> None:
         if author not in self.mute:
             self.passages[author].feed(data)
         self._watch(author, data)
 
-    def inject(self, to: Side, data: str | bytes) -> None:
+    def inject(self, to: Role, data: str | bytes) -> None:
         if not self.handshaken:
             raise TestbedError("cannot inject before the WebSocket handshake is done")
-        if self.inside_message(opposite(to)):
+        if self.inside_message(OTHER[to]):
             raise TestbedError(f"cannot inject towards the {to} in the middle of a message")
         # Plain: permessage-deflate allows that at any time (RFC 7692, section 6).
         opcode, payload = (TEXT, data.encode()) if isinstance(data, str) else (BINARY, data)
@@ -185,7 +185,7 @@ class TapConnection:
         self.legs[to].write(frame(opcode, payload, mask=mask))
         self.tap.log.record(self.number, "judge", to, opcode, payload)
 
-    def inside_message(self, author: Side) -> bool:
+    def inside_message(self, author: Role) -> bool:
         """Whether `author` has begun a message and not ended it."""
         return self._readers[author].inside_message
 
@@ -202,14 +202,14 @@ class TapConnection:
         """Note the side that ends it, unless one has already."""
         self.ended_by = self.ended_by or (author, self.tap.log.elapsed())
 
-    def ended(self, author: Side, *, abruptly: bool) -> None:
+    def ended(self, author: Role, *, abruptly: bool) -> None:
         self.over(author)
         if abruptly:
-            self.legs[opposite(author)].abort()
+            self.legs[OTHER[author]].abort()
         else:
             self.passages[author].finish()
 
-    def _watch(self, author: Side, data: bytes) -> None:
+    def _watch(self, author: Role, data: bytes) -> None:
         if self._readers:
             self._read(author, data)
             return
@@ -226,24 +226,24 @@ class TapConnection:
             for side in self.legs:
                 self._read(side, bytes(self._buffers.pop(side)))
 
-    def _read(self, author: Side, data: bytes) -> None:
-        """Record the frames up to the first fault, after which frames may begin anywhere."""
+    def _read(self, author: Role, data: bytes) -> None:
+        """Record the frames up to the first broken one, after which frames may begin anywhere."""
         reader, log = self._readers[author], self.tap.log
-        if reader.faults:
+        if reader.errors:
             return
         for found in reader.feed(data):
-            if reader.faults:
+            if reader.errors:
                 break
-            log.record(self.number, author, opposite(author), found.opcode, found.payload)
-        log.faults.extend((author, fault) for fault in reader.faults)
+            log.record(self.number, author, OTHER[author], found.opcode, found.payload)
+        log.frame_errors.extend((author, error) for error in reader.errors)
 
 
 class _Leg(asyncio.Protocol):
     """One side's TCP connection. Bytes written before it is established are kept until then."""
 
-    def __init__(self, connection: TapConnection, side: Side) -> None:
+    def __init__(self, connection: TapConnection, side: Role) -> None:
         self._connection = connection
-        self._side: Side = side
+        self._side: Role = side
         self._transport: asyncio.Transport | None = None
         self._waiting: list[bytes] = []  # written before the connection was established
         self._eof = False  # whether `write_eof` was called
@@ -280,10 +280,10 @@ class _Leg(asyncio.Protocol):
         self._connection.ended(self._side, abruptly=exc is not None)
 
     def pause_writing(self) -> None:
-        self._connection.legs[opposite(self._side)].reading(False)
+        self._connection.legs[OTHER[self._side]].reading(False)
 
     def resume_writing(self) -> None:
-        self._connection.legs[opposite(self._side)].reading(True)
+        self._connection.legs[OTHER[self._side]].reading(True)
 
     def reading(self, on: bool) -> None:
         if self._transport is not None and not self._transport.is_closing():
@@ -317,7 +317,7 @@ class _Leg(asyncio.Protocol):
             self._transport.abort()
 
 
-def _inflater(author: Side, answer: Head) -> Inflater | None:
+def _inflater(author: Role, answer: Head) -> Inflater | None:
     """Return what inflates the messages of `author`, or None when the server agreed to nothing."""
     for chosen in answer.all("Sec-WebSocket-Extensions"):
         with contextlib.suppress(ValueError):  # an illegal answer: refusing it is up to the client

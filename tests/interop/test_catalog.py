@@ -169,7 +169,7 @@ def write(directory: Path, text: str) -> Path:
 
 def test_a_peer_is_named_by_its_folder(tmp_path: Path) -> None:
     (peer,) = load_peers(write(tmp_path, GOOD)).values()
-    assert (peer.name, peer.program, peer.apis[0].id) == ("mine", "m", "mine/S")
+    assert (peer.name, peer.entry_point, peer.apis[0].id) == ("mine", "m", "mine/S")
 
 
 def test_a_peer_may_be_a_control(tmp_path: Path) -> None:

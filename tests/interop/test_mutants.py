@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from interop.catalog import Api, Role, load_peers, select
+from interop.catalog import Api, load_peers, select
 from interop.locks import locked
 from interop.peers.mutant.session import CONSUMERS, SERVERS, SUBSCRIBERS
-from interop.records import CellResult, Culprit, decode, encode
+from interop.records import CellResult, Culprit, Role, decode, encode
 from interop.verdicts.culprit import name_culprits
 
 from . import mutants

@@ -149,7 +149,7 @@ async def test_what_was_asked_is_kept() -> None:
     async with connected(good) as session:
         await session.call("describe")
         await session.call("close", code=4000)
-        assert session.asked == {"close", "close code"}
+        assert session.features == {"close", "close code"}
         assert [(asked.op, asked.outcome) for asked in session.requests] == [("close", "ok")]
 
 

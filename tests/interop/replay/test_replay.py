@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from interop.catalog import Api, Role
+from interop.catalog import Api
 from interop.errors import TestbedError
+from interop.records import Role
 from interop.replay.recording import Answer, Ask, Connect, Ended, Expect, Play, Step, Told
 from interop.replay.replay import Replay
 from interop.wire.frames import BINARY, CLOSE, PING, PONG, TEXT, close_payload, frame, new_mask

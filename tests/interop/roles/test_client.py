@@ -108,4 +108,4 @@ async def test_app_events_that_a_client_sends_are_asked_of_the_server() -> None:
         await client.send("close-me", {"code": 4000})
         await client.send("slow", {"ms": 1})
         assert client.server is server
-        assert {"rooms", "close-me code"} <= server.session.asked
+        assert {"rooms", "close-me code"} <= server.session.features

@@ -54,7 +54,7 @@ async def test_a_scenario_is_given_what_its_arguments_name() -> None:
 
     ran = await run(scenario, parameters={"name": "a"})
     assert (ran.error, ran.teardown_error, ran.begun) == (None, None, True)
-    assert ran.asked == {"server": {"serve"}, "client": frozenset()}
+    assert ran.features == {"server": {"serve"}, "client": frozenset()}
     assert ran.seen.notifications is not None
     assert [len(notes) for notes in ran.seen.notifications.clients] == [0, 0]
 
@@ -89,7 +89,7 @@ async def test_what_a_scenario_raises_is_told_with_what_was_seen() -> None:
     ran = await run(scenario)
     assert str(ran.error) == "no"
     assert ran.begun
-    assert ran.asked["client"] == {"close", "close code"}
+    assert ran.features["client"] == {"close", "close code"}
     assert ran.seen.requests is not None
     assert [each.op for each in ran.seen.requests.clients[0]] == ["close"]
     assert ran.seen.frames == []
@@ -184,7 +184,7 @@ async def test_an_interrupted_cell_leaves_nothing_open_and_stays_interrupted(
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection(taps[0].host, taps[0].port)
     assert (cell.ran.error, isinstance(cell.ran.teardown_error, OSError)) == (None, late)
-    assert cell.ran.asked["client"] == {"close"}
+    assert cell.ran.features["client"] == {"close"}
     assert cell.ran.seen.requests
 
 

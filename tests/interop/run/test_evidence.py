@@ -18,7 +18,7 @@ from interop.wire.tap import Tap, TapConnection
 from ..control.test_session import connected
 from ..fake_peer import good
 
-FACTS = Scenario("x", "A rule.", faults=["client"])
+FACTS = Scenario("x", "A rule.", invalid_from=["client"])
 
 
 def log_of(*frames: Frame) -> Log:
@@ -48,7 +48,7 @@ def test_violations_name_author_and_frame() -> None:
         Frame(0, 1, "client", "server", 2, b""),
         Frame(0, 1, "server", "client", 1, b"[]"),
     )
-    log.faults.append(("server", "half a frame"))
+    log.frame_errors.append(("server", "half a frame"))
     assert evidence.violations(FACTS, log) == [
         ViolationRecord("server", "bytes that are no WebSocket frame: half a frame", False),
         ViolationRecord("client", "a binary message: events are text messages", True, frame=1),

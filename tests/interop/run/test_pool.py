@@ -61,7 +61,7 @@ async def test_an_api_is_probed_once() -> None:
         for _ in range(2):
             session = await peers.open(FAKE)
             assert session.api.id == "fake/Fake"
-            assert session.asked == set()
+            assert session.features == set()
             assert session.requests == []
             await peers.close(FAKE.program, session)
         assert ops == ["describe", "no-such-op"]

@@ -138,7 +138,7 @@ def test_an_older_version_has_an_environment_of_its_own(tmp_path: Path) -> None:
     peer = pinned(old(folder, "venv", "peer.py", zap="1"), "1", tmp_path / "cache")
     text = (peer.folder / "requirements.txt").read_text("utf-8")
     assert text == "# zap\nzap==1\nzap-more==2\nuuid==2\n"
-    assert (peer.name, peer.folder / peer.program) == ("mine@1", folder / "peer.py")
+    assert (peer.name, peer.folder / peer.entry_point) == ("mine@1", folder / "peer.py")
 
 
 def test_an_older_version_of_a_dart_peer_is_compiled_apart(tmp_path: Path) -> None:
@@ -152,14 +152,14 @@ def test_an_older_version_of_a_dart_peer_is_compiled_apart(tmp_path: Path) -> No
     made = pinned(dart_peer, "1", tmp_path / "cache")
     pubspec = made.folder / "pubspec.yaml"
     assert pubspec.read_text("utf-8") == "name: p\ndependencies:\n  zap: 1\n  a: ^2\n"
-    assert (made.folder / made.program).read_text("utf-8") == "main"
+    assert (made.folder / made.entry_point).read_text("utf-8") == "main"
     assert (made.folder.parent / "dart_shared" / "app.dart").read_text("utf-8") == "app"
     before = pubspec.stat().st_mtime_ns
     assert pinned(dart_peer, "1", tmp_path / "cache") == made
     assert pubspec.stat().st_mtime_ns == before
     (folder / "peer.dart").write_text("other", "utf-8")
     pinned(dart_peer, "1", tmp_path / "cache")
-    assert (made.folder / made.program).read_text("utf-8") == "other"
+    assert (made.folder / made.entry_point).read_text("utf-8") == "other"
 
 
 def test_an_older_version_of_a_go_peer_is_built_apart(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def test_the_judges_own_frames_are_not_judged() -> None:
 
 
 def test_an_excused_author_is_not_judged() -> None:
-    facts = Scenario("x", "A rule.", faults=["server"])
+    facts = Scenario("x", "A rule.", invalid_from=["server"])
     check_evidence(facts, log_of(frame("server", b"nonsense")), [])
     with pytest.raises(Violation):
         check_evidence(facts, log_of(frame("client", b"nonsense")), [])
@@ -108,15 +108,15 @@ def test_an_excused_author_is_not_judged() -> None:
 
 def test_bytes_that_are_no_frames_are_a_violation() -> None:
     log = log_of()
-    log.faults.append(("server", "Invalid opcode 0xb"))
+    log.frame_errors.append(("server", "Invalid opcode 0xb"))
     with pytest.raises(Violation, match="the server wrote bytes that are no WebSocket frame: Inv"):
         check_evidence(FACTS, log, [])
 
 
 def test_an_excused_author_may_write_what_is_no_frame() -> None:
     log = log_of(GOOD)
-    log.faults.append(("server", "Invalid opcode 0xb"))
-    check_evidence(Scenario("x", "A rule.", faults=["server"]), log, [])
+    log.frame_errors.append(("server", "Invalid opcode 0xb"))
+    check_evidence(Scenario("x", "A rule.", invalid_from=["server"]), log, [])
 
 
 async def test_an_escaped_exception_is_a_violation_unless_it_is_not_judged() -> None:

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from interop.catalog import Api, Role
-from interop.records import Culprit
+from interop.catalog import Api
+from interop.records import Culprit, Role
 from interop.verdicts.deviations import Deviation
-from interop.verdicts.verdict import Judgement, Outcome, judge
+from interop.verdicts.verdict import Case, Outcome, decide
 
 SERVER = Api("dart", "server", "ZapServer", "0.3.0", lacks=("rooms", "drop code"))
 CLIENT = Api("python", "client", "ZapConsumer")
@@ -16,7 +16,7 @@ OTHER = Deviation("python", "client", ("x",), "another cause", ("never",))
 
 
 def verdict(outcome: Outcome, text: str = "", **more: Any) -> tuple[str, str]:
-    ruling = judge(Judgement(SERVER, CLIENT, outcome, text, **more))
+    ruling = decide(Case(SERVER, CLIENT, outcome, text, **more))
     return ruling.verdict, ruling.reason
 
 
@@ -74,16 +74,16 @@ def test_a_deviation_that_does_not_show_is_stale() -> None:
 
 def test_unsupported_must_be_declared() -> None:
     text = "server dart@0.3.0/ZapServer: no rooms"
-    asked: dict[Role, frozenset[str]] = {
+    features: dict[Role, frozenset[str]] = {
         "server": frozenset({"serve", "rooms"}),
         "client": frozenset({"open"}),
     }
-    declared = verdict("unsupported", text, unsupported_by="server", asked=asked)
+    declared = verdict("unsupported", text, unsupported_by="server", features=features)
     assert declared == ("unsupported", text)
-    kind, reason = verdict("unsupported", "no", unsupported_by="client", asked=asked)
+    kind, reason = verdict("unsupported", "no", unsupported_by="client", features=features)
     assert kind == "failed"
-    ruling = judge(
-        Judgement(SERVER, CLIENT, "unsupported", "no", unsupported_by="client", asked=asked)
+    ruling = decide(
+        Case(SERVER, CLIENT, "unsupported", "no", unsupported_by="client", features=features)
     )
     assert ruling.undeclared == "client"
     assert (
@@ -93,7 +93,7 @@ def test_unsupported_must_be_declared() -> None:
 
 
 def test_a_declared_lack_that_works_is_stale() -> None:
-    kind, reason = verdict("passed", asked={"server": frozenset({"drop code"})})
+    kind, reason = verdict("passed", features={"server": frozenset({"drop code"})})
     assert kind == "failed"
     assert reason.startswith("server dart@0.3.0/ZapServer is declared to lack drop code, but it")
-    assert verdict("failed", "x", asked={"server": frozenset({"drop code"})}) == ("failed", "x")
+    assert verdict("failed", "x", features={"server": frozenset({"drop code"})}) == ("failed", "x")

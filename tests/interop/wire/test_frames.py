@@ -4,6 +4,7 @@ import zlib
 
 import pytest
 
+from interop.records import Role
 from interop.wire.frames import (
     BINARY,
     CLOSE,
@@ -20,18 +21,17 @@ from interop.wire.frames import (
     legal_code,
     new_mask,
 )
-from interop.wire.rules import Side
 
 KEY = b"\x01\x02\x03\x04"
 
 
-def faults_of(
-    *frames: bytes, author: Side = "server", inflater: Inflater | None = None
+def errors_of(
+    *frames: bytes, author: Role = "server", inflater: Inflater | None = None
 ) -> list[str]:
     reader = FrameReader(author, inflater)
     for _ in reader.feed(b"".join(frames)):
         pass
-    return reader.faults
+    return reader.errors
 
 
 @pytest.mark.parametrize("length", [0, 1, 125, 126, 65_535, 65_536])
@@ -42,7 +42,7 @@ def test_what_is_written_is_read_however_it_is_cut(length: int, mask: bytes | No
     reader = FrameReader("server" if mask is None else "client")
     got = [found for at in range(len(data)) for found in reader.feed(data[at : at + 1])]
     assert [(f.opcode, f.payload, f.mask) for f in got] == [(BINARY, payload, mask)]
-    assert reader.faults == []
+    assert reader.errors == []
     assert reader.masks == ([] if mask is None else [mask])
 
 
@@ -69,11 +69,11 @@ def test_fragments_are_one_message_with_a_control_frame_between_them() -> None:
     reader = FrameReader("server")
     data = frame(TEXT, b"Hel", fin=False) + frame(PING, b"!") + frame(CONTINUATION, b"lo")
     assert [(f.opcode, f.payload) for f in reader.feed(data)] == [(PING, b"!"), (TEXT, b"Hello")]
-    assert reader.faults == []
+    assert reader.errors == []
 
 
 @pytest.mark.parametrize(
-    ("frames", "fault"),
+    ("frames", "error"),
     [
         ([frame(TEXT, b"x", mask=KEY)], "a masked frame of a server"),
         ([frame(3)], "the reserved opcode 3"),
@@ -91,19 +91,19 @@ def test_fragments_are_one_message_with_a_control_frame_between_them() -> None:
         ([frame(CLOSE), frame(PING)], "a frame after the close frame"),
     ],
 )
-def test_what_is_illegal_is_a_fault(frames: list[bytes], fault: str) -> None:
-    (found,) = faults_of(*frames)
-    assert fault in found
+def test_what_is_illegal_is_an_error(frames: list[bytes], error: str) -> None:
+    (found,) = errors_of(*frames)
+    assert error in found
 
 
 def test_what_a_header_breaks_is_known_before_the_payload_comes() -> None:
     reader = FrameReader("client")
     assert list(reader.feed(frame(11, announce=100, mask=KEY)[:5])) == []
-    assert reader.faults == []
+    assert reader.errors == []
     assert list(reader.feed(KEY[-1:])) == []
-    assert reader.faults == ["the reserved opcode 11"]
+    assert reader.errors == ["the reserved opcode 11"]
     assert list(reader.feed(b"x" * 50)) == []
-    assert reader.faults == ["the reserved opcode 11"]
+    assert reader.errors == ["the reserved opcode 11"]
 
 
 def test_a_message_is_under_way_from_its_first_byte_to_its_last() -> None:
@@ -116,14 +116,14 @@ def test_a_message_is_under_way_from_its_first_byte_to_its_last() -> None:
 
 
 def test_a_client_has_to_mask() -> None:
-    assert faults_of(frame(TEXT), author="client") == ["an unmasked frame of a client"]
-    assert faults_of(frame(TEXT, mask=new_mask()), author="client") == []
+    assert errors_of(frame(TEXT), author="client") == ["an unmasked frame of a client"]
+    assert errors_of(frame(TEXT, mask=new_mask()), author="client") == []
 
 
 @pytest.mark.parametrize("code", [1000, 1003, 1007, 1014, 3000, 4999])
 def test_legal_codes(code: int) -> None:
     assert legal_code(code)
-    assert faults_of(frame(CLOSE, close_payload(code, "é"))) == []
+    assert errors_of(frame(CLOSE, close_payload(code, "é"))) == []
 
 
 @pytest.mark.parametrize("code", [0, 999, 1004, 1005, 1006, 1015, 2999, 5000])
@@ -141,13 +141,13 @@ def test_compressed_messages_are_inflated() -> None:
     reader = FrameReader("server", Inflater())
     data = frame(TEXT, deflated(b"Hello"), rsv=DEFLATE) + frame(TEXT, b"plain")
     assert [f.payload for f in reader.feed(data)] == [b"Hello", b"plain"]
-    assert (reader.faults, reader.compressed) == ([], 1)
+    assert (reader.errors, reader.compressed) == ([], 1)
 
 
-def test_a_window_larger_than_agreed_is_a_fault() -> None:
+def test_a_window_larger_than_agreed_is_an_error() -> None:
     block = b"".join(number.to_bytes(2, "big") for number in range(2000))
     big = frame(BINARY, deflated(block * 2), rsv=DEFLATE)
-    (found,) = faults_of(big, inflater=Inflater(9))
+    (found,) = errors_of(big, inflater=Inflater(9))
     assert "cannot be inflated" in found
 
 

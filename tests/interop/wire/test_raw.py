@@ -65,7 +65,7 @@ async def test_messages_pass_and_are_recorded() -> None:
     assert ("client", "server", "text", None) in seen
     assert ("judge", "client", "ping", None) in seen
     assert ("client", "server", "close", 4000) in seen
-    assert log.faults == []
+    assert log.frame_errors == []
 
 
 async def test_fragments_are_put_together() -> None:
@@ -79,7 +79,7 @@ async def test_what_breaks_the_rules_is_a_fault_of_its_author() -> None:
     async with pair(log) as (client, server):
         client.send(TEXT, b"x", mask=None)
         await server.next(TEXT)
-        assert log.faults == [("client", "an unmasked frame of a client")]
+        assert log.frame_errors == [("client", "an unmasked frame of a client")]
 
 
 async def test_a_frame_that_does_not_come_is_a_violation() -> None:

@@ -68,7 +68,7 @@ async def test_frames_are_recorded_with_their_authors(compression: str | None) -
             for author in ("client", "server")
         ]
         assert [f.close_code for f in tap.log.seen(kind="close")] == [1000, 1000]
-        assert tap.log.faults == []
+        assert tap.log.frame_errors == []
 
 
 async def test_fragments_become_one_message() -> None:
@@ -185,7 +185,7 @@ async def test_the_servers_end_ends_the_client() -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "fault"),
+    ("data", "error"),
     [
         (frame(11, mask=bytes(4)), "the reserved opcode 11"),
         (frame(TEXT, b"x"), "an unmasked frame of a client"),
@@ -199,7 +199,7 @@ async def test_the_servers_end_ends_the_client() -> None:
     ],
 )
 async def test_bytes_that_are_no_frames_are_a_fault_of_their_author(
-    data: bytes, fault: str
+    data: bytes, error: str
 ) -> None:
     """The first one: what follows a fault is relayed, but is not read."""
     async with tapped() as tap, connect(tap.url("/")) as client:
@@ -208,9 +208,9 @@ async def test_bytes_that_are_no_frames_are_a_fault_of_their_author(
         client.transport.write(data + frame(TEXT, b"two", mask=bytes(4)) + data)
         with pytest.raises(ConnectionClosed):
             await client.recv()
-        ((author, words),) = tap.log.faults
+        ((author, words),) = tap.log.frame_errors
         assert author == "client"
-        assert words.startswith(fault)
+        assert words.startswith(error)
         assert [f.data for f in tap.log.seen(author="client", kind="text")] == [b"one"]
 
 
@@ -219,7 +219,7 @@ async def test_a_frame_after_the_close_frame_is_a_fault() -> None:
         client.transport.write(frame(CLOSE, mask=bytes(4)) + frame(PING, mask=bytes(4)))
         with pytest.raises(ConnectionClosed):
             await client.recv()
-        assert tap.log.faults == [("client", "a frame after the close frame")]
+        assert tap.log.frame_errors == [("client", "a frame after the close frame")]
         assert [(f.kind, f.close_code) for f in tap.log.seen(author="client")] == [("close", 1005)]
 
 
