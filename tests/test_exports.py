@@ -85,7 +85,7 @@ PARTS = {
     "is_fatal",
     "new_id",
 }
-"""What an address exports for those who build a shell: not for the package's front. A connector or
+"""What an address exports to build a transport with: not for the package's front. A connector or
 an application is imported from its module, which says for what it is."""
 
 

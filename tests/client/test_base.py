@@ -535,7 +535,7 @@ class TestRequests:
         async with App() as app, ZapConsumer(app.url()) as client:
             waiting = asyncio.create_task(client.request("gone", timeout=None))
             await until(lambda: app.seen)
-            app.shell.abort()
+            app.transport.abort()
             with pytest.raises(ConnectionClosedError):
                 await within(waiting)
 

@@ -70,7 +70,7 @@ class TestCrew:
         assert len(crew) == 1 and crew.has_room
         crew.start(handler, 2)
         assert len(crew) == 2 and not crew.has_room
-        changed = asyncio.create_task(crew.change())
+        changed = asyncio.create_task(crew.wait_for_change())
         await asyncio.sleep(0)
         crew.wake()
         crew.wake()
@@ -78,7 +78,7 @@ class TestCrew:
         crew.wake()  # without a waiter
         gate.set()
         while crew:
-            await within(crew.change())
+            await within(crew.wait_for_change())
         crew.check()
         assert ended == [1, 2]
 
@@ -113,7 +113,7 @@ class TestCrew:
         crew.start(fail, 1)
         crew.start(fail, 2)
         while crew:
-            await within(crew.change())
+            await within(crew.wait_for_change())
         with pytest.raises(Fatal, match="1"):
             crew.check()
         assert failures == [1, 1]

@@ -143,7 +143,7 @@ class TestDispatch:
         wired.dispatcher.feed([event("a")] * 300)
         if not log:  # before Python 3.12 a task starts in the loop's next turn
             await asyncio.sleep(0)
-        wired.dispatcher.discard()
+        wired.dispatcher.drop_messages()
         await wired.settle()
         assert 100 < len(log) < 301  # "connected", and those before the turn's end
 
@@ -356,7 +356,7 @@ class TestWaiting:
 
         def predicate(event: EventData) -> bool:
             wired.connection.closed = CloseInfo(4000, "enough", "local")
-            wired.dispatcher.discard()
+            wired.dispatcher.drop_messages()
             return verdict
 
         waiting = asyncio.create_task(wired.connection.wait_for("n", predicate=predicate))
@@ -441,7 +441,7 @@ class TestWaiting:
         wired = Wired(EventRegister())
         waiting = asyncio.create_task(wired.connection.wait_for("a"))
         await asyncio.sleep(0)
-        wired.dispatcher.discard()
+        wired.dispatcher.drop_messages()
         await wired.run(event("a"))
         assert (await within(waiting)).event_name == "a"
 

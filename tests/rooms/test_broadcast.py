@@ -59,7 +59,7 @@ def sent(connection: WebSocketConnection) -> list[dict[str, Any]]:
     return connection.transport.sent
 
 
-class Shell(WebSocketTransport):
+class ServerSide(WebSocketTransport):
     """One that is open from the start."""
 
     def receive_handshake(self, events: list[Any], writes: list[bytes]) -> Any:
@@ -69,9 +69,9 @@ class Shell(WebSocketTransport):
         raise AssertionError("there is no opening")
 
 
-def shell(tcp: FakeTcp, **limits: Any) -> WebSocketTransport:
-    """Return a server's shell over `tcp`, its connection open."""
-    made = Shell(ServerProtocol(), Limits(ping_interval=None, **limits))
+def server_side(tcp: FakeTcp, **limits: Any) -> WebSocketTransport:
+    """Return a server's transport over `tcp`, its connection open."""
+    made = ServerSide(ServerProtocol(), Limits(ping_interval=None, **limits))
     made.connection_made(tcp)
     opened = WebSocketConnection("x", made)
     dispatcher = Dispatcher(opened, HandlerBook(), on_idle=lambda: None, on_finish=lambda: None)
@@ -183,7 +183,7 @@ class TestTrouble:
 
     async def test_never_reading_peers_do_not_starve_the_loop(self) -> None:
         tcp = FakeTcp()
-        member = shell(tcp, backlog_bytes=0)
+        member = server_side(tcp, backlog_bytes=0)
         tcp.unsent = 1
         member.pause_writing()
         assert member.connection is not None
@@ -197,7 +197,7 @@ class TestTrouble:
 class TestOnce:
     async def test_the_same_bytes(self) -> None:
         sockets = [FakeTcp() for _ in range(3)]
-        members = [shell(tcp).connection for tcp in sockets]
+        members = [server_side(tcp).connection for tcp in sockets]
         result = await broadcast([m for m in members if m is not None], "a", "text")
         assert len(result.sent) == 3
         await asyncio.sleep(0)
@@ -206,14 +206,14 @@ class TestOnce:
 
     @pytest.mark.parametrize("sizes", [[10], [10, 1000], [1000, 10]])
     async def test_a_full_buffer_gives_the_loop_its_turn(self, sizes: list[int]) -> None:
-        members = [shell(FakeTcp(), write_bytes=size).connection for size in sizes]
+        members = [server_side(FakeTcp(), write_bytes=size).connection for size in sizes]
         turns: list[int] = []
         asyncio.get_running_loop().call_soon(turns.append, 1)
         await broadcast([m for m in members if m is not None], "a", "x" * 20)
         assert turns == [1]
 
     async def test_what_fits_takes_no_turn(self) -> None:
-        member = shell(FakeTcp()).connection
+        member = server_side(FakeTcp()).connection
         assert member is not None
         turns: list[int] = []
         asyncio.get_running_loop().call_soon(turns.append, 1)
@@ -308,7 +308,7 @@ async def test_those_who_do_not_read_give_up_at_the_same_time() -> None:
 
 async def test_a_broadcast_does_not_overtake_a_send_that_waits() -> None:
     tcp = FakeTcp()
-    member = shell(tcp)
+    member = server_side(tcp)
     assert member.connection is not None
     member.pause_writing()
     waiting = asyncio.ensure_future(member.connection.send("first"))

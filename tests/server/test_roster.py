@@ -13,7 +13,7 @@ from zaptools.connection.ids import ConnectionIds
 from zaptools.server.roster import Roster
 
 
-class FakeShell:
+class EndingTransport:
     """A transport that ends when it is closed, when it is cancelled, or not at all."""
 
     def __init__(self, ends: str, *, is_caller: bool = False) -> None:
@@ -64,11 +64,15 @@ async def test_leaving_too_late() -> None:
 
 async def test_closing() -> None:
     made = roster()
-    closed, stuck, stubborn = FakeShell("closed"), FakeShell("cancelled"), FakeShell("never")
-    caller = FakeShell("never", is_caller=True)
-    made.shells |= {closed, stuck, stubborn}
+    closed, stuck, stubborn = (
+        EndingTransport("closed"),
+        EndingTransport("cancelled"),
+        EndingTransport("never"),
+    )
+    caller = EndingTransport("never", is_caller=True)
+    made.transports |= {closed, stuck, stubborn}
     assert not made.has_caller
-    made.shells.add(caller)
+    made.transports.add(caller)
     assert made.has_caller
     await within(made.close(1001, 10 * MS))
     assert closed.calls == caller.calls == [(1001, "")]
@@ -76,12 +80,12 @@ async def test_closing() -> None:
 
 
 async def test_waiting_with_no_bound() -> None:
-    made, shell = roster(), FakeShell("never")
+    made, transport = roster(), EndingTransport("never")
     await within(made.wait_over(None))
-    made.shells.add(shell)
+    made.transports.add(transport)
     waiting = asyncio.create_task(made.wait_over(None))
     await asyncio.sleep(20 * MS)
     assert not waiting.done()
-    shell.over.set_result(None)
+    transport.over.set_result(None)
     await within(waiting)
-    assert shell.calls == []
+    assert transport.calls == []

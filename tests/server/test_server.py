@@ -124,7 +124,7 @@ class TestLife:
         """Each waits for the handlers, also when the first does not wait any more."""
         async with App() as app, raw_client(app.port) as peer:
             peer.event("gate", 1)
-            await until(lambda: app.shell.dispatcher.busy)
+            await until(lambda: app.transport.dispatcher.busy)
             first, second = (asyncio.create_task(app.close()) for _ in range(2))
             await peer.closed()
             first.cancel()
@@ -134,7 +134,7 @@ class TestLife:
                 await app.start()
             app.gate.set()
             await within(second)
-            assert app.log == ["connected", 1, "disconnected"] and not app.shells
+            assert app.log == ["connected", 1, "disconnected"] and not app.transports
 
     async def test_two_handlers_close(self) -> None:
         async with App() as app, raw_client(app.port) as one, raw_client(app.port) as other:
@@ -207,11 +207,11 @@ class TestLife:
         await app.start()
         async with raw_client(app.port) as peer:
             peer.event("stubborn")
-            await until(lambda: app.shell.dispatcher.busy)
+            await until(lambda: app.transport.dispatcher.busy)
             await within(app.close())
             assert app.log == ["connected"]
             gate.set()
-            await until(lambda: not app.shells)
+            await until(lambda: not app.transports)
 
     async def test_closing_twice_and_starting_again(self) -> None:
         app = App()
@@ -361,7 +361,7 @@ class TestHttp:
         monkeypatch.setattr("zaptools.transport.closing._LINGER", 10 * MS)
         async with App(limits=Limits(open_timeout=None)) as app:
             _, writer = await self.answer(app.port, request_)
-            await until(lambda: not app.shells)
+            await until(lambda: not app.transports)
             writer.transport.abort()
 
     async def test_nothing_of_the_handshake_is_kept_twice(self) -> None:
@@ -389,14 +389,14 @@ class TestHttp:
         server = ZapServer(port=0, limits=Limits(head_bytes=len(request)))
         async with server:
             pieces = [head[at : at + 1] for at in range(len(request) + 1)] if size else [head]
-            shell, tcp = ServerTransport(server.settings, server.roster, server.book), FakeTcp()
-            shell.connection_made(tcp)
+            transport, tcp = ServerTransport(server.settings, server.roster, server.book), FakeTcp()
+            transport.connection_made(tcp)
             for piece in pieces:
-                shell.data_received(piece)
+                transport.data_received(piece)
             answer, *rest = tcp.writes
             assert isinstance(answer, bytes) and status(answer) == 431
-            shell.data_received(head)  # which comes too late
-            shell.connection_lost(None)
+            transport.data_received(head)  # which comes too late
+            transport.connection_lost(None)
             assert tcp.writes == [answer, *rest] and rest == ["eof"]
             assert status(await http(server.port, request + b"\x88\x80\0\0\0\0")) == 101
 
@@ -433,14 +433,14 @@ class TestHttp:
     async def test_a_client_that_says_nothing(self) -> None:
         async with App(limits=Limits(open_timeout=20 * MS)) as app:
             assert await http(app.port, b"GET / HTT") == b""
-            await until(lambda: not app.shells)
+            await until(lambda: not app.transports)
 
     async def test_a_client_that_leaves_during_the_handshake(self) -> None:
         async with App() as app:
             _, writer = await asyncio.open_connection("127.0.0.1", app.port)
-            await until(lambda: app.shells)
+            await until(lambda: app.transports)
             writer.transport.abort()
-            await until(lambda: not app.shells)
+            await until(lambda: not app.transports)
             assert app.log == []
 
     async def test_events_behind_the_request(self) -> None:
@@ -466,7 +466,7 @@ class TestClosing:
                 each.drop()
             await within(closing)
             assert app.ends == [CloseInfo(1001, "", "local")] * 2
-            assert not app.connections and not app.shells
+            assert not app.connections and not app.transports
 
     async def test_waits_for_the_last_handlers(self) -> None:
         app = App()
@@ -489,51 +489,51 @@ class TestClosing:
         await app.start()
         async with raw_client(app.port) as peer:
             peer.event("gate")
-            await until(lambda: app.seen and app.shell.task is not None)
+            await until(lambda: app.seen and app.transport.task is not None)
             await within(app.close())
             assert app.log == ["connected", "disconnected"]
             assert app.ends == [CloseInfo(1001, "", "local")]
-            assert not app.shells
+            assert not app.transports
 
     async def test_a_peer_that_takes_no_part(self) -> None:
         """TCP is dropped in the turn of the loop in which the handlers' time is up."""
         app = App(limits=Limits(close_timeout=20 * MS))
         await app.start()
         async with raw_client(app.port):
-            await until(lambda: app.seen and not app.shell.dispatcher.busy)
+            await until(lambda: app.seen and not app.transport.dispatcher.busy)
             await within(app.close())
         assert app.log == ["connected", "disconnected"]
-        assert not app.shells
+        assert not app.transports
 
     async def test_only_those_are_cancelled_that_do_not_end(self) -> None:
         app = App(limits=Limits(close_timeout=50 * MS))
         await app.start()
         async with raw_client(app.port) as stuck, raw_client(app.port) as idle:
-            await until(lambda: len(app.seen) == 2 and all(s.task is None for s in app.shells))
+            await until(lambda: len(app.seen) == 2 and all(s.task is None for s in app.transports))
             stuck.event("gate")
-            await until(lambda: any(shell.task for shell in app.shells))
+            await until(lambda: any(transport.task for transport in app.transports))
             closing = asyncio.create_task(app.close())
             assert (await idle.closed()).code == 1001
             idle.drop()
             await within(closing)
             assert app.log.count("disconnected") == 2
-            assert not app.shells
+            assert not app.transports
 
     async def test_accepted_in_the_moment_of_closing(self) -> None:
         server = ZapServer(port=0)
         tcp = FakeTcp()
-        shell = ServerTransport(server.settings, server.roster, server.book)
-        shell.connection_made(tcp)
+        transport = ServerTransport(server.settings, server.roster, server.book)
+        transport.connection_made(tcp)
         assert tcp.closing
-        shell.cancel()
-        shell.connection_lost(None)
-        assert not server.roster.shells
+        transport.cancel()
+        transport.connection_lost(None)
+        assert not server.roster.transports
 
     async def test_clients_that_never_finished_the_handshake(self) -> None:
         app = App()
         await app.start()
         reader, writer = await asyncio.open_connection("127.0.0.1", app.port)
-        await until(lambda: app.shells)
+        await until(lambda: app.transports)
         await within(app.close())
         assert await within(reader.read()) == b""
         writer.close()
@@ -576,7 +576,7 @@ class TestClosing:
                 peer.event(name)
                 assert (await peer.closed()).code == 1001
                 peer.drop()
-                await until(lambda: not app.shells)
+                await until(lambda: not app.transports)
         assert closed == ["task", "thread"]
 
 
@@ -618,14 +618,14 @@ class TestTls:
         """asyncio makes the transport when TCP is accepted, and connects it after TLS."""
         server, tcp = ZapServer(limits=Limits(open_timeout=20 * MS)), FakeTcp()
         server.roster.is_open = True
-        shell = ServerTransport(server.settings, server.roster, server.book)
+        transport = ServerTransport(server.settings, server.roster, server.book)
         await asyncio.sleep(20 * MS)
-        shell.connection_made(tcp)
+        transport.connection_made(tcp)
         assert not tcp.closing
         for _ in range(3):
             await asyncio.sleep(0)
         assert tcp.closing
-        shell.connection_lost(None)
+        transport.connection_lost(None)
 
     async def test_no_open_timeout(self) -> None:
         async with App(ssl=server_context(), limits=Limits(open_timeout=None)) as app:
@@ -707,7 +707,7 @@ async def test_a_connection_that_is_accepted_while_the_server_closes(turns: int)
         await app.close()
         with contextlib.suppress(ConnectionError):
             assert await within(asyncio.get_running_loop().sock_recv(peer, 1)) == b""
-    await until(lambda: not app.shells)
+    await until(lambda: not app.transports)
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(address)
 
@@ -1045,7 +1045,7 @@ class TestConcurrency:
                 assert (await peer.text())["payload"] == 2
                 peer.protocol.send_close(4000)
                 peer.flush()
-                await until(lambda: app.shell.closing.is_answering)
+                await until(lambda: app.transport.closing.is_answering)
                 app.gate.set()
                 assert (await peer.text())["payload"] == 1
                 assert (await peer.closed()).code == 4000

@@ -80,15 +80,15 @@ class App(Notes, ZapServer):
         self.on_event("close", lambda ctx: ctx.connection.close(ctx.payload))
 
     @property
-    def shell(self) -> Any:
-        """The shell of the one connection there is."""
-        (shell,) = self.shells
-        return shell
+    def transport(self) -> Any:
+        """The transport of the one connection there is."""
+        (transport,) = self.transports
+        return transport
 
     @property
-    def shells(self) -> list[Any]:
-        """The shells of all connections, also of those that are not open yet."""
-        return list(self.roster.shells)
+    def transports(self) -> list[Any]:
+        """The transports of all connections, also of those that are not open yet."""
+        return list(self.roster.transports)
 
     def url(self, path: str | None = None) -> str:
         return f"ws://127.0.0.1:{self.port}{path or self.path}"

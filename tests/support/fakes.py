@@ -16,7 +16,7 @@ __all__ = ["FakeTransport", "Wired", "event"]
 
 
 class FakeTransport:
-    """Records what is sent; closes and aborts as its connection's shell would."""
+    """Records what is sent; closes and aborts as its connection's transport would."""
 
     connection: WebSocketConnection
     dispatcher: Dispatcher
@@ -48,7 +48,7 @@ class FakeTransport:
 
     def lose(self, info: CloseInfo) -> None:
         mark_closed(self.connection, info)
-        self.dispatcher.discard()
+        self.dispatcher.drop_messages()
         self.dispatcher.end()
 
 

@@ -98,12 +98,12 @@ class TestLoops:
             await until(lambda: app.seen)
             if busy:
                 await client.send_event("gate")
-                await until(lambda: app.shell.dispatcher.busy)
+                await until(lambda: app.transport.dispatcher.busy)
 
         assert run(main(), factory) == []
         assert app.log == ["connected", "disconnected"] and len(states) == 1
         assert app.ends[0] is not None and app.ends[0].code in (1001, 1006)
-        assert not app.shells and not app.connections and not app.roster.is_open
+        assert not app.transports and not app.connections and not app.roster.is_open
 
     def test_members_that_do_not_read(self, factory: Any) -> None:
         """Broadcasts wait in line for some of them, and every one is ended."""
@@ -127,7 +127,7 @@ class TestLoops:
         assert run(main(), factory) == []
         assert app.log.count("disconnected") == 4
         assert app.ends == [CloseInfo(1001, "", "local")] * 4
-        assert not app.shells and not app.connections
+        assert not app.transports and not app.connections
 
     def test_one_that_cannot_be_ended_stops_no_other(self, factory: Any) -> None:
         class Faulty(Member):

@@ -1,4 +1,4 @@
-"""The shell over a real socket: frames, order, bounds, pings, and every way to end."""
+"""The transport over a real socket: frames, order, bounds, pings, and every way to end."""
 
 from __future__ import annotations
 
@@ -260,7 +260,7 @@ class TestPings:
         limits = {"ping_interval": 5 * MS, "ping_timeout": 20 * MS, "queue_events": 2}
         async with served(**limits) as (app, peer):
             peer.send(*['{"eventName":"gate"}'] * 5)
-            await until(lambda: app.shell.reading_paused)
+            await until(lambda: app.transport.reading_paused)
             await asyncio.sleep(120 * MS)  # several timeouts, in which no pong is read
             assert app.ends == []
             app.gate.set()
@@ -272,20 +272,20 @@ class TestBackpressure:
         async with served(queue_events=10, queue_bytes=5000) as (app, peer):
             total = 20_000
             peer.send(*(f'{{"eventName":"gate","payload":{n}}}' for n in range(total)))
-            await until(lambda: app.shell.reading_paused)
+            await until(lambda: app.transport.reading_paused)
             await asyncio.sleep(20 * MS)  # were reading not paused, all would come in this time
-            assert len(app.shell.dispatcher) < total // 2
+            assert len(app.transport.dispatcher) < total // 2
             app.gate.set()
             await until(lambda: len(app.log) == total + 1)
             assert app.log[1:] == list(range(total))
-            assert not app.shell.reading_paused
+            assert not app.transport.reading_paused
 
     async def test_a_message_counts_whole_however_it_is_cut_into_reads(self) -> None:
         async with served(queue_bytes=500_000, queue_events=10**6) as (app, peer):
             for _ in range(3):
                 peer.event("gate", "x" * 400_000)
-            await until(lambda: app.shell.reading_paused)
-            assert len(app.shell.dispatcher) < 3
+            await until(lambda: app.transport.reading_paused)
+            assert len(app.transport.dispatcher) < 3
             app.gate.set()
             for _ in range(3):
                 assert len((await peer.text())["payload"]) == 400_000
@@ -301,9 +301,9 @@ class TestBackpressure:
                     f'{{"eventName":"gate","payload":["{payload}",{n}]}}' for n in range(count)
                 ]
                 peer.send(*texts, close=4000)
-                await until(lambda: app.shell.reading_paused)
+                await until(lambda: app.transport.reading_paused)
                 await asyncio.sleep(5 * MS)  # were reading not paused, all would come in this time
-                assert 9 <= len(app.shell.dispatcher) < 60
+                assert 9 <= len(app.transport.dispatcher) < 60
                 app.gate.set()
                 for number in range(count):
                     assert (await peer.text())["payload"][1] == number
@@ -318,32 +318,32 @@ class TestBackpressure:
             async with raw_client(app.port, extensions=extensions) as peer:
                 text = f'{{"eventName":"gate","payload":"{"x" * 100_000}"}}'
                 peer.send(*[text] * 200)
-                await until(lambda: app.shell.reading_paused)
+                await until(lambda: app.transport.reading_paused)
                 if how == "close":
                     closing = asyncio.create_task(app.seen[0].close(4001))
                     assert (await peer.closed()).code == 4001
                     await within(closing)
                 else:
-                    app.shell.tcp.abort()
+                    app.transport.tcp.abort()
                 app.gate.set()
                 ended = await gone(app)
                 assert ended.code == (4001 if how == "close" else 1006)
-                await until(lambda: not app.shells)
+                await until(lambda: not app.transports)
 
     async def test_by_bytes(self) -> None:
         async with served(queue_bytes=1000, queue_events=10**6) as (app, peer):
             peer.event("gate", "x" * 5000)
-            await until(lambda: app.shell.reading_paused)
+            await until(lambda: app.transport.reading_paused)
             app.gate.set()
             assert (await peer.text())["payload"] == "x" * 5000
-            await until(lambda: not app.shell.reading_paused)
+            await until(lambda: not app.transport.reading_paused)
 
     async def test_sends_wait_while_the_peer_does_not_read(self) -> None:
         async with served() as (app, peer):
             app.on_event("flood", flood)
             narrow(app, peer)
             peer.event("flood", 1000)  # more than the peer's side can hold
-            await until(lambda: app.shell.writer.paused)
+            await until(lambda: app.transport.writer.paused)
             assert app.seen[0].state.sent < 999
             numbers = [(await peer.text())["payload"][0] for _ in range(1000)]
             assert numbers == list(range(1000))
@@ -367,7 +367,7 @@ class TestBackpressure:
             app.on_event("flood", flood)
             narrow(app, peer)
             peer.event("flood", 10**6)
-            await until(lambda: app.shell.writer.paused)
+            await until(lambda: app.transport.writer.paused)
             peer.drop()
             await until(lambda: "disconnected" in app.log)
             (error,) = app.errors
@@ -378,12 +378,12 @@ class TestBackpressure:
         """Their answers take no memory without bound, and the last is given in the end."""
         async with served() as (app, peer):
             narrow(app, peer)
-            shell, most = app.shell, 0
+            transport, most = app.transport, 0
             for _ in range(400):
                 ping = Frame(Opcode.PING, b"x" * 125).serialize(mask=True)
                 peer.writer.write(ping * 500)
                 await within(peer.writer.drain())
-                most = max(most, shell.tcp.get_write_buffer_size())
+                most = max(most, transport.tcp.get_write_buffer_size())
             assert most < 1 << 20  # of 25 MB
             peer.writer.write(Frame(Opcode.PING, b"last").serialize(mask=True))
             peer.answers = False
@@ -397,7 +397,7 @@ class TestBackpressure:
 
 def narrow(app: App, peer: RawPeer) -> None:
     """Make the kernel's buffers small, so that a peer which does not read is soon felt."""
-    sender = app.shell.tcp.get_extra_info("socket")
+    sender = app.transport.tcp.get_extra_info("socket")
     sender.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
     receiver = peer.writer.get_extra_info("socket")
     receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
@@ -419,8 +419,8 @@ class TestEnding:
             count = 0
             while not (await app.broadcast("tick", [count, "x" * 20_000])).failed:
                 count += 1
-            await until(lambda: app.shell.task)
-            app.shell.task.cancel()
+            await until(lambda: app.transport.task)
+            app.transport.task.cancel()
             assert await gone(app) == CloseInfo(1001, "", "local")
             peer.writer.transport.resume_reading()  # type: ignore[attr-defined]  # a read transport
             for number in range(count):
@@ -470,21 +470,21 @@ class TestEnding:
         texts = [f'{{"eventName":"{name}","payload":1}}' for name in ("gate", "echo")]
         peer.send(*texts, close=4000)
         then()
-        await until(lambda: app.shell.closing.is_answering)
+        await until(lambda: app.transport.closing.is_answering)
         assert app.seen[0].is_open
         app.gate.set()
         assert [(await peer.text())["eventName"] for _ in range(2)] == ["gate", "echo"]
         assert (await peer.closed()).code == 4000
         assert await gone(app) == CloseInfo(4000, "", "remote")
         peer.drop()
-        await until(lambda: not app.shells)
+        await until(lambda: not app.transports)
 
     async def test_a_close_after_a_running_handler(self) -> None:
         async with served() as (app, peer):
             peer.event("gate", 1)
-            await until(lambda: app.shell.dispatcher.busy)
+            await until(lambda: app.transport.dispatcher.busy)
             peer.send(close=1000)
-            await until(lambda: app.shell.closing.is_answering)
+            await until(lambda: app.transport.closing.is_answering)
             app.gate.set()
             assert (await peer.text())["payload"] == 1
             assert (await peer.closed()).code == 1000
@@ -549,7 +549,7 @@ class TestEnding:
     async def test_this_side_closes_what_the_peer_is_closing(self) -> None:
         async with served() as (app, peer):
             peer.send('{"eventName":"gate"}', '{"eventName":"echo","payload":1}', close=4000)
-            await until(lambda: app.shell.closing.is_answering)
+            await until(lambda: app.transport.closing.is_answering)
             await within(app.seen[0].close(4001))
             assert (await peer.closed()).code == 4000
             app.gate.set()
@@ -558,15 +558,15 @@ class TestEnding:
 
     async def test_closing_twice_at_once(self) -> None:
         async with served() as (app, peer):
-            shell, connection = app.shell, app.seen[0]
+            transport, connection = app.transport, app.seen[0]
             first = asyncio.create_task(connection.close(4001))
             await asyncio.sleep(0)
-            second = asyncio.create_task(shell.close(4002, ""))
+            second = asyncio.create_task(transport.close(4002, ""))
             with pytest.raises(ConnectionClosedError):
                 await connection.close(4003)
             assert (await peer.closed()).code == 4001
             await within(asyncio.gather(first, second))
-            await within(shell.close(4002, ""))  # there is nothing to wait for any more
+            await within(transport.close(4002, ""))  # there is nothing to wait for any more
 
     async def test_a_peer_that_does_not_answer_a_close(self) -> None:
         async with served(close_timeout=20 * MS) as (app, peer):
@@ -574,12 +574,12 @@ class TestEnding:
             await within(app.seen[0].close(4001, "now"))
             assert await gone(app) == CloseInfo(4001, "now", "local")
             assert (await peer.closed()).code == 4001
-            await until(lambda: not app.shells)
+            await until(lambda: not app.transports)
 
     async def test_closing_while_reading_is_paused(self) -> None:
         async with served(queue_events=2) as (app, peer):
             peer.send(*['{"eventName":"gate"}'] * 10)
-            await until(lambda: app.shell.reading_paused)
+            await until(lambda: app.transport.reading_paused)
             closing = asyncio.create_task(app.seen[0].close(4001))
             assert (await peer.closed()).code == 4001
             await within(closing)
@@ -602,7 +602,7 @@ class TestEnding:
     async def test_lost_while_a_handler_runs(self) -> None:
         async with served() as (app, peer):
             peer.event("gate", 1)
-            await until(lambda: app.shell.dispatcher.busy)
+            await until(lambda: app.transport.dispatcher.busy)
             peer.drop()
             await until(lambda: not app.seen[0].is_open)
             assert "disconnected" not in app.log
@@ -612,13 +612,13 @@ class TestEnding:
                 "connected",
                 "disconnected",
             ]
-            await until(lambda: not app.shells)
+            await until(lambda: not app.transports)
 
     async def test_lost_with_events_in_the_queue(self) -> None:
         """They are handled, though their answers cannot be sent."""
         async with served() as (app, peer):
             peer.send(*['{"eventName":"gate","payload":7}'] * 3)
-            await until(lambda: app.shell.dispatcher.busy)
+            await until(lambda: app.transport.dispatcher.busy)
             peer.drop()
             await until(lambda: not app.seen[0].is_open)
             app.gate.set()
@@ -655,7 +655,7 @@ class TestEnding:
             if answers:
                 peer.writer.write(Frame(Opcode.CLOSE, b"\x0f\xa1bye").serialize(mask=True))
             assert await gone(app) == CloseInfo(4001, "bye", "local")
-            await until(lambda: not app.shells)
+            await until(lambda: not app.transports)
             assert app.log == ["connected", "disconnected"] and not app.errors
             assert not app.connections
 
@@ -664,9 +664,9 @@ class TestEnding:
             peer.answers = False
             peer.event("close", 4001)
             assert (await peer.closed()).code == 4001
-            app.shell.task.cancel()
+            app.transport.task.cancel()
             assert await gone(app) == CloseInfo(4001, "", "local")
-            await until(lambda: not app.shells)
+            await until(lambda: not app.transports)
             assert app.log == ["connected", "disconnected"] and not app.errors
 
     async def test_a_handler_that_never_ends_before_a_close(self) -> None:
@@ -675,22 +675,22 @@ class TestEnding:
             peer.send('{"eventName":"gate"}', '{"eventName":"gate"}', close=4000)
             assert (await peer.closed()).code == 4000
             await peer.eof()
-            await until(lambda: app.shell.lost.done())
+            await until(lambda: app.transport.lost.done())
             assert app.log == ["connected"] and not app.seen[0].is_open
             app.gate.set()
             assert await gone(app) == CloseInfo(4000, "", "remote")
-            await until(lambda: not app.shells)
+            await until(lambda: not app.transports)
 
     async def test_a_peer_that_keeps_tcp_open(self) -> None:
         async with served() as (app, peer):
             peer.send(close=1000)
             assert (await peer.closed()).code == 1000
             await gone(app)
-            await until(lambda: not app.shells)  # though the peer's end is still open
+            await until(lambda: not app.transports)  # though the peer's end is still open
 
     async def test_abort(self) -> None:
         async with served() as (app, peer):
-            app.shell.abort()
+            app.transport.abort()
             assert (await peer.closed()).code == 1001
             assert await gone(app) == CloseInfo(1001, "", "local")
             assert app.seen[0].closed == CloseInfo(1001, "", "local")
@@ -698,8 +698,8 @@ class TestEnding:
     async def test_cancelling_a_connections_task(self) -> None:
         async with served() as (app, peer):
             peer.event("gate")
-            await until(lambda: app.shell.task is not None)
-            app.shell.task.cancel()
+            await until(lambda: app.transport.task is not None)
+            app.transport.task.cancel()
             assert (await peer.closed()).code == 1001
             assert await gone(app) == CloseInfo(1001, "", "local")
             assert app.log == ["connected", "disconnected"]

@@ -1,4 +1,4 @@
-"""What all clients offer to the application, over the `Link` that connects them."""
+"""The API that all clients share, over the `Link` that connects them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ HINTS = {
 
 
 class BaseClient:
-    """What `ZapConsumer`, `ZapSubscriber` and `ZapClient` share: all but connecting.
+    """The base of `ZapConsumer`, `ZapSubscriber` and `ZapClient`: all but connecting.
 
     A subclass overrides the methods named ``_announce_…``, which its link calls in order.
 
@@ -268,7 +268,7 @@ class BaseClient:
     async def _send_or_keep(
         self, event_name: str, payload: Any, headers: Mapping[str, Any] | None
     ) -> None:
-        """Send an event after those that wait for a connection, or let it wait with them."""
+        """Send an event after the queue of those that wait for a connection, or queue it."""
         sends, connection = self._sends, self._link.latest
         if sends.refuses:
             raise NotConnectedError
@@ -283,11 +283,11 @@ class BaseClient:
             if pause is not None:
                 await pause
         except ConnectionClosedError as exc:  # nothing of it was written
-            if connection.attempt.dismissed:  # `disconnect` drops what waits; this caller can know
+            if connection.attempt.dismissed:  # `disconnect` drops the queue; this caller is told
                 raise NotConnectedError from exc
             sends.take(data, number)
 
-    # What the link announces
+    # Called by the link
 
     async def _connected(self, context: EventContext) -> None:
         connection = context.connection

@@ -7,12 +7,19 @@ connection also with ``on_connected`` and, once, ``on_disconnected``::
              │               ├─> ERROR                     gave up ─> ERROR <─┘
              └── OFFLINE <───┘  failed and about to be retried, or dismissed by the application
 
-One attempt leads to one connection at most. Two futures mark its progress, each is done once::
+One call of ``connect`` makes an *offer*: the subprotocols and headers of the opening request,
+which its attempts have in common. The *connect loop* makes an attempt, waits for the policy's
+delay, and so on until one is online; one loop runs at a time, for ``connect`` or, in a task, to
+reconnect.
+
+One attempt leads to one connection at most. It is *dismissed* when the application ends it, by
+``disconnect`` or by cancelling ``connect``: that is no failure, and nothing is retried. Two futures
+mark its progress, each is done once::
 
     begun ─┬─> online ──> settled        the end of its connection has been announced
            └─> failed ──> settled        its failure has been announced
 
-The next attempt begins only when this one is settled, and is another object: code that still runs
+The next attempt begins only when this one is *settled*, and is another object: code that still runs
 for an earlier attempt cannot change a later one.
 """
 
@@ -57,7 +64,7 @@ class ZapClientState(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)  # no repr: it holds credentials
 class Offer:
-    """What one call of ``connect`` asks for, in its own attempt and in those that follow it.
+    """What one call of ``connect`` offers to the server, in its own attempt and in later ones.
 
     Attributes:
         protocols: subprotocols to offer. Default none.
@@ -71,11 +78,11 @@ class Offer:
 
 
 class Attempt:
-    """One attempt to connect, and the connection that came of it.
+    """One attempt to connect, and its connection, if it succeeds.
 
     Args:
         url: the server's URL.
-        offer: what the handshake asks for.
+        offer: the subprotocols and headers of its request, and the delays after a failure.
     """
 
     __slots__ = (
@@ -111,10 +118,10 @@ class Attempt:
         self.dismissed: str | None = None
         # Whether it was dismissed before its connection ended: then `connect` raises.
         self._withdrawn = False
-        # Whether its connection has ended, which is being announced: too late for a dismissal to
-        # make `connect` raise; it only prevents reconnecting.
+        # Whether its connection has ended, and the end is being announced: a dismissal is too late
+        # to make `connect` raise, and only prevents reconnecting.
         self.ended = False
-        # Whether no other attempt may follow by itself, whatever the policy says.
+        # Set when the handler of ONLINE failed: no reconnect may follow, whatever the policy says.
         self.is_final = False
         # When its connection came online, in the loop's time.
         self.online_since = loop.time()
@@ -237,17 +244,18 @@ class Link:
         self.latest: ClientConnection | None = None
         # The last attempt, under way or settled; None before the first.
         self._attempt: Attempt | None = None
-        # What the last `connect` asked for: a reconnect asks for it again.
+        # The offer of the last `connect`; `connect_after` makes it again.
         self._offer = Offer()
         # The task in which `on_state` runs now, else None: a call from it must not wait for the
         # next state.
         self._announcing: asyncio.Task[Any] | None = None
         # The number of calls of `disconnect`: a caller that waits sees whether there was one.
         self._disconnects = 0
-        # Ends the delay before the next attempt, with the reason. None while no call of
-        # `_keep_connecting` is running.
-        self._stop_retrying: asyncio.Future[str] | None = None
-        # The task that reconnects, held here because the loop holds tasks weakly.
+        # Stops the connect loop before its next attempt: its result is the reason, for the error.
+        # None while no loop runs.
+        self._loop_stop: asyncio.Future[str] | None = None
+        # The task of the connect loop that reconnects, held here because the event loop holds tasks
+        # weakly.
         self._reconnecting: asyncio.Task[None] | None = None
 
     @property
@@ -289,10 +297,10 @@ class Link:
             return
         if self._disconnects != disconnects:
             raise ConnectError(url, _DISCONNECTED)
-        self._cancel_delay("connect was called meanwhile")
+        self._stop_connect_loop("connect was called meanwhile")
         self.url, self._offer = url, offer
-        self._stop_retrying = stop = asyncio.get_running_loop().create_future()
-        await self._keep_connecting(offer, 0, stop, retry=retry)
+        self._loop_stop = stop = asyncio.get_running_loop().create_future()
+        await self._connect_loop(offer, 0, stop, retry=retry)
 
     async def connect_after(self, seconds: float) -> bool:
         """Wait, then connect with the offer of the last `connect`, if that is still wanted.
@@ -322,7 +330,7 @@ class Link:
         that long again.
         """
         self._disconnects += 1
-        self._cancel_delay(_DISCONNECTED)
+        self._stop_connect_loop(_DISCONNECTED)
         attempt = self._attempt
         if attempt is None:
             return
@@ -366,7 +374,7 @@ class Link:
                 await attempt.wait()
                 return False
             if transport is not None and transport.task is task:
-                await transport.finish()
+                await transport.call_disconnected()
             else:
                 await asyncio.wait([attempt.settled], timeout=self.limits.close_timeout)
             if not attempt.settled.done():
@@ -374,13 +382,13 @@ class Link:
                 raise AlreadyConnectedError(self.url, detail)
         return True
 
-    async def _keep_connecting(
+    async def _connect_loop(
         self, offer: Offer, delay: float | None, stop: asyncio.Future[str], *, retry: bool = True
     ) -> None:
-        """Wait for `delay` seconds, make an attempt, and so on until one is online.
+        """The connect loop: wait for `delay` seconds, make an attempt, until one is online.
 
         Raises:
-            ConnectError: that of the last attempt, or with the reason that `stop` was given.
+            ConnectError: the last attempt's error, or one with the result of `stop`.
         """
         try:
             while delay is not None:
@@ -395,13 +403,13 @@ class Link:
                 self._attempt = attempt = Attempt(self.url, offer)
                 delay = await self._run(attempt, retry)
         finally:
-            if self._stop_retrying is stop:
-                self._stop_retrying = None
+            if self._loop_stop is stop:
+                self._loop_stop = None
 
-    def _cancel_delay(self, reason: str) -> None:
-        """Make the `_keep_connecting` that waits for its next attempt raise, with this reason."""
-        if self._stop_retrying is not None and not self._stop_retrying.done():
-            self._stop_retrying.set_result(reason)
+    def _stop_connect_loop(self, reason: str) -> None:
+        """Make a connect loop that waits for its next attempt raise, with this reason."""
+        if self._loop_stop is not None and not self._loop_stop.done():
+            self._loop_stop.set_result(reason)
 
     async def _run(self, attempt: Attempt, retry: bool) -> float | None:
         """Make an attempt. Return None when it is online, or the delay before the next one."""
@@ -548,14 +556,14 @@ class Link:
             self._attempt = attempt = Attempt(self.url, offer)
             await self._fail(attempt, error, ZapClientState.ERROR)
             return
-        self._stop_retrying = stop = loop.create_future()
+        self._loop_stop = stop = loop.create_future()
         self._reconnecting = asyncio.create_task(
             self._reconnect(offer, delay, stop), name=f"reconnect to {redact(self.url)}"
         )
 
     async def _reconnect(self, offer: Offer, delay: float, stop: asyncio.Future[str]) -> None:
         try:
-            await self._keep_connecting(offer, delay, stop)
+            await self._connect_loop(offer, delay, stop)
         except Exception as exc:
             if not stop.done():
                 trace = None if isinstance(exc, ConnectError) else exc

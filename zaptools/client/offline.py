@@ -111,7 +111,7 @@ class OfflineSends:
         """Start to send the events that wait, and those that are taken meanwhile.
 
         Returns:
-            The task that does; None if there is nothing to send.
+            The task that sends; None if no event waits.
         """
         if not self._waiting:
             return None

@@ -179,14 +179,14 @@ class ClientTransport(WebSocketTransport):
         )
         self.open(connection, dispatcher)
 
-    async def finish(self) -> None:
+    async def call_disconnected(self) -> None:
         """Run the ``disconnected`` handler of an ended connection from within another handler.
 
         Events that still wait for their handlers are dropped.
         """
         assert self.dispatcher is not None
-        self.dispatcher.discard()
-        await self.dispatcher.tell_end()
+        self.dispatcher.drop_messages()
+        await self.dispatcher.call_disconnected()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)

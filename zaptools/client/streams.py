@@ -30,7 +30,7 @@ def check_buffer(size: object, overflow: object) -> None:
 
 
 class Stream(Generic[T]):
-    """An async iterator over what happens from now on, until it is closed.
+    """An async iterator over the events, or the states, from now on, until it is closed.
 
     Attributes:
         dropped: the number of items that were lost because the buffer was full.
@@ -39,7 +39,7 @@ class Stream(Generic[T]):
         names: the event names that belong to it; None for all.
         size: the number of items that it holds for its reader.
         overflow: ``"raise"`` ends the stream with `BufferOverflowError` once the reader has read
-            all that was held; ``"drop-oldest"`` and ``"drop-newest"`` lose an item; ``"wait"``
+            the held items; ``"drop-oldest"`` and ``"drop-newest"`` lose an item; ``"wait"``
             makes `put` wait for room, and is not for `push`.
     """
 
@@ -56,7 +56,7 @@ class Stream(Generic[T]):
         self._error: BufferOverflowError | None = None
         # No item is added any more; set by `close`.
         self._closed = False
-        # The readers that wait for an item, in the order in which they began to.
+        # The readers that wait for an item, longest first.
         self._waiters: deque[asyncio.Future[None]] = deque()
         # Done when a `put` that waits may look for room again.
         self._room: asyncio.Future[None] | None = None
@@ -96,7 +96,7 @@ class Stream(Generic[T]):
         self._wake_put()
 
     def close(self) -> None:
-        """End the stream: its reader gets what is held, and then the end."""
+        """End the stream: its reader gets the held items, and then the end."""
         self._closed = True
         self._wake_put()
         while self._waiters:

@@ -1,7 +1,7 @@
 """One connection as the application sees it.
 
-Nothing here knows how bytes travel: a shell (the server's, a client's, a framework's) provides a
-`Transport`, and passes the messages that it receives to a dispatcher::
+Nothing here knows how bytes travel: a `Transport` (the server's, a client's, or a connector's)
+sends them, and passes the messages that it receives to a dispatcher::
 
     open ──────────> closed is set ──────────────────> groups are left
     send, request    they raise ConnectionClosedError  after the ``disconnected`` handler
@@ -105,10 +105,12 @@ class WebSocketConnection:
     Attributes:
         id: ``zpt-<uuid4>``.
         handshake: the request that opened it; an empty one on a client's side.
-        closed: how the connection ended; None while it is open.
+        closed: how the connection ended; None while sends succeed. On a server and a client of this
+            package that is so until the peer's close has been answered: the answer waits for the
+            handlers of the messages before it, but no longer than `Limits.close_timeout`.
 
-    The other attributes are for shells: `transport`, `mailbox`, `open_requests`,
-    `omit_empty_headers`.
+    The other attributes are for transports and dispatchers: `transport`, `mailbox`,
+    `open_requests`, `omit_empty_headers`.
     """
 
     __slots__ = (
@@ -174,7 +176,8 @@ class WebSocketConnection:
         """Send an event.
 
         Returns once the event is in the send buffer; waits while the buffer is full because the
-        peer does not read.
+        peer does not read. While the peer's close waits to be answered (see `closed`) it succeeds:
+        a handler can still reply. Whether the peer reads what follows its close is up to the peer.
 
         Raises:
             CodecError: the event cannot be written as JSON; nothing is sent.

@@ -42,7 +42,7 @@ _PLUG = Plug(
 
 
 class AioHttpConnectorOptions(TypedDict, total=False):
-    """The options of `AioHttpConnector`, which has their meanings."""
+    """The options of `AioHttpConnector`; documented there."""
 
     subprotocols: Sequence[str]
     limits: Limits | None
@@ -176,7 +176,7 @@ class AioHttpSocket(FrameworkSocket):
     def __init__(self, request: web.Request, response: web.WebSocketResponse) -> None:
         self._request = request
         self._response = response
-        # The rest of a send that did not find room; the next send waits for it.
+        # The remainder of a send that found the buffer full; the next send waits for it.
         self._draining: asyncio.Task[None] | None = None
         # The last ping; not done while the peer does not read.
         self._pinging: asyncio.Task[None] | None = None

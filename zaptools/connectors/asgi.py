@@ -195,7 +195,7 @@ class AsgiApp:
         elif kind == "lifespan":
             await _lifespan(receive, send)
         else:
-            raise ValueError(f"no such thing as {kind!r} is served here")
+            raise ValueError(f"a connection of the type {kind!r} is not served here")
 
     def _serves(self, scope: Scope) -> bool:
         path: str = scope["path"]
@@ -228,7 +228,7 @@ _UPGRADE = [(b"upgrade", b"websocket"), (b"connection", b"Upgrade")]
 async def _answer(
     send: Send, status: int, headers: Sequence[tuple[bytes, bytes]], *, has_body: bool
 ) -> None:
-    body = b"This is a WebSocket.\n" if status == 426 else b"There is nothing here.\n"
+    body = b"This is a WebSocket.\n" if status == 426 else b"Not Found.\n"
     facts = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(body))]
     start = {"type": "http.response.start", "status": status, "headers": [*facts, *headers]}
     await send(start)

@@ -141,7 +141,7 @@ class Carrier(OfferingTransport):
                 is_handling = False
                 writing.unbroken = reading.ahead_bytes = 0
                 if reading.elsewhere is None:
-                    await reading.next()
+                    await reading.receive_one()
                 else:
                     await reading.wait()
                 is_handling = True
@@ -150,7 +150,7 @@ class Carrier(OfferingTransport):
         except BaseException as exc:  # cancellation too: the peer gets a close frame
             try:
                 if is_handling:
-                    await dispatcher.break_off(exc)
+                    await dispatcher.abort(exc)
             finally:
                 await self._go_away()
             raise
@@ -160,7 +160,7 @@ class Carrier(OfferingTransport):
                 await reading.cancel_ahead()
                 await writing.cancel()
             finally:
-                await dispatcher.finish()
+                await dispatcher.run_to_end()
 
     async def _go_away(self) -> None:
         """Abort, and tell the peer; then end the handlers that still run."""
@@ -171,7 +171,7 @@ class Carrier(OfferingTransport):
                 await self._socket.close_briefly(_GOING_AWAY.code, _GOING_AWAY.reason)
         finally:  # cancelled once more
             self.abort()
-            await self.dispatcher.stop()
+            await self.dispatcher.stop_crew()
 
     def _read_ahead(self) -> None:
         self._reading.read_ahead()
@@ -187,7 +187,7 @@ class Carrier(OfferingTransport):
         The events of broadcasts in line go out first; sends in line fail.
         """
         info = mark_closed(self.connection, CloseInfo(code, reason, "local"))
-        self.dispatcher.discard()
+        self.dispatcher.drop_messages()
         limit = self._limits.close_timeout
         if limit is not None and self._timer is None and not self._reading.over:
             self._timer = asyncio.get_running_loop().call_later(limit, self._give_up)
@@ -228,4 +228,4 @@ class Carrier(OfferingTransport):
 
 
 def _nothing() -> None:
-    """Do nothing, for events of the dispatcher that the carrier does not need."""
+    """Do nothing, for callbacks of the dispatcher that the carrier does not need."""

@@ -59,7 +59,7 @@ _PLUG = Plug(
 
 
 class FastApiConnectorOptions(TypedDict, total=False):
-    """The options of `FastApiConnector`, which has their meanings."""
+    """The options of `FastApiConnector`; documented there."""
 
     subprotocols: Sequence[str]
     limits: Limits | None

@@ -6,9 +6,9 @@ uvicorn and aiohttp stop reading TCP, Sanic holds one message.)
 
 The exceptions: while a handler runs and a waiter is registered, for a reply say, another task reads
 ahead, up to `Limits.queue_events` and `Limits.queue_bytes`; and a send that failed reads up to the
-end, which alone says why. A framework's call for the next message is never cancelled half-way: when
-the last waiter is gone, the other task still receives one message, and the connection's own task
-waits for that::
+end, because only reading tells why the connection ended. A framework's call for the next message
+is never cancelled half-way: when the last waiter is gone, the other task still receives one
+message, and the connection's own task waits for that::
 
     own task reads ──> own task handles ──────────────> own task reads …   ──> over
                           │ a waiter registers               ↑
@@ -46,7 +46,7 @@ class Reading:
         on_end: called when the connection has ended; its `closed` is set.
 
     Attributes:
-        over: whether nothing is read any more: the connection has ended, or was given up.
+        over: whether reading has stopped: the connection has ended, or was given up.
         ahead_bytes: bytes read ahead; the connection's own task sets it to 0 after each message.
         elsewhere: set while a task other than the connection's own reads; done when that task has
             stopped.
@@ -104,8 +104,8 @@ class Reading:
         finally:
             self._may_read_ahead = True
 
-    async def next(self) -> int:
-        """Put the next message into the mailbox, or note the end; return the message's length.
+    async def receive_one(self) -> int:
+        """Receive one message into the mailbox, or note the end; return the message's length.
 
         The connection's own task calls it only while `elsewhere` is None.
         """
@@ -161,7 +161,7 @@ class Reading:
     async def _read_while_handling(self) -> None:
         is_wanted = True
         while is_wanted and not self.over:
-            size = await self.next()
+            size = await self.receive_one()
             self.ahead_bytes += size
             is_wanted = self._mailbox.has_waiters or self._end is not None
             is_wanted = is_wanted and self._is_within_bounds()
@@ -176,7 +176,7 @@ class Reading:
     async def find_end(self) -> CloseInfo:
         """Return how the connection ended, after a send that failed; only reading tells.
 
-        Messages that came before the end are handled in their turn.
+        Messages that arrived before the end are handled in their turn.
         """
         if self._connection.closed is None and not self.over:
             try:
@@ -195,7 +195,7 @@ class Reading:
         self.elsewhere = asyncio.get_running_loop().create_future()
         try:
             while not self.over:
-                await self.next()
+                await self.receive_one()
         finally:
             self.elsewhere.set_result(None)
             self.elsewhere = None

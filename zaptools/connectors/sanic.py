@@ -56,7 +56,7 @@ _PLUG = Plug(
 
 
 class SanicConnectorOptions(TypedDict, total=False):
-    """The options of `SanicConnector`, which has their meanings."""
+    """The options of `SanicConnector`; documented there."""
 
     limits: Limits | None
     omit_empty_headers: bool

@@ -43,7 +43,7 @@ class Writing:
         find_end: finds out how the connection ended, after a send that failed.
 
     Attributes:
-        unbroken: writes that did not wait since the last message came, or the loop had its turn.
+        unbroken: the writes in a row that did not wait, since the last message or the loop's turn.
     """
 
     def __init__(
@@ -84,7 +84,8 @@ class Writing:
         """Send one text message of a broadcast without waiting.
 
         Returns:
-            Whether the loop should have its turn: it waits for the peer to read, or many did not.
+            Whether the caller should yield to the event loop: the text waits for the peer to read,
+            or `_TURN` texts in a row did not wait.
 
         Raises:
             SendTimeoutError: more than `Limits.backlog_bytes` wait already.

@@ -1,1 +1,1 @@
-"""The one loop from a received message to a handler's call, and its errors."""
+"""The loop from a received message to its handler's call, and the reports of its errors."""

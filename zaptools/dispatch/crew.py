@@ -28,7 +28,7 @@ class Crew:
         self._on_failure = on_failure
         # The handlers that run.
         self._tasks: set[asyncio.Task[Any]] = set()
-        # Done when one of them has ended; set while `change` waits.
+        # Done when one of them has ended, or by `wake`; None unless `wait_for_change` waits.
         self._changed: asyncio.Future[None] | None = None
         # The first error that ends the connection.
         self._failure: BaseException | None = None
@@ -71,11 +71,11 @@ class Crew:
             raise self._failure
 
     def wake(self) -> None:
-        """Make `change` return."""
+        """Wake the waiter of `wait_for_change`, if there is one."""
         if self._changed is not None and not self._changed.done():
             self._changed.set_result(None)
 
-    async def goes_on(self, until_room: bool) -> bool:
+    async def wait_for_progress(self, until_room: bool) -> bool:
         """Wait until a handler has ended, if any runs; return whether one did.
 
         Args:
@@ -84,10 +84,10 @@ class Crew:
         self.check()
         if not self._tasks or (until_room and self.has_room):
             return False
-        await self.change()
+        await self.wait_for_change()
         return True
 
-    async def change(self) -> None:
+    async def wait_for_change(self) -> None:
         """Wait until a handler has ended, or `wake` is called."""
         self._changed = asyncio.get_running_loop().create_future()
         try:

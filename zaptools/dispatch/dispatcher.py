@@ -5,7 +5,7 @@
     idle ──feed──> running ──the mailbox is empty: on_idle──> idle …
                       │ at first: ``connected``
                       ├─ `end` was called, and the mailbox is empty ─────┐
-                      └─ `break_off`: the task is cancelled, or a        ├─> ``disconnected``
+                      └─ `abort`:     the task is cancelled, or a        ├─> ``disconnected``
                          handler raised what is no Exception: messages   │       │
                          dropped, other handlers cancelled ──────────────┘       ↓
                                                                     finished: on_finish
@@ -112,9 +112,9 @@ class Dispatcher:
         self._context: Context | None = None
         # Whether the loop runs, or its task has been made; set by `wake` and `run`.
         self._running = False
-        # Set by `end` and `finish`: ``disconnected`` is called when the mailbox is empty.
+        # Set by `end` and `run_to_end`: ``disconnected`` is called when the mailbox is empty.
         self._ended = False
-        # Set by `tell_end`.
+        # Set by `call_disconnected`.
         self._finished = _NOT
         # The connection's share of the event loop, which the mailbox uses too.
         self._turn = Turn()
@@ -142,7 +142,7 @@ class Dispatcher:
         self.mailbox.put_all(messages)
         self.wake()
 
-    def discard(self) -> None:
+    def drop_messages(self) -> None:
         """Drop the messages that no handler has received."""
         self.mailbox.clear()
         if self._connection.closed is not None:
@@ -216,9 +216,9 @@ class Dispatcher:
             await self.drain()
             self._on_idle()
             if self._ended:
-                await self.tell_end()
+                await self.call_disconnected()
         except BaseException as exc:  # cancellation too: `disconnected` is called all the same
-            await self.break_off(exc)
+            await self.abort(exc)
             raise
         finally:
             self._running = False
@@ -229,7 +229,7 @@ class Dispatcher:
         self.greeted = True
         await self._call_lifecycle("connected")
 
-    async def break_off(self, error: BaseException) -> None:
+    async def abort(self, error: BaseException) -> None:
         """Abort the connection, and call ``disconnected``, because of `error`.
 
         The caller raises `error` afterwards.
@@ -246,21 +246,21 @@ class Dispatcher:
                 task.add_done_callback(_take_exception)  # the loop raises it: no need to log it
             else:
                 try:
-                    await self.stop()
+                    await self.stop_crew()
                 finally:
-                    await self.tell_end()
+                    await self.call_disconnected()
 
-    async def finish(self) -> None:
+    async def run_to_end(self) -> None:
         """Handle all messages, and then the end, in the current task."""
         self._ended = True
         await self.run()
 
-    async def stop(self) -> None:
+    async def stop_crew(self) -> None:
         """Cancel the handlers that run at the same time, and wait for their ends."""
         if self._crew is not None:
             await self._crew.stop()
 
-    async def tell_end(self) -> None:
+    async def call_disconnected(self) -> None:
         """Call the ``disconnected`` handler, once."""
         if self._finished == _NOT:
             self._finished = _RUNNING
@@ -276,6 +276,11 @@ class Dispatcher:
     async def drain(self, until_room: bool = False) -> None:
         """Handle all messages: the one loop from a text to its handler's call.
 
+        An event's handlers are called in this class alone; `handlers` only finds and adapts them.
+        The call stands twice: written out here for the handler of an event that is no request, and
+        in `_call` for all others. Through `_call` an event would take 1.3 µs instead of 1.05 µs
+        (measured, with a handler that does nothing).
+
         Args:
             until_room: where several handlers may run at the same time, return as soon as one more
                 may start. Default False: return when all have ended.
@@ -285,12 +290,12 @@ class Dispatcher:
         left = had = turn.left  # counted down here, in a third of the time
         while True:
             if not (queue or (mailbox.exchange is not None and mailbox.refill())):
-                if crew is None or not await crew.goes_on(until_room):
+                if crew is None or not await crew.wait_for_progress(until_room):
                     break
                 continue
             if left < 0:
                 turn.left -= had - left
-                is_over = turn.is_over()
+                is_over = turn.next_chunk()
                 left = had = turn.left
                 if is_over:
                     await asyncio.sleep(0)
@@ -310,7 +315,7 @@ class Dispatcher:
                 crew.start(self._handle, event)
                 crew.check()  # from Python 3.12 on the handler may have ended already
                 while not crew.has_room:
-                    await crew.goes_on(True)
+                    await crew.wait_for_progress(True)
                 continue
             name = event.event_name
             if name in reserved or (event.headers and REQUEST_ID in event.headers):
@@ -324,7 +329,7 @@ class Dispatcher:
                     result = handler(context)
                     if type(result) is CoroutineType or inspect.isawaitable(result):
                         await result
-                except BaseException as exc:  # `_report` raises again what ends the task
+                except BaseException as exc:  # `_report` re-raises those that end the task
                     await self._report(exc, event)
             elif any_event is None:
                 logger.debug("no handler for the event %r", clip(name))
@@ -372,8 +377,8 @@ class Dispatcher:
     async def _report(self, error: BaseException, source: EventData | None) -> None:
         """Report an error, as `Reports.tell` does; raise it again if it has to end the connection.
 
-        An error that is no Exception does, after the report. One that ends this task, as
-        `ends_task` has it, is raised without a report.
+        BaseExceptions other than a CancelledError are reported, then re-raised. An error that ends
+        this task, as `ends_task` has it, is re-raised without a report.
         """
         if ends_task(error):
             raise error

@@ -80,7 +80,10 @@ class Reports:
     async def _tell(
         self, error: BaseException, source: EventData | None, asks: bool
     ) -> BaseException:
-        """Do so, and return the error for the reply, which the error handler may have replaced."""
+        """Pass the error to the handler, or to the log; return the reply's error.
+
+        That is another one if the error handler raised a `RemoteError`, to refuse the request.
+        """
         handler = self._book.lifecycle.get("error")
         if handler is None:
             self.log(error, source)

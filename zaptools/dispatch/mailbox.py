@@ -267,7 +267,7 @@ class Mailbox:
         if exchange.is_resting:
             return
         while exchange.unseen:
-            if self._turn.left < 0 and self._turn.is_over():
+            if self._turn.left < 0 and self._turn.next_chunk():
                 exchange.is_resting = True
                 asyncio.get_running_loop().call_soon(self._show_on, exchange)
                 return

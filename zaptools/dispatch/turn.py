@@ -24,12 +24,13 @@ _CHUNKS = 4
 
 
 class Turn:
-    """A connection's turn, from the loop's last iteration on.
+    """A connection's turn, from the loop's last iteration on: a few chunks of work.
 
     The clock is not read for each message: that would cost as much as the rest of a turn.
 
     Attributes:
-        left: bytes that may be handled before `is_over` is asked; the owner counts them down.
+        left: the bytes of the present chunk that have not been handled; the owner counts them
+            down, and calls `next_chunk` when it is negative.
     """
 
     __slots__ = ("_began", "_chunks", "left")
@@ -41,8 +42,8 @@ class Turn:
         # Chunks since the event loop's last iteration.
         self._chunks = 0
 
-    def is_over(self) -> bool:
-        """Whether others have to get their turn before this connection goes on."""
+    def next_chunk(self) -> bool:
+        """Begin the next chunk; return whether other connections have to get their turn first."""
         now = perf_counter()
         if not self._chunks:
             self._began = now

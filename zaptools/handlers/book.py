@@ -47,7 +47,8 @@ class _Route(NamedTuple):
 class HandlerBook:
     """The handlers of a register: the dispatcher looks them up for every event.
 
-    A shell reads a register's book, and may write `lifecycle` and `any_event` for its own needs.
+    Each transport's dispatcher reads it. A client writes `lifecycle` and `any_event`, which are its
+    own handlers around the application's.
 
     Args:
         clock: returns the time in seconds, for the shares of the log. Default `time.monotonic`.

@@ -12,6 +12,30 @@
 
 Between open and closed, a socket of our own answers the peer's close frame, and after closed waits
 for the peer: `zaptools.transport.closing` has these states.
+
+The calls that end a connection, and what each does::
+
+    WebSocketConnection.close     this side closes, and waits for the peer
+    Transport.close, .abort       the same; end at once without waiting
+    mark_closed                   sets `WebSocketConnection.closed`: sends fail from now on
+
+    Dispatcher.end                no message will arrive: handle the queued ones, then disconnected
+              .run_to_end         the same, in the current task (connectors)
+              .drop_messages      forget the queued messages: this side closes
+              .cancel             forget them, and cancel the running handler; disconnected follows
+              .stop_crew          cancel the handlers that run at the same time, and wait for them
+              .abort              because of an error: forget them, abort the transport, stop the
+                                  crew, call disconnected
+              .call_disconnected  call that handler, once; `finished` is True after it
+
+    Closing.start                 open to closing, or answering to ended: this side closes
+           .receive, .receive_eof open to answering or ended: the peer closes, a fault, EOF
+           .end                   answering to ended: messages are handled, or time is up
+           .peer_is_silent        open to ended: no pong
+           .abort                 any state to ended, without waiting
+           .tcp_lost              any state to lost
+           .handlers_done         lost to over
+           .linger, .set_deadline bound the time that a state may take
 """
 
 from __future__ import annotations

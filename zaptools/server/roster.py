@@ -1,4 +1,4 @@
-"""The connections of one server: those there are, their ids, and how all of them are ended."""
+"""The connections of one server, their ids, and how all of them are closed."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Protocol
 from ..connection.connection import WebSocketConnection
 from ..connection.ids import ConnectionIds, IdStrategy
 
-__all__ = ["Roster", "Shell"]
+__all__ = ["ClosableTransport", "Roster"]
 
 
-class Shell(Protocol):
+class ClosableTransport(Protocol):
     """What a roster needs of a connection's transport."""
 
     @property
@@ -38,7 +38,7 @@ class Roster:
     A connection is here in three parts, each for a time of its own::
 
         TCP accepted ──> handshake answered ──> open ──> closed ──> last handler done
-        shells ─────────────────────────────────────────────────────────────────────>
+        transports ─────────────────────────────────────────────────────────────────>
                          ids ───────────────────────────────────────────────────────>
                                                 connections ────────────────────────>
 
@@ -49,17 +49,17 @@ class Roster:
     Attributes:
         ids: as given.
         connections: the connections whose opening handshake is done, by id.
-        shells: the transports, also of connections whose opening handshake is not done.
+        transports: the transports, also of connections whose opening handshake is not done.
         is_open: whether the server takes new connections.
     """
 
-    __slots__ = ("_grace", "connections", "ids", "is_open", "shells")
+    __slots__ = ("_grace", "connections", "ids", "is_open", "transports")
 
     def __init__(self, ids: ConnectionIds, *, grace: float = 1.0) -> None:
         self._grace = grace
         self.ids = ids
         self.connections: dict[str, WebSocketConnection] = {}
-        self.shells: set[Shell] = set()
+        self.transports: set[ClosableTransport] = set()
         self.is_open = False
 
     def claim_id(self, strategy: IdStrategy) -> str:
@@ -78,17 +78,17 @@ class Roster:
     @property
     def has_caller(self) -> bool:
         """Whether a handler of one of the connections is the caller, or may be waiting for it."""
-        return any(shell.is_caller for shell in self.shells)
+        return any(each.is_caller for each in self.transports)
 
     async def close(self, code: int, seconds: float | None) -> None:
         """Close every connection with `code`, and wait for their ends; see `wait_over`.
 
         One whose handler is the caller is closed too, but not waited for.
         """
-        shells = list(self.shells)
-        for shell in shells:
-            shell.start_close(code, "")
-        await self._wait_over([shell for shell in shells if not shell.is_caller], seconds)
+        transports = list(self.transports)
+        for transport in transports:
+            transport.start_close(code, "")
+        await self._wait_over([each for each in transports if not each.is_caller], seconds)
 
     async def wait_over(self, seconds: float | None) -> None:
         """Wait for the ends of connections that are closing, and of their handlers.
@@ -97,14 +97,16 @@ class Roster:
             seconds: how long they may take; then TCP is dropped and handlers are cancelled. None
                 is no bound.
         """
-        await self._wait_over(list(self.shells), seconds)
+        await self._wait_over(list(self.transports), seconds)
 
-    async def _wait_over(self, shells: Sequence[Shell], seconds: float | None) -> None:
-        late = await _wait([shell.over for shell in shells], seconds)
+    async def _wait_over(
+        self, transports: Sequence[ClosableTransport], seconds: float | None
+    ) -> None:
+        late = await _wait([each.over for each in transports], seconds)
         if late:
-            for shell in shells:
-                if shell.over in late:
-                    shell.cancel()
+            for transport in transports:
+                if transport.over in late:
+                    transport.cancel()
             await _wait(late, self._grace)
 
 

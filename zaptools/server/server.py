@@ -50,7 +50,7 @@ __all__ = ["ZapServer"]
 logger = logging.getLogger(__name__)
 
 _NEVER = 10 * 365 * 86_400.0
-"""Seconds; to asyncio None is a minute, and it refuses infinity."""
+"""Seconds. asyncio treats None as 60 s and rejects infinity."""
 
 _PORT_ATTEMPTS = 10
 """How many free ports are tried to find one that is free at all of the host's addresses."""

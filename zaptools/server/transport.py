@@ -38,13 +38,13 @@ _trace = Trace(logger)
 
 @dataclass(kw_only=True, slots=True)
 class Settings:
-    """What a server is set to, as far as its connections depend on it.
+    """The settings of a server that its connections depend on.
 
     Attributes:
         path: the path of the WebSocket, as a request has it.
         limits: the bounds of each connection.
         origins: values of the ``Origin`` header to accept; None accepts any.
-        extensions: what it agrees to; None for no extension.
+        extensions: the extensions that it agrees to; None for none.
         subprotocols: those to choose from, in order of preference; None for none.
         id_strategy: returns a new connection's id.
         omit_empty_headers: see `zaptools.protocol.encode_event`.
@@ -63,7 +63,7 @@ class ServerTransport(WebSocketTransport):
     """A connection's transport on the server's side: checks the request, answers 101 or an error.
 
     Args:
-        settings: what the server is set to.
+        settings: the server's settings.
         roster: the server's connections.
         book: the handlers.
 
@@ -87,9 +87,9 @@ class ServerTransport(WebSocketTransport):
         self._book = book
         # The connection's id; empty until it is claimed, with the answer 101.
         self._id = ""
-        # The last bytes of an unfinished head: its end may have come in part. See `split_head`.
+        # The last bytes of an unfinished head: its end may have arrived in part. See `split_head`.
         self._head_tail = b""
-        # How many bytes of the head have come.
+        # The number of bytes of the head so far.
         self._head_size = 0
         # When TCP was accepted, in the loop's time: the TLS handshake is a part of the opening.
         self._accepted = asyncio.get_running_loop().time()
@@ -105,15 +105,15 @@ class ServerTransport(WebSocketTransport):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        if self.limits.open_timeout is not None:  # of which TLS has taken its part
-            past = self.loop.time() - self._accepted
-            self.closing.set_deadline(max(0, self.limits.open_timeout - past))
-        self._roster.shells.add(self)
+        if self.limits.open_timeout is not None:  # less the time of the TLS handshake
+            spent = self.loop.time() - self._accepted
+            self.closing.set_deadline(max(0, self.limits.open_timeout - spent))
+        self._roster.transports.add(self)
         if not self._roster.is_open:  # accepted in the moment of closing
             self.tcp.abort()
 
     def forget(self) -> None:
-        self._roster.shells.discard(self)
+        self._roster.transports.discard(self)
         if self.connection is not None:
             self._roster.leave(self._id)
         super().forget()
@@ -181,7 +181,7 @@ class ServerTransport(WebSocketTransport):
             )
         has_host = _take_target(request)
         if request.path.partition("?")[0] != self.settings.path:
-            return protocol.reject(HTTPStatus.NOT_FOUND, "There is nothing here.\n")
+            return protocol.reject(HTTPStatus.NOT_FOUND, "Not Found.\n")
         if not has_host:
             words = "A request has one Host header: a host, and maybe a port.\n"
             return protocol.reject(HTTPStatus.BAD_REQUEST, words)
@@ -199,7 +199,9 @@ class ServerTransport(WebSocketTransport):
         except Exception as exc:
             if self._book.failures_of("").take(logger):
                 logger.error("connection refused: the id strategy failed", exc_info=exc)
-            return protocol.reject(HTTPStatus.INTERNAL_SERVER_ERROR, "There is no id.\n")
+            return protocol.reject(
+                HTTPStatus.INTERNAL_SERVER_ERROR, "Could not create a connection id.\n"
+            )
         return response
 
     def _begin(self, request: Request) -> None:

@@ -129,7 +129,7 @@ class ServerSide:
 
     async def close(self, code: int, reason: str) -> None:
         self._end(self.leaving or CloseInfo(code, reason, "local"))
-        self.dispatcher.discard()
+        self.dispatcher.drop_messages()
         self.dispatcher.end()
 
     def _is_awaited(self, data: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""Our own socket: the asyncio shell over websockets' sans-I/O protocols."""
+"""Our own socket: asyncio around websockets' sans-I/O protocols."""
 
 from __future__ import annotations
 

@@ -2,22 +2,25 @@
 
 ::
 
-    opening ──> open ──┬── start ──────────────────> closing ────┐
-                       │                                         │ the peer's close frame,
-                       │                                         │ a fault in what it sends,
-                       │                                         │ or the close timeout
-                       ├── the peer's close frame ─> answering ──┤
-                       │                                         │ handlers done, `start`,
-                       │                                         │ or the close timeout
-                       │                                         v
-                       └── a fault, no pong, abort, EOF ──────> ended ──> lost ──> over
+    opening ──> open ──┬── `start` ───────────────────> closing ────┐
+                       │                                            │ the peer's close frame,
+                       │                                            │ a fault in its input, EOF
+                       ├── the peer's close frame, ──> answering ───┤
+                       │   a fault in its input                     │ messages handled, `start`,
+                       │                                            │ or the close timeout
+                       │                                            v
+                       └── no pong, EOF, `abort` ───────────────> ended ──> lost ──> over
 
-- *closing*: this side's close frame is sent, sends fail, and events that still come are dropped.
-- *answering*: no event will come. Those that came before the close frame are handled, and sends
-  succeed; the answer is held back until then.
-- *ended*: nothing will be written any more; the peer has `_LINGER` seconds to end TCP.
-- *lost*: TCP has ended, whatever came before: a connection gets here from each other state.
+- *closing*: this side's close frame is sent, sends fail, and events that still arrive are dropped.
+  The close timeout drops TCP: *lost*.
+- *answering*: no further event will arrive. Those that arrived before are handled, and sends
+  succeed; this side's close frame is held back until then. The state ends at once if no message
+  arrived before and no handler runs.
+- *ended*: no more is written; the peer has `_LINGER` seconds to end TCP.
+- *lost*: TCP has ended. A connection gets here from each other state, and by `abort` soon.
 - *over*: the ``disconnected`` handler is done too.
+
+`zaptools.protocol.close` has a table of the calls.
 """
 
 from __future__ import annotations
@@ -100,12 +103,12 @@ class Closing:
         self._connection: WebSocketConnection | None = None
         self._dispatcher: Dispatcher | None = None
         self._keepalive: Keepalive | None = None
-        # What is to be written when the state `answering` ends: a close frame, and the end.
+        # The close frame and the EOF to write when the state `answering` ends.
         self._answer: Sequence[bytes] = ()
-        # Ends the state that the connection is in, the opening too; None where nothing does.
+        # Ends the present state, the opening too, when it takes too long; None without a bound.
         self._deadline: asyncio.TimerHandle | None = None
-        # Done in the states of their names. Made when they are first asked for: an idle connection
-        # does without, which saves 144 bytes each (measured).
+        # Futures completed on entering each state. Made on first use: an idle connection has none,
+        # which saves 144 bytes each (measured).
         self._ended: asyncio.Future[None] | None = None
         self._lost: asyncio.Future[None] | None = None
         self._over: asyncio.Future[None] | None = None
@@ -142,19 +145,19 @@ class Closing:
     # This side ends it
 
     def start(self, code: int, reason: str) -> None:
-        """Begin the closing, or end one that the peer has begun.
+        """Close from this side, or answer the peer's close at once.
 
-        Does nothing if this side has begun it. What waits for handlers is dropped.
+        Does nothing if this side is closing already. Queued messages are dropped.
         """
         if self._connection is None or self._dispatcher is None:
             self._tcp.close()
         elif self.is_answering:
-            self._dispatcher.discard()
+            self._dispatcher.drop_messages()
             self.end()
         elif self._connection.closed is None:
             self._writer.flush()
             self._mark_closed(CloseInfo(code, reason, "local"))
-            self._dispatcher.discard()
+            self._dispatcher.drop_messages()
             self._protocol.send_close(code, reason)
             self._writer.write(self._protocol.data_to_send())
             self.set_deadline(self._limits.close_timeout)
@@ -167,7 +170,7 @@ class Closing:
             await asyncio.shield(self._ended)
 
     def abort(self) -> None:
-        """End at once: say 1001 if that can still be said, wait for nothing."""
+        """End at once, without waiting; send 1001 if the protocol still allows a close frame."""
         self.is_answering = False
         if self._connection is not None and self._connection.closed is None:
             self.info = self.info or CloseInfo(GOING_AWAY, "", "local")
@@ -187,33 +190,33 @@ class Closing:
         self.info = CloseInfo(INTERNAL_ERROR, reason, "local")
         self._protocol.fail(INTERNAL_ERROR, reason)
         self._answer = self._protocol.data_to_send()
-        self._dispatcher.discard()
+        self._dispatcher.drop_messages()
         self.end()
         self._dispatcher.end(self.info)
 
     # The peer ends it, or TCP
 
     def receive(self, messages: list[str | bytes], writes: list[bytes]) -> None:
-        """Take what came when it left the protocol in another state than open.
+        """Handle input after the protocol has left OPEN.
 
         Args:
-            messages: what came in front of that.
+            messages: the messages before the peer's close frame, or before a fault.
             writes: what the protocol wants written.
         """
         if self.info is None and self._is_at_end():
             self._receive_last(messages, writes)
-        else:  # this side has ended, or is closing: messages come too late
+        else:  # this side has ended, or is closing: messages are dropped
             self._writer.write(writes)
 
     def receive_eof(self, writes: list[bytes]) -> bool:
-        """Take the end of what the peer sends; return whether TCP stays open for this side."""
+        """Handle EOF; return whether TCP stays half open, for this side to write."""
         if self._dispatcher is not None and self.info is None:
             self._receive_last([], writes)
         # An answer can still be written while TCP is half open. TLS never is.
         return self.is_answering and self._tcp.get_extra_info("sslcontext") is None
 
-    def lose(self) -> None:
-        """Take the end of TCP."""
+    def tcp_lost(self) -> None:
+        """Enter *lost*: TCP has ended."""
         self._stop_keepalive()
         self.set_deadline(None)
         self.is_answering = False
@@ -225,17 +228,17 @@ class Closing:
         self.is_lost = True
         _fulfil(self._lost)
         if self._dispatcher is None or self._dispatcher.finished:
-            self._finish()
+            self._set_over()
         else:
             self._dispatcher.end(self.info)
 
     def handlers_done(self) -> None:
-        """Note that the dispatcher has called the last handler."""
+        """Enter *over* if TCP has ended: the ``disconnected`` handler is done."""
         if self.is_lost:
-            self._finish()
+            self._set_over()
 
     def end(self) -> None:
-        """Write the answer that was held back, after which TCP may end."""
+        """Enter *ended*: write the answer that was held back, after which TCP may end."""
         assert self.info is not None
         self.is_answering = False
         self._writer.flush()
@@ -250,11 +253,11 @@ class Closing:
     # The time that a state may take
 
     def linger(self) -> None:
-        """Wait for the peer's end of TCP, but not for long."""
+        """Give the peer `_LINGER` seconds to end TCP."""
         self.set_deadline(_LINGER)
 
     def set_deadline(self, seconds: float | None, then: Callable[[], None] | None = None) -> None:
-        """Call `then` after `seconds`, in place of what was to be called; None for no deadline.
+        """Call `then` after `seconds`, in place of an earlier deadline; None for no deadline.
 
         The default of `then` drops TCP.
         """
@@ -267,16 +270,16 @@ class Closing:
     # Inside
 
     def _is_at_end(self) -> bool:
-        """Whether nothing more can come: the peer said so, or the protocol has failed.
+        """Whether no more messages can arrive: after a close frame, or after the protocol failed.
 
-        Until the peer has answered a close frame, what it sent before it read that still comes.
+        While *closing*, those that the peer sent before it read the close frame still arrive.
         """
         protocol = self._protocol
         closing = self._connection is not None and self._connection.closed is not None
         return not closing or protocol.close_rcvd is not None or protocol.parser_exc is not None
 
     def _receive_last(self, messages: list[str | bytes], writes: list[bytes]) -> None:
-        """No event will come after `messages`: handle those, then write the last of `writes`."""
+        """Handle the last `messages`, then write `writes` from the close frame on."""
         dispatcher, connection = self._dispatcher, self._connection
         assert dispatcher is not None and connection is not None
         closing = (i for i, w in enumerate(writes) if w == SEND_EOF or w[0] & 0x0F == Opcode.CLOSE)
@@ -285,7 +288,7 @@ class Closing:
         self._answer = writes[first:]
         self.info = self.outcome(connection)
         if connection.closed is not None or self.info.by is None:
-            self.end()  # this side began, or the peer is gone: there is nothing to wait for
+            self.end()  # this side closed first, or the peer is gone: no answer to hold back
         else:
             self.is_answering = True
             self.set_deadline(self._limits.close_timeout, self.end)
@@ -302,7 +305,7 @@ class Closing:
             return connection.closed
         if protocol.close_rcvd is not None and protocol.close_rcvd_then_sent:
             return CloseInfo(int(protocol.close_rcvd.code), protocol.close_rcvd.reason, "remote")
-        if protocol.close_sent is not None:  # the protocol found a fault in what came
+        if protocol.close_sent is not None:  # the protocol found a fault in the input
             return CloseInfo(int(protocol.close_sent.code), protocol.close_sent.reason, "local")
         return LOST
 
@@ -312,7 +315,7 @@ class Closing:
             mark_closed(self._connection, info)
             self._writer.end(info)
 
-    def _finish(self) -> None:
+    def _set_over(self) -> None:
         self.is_over = True
         _fulfil(self._over)
         self._on_over()
@@ -323,6 +326,6 @@ class Closing:
 
 
 def _fulfil(future: asyncio.Future[None] | None) -> None:
-    """Set the result of a future that something may wait for, unless it is done."""
+    """Complete a future, if it has been made and is not done."""
     if future is not None and not future.done():
         future.set_result(None)

@@ -16,11 +16,11 @@ class Keepalive:
     Args:
         limits: `Limits.ping_interval` and `Limits.ping_timeout` are used.
         ping: sends a ping.
-        give_up: called when nothing came from the peer within the timeout after a ping.
+        give_up: called when the peer has sent nothing within the timeout after a ping.
 
     Attributes:
-        heard: the owner sets this whenever anything comes from the peer; cleared with the first
-            ping after a check.
+        heard: whether the peer has sent anything since the ping; set by the owner, cleared with
+            the first ping after a check.
         reading_paused: the owner sets this while it does not read: silence means nothing then.
     """
 
@@ -55,7 +55,7 @@ class Keepalive:
             self._timer = self._loop.call_later(self._limits.ping_interval, self._tick)
 
     def stop(self) -> None:
-        """Send no more pings, and give up no more."""
+        """Stop the pings and their checks."""
         for timer in (self._timer, self._check_timer):
             if timer is not None:
                 timer.cancel()

@@ -159,7 +159,7 @@ class Reader:
         return protocol.close_rcvd is not None or protocol.parser_exc is not None
 
     def receive_eof(self) -> None:
-        """Take the end of the stream."""
+        """Handle EOF."""
         self.unparsed.clear()
         if self._rest and not self._protocol.reader.eof:
             self._protocol.receive_data(self._rest)

@@ -1,4 +1,4 @@
-"""The asyncio shell over websockets' sans-I/O protocols: one object a connection.
+"""The transport of our own socket: asyncio around websockets' sans-I/O protocols.
 
 The events of one read are handed to the dispatcher as one batch, and their answers leave in one
 write::
@@ -264,7 +264,7 @@ class WebSocketTransport(asyncio.Protocol, ABC):
             self._set_reading_paused(False)
 
     def abort(self) -> None:
-        """End the connection at once: say 1001 if that can still be said, wait for nothing."""
+        """End the connection at once, without waiting; see `Closing.abort`."""
         self.closing.abort()
 
     def eof_received(self) -> bool:
@@ -273,7 +273,7 @@ class WebSocketTransport(asyncio.Protocol, ABC):
 
     def connection_lost(self, exc: Exception | None) -> None:
         (self._reader or self.protocol).receive_eof()
-        self.closing.lose()
+        self.closing.tcp_lost()
 
     def forget(self) -> None:
         """Forget the connection: TCP has ended, and the last handler is done."""

@@ -277,7 +277,7 @@ class Writer:
                 self._add(entry[1])
 
     def drop(self) -> None:
-        """Drop what is not written."""
+        """Drop the frames that are not written."""
         self._pong = None
         self._frames = []
         self._size = 0

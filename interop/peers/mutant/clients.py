@@ -148,8 +148,8 @@ def _takes_any_accept(protocol: Any) -> None:
 def _loses_first_moment(seam: ClientSeam) -> None:
     """Ignore messages until the loop's next turn."""
 
-    def hook(shell: Any) -> None:
-        dispatcher = shell.dispatcher
+    def hook(transport: Any) -> None:
+        dispatcher = transport.dispatcher
         loop = asyncio.get_running_loop()
         feed = dispatcher.feed
         late: list[bool] = []
@@ -188,7 +188,7 @@ def _handlers_twice(seam: ClientSeam) -> None:
     """Register all handlers a second time at a reconnect."""
     times: list[int] = []
 
-    def hook(shell: Any) -> None:
+    def hook(transport: Any) -> None:
         times.append(1)
         if len(times) == 1:
             return

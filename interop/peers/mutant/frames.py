@@ -19,14 +19,16 @@ __all__ = ["CLIENT", "SERVER"]
 Seed = Callable[[Seam], None]
 
 
-def _of_shell(**methods: Callable[..., Any]) -> Seed:
+def _of_transport(**methods: Callable[..., Any]) -> Seed:
     """Replace methods of each connection's transport; each takes the original method first."""
     return lambda seam: seam.made.append(partial(_replace_methods, methods))
 
 
 def _of_closing(**methods: Callable[..., Any]) -> Seed:
-    """Replace methods of each connection's `Closing`; see `_of_shell`."""
-    return lambda seam: seam.made.append(lambda shell: _replace_methods(methods, shell.closing))
+    """Replace methods of each connection's `Closing`; see `_of_transport`."""
+    return lambda seam: seam.made.append(
+        lambda transport: _replace_methods(methods, transport.closing)
+    )
 
 
 def _replace_methods(methods: Mapping[str, Callable[..., Any]], thing: Any) -> None:
@@ -42,8 +44,8 @@ def _instead(old: Callable[..., Any], new: Callable[..., Any]) -> Callable[..., 
 def _of_frames(direction: str, change: Callable[[Frame], Frame | None]) -> Seed:
     """Change the frames that the protocol writes (``send_frame``) or reads (``recv_frame``)."""
 
-    def hook(shell: Any) -> None:
-        protocol = shell.protocol
+    def hook(transport: Any) -> None:
+        protocol = transport.protocol
         old = getattr(protocol, direction)
 
         def changed(frame: Frame) -> None:
@@ -57,10 +59,10 @@ def _of_frames(direction: str, change: Callable[[Frame], Frame | None]) -> Seed:
 
 
 def _limited(**limits: Any) -> Seed:
-    def hook(shell: Any) -> None:
-        shell.limits = replace(shell.limits, **limits)
+    def hook(transport: Any) -> None:
+        transport.limits = replace(transport.limits, **limits)
         if "message_bytes" in limits:
-            shell.protocol.max_message_size = limits["message_bytes"]
+            transport.protocol.max_message_size = limits["message_bytes"]
 
     return lambda seam: seam.made.append(hook)
 
@@ -83,8 +85,8 @@ def _without_last_part(frame: Frame) -> Frame:
     return replace(frame, data=b"") if frame.opcode is Opcode.CONT and frame.fin else frame
 
 
-def _answers_close_wrongly(shell: Any) -> None:
-    protocol = shell.protocol
+def _answers_close_wrongly(transport: Any) -> None:
+    protocol = transport.protocol
     old = protocol.send_frame
 
     def send_frame(frame: Frame) -> None:
@@ -94,47 +96,47 @@ def _answers_close_wrongly(shell: Any) -> None:
     protocol.send_frame = send_frame
 
 
-def _pongs_when_idle(shell: Any) -> None:
+def _pongs_when_idle(transport: Any) -> None:
     def write(writer: Any, frames: list[bytes]) -> None:
-        if frames and frames[0][:1] == b"\x8a" and shell.dispatcher.busy:
+        if frames and frames[0][:1] == b"\x8a" and transport.dispatcher.busy:
             asyncio.get_running_loop().call_later(0.02, write, writer, frames)
         else:
             base.write(writer, frames)
 
-    base = override(shell.writer, write=write)
+    base = override(transport.writer, write=write)
 
 
-def _unmasked(shell: Any) -> None:
-    shell.writer.is_masking = False
+def _unmasked(transport: Any) -> None:
+    transport.writer.is_masking = False
 
 
-def _one_mask(shell: Any) -> None:
+def _one_mask(transport: Any) -> None:
     key = b"\x12\x34\x56\x78"
 
     def send(writer: Any, data: bytes) -> None:
         frame = text_frame(data)
         head = len(frame) - len(data)
         masked = bytes((frame[0], frame[1] | 128)) + frame[2:head] + key + apply_mask(data, key)
-        shell.tcp.write(masked)
+        transport.tcp.write(masked)
 
-    override(shell.writer, send=send)
+    override(transport.writer, send=send)
 
 
 def _binary_is_text(old: Message) -> list[Message]:
     return [old.decode()] if isinstance(old, bytes) else [old]
 
 
-def _first_of_each_read(shell: Any) -> None:
+def _first_of_each_read(transport: Any) -> None:
     base = override(
-        shell.dispatcher, feed=lambda dispatcher, messages: base.feed(dispatcher, messages[:1])
+        transport.dispatcher, feed=lambda dispatcher, messages: base.feed(dispatcher, messages[:1])
     )
 
 
 # --- Endings ------------------------------------------------------------------------------
 
 
-def _closes_without_frame(old: object, shell: Any, code: int, reason: str) -> None:
-    shell.tcp.close()
+def _closes_without_frame(old: object, transport: Any, code: int, reason: str) -> None:
+    transport.tcp.close()
 
 
 def _ends_without_messages(old: Any, closing: Any, messages: list[Message], writes: Any) -> None:
@@ -150,14 +152,14 @@ def _tells(**told: Any) -> Callable[..., CloseInfo]:
 
 
 def _closes_with(code: int, reason: str) -> Callable[..., None]:
-    return lambda old, shell, *asked: old(shell, code, reason)
+    return lambda old, transport, *asked: old(transport, code, reason)
 
 
-def _needs_whole_request(old: Any, shell: Any, data: bytes) -> None:
+def _needs_whole_request(old: Any, transport: Any, data: bytes) -> None:
     if b"\r\n\r\n" in data:
-        old(shell, data)
+        old(transport, data)
     else:
-        shell.tcp.abort()
+        transport.tcp.abort()
 
 
 SERVER: Mapping[str, Seed] = {
@@ -165,14 +167,14 @@ SERVER: Mapping[str, Seed] = {
     "late-pong": lambda seam: seam.made.append(_pongs_when_idle),
     "no-pings": _limited(ping_interval=None),
     "no-size-limit": _limited(message_bytes=None),
-    "binary-is-text": reads(lambda shell: _binary_is_text),
+    "binary-is-text": reads(lambda transport: _binary_is_text),
     "loses-last-fragment": _of_frames("recv_frame", _without_last_part),
     "one-message-a-read": per_connection(_first_of_each_read),
     "events-before-close-lost": _of_closing(receive=_ends_without_messages),
     "close-unanswered": _of_frames("send_frame", _of(Opcode.CLOSE, None)),
-    "own-close-code-lost": _of_shell(start_close=_closes_with(1000, "")),
+    "own-close-code-lost": _of_transport(start_close=_closes_with(1000, "")),
     "tells-another-close-code": _of_closing(outcome=_tells(code=1000)),
-    "request-in-one-segment": _of_shell(receive_opening=_needs_whole_request),
+    "request-in-one-segment": _of_transport(receive_opening=_needs_whole_request),
 }
 """Defects of servers."""
 
@@ -184,8 +186,8 @@ CLIENT: Mapping[str, Seed] = {
     "one-event-a-read": per_connection(_first_of_each_read),
     "loses-events-before-close": _of_closing(receive=_ends_without_messages),
     "answers-close-with-1002": lambda seam: seam.made.append(_answers_close_wrongly),
-    "wrong-close-code": _of_shell(start_close=_closes_with(1000, "")),
-    "close-without-frame": _of_shell(start_close=_closes_without_frame),
+    "wrong-close-code": _of_transport(start_close=_closes_with(1000, "")),
+    "close-without-frame": _of_transport(start_close=_closes_without_frame),
     "close-reason-lost": _of_closing(outcome=_tells(reason="")),
 }
 """Defects of clients."""

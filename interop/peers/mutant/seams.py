@@ -61,30 +61,30 @@ class Seam:
         self.made: list[Hook] = []
         self.opened: list[Hook] = []
 
-    def take(self, shell: WebSocketTransport) -> None:
+    def take(self, transport: WebSocketTransport) -> None:
         """Install the hooks in a new connection's transport."""
 
-        def begin(shell: Any, connection: WebSocketConnection, dispatcher: Any) -> None:
-            shell.connection, shell.dispatcher = connection, dispatcher
+        def begin(transport: Any, connection: WebSocketConnection, dispatcher: Any) -> None:
+            transport.connection, transport.dispatcher = connection, dispatcher
             for hook in self.opened:
-                hook(shell)
-            base.open(shell, connection, dispatcher)
+                hook(transport)
+            base.open(transport, connection, dispatcher)
 
-        base = override(shell, open=begin)
+        base = override(transport, open=begin)
         for hook in self.made:
-            hook(shell)
+            hook(transport)
 
 
-class _Shells(set[Any]):
+class _Transports(set[Any]):
     """The transports of a server, each of which is passed to a hook when it is added."""
 
     def __init__(self, take: Hook) -> None:
         super().__init__()
         self._take = take
 
-    def add(self, shell: Any) -> None:
-        super().add(shell)
-        self._take(shell)
+    def add(self, transport: Any) -> None:
+        super().add(transport)
+        self._take(transport)
 
 
 class ServerSeam(Seam):
@@ -101,7 +101,7 @@ class ServerSeam(Seam):
         self.role: Any = role
         self.server = server
         self.book = book
-        server.roster.shells = _Shells(self.take)
+        server.roster.transports = _Transports(self.take)
 
     def set_up(self, **changes: Any) -> None:
         """Change the settings of the server's connections."""
@@ -129,9 +129,9 @@ class ClientSeam(Seam):
         opener = self.link.opener
 
         async def open_and_take(url: str, begin: Hook, **options: Any) -> Any:
-            def take(shell: Any) -> None:
-                self.take(shell)
-                begin(shell)
+            def take(transport: Any) -> None:
+                self.take(transport)
+                begin(transport)
 
             return await opener(url, take, **options)
 
@@ -153,7 +153,7 @@ def writes(make: Callable[[], Callable[[bytes], Iterable[bytes]]]) -> Callable[[
         make: called for each connection; returns the function from a text to those that are sent.
     """
 
-    def hook(shell: Any) -> None:
+    def hook(transport: Any) -> None:
         change = make()
 
         def send(writer: Any, data: bytes) -> Awaitable[None] | None:
@@ -165,7 +165,7 @@ def writes(make: Callable[[], Callable[[bytes], Iterable[bytes]]]) -> Callable[[
             texts = change(data)
             return any([base.offer(writer, each, text_frame(each), unflushed) for each in texts])
 
-        base = override(shell.writer, send=send, offer=offer)
+        base = override(transport.writer, send=send, offer=offer)
 
     return per_connection(hook)
 
@@ -198,13 +198,13 @@ def reads(make: Callable[[Any], Callable[[Message], Iterable[Message]]]) -> Call
             those that are handled.
     """
 
-    def hook(shell: Any) -> None:
-        change = make(shell)
+    def hook(transport: Any) -> None:
+        change = make(transport)
 
         def feed(dispatcher: Any, messages: list[Message]) -> None:
             base.feed(dispatcher, [new for old in messages for new in change(old)])
 
-        base = override(shell.dispatcher, feed=feed)
+        base = override(transport.dispatcher, feed=feed)
 
     return per_connection(hook)
 

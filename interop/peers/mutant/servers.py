@@ -127,14 +127,14 @@ def _errors_reply_to_nothing(seam: ServerSeam) -> None:
 def _error_is_reply_too(seam: ServerSeam) -> None:
     """Return an error as if it were the reply to the server's request."""
 
-    def hook(shell: Any) -> None:
+    def hook(transport: Any) -> None:
         async def request(connection: Any, *event: Any, **more: Any) -> Any:
             try:
                 return await base.request(connection, *event, **more)
             except RemoteError as exc:
                 return exc.reply
 
-        base = override(shell.connection, request=request)
+        base = override(transport.connection, request=request)
 
     seam.opened.append(hook)
 
@@ -142,8 +142,8 @@ def _error_is_reply_too(seam: ServerSeam) -> None:
 def _messages_fire_lifecycle(seam: ServerSeam) -> None:
     seam.book.events.update(seam.book.lifecycle)
 
-    def hook(shell: Any) -> None:
-        shell.dispatcher.mailbox.reserved = frozenset()
+    def hook(transport: Any) -> None:
+        transport.dispatcher.mailbox.reserved = frozenset()
 
     seam.opened.append(hook)
 
@@ -152,8 +152,8 @@ def _messages_fire_lifecycle(seam: ServerSeam) -> None:
 
 
 def _with_one_id(seam: ServerSeam) -> None:
-    def hook(shell: Any) -> None:
-        shell.connection.id = "zpt-id"
+    def hook(transport: Any) -> None:
+        transport.connection.id = "zpt-id"
 
     seam.opened.append(hook)
 
@@ -171,7 +171,7 @@ def _with_used_ids(seam: ServerSeam) -> None:
 def _deaf_after_one_left(seam: ServerSeam) -> None:
     left: list[Any] = []
 
-    def hook(shell: Any) -> None:
+    def hook(transport: Any) -> None:
         def feed(dispatcher: Any, messages: list[Message]) -> None:
             base.feed(dispatcher, [] if left else messages)
 
@@ -179,46 +179,46 @@ def _deaf_after_one_left(seam: ServerSeam) -> None:
             left.append(dispatcher)  # before the disconnected handler is called
             base.end(dispatcher, info)
 
-        base = override(shell.dispatcher, feed=feed, end=end)
+        base = override(transport.dispatcher, feed=feed, end=end)
 
     seam.opened.append(hook)
 
 
 def _malformed_ends_all(seam: ServerSeam) -> None:
-    def hook(shell: Any) -> None:
+    def hook(transport: Any) -> None:
         def feed(dispatcher: Any, messages: list[Message]) -> None:
             if all(map(event_of, messages)):
                 base.feed(dispatcher, messages)
                 return
-            for each in list(seam.server.roster.shells):
+            for each in list(seam.server.roster.transports):
                 each.tcp.abort()
 
-        base = override(shell.dispatcher, feed=feed)
+        base = override(transport.dispatcher, feed=feed)
 
     seam.opened.append(hook)
 
 
 def _stop_leaves_connections(seam: ServerSeam) -> None:
-    stop, shells = seam.server.close, seam.server.roster.shells
+    stop, transports = seam.server.close, seam.server.roster.transports
     left: list[Any] = []
 
     async def close() -> None:
-        for shell in left:  # the second call, at the session's end
-            shell.cancel()
-        left.extend(shells)
-        shells.clear()
+        for transport in left:  # the second call, at the session's end
+            transport.cancel()
+        left.extend(transports)
+        transports.clear()
         await stop()
 
     seam.server.close = close
 
 
 def _late_sends_are_lost(seam: ServerSeam) -> None:
-    def hook(shell: Any) -> None:
+    def hook(transport: Any) -> None:
         async def send(connection: Any, *event: Any, **more: Any) -> None:
             with suppress(ConnectionClosedError):
                 await base.send(connection, *event, **more)
 
-        base = override(shell.connection, send=send)
+        base = override(transport.connection, send=send)
 
     seam.opened.append(hook)
 
@@ -297,11 +297,11 @@ def _answers(respond: Callable[[Callable[..., Any], Any, Any, Any], Any]) -> See
     """Change the answer to a handshake: `respond` takes the original method, then its arguments."""
 
     def seed(seam: ServerSeam) -> None:
-        def hook(shell: Any) -> None:
+        def hook(transport: Any) -> None:
             base = override(
-                shell,
-                respond=lambda shell, protocol, request: respond(
-                    base.respond, shell, protocol, request
+                transport,
+                respond=lambda transport, protocol, request: respond(
+                    base.respond, transport, protocol, request
                 ),
             )
 
@@ -310,18 +310,18 @@ def _answers(respond: Callable[[Callable[..., Any], Any, Any, Any], Any]) -> See
     return seed
 
 
-def _on_any_path(old: Any, shell: Any, protocol: Any, request: Any) -> Any:
-    return old(shell, protocol, replace(request, path=shell.settings.path))
+def _on_any_path(old: Any, transport: Any, protocol: Any, request: Any) -> Any:
+    return old(transport, protocol, replace(request, path=transport.settings.path))
 
 
-def _refuses_query(old: Any, shell: Any, protocol: Any, request: Any) -> Any:
+def _refuses_query(old: Any, transport: Any, protocol: Any, request: Any) -> Any:
     if "?" in request.path:
-        return protocol.reject(404, "There is nothing here.\n")
-    return old(shell, protocol, request)
+        return protocol.reject(404, "Not Found.\n")
+    return old(transport, protocol, request)
 
 
-def _plain_http_is_fine(old: Any, shell: Any, protocol: Any, request: Any) -> Any:
-    response = old(shell, protocol, request)
+def _plain_http_is_fine(old: Any, transport: Any, protocol: Any, request: Any) -> Any:
+    response = old(transport, protocol, request)
     return (
         replace(response, status_code=200, reason_phrase="OK")
         if (response.status_code == 426)
@@ -329,8 +329,8 @@ def _plain_http_is_fine(old: Any, shell: Any, protocol: Any, request: Any) -> An
     )
 
 
-def _with_accept_of_another(old: Any, shell: Any, protocol: Any, request: Any) -> Any:
-    response = old(shell, protocol, request)
+def _with_accept_of_another(old: Any, transport: Any, protocol: Any, request: Any) -> Any:
+    response = old(transport, protocol, request)
     if response.status_code == 101:
         del response.headers["Sec-WebSocket-Accept"]
         response.headers["Sec-WebSocket-Accept"] = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="

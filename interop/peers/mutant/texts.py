@@ -107,15 +107,15 @@ def _loses_end_of_burst() -> Text:
     return change
 
 
-def _writes_surrogates(shell: Any) -> None:
+def _writes_surrogates(transport: Any) -> None:
     async def send(connection: Any, name: str, payload: Any = None, headers: Any = None) -> None:
         try:
             await base.send(connection, name, payload, headers)
         except CodecError:
             event = {"eventName": name, "payload": payload, "headers": headers or {}}
-            shell.send(json.dumps(event).encode())
+            transport.send(json.dumps(event).encode())
 
-    base = override(shell.connection, send=send)
+    base = override(transport.connection, send=send)
 
 
 def _truncates(event: dict[str, Any]) -> None:
@@ -137,20 +137,22 @@ def _numbers_without_fraction(text: str) -> float | int:
 
 def _reads_if(accepts: Callable[[str], object]) -> Seed:
     """Drop the texts that `accepts` refuses."""
-    return reads(lambda shell: lambda old: [old] if isinstance(old, bytes) or accepts(old) else [])
+    return reads(
+        lambda transport: lambda old: [old] if isinstance(old, bytes) or accepts(old) else []
+    )
 
 
 def _ends_at(refuses: Callable[[str], object], code: int = 1008) -> Seed:
     """End the connection at a text that `refuses` matches, with that close code; 0 for none."""
 
-    def make(shell: Any) -> Callable[[Message], Iterable[Message]]:
+    def make(transport: Any) -> Callable[[Message], Iterable[Message]]:
         def change(old: Message) -> Iterable[Message]:
             if isinstance(old, bytes) or not refuses(old):
                 return [old]
             if code:
-                shell.start_close(code, "")
+                transport.start_close(code, "")
             else:
-                shell.tcp.abort()
+                transport.tcp.abort()
             return []
 
         return change
@@ -169,7 +171,7 @@ def _drops_read_headers(old: Message) -> list[Message]:
     return [text_of({**event, "headers": {}}).decode()] if event else [old]
 
 
-def _lets_malformed_escape(shell: Any) -> Callable[[Message], Iterable[Message]]:
+def _lets_malformed_escape(transport: Any) -> Callable[[Message], Iterable[Message]]:
     def change(old: Message) -> Iterable[Message]:
         if event_of(old):
             return [old]
@@ -212,14 +214,14 @@ SERVER: Mapping[str, Seed] = {
     "needs-compact-text": _reads_if(lambda text: not re.match(r"\s", text)),
     "dies-of-byte-order-mark": _ends_at(lambda text: text.startswith("\ufeff"), 0),
     "malformed-unreported": _reads_if(event_of),
-    "folds-case-of-names": reads(lambda shell: _folds_case),
+    "folds-case-of-names": reads(lambda transport: _folds_case),
 }
 """Defects of servers."""
 
 CLIENT: Mapping[str, Seed] = {
     "payload-key": _replaces('"payload"', '"data"'),
     "payload-as-text": rewrites(lambda event: event.update(payload=json.dumps(event["payload"]))),
-    "drops-headers": reads(lambda shell: _drops_read_headers),
+    "drops-headers": reads(lambda transport: _drops_read_headers),
     "integers-through-double": rewrites(lambda event: None, parse_int=_integers_from_doubles),
     "floats-as-integers": rewrites(lambda event: None, parse_float=_numbers_without_fraction),
     "drops-line-separators": _replaces("[\u2028\u2029]", ""),
