@@ -1,4 +1,4 @@
-"""Where zaptools 0.5 had `ConnectionRouter`."""
+"""The address of zaptools 0.5 for `ConnectionRouter`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where zaptools 0.5 had its protocols: what an adapter, an event book and an id source do."""
+"""The address of zaptools 0.5 for the protocols of adapters, event books and sources of ids."""
 
 from __future__ import annotations
 
@@ -33,29 +33,29 @@ class ConnectionAdapter(Protocol):
 
 
 class Event(Protocol):
-    """What `zaptools.core.events.Event` is: a handler and the name of its event."""
+    """The protocol of `zaptools.core.events.Event`: a handler and the name of its event."""
 
     name: str
     callback: Callable[[Any], Awaitable[Any] | Any]
 
 
 class EventBook(Protocol):
-    """What `zaptools.core.events.EventBook` does."""
+    """The protocol of `zaptools.core.events.EventBook`."""
 
     @property
     def event_records(self) -> dict[str, Any]:
-        """What is recorded, by name."""
+        """The recorded events, by name."""
         ...
 
     def save_event(self, event: Any) -> None:
         """Record a handler."""
 
     def get_event(self, name: str) -> Any:
-        """Return what is recorded for `name`; None if nothing is."""
+        """Return the event recorded for `name`; None without one."""
 
 
 class IDController(Protocol):
-    """What `zaptools.core.IDController` does."""
+    """The protocol of `zaptools.core.IDController`."""
 
     def eval(self, id: str | None = None) -> str:
         """Return `id`, or a new one."""

@@ -1,4 +1,4 @@
-"""What the README of zaptools 0.5 imports from ``zaptools.tools``, which it did not have."""
+"""The names that the README of zaptools 0.5 imports from here; 0.5 had no such module."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Connector", "EventContext", "EventRegister"]
 
 
 class Connector(Protocol):
-    """What each of `zaptools.connectors` is."""
+    """The protocol of each connector in `zaptools.connectors`."""
 
     async def start(self) -> Any:
         """Serve the connection until it has ended."""

@@ -1,4 +1,4 @@
-"""Where zaptools 0.5 had its logger. Nothing is installed: no handler, no level, no colours."""
+"""The address of zaptools 0.5 for its logger. It installs no handler, level or colours."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ZapLogger:
         self.logger.info(message, stacklevel=2)
 
     def info_green(self, message: str) -> None:
-        """Log at the level INFO; the green is gone."""
+        """Log at the level INFO. In zaptools 0.5 the line was green."""
         self.logger.info(message, stacklevel=2)
 
     def warning(self, message: str) -> None:

@@ -37,7 +37,7 @@ HINTS = {
     **{name: f"pass reconnect=ReconnectPolicy({name}=…)" for name in ReconnectPolicy.__slots__},
     **IN_LIMITS,
 }
-"""What to do in place of an argument that no client's constructor has."""
+"""Hints for arguments that no client's constructor has."""
 
 
 class BaseClient:
@@ -201,7 +201,7 @@ class BaseClient:
             NotConnectedError: the client is not connected, and `offline` is ``"raise"``.
             OfflineQueueFullError: `offline_limit` events wait for a connection.
             CodecError: the event cannot be written as JSON; nothing is sent.
-            SendTimeoutError: the server did not read for too long; nothing of the event is sent.
+            SendTimeoutError: the server did not read for too long; no part of the event is sent.
         """
         connection = self._link.latest
         if connection is None or connection.closed is not None or self._sends.keeps:
@@ -282,7 +282,7 @@ class BaseClient:
             pause = connection.transport.send(data)
             if pause is not None:
                 await pause
-        except ConnectionClosedError as exc:  # nothing of it was written
+        except ConnectionClosedError as exc:  # no part of it was written
             if connection.attempt.dismissed:  # `disconnect` drops the queue; this caller is told
                 raise NotConnectedError from exc
             sends.take(data, number)

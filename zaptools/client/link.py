@@ -113,8 +113,8 @@ class Attempt:
         # Both set by the link when the handshake is done, unless the attempt is dismissed.
         self.transport: ClientTransport | None = None
         self.connection: ClientConnection | None = None
-        # Why the application ended it, in words: by `disconnect`, or by cancelling `connect`.
-        # None if it did not.
+        # The reason, as text, if the application ended it by `disconnect`, or by cancelling
+        # `connect`; else None.
         self.dismissed: str | None = None
         # Whether it was dismissed before its connection ended: then `connect` raises.
         self._withdrawn = False
@@ -123,7 +123,7 @@ class Attempt:
         self.ended = False
         # Set when the handler of ONLINE failed: no reconnect may follow, whatever the policy says.
         self.is_final = False
-        # When its connection came online, in the loop's time.
+        # The time at which its connection was online, in the event loop's clock.
         self.online_since = loop.time()
 
     @property
@@ -268,7 +268,7 @@ class Link:
         """Whether there is a connection, and it has not ended."""
         return self.latest is not None and self.latest.closed is None
 
-    # What the application calls
+    # Called by the application
 
     async def connect(
         self,

@@ -63,7 +63,7 @@ async def open_transport(
         protocols: subprotocols to offer.
         headers: headers to add to the request; they replace its own of the same name.
         limits: the connection's bounds.
-        compression: what to offer.
+        compression: the compression to offer.
         ssl: TLS context for ``wss``; None for Python's default.
 
     Raises:
@@ -143,7 +143,7 @@ class ClientTransport(WebSocketTransport):
         self._url = url
         self._headers = headers
         self._begin = begin
-        # The server's answer as received so far; the protocol reads its head if that is a 101.
+        # The server's answer as received so far; the protocol parses the head of a 101.
         self._answer = Answer(limits.head_bytes)
         self.opened: asyncio.Future[None] = self.loop.create_future()
 

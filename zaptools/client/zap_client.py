@@ -107,7 +107,7 @@ class ZapClient(BaseClient):
         Raises:
             NotConnectedError: the client is not connected.
             CodecError: the event cannot be written as JSON; nothing is sent.
-            SendTimeoutError: the server did not read for too long; nothing of the event is sent.
+            SendTimeoutError: the server did not read for too long; no part of the event is sent.
         """
         await self.send_event(event_name, payload, headers)
 

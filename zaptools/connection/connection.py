@@ -50,7 +50,7 @@ __all__ = [
 
 _LOOP_CHECK_INTERVAL = 0.05
 """Seconds between two checks, in a thread that waits for an event loop, whether the loop is closed:
-a loop that closes drops callbacks that have not run without a word."""
+a loop that closes silently drops the callbacks that have not run."""
 
 _LOOP_ENDED = LOST._replace(reason="the event loop has ended")
 

@@ -1,4 +1,4 @@
-"""What a handler is called with."""
+"""`EventContext`: the argument of a handler."""
 
 from __future__ import annotations
 

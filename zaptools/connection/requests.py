@@ -197,7 +197,7 @@ class Waiter:
 
 
 class EventSource(Protocol):
-    """Where a connection's waiters get their events: the mailbox of its dispatcher."""
+    """The source of the events of a connection's waiters: the mailbox of its dispatcher."""
 
     @property
     def end_info(self) -> CloseInfo | None:
@@ -207,7 +207,7 @@ class EventSource(Protocol):
         """Show events to `waiter` from now on.
 
         Raises:
-            ConnectionClosedError: the connection has ended, and no event is left to show.
+            ConnectionClosedError: the connection has ended, and all its events have been shown.
         """
 
     def forget(self, waiter: Waiter) -> None:

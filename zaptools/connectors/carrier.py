@@ -163,7 +163,7 @@ class Carrier(OfferingTransport):
                 await dispatcher.run_to_end()
 
     async def _go_away(self) -> None:
-        """Abort, and tell the peer; then end the handlers that still run."""
+        """Abort, send the peer a close frame, and cancel the handlers that still run."""
         try:
             await self._reading.cancel_ahead()
             self.abort()

@@ -208,7 +208,7 @@ class SanicSocket(FrameworkSocket):
         setattr(socket, "process_events", process_events)  # noqa: B010  # a method, in Sanic's class
 
     def let_go(self) -> None:
-        """Take no more messages: in Sanic 25.12 those tasks would wait for ever, with theirs."""
+        """Take no more messages: tasks of Sanic 25.12 that hold one would wait for ever."""
         self._is_over = True
         for task in self._feeding:
             task.cancel()

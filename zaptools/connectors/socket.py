@@ -1,4 +1,4 @@
-"""What a connector gives to the carrier: a framework's WebSocket behind one interface."""
+"""A framework's WebSocket behind one interface, which a connector implements for the carrier."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ class FrameworkSocket(ABC):
 
     @abstractmethod
     async def close(self, code: int, reason: str) -> None:
-        """Begin the closing handshake, or do all of it."""
+        """Begin the closing handshake; may also wait for the peer's part of it."""
 
     def drop(self) -> None:  # noqa: B027  # not every framework has a way to do it
-        """End TCP at once, where the framework has a way to: the peer did not close in time."""
+        """End TCP at once, if the framework can: the peer did not close in time."""
 
     def note_failure(self, error: BaseException) -> None:  # noqa: B027  # most have nothing to do
         """Do what the framework itself does after a write that failed with `error`."""
@@ -74,4 +74,4 @@ class FrameworkSocket(ABC):
             async with asyncio.timeout(self.last_words):
                 await self.close_quietly(code, reason)
         except TimeoutError:
-            logger.debug("%s: the peer takes no close frame", self.connection_id)
+            logger.debug("%s: the peer does not read the close frame", self.connection_id)

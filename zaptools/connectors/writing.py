@@ -195,7 +195,7 @@ class Writing:
         return self._line
 
     async def _take_turn(self, data: bytes, limit: float | None) -> None:
-        """Wait until nothing else is written. `_pass_turn` has to follow."""
+        """Wait until no other write is under way. The caller calls `_pass_turn` after its own."""
         if self._is_busy:
             await self._the_line().wait(data, limit)
         self._is_busy = True

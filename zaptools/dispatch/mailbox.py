@@ -221,7 +221,7 @@ class Mailbox:
         """Show events to `waiter`: those that no handler has received, and later ones.
 
         Raises:
-            ConnectionClosedError: the connection has ended, and no event is left to show.
+            ConnectionClosedError: the connection has ended, and all its events have been shown.
         """
         info = self.end_info
         if info is not None and waiter.reply_to is not None:

@@ -1,4 +1,4 @@
-"""What a register has recorded: which handler is for which event, and the middleware around it."""
+"""The handlers of a register, by event name, and the middleware around them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Handler: TypeAlias = Callable[[EventContext], Awaitable[Any] | Any]
 """A function of an `EventContext`, sync or async. Its return value is ignored."""
 
 CallNext: TypeAlias = Callable[[EventContext], Awaitable[None]]
-"""What a middleware calls to go on: the next middleware, or the handler itself."""
+"""The next middleware, or the handler itself: a middleware calls it to let the event pass."""
 
 Middleware: TypeAlias = Callable[[EventContext, CallNext], Awaitable[Any]]
 """A coroutine function around handlers. Its return value is ignored."""

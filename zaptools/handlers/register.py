@@ -78,7 +78,7 @@ class EventRegister:
 
     @property
     def book(self) -> HandlerBook:
-        """What it has recorded: for a transport's dispatcher; not for applications."""
+        """The recorded handlers: for a transport's dispatcher, not for applications."""
         return self._book
 
     @overload

@@ -30,7 +30,7 @@ The calls that end a connection, and what each does::
 
     Closing.start                 open to closing, or answering to ended: this side closes
            .receive, .receive_eof open to answering or ended: the peer closes, a fault, EOF
-           .end                   answering to ended: messages are handled, or time is up
+           .end                   answering to ended: messages are handled, or close timeout
            .peer_is_silent        open to ended: no pong
            .abort                 any state to ended, without waiting
            .tcp_lost              any state to lost

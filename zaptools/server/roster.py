@@ -13,7 +13,7 @@ __all__ = ["ClosableTransport", "Roster"]
 
 
 class ClosableTransport(Protocol):
-    """What a roster needs of a connection's transport."""
+    """The part of a connection's transport that a roster uses."""
 
     @property
     def over(self) -> asyncio.Future[None]:

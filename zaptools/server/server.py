@@ -53,7 +53,7 @@ _NEVER = 10 * 365 * 86_400.0
 """Seconds. asyncio treats None as 60 s and rejects infinity."""
 
 _PORT_ATTEMPTS = 10
-"""How many free ports are tried to find one that is free at all of the host's addresses."""
+"""Attempts to find a port that is free at all of the host's addresses."""
 
 _LOOPBACKS = {"": "localhost", "0.0.0.0": "127.0.0.1", "::": "::1"}
 """The local host of a server that listens on all addresses of a machine."""

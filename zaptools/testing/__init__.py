@@ -1,4 +1,4 @@
-"""What handlers are tested with: the real dispatcher, no socket."""
+"""A client in memory to test handlers with: the real dispatcher, no socket."""
 
 from __future__ import annotations
 

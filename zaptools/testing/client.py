@@ -266,7 +266,7 @@ class TestClient:
             predicate: a plain function of an `EventData` that says whether it is the one.
 
         Raises:
-            TimeoutError: there was none. The text says what came before, and what is unhandled.
+            TimeoutError: there was none. The text names the events before, and those not handled.
             ConnectionClosedError: there was none, and there will be none.
             TypeError, ValueError: an argument is wrong.
             BaseException: there was none, and a handler raised this; see `raise_errors`. Or
@@ -298,8 +298,8 @@ class TestClient:
         Raises:
             RemoteError: the reply is an error. That of a handler which failed has been raised in
                 its place, see `raise_errors`.
-            TimeoutError: there was no reply. The text says what came before, and what is
-                unhandled.
+            TimeoutError: there was no reply. The text names the events before, and those not
+                handled.
             CodecError: the event cannot be written as JSON.
             ConnectionClosedError: the connection has ended, or did so meanwhile.
             TypeError, ValueError: `timeout` is no time to wait.

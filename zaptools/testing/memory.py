@@ -31,14 +31,14 @@ class ServerSide:
 
     ::
 
-        open ──┬── leave (a close frame of the client) ──> leaving ──(all is handled)──┐
+        open ──┬── leave (a close frame of the client) ──> leaving ──(events handled)──┐
                │                                                                       v
                └── close, abort (of handlers), lose (the network failed) ──────────> closed
 
     Args:
         book: the handlers.
-        handshake: what the handlers see of the opening handshake.
-        roster: the connections that this one is among.
+        handshake: the opening handshake as the handlers see it.
+        roster: the server's connections, which this one joins.
         id_strategy: returns its id. Default: ``zpt-<uuid4>``.
         omit_empty_headers: see `zaptools.protocol.encode_event`. Default False.
         raise_errors: keep the exceptions of handlers, if there is no error handler, instead of
@@ -47,7 +47,8 @@ class ServerSide:
     Attributes:
         connection: the connection.
         dispatcher: calls its handlers.
-        leaving: the client's close frame; the connection ends when all sent before is handled.
+        leaving: the client's close frame; the connection ends when the events before it are
+            handled.
         unreceived: the events of handlers that the test has not received.
         exchange: the test's waiters for certain events, which are not put into `unreceived`.
         errors: the exceptions of handlers that the test has not seen.
@@ -79,7 +80,7 @@ class ServerSide:
         self.unreceived: deque[bytes | EventData] = deque()
         self.exchange = Exchange()
         self.errors: list[BaseException] = []
-        # Set when something has happened that `until` may wait for.
+        # Set by every change that `until` may wait for.
         self._news = asyncio.Event()
         # Bytes sent since the loop had its last turn; see `send`.
         self._unread = 0
@@ -158,7 +159,7 @@ class ServerSide:
     # As the client
 
     def leave(self, info: CloseInfo) -> None:
-        """Take a close frame."""
+        """Receive a close frame."""
         if self.leaving is None and not self.is_over:
             self.leaving = info
             self.dispatcher.end(info)
@@ -169,7 +170,7 @@ class ServerSide:
         self.dispatcher.end()
 
     async def cancel(self) -> None:
-        """Cancel the handlers that do not end by themselves."""
+        """Abort, and cancel the handlers that still run."""
         self.abort()
         task = self.dispatcher.task
         if task is not None:

@@ -1,4 +1,4 @@
-"""Whether the peer is still there: pings, and how long an answer may take."""
+"""Detects a peer that has gone: pings, and a timeout for their answers."""
 
 from __future__ import annotations
 

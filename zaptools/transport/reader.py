@@ -37,7 +37,7 @@ _FRAMES_PER_TAKE = 4096
 """Frames that one `Reader.take` parses: 2 to 3 ms, since a slow one counts as `_SLOW_FRAME`."""
 
 _SLOW_FRAME = 16
-"""How many plain text frames take as long as one frame that the protocol parses."""
+"""The cost of a frame that the protocol parses, in plain text frames."""
 
 _CLOSE_FRAME = 0x88
 """The first byte of a close frame."""
@@ -67,12 +67,12 @@ class Reader:
     """Turns the bytes of a socket into messages, once the opening handshake is done.
 
     Args:
-        protocol: the WebSocket's protocol. After each `take` the caller handles what it wants
-            written, and changes of its state.
+        protocol: the WebSocket's protocol. After each `take` the caller writes its `data_to_send`,
+            and handles changes of its state.
 
     Attributes:
-        unparsed: bytes that arrived and that no `take` has had the time for; ``take(b"")``
-            continues with them.
+        unparsed: received bytes that exceeded the share of one `take`; ``take(b"")`` continues
+            with them.
     """
 
     __slots__ = (
@@ -104,9 +104,9 @@ class Reader:
         # `Limits.message_bytes`; None for no limit.
         self._limit = protocol.max_message_size
         self.unparsed = bytearray()
-        # The beginning of a frame that the protocol has not been given; its rest is to arrive.
+        # The beginning of an incomplete frame that the protocol has not been given.
         self._rest = b""
-        # How many bytes are to arrive of a frame whose beginning the protocol has been given.
+        # The number of bytes to come of a frame whose beginning the protocol has been given.
         self._skip = 0
         # The data of a fragmented message that is under way; None between messages.
         self._fragments: bytearray | None = None
@@ -117,7 +117,7 @@ class Reader:
         self._has_failed = False
 
     def take(self, data: bytes) -> list[str | bytes]:
-        """Return the next messages of what has arrived, `data` last.
+        """Return the next messages in the received bytes, the last of which are `data`.
 
         Parses up to `_FRAMES_PER_TAKE` frames, and leaves the others in `unparsed`. A text that is
         not UTF-8 ends the messages. Text is returned as str; bytes are a binary message.
@@ -199,7 +199,7 @@ class Reader:
         return start
 
     def _take_other(self, data: bytes, start: int, messages: list[str | bytes]) -> int:
-        """Have the protocol parse the frame at `start`, or the part that is there.
+        """Have the protocol parse the frame at `start`, or the part of it that has arrived.
 
         Return where the next frame begins.
         """
@@ -287,7 +287,7 @@ class Reader:
                 protocol.fail(INVALID_TEXT, f"{exc.reason} at byte {exc.start}")
 
     def _add_fragment(self, frame: Frame, messages: list[str | bytes]) -> None:
-        """Take a fragment, or a binary message; websockets does not join fragments."""
+        """Add a fragment, or a binary message; websockets does not join fragments."""
         if frame.opcode is not Opcode.CONT:
             self._is_text = frame.opcode is Opcode.TEXT
             self._fragments = bytearray()

@@ -12,8 +12,8 @@ The protocol rules (RFC 6455, RFC 7692) are those of `websockets.protocol`; this
 bounds, order and time:
 
 - a ping is answered when it is read, also while a handler runs;
-- events in front of a close frame are handled and answered before the close frame is;
-- reading pauses while too much waits for handlers, sending while the peer does not read;
+- events before a close frame are handled and answered before the close frame is answered;
+- reading pauses while too many messages wait for handlers, sending while the peer does not read;
 - a peer that answers no ping, or takes no part in the closing, is dropped.
 
 `Closing` has the states of a connection's end.
@@ -61,7 +61,7 @@ class WebSocketTransport(asyncio.Protocol, ABC):
         tcp: the socket's transport; set when TCP is connected, as the following two.
         writer: writes the frames; a broadcast calls it without this object.
         closing: ends the connection.
-        reading_paused: whether nothing is read, because too much waits for handlers.
+        reading_paused: whether reading is paused, because too many messages wait for handlers.
     """
 
     __slots__ = (
@@ -92,10 +92,10 @@ class WebSocketTransport(asyncio.Protocol, ABC):
         self.loop = asyncio.get_running_loop()
         # Sends pings; None during the opening handshake.
         self._keepalive: Keepalive | None = None
-        # Parses what arrives; None during the opening handshake, when the protocol does.
+        # Parses the input; None during the opening handshake, when the protocol parses it.
         self._reader: Reader | None = None
         self.reading_paused = False
-        # How many characters and bytes the messages have that were read since all were handled.
+        # The size, in characters and bytes, of the messages read since the mailbox was last empty.
         self._read_since_idle = 0
         # Ends the connection with its event loop; None when it is not open, or is over.
         self._shutdown: Shutdown | None = None
@@ -132,11 +132,11 @@ class WebSocketTransport(asyncio.Protocol, ABC):
 
     @abstractmethod
     def receive_handshake(self, events: list[Event], writes: list[bytes]) -> None:
-        """Take events and writes of the protocol during the opening handshake."""
+        """Handle events and writes of the protocol during the opening handshake."""
 
     @abstractmethod
     def receive_opening(self, data: bytes) -> None:
-        """Take bytes of the opening handshake; pass those of a head to `read_head`."""
+        """Handle bytes of the opening handshake; pass those of a head to `read_head`."""
 
     def open(self, connection: WebSocketConnection, dispatcher: Dispatcher) -> None:
         """Begin the life of the connection: the opening handshake is done."""
@@ -164,7 +164,7 @@ class WebSocketTransport(asyncio.Protocol, ABC):
                 self._read_on()
 
     def read_head(self, head: bytes, rest: bytes) -> None:
-        """Have the protocol parse the head alone: the reader parses what follows it."""
+        """Have the protocol parse the head alone: the reader parses `rest`."""
         protocol = self.protocol
         protocol.receive_data(head)
         self.receive_handshake(protocol.events_received(), protocol.data_to_send())
@@ -172,11 +172,11 @@ class WebSocketTransport(asyncio.Protocol, ABC):
             self.data_received(rest)
 
     def _read_on(self) -> None:
-        """Parse what has arrived, until too much waits for handlers."""
+        """Parse the received bytes, until too many messages wait for handlers."""
         assert self._reader is not None
         until = perf_counter() + SECONDS
         while self._reader.unparsed and not self.reading_paused:
-            if perf_counter() > until:  # other connections have their turn first
+            if perf_counter() > until:  # other connections get their turn first
                 self.tcp.pause_reading()
                 self.loop.call_soon(self._read_on)
                 return
@@ -226,7 +226,7 @@ class WebSocketTransport(asyncio.Protocol, ABC):
             self.tcp.resume_reading()
 
     def messages_handled(self) -> None:
-        """Continue reading, or end: the dispatcher, which calls this, has handled all messages."""
+        """Continue reading, or end. Called by the dispatcher when it has handled all messages."""
         self._read_since_idle = 0
         if self.reading_paused:
             self._set_reading_paused(False)
