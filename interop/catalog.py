@@ -39,7 +39,7 @@ RUNTIMES: Mapping[str, Sequence[str]] = {
     "node": (),
     "go": ("go.mod", "go.sum", "*.go"),
 }
-"""What can run a peer, each with the files (globs) that an older version of the peer is made of,
+"""The runtimes of peers, each with the files (globs) that an older version of the peer is made of,
 the first of which names its packages. A runtime without files cannot have ``versions``."""
 
 _LACKS = "operations, 'operation argument' or 'rooms'"
@@ -54,8 +54,8 @@ class Api:
     """One row (role ``server``) or column (role ``client``) of the matrix.
 
     Attributes:
-        lacks: what its library has not, in the words of `interop.control.operations.asked_of`: all
-            that the API may answer ``unsupported`` to.
+        lacks: features that its library lacks, as `interop.control.operations.asked_of` names
+            them: the only ones to which the API may answer ``unsupported``.
         older: whether there is a newer version of it; it then runs as a program of its own.
         control: whether it is a negative control, broken on purpose to test the testbed.
     """
@@ -70,7 +70,7 @@ class Api:
 
     @classmethod
     def parse(cls, id: str, role: Role) -> Api:
-        """Return the API that `id` names; a name does not tell `lacks` and `older`."""
+        """Return the API that `id` names, without `lacks` and `older`, which are not in a name."""
         peer, _, name = id.partition("/")
         peer, _, version = peer.partition("@")
         return cls(peer, role, name, version or None)
@@ -81,7 +81,7 @@ class Api:
         return f"{self.peer}{version}/{self.name}"
 
     def __str__(self) -> str:
-        """Return side and name, as messages have them: ``server python/ZapServer``."""
+        """Return role and name, as messages show them: ``server python/ZapServer``."""
         return f"{self.role} {self.id}"
 
     @property
@@ -134,7 +134,7 @@ class Peer:
 def load_peers(directory: Path = PEERS_DIR) -> dict[str, Peer]:
     """Read every ``peer.toml`` one level below `directory`; the folder's name is the peer's.
 
-    Folders whose names begin with ``_`` are no peers; they hold what peers share.
+    Folders whose names begin with ``_`` are not peers: they hold modules that peers share.
 
     Raises:
         CatalogError: a file is not TOML, or a key is missing, unknown or invalid.

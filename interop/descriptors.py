@@ -1,4 +1,4 @@
-"""File descriptors: raises their limit, and tells a shortage from other failures."""
+"""File-descriptor limits, and recognizing when they run out."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ clients, with two connections each through the tap. macOS allows a process 256 b
 CURE = "raise the limit with ulimit -n, or run fewer cells at the same time (--at-once)"
 
 _WORDS = re.compile("too many open files|EMFILE|ENFILE", re.IGNORECASE)
-"""The words of all peers' libraries for it: Python, Dart and Go use the C library's, Node.js the
-name as well."""
+"""The messages that peers' runtimes give for it: Python, Dart and Go use the C library's, Node.js
+the name as well."""
 
 
 def raise_limit(minimum: int = MIN_LIMIT) -> None:
-    """Raise the limit of this process and its children to that, or as far as allowed."""
+    """Raise the soft limit of this process and its children to `minimum`, or to the hard limit."""
     if resource is None:
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

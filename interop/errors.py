@@ -1,4 +1,4 @@
-"""What can go wrong in a cell, told apart by whose fault it is.
+"""The failures of a cell, by the party at fault.
 
 ::
 
@@ -71,7 +71,7 @@ class Unsupported(Exception):
 
     Attributes:
         reason: the peer's own words, or the engine's.
-        api: the row or column whose peer answered so; None where the engine cannot.
+        api: the row or column whose peer answered so; None where the engine lacks it.
         op: the operation, or the event of the interop app, that it answered; empty for an engine.
     """
 
@@ -89,8 +89,8 @@ class Violation(AssertionError):
     Attributes:
         what: what is wrong. The same defect has the same words in every cell and every run.
         api: the row or column that reported it; None where it was seen on the wire.
-        within: how long was waited, in words; empty where nothing was waited for.
-        seen: what came instead, in words; another one in every run.
+        within: the time waited, in words; empty where there was no wait.
+        seen: what came instead, in words; it differs from run to run.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class Violation(AssertionError):
 
 
 class Disconnected(Violation):
-    """The other side ended the connection before its part of the handshake was whole."""
+    """The other side ended the connection before its part of the handshake was complete."""
 
 
 class Escaped(Violation):
@@ -140,7 +140,7 @@ def _of(api: Api | None, words: str) -> str:
 
 
 def in_words(exc: BaseException) -> str:
-    """Return what was raised, and where, in one line: for errors that are not expected."""
+    """Return type, message and place of an unexpected error, in one line."""
     frames = traceback.extract_tb(exc.__traceback__)
     where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
     return f"{type(exc).__name__}: {' '.join(str(exc).split())}{where}"

@@ -1,4 +1,4 @@
-"""Says in one line that packages are missing, or that Python is too old.
+"""A one-line error for a missing package or an old Python.
 
 It imports only the standard library, and runs on older Pythons.
 """

@@ -1,4 +1,4 @@
-"""stdout and stderr that never fail a run: closed pipes, full disks, unprintable characters."""
+"""Output streams that never fail a run: closed pipes, full disks, unprintable characters."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from rich.segment import Segment
 __all__ = ["Output", "Terminal", "outputs", "printable"]
 
 _GONE = (errno.EPIPE, errno.EIO, errno.ECONNRESET)
-"""Errors of writing to a reader that has gone: `head` has its lines, the terminal was closed. What
-is lost then is not missed."""
+"""Errors of writing to a reader that has gone: `head` has its lines, the terminal was closed.
+Nothing reads the lost output."""
 
 
 class Output:
@@ -26,7 +26,7 @@ class Output:
     Characters outside the stream's encoding are written as escapes.
 
     Attributes:
-        failure: the error that lost output, unless the reader had gone; None without one.
+        failure: the error that lost output, or None; a reader that has gone is no error.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -112,8 +112,8 @@ def outputs() -> Iterator[tuple[Output, Output]]:
 def _opened(number: int) -> TextIO:
     """Return a stream to nowhere in place of one that was closed before the program started.
 
-    It takes the descriptor's number: the next file to be opened would get it otherwise, and with it
-    the output of child processes.
+    It takes the descriptor's number: otherwise the next opened file would get it, and with it the
+    output of child processes.
     """
     null = os.open(os.devnull, os.O_RDWR)
     if null != number:

@@ -1,4 +1,4 @@
-"""The records that a run leaves behind: of each cell its result and its evidence, and the run's.
+"""The records of a run: each cell's result and evidence, and the run's own.
 
 ``results.json`` is a `ResultsFile`, and `interop/results.schema.json` is generated from it::
 
@@ -103,7 +103,7 @@ class ViolationRecord(Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         excused: whether the scenario provokes it.
-        frame: index into the cell's frames; None for bytes that are no frame.
+        frame: index into the cell's frames; None for bytes that are not a frame.
     """
 
     author: Role
@@ -128,7 +128,7 @@ class RequestRecord(Struct, frozen=True, omit_defaults=True):
 
 
 class Ended(Struct, frozen=True):
-    """Which side ended a connection first, and when."""
+    """The side that ended a connection first, and when."""
 
     by: Author
     t_ms: float
@@ -138,7 +138,7 @@ class ConnectionRecord(Struct, frozen=True, omit_defaults=True):
     """A connection through the tap.
 
     Attributes:
-        headers: those of the request that not every handshake has.
+        headers: the request's, without those that every handshake has.
         status: the server's answer; 0 for none.
         protocol: the subprotocol that the server chose.
     """
@@ -203,7 +203,7 @@ class Evidence(Struct, kw_only=True, omit_defaults=True):
         frames: the first frames; `frames_total` is how many there were.
         notifications, requests: None where the cell ended before there was a tap, and in files of
             runs that did not keep them.
-        acts: what was done to the bytes that pass, which frames do not show.
+        acts: the faults injected that frames do not show.
     """
 
     waited_ms: _Time = 0.0
@@ -260,7 +260,7 @@ class CellResult(_Judged, omit_defaults=True):
         reason: the reason of the verdict in words, for readers alone; empty for *passed*.
         again: the command that repeats it, where that is not ``run``.
         culprit: the side at fault, in a red cell.
-        pass_rate: the part of its runs that passed, where it ran several times.
+        pass_rate: the share of its runs that passed, where it ran several times.
         runs: those runs; empty for a cell that ran once.
     """
 
@@ -276,7 +276,7 @@ class CellResult(_Judged, omit_defaults=True):
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What names the cell in a run."""
+        """The cell's identity within a run."""
         return self.server, self.client, self.scenario
 
     def api(self, side: Role) -> str:
@@ -323,7 +323,7 @@ def encode(record: Struct) -> bytes:
     try:
         return _encoder.encode(record)
     except UnicodeEncodeError:
-        # A lone surrogate that a peer let through: JSON has an escape for it, UTF-8 has no bytes.
+        # A lone surrogate from a peer: JSON can escape it, UTF-8 cannot encode it.
         return json.dumps(msgspec.to_builtins(record)).encode()
 
 

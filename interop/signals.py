@@ -1,4 +1,4 @@
-"""What ends a run from outside: Ctrl-C, SIGTERM, and SIGHUP when the terminal goes away."""
+"""Signals that end a run: Ctrl-C, SIGTERM, and SIGHUP when the terminal goes away."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ T = TypeVar("T")
 
 _SIGNALS = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
 
-_ENOUGH = 3
-"""Signals after which none is held back any longer: the sender does not want the results."""
+_MAX_SIGNALS = 3
+"""Signals after which even the writing of results ends: the sender does not want them."""
 
 
 class Interrupts:
-    """What `interruptible` makes of signals.
+    """Turns signals into `KeyboardInterrupt`, or into the cancellation of what it runs.
 
     Outside of `run` a signal raises `KeyboardInterrupt` where the program is. Inside it cancels the
     coroutine, and `run` raises `KeyboardInterrupt` at its end. An event loop is not made for an
@@ -65,7 +65,7 @@ class Interrupts:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self._seen += 1
-        if not self._inside or self._seen >= _ENOUGH:
+        if not self._inside or self._seen >= _MAX_SIGNALS:
             raise KeyboardInterrupt
         if self._seen == 1:
             self._cancel()
@@ -73,7 +73,7 @@ class Interrupts:
 
 @contextmanager
 def interruptible() -> Iterator[Interrupts]:
-    """Let each of them interrupt the body as Ctrl-C does: with a `KeyboardInterrupt`."""
+    """Let each signal interrupt the body as Ctrl-C does: with a `KeyboardInterrupt`."""
     interrupts = Interrupts()
     with _handled(interrupts._handle):
         yield interrupts
@@ -81,13 +81,13 @@ def interruptible() -> Iterator[Interrupts]:
 
 @contextmanager
 def held() -> Iterator[None]:
-    """Let none of them end the body, which writes what is known; the third one does."""
+    """Ignore the first two signals while results are written; the third ends the body."""
     seen = 0
 
     def note(number: int, frame: FrameType | None) -> None:
         nonlocal seen
         seen += 1
-        if seen >= _ENOUGH:
+        if seen >= _MAX_SIGNALS:
             raise KeyboardInterrupt
 
     with _handled(note):
@@ -97,10 +97,10 @@ def held() -> Iterator[None]:
 @contextmanager
 def _handled(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
-        yield  # no other thread is told of a signal
+        yield  # signals reach the main thread alone
         return
     before = {number: signal.getsignal(number) for number in _SIGNALS}
-    # What is ignored stays so: nohup ignores SIGHUP, and a shell the SIGINT of what it runs behind.
+    # Keep ignored signals ignored: SIGHUP under nohup, SIGINT in a background job of a shell.
     taken = {number: was for number, was in before.items() if was not in (signal.SIG_IGN, None)}
     try:
         for number in taken:

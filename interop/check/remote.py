@@ -1,4 +1,4 @@
-"""A server under test that is not under control: only what it writes can be judged."""
+"""A server under test that is not under control: only its output can be judged."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Remote(JudgedServer):
     Attributes:
         answer_name: the name of the events that its echoes come in; set by `check_reachable`.
         software: the ``Server`` header of its answer; likewise.
-        flood: how it exceeded the bounds, in words, on a connection that is closed by now.
+        flood: how it exceeded the bounds, in words, on a connection closed since.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""``python -m interop check``: how a running server holds the rules, seen from outside."""
+"""``python -m interop check``: whether a running server keeps the rules, seen from outside."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SHOWN_FRAMES = 8
 _PATIENCE = 5.0
 
 _CONNECTIONS = 10
-"""More connections than any scenario makes that needs no control."""
+"""More connections than any scenario without control makes."""
 
 _VERDICTS: Sequence[Verdict] = ("passed", "deviating", "warned", "failed", "error")
 _TITLES = {
@@ -119,7 +119,7 @@ def _check(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _check_patterns(arguments: argparse.Namespace, chosen: Mapping[str, Bound]) -> None:
-    """Check that each pattern names a scenario that can be run: the others are no answer to it.
+    """Check that each pattern names a scenario that can run: those of the others do not count.
 
     Raises:
         Stop: one does not; says why.
@@ -138,10 +138,10 @@ def _check_patterns(arguments: argparse.Namespace, chosen: Mapping[str, Bound]) 
 def _interruptible(
     check: Check, chosen: Mapping[str, Bound], progress: Callable[[str], None]
 ) -> Checked:
-    """Return what was found out, all of it or until an interrupt.
+    """Return the findings, those so far if it was interrupted.
 
     Raises:
-        KeyboardInterrupt: it came before anything was.
+        KeyboardInterrupt: it came before there were any.
     """
     try:
         with interruptible() as interrupts, asyncio.Runner() as runner:
@@ -166,7 +166,7 @@ def _framework(given: str | None, entries: Iterable[deviations.Deviation]) -> st
     """Return the framework that was named: None for the server's own word, ``""`` for none.
 
     Raises:
-        Stop: nothing is known of it.
+        Stop: it has no known deviations.
     """
     names = sorted({entry.framework for entry in entries})
     if given is not None and given not in (*names, "none"):
@@ -175,7 +175,7 @@ def _framework(given: str | None, entries: Iterable[deviations.Deviation]) -> st
 
 
 def _again(arguments: argparse.Namespace, endpoint: Endpoint) -> str:
-    """Return the command that was given but for its scenarios; ``…`` stands for what is secret."""
+    """Return the given command without its scenarios; ``…`` stands for secrets."""
     query = "?…" if "?" in endpoint.target else ""
     words = ["python", "-m", "interop", "check", endpoint.shown + query]
     for name, _ in endpoint.headers:

@@ -1,4 +1,4 @@
-"""``python -m interop deviations``: the known ones and what they matched, or new ones."""
+"""``python -m interop deviations``: the known ones with the cells they matched, or new ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What several commands need: options, the catalogue, where results are."""
+"""Shared by the commands: options, the catalogue, the results folders."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _ON_HOST = "INTEROP_RESULTS"
 """The variable that says, in a container, what folder of the host `RESULTS` is."""
 
 Commands = Any
-"""What `argparse` gives for adding commands; it has no public name there."""
+"""The type that `argparse` returns for adding commands, which has no public name there."""
 
 
 class Stop(Exception):
@@ -53,7 +53,7 @@ def seconds(text: str) -> float:
     """Return an option's value that is a time.
 
     Raises:
-        ArgumentTypeError: it is none, or out of bounds.
+        ArgumentTypeError: it is not a number, or out of bounds.
     """
     try:
         value = float(text)
@@ -65,7 +65,7 @@ def seconds(text: str) -> float:
 
 
 def at_least(least: int) -> Callable[[str], int]:
-    """Return what makes an option's value a whole number that is not less than `least`."""
+    """Return a converter of an option's value to an integer of at least `least`."""
 
     def number(text: str) -> int:
         try:
@@ -92,7 +92,7 @@ def given_path(text: str) -> Path:
 
 
 def shown(path: Path) -> str:
-    """Return a path of results as it is named outside of the container, if this runs in one."""
+    """Return a path of results as the host names it, if this runs in a container."""
     on_host = os.environ.get(_ON_HOST)
     if not on_host or not path.is_relative_to(RESULTS):
         return str(path)
@@ -154,7 +154,7 @@ def chosen_apis(
 ) -> tuple[list[Api], list[Api]]:
     """Return the rows and the columns that ``--server`` and ``--client`` choose.
 
-    The judge's own is neither: choosing it chooses the scenarios of one side alone.
+    The judge's own is neither; choosing it chooses the scenarios that concern one side.
     """
     apis = [*(api for peer in peers.values() for api in peer.apis), *JUDGES.values()]
     older = arguments.versions == "all"

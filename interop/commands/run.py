@@ -144,10 +144,10 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _possible(arguments: argparse.Namespace, chosen: Mapping[str, Scenario]) -> dict[str, Scenario]:
-    """Return the scenarios for which the engine can do what they need.
+    """Return the scenarios that the engine supports.
 
     Raises:
-        Stop: it can for none, or for none that one pattern names.
+        Stop: it supports none, or none that one of the patterns names.
     """
     can_fault = engine_kind(arguments.engine).faults
     possible = {name: facts for name, facts in chosen.items() if can_fault or not facts.isolated}
@@ -161,10 +161,10 @@ def _possible(arguments: argparse.Namespace, chosen: Mapping[str, Scenario]) -> 
 
 
 def _check_cells(patterns: Sequence[str], cells: Mapping[str, int]) -> None:
-    """Check that each pattern chose something that has cells: the others' are no answer to it.
+    """Check that each pattern chose scenarios with cells: cells of the other patterns do not count.
 
     Args:
-        cells: how many each scenario has between the chosen rows and columns.
+        cells: the number of each scenario's cells between the chosen rows and columns.
 
     Raises:
         Stop: one did not.
@@ -203,7 +203,7 @@ def _plan(
     clients: Sequence[Api],
     console: Console,
 ) -> tuple[Plan, dict[str, str]]:
-    """Return the plan of what can run, and why the rest cannot."""
+    """Return the plan of the APIs that can run, and the reasons why the others cannot."""
     kind = engine_kind(arguments.engine)
     apis = (*servers, *clients)
     made: dict[str, list[str]] = {}
@@ -242,7 +242,7 @@ def _plan(
 def _check_patterns(
     arguments: argparse.Namespace, apis: Sequence[Api], not_run: Mapping[str, str]
 ) -> None:
-    """Check that each pattern chose something that can run: the others' cells are no answer to it.
+    """Check that each pattern chose APIs that can run: those of the other patterns do not count.
 
     Raises:
         Stop: one did not; says why.
@@ -270,7 +270,7 @@ def _swept(plan: Plan) -> Iterator[list[str]]:
     """Remove what the engine's workers leave behind, when they are interrupted too.
 
     Yields:
-        What went wrong with that, once it is done.
+        The list of problems; filled at the end.
     """
     problems: list[str] = []
     sweep = engine_kind(plan.engine).sweep
@@ -302,7 +302,7 @@ def _check_required(arguments: argparse.Namespace, peers: Sequence[str]) -> None
 def _prepare(
     arguments: argparse.Namespace, peers: dict[str, Peer], apis: Sequence[Api], console: Console
 ) -> tuple[dict[str, list[str]], dict[str, str]]:
-    """Return what starts the programs that can run, and why the others cannot."""
+    """Return the commands or images of the programs that can run, and why the others cannot."""
     _check_required(arguments, list(peers))
     names = list(dict.fromkeys([api.program for api in apis] + arguments.require))
     make = _maker(arguments, peers, names, console)
@@ -327,7 +327,7 @@ def _maker(
     programs: Sequence[str],
     console: Console,
 ) -> Callable[[str], list[str]]:
-    """Return what makes a program runnable: into its command, or into its image alone."""
+    """Return the function that prepares a program and returns its command, or its image alone."""
     if engine_kind(arguments.engine).takes == "image":
         from ..engines.docker import connect
         from ..runtimes.images import build
@@ -354,7 +354,7 @@ def _check_dart_argument(arguments: argparse.Namespace) -> None:
     """Check ``--dart``: it must be right even if no Dart peer was chosen.
 
     Raises:
-        Stop: it leads nowhere, or nothing would look at it.
+        Stop: it is not a Dart, or the engine does not use it.
     """
     if arguments.dart is None:
         return
@@ -369,8 +369,8 @@ def _check_dart_argument(arguments: argparse.Namespace) -> None:
 
 
 def _check_dart_environment(vm: str | None, packages: str | None) -> None:
-    """Check what the environment says about Dart, for a run with a Dart peer: a mistyped path must
-    not turn its peers into "not run". Where `vm` is given, nothing looks at ``$DART``."""
+    """Check the variables that concern Dart, for a run with a Dart peer: a mistyped path must
+    not turn its peers into "not run". Where `vm` is given, ``$DART`` is not used."""
     if not vm and os.environ.get("DART"):
         try:
             dart.find_dart()

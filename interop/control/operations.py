@@ -1,7 +1,7 @@
 """The operations of the control contract, and what each of them asks of a library. Pure.
 
-``docs/peer-contract.md`` has the same operations in words. A library need not be able to do all
-of it: the ``lacks`` of a ``peer.toml`` names what it cannot do, in the terms of `asked_of`.
+``docs/peer-contract.md`` has the same operations in words. A library may lack some:
+the ``lacks`` of a ``peer.toml`` lists them, as `asked_of` names them.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "leave": Operation(feature="rooms", of_app=True),
     "to-room": Operation(feature="rooms", of_app=True),
 }
-"""Every operation that a library may have no way to do, but ``describe``, which is the peer's."""
+"""Every operation that a library may lack: all but ``describe``, which the peer itself answers."""
 
 _FEATURES = frozenset(each.feature or name for name, each in OPERATIONS.items())
 

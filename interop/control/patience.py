@@ -1,4 +1,4 @@
-"""How long to wait for what must come, in time that passes only while the peers keep up.
+"""Timeouts of waits, in time that passes only while the peers keep up.
 
 On a busy machine a peer that gets no processor time says nothing about its library. So time is
 counted in short steps, and a step counts only after every peer concerned has answered a request

@@ -1,4 +1,4 @@
-"""What every engine does, and the faults that some can cause."""
+"""What every engine does, and the faults that some can inject."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class Engine(Protocol):
         """End `peer` if this engine started it; its next use starts a new one."""
 
     def faults(self) -> Faults:
-        """Return the object that causes faults.
+        """Return the fault injector.
 
         Raises:
-            Unsupported: this engine causes none.
+            Unsupported: this engine has none.
         """
 
     async def close(self) -> None:
@@ -42,14 +42,14 @@ class Engine(Protocol):
 
 
 class Faults(Protocol):
-    """Causes faults of whole peers."""
+    """Injects faults into whole peers."""
 
     async def fault(self, fault: Fault, peer: str) -> None:
-        """Cause `fault` in `peer`, which `Engine.address` has started.
+        """Inject `fault` into `peer`, which `Engine.address` has started.
 
         Raises:
             TestbedError: it failed.
         """
 
     async def discard(self, peer: str) -> None:
-        """End `peer`, if it runs: no other cell must get a peer after a fault."""
+        """End `peer`, if it runs: so that the fault cannot affect other cells."""

@@ -143,7 +143,7 @@ def _whole(cell: CellResult, words: Sequence[str]) -> int | None:
 
 
 def steps(cell: CellResult, live: Role, api: str = "") -> list[Step]:
-    """Return what to do and what to expect, in the order of the record.
+    """Return the steps to take and to expect, in the order of the record.
 
     The live side's pings and their pongs are left out, since their times vary. So are, for a client
     other than the recorded one, notifications that not every client API sends.

@@ -32,13 +32,13 @@ _REQUEST_IDS = re.compile(r'"(requestId|replyTo)"\s*:\s*"([^"\\]+)"')
 them all."""
 
 _WORDS_DIFFER = ("error", "uncaught")
-"""Notifications whose content is each library's own: only that they came is compared."""
+"""Notifications whose content is up to the library: only their arrival is compared."""
 
 _COUNTED: Mapping[Role, Sequence[str]] = {
     "server": ("connected", "event", "disconnected", "uncaught"),
     "client": ("event", "uncaught"),
 }
-"""Notifications that may not come more often than recorded. Not every client sends the others."""
+"""Notifications that must not come more often than recorded. Not every client sends the others."""
 
 _OPTIONAL = ("code", "reason")
 """Keys that a library may leave out of a notification."""

@@ -28,7 +28,7 @@ PARTNERS = {"server": "python/ZapConsumer", "client": "python/ZapServer"}
 
 @dataclass(frozen=True, slots=True)
 class Vectors:
-    """What one API wrote: `texts` maps a scenario's id to its text messages, each once."""
+    """The texts of one API: `texts` maps a scenario's id to its text messages, each once."""
 
     api: str
     role: str

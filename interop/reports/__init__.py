@@ -1,1 +1,1 @@
-"""What is made from `interop.reports.results.Results` for people and for other tools to read."""
+"""Reports made from `interop.reports.results.Results`, for people and for other tools."""

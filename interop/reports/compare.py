@@ -1,4 +1,4 @@
-"""Two runs against each other: what broke, what was fixed, what became flaky. Pure."""
+"""Compares two runs: broken, fixed and flaky cells, and changed texts. Pure."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Comparison:
     """The differences between two runs.
 
     Attributes:
-        repaired: cells that hold now, and fail only because they are declared not to.
+        repaired: cells that pass now, and are red only because a deviation or a lack is declared.
         other: other changes of verdicts.
         gone: cells that the new run does not have.
         unknown: errors of the testbed in cells that did not hold before: nothing is known of them.
@@ -138,7 +138,7 @@ def _is_broken(cell: CellResult | None) -> bool:
 
 
 def _is_repaired(cell: CellResult | None) -> bool:
-    """Whether a cell failed only because it holds, although it is declared not to.
+    """Whether a cell is red only because it passed: a deviation or a lack is declared.
 
     Any other failed cell has raised something, or has a culprit that answered "unsupported".
     """

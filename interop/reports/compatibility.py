@@ -1,8 +1,8 @@
 """Which versions of two implementations work together: derived from a run's cells, nothing else.
 
 Two versions are *compatible* when plain use works between them: no scenario of `PLAIN` failed,
-as expected or not. What else an implementation gets wrong, with bad input say, it gets wrong with
-everybody, and the matrix shows it.
+as expected or not. Other defects, in the handling of bad input say, affect every pair and show in
+the matrix.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ PLAIN = (
     "lifecycle.reconnect",
     "many.push-to-one",
 )
-"""What plain use is: values and headers there and back, null among them; order; reconnecting."""
+"""The scenarios of plain use: values and headers there and back, null among them; order;
+reconnecting."""
 
 _Blockers = tuple[str, ...]
 
@@ -41,7 +42,7 @@ def compatibility(cells: Iterable[CellResult]) -> list[str]:
     """Return a line for each pair of APIs of which the run had more than one version.
 
     A line reads ``pypi/FastApiConnector 0.3.0 to 0.5.2 with dart/ZapConsumer 0.5.0: compatible``,
-    or ends with what stands in the way: ``but for echo.null``.
+    or ends with the obstacles: ``but for echo.null``.
     """
     pairs: dict[tuple[str, str], dict[str, dict[str, set[str]]]] = {}
     for cell in cells:

@@ -1,4 +1,4 @@
-"""Where a run's time went: ``--durations``."""
+"""The slowest scenarios and pairs: ``--durations``."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _TOP = 10
 
 
 def print_durations(results: Results, console: Console) -> None:
-    """Print the scenarios and the pairs that took most, and what was waiting and what set-up.
+    """Print the slowest scenarios and pairs, and their shares of waiting and set-up.
 
-    Waiting is the time in which a scenario awaited what a peer should report; set-up and
-    tear-down are what each cell costs before and after its scenario.
+    Waiting is the time in which a scenario awaited a peer's report; set-up and
+    tear-down are each cell's cost before and after its scenario.
     """
     runs = [run for cell in results.cells for run in _runs(cell)]
     if not runs:

@@ -49,7 +49,7 @@ class Results:
     Attributes:
         cells: one record a cell, in the order of rows, columns and scenarios.
         not_run: rows and columns that could not run, with the reason.
-        broken: why the run is not whole, or empty.
+        broken: why the run is incomplete; empty if it is not.
         repeat: how often every cell was run.
         strict: whether a failed *should* was a failure.
     """
@@ -119,8 +119,8 @@ class Results:
 def write_files(directory: Path, files: Mapping[str, bytes]) -> None:
     """Write files below `directory`, which is made when it is missing: all of them, or none.
 
-    Each is written beside what has its name and takes its place when all are there, so that what
-    an earlier run wrote stays whole if this one is cut off.
+    Each is written beside the file of its name and replaces it once all are written, so that an
+    earlier run's files stay complete if this one is cut off.
 
     Raises:
         TestbedError: they cannot be written; says why.
@@ -158,7 +158,7 @@ def read(path: Path, *, whole: bool = False) -> list[CellResult]:
     """Return the cells of a ``results.json``, given as the file or the folder that holds it.
 
     Args:
-        whole: whether the run must have all its cells, each once.
+        whole: whether to require all the run's cells, each once.
 
     Raises:
         TestbedError: it is not there, is no results file, or is not whole; says what is wrong.
@@ -208,7 +208,7 @@ def claimed(directory: Path) -> Iterator[None]:
 
 
 def gates(cell: CellResult) -> bool:
-    """Whether a cell's verdict is an unexpected one that counts."""
+    """Whether a cell's verdict makes the exit status 1."""
     return cell.verdict in ("failed", "flaky")
 
 
@@ -224,7 +224,7 @@ def culprit_line(cell: CellResult) -> str:
 
 
 def _frame(cell: CellResult, index: int | None) -> str:
-    """Return where a frame is and what is in it, if there is one; long bursts are not kept."""
+    """Return a frame's place and content, or nothing; long bursts are not kept."""
     if index is None:
         return ""
     kept = cell.frames[index : index + 1]

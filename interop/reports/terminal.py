@@ -1,4 +1,4 @@
-"""The matrix on the terminal, and what must be known about it."""
+"""The matrix on the terminal, with failures and totals."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ def matrix(results: Results) -> Table:
 
 
 def compact(results: Results, width: int) -> Iterator[Table | str]:
-    """Yield the matrix in tables no wider than that, and what their short forms stand for.
+    """Yield the matrix in tables no wider than `width`, and a legend of their short forms.
 
-    Clients are numbered, and of a verdict but *passed* there is its first letter.
+    Clients are numbered; verdicts other than *passed* are shown by their first letter.
     """
     numbers = {client: str(number) for number, client in enumerate(results.clients, 1)}
     # A column is as wide as its widest count and a letter, and a space.
@@ -89,7 +89,7 @@ def _letter(verdict: Verdict) -> str:
 
 
 def print_plan(not_run: Mapping[str, str], cells: int, workers: int, console: Console) -> None:
-    """Print what a run will not do, and how much it will.
+    """Print the size of a run, and the rows and columns left out.
 
     Args:
         not_run: why each row or column that was chosen cannot run.
@@ -109,9 +109,9 @@ def print_plan(not_run: Mapping[str, str], cells: int, workers: int, console: Co
 
 
 def print_report(results: Results, console: Console) -> None:
-    """Print the matrix, the failures with the command that repeats each, and the sum.
+    """Print the matrix, the failures with the command that repeats each, and the totals.
 
-    What did not run `print_plan` has said.
+    `print_plan` reports what did not run.
     """
     table = matrix(results)
     endless = console.options.update(max_width=10_000)  # else it measures how far it would shrink

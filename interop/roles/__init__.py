@@ -1,1 +1,1 @@
-"""What a scenario holds in hand: servers, clients, the judged side."""
+"""The parties that a scenario uses: servers, clients, the judged side."""

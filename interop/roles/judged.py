@@ -34,7 +34,7 @@ from .server import Server
 __all__ = ["Judged", "JudgedClient", "JudgedServer", "in_bytes"]
 
 STILL_THERE = "still there?"
-"""The payload by which `Judged.works` sees that events pass."""
+"""The payload of the probe of `Judged.works`."""
 
 
 class Judged(ABC):
@@ -63,7 +63,7 @@ class Judged(ABC):
 
     @property
     def setup_patience(self) -> Patience:
-        """How long to wait for what is not judged."""
+        """The patience for steps that are not judged."""
         return self.role.patience.at_least(SETUP_PATIENCE)
 
     def extend_timeouts(self) -> None:
@@ -99,7 +99,7 @@ class Judged(ABC):
 
         Args:
             inflater: for messages that the side under test compresses.
-            change: what is different about the judge's part of the handshake, as
+            change: changes of the judge's part of the handshake, as
                 `interop.wire.http` takes it. ``more`` holds further arguments of the operation
                 that starts the side under test.
 
@@ -161,7 +161,7 @@ class Judged(ABC):
         """Check that events still pass, or that the other side closes the connection cleanly.
 
         Raises:
-            Violation: neither; with the same words for every way in which that can be.
+            Violation: neither; its text is the same for every such case.
         """
         works = asyncio.ensure_future(self.works(connection))
         closed = asyncio.ensure_future(connection.closing())

@@ -1,4 +1,4 @@
-"""What the server and the client under test share: a session, and how long to wait."""
+"""The base of the server and the client under test: a session, and a patience."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from ..control.session import Session
 __all__ = ["SETUP_PATIENCE", "BaseRole"]
 
 SETUP_PATIENCE = 5.0
-"""Seconds for what a scenario needs and does not judge. Where a failure is expected, the patience
-for what it judges is shorter."""
+"""Seconds for the steps of a scenario that are not judged. Where a failure is expected, the
+patience for the judged step is shorter."""
 
 _QUIET_ROUNDS = 3
 """Round trips without a notification after which the peers count as settled."""
@@ -49,12 +49,12 @@ class BaseRole:
         return await self.session.wait(on, where, within=self.patience, what=what)
 
     def exclude_from_pace(self, side: str) -> None:
-        """Stop waiting for answers of this peer, if it is of `side`: a fault will befall it."""
+        """Stop waiting for answers of this peer, if it is of `side`: it is about to get a fault."""
         if self.api.role == side:
             self.sessions[:] = [each for each in self.sessions if each is not self.session]
 
     async def settle(self) -> None:
-        """Give what should not come the time to come.
+        """Wait long enough for notifications that should not come.
 
         Returns after several round trips with each peer of the cell in which none reported
         anything, or after many if they keep reporting.

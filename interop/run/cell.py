@@ -46,7 +46,7 @@ class Ran:
     Attributes:
         error: what the scenario, or its set-up, raised.
         begun: whether the scenario itself had started.
-        seen: what the tap and both peers saw until the scenario ended.
+        seen: the evidence of the tap and both peers until the scenario ended.
         features: the features of each side's library that were used, as `asked_of` names them.
         escaped: the exceptions that escaped a library, each once, with its side.
         failed: the peers that died or hung, as `Pool.started` names them, if other cells use them.
@@ -103,7 +103,7 @@ class Cell:
         whenever it checks whether its signal handler is still in place.
 
         Args:
-            parameters: those of its arguments that the cell does not provide.
+            parameters: the arguments that the cell does not provide.
         """
         ran, times = self.ran, [time.monotonic()]
         try:
@@ -123,7 +123,7 @@ class Cell:
             )
 
     def _at_the_end(self, callback: Callable[..., Awaitable[None]], *arguments: Any) -> None:
-        """Call this when the cell ends, the last first; an error of it replaces no other."""
+        """Call `callback` when the cell ends, in reverse order; of their errors the first is kept."""
 
         async def call() -> None:
             try:
@@ -155,7 +155,7 @@ class Cell:
     # --- What a scenario is given -----------------------------------------------------------
 
     async def _give(self, name: str) -> Any:
-        """Return what a scenario's argument of that name stands for."""
+        """Return the value of a scenario's argument of that name."""
         match name:
             case "tap":
                 assert self._tap is not None
@@ -199,7 +199,7 @@ class Cell:
         return client
 
     def _faulting(self) -> Faulting:
-        """Return what does something to the whole peer of one side."""
+        """Return the function that injects a fault into the whole peer of one side."""
 
         async def act(fault: Fault, side: Role) -> None:
             for role in self._roles:
@@ -233,7 +233,7 @@ class Cell:
         return self._tap.log
 
     async def _check_peers(self) -> None:
-        """Find out whether a peer's end caused the failure, before its connection shows it."""
+        """Check whether a peer's end caused the failure: its connection may not show it yet."""
         if not self._facts.isolated and not isinstance(self.ran.error, Unsupported):
             for role in self._roles:
                 with contextlib.suppress(TestbedError, Violation, Unsupported):

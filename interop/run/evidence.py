@@ -80,7 +80,7 @@ def _request(asked: Asked, opened: float) -> RequestRecord:
 
 
 def violations(facts: Scenario, log: Log) -> list[ViolationRecord]:
-    """Return what breaks the wire's rules, with its author."""
+    """Return the violations of the wire's rules, with their authors."""
     found = [
         ViolationRecord(
             author=author,

@@ -22,15 +22,15 @@ __all__ = ["Plan"]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One run: which rows and columns, which scenarios, and where the peers are.
+    """One run: its rows and columns, its scenarios, and how to reach the peers.
 
     Attributes:
-        commands: how the local engine starts each peer.
-        addresses: where the compose engine finds each peer.
-        images: what the docker engine starts for each peer.
+        commands: each peer's command, for the local engine.
+        addresses: each peer's control address, for the compose engine.
+        images: each peer's image, for the docker engine.
         run: the run's name, by which the docker engine's containers are found.
         scenarios: globs of scenario ids; empty for all.
-        only: for the APIs that are in it, by id, the ids of the scenarios that they run.
+        only: the ids of the scenarios that an API runs, by the API's id; the others run all.
         deviations: the deviations file, or None to expect no failure.
         patience: seconds that a scenario waits for what must come.
         timeout: seconds for every scenario, or None for each one's own.

@@ -9,7 +9,7 @@ elsewhere: the order in `order`, the result in `record`, several cells at a time
     collect     scenarios x pairs, in the order of `dealt`
     run         pytest starts a test -> `Lanes.add` -> `Cell.run` -> `Ran`
     report      `Ran` -> `record` -> `Finished`, as JSON in the report of whatever test was started
-    finish      the engine's processes end; what is wrong by then breaks the run, and costs no cell
+    finish      the engine's processes end; a problem found here breaks the run, and loses no cell
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ CELL_PROPERTY = "interop-cell"
 """The name of the property that holds a cell's result: a `Finished`, as JSON."""
 
 TEARDOWN_PROPERTY = "interop-teardown"
-"""The name of the property that says what went wrong after a cell, or at a worker's end."""
+"""The name of the property that holds problems after a cell, or at a worker's end."""
 
 EXPECTED_PATIENCE = 0.2
 """Seconds to wait where a failure is expected: a working peer has long answered by then, and a
@@ -339,7 +339,7 @@ def _record(item: pytest.Item, ran: Ran) -> CellResult:
 
 
 def _show_as(report: pytest.TestReport, cell: CellResult, error: BaseException | None) -> None:
-    """Let pytest's own output say what the cell's verdict says."""
+    """Show the cell's verdict in pytest's own output."""
     verdict, reason = cell.verdict, cell.reason
     if verdict in ("deviating", "warned"):
         report.outcome, report.wasxfail = "skipped", reason

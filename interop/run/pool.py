@@ -39,11 +39,11 @@ class Pool:
         """Return a session of its own with `api`'s peer.
 
         Args:
-            program: what the engine calls that peer; by default `api`'s own program.
+            program: the engine's name for that peer; by default `api`'s own program.
 
         Raises:
             TestbedError: the peer does not start, does not answer, breaks the contract or lacks
-                the API; or it ended while it had no session, which shows nowhere else.
+                the API; or it ended while it had no session, which only this reports.
         """
         program = program or api.program
         address = await self._address(program)
@@ -104,7 +104,7 @@ class Pool:
 
 
 async def _probe(session: Session, api: Api) -> None:
-    """Check a peer before its first cell: its contract, its APIs, and what "unsupported" means."""
+    """Check a peer before its first cell: the contract, its APIs, its answer to an unknown op."""
     try:
         about = await session.call("describe")
     except Unsupported as exc:

@@ -1,4 +1,4 @@
-"""From what happened in a cell to its result: the one place where a `CellResult` is made. Pure."""
+"""Makes a cell's result from its outcome: the only place where a `CellResult` is made. Pure."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def record(
     Args:
         scenario: the scenario's id with its parameters.
         known: the deviations that expect this cell to fail; one that does not show is a failure.
-        tolerated: those that excuse a failure, and need not show.
+        tolerated: deviations that may occur: they excuse a failure, and a pass is no failure.
         strict: whether a failed *should* is a failure.
     """
     server, client = pair
@@ -97,7 +97,7 @@ def _other_escapes(ran: Ran) -> list[tuple[Role, str]]:
 
 
 def _defect(ran: Ran, text: str) -> str:
-    """Return what is wrong, in one line: an exception that escaped a library says most."""
+    """Return the defect, in one line: an escaped exception is the most specific."""
     if isinstance(ran.error, Escaped):
         found = ran.error.message
     elif ran.escaped:

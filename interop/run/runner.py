@@ -44,7 +44,7 @@ _CLEARED = "PYTHONWARNINGS"
 _NO_AUTOLOAD = "PYTEST_DISABLE_PLUGIN_AUTOLOAD"
 
 _SHOWN = 5
-"""Problems that are shown in full."""
+"""The number of problems that are shown in full."""
 
 
 class Collector:
@@ -97,7 +97,7 @@ def run_plan(
     verbose: bool = False,
     scenarios: Path = SCENARIOS,
 ) -> tuple[list[CellResult], float, str]:
-    """Run every scenario of `plan` and return (cells, seconds, what broke or "").
+    """Run every scenario of `plan` and return (cells, seconds, problems or "").
 
     Finished cells are returned even if a worker crashes, or Ctrl-C or SIGTERM ends the run.
 
@@ -229,7 +229,7 @@ def _pytest(plan: Plan, collector: Collector, scenarios: Path, *options: str) ->
 
 @contextmanager
 def own_arguments_only() -> Iterator[None]:
-    """Let pytest, its workers and the peers obey nothing but a run's own arguments.
+    """Make pytest, its workers and the peers follow a run's own arguments alone.
 
     pytest takes options and plugins from its ``PYTEST_…`` variables, and any plugin that is
     installed: one that leaves tests out, puts them in another order or stops slow ones would

@@ -1,1 +1,1 @@
-"""What makes a peer runnable: environments, Dart, Go, Node, images."""
+"""Toolchains that prepare peers: environments, Dart, Go, Node, images."""

@@ -128,7 +128,7 @@ class Package:
     """One ``pubspec.yaml``: `dependencies` maps names to constraints, `language` is ``3.5``.
 
     Attributes:
-        overrides: constraints that replace those of all other packages, if this is the root.
+        overrides: the root's constraints, which override those of all other packages.
     """
 
     name: str
@@ -237,7 +237,7 @@ def _scan(packages_dir: Path) -> dict[str, dict[Version, Package]]:
 
 
 def _package_folders(packages_dir: Path) -> Iterator[Path]:
-    """Yield the packages' folders, without those inside a package (its ``example``, say)."""
+    """Yield the packages' folders, but not nested ones (a package's ``example``, say)."""
     for folder in sorted(path for path in packages_dir.iterdir() if path.is_dir()):
         if (folder / "pubspec.yaml").is_file():
             yield folder

@@ -1,4 +1,4 @@
-"""The peers' images, for the docker engine: built from what ``docker-compose.yml`` says of them."""
+"""The peers' images, for the docker engine: built as ``docker-compose.yml`` says."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Preparer:
         dart_vm: the Dart VM; by default that of ``$DART``, then of ``PATH``.
         packages: a folder of unpacked Dart packages; by default ``$ZAPTOOLS_DART_PACKAGES``.
         cache: the folder for environments and compiled peers.
-        tell: called with a message before a step that takes long.
+        tell: called with a message before a slow step.
     """
 
     def __init__(

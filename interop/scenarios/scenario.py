@@ -33,12 +33,12 @@ class Clients:
 
 
 Faulting = Callable[[Fault, Role], Awaitable[None]]
-"""The `fault` argument: does a fault to the whole peer of a side, in an isolated scenario."""
+"""The `fault` argument: injects a fault into the whole peer of a side, in an isolated scenario."""
 
 
 Scope = Literal["pair", "server", "client", "each"]
-"""What a scenario runs for: each pair; or each server, each client or each of both, with the judge
-on the other side."""
+"""The cells that a scenario has: one for each pair; or for each server, each client or each of
+both, with the judge on the other side."""
 
 Needs = Literal["nothing", "echo", "load", "control"]
 """What a scenario needs of a server besides its address, for ``check``: nothing from its
@@ -60,8 +60,8 @@ class Scenario:
             limit; this one ends a scenario that hangs elsewhere.
         escapes: whether it tolerates exceptions that escape the library.
         invalid_from: authors whose invalid frames it tolerates.
-        isolated: whether each side has a peer for this cell alone, to which it can do a `Fault`.
-        side: what it runs for. Only ``pair`` has a tap between two peers; the others take the
+        isolated: whether each side has a peer for this cell alone, which can take a `Fault`.
+        side: the cells that it has. Only ``pair`` has a tap between two peers; the others take the
             argument `judged`.
         needs: what it needs of a server that is not under control.
         control: ids of the parameters that need ``control``, whatever the others need.

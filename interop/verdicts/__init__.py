@@ -1,1 +1,1 @@
-"""Where a verdict is made: judge, culprit, deviations."""
+"""Verdicts on cells: the decision, the culprit, known deviations."""

@@ -25,7 +25,7 @@ def merge(finished: Iterable[Finished]) -> list[CellResult]:
     """Return one cell for each (server, client, scenario), in the order of their first runs.
 
     A cell that ran once is as it was. One that ran more often has the evidence of its worst
-    run, all of them in ``runs``, and the part of them that passed in ``pass_rate``. Its verdict
+    run, all of them in ``runs``, and the share that passed in ``pass_rate``. Its verdict
     is theirs if they agree, ``error`` if one was an error, else ``flaky``.
     """
     groups: dict[tuple[str, str, str], list[Finished]] = {}

@@ -1,18 +1,18 @@
-"""Whose fault a red cell is: the side, the frame and how that is known. Pure.
+"""The culprit of a red cell: the side, the frame and the evidence for it. Pure.
 
 Five kinds of evidence, each the `Culprit.basis` of its name, in this order:
 
 ``unsupported``
-    one side answered that, and its ``peer.toml`` does not say so;
+    one side answered "unsupported", and its ``peer.toml`` does not declare it;
 ``frame``
-    one side alone wrote what may not be on the wire, or wrote it first;
+    one side alone wrote an invalid frame or message, or wrote one first;
 ``uncaught``
     one side alone let an exception escape its library;
 ``judge``
     the other side is the judge itself;
 ``row``, ``column``
-    the same scenario passes with every part of this cell but one: its server fails with each
-    client and this client passes with another server, or the other way round.
+    the scenario fails only with this side: the server fails with each client and this client
+    passes with another server, or the other way round.
 
 The first three show in the cell itself, the others in the matrix. Without any of
 them the side is ``unknown``, and `Culprit.why` says what is missing.
@@ -32,7 +32,7 @@ __all__ = ["by_evidence", "by_matrix", "name_culprits", "undeclared"]
 
 _JUDGES = {api.id for api in JUDGES.values()}
 _BY_MATRIX = ("row", "column", "")
-"""The bases of a culprit that more cells may change."""
+"""The kinds of evidence that further cells may change."""
 
 _RED = ("failed", "warned", "deviating", "flaky")
 
@@ -102,12 +102,12 @@ def name_culprits(cells: Sequence[CellResult]) -> None:
 
 
 def _violated(cell: CellResult) -> bool:
-    """Whether the scenario's rule was violated: not so in a cell that is red because it passed."""
+    """Whether the scenario failed (unexpected passes excluded)."""
     return cell.verdict in _RED and bool(cell.raised)
 
 
 def _holds(cell: CellResult) -> bool:
-    """Whether the scenario's rule held, also in a cell that is red because it passed."""
+    """Whether the scenario passed (unexpected passes included)."""
     ran = cell.verdict in ("passed", *_RED) and not _is_undeclared(cell)
     return ran and not _violated(cell)
 

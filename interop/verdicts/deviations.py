@@ -43,7 +43,7 @@ DEVIATIONS_FILE = Path(__file__).parents[1] / "deviations.toml"
 _KEYS = {"peer", "role", "scenario", "seen", "cause", "other", "upstream", "framework"}
 
 _UNLIKELY = "\x00 a failure that no entry describes \x00"
-"""A pattern that is found in this is found in everything."""
+"""A pattern that matches this text matches every failure."""
 
 
 class DeviationError(Exception):
@@ -52,7 +52,7 @@ class DeviationError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Deviation:
-    """One entry: the implementation at fault, where it shows, and why."""
+    """One entry: the implementation at fault, the cells it affects, and the cause."""
 
     peer: str
     role: Role
@@ -80,7 +80,7 @@ class Deviation:
 
     @property
     def excuse(self) -> Excuse:
-        """What a result keeps of it."""
+        """The part of the entry that a result keeps."""
         return Excuse(self.peer, self.role, self.cause)
 
 

@@ -15,7 +15,7 @@ _LONGEST = 90
 
 
 def suggestions(cells: Sequence[CellResult]) -> list[str]:
-    """Return one TOML entry for each implementation and what is seen of it in red cells.
+    """Return one TOML entry for each implementation and failure in red cells.
 
     The `cause` is empty, which the reader of the file refuses: a person looks it up. Where the
     culprit is unknown, the entry names the pair, and says so. A cell that is red because it

@@ -1,4 +1,4 @@
-"""From what happened in a cell to its verdict. Pure.
+"""The verdict on a cell, from its outcome and its evidence. Pure.
 
 An excuse covers only what it describes: a known deviation excuses a failure with a text that its
 `seen` matches, on the side that is at fault where that is known; an API may answer "unsupported"
@@ -32,7 +32,7 @@ class Case:
         unsupported_by: the side that answered "unsupported"; None where the engine cannot do it.
         features: the features of each role's API that were used, as `asked_of` names them.
         known: the deviations that expect this cell to fail.
-        tolerated: those that excuse a failure of it, and need not show.
+        tolerated: deviations that may occur: they excuse a failure, and a pass is no failure.
         should: whether a failure is a warning.
     """
 

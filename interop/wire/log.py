@@ -1,4 +1,4 @@
-"""What the judge saw on the wire of one cell.
+"""The record of one cell's wire, as the judge saw it.
 
 The reader of a connection writes it: the tap between two peers, or the judge's own end.
 """

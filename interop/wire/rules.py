@@ -33,7 +33,7 @@ _SHOWN = 60
 """Characters of a key that are shown."""
 
 _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
-"""The only way in which a text that decodes as UTF-8 can hold a surrogate."""
+"""Escapes that produce a surrogate: a text that decodes as UTF-8 can hold it in no other way."""
 
 
 @dataclass(slots=True)

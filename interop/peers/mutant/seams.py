@@ -150,7 +150,7 @@ def writes(make: Callable[[], Callable[[bytes], Iterable[bytes]]]) -> Callable[[
     """Return a defect of what is written.
 
     Args:
-        make: called for each connection; returns the function from a text to those that are sent.
+        make: called for each connection; returns a function from one text to the texts sent.
     """
 
     def hook(transport: Any) -> None:
