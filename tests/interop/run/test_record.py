@@ -25,8 +25,8 @@ def result(ran: Ran, known: Deviation | None = None, facts: Scenario = FACTS) ->
 
 
 def raised(error: BaseException, **more: object) -> Ran:
-    asked = {"server": frozenset({"rooms"}), "client": frozenset({"open"})}
-    return Ran(error=error, begun=True, **{"asked": asked, **more})  # type: ignore[arg-type]  # its fields
+    features = {"server": frozenset({"rooms"}), "client": frozenset({"open"})}
+    return Ran(error=error, begun=True, **{"features": features, **more})  # type: ignore[arg-type]  # its fields
 
 
 def binary(side: str) -> Evidence:
