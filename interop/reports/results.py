@@ -224,7 +224,7 @@ def culprit_line(cell: CellResult) -> str:
 
 
 def _frame(cell: CellResult, index: int | None) -> str:
-    """Return a frame's place and content, or nothing; long bursts are not kept."""
+    """Return a frame's index and, if it was kept, its content; empty without an index."""
     if index is None:
         return ""
     kept = cell.frames[index : index + 1]

@@ -123,7 +123,7 @@ class Cell:
             )
 
     def _at_the_end(self, callback: Callable[..., Awaitable[None]], *arguments: Any) -> None:
-        """Call `callback` when the cell ends, in reverse order; of their errors the first is kept."""
+        """Call `callback` when the cell ends, in reverse order; the first error is kept."""
 
         async def call() -> None:
             try:
