@@ -6,6 +6,7 @@ A row or column of the matrix is one API of one peer. Its name is
 
 from __future__ import annotations
 
+import difflib
 import functools
 import re
 import tomllib
@@ -25,6 +26,7 @@ __all__ = [
     "Api",
     "CatalogError",
     "Peer",
+    "did_you_mean",
     "load_peers",
     "select",
 ]
@@ -167,8 +169,10 @@ def select(
             near = [api.id for api in of_role if api.peer == peer]
             known = ", ".join(near or dict.fromkeys(api.peer for api in of_role))
             option = what or f"--{role}"
+            names = {api.peer for api in of_role} | {api.id for api in of_role}
             raise CatalogError(
-                f"{option} {pattern!r} names no {role}; there are: {known} (python -m interop list)"
+                f"{option} {pattern!r} names no {role}{did_you_mean(pattern, names)}; "
+                f"there are: {known} (python -m interop list)"
             )
     return [
         api
@@ -178,6 +182,12 @@ def select(
             for pattern in patterns or ["*"]
         )
     ]
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """Return the end of a message about a name that is none of `names`; empty if none is close."""
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.7)
+    return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 def _peer(path: Path) -> Peer:

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from ..catalog import JUDGES, Api, Peer, select
+from ..catalog import JUDGES, Api, Peer, did_you_mean, select
 from ..run.runner import load_catalogue
 from ..runtimes.prepare import ROOT
 from ..scenarios.scenario import Scenario
@@ -145,7 +145,10 @@ def matching(
     """
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in names):
-            raise Stop(f"{option} {pattern!r} names no scenario; see: python -m interop list")
+            close = did_you_mean(pattern, names)
+            raise Stop(
+                f"{option} {pattern!r} names no scenario{close}; see: python -m interop list"
+            )
     return [n for n in names if not patterns or any(fnmatchcase(n, p) for p in patterns)]
 
 

@@ -23,7 +23,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from ..catalog import Api
+from ..catalog import Api, did_you_mean
 from ..records import Excuse, Role
 
 __all__ = [
@@ -139,7 +139,8 @@ def check(entries: Iterable[Deviation], apis: Sequence[Api], scenarios: Sequence
             raise DeviationError(f"other = {entry.other!r} names nothing ({entry.cause})")
         for pattern in entry.scenarios:
             if not any(fnmatchcase(scenario, pattern) for scenario in scenarios):
-                raise DeviationError(f"{entry.peer}: {pattern!r} names no scenario")
+                close = did_you_mean(pattern, scenarios)
+                raise DeviationError(f"{entry.peer}: {pattern!r} names no scenario{close}")
 
 
 def find(entries: Iterable[Deviation], server: Api, client: Api, scenario: str) -> list[Deviation]:
@@ -169,7 +170,8 @@ def known_to_check(path: Path, scenarios: Sequence[str]) -> list[Deviation]:
     for entry in entries:
         for pattern in entry.scenarios:
             if not any(fnmatchcase(scenario, pattern) for scenario in scenarios):
-                raise DeviationError(f"{path}: {pattern!r} names no scenario")
+                close = did_you_mean(pattern, scenarios)
+                raise DeviationError(f"{path}: {pattern!r} names no scenario{close}")
     return entries
 
 

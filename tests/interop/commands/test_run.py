@@ -38,9 +38,11 @@ def test_run_writes_every_report(tmp_path: Path, capsys: pytest.CaptureFixture[s
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--server", "pyton"], "--server 'pyton' names no server; there are: "),
+        (["--server", "pyton"], "'pyton' names no server (did you mean 'python'?); there are: "),
         (["--client", "dart/ZapServer"], "names no client; there are: "),
-        (["--scenario", "echo"], "--scenario 'echo' names no scenario"),
+        (["--client", "python/Zapclient"], "names no client (did you mean 'python/ZapClient'?); "),
+        (["--scenario", "echo"], "--scenario 'echo' names no scenario; see: "),
+        (["--scenario", "ehco.floats"], "names no scenario (did you mean 'echo.floats'?); see: "),
         (["--require", "rust"], "--require 'rust' is not among the peers: dart, dart-0.3"),
     ],
 )
