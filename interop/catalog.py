@@ -169,9 +169,12 @@ def select(
             near = [api.id for api in of_role if api.peer == peer]
             known = ", ".join(near or dict.fromkeys(api.peer for api in of_role))
             option = what or f"--{role}"
-            names = {api.peer for api in of_role} | {api.id for api in of_role}
+            close = ""
+            if not any(api.matches(pattern) for api in apis):  # of the other role, then
+                names = {api.peer for api in of_role} | {api.id for api in of_role}
+                close = did_you_mean(pattern, sorted(names))
             raise CatalogError(
-                f"{option} {pattern!r} names no {role}{did_you_mean(pattern, names)}; "
+                f"{option} {pattern!r} names no {role}{close}; "
                 f"there are: {known} (python -m interop list)"
             )
     return [

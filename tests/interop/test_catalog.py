@@ -153,8 +153,24 @@ def test_a_pattern_that_chooses_nothing_says_what_there_is(pattern: str, there: 
     """Of a peer that there is its APIs, and else the peers: all APIs of all fill a screen."""
     with pytest.raises(CatalogError) as caught:
         select(ALL, "client", [pattern])
-    assert f"names no client; there are: {there}" in str(caught.value)
+    assert "names no client" in str(caught.value)
+    assert f"; there are: {there}" in str(caught.value)
     assert ("ZapConsumer (" in str(caught.value)) == ("/" in there)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "close"),
+    [
+        ("drat", " (did you mean 'dart'?)"),
+        ("dart@0.5.0/ZapConsumr", " (did you mean 'dart@0.5.0/ZapConsumer'?)"),
+        ("fortran", ""),
+        (SERVER.id, ""),  # is no slip: it is a server
+    ],
+)
+def test_a_slip_of_the_pen_is_answered_with_the_closest_name(pattern: str, close: str) -> None:
+    with pytest.raises(CatalogError) as caught:
+        select(ALL, "client", [pattern])
+    assert f"{pattern!r} names no client{close}; " in str(caught.value)
 
 
 GOOD = 'language = "C"\nruntime = "here"\nmodule = "m"\n[[api]]\nrole = "server"\nname = "S"\n'
