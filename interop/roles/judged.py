@@ -112,6 +112,10 @@ class Judged(ABC):
         """Make the side under test close the connection; `how` are its code and reason."""
 
     @abstractmethod
+    def start_request(self, name: str, payload: Any, *, seconds: float) -> asyncio.Future[Reply]:
+        """Make the application under test send a request; `seconds` is how long it waits."""
+
+    @abstractmethod
     async def ended(self) -> None:
         """Wait until the application under test was told of the connection's end."""
 
@@ -278,6 +282,10 @@ class JudgedServer(Judged):
     def start_close(self, **how: Any) -> asyncio.Future[Reply]:
         return self.server.session.start("drop", {"conn": self.conn, **how})
 
+    def start_request(self, name: str, payload: Any, *, seconds: float) -> asyncio.Future[Reply]:
+        asked = {"conn": self.conn, "event": name, "payload": payload, "timeout": seconds}
+        return self.server.session.start("ask", asked)
+
     async def ended(self) -> None:
         await self.server.disconnected(self.conn)
 
@@ -361,6 +369,10 @@ class JudgedClient(Judged):
 
     def start_close(self, **how: Any) -> asyncio.Future[Reply]:
         return self.client.session.start("close", how)
+
+    def start_request(self, name: str, payload: Any, *, seconds: float) -> asyncio.Future[Reply]:
+        asked = {"event": name, "payload": payload, "timeout": seconds}
+        return self.client.session.start("request", asked)
 
     async def ended(self) -> None:
         ends = ("offline", "error")

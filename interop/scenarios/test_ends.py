@@ -104,6 +104,39 @@ async def test_close_told(judged: Judged) -> None:
                 assert heard == sent, f"expected the application to be told {sent!r}, got {heard!r}"
 
 
+@pytest.mark.parametrize("how", ["close-empty", "end", "reset"])
+@scenario(
+    "ends.no-code-told",
+    "A library that tells its application a close code tells 1005 where the close frame has none, "
+    "and 1006 where there is no close frame.",
+    severity="should",
+    side="each",
+)
+async def test_no_code_told(judged: Judged, how: str) -> None:
+    code = 1005 if how == "close-empty" else 1006
+    connection = await judged.open()
+    await end(judged, connection, how)
+    await told(judged)
+    for note in judged.role.session.notifications:
+        heard = note.data.get("code") if note.on == "disconnected" else None
+        assert heard in (None, code), f"expected the application to be told {code}, got {heard}"
+
+
+@scenario(
+    "ends.no-reason",
+    "The close frame of an application that gives no reason has none.",
+    side="each",
+)
+async def test_no_reason(judged: Judged) -> None:
+    connection = await judged.open()
+    closing = judged.start_close()
+    frame = await connection.next(CLOSE)
+    connection.send(CLOSE)
+    connection.end_tcp()
+    await judged.role.session.reply("close", closing)
+    assert frame.payload[2:] == b"", f"expected no reason in the close frame, got {frame.payload[2:]!r}"
+
+
 @scenario(
     "ends.send-never-connected",
     "Sending with a client that is not connected is an error to the caller.",

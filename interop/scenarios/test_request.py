@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
+
 from interop.errors import PeerFailure, Violation
 from interop.roles.client import Client
+from interop.roles.judged import Judged
 from interop.roles.server import Server
 from interop.scenarios.scenario import scenario
+from interop.wire.frames import TEXT
 
 PATIENCE = 10.0
 """Seconds to wait for a reply that must come."""
@@ -106,6 +110,34 @@ async def test_error_raised_in_server(server: Server, client: Client) -> None:
     else:
         raise Violation("a request that was answered with an error did not fail")
     await client.check_usable()
+
+
+@pytest.mark.parametrize("how", ["close", "reset"])
+@scenario(
+    "request.connection-ends",
+    "A request that waits for its reply when the connection ends fails at once.",
+    side="each",
+)
+async def test_connection_ends(judged: Judged, how: str) -> None:
+    connection = await judged.open()
+    asking = judged.start_request("nobody-answers", PAYLOAD, seconds=PATIENCE)
+    asked = connection.soon(TEXT)
+    await judged.first(asking, asked)
+    if asked.done():  # else the library refused, or cannot
+        if how == "close":
+            connection.send_close(1000)
+        else:
+            connection.abort(reset=True)
+        await judged.ended()
+        await judged.role.settle()
+        if not asking.done():
+            raise Violation("a request still waits, though its connection has ended")
+    asked.cancel()
+    try:
+        await judged.role.session.reply("request", asking)
+    except PeerFailure:
+        return
+    raise Violation("a request got a reply that was not sent")
 
 
 @scenario(

@@ -75,6 +75,7 @@ SERVERS: Mapping[str, Caught] = {
     ),
     "own-close-code-lost": by("1000 == 4002", "lifecycle.server-close-code"),
     "tells-another-close-code": by("told 4003, got 1000", "ends.close-told"),
+    "lost-is-closed": by("told 1006, got 1005", "ends.no-code-told.end"),
     # Handlers.
     "no-disconnected": by("no disconnected", "lifecycle.client-close"),
     "disconnected-twice": by(
@@ -152,6 +153,7 @@ CLIENTS: Mapping[str, Caught] = {
     "wrong-close-code": by("1000 == 4001", "lifecycle.client-close-code"),
     "close-without-frame": by("no close frame", "lifecycle.client-close-clean"),
     "close-reason-lost": by("told 'enough', got ''", "ends.close-told"),
+    "always-gives-reason": by("no reason in the close frame, got b'bye'", "ends.no-reason"),
     # States.
     "no-online": by("diff: 'offline' != 'online'", "lifecycle.states"),
     "no-offline-by-remote-close": by("no state offline", "lifecycle.server-close"),
@@ -181,6 +183,11 @@ CLIENTS: Mapping[str, Caught] = {
     "failure-kept-secret": by("no event 'fail'", "request.error-to-server"),
     "error-without-id": by("replyTo to be 'by hand-1', got None", "request.error-to-server"),
     "error-is-reply": by("answered with an error did not fail", "request.error-raised"),
+    "request-outlives-connection": by(
+        "still waits, though its connection has ended",
+        "request.connection-ends.close",
+        "request.connection-ends.reset",
+    ),
     "any-event-is-reply": by("got a reply that was not sent", "request.no-reply"),
     "streams-end-with-connection": by("no event 'news'", "lifecycle.reconnect"),
     "clean-ends-no-streams": by("no ended", "lifecycle.clean"),

@@ -13,6 +13,7 @@ from websockets.utils import accept_key
 from interop.peers.mutant.seams import ClientSeam, override
 from zaptools import (
     ConnectError,
+    ConnectionClosedError,
     EventData,
     Limits,
     NotConnectedError,
@@ -268,6 +269,19 @@ def _error_is_reply(seam: ClientSeam) -> None:
     seam.client.request = take
 
 
+def _request_outlives_connection(seam: ClientSeam) -> None:
+    request = seam.client.request
+
+    async def wait(event: str, **more: Any) -> Any:
+        try:
+            return await request(event, **more)
+        except ConnectionClosedError:
+            await asyncio.sleep(more["timeout"])
+            raise TimeoutError from None
+
+    seam.client.request = wait
+
+
 def _streams_end_with_connection(seam: ClientSeam) -> None:
     client = seam.client
     subscribe, subscribe_to_all = client.subscribe_to_events, client.subscribe_to_all_event
@@ -316,6 +330,7 @@ DEFECTS: Mapping[str, Seed] = {
     "late-handlers-ignored": _late_handlers_are_lost,
     "any-event-is-reply": _any_event_is_reply,
     "error-is-reply": _error_is_reply,
+    "request-outlives-connection": _request_outlives_connection,
 }
 """Defects of `ZapConsumer` by name."""
 

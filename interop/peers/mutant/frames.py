@@ -155,6 +155,15 @@ def _closes_with(code: int, reason: str) -> Callable[..., None]:
     return lambda old, transport, *asked: old(transport, code, reason)
 
 
+def _always_gives_reason(old: Any, transport: Any, code: int, reason: str) -> None:
+    old(transport, code, reason or "bye")
+
+
+def _lost_is_closed(old: Any, closing: Any, connection: Any) -> CloseInfo:
+    info: CloseInfo = old(closing, connection)
+    return info if info.by is not None else CloseInfo(1005, "", "remote")
+
+
 def _needs_whole_request(old: Any, transport: Any, data: bytes) -> None:
     if b"\r\n\r\n" in data:
         old(transport, data)
@@ -174,6 +183,7 @@ SERVER: Mapping[str, Seed] = {
     "close-unanswered": _of_frames("send_frame", _of(Opcode.CLOSE, None)),
     "own-close-code-lost": _of_transport(start_close=_closes_with(1000, "")),
     "tells-another-close-code": _of_closing(outcome=_tells(code=1000)),
+    "lost-is-closed": _of_closing(outcome=_lost_is_closed),
     "request-in-one-segment": _of_transport(receive_opening=_needs_whole_request),
 }
 """Defects of servers."""
@@ -189,5 +199,6 @@ CLIENT: Mapping[str, Seed] = {
     "wrong-close-code": _of_transport(start_close=_closes_with(1000, "")),
     "close-without-frame": _of_transport(start_close=_closes_without_frame),
     "close-reason-lost": _of_closing(outcome=_tells(reason="")),
+    "always-gives-reason": _of_transport(start_close=_always_gives_reason),
 }
 """Defects of clients."""
