@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from .catalog import CatalogError
-from .commands import check, compare, deviations, listing, replay, run
+from .commands import check, compare, deviations, listing, mutate, replay, run
 from .commands.options import Stop
 from .descriptors import raise_limit
 from .errors import TestbedError, in_words
@@ -85,4 +85,5 @@ def _parser() -> argparse.ArgumentParser:
     compare.add(commands)
     check.add(commands)
     replay.add(commands)
+    mutate.add(commands)
     return parser

@@ -27,7 +27,7 @@ LAYERS = {
     "interop": (
         "cli",
         "commands",
-        "check replay",
+        "check mutate replay",
         "run",
         "scenarios",
         "roles",

@@ -134,7 +134,9 @@ async def test_no_reason(judged: Judged) -> None:
     connection.send(CLOSE)
     connection.end_tcp()
     await judged.role.session.reply("close", closing)
-    assert frame.payload[2:] == b"", f"expected no reason in the close frame, got {frame.payload[2:]!r}"
+    assert frame.payload[2:] == b"", (
+        f"expected no reason in the close frame, got {frame.payload[2:]!r}"
+    )
 
 
 @scenario(

@@ -1,0 +1,251 @@
+"""``python -m interop mutate``: change the library by machine, and see what the matrix catches."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from ..errors import TestbedError
+from ..mutate.operators import OPERATORS, Change
+from ..mutate.population import load, named, population, sample
+from ..mutate.run import Found, Runner, all_stages, together
+from ..run.runner import load_catalogue
+from ..signals import interruptible
+from .options import Commands, Stop, at_least, given_path, matching, seconds
+
+__all__ = ["add"]
+
+_SAMPLE = 60
+
+_WORDS = {
+    "red": "by a red cell",
+    "import": "at import",
+    "time": "by the time limit",
+    "broken": "by the testbed's own checks",
+    "survived": "no cell is red",
+    "unreached": "no cell runs it",
+}
+
+
+_KINDS = "".join(f"  {name:12}{what}\n" for name, what in OPERATORS.items())
+
+_EPILOG = f"""\
+kinds of change:
+{_KINDS}
+exit status: 0 done, and at least PERCENT caught; 1 less than that; 2 nothing was chosen, a
+cell is red with nothing changed, or the tool failed.
+"""
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    mutate = commands.add_parser(
+        "mutate", help="change the library by machine, and see what the matrix catches",
+        epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    mutate.set_defaults(command=_mutate)
+    which = mutate.add_mutually_exclusive_group()
+    which.add_argument("--sample", type=at_least(1), default=_SAMPLE, metavar="N",
+                       help="how many, drawn by the seed (default: %(default)s)")  # fmt: skip
+    which.add_argument("--all", action="store_true", help="all changes, which takes hours")
+    which.add_argument("--list", action="store_true",
+                       help="run nothing: list the changes of the chosen modules")  # fmt: skip
+    option = mutate.add_argument
+    option("--seed", type=at_least(0), metavar="S",
+           help="draws the sample (default: year and ISO week, as 202648)")  # fmt: skip
+    option("--module", action="append", default=[], metavar="GLOB",
+           help="only changes of these modules: transport.reader, 'client.*'")  # fmt: skip
+    option("--scenario", action="append", default=[], metavar="GLOB",
+           help="only these scenarios")  # fmt: skip
+    option("--at-least", type=_percent, metavar="PERCENT",
+           help="exit status 1 if less is caught (default: no limit)")  # fmt: skip
+    option("--tests", action="store_true",
+           help="run the unit tests of a change's folder where no cell catches it")  # fmt: skip
+    option("--patience", type=seconds, default=1.0, metavar="SECONDS",
+           help="how long a scenario waits for what must come (default: %(default)s)")  # fmt: skip
+    option("-n", "--workers", type=at_least(1), default=os.cpu_count() or 1, metavar="N",
+           help="changes that run at the same time (default: one a core: %(default)s)")  # fmt: skip
+    option("--json", type=given_path, metavar="FILE",
+           help="also write all changes that ran, and what became of them")  # fmt: skip
+
+
+def _percent(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+    if not 0 <= value <= 100:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 100")
+    return value
+
+
+@dataclass
+class _Report:
+    """What ran.
+
+    Attributes:
+        possible: how many changes the chosen modules have.
+        excluded: how many of them ``equivalent.toml`` names.
+        cells: how many cells were as expected with nothing changed.
+    """
+
+    seed: int
+    possible: int
+    excluded: int
+    found: list[Found]
+    cells: int = 0
+    duration_s: float = 0.0
+
+    @property
+    def share(self) -> float:
+        """How many per cent are caught."""
+        return 100 * sum(each.caught for each in self.found) / len(self.found)
+
+
+def _mutate(arguments: argparse.Namespace, console: Console) -> int:
+    every = population()
+    excluded = named(load(), every)  # an entry that names nothing is an error whatever is chosen
+    chosen = population(arguments.module) if arguments.module else every
+    drawn = [change for change in chosen if change not in excluded]
+    if arguments.list:
+        for change in chosen:
+            note = f"  [{excluded[change].kind}]" if change in excluded else ""
+            _line(console, f"{change.id}{note}")
+        _line(
+            console,
+            f"{len(chosen)} changes, {len(chosen) - len(drawn)} of them equivalent or invisible",
+        )
+        return 0
+    whole = load_catalogue()
+    scenarios = matching(whole, arguments.scenario, "--scenario")
+    stages = all_stages({name: whole[name] for name in scenarios})
+    year, week, _ = datetime.now(UTC).isocalendar()
+    seed = year * 100 + week if arguments.seed is None else arguments.seed
+    if not arguments.all:
+        drawn = sample(drawn, arguments.sample, seed)
+    if not drawn:
+        raise Stop("the chosen modules have no change that equivalent.toml does not name")
+    report = _Report(seed, len(chosen), len(excluded.keys() & set(chosen)), [])
+    _line(console, f"{report.possible} possible changes, {report.excluded} of them equivalent or "
+                   f"invisible; {len(drawn)} run, seed {seed}")  # fmt: skip
+    with tempfile.TemporaryDirectory(prefix="interop-mutate-") as folder, interruptible() as ends:
+        runner = Runner(
+            Path(folder), stages, patience=arguments.patience, at_once=arguments.workers
+        )
+        with asyncio.Runner() as loop:
+            ends.run(loop, _run(runner, drawn, report, console, tests=arguments.tests))
+    _print(report, console)
+    if arguments.json is not None:
+        _write(report, arguments.json)
+    return int(arguments.at_least is not None and report.share < arguments.at_least)
+
+
+async def _run(
+    runner: Runner, drawn: Sequence[Change], report: _Report, console: Console, *, tests: bool
+) -> None:
+    began = time.monotonic()
+    count = 0
+
+    async def look(change: Change) -> Found:
+        nonlocal count
+        found = await runner.look(change)
+        count += 1
+        if not found.caught:
+            _line(console, f"{count} of {len(drawn)}: survived: {_place(change)}")
+        if tests and not found.caught:
+            caught = await runner.test(change)
+            found = replace(found, tests="caught" if caught else "survived")
+        return found
+
+    report.found = await together([look(change) for change in drawn])
+    report.cells = await runner.cells()
+    report.duration_s = time.monotonic() - began
+
+
+def _print(report: _Report, console: Console) -> None:
+    outcomes = Counter(found.outcome for found in report.found)
+    caught = sum(found.caught for found in report.found)
+    kinds = ", ".join(
+        f"{outcomes[each]} {_WORDS[each]}"
+        for each in ("red", "import", "time", "broken")
+        if outcomes[each]
+    )
+    survivors = [found for found in report.found if not found.caught]
+    for found in survivors:
+        change = found.change
+        note = {"caught": "; the unit tests catch it", "survived": "; nor do the unit tests"}
+        _line(console, "")
+        _line(console, f"{_place(change)} [{change.operator}] "
+                       f"{_WORDS[found.outcome]}{note.get(found.tests, '')}")  # fmt: skip
+        _line(console, f"  - {change.before}")
+        _line(console, f"  + {change.after}")
+    _line(console, "")
+    _line(console, f"caught {caught} of {len(report.found)} ({report.share:.1f} %)"
+                   + (f": {kinds}" if kinds else ""))  # fmt: skip
+    if survivors:
+        run = len(report.found) - outcomes["unreached"]
+        _line(
+            console,
+            f"survived {len(survivors)}; no cell runs {outcomes['unreached']} of these"
+            + (f", and of the others {100 * caught / run:.1f} % are caught" if run else ""),
+        )
+    if tested := [found for found in survivors if found.tests]:
+        by_tests = sum(found.tests == "caught" for found in tested)
+        both = 100 * (caught + by_tests) / len(report.found)
+        _line(console, f"the unit tests catch {by_tests} of these: {both:.1f} % with the matrix")
+    _line(console, f"{report.cells} cells as expected with nothing changed; "
+                   f"seed {report.seed}, {report.duration_s:.0f} s")  # fmt: skip
+
+
+def _place(change: Change) -> str:
+    path = f"{change.module.replace('.', '/')}.py:{change.line}"
+    return f"{path} {change.function}".rstrip()
+
+
+def _write(report: _Report, path: Path) -> None:
+    changes: list[dict[str, Any]] = [
+        {
+            "module": found.change.module,
+            "function": found.change.function,
+            "line": found.change.line,
+            "operator": found.change.operator,
+            "before": found.change.before,
+            "after": found.change.after,
+            "outcome": found.outcome,
+            "by": found.by,
+            "reason": found.reason,
+            "stages": list(found.stages),
+            "tests": found.tests,
+            "seconds": round(found.seconds, 2),
+        }
+        for found in report.found
+    ]
+    data = {
+        "seed": report.seed,
+        "possible": report.possible,
+        "excluded": report.excluded,
+        "caught_percent": round(report.share, 2),
+        "cells": report.cells,
+        "duration_s": round(report.duration_s, 1),
+        "changes": changes,
+    }
+    try:
+        path.write_text(json.dumps(data, indent=1) + "\n", "utf-8")
+    except OSError as exc:
+        raise TestbedError(f"cannot write {path}: {exc.strerror}") from exc
+
+
+def _line(console: Console, text: str) -> None:
+    console.print(text, markup=False, highlight=False, soft_wrap=True)

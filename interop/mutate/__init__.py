@@ -1,0 +1,1 @@
+"""Mutants made by machine: one small change of the library at a time, and what catches it."""

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from interop.cli import main
+
+
+def test_the_changes_of_a_module_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["mutate", "--list", "--module", "connection.ids"]) == 0
+    out = capsys.readouterr().out
+    assert "zaptools.connection.ids ConnectionIds.release: self._taken.discard(id) -> pass\n" in out
+    assert " changes, " in out.splitlines()[-1]
+
+
+# Of the two that the seed draws, `echo.null` finds one.
+TWO = ["mutate", "--module", "connection.ids", "--scenario", "echo.null", "--sample", "2",
+       "--seed", "33"]  # fmt: skip
+
+
+def test_a_sample_is_run_and_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "mutate.json"
+    assert main([*TWO, "--at-least", "51", "--json", str(file)]) == 1
+    out = capsys.readouterr().out
+    assert "; 2 run, seed 33\n" in out
+    assert "caught 1 of 2 (50.0 %): 1 by a red cell\nsurvived 1; no cell runs 0 of these" in out
+    line = next(line for line in out.splitlines() if line.endswith("[remove] no cell is red"))
+    assert line.startswith("zaptools/connection/ids.py:")
+    assert "\n  - self._taken.discard(id)\n  + pass\n" in out
+    data = json.loads(file.read_text("utf-8"))
+    caught, survived = data["changes"]
+    assert (caught["outcome"], caught["by"]) == (
+        "red",
+        "python/ZapServer python/ZapConsumer echo.null",
+    )
+    assert (survived["outcome"], survived["function"]) == ("survived", "ConnectionIds.release")
+    assert (data["seed"], data["caught_percent"], data["cells"]) == (33, 50.0, 1)
+    assert data["possible"] - data["excluded"] >= 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--module", "romos"], "--module 'romos' names none of"),
+        (["--scenario", "ecko"], "--scenario 'ecko' names no scenario"),
+    ],
+)
+def test_a_choice_of_nothing_is_an_error(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["mutate", *arguments]) == 2
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--at-least", "101"], ["--at-least", "x"], ["--sample", "0"], ["--all", "--list"]],
+)
+def test_a_wrong_option_is_an_error(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["mutate", *arguments])
+    capsys.readouterr()
