@@ -127,7 +127,7 @@ def _main() -> None:
     sys.argv = [program, *arguments]
     try:
         runpy.run_module(program, run_name="__main__", alter_sys=True)
-    except Exception:
+    except Exception:  # whatever the changed module raises while the program starts or serves
         if how == "replace":
             Path(mark).write_text(traceback.format_exc(), "utf-8")
         raise

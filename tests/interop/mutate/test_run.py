@@ -16,7 +16,7 @@ from interop.scenarios.scenario import Scenario
 def scenarios(**sides: str) -> dict[str, Scenario]:
     """Return scenarios of these names, with _ for the dot, and sides."""
     return {
-        (name := key.replace("_", ".")): Scenario(name, "", side=side)  # type: ignore[arg-type]
+        (name := key.replace("_", ".")): Scenario(name, "", side=side)  # type: ignore[arg-type]  # a str
         for key, side in sides.items()
     }
 
