@@ -44,7 +44,7 @@ RUNTIMES: Mapping[str, Sequence[str]] = {
 """The runtimes of peers, each with the files (globs) that an older version of the peer is made of,
 the first of which names its packages. A runtime without files cannot have ``versions``."""
 
-_LACKS = "operations, 'operation argument' or 'rooms'"
+_LACKS = "a table of reasons, by operations, 'operation argument' or 'rooms'"
 
 
 class CatalogError(Exception):
@@ -57,7 +57,7 @@ class Api:
 
     Attributes:
         lacks: features that its library lacks, as `interop.control.operations.asked_of` names
-            them: the only ones to which the API may answer ``unsupported``.
+            them, each with the reason: the only ones to which the API may answer ``unsupported``.
         older: whether there is a newer version of it; it then runs as a program of its own.
         control: whether it is a negative control, broken on purpose to test the testbed.
     """
@@ -66,7 +66,7 @@ class Api:
     role: Role
     name: str
     version: str | None = None
-    lacks: tuple[str, ...] = ()
+    lacks: Mapping[str, str] = field(default_factory=dict, hash=False)
     older: bool = False
     control: bool = False
 
@@ -239,9 +239,7 @@ def _read_api(
     if role not in ROLES:
         raise CatalogError(f"{path}: an api's role must be server or client, not {role!r}")
     name = _string(path, data, "name")
-    lacks = data.pop("lacks", [])
-    if not isinstance(lacks, list) or not all(map(is_lack, lacks)):
-        raise CatalogError(f"{path}: 'lacks' must be a list of {_LACKS}, not {lacks!r}")
+    lacks = _lacks(path, data.pop("lacks", {}))
     versions = data.pop("versions", None)
     if versions is None:
         newest, older = data.pop("version", None), []
@@ -255,12 +253,26 @@ def _read_api(
             (None, versions) if data.pop("superseded", False) else (versions[0], versions[1:])
         )
     if newest is not None or not older:
-        apis.append(Api(path.parent.name, role, name, newest, tuple(lacks)))
+        apis.append(Api(path.parent.name, role, name, newest, lacks))
     for version in older:
-        apis.append(Api(path.parent.name, role, name, version, tuple(lacks), older=True))
+        apis.append(Api(path.parent.name, role, name, version, lacks, older=True))
         pins.setdefault(version, {})[package] = version
     if data:
         raise CatalogError(f"{path}: unknown key {sorted(data)[0]!r} in api {name!r}")
+
+
+def _lacks(path: Path, table: object) -> dict[str, str]:
+    """Return the features that an API lacks, each with the reason."""
+    if not isinstance(table, dict) or not all(map(_is_text, table.values())):
+        raise CatalogError(f"{path}: 'lacks' must be {_LACKS}, not {table!r}")
+    found: dict[str, str] = {}
+    for names, reason in table.items():
+        for name in names.split(", "):
+            if not is_lack(name) or name in found:
+                twice = " twice" if name in found else ""
+                raise CatalogError(f"{path}: 'lacks' must be {_LACKS}, not {name!r}{twice}")
+            found[name] = reason
+    return found
 
 
 def _string(path: Path, data: dict[str, Any], key: str) -> str:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from .catalog import CatalogError
-from .commands import check, compare, deviations, listing, mutate, replay, run
+from .commands import check, compare, deviations, listing, model, mutate, replay, run
 from .commands.options import Stop
 from .descriptors import raise_limit
 from .errors import TestbedError, in_words
@@ -86,4 +86,5 @@ def _parser() -> argparse.ArgumentParser:
     check.add(commands)
     replay.add(commands)
     mutate.add(commands)
+    model.add(commands)
     return parser

@@ -27,7 +27,7 @@ LAYERS = {
     "interop": (
         "cli",
         "commands",
-        "check mutate replay",
+        "check model mutate replay",
         "run",
         "scenarios",
         "roles",

@@ -1,7 +1,7 @@
 """The operations of the control contract, and what each of them asks of a library. Pure.
 
 ``docs/peer-contract.md`` has the same operations in words. A library may lack some:
-the ``lacks`` of a ``peer.toml`` lists them, as `asked_of` names them.
+the ``lacks`` of a ``peer.toml`` names them as `asked_of` does, each with the reason.
 """
 
 from __future__ import annotations

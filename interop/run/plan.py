@@ -108,7 +108,7 @@ class Plan:
     def parse(cls, text: str) -> Plan:
         data: dict[str, Any] = json.loads(text)
         for role in ("servers", "clients"):
-            data[role] = tuple(Api(**{**a, "lacks": tuple(a["lacks"])}) for a in data[role])
+            data[role] = tuple(Api(**a) for a in data[role])
         data["addresses"] = {k: Address(**v) for k, v in data["addresses"].items()}
         data["scenarios"] = tuple(data["scenarios"])
         for path in ("deviations", "logs"):

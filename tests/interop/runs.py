@@ -12,7 +12,7 @@ from interop.run.plan import Plan
 from interop.run.runner import run_plan
 
 SERVER = Api("python", "server", "ZapServer")
-CLIENT = Api("python", "client", "ZapConsumer", lacks=("clean",))
+CLIENT = Api("python", "client", "ZapConsumer", lacks={"clean": "no streams"})
 PYTHON = [sys.executable, "-m", "interop.peers.python"]
 
 

@@ -102,10 +102,10 @@ def test_versions_are_an_api_each_and_pin_their_package(tmp_path: Path) -> None:
 
 
 def test_every_version_of_a_table_lacks_the_same(tmp_path: Path) -> None:
-    versions = 'name = "S"\npackage = "s"\nversions = ["3", "2"]\nlacks = ["rooms"]'
+    versions = 'name = "S"\npackage = "s"\nversions = ["3", "2"]\nlacks.rooms = "none"'
     text = GOOD.replace('"here"', '"venv"').replace("module", "script")
     (peer,) = load_peers(write(tmp_path, text.replace('name = "S"', versions))).values()
-    assert [api.lacks for api in peer.apis] == [("rooms",), ("rooms",)]
+    assert [api.lacks for api in peer.apis] == [{"rooms": "none"}] * 2
 
 
 def test_an_api_that_another_peer_has_newer_is_older_in_every_version(tmp_path: Path) -> None:
@@ -194,9 +194,14 @@ def test_a_peer_may_be_a_control(tmp_path: Path) -> None:
 
 
 def test_what_an_api_lacks_is_declared(tmp_path: Path) -> None:
-    text = GOOD.replace('name = "S"', 'name = "S"\nlacks = ["rooms", "drop code"]')
+    lacks = 'rooms = "it has none"\n"drop code, drop reason" = "no such argument"'
+    text = f"{GOOD}\n[api.lacks]\n{lacks}"
     (peer,) = load_peers(write(tmp_path, text)).values()
-    assert peer.apis[0].lacks == ("rooms", "drop code")
+    assert peer.apis[0].lacks == {
+        "rooms": "it has none",
+        "drop code": "no such argument",
+        "drop reason": "no such argument",
+    }
 
 
 @pytest.mark.parametrize("id", ["a/S", "dart-0.3@0.3.0/ZapSubscriber"])
@@ -218,9 +223,14 @@ def test_an_id_can_be_read_back(id: str) -> None:
         (('name = "S"', 'name = "S"\ncolour = "red"'), "unknown key 'colour' in api 'S'"),
         (("language =", "colour = 1\nlanguage ="), "unknown key 'colour'"),
         (("language =", "control = 1\nlanguage ="), "'control' must be true or false, not 1"),
-        (('name = "S"', 'name = "S"\nlacks = "clean"'), "'lacks' must be a list of oper.*'clean'"),
-        (('name = "S"', 'name = "S"\nlacks = ["claen"]'), "'lacks' must be a list"),
-        (('name = "S"', 'name = "S"\nlacks = ["close code reason"]'), "'lacks' must be a list"),
+        (('name = "S"', 'name = "S"\nlacks = ["clean"]'), "'lacks' must be a table.*'clean'"),
+        (('name = "S"', 'name = "S"\nlacks.clean = ""'), "'lacks' must be a table of reasons"),
+        (('name = "S"', 'name = "S"\nlacks.claen = "x"'), "'lacks' must be .*, not 'claen'$"),
+        (('name = "S"', 'name = "S"\nlacks."close code reason" = "x"'), "'lacks' must be"),
+        (
+            ('name = "S"', 'name = "S"\nlacks = {ask = "x", "clean, ask" = "y"}'),
+            "'lacks' must be .*, not 'ask' twice",
+        ),
         (("[[api]]", "[api]"), r"at least one \[\[api\]\]"),
         (("language =", "language"), "peer.toml: "),
         (("runtime =", "colour = 1\nruntime ="), "unknown key 'colour'"),

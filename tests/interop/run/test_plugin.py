@@ -57,7 +57,7 @@ def test_unsupported_that_is_not_declared_is_red() -> None:
 
 
 def test_a_declared_lack_that_works_is_stale() -> None:
-    modest = Api("python", "server", "ZapServer", lacks=("rooms",))
+    modest = Api("python", "server", "ZapServer", lacks={"rooms": "it has none"})
     ((cell,), _) = run(scenarios=("rooms.once",), servers=(modest,))
     assert cell.verdict == "failed"
     assert "is declared to lack rooms, but it works" in cell.reason

@@ -15,7 +15,7 @@ from interop.scenarios.scenario import Scenario
 from interop.verdicts.deviations import Deviation
 from interop.verdicts.suggest import suggestions
 
-SERVER = Api("a", "server", "S", lacks=("rooms",))
+SERVER = Api("a", "server", "S", lacks={"rooms": "it has none"})
 CLIENT = Api("b", "client", "C")
 FACTS = Scenario("x", "A rule.")
 

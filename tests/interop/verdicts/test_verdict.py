@@ -9,7 +9,8 @@ from interop.records import Culprit, Role
 from interop.verdicts.deviations import Deviation
 from interop.verdicts.verdict import Case, Outcome, decide
 
-SERVER = Api("dart", "server", "ZapServer", "0.3.0", lacks=("rooms", "drop code"))
+LACKS = {"rooms": "it has none", "drop code": "close() takes none"}
+SERVER = Api("dart", "server", "ZapServer", "0.3.0", lacks=LACKS)
 CLIENT = Api("python", "client", "ZapConsumer")
 KNOWN = Deviation("dart", "server", ("x",), "its cause", ("no echo", "late"))
 OTHER = Deviation("python", "client", ("x",), "another cause", ("never",))
