@@ -103,7 +103,8 @@ FROM ${GO_IMAGE} AS go-build
 WORKDIR /app
 COPY interop/peers/go ./
 # Modules come from the proxy, unless there is a folder `vendor`, made by `go mod vendor`.
-RUN CGO_ENABLED=0 GOTOOLCHAIN=local go build -trimpath -buildvcs=false -o /peer .
+ENV CGO_ENABLED=0 GOTOOLCHAIN=local
+RUN go build -trimpath -buildvcs=false -ldflags "-X 'main.sources=$(go run . --sources)'" -o /peer .
 
 
 # The program needs nothing else. The health check needs a shell, and this base is there already.

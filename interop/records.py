@@ -28,6 +28,7 @@ __all__ = [
     "Attempt",
     "Author",
     "CellResult",
+    "Commit",
     "ConnectionRecord",
     "Culprit",
     "CulpritSide",
@@ -39,6 +40,7 @@ __all__ = [
     "FrameRecord",
     "Note",
     "Notifications",
+    "PeerRecord",
     "RequestRecord",
     "Requests",
     "ResultsFile",
@@ -291,8 +293,41 @@ class Finished(Struct, frozen=True):
     cell: CellResult
 
 
+class PeerRecord(Struct, frozen=True, omit_defaults=True):
+    """What a peer said of itself before its first cell.
+
+    Attributes:
+        runtime: the language's version.
+        libraries: the versions of the libraries under test, by their names.
+        sources: digests of those libraries' source files: two that are equal are of equal files.
+            A peer may leave out a library, or all of them.
+    """
+
+    language: str = ""
+    runtime: str = ""
+    libraries: dict[str, str] = {}
+    sources: dict[str, str] = {}
+
+
+class Commit(Struct, frozen=True):
+    """A commit of this repository.
+
+    Attributes:
+        id: its hash, in full.
+        dirty: whether files differed from it.
+    """
+
+    id: str
+    dirty: bool
+
+
 class RunRecord(Struct, frozen=True):
-    """A run as a whole; the fields are those of `interop.reports.results.Results`."""
+    """A run as a whole; the fields are those of `interop.reports.results.Results`.
+
+    Attributes:
+        peers: what the peer of each row and column said of itself, by the row's or column's id.
+        commit: None where it cannot be told, as in a container.
+    """
 
     started: Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
     duration_s: _Time
@@ -308,6 +343,8 @@ class RunRecord(Struct, frozen=True):
         dict[Verdict, _Count],
         Meta(extra_json_schema={"propertyNames": {"enum": list(VERDICTS)}}),
     ]
+    peers: dict[str, PeerRecord] = {}
+    commit: Commit | None = None
 
 
 class ResultsFile(Struct, frozen=True):
@@ -318,8 +355,8 @@ class ResultsFile(Struct, frozen=True):
     cells: list[CellResult]
 
 
-def encode(record: Struct) -> bytes:
-    """Return a record as JSON in UTF-8."""
+def encode(record: Struct | Mapping[str, Struct]) -> bytes:
+    """Return a record, or records by name, as JSON in UTF-8."""
     try:
         return _encoder.encode(record)
     except UnicodeEncodeError:

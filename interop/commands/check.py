@@ -19,6 +19,8 @@ from ..records import CellResult, Verdict
 from ..reports.files import write_reports
 from ..reports.results import claimed, rerun_command
 from ..run.runner import Bound, load_functions
+from ..runtimes.git import current_commit
+from ..runtimes.prepare import ROOT
 from ..signals import held, interruptible
 from ..verdicts import deviations
 from .options import Commands, Stop, given_path, matching, seconds
@@ -114,6 +116,7 @@ def _check(arguments: argparse.Namespace, console: Console) -> int:
             )
         _report(checked, endpoint.shown, console)
         if arguments.results:
+            checked.results.commit = current_commit(ROOT)
             write_reports(checked.results, arguments.results)
     return checked.results.exit_status
 

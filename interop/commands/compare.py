@@ -13,7 +13,8 @@ from ..catalog import load_peers
 from ..errors import TestbedError
 from ..records import ROLES, CellResult
 from ..reports.compare import Change, WireChange, compare, unequal
-from ..reports.results import read
+from ..reports.provenance import replaced
+from ..reports.results import Recorded, RunFacts, load, read
 from ..wire.diff import groups
 from .options import Commands, Stop, given_path, matching, results_argument
 
@@ -57,8 +58,10 @@ def _compare(arguments: argparse.Namespace, console: Console) -> int:
         raise Stop("--peer goes with --equal")
     if arguments.common and arguments.equal:
         raise Stop("--common does not go with --equal, for which a missing cell is a difference")
-    old, new = (_whole(name, getattr(arguments, name)) for name in ("old", "new"))
+    before, after = (_whole(name, getattr(arguments, name)) for name in ("old", "new"))
+    old, new = before.cells, after.cells
     console.print(f"{len(old)} cells old, {len(new)} new", highlight=False)
+    _section(console, "peers changed", _replaced(before.run, after.run), None)
     if arguments.equal:
         problems = unequal(old, new, arguments.peer, _roles)
         _lines(console, problems)
@@ -91,9 +94,13 @@ def _compare(arguments: argparse.Namespace, console: Console) -> int:
     return found.worse
 
 
-def _whole(name: str, path: Path) -> list[CellResult]:
+def _replaced(old: RunFacts, new: RunFacts) -> list[str]:
+    return [f"   {line}" for line in replaced(old.peers, new.peers)]
+
+
+def _whole(name: str, path: Path) -> Recorded:
     try:
-        return read(path, whole=True)
+        return load(path, whole=True)
     except TestbedError as exc:
         raise Stop(f"{name.upper()} {exc}") from exc
 

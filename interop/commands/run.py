@@ -28,7 +28,8 @@ from ..reports.terminal import print_plan, print_report
 from ..run.plan import Plan
 from ..run.runner import run_plan
 from ..runtimes import dart
-from ..runtimes.prepare import CACHE_DIR, Preparer
+from ..runtimes.git import current_commit
+from ..runtimes.prepare import CACHE_DIR, ROOT, Preparer
 from ..scenarios.scenario import Scenario
 from ..signals import held
 from ..verdicts import deviations
@@ -112,12 +113,17 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
             not_run=not_run,
             repeat=plan.repeat,
             strict=plan.strict,
+            commit=current_commit(ROOT),
         )
         print_plan(not_run, total * plan.repeat, arguments.workers, console)
         stack.enter_context(held())  # until all is written; `run_plan` can still be interrupted
         with Progress(total * plan.repeat, console) as progress, _swept(plan) as left:
             results.cells, results.duration_s, results.broken = run_plan(
-                plan, workers=arguments.workers, progress=progress, verbose=arguments.verbose
+                plan,
+                workers=arguments.workers,
+                progress=progress,
+                verbose=arguments.verbose,
+                peers=results.peers,
             )
         problems = [results.broken, *left]
         runs = sum(len(cell.runs) or 1 for cell in results.cells)

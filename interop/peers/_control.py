@@ -12,14 +12,17 @@ import contextlib
 import contextvars
 import functools
 import gc
+import hashlib
 import importlib.metadata
+import importlib.util
 import json
 import logging
 import os
 import platform
 import sys
 import traceback
-from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
+from pathlib import Path
 from typing import Any
 
 from interop.control.contract import (
@@ -93,14 +96,35 @@ _version = functools.cache(importlib.metadata.version)
 the time of its answer is the testbed's measure of a peer's pace."""
 
 
-def describe(peer: str, libraries: Iterable[str], **more: Any) -> dict[str, Any]:
-    """Return the reply to ``describe``, with the installed versions of the libraries."""
+@functools.cache
+def _digest(package: str) -> str:
+    """Return a digest of a package's Python sources, their names included.
+
+    Compiled modules are left out: they differ from platform to platform.
+    """
+    spec = importlib.util.find_spec(package)
+    digest = hashlib.sha256()
+    for folder in (spec and spec.submodule_search_locations) or ():
+        for path in sorted(Path(folder).rglob("*.py")):
+            content = path.read_bytes()
+            name = path.relative_to(folder).as_posix()
+            digest.update(f"{name}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()[:16]
+
+
+def describe(peer: str, libraries: Collection[str], **more: Any) -> dict[str, Any]:
+    """Return the reply to ``describe``, with the installed versions of the libraries.
+
+    Args:
+        libraries: the names of distributions, each also that of its package.
+    """
     return {
         "contract": CONTRACT_VERSION,
         "peer": peer,
         "language": "Python",
         "runtime": platform.python_version(),
         "libraries": {name: _version(name) for name in libraries},
+        "sources": {name: _digest(name) for name in libraries},
         **more,
     }
 

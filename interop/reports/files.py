@@ -12,6 +12,7 @@ from xml.etree import ElementTree as ET
 from ..output import printable
 from ..records import CellResult, Verdict
 from .compatibility import compatibility
+from .provenance import commit_line, peer_lines
 from .results import Results, culprit_line, gates, rerun_command, write_files
 
 __all__ = ["junit", "summary", "write_reports"]
@@ -56,6 +57,8 @@ def summary(results: Results) -> str:
     if versions:
         lines += ["", "## Versions", "", *(f"- {line}" for line in versions)]
     lines += ["", "## Known deviations", "", *_deviations(results)]
+    ran = [f"{commit_line(results.commit)}.", *peer_lines(results.peers)]
+    lines += ["", "## What ran", "", *(f"- {line}" for line in ran)]
     return printable("\n".join(lines)) + "\n"
 
 

@@ -21,7 +21,9 @@ from ..locks import locked
 from ..records import (
     VERDICTS,
     CellResult,
+    Commit,
     EngineName,
+    PeerRecord,
     RunRecord,
     Verdict,
     decode,
@@ -30,10 +32,13 @@ from ..records import (
 
 __all__ = [
     "SCHEMA_FILE",
+    "Recorded",
     "Results",
+    "RunFacts",
     "claimed",
     "culprit_line",
     "gates",
+    "load",
     "read",
     "rerun_command",
     "write_files",
@@ -52,6 +57,7 @@ class Results:
         broken: why the run is incomplete; empty if it is not.
         repeat: how often every cell was run.
         strict: whether a failed *should* was a failure.
+        peers, commit: as in `RunRecord`.
     """
 
     started: str
@@ -64,6 +70,8 @@ class Results:
     broken: str = ""
     repeat: int = 1
     strict: bool = False
+    peers: dict[str, PeerRecord] = field(default_factory=dict)
+    commit: Commit | None = None
 
     def sort(self) -> None:
         """Put the cells into the order of the matrix."""
@@ -103,6 +111,8 @@ class Results:
             broken=self.broken,
             exit_status=self.exit_status,
             counts=self.counts,
+            peers=self.peers,
+            commit=self.commit,
         )
 
     def dump(self) -> bytes:
@@ -142,20 +152,33 @@ def write_files(directory: Path, files: Mapping[str, bytes]) -> None:
                 path.unlink(missing_ok=True)
 
 
-class _Run(msgspec.Struct):
-    """The part of a run's record that a reader of its cells needs."""
+class RunFacts(msgspec.Struct):
+    """The part of a run's record that readers of its cells need: earlier runs' may lack any of it.
+
+    Attributes:
+        broken, peers, commit: as in `RunRecord`.
+    """
 
     broken: str = ""
+    peers: dict[str, PeerRecord] = {}
+    commit: Commit | None = None
 
 
-class _File(msgspec.Struct):
+class Recorded(msgspec.Struct):
+    """A ``results.json`` as it is read."""
+
     format: Literal[1]
     cells: list[CellResult]
-    run: _Run = msgspec.field(default_factory=_Run)
+    run: RunFacts = msgspec.field(default_factory=RunFacts)
 
 
 def read(path: Path, *, whole: bool = False) -> list[CellResult]:
-    """Return the cells of a ``results.json``, given as the file or the folder that holds it.
+    """Return the cells of a ``results.json``; as `load`."""
+    return load(path, whole=whole).cells
+
+
+def load(path: Path, *, whole: bool = False) -> Recorded:
+    """Read a ``results.json``, given as the file or the folder that holds it.
 
     Args:
         whole: whether to require all the run's cells, each once.
@@ -165,7 +188,7 @@ def read(path: Path, *, whole: bool = False) -> list[CellResult]:
     """
     path = path / "results.json" if path.is_dir() else path
     try:
-        found = decode(path.read_bytes(), _File)
+        found = decode(path.read_bytes(), Recorded)
     except OSError as exc:
         subset = path.parent / "subset" / path.name
         hint = f"; those of a run of chosen cells are in {subset.parent}" if subset.exists() else ""
@@ -180,7 +203,7 @@ def read(path: Path, *, whole: bool = False) -> list[CellResult]:
     counts = Counter(cell.key for cell in cells)
     if whole and (twice := [" / ".join(key) for key, count in counts.items() if count > 1]):
         raise TestbedError(f"{path}: a cell is there more than once: {twice[0]}")
-    return cells
+    return found
 
 
 @contextmanager

@@ -40,10 +40,13 @@ from .plan import Plan
 from .pool import Pool
 from .record import record
 
-__all__ = ["CELL_PROPERTY", "TEARDOWN_PROPERTY", "facts", "scenario_id"]
+__all__ = ["CELL_PROPERTY", "PEERS_PROPERTY", "TEARDOWN_PROPERTY", "facts", "scenario_id"]
 
 CELL_PROPERTY = "interop-cell"
 """The name of the property that holds a cell's result: a `Finished`, as JSON."""
+
+PEERS_PROPERTY = "interop-peers"
+"""The name of the property that holds `Pool.peers`, as JSON, once there are more of them."""
 
 TEARDOWN_PROPERTY = "interop-teardown"
 """The name of the property that holds problems after a cell, or at a worker's end."""
@@ -61,6 +64,7 @@ _LANES = pytest.StashKey["Lanes[pytest.Item]"]()
 _HEAVY = pytest.StashKey[asyncio.Lock]()  # held by a cell that keeps its peers busy
 _SHORTAGE = pytest.StashKey[Shortage]()
 _PROBLEMS = pytest.StashKey[list[str]]()  # what went wrong outside of cells
+_TOLD_PEERS = pytest.StashKey[int]()  # how many of `Pool.peers` were reported
 _BY_PAIR = pytest.StashKey[dict[tuple[Api, Api], list[deviations.Deviation]]]()  # filled on demand
 # Of the session, set by its first cell: one of the two.
 _POOL = pytest.StashKey[Pool]()
@@ -267,6 +271,11 @@ def _report(item: pytest.Item, lanes: Lanes[pytest.Item]) -> pytest.TestReport:
             report.user_properties.append((TEARDOWN_PROPERTY, words))
         if done is item:
             _show_as(report, cell, ran.error)
+    stash = item.config.stash
+    peers = stash[_POOL].peers if _POOL in stash else {}
+    if len(peers) > stash.get(_TOLD_PEERS, 0):
+        stash[_TOLD_PEERS] = len(peers)
+        report.user_properties.append((PEERS_PROPERTY, encode(peers).decode()))
     return report
 
 

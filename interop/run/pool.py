@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import Counter, defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
 
 from ..catalog import Api
 from ..control.contract import CONTRACT_VERSION, Address
 from ..control.session import Session
 from ..engines.engine import Engine
 from ..errors import PeerDied, PeerHung, TestbedError, Unsupported
+from ..records import PeerRecord
 
 __all__ = ["Pool"]
 
@@ -20,12 +25,16 @@ cell makes two: with the cells that run at the same time, and alone."""
 
 
 class Pool:
-    """Opens control connections to the peers that an engine runs."""
+    """Opens control connections to the peers that an engine runs.
+
+    Attributes:
+        peers: what the peer of each API said of itself when it passed `_probe`, by the API's id; a
+            peer that starts again is not probed again.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        # APIs whose peer passed `_probe`; a peer that starts again is not probed again.
-        self._probed: set[Api] = set()
+        self.peers: dict[str, PeerRecord] = {}
         # By program: how often it hung, how often it was started, where it runs now.
         self._hangs: Counter[str] = Counter()
         self._starts: Counter[str] = Counter()
@@ -56,9 +65,8 @@ class Pool:
         session.peer = peer
         self._open[peer] += 1
         try:
-            if api not in self._probed:
-                await _probe(session, api)
-                self._probed.add(api)
+            if api.id not in self.peers:
+                self.peers[api.id] = await _probe(session, api)
         except BaseException:  # cancellation too: the caller has no session to close
             await self.close(program, session)
             raise
@@ -103,7 +111,7 @@ class Pool:
             await self.engine.restart(program)
 
 
-async def _probe(session: Session, api: Api) -> None:
+async def _probe(session: Session, api: Api) -> PeerRecord:
     """Check a peer before its first cell: the contract, its APIs, its answer to an unknown op."""
     try:
         about = await session.call("describe")
@@ -121,5 +129,12 @@ async def _probe(session: Session, api: Api) -> None:
     except Unsupported:
         session.features.discard(op)
         session.requests.clear()
-        return
+        return _described(api, about)
     raise TestbedError(f"{api.peer} did not answer the unknown op {op!r} with unsupported")
+
+
+def _described(api: Api, about: Mapping[str, Any]) -> PeerRecord:
+    try:
+        return msgspec.convert(about, PeerRecord)
+    except msgspec.ValidationError as exc:
+        raise TestbedError(f"{api.peer} answers 'describe' against the contract: {exc}") from exc

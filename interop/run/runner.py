@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 
 from ..catalog import Api, CatalogError
-from ..records import CellResult, Finished, decode
+from ..records import CellResult, Finished, PeerRecord, decode
 from ..scenarios.scenario import Scenario
 from ..signals import interruptible
 from ..verdicts.attempts import merge
 from ..verdicts.culprit import name_culprits
 from .plan import Plan
-from .plugin import CELL_PROPERTY, TEARDOWN_PROPERTY, facts, scenario_id
+from .plugin import CELL_PROPERTY, PEERS_PROPERTY, TEARDOWN_PROPERTY, facts, scenario_id
 
 __all__ = [
     "SCENARIOS",
@@ -53,6 +53,7 @@ class Collector:
     def __init__(self, progress: Progress) -> None:
         self.finished: list[Finished] = []
         self.problems: list[str] = []
+        self.peers: dict[str, PeerRecord] = {}
         self._progress = progress
 
     @pytest.hookimpl
@@ -67,6 +68,14 @@ class Collector:
             elif name == CELL_PROPERTY:
                 self.finished.append(finished := decode(str(value), Finished))
                 self._progress(len(self.finished), finished.cell)
+            elif name == PEERS_PROPERTY:
+                self._describe(decode(str(value), dict[str, PeerRecord]))
+
+    def _describe(self, peers: Mapping[str, PeerRecord]) -> None:
+        """Take what a worker's peers said of themselves: all workers' must say the same."""
+        for api, peer in peers.items():
+            if (first := self.peers.setdefault(api, peer)) != peer:
+                self.problems.append(f"{api} changed during the run: {first}, then {peer}")
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
@@ -96,6 +105,7 @@ def run_plan(
     progress: Progress,
     verbose: bool = False,
     scenarios: Path = SCENARIOS,
+    peers: dict[str, PeerRecord] | None = None,
 ) -> tuple[list[CellResult], float, str]:
     """Run every scenario of `plan` and return (cells, seconds, problems or "").
 
@@ -106,6 +116,7 @@ def run_plan(
         progress: called for every finished run of a cell with how many there are by now.
         verbose: also show pytest's own output.
         scenarios: the folder or file of the scenarios.
+        peers: filled with what the peers say of themselves, as `RunRecord.peers`.
     """
     collector = Collector(progress)
     began = time.monotonic()
@@ -121,6 +132,8 @@ def run_plan(
         problems.append("interrupted")
     elif not problems and status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         problems.append(f"pytest ended with {status!r}")
+    if peers is not None:
+        peers.update(sorted(collector.peers.items()))
     cells = merge(collector.finished)
     name_culprits(cells)
     return cells, seconds, in_short(problems)

@@ -20,6 +20,9 @@ BUILD_TIMEOUT = 300.0
 # Go must not download another Go; without cgo a build needs no C compiler, and runs on any Linux.
 _ENVIRONMENT = {"GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}
 
+_SOURCES = "sources.go"
+"""The file of a peer that lists the digests of its modules' sources with ``--sources``."""
+
 _VERSION = re.compile(r"go version go((\d+)\.(\d+)\S*)")
 
 
@@ -55,12 +58,18 @@ def build(go: Path, peer_dir: Path, binary: Path) -> None:
     Raises:
         CannotRun: a module is unavailable, or the build fails; the text ends with Go's output.
     """
+
+    def go_command(*arguments: str) -> str:
+        command = [str(go), *arguments]
+        return run_program(command, BUILD_TIMEOUT, cwd=peer_dir, environment=_ENVIRONMENT)
+
     # Without VCS data, which would be this repository's, or missing.
     options = ["-trimpath", "-buildvcs=false", "-o", str(binary.absolute())]
     try:
-        run_program(
-            [str(go), "build", *options, "."], BUILD_TIMEOUT, cwd=peer_dir, environment=_ENVIRONMENT
-        )
+        if (peer_dir / _SOURCES).is_file():
+            *_, sources = go_command("run", ".", "--sources").split("\n")  # after go's own lines
+            options += ["-ldflags", f"-X 'main.sources={sources}'"]
+        go_command("build", *options, ".")
     except CannotRun as exc:
         raise CannotRun(
             f"{exc}\nwhere the Go module proxy is not reached, GOPROXY=file://DIR names a folder "

@@ -76,7 +76,7 @@ class Peer {
 
   final String name;
 
-  /// The packages whose versions `describe` tells.
+  /// The packages whose versions and sources `describe` tells.
   final List<String> packages;
   final Map<String, MakeServer> servers;
   final Map<String, MakeClient> clients;

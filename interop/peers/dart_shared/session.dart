@@ -155,18 +155,22 @@ class Session {
     return const {};
   }
 
-  Future<Map<String, Object?>> _describe() async => {
-    'contract': contractVersion,
-    'peer': _peer.name,
-    'language': 'Dart',
-    'runtime': Platform.version.split(' ').first,
-    'libraries': await packageVersions(_peer.packages),
-    'apis': {'server': _peer.servers.keys.toList(), 'client': _peer.clients.keys.toList()},
-    'limits': {
-      for (final role in const ['server', 'client'])
-        role: const {'message_bytes': null, 'ping_interval_s': null, 'ping_timeout_s': null},
-    },
-  };
+  Future<Map<String, Object?>> _describe() async {
+    final packages = await packagesOf(_peer.packages);
+    return {
+      'contract': contractVersion,
+      'peer': _peer.name,
+      'language': 'Dart',
+      'runtime': Platform.version.split(' ').first,
+      'libraries': packages.versions,
+      'sources': packages.sources,
+      'apis': {'server': _peer.servers.keys.toList(), 'client': _peer.clients.keys.toList()},
+      'limits': {
+        for (final role in const ['server', 'client'])
+          role: const {'message_bytes': null, 'ping_interval_s': null, 'ping_timeout_s': null},
+      },
+    };
+  }
 
   Future<int> _serve(Request request) async {
     if (_server != null) throw const BadRequest('this session has a server already');

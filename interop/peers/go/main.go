@@ -13,7 +13,12 @@ import (
 func main() {
 	listen := flag.String("listen", "", "`HOST:PORT` for control connections")
 	withStdin := flag.Bool("exit-with-stdin", false, "end when stdin does")
+	printSources := flag.Bool("sources", false, "print the digests of the modules' sources, for the build")
 	flag.Parse()
+	if *printSources {
+		fmt.Print(moduleSources())
+		return
+	}
 	if *withStdin {
 		go func() {
 			_, _ = io.Copy(io.Discard, os.Stdin)

@@ -208,6 +208,7 @@ func description() object {
 		"language":  "Go",
 		"runtime":   strings.TrimPrefix(runtime.Version(), "go"),
 		"libraries": libraries,
+		"sources":   digests(),
 		"apis":      object{"server": []string{"ZapConnector"}, "client": []string{}},
 		"limits": object{
 			"server": object{"message_bytes": nil, "ping_interval_s": nil, "ping_timeout_s": nil},

@@ -1,18 +1,36 @@
 // The peer `node`: docs/peer-contract.md over node:net, for the client of client.mjs.
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import net from 'node:net';
+import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { Client, MESSAGE_BYTES } from './client.mjs';
 
 class Unsupported extends Error {}
 const raise = (error) => { throw error; };
 
+const require = createRequire(import.meta.url);
+
+// Returns a digest of the sources of a package, their names included.
+function digest(name) {
+  const folder = path.dirname(require.resolve(`${name}/package.json`));
+  const hash = createHash('sha256');
+  const files = readdirSync(folder, { recursive: true }).filter((file) => /\.[cm]?js$/.test(file));
+  for (const file of files.sort()) {
+    const content = readFileSync(path.join(folder, file));
+    hash.update(`${file}\0${content.length}\0`).update(content);
+  }
+  return hash.digest('hex').slice(0, 16);
+}
+
 const description = {
   contract: 1,
   peer: 'node',
   language: 'JavaScript',
   runtime: process.versions.node,
-  libraries: { ws: createRequire(import.meta.url)('ws/package.json').version },
+  libraries: { ws: require('ws/package.json').version },
+  sources: { ws: digest('ws') },
   apis: { server: [], client: ['Client'] },
   limits: { client: { message_bytes: MESSAGE_BYTES, ping_interval_s: null, ping_timeout_s: null } },
 };

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from interop.cli import main
-from interop.records import CellResult, Verdict
+from interop.records import CellResult, PeerRecord, Verdict
 
 from ..cells import cell, frame, results
 
@@ -149,6 +149,20 @@ def test_many_changes_are_cut_and_said(tmp_path: Path, capsys: pytest.CaptureFix
     out = capsys.readouterr().out
     assert "more" not in out
     assert ("   s44, " in out, "   ws44, " in out) == (True, True)
+
+
+def test_a_package_that_is_another_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, digest in (("old", "00aa"), ("new", "00bb")):
+        peer = PeerRecord("Dart", "3.7.3", {"zap": "0.3.0"}, {"zap": digest})
+        results(cell(), peers={"zap@0.3.0/Server": peer}).write(tmp_path / name)
+    assert main(["compare", str(tmp_path / "old"), str(tmp_path / "new")]) == 0
+    assert capsys.readouterr().out == (
+        "1 cells old, 1 new\n"
+        "peers changed: 1\n"
+        "   zap@0.3.0: zap is 0.3.0 in both runs, but its sources differ: 00bb, was 00aa\n"
+    )
 
 
 def test_what_is_cut_from_a_wire_diff_is_said(

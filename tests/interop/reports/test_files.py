@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from interop.records import Excuse
+from interop.records import Commit, Excuse, PeerRecord
 from interop.reports.files import junit, summary, write_reports
 
 from ..cells import cell, results
@@ -39,6 +39,15 @@ def test_a_clean_run_has_no_failures_to_show() -> None:
     text = summary(results(cell()))
     assert "## Unexpected" not in text
     assert "The testbed failed" not in text
+
+
+def test_the_summary_says_what_ran() -> None:
+    peer = PeerRecord("Dart", "3.7.3", {"zap": "0.3.0"}, {"zap": "00aa"})
+    run = results(cell(), peers={"zap@0.3.0/Server": peer}, commit=Commit("4de8327", dirty=True))
+    assert summary(run).endswith(
+        "## What ran\n\n- commit 4de8327, and changes that are not committed.\n"
+        "- zap@0.3.0: Dart 3.7.3; zap 0.3.0 (00aa)\n"
+    )
 
 
 def test_the_summary_says_which_versions_go_together() -> None:

@@ -13,9 +13,10 @@ from interop.control import session as control
 from interop.control.contract import Address
 from interop.engines.engine import Faults
 from interop.errors import PeerDied, PeerHung, TestbedError, Unsupported
+from interop.records import PeerRecord
 from interop.run.pool import MAX_HANGS, Pool
 
-from ..fake_peer import Answer, Script, good, serve
+from ..fake_peer import DESCRIBE, Answer, Script, good, serve
 
 FAKE = Api("fake", "server", "Fake")
 
@@ -80,6 +81,29 @@ async def test_a_peer_that_breaks_the_contract(api: Api, says: str) -> None:
     async with pool(script) as (peers, _):
         with pytest.raises(TestbedError, match=says):
             await peers.open(api)
+
+
+async def test_what_a_peer_says_of_itself_is_kept() -> None:
+    def script(request: dict[str, str]) -> Answer:
+        if request["op"] != "describe":
+            return good(request)
+        return {"ok": {**DESCRIBE, "libraries": {"zap": "1.0"}, "sources": {"zap": "0f"}}}
+
+    async with pool(script) as (peers, _):
+        await peers.close(FAKE.program, await peers.open(FAKE))
+        assert peers.peers == {"fake/Fake": PeerRecord("none", "0", {"zap": "1.0"}, {"zap": "0f"})}
+
+
+async def test_a_peer_that_describes_itself_in_another_form() -> None:
+    script: Script = lambda r: (  # noqa: E731  # typed
+        {"ok": {**DESCRIBE, "sources": ["0f"]}} if r["op"] == "describe" else good(r)
+    )
+    async with pool(script) as (peers, _):
+        with pytest.raises(
+            TestbedError, match=r"fake answers 'describe' against the contract: .*sources"
+        ):
+            await peers.open(FAKE)
+        assert peers.peers == {}
 
 
 async def test_a_peer_that_does_not_describe_itself() -> None:

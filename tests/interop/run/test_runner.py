@@ -16,7 +16,7 @@ import pytest
 from interop.catalog import CatalogError
 from interop.engines.engine import Engine
 from interop.errors import TestbedError
-from interop.records import CellResult
+from interop.records import CellResult, PeerRecord, encode
 from interop.reports import results
 from interop.run import runner
 from interop.run.plan import Plan
@@ -103,6 +103,38 @@ def test_what_goes_wrong_outside_of_cells_breaks_the_run() -> None:
         "test_x.py::test_y: SyntaxError",
     ]
     assert collector.finished == []
+
+
+def test_a_peer_that_changes_between_workers_breaks_the_run() -> None:
+    collector = Collector(lambda count, cell: pytest.fail("no cell"))
+
+    def tell(digest: str) -> None:
+        report = Report()
+        report.when = "call"
+        peer = PeerRecord("Dart", "3.7.3", {"zap": "0.3.0"}, {"zap": digest})
+        report.user_properties = [("interop-peers", encode({"zap/Server": peer}).decode())]
+        collector.pytest_runtest_logreport(report)  # type: ignore[arg-type]  # a stand-in
+
+    tell("0f")
+    tell("0f")
+    assert collector.problems == []
+    tell("1e")
+    (problem,) = collector.problems
+    assert problem.startswith("zap/Server changed during the run: ")
+    assert collector.peers["zap/Server"].sources == {"zap": "0f"}
+
+
+def test_the_peers_tell_what_they_are_made_of() -> None:
+    peers: dict[str, PeerRecord] = {}
+    plan = Plan(
+        "local", (SERVER,), (CLIENT,), commands={"python": PYTHON}, scenarios=("echo.null",)
+    )
+    run_plan(plan, workers=1, progress=lambda count, cell: None, peers=peers)
+    assert list(peers) == [CLIENT.id, SERVER.id]
+    for peer in peers.values():
+        assert peer.libraries["zaptools"]
+        assert peer.sources.keys() == peer.libraries.keys()
+        assert len(set(peer.sources.values())) == len(peer.sources)  # not of nothing
 
 
 def test_what_goes_wrong_after_a_cell_breaks_the_run_and_costs_no_cell(tmp_path: Path) -> None:

@@ -71,6 +71,17 @@ def test_a_peer_is_built_where_it_is_wanted(
     )
 
 
+def test_a_peer_that_lists_its_sources_is_told_them(tmp_path: Path) -> None:
+    (tmp_path / "sources.go").touch()
+    script = """case "$1" in
+        run) echo "go: downloading zap v0.2.3"; printf 'zap=0f gorilla=1e';;
+        build) echo "$@" > called;;
+    esac"""
+    build(program(tmp_path / "bin", "go", script), tmp_path, Path("peer"))
+    called = (tmp_path / "called").read_text("utf-8")
+    assert called.endswith(" -ldflags -X 'main.sources=zap=0f gorilla=1e' .\n")
+
+
 def test_what_go_says_is_passed_on_with_what_helps(tmp_path: Path) -> None:
     said = "zap@v0.2.3: dial tcp: lookup proxy.golang.org: no such host"
     go = program(tmp_path, "go", f"echo '{said}'; exit 1")

@@ -1,0 +1,67 @@
+"""The provenance of results, in words: the commit, and each peer's libraries and sources. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from ..records import Commit, PeerRecord
+
+__all__ = ["commit_line", "peer_lines", "peer_words", "replaced"]
+
+_DIGITS = 8
+"""The digits of a digest or commit that are shown."""
+
+
+def commit_line(commit: Commit | None) -> str:
+    """Return the commit in words."""
+    if commit is None:
+        return "commit unknown: not a checkout of this repository, or without git"
+    return f"commit {commit.id[:12]}" + (", and changes that are not committed" * commit.dirty)
+
+
+def peer_lines(peers: Mapping[str, PeerRecord]) -> list[str]:
+    """Return a line for each different peer, the peers that are the same joined.
+
+    Args:
+        peers: what the peer of each row and column said of itself, by the id of that.
+    """
+    names: dict[str, dict[str, None]] = {}
+    for api, peer in peers.items():
+        names.setdefault(peer_words(peer), {})[api.partition("/")[0]] = None
+    return [f"{', '.join(same)}: {words}" for words, same in names.items()]
+
+
+def peer_words(peer: PeerRecord) -> str:
+    """Return its runtime, and its libraries with versions and the beginnings of their digests."""
+    libraries = [
+        f"{name} {version}" + (f" ({digest[:_DIGITS]})" if digest else "")
+        for name, version in peer.libraries.items()
+        for digest in [peer.sources.get(name, "")]
+    ]
+    return "; ".join([f"{peer.language} {peer.runtime}".strip(), ", ".join(libraries)]).strip("; ")
+
+
+def replaced(old: Mapping[str, PeerRecord], new: Mapping[str, PeerRecord]) -> list[str]:
+    """Return what changed in the peers of two runs, in words, those that are the same joined.
+
+    A library of the same version with other sources is another package; so is one of another
+    version. A digest that one run lacks tells nothing.
+    """
+    found: dict[str, dict[str, None]] = {}
+    for api in old.keys() & new.keys():
+        for words in _changes(old[api], new[api]):
+            found.setdefault(words, {})[api.partition("/")[0]] = None
+    return [f"{', '.join(sorted(peers))}: {words}" for words, peers in sorted(found.items())]
+
+
+def _changes(old: PeerRecord, new: PeerRecord) -> Iterable[str]:
+    if old.runtime != new.runtime:
+        yield f"{new.language} {new.runtime}, was {old.runtime}"
+    for name in old.libraries.keys() & new.libraries.keys():
+        was, now = old.libraries[name], new.libraries[name]
+        one, other = old.sources.get(name), new.sources.get(name)
+        if was != now:
+            yield f"{name} {now}, was {was}"
+        elif one and other and one != other:
+            digests = f"{other[:_DIGITS]}, was {one[:_DIGITS]}"
+            yield f"{name} is {now} in both runs, but its sources differ: {digests}"
