@@ -12,6 +12,7 @@ from typing import Any
 
 from ..catalog import Api
 from ..control.contract import Notification, Reply
+from ..control.patience import Patience
 from ..control.session import Session
 from ..errors import TestbedError, Violation
 from ..roles.judged import JudgedServer
@@ -89,7 +90,7 @@ class Remote(JudgedServer):
         pace: Pace | None = None,
     ) -> None:
         api = Api("endpoint", "server", "Any")
-        server = Server(_NoControl(api), patience)
+        server = Server(_NoControl(api), Patience(patience))
         server.path, server.port = endpoint.target, endpoint.port
         super().__init__(server, endpoint.host, Log())
         self.endpoint = endpoint

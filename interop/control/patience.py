@@ -16,12 +16,16 @@ from typing import Protocol, TypeVar
 
 from ..errors import TestbedError
 
-__all__ = ["Patience", "Peer"]
+__all__ = ["SHORT", "Patience", "Peer"]
 
 T = TypeVar("T")
 
 STEP = 0.05
 """Seconds in a step. Most waits end within the first, before any peer is asked."""
+
+SHORT = 0.2
+"""Seconds to wait where a failure is expected: a working peer has long answered by then, and a
+missing answer must not cost the full patience in every cell."""
 
 
 class Peer(Protocol):
@@ -31,6 +35,10 @@ class Peer(Protocol):
         """Return when the peer has answered."""
 
 
+def _never() -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Patience:
     """A time to wait.
@@ -38,21 +46,35 @@ class Patience:
     Attributes:
         seconds: how long while the peers answer at once.
         pace: the peers whose answers make time pass; without any it is wall-clock time.
+        failing: whether a failure is expected by now, so that `short` is long enough. It is asked
+            at each step, so that it shortens waits that are under way.
+        short: how long to wait then.
     """
 
     seconds: float
     pace: Sequence[Peer] = ()
+    failing: Callable[[], bool] = _never
+    short: float = SHORT
+
+    @property
+    def now(self) -> float:
+        """How many seconds to wait, as far as is known by now."""
+        return min(self.seconds, self.short) if self.failing() else self.seconds
 
     def at_least(self, seconds: float) -> Patience:
-        """Return this patience, extended to `seconds` if it is shorter."""
+        """Return this patience, extended to `seconds` if it is shorter, failing or not."""
+        return replace(self, seconds=max(self.seconds, seconds), short=max(self.short, seconds))
+
+    def unless_failing(self, seconds: float) -> Patience:
+        """Return this patience, extended to `seconds` if it is shorter, unless failing."""
         return replace(self, seconds=max(self.seconds, seconds))
 
     def times(self, factor: float) -> Patience:
         """Return a patience `factor` times as long."""
-        return replace(self, seconds=self.seconds * factor)
+        return replace(self, seconds=self.seconds * factor, short=self.short * factor)
 
     def __str__(self) -> str:
-        return f"{self.seconds:g} s"
+        return f"{self.now:g} s"
 
     @asynccontextmanager
     async def limit(self) -> AsyncIterator[None]:
@@ -75,7 +97,7 @@ class Patience:
                 until.reschedule(0)
 
         async with asyncio.timeout(None) as until:
-            first = loop.call_later(min(STEP, self.seconds), count)
+            first = loop.call_later(min(STEP, self.now), count)
             try:
                 yield
             finally:
@@ -98,12 +120,12 @@ class Patience:
         return found()  # what arrived with the peers' last answers arrived in time
 
     async def _count(self, expire: Callable[[], None]) -> None:
-        remaining = self.seconds - STEP
+        counted = STEP
         with contextlib.suppress(TestbedError):  # the waiting caller meets the error itself
             await self._ask()
-            while remaining > 0:
+            while (remaining := round(self.now - counted, 9)) > 0:
                 await asyncio.sleep(min(STEP, remaining))
-                remaining = round(remaining - STEP, 9)
+                counted += STEP
                 await self._ask()
         expire()
 

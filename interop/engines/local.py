@@ -137,7 +137,10 @@ async def _end(process: asyncio.subprocess.Process) -> None:
                 await process.wait()
     finally:  # also when cancelled
         if process.returncode is None:
-            process.kill()
+            # `Process.kill` would first look whether it has ended, and with that take the exit
+            # status from asyncio, which then complains of an unknown child on stderr.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
             await process.wait()
 
 

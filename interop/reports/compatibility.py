@@ -15,7 +15,7 @@ from typing import Any
 
 from ..records import CellResult
 
-__all__ = ["PLAIN", "compatibility"]
+__all__ = ["PLAIN", "compatibility", "is_plain"]
 
 PLAIN = (
     "echo.arrays",
@@ -38,6 +38,11 @@ reconnecting."""
 _Blockers = tuple[str, ...]
 
 
+def is_plain(scenario: str) -> bool:
+    """Whether a scenario is one of plain use; `scenario` is its id with its parameters."""
+    return any(fnmatchcase(scenario, pattern) for pattern in PLAIN)
+
+
 def compatibility(cells: Iterable[CellResult]) -> list[str]:
     """Return a line for each pair of APIs of which the run had more than one version.
 
@@ -46,7 +51,7 @@ def compatibility(cells: Iterable[CellResult]) -> list[str]:
     """
     pairs: dict[tuple[str, str], dict[str, dict[str, set[str]]]] = {}
     for cell in cells:
-        if not any(fnmatchcase(cell.scenario, pattern) for pattern in PLAIN):
+        if not is_plain(cell.scenario):
             continue
         (server, one), (client, two) = _split(cell.server), _split(cell.client)
         found = pairs.setdefault((server, client), {}).setdefault(one, {}).setdefault(two, set())

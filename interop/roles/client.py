@@ -7,6 +7,7 @@ from typing import Any
 
 from ..control.contract import Notification
 from ..control.operations import OPERATIONS, asked_of
+from ..control.patience import Patience
 from ..control.session import Session
 from ..errors import PeerFailure, Violation
 from ..wire.tap import Tap
@@ -34,7 +35,7 @@ class Client(BaseRole):
     """
 
     def __init__(
-        self, session: Session, patience: float, tap: Tap | None, server: Server | None
+        self, session: Session, patience: Patience, tap: Tap | None, server: Server | None
     ) -> None:
         sessions = server.sessions if server is not None else []
         sessions.append(session)

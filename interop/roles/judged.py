@@ -64,7 +64,7 @@ class Judged(ABC):
     @property
     def setup_patience(self) -> Patience:
         """The patience for steps that are not judged."""
-        return self.role.patience.at_least(SETUP_PATIENCE)
+        return self.role.patience.unless_failing(SETUP_PATIENCE)
 
     def extend_timeouts(self) -> None:
         """Wait five times as long from now on: the scenario is about large amounts."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from ..control.contract import Notification
@@ -29,6 +30,9 @@ _ROUND_PAUSE = 0.005
 class BaseRole:
     """One side under test.
 
+    Args:
+        patience: how long to wait for what must come; the pace is the sessions'.
+
     Attributes:
         api: its row or column.
         session: the control connection to its peer.
@@ -36,11 +40,11 @@ class BaseRole:
         patience: how long to wait for what must come, at the pace of all those peers.
     """
 
-    def __init__(self, session: Session, patience: float, sessions: list[Session]) -> None:
+    def __init__(self, session: Session, patience: Patience, sessions: list[Session]) -> None:
         self.api = session.api
         self.session = session
         self.sessions = sessions
-        self.patience = Patience(patience, sessions)
+        self.patience = replace(patience, pace=sessions)
 
     async def wait(
         self, on: str, where: Callable[[Notification], bool] = lambda _: True, *, what: str = ""

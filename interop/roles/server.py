@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..control.contract import Notification
+from ..control.patience import Patience
 from ..control.session import Session
 from .role import SETUP_PATIENCE, BaseRole
 
@@ -26,7 +27,7 @@ class Server(BaseRole):
     port: int
     path: str
 
-    def __init__(self, session: Session, patience: float) -> None:
+    def __init__(self, session: Session, patience: Patience) -> None:
         super().__init__(session, patience, [session])
 
     async def serve(self, **options: Any) -> None:
@@ -41,7 +42,7 @@ class Server(BaseRole):
 
     async def connected(self) -> str:
         """Wait for the next connected callback and return its `conn`."""
-        within = self.patience.at_least(SETUP_PATIENCE)
+        within = self.patience.unless_failing(SETUP_PATIENCE)
         return str((await self.session.wait("connected", within=within)).data["conn"])
 
     async def disconnected(self, conn: str) -> Notification:

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..catalog import JUDGES, Api
 from ..control.contract import Address
+from ..control.patience import Patience
 from ..control.session import Session
 from ..engines.engine import Fault
 from ..errors import PeerDied, TestbedError, Unsupported, Violation
@@ -74,13 +75,15 @@ class Cell:
     Where the judge is one side, nothing serves when the scenario begins, and there is no tap.
 
     Args:
-        patience: seconds to wait for what must come.
+        patience: how long to wait for what must come.
 
     Attributes:
         ran: the outcome so far.
     """
 
-    def __init__(self, facts: Scenario, pair: tuple[Api, Api], pool: Pool, patience: float) -> None:
+    def __init__(
+        self, facts: Scenario, pair: tuple[Api, Api], pool: Pool, patience: Patience
+    ) -> None:
         self.ran = Ran()
         self._facts = facts
         self._pair = pair

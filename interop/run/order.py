@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import TypeVar
 
-__all__ = ["BESIDE", "LONG", "dealt", "early"]
+__all__ = ["BESIDE", "LONG", "dealt", "early", "firsts"]
 
 T = TypeVar("T")
 
@@ -28,10 +28,28 @@ def early(long: Sequence[T], others: Sequence[T]) -> list[T]:
     return [*first, *rest]
 
 
-def dealt(long: Sequence[T], others: Sequence[T], workers: int) -> list[T]:
-    """Return all items in an order that gives every worker its share of both kinds.
+def firsts(items: Iterable[T], key: Callable[[T], Hashable]) -> tuple[list[T], list[T]]:
+    """Return the first item of each key, and all others."""
+    seen: set[Hashable] = set()
+    first: list[T] = []
+    others: list[T] = []
+    for item in items:
+        group = key(item)
+        (others if group in seen else first).append(item)
+        seen.add(group)
+    return first, others
+
+
+def dealt(first: Sequence[T], long: Sequence[T], others: Sequence[T], workers: int) -> list[T]:
+    """Return all items in an order that gives every worker its share of each kind.
 
     pytest-xdist gives each worker a contiguous part of the list.
+
+    Args:
+        first: begin before all others.
+        long: take long; see `early`.
     """
-    shares = [early(long[first::workers], others[first::workers]) for first in range(workers)]
+    shares = [
+        [*first[n::workers], *early(long[n::workers], others[n::workers])] for n in range(workers)
+    ]
     return [item for share in shares for item in share]

@@ -27,15 +27,18 @@ from pathlib import Path
 import pytest
 
 from ..catalog import Api
+from ..control.patience import SHORT, Patience
 from ..descriptors import Shortage
 from ..errors import PeerDied, TestbedError, in_words
 from ..records import CellResult, Finished, encode
+from ..reports.compatibility import is_plain
 from ..scenarios.scenario import Scenario
 from ..signals import Interrupts, held, interruptible
 from ..verdicts import deviations
 from .cell import Cell, Ran
+from .failing import Failing
 from .lanes import Lanes
-from .order import LONG, dealt
+from .order import LONG, dealt, firsts
 from .plan import Plan
 from .pool import Pool
 from .record import record
@@ -51,10 +54,6 @@ PEERS_PROPERTY = "interop-peers"
 TEARDOWN_PROPERTY = "interop-teardown"
 """The name of the property that holds problems after a cell, or at a worker's end."""
 
-EXPECTED_PATIENCE = 0.2
-"""Seconds to wait where a failure is expected: a working peer has long answered by then, and a
-missing answer must not cost the full patience in every run."""
-
 # Of the session, set when pytest is configured.
 _PLAN = pytest.StashKey[Plan]()
 _DEVIATIONS = pytest.StashKey[list[deviations.Deviation]]()
@@ -62,6 +61,7 @@ _RUNNER = pytest.StashKey[asyncio.Runner]()
 _INTERRUPTS = pytest.StashKey[Interrupts]()
 _LANES = pytest.StashKey["Lanes[pytest.Item]"]()
 _HEAVY = pytest.StashKey[asyncio.Lock]()  # held by a cell that keeps its peers busy
+_FAILING = pytest.StashKey[Failing]()
 _SHORTAGE = pytest.StashKey[Shortage]()
 _PROBLEMS = pytest.StashKey[list[str]]()  # what went wrong outside of cells
 _TOLD_PEERS = pytest.StashKey[int]()  # how many of `Pool.peers` were reported
@@ -79,8 +79,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    plan = Plan.parse(Path(config.getoption("--interop-plan")).read_text("utf-8"))
+    plan_file = Path(config.getoption("--interop-plan"))
+    plan = Plan.parse(plan_file.read_text("utf-8"))
     config.stash[_PLAN] = plan
+    config.stash[_FAILING] = Failing(plan_file.parent)
     config.stash[_DEVIATIONS] = deviations.load(plan.deviations) if plan.deviations else []
     config.stash[_BY_PAIR] = {}
     config.stash[_RUNNER] = asyncio.Runner()
@@ -126,10 +128,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     chosen = [i for i in items if _has_pair(i) and plan.wants(scenario_id(i), _pair(i))]
     for item in chosen:
         item.function.timeout = plan.timeout  # type: ignore[attr-defined]  # `@scenario` reads it
-    long = [item for item in chosen if facts(item).id.startswith(LONG)]
-    others = [item for item in chosen if not facts(item).id.startswith(LONG)]
+    long: list[pytest.Item] = []
+    plain: list[pytest.Item] = []
+    others: list[pytest.Item] = []
+    for item in chosen:
+        id = scenario_id(item)
+        (long if id.startswith(LONG) else plain if is_plain(id) else others).append(item)
+    # Plain use of each pair begins first, one cell of it before all else: where that fails, the
+    # pair's other cells do not wait long.
+    first, plain = firsts(plain, _pair)
     workers = getattr(config, "workerinput", {}).get("workercount", 1)
-    items[:] = dealt(long, others, workers)
+    items[:] = dealt(first, long, [*plain, *others], workers)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -218,7 +227,8 @@ async def _run(item: pytest.Item) -> Ran:
         pool = _pool(stash)
     except Exception as exc:
         return Ran(error=exc)
-    patience = EXPECTED_PATIENCE if _known(item) else stash[_PLAN].patience
+    seconds = SHORT if _known(item) else stash[_PLAN].patience
+    patience = Patience(seconds, failing=stash[_FAILING].watch(_pair(item)))
     cell = Cell(facts(item), _pair(item), pool, patience)
     parameters = {k: v for k, v in item.callspec.params.items() if k != "pair"}
     before = stash[_SHORTAGE].count
@@ -264,6 +274,8 @@ def _report(item: pytest.Item, lanes: Lanes[pytest.Item]) -> pytest.TestReport:
     while lanes.finished:
         done, ran = lanes.finished.pop(0)
         cell = _record(done, ran)
+        if cell.verdict == "failed":
+            item.config.stash[_FAILING].add(_pair(done), cell.scenario)
         finished = encode(Finished(_run_number(done), cell))
         report.user_properties.append((CELL_PROPERTY, finished.decode()))
         if ran.teardown_error is not None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from interop.control.patience import STEP, Patience
+from interop.control.patience import SHORT, STEP, Patience
 from interop.errors import PeerDied
 from tests.support import until
 
@@ -127,8 +127,26 @@ async def test_a_limit_is_a_timeout() -> None:
 
 
 async def test_a_patience_can_be_longer() -> None:
-    patience = Patience(0.2, [FakePeer(0)])
-    assert patience.at_least(5) == Patience(5, patience.pace)
+    patience = Patience(0.3, [FakePeer(0)])
+    assert patience.at_least(5) == Patience(5, patience.pace, short=5)
     assert patience.at_least(0.1) == patience
-    assert patience.times(5).seconds == 1.0
-    assert str(patience) == "0.2 s"
+    assert patience.unless_failing(5) == Patience(5, patience.pace)
+    assert patience.times(5) == Patience(1.5, patience.pace, short=5 * SHORT)
+    assert str(patience) == "0.3 s"
+
+
+async def test_where_a_failure_is_expected_the_wait_is_short() -> None:
+    patience = Patience(60, failing=lambda: True)
+    assert [str(p) for p in (patience, patience.unless_failing(99))] == [f"{SHORT:g} s"] * 2
+    assert str(patience.at_least(1)) == "1 s"
+    assert str(patience.times(2)) == f"{2 * SHORT:g} s"
+    assert str(Patience(0.1, failing=lambda: True)) == "0.1 s"
+    peer = FakePeer(99)
+    await never(Patience(60, [peer], lambda: True))
+    assert peer.asked == round(SHORT / STEP)
+
+
+async def test_a_failure_that_becomes_expected_shortens_a_wait_under_way() -> None:
+    peer = FakePeer(99)
+    await never(Patience(60, [peer], lambda: peer.asked >= 7))
+    assert peer.asked == 7

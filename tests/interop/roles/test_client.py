@@ -10,6 +10,7 @@ import pytest
 
 from interop.catalog import Api
 from interop.control.contract import Address
+from interop.control.patience import Patience
 from interop.errors import Violation
 from interop.roles.client import Client
 from interop.roles.server import Server
@@ -25,10 +26,10 @@ CLIENT = Api("fake", "client", "Fake")
 @asynccontextmanager
 async def roles(script: Script, tap: Tap | None = None) -> AsyncIterator[tuple[Server, Client]]:
     async with connected(script) as first, connected(script, CLIENT) as second:
-        server = Server(first, 0.05)
+        server = Server(first, Patience(0.05))
         server.path = "/ws"
         tap = tap or Tap("127.0.0.1", Address("127.0.0.1", 1), Log())
-        yield server, Client(second, 0.05, tap, server)
+        yield server, Client(second, Patience(0.05), tap, server)
 
 
 async def test_headers_are_always_given_unless_plain() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from interop.control.patience import Patience
 from interop.roles.client import Client
 
 from ..control.test_session import connected, saying
@@ -30,7 +31,7 @@ async def test_settling_waits_until_nothing_is_reported() -> None:
 
 async def test_a_peer_excluded_from_the_pace_delays_no_wait() -> None:
     async with roles(saying()) as (server, _), connected(saying(), CLIENT) as session:
-        client = Client(session, 0.05, None, server)
+        client = Client(session, Patience(0.05), None, server)
         assert len(server.sessions) == 3
         client.exclude_from_pace("server")
         assert len(server.sessions) == 3

@@ -10,6 +10,7 @@ import pytest
 
 from interop.catalog import JUDGES, Api
 from interop.control import session as control
+from interop.control.patience import Patience
 from interop.errors import PeerDied, PeerHung, Unsupported, Violation
 from interop.records import Evidence, FrameRecord
 from interop.roles.client import Client
@@ -36,7 +37,7 @@ async def run(
     **facts: Any,
 ) -> Ran:
     async with pool(script) as (peers, _):
-        cell = Cell(Scenario("x", "A rule.", **facts), pair, peers, 1.0)
+        cell = Cell(Scenario("x", "A rule.", **facts), pair, peers, Patience(1.0))
         await cell.run(function, parameters or {})
         return cell.ran
 
@@ -177,7 +178,7 @@ async def test_an_interrupted_cell_leaves_nothing_open_and_stays_interrupted(
 
     monkeypatch.setattr(Tap, "close", closing)
     async with pool(good) as (peers, _):
-        cell = Cell(Scenario("x", "A rule."), PAIR, peers, 1.0)
+        cell = Cell(Scenario("x", "A rule."), PAIR, peers, Patience(1.0))
         running = cell.run(scenario, {})
         with pytest.raises(stop):
             await running

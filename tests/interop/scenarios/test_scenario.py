@@ -7,6 +7,7 @@ import pytest
 from interop.catalog import Api
 from interop.control import session as control
 from interop.control.contract import Notification
+from interop.control.patience import Patience
 from interop.control.session import Session
 from interop.errors import PeerHung, Violation
 from interop.roles.client import Client
@@ -49,8 +50,8 @@ async def test_a_hung_peer_is_no_slow_scenario(
         await asyncio.sleep(60)
 
     async with connected(lambda _: []) as session:
-        server = Server(session, 1)
-        client = Client(session, 1, None, server)
+        server = Server(session, Patience(1))
+        client = Client(session, Patience(1), None, server)
 
         async def make() -> Client:
             return client
@@ -123,7 +124,7 @@ async def test_an_escaped_exception_is_a_violation_unless_it_is_not_judged() -> 
     session = Session(Api("a", "server", "B"))
     session.notifications.append(Notification("connected", {"conn": "1"}))
     session.notifications.append(Notification("uncaught", {"message": "boom"}))
-    role = Server(session, 1)
+    role = Server(session, Patience(1))
     with pytest.raises(Violation, match="server a/B: let an exception escape: boom"):
         check_evidence(FACTS, log_of(), [role])
     check_evidence(Scenario("x", "A rule.", escapes=True), log_of(), [role])
