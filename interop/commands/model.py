@@ -8,35 +8,52 @@ from pathlib import Path
 from rich.console import Console
 
 from ..catalog import load_peers
-from ..model import lacking
+from ..model import contract, coverage, lacking
+from ..model.model import contradicted, load, problems
+from ..reports.results import read
+from ..run.runner import load_catalogue
 from ..runtimes.prepare import ROOT
-from .options import Commands
+from .options import Commands, given_path
 
 __all__ = ["add", "pages"]
+
+DOCS = ROOT / "docs"
 
 
 def add(commands: Commands) -> None:
     """Add the command."""
     model = commands.add_parser(
-        "model", help="compare the pages on what is looked at with what they are made from"
+        "model", help="check the model of what the scenarios look at, and the pages made from it"
     )
     model.set_defaults(command=_model)
     model.add_argument("--write", action="store_true", help="write the pages anew")
+    model.add_argument("--results", type=given_path, metavar="RESULTS",
+                       help="also hold its claims against the results of a run of the python peer "
+                            "with itself")  # fmt: skip
 
 
 def pages() -> dict[Path, str]:
     """Return the text of each page that is made from the model and from the peers' files."""
-    return {ROOT / "docs" / "unsupported.md": lacking.page(load_peers().values())}
+    return {
+        DOCS / "coverage.md": coverage.page(load()),
+        DOCS / "unsupported.md": lacking.page(load_peers().values()),
+    }
 
 
 def _model(arguments: argparse.Namespace, console: Console) -> int:
-    stale = {
-        path: text
-        for path, text in pages().items()
-        if not path.exists() or path.read_text("utf-8") != text
-    }
-    for path, text in stale.items():
+    items = contract.items((DOCS / "peer-contract.md").read_text("utf-8"))
+    model = load()
+    found = problems(model, scenarios=[*load_catalogue()], items=items)
+    if arguments.results is not None:
+        found += contradicted(model, read(arguments.results), items)
+    for path, text in pages().items():
+        if path.exists() and path.read_text("utf-8") == text:
+            continue
         if arguments.write:
             path.write_text(text, "utf-8")
-        console.print(f"{'wrote' if arguments.write else 'stale'}: {path}", soft_wrap=True)
-    return 1 if stale and not arguments.write else 0
+            console.print(f"wrote {path}", soft_wrap=True)
+        else:
+            found.append(f"{path} is stale: python -m interop model --write")
+    for problem in found:
+        console.print(problem, soft_wrap=True, highlight=False, markup=False)
+    return 1 if found else 0
