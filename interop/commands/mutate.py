@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import os
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from msgspec import to_builtins
 from rich.console import Console
 
 from ..errors import TestbedError
+from ..mutate.cells import Red
 from ..mutate.operators import OPERATORS, Change
 from ..mutate.population import load, named, population, sample
-from ..mutate.run import Found, Runner, all_stages, together
+from ..mutate.run import Found, Runner
+from ..mutate.stages import CHANGED, all_stages
 from ..run.runner import load_catalogue
-from ..signals import interruptible
+from ..signals import held, interruptible
 from .options import Commands, Stop, at_least, given_path, matching, seconds
 
 __all__ = ["add"]
@@ -31,8 +33,9 @@ _SAMPLE = 60
 
 _WORDS = {
     "red": "by a red cell",
-    "import": "at import",
-    "time": "by the time limit",
+    "start": "when the peer starts",
+    "died": "by an exception that ends the peer",
+    "time": "by a time limit",
     "broken": "by the testbed's own checks",
     "survived": "no cell is red",
     "unreached": "no cell runs it",
@@ -98,20 +101,23 @@ class _Report:
     Attributes:
         possible: how many changes the chosen modules have.
         excluded: how many of them ``equivalent.toml`` names.
+        drawn: how many are to run.
         cells: how many cells were as expected with nothing changed.
     """
 
     seed: int
     possible: int
     excluded: int
-    found: list[Found]
+    drawn: int
+    found: list[Found] = field(default_factory=list)
     cells: int = 0
     duration_s: float = 0.0
+    interrupted: bool = False
 
     @property
     def share(self) -> float:
         """How many per cent are caught."""
-        return 100 * sum(each.caught for each in self.found) / len(self.found)
+        return _percentage(sum(each.caught for each in self.found), len(self.found))
 
 
 def _mutate(arguments: argparse.Namespace, console: Console) -> int:
@@ -137,76 +143,148 @@ def _mutate(arguments: argparse.Namespace, console: Console) -> int:
         drawn = sample(drawn, arguments.sample, seed)
     if not drawn:
         raise Stop("the chosen modules have no change that equivalent.toml does not name")
-    report = _Report(seed, len(chosen), len(excluded.keys() & set(chosen)), [])
+    report = _Report(seed, len(chosen), len(excluded.keys() & set(chosen)), len(drawn))
     _line(console, f"{report.possible} possible changes, {report.excluded} of them equivalent or "
                    f"invisible; {len(drawn)} run, seed {seed}")  # fmt: skip
-    with tempfile.TemporaryDirectory(prefix="interop-mutate-") as folder, interruptible() as ends:
-        runner = Runner(
+    with (
+        held(),  # until all is shown; the run itself is interrupted
+        tempfile.TemporaryDirectory(prefix="interop-mutate-") as folder,
+        Runner(
             Path(folder), stages, patience=arguments.patience, at_once=arguments.workers
-        )
-        with asyncio.Runner() as loop:
-            ends.run(loop, _run(runner, drawn, report, console, tests=arguments.tests))
+        ) as runner,
+    ):
+        try:
+            with interruptible():
+                _run(runner, drawn, report, console, tests=arguments.tests)
+        except KeyboardInterrupt:
+            report.interrupted = True
+    report.found.sort(key=lambda found: drawn.index(found.change))
     _print(report, console)
     if arguments.json is not None:
         _write(report, arguments.json)
+    if report.interrupted:
+        raise KeyboardInterrupt
     return int(arguments.at_least is not None and report.share < arguments.at_least)
 
 
-async def _run(
+def _run(
     runner: Runner, drawn: Sequence[Change], report: _Report, console: Console, *, tests: bool
 ) -> None:
     began = time.monotonic()
-    count = 0
-
-    async def look(change: Change) -> Found:
-        nonlocal count
-        found = await runner.look(change)
-        count += 1
-        if not found.caught:
-            _line(console, f"{count} of {len(drawn)}: survived: {_place(change)}")
-        if tests and not found.caught:
-            caught = await runner.test(change)
-            found = replace(found, tests="caught" if caught else "survived")
-        return found
-
-    report.found = await together([look(change) for change in drawn])
-    report.cells = await runner.cells()
-    report.duration_s = time.monotonic() - began
+    try:
+        for found in runner.run(drawn, tests=tests):
+            report.found.append(found)
+            if not found.caught:
+                count = f"{len(report.found)} of {len(drawn)}"
+                _line(console, f"{count}: survived: {_place(found.change)}")
+    finally:
+        report.cells = runner.cells
+        report.duration_s = time.monotonic() - began
 
 
 def _print(report: _Report, console: Console) -> None:
-    outcomes = Counter(found.outcome for found in report.found)
-    caught = sum(found.caught for found in report.found)
-    kinds = ", ".join(
-        f"{outcomes[each]} {_WORDS[each]}"
-        for each in ("red", "import", "time", "broken")
-        if outcomes[each]
-    )
-    survivors = [found for found in report.found if not found.caught]
-    for found in survivors:
-        change = found.change
-        note = {"caught": "; the unit tests catch it", "survived": "; nor do the unit tests"}
-        _line(console, "")
-        _line(console, f"{_place(change)} [{change.operator}] "
-                       f"{_WORDS[found.outcome]}{note.get(found.tests, '')}")  # fmt: skip
-        _line(console, f"  - {change.before}")
-        _line(console, f"  + {change.after}")
+    for found in report.found:
+        if not found.caught:
+            _print_survivor(found, console)
+    for found in report.found:
+        if found.blame in ("wrong", "unknown"):
+            _print_blame(found, console)
     _line(console, "")
-    _line(console, f"caught {caught} of {len(report.found)} ({report.share:.1f} %)"
-                   + (f": {kinds}" if kinds else ""))  # fmt: skip
-    if survivors:
-        run = len(report.found) - outcomes["unreached"]
-        _line(
-            console,
-            f"survived {len(survivors)}; no cell runs {outcomes['unreached']} of these"
-            + (f", and of the others {100 * caught / run:.1f} % are caught" if run else ""),
-        )
-    if tested := [found for found in survivors if found.tests]:
-        by_tests = sum(found.tests == "caught" for found in tested)
-        both = 100 * (caught + by_tests) / len(report.found)
-        _line(console, f"the unit tests catch {by_tests} of these: {both:.1f} % with the matrix")
+    if report.interrupted:
+        _line(console, f"interrupted: {len(report.found)} of {report.drawn} changes ran")
+    _print_figures(report, console)
     _line(console, f"{report.cells} cells as expected with nothing changed; "
                    f"seed {report.seed}, {report.duration_s:.0f} s")  # fmt: skip
+
+
+def _print_survivor(found: Found, console: Console) -> None:
+    change = found.change
+    note = {"caught": "; the unit tests catch it", "survived": "; nor do the unit tests"}
+    _line(console, "")
+    _line(console, f"{_place(change)} [{change.operator}] "
+                   f"{_WORDS[found.outcome]}{note.get(found.tests, '')}")  # fmt: skip
+    _line(console, f"  - {change.before}")
+    _line(console, f"  + {change.after}")
+    for each in found.unconfirmed:
+        _line(console, f"  red once, and not again: {each}")
+
+
+def _print_blame(found: Found, console: Console) -> None:
+    change = found.change
+    _line(console, "")
+    _line(console, f"culprit {found.blame}: {_place(change)}, in {found.stages[-1]}")
+    _line(console, f"  - {change.before}")
+    _line(console, f"  + {change.after}")
+    for red in _misnamed(found):
+        named = "none" if red.culprit is None else f"{red.culprit.side}: {red.culprit.why}"
+        _line(console, f"  {red.name}: {red.reason.splitlines()[0][:200]}")
+        _line(console, f"    named {named[:200]}")
+
+
+def _misnamed(found: Found) -> list[Red]:
+    """Return the failed cells that do not name the changed side."""
+    return [
+        red
+        for red in found.confirmed
+        if red.verdict == "failed"
+        and (red.culprit is None or f"@{CHANGED}/" not in red.culprit.api)
+    ]
+
+
+def _print_figures(report: _Report, console: Console) -> None:
+    all_found, count = report.found, len(report.found)
+    outcomes = Counter(found.outcome for found in all_found)
+    caught = count - outcomes["survived"] - outcomes["unreached"]
+    kinds = ", ".join(
+        f"{outcomes[each]} {_WORDS[each]}"
+        for each in ("red", "start", "died", "time", "broken")
+        if outcomes[each]
+    )
+    _line(console, f"caught {caught} of {count} ({report.share:.1f} %)"
+                   + (f": {kinds}" if kinds else ""))  # fmt: skip
+    if survivors := count - caught:
+        ran = count - outcomes["unreached"]
+        _line(
+            console,
+            f"survived {survivors}; no cell runs {outcomes['unreached']} of these"
+            + (f", and of the others {_percentage(caught, ran):.1f} % are caught" if ran else ""),
+        )
+    if tested := [found for found in all_found if found.tests]:
+        alone = sum(found.tests == "caught" for found in tested)
+        both = sum(found.caught or found.tests == "caught" for found in tested)
+        _line(
+            console,
+            f"the unit tests alone catch {alone} of {len(tested)} "
+            f"({_percentage(alone, len(tested)):.1f} %); "
+            f"with the matrix {both} ({_percentage(both, len(tested)):.1f} %)",
+        )
+    _print_culprits(all_found, console)
+    if once := sum(len(found.unconfirmed) for found in all_found):
+        _line(console, f"red once, and not again: {once}")
+
+
+def _print_culprits(all_found: Sequence[Found], console: Console) -> None:
+    blames = Counter(found.blame for found in all_found if found.blame is not None)
+    if errors := sum(found.outcome == "red" and found.blame is None for found in all_found):
+        _line(console, f"no cell failed, and so none names a culprit: {errors} red by errors alone")
+    if not blames:
+        return
+    framed = sum(
+        found.blame == "right" and any(r.culprit and r.culprit.frame is not None
+                                       for r in found.confirmed)
+        for found in all_found
+    )  # fmt: skip
+    total = blames.total()
+    _line(
+        console,
+        f"culprit: right {blames['right']} of {total} "
+        f"({_percentage(blames['right'], total):.1f} %), wrong {blames['wrong']}, "
+        f"unknown {blames['unknown']}; a frame named in {framed}",
+    )
+
+
+def _percentage(part: int, whole: int) -> float:
+    return 100 * part / whole if whole else 0.0
 
 
 def _place(change: Change) -> str:
@@ -227,6 +305,9 @@ def _write(report: _Report, path: Path) -> None:
             "by": found.by,
             "reason": found.reason,
             "stages": list(found.stages),
+            "red": [to_builtins(red) for red in found.confirmed],
+            "red_once": list(found.unconfirmed),
+            "culprit": found.blame,
             "tests": found.tests,
             "seconds": round(found.seconds, 2),
         }
@@ -239,6 +320,7 @@ def _write(report: _Report, path: Path) -> None:
         "caught_percent": round(report.share, 2),
         "cells": report.cells,
         "duration_s": round(report.duration_s, 1),
+        "interrupted": report.interrupted,
         "changes": changes,
     }
     try:

@@ -6,9 +6,10 @@
     python -m interop.mutate.launch watch PACKAGE FOLDER PROGRAM [ARGUMENT…]
 
 ``replace`` reads the source of MODULE from FILE; tracebacks and warnings name the place of the
-original. If PROGRAM, a module, ends with an exception, which a peer does only while it is being
-imported, the file MARK holds it. ``watch`` leaves a file for each module of PACKAGE in FOLDER: a
-byte for each of `statements`, 1 where it ran, in whatever process.
+original. If PROGRAM, a module, ends with an exception, the file MARK holds it, after a line that
+says whether it had printed anything by then: a peer prints that it is ready. ``watch`` leaves a
+file for each module of PACKAGE in FOLDER: a byte for each of `statements`, 1 where it ran, in
+whatever process.
 
 Only this process is changed. It imports nothing of the testbed but `operators`.
 """
@@ -19,6 +20,7 @@ import ast
 import importlib.abc
 import importlib.machinery
 import mmap
+import os
 import runpy
 import sys
 import traceback
@@ -27,11 +29,14 @@ from contextlib import suppress
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
-from typing import Any
+from typing import Any, TextIO
 
 from .operators import REACHED, instrumented, statements
 
-__all__: list[str] = []
+__all__ = ["AT_START", "LATER"]
+
+AT_START, LATER = "at start", "later"
+"""The first line of MARK."""
 
 _MEMORY = 4 << 30
 """Bytes of addresses for a program with a replaced module; the peer takes 0.5 GiB."""
@@ -114,6 +119,28 @@ def _bound_memory() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, hard))
 
 
+class _Heard:
+    """A stream that notes whether anything was written to it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.something = False
+
+    def write(self, text: str) -> int:
+        self.something = True
+        return self._stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def _leave(mark: Path, text: str) -> None:
+    """Write a file that nothing ever sees half-written."""
+    part = mark.with_suffix(".part")
+    part.write_text(text, "utf-8")
+    os.replace(part, mark)
+
+
 def _main() -> None:
     _, how, name, path, *rest = sys.argv
     if how == "replace":
@@ -125,11 +152,13 @@ def _main() -> None:
         load = _watching(name, Path(path))
     sys.meta_path.insert(0, _Finder(load))
     sys.argv = [program, *arguments]
+    sys.stdout = heard = _Heard(sys.stdout)
     try:
         runpy.run_module(program, run_name="__main__", alter_sys=True)
     except Exception:  # whatever the changed module raises while the program starts or serves
         if how == "replace":
-            Path(mark).write_text(traceback.format_exc(), "utf-8")
+            when = LATER if heard.something else AT_START
+            _leave(Path(mark), f"{when}\n{traceback.format_exc()}")
         raise
 
 

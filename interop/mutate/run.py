@@ -3,57 +3,64 @@
 ::
 
     control     a stage with nothing changed, its statements watched ──> what it reaches
-    change      the stages of its module that reach it, one by one, until a cell is red
-    tests       the unit tests of its folder, for a change that no cell finds
+    change      the stages of its module that reach it, one by one, until cells are red
+    again       those cells alone, with the sound side's other APIs and the changed side's sound
+                twin ──> whether they are red once more, and which side is named as the culprit
+    tests       the unit tests of its folder
 
-A stage is a pair of a row and a column of the `python` peer with its part of the catalogue, the
-judge's cells among it. Only the peer's process has the changed module: it is the only program of
-the testbed that imports the library. Each stage is a process group of its own with a peer of its
-own, as many at a time as there are processors.
+Only the changed side's process has the changed module: the peers are the only programs of the
+testbed that import the library. Each run is a process group of its own with peers of its own, as
+many at a time as there are processors.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import os
-import signal
 import sys
-import time
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Generic, Literal, Self, TypeVar
 
 import msgspec
 
-from ..catalog import Api, load_peers
+from ..catalog import JUDGES
 from ..errors import TestbedError
+from ..records import OTHER
 from ..run.plan import Plan
-from ..scenarios.scenario import Scenario
-from ..verdicts.deviations import DEVIATIONS_FILE
-from .cells import Seen
+from .cells import Red, Seen
+from .launch import AT_START
 from .operators import Change, apply
 from .population import PACKAGE, ROOT, source_of
+from .processes import Ended, Processes
+from .stages import PEER, Stage, in_order
 
-__all__ = ["Found", "Outcome", "Runner", "Stage", "all_stages", "together"]
+__all__ = ["Blame", "Found", "Outcome", "Runner", "blame"]
 
-T = TypeVar("T")
+K = TypeVar("K")
+V = TypeVar("V")
 
-Outcome = Literal["red", "import", "time", "broken", "survived", "unreached"]
-"""What became of a change: a cell was red; the peer could not import it; a stage took too long;
-the testbed said that something was wrong, as after a peer that died; no cell was red; no cell runs
-it. All but the last two are *caught*."""
+Outcome = Literal["red", "start", "died", "time", "broken", "survived", "unreached"]
+"""What became of a change: a cell was red; the changed peer ended with an exception before it was
+ready, or later; nothing happened for too long; the testbed said that something was wrong; no cell
+was red; no cell runs it. All but the last two are *caught*."""
 
-_PEER = "interop.peers.python"
+Blame = Literal["right", "wrong", "unknown"]
+"""Which side the red cells name: the changed one, in some cell the other, or in some cell none."""
+
 _LAUNCH = "interop.mutate.launch"
 
-LEAST_LIMIT = 15.0
-"""Seconds that each stage may take, or three times what it takes with nothing changed: processors
-are shared."""
+_SOUND = (sys.executable, "-m", PEER)
 
-_SLOW = ("SanicConnector",)
+_JUDGES = {api.id for api in JUDGES.values()}
+
+SILENCE = 10.0
+"""Seconds without a finished cell after which a peer hangs, or twice what all of the stage takes
+with nothing changed. Twenty cells run at the same time; each waits a second for what must come."""
+
+_LEAST_LIMIT = 30.0
+"""Seconds that each stage may take, or five times what it takes with nothing changed."""
 
 _CONTROL_LIMIT = 300.0
 """Seconds for a stage with nothing changed."""
@@ -61,24 +68,17 @@ _CONTROL_LIMIT = 300.0
 _CONTROL_PATIENCE = 5.0
 """Seconds for what must come there: statements that mark themselves take longer."""
 
-_TESTS_LIMIT = 300.0
+_CONFIRMING_PATIENCE = 2.0
+"""Seconds, at least, for what must come when red cells run again."""
+
+_TESTS_LIMIT = 600.0
 """Seconds for the unit tests of a folder."""
 
-_POLL = 0.05
-"""Seconds between two looks at whether the peer could import the change."""
+_PAIRS, _JUDGED = 3, 2
+"""How many red scenarios run again, at most: of those between two peers, and with the judge."""
 
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """A pair of the `python` peer, and the scenarios that each of the two has."""
-
-    server: Api
-    client: Api
-    only: Mapping[str, Sequence[str]]
-
-    @property
-    def name(self) -> str:
-        return f"{self.server.name} with {self.client.name}"
+_ROUNDS = 3
+"""How often a stage goes on after red cells that were not red again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +89,9 @@ class Found:
         by: the red cell, or what else tells; empty if nothing did.
         reason: why that cell is red.
         stages: the stages that ran.
+        confirmed: the cells that were red twice.
+        unconfirmed: cells, or what else told, that were not so the second time.
+        blame: which side the failed cells of `confirmed` name; None if none of these failed.
         tests: how the unit tests of its folder ended: ``caught``, ``survived``; empty if they did
             not run.
     """
@@ -99,23 +102,14 @@ class Found:
     by: str = ""
     reason: str = ""
     stages: Sequence[str] = ()
+    confirmed: Sequence[Red] = ()
+    unconfirmed: Sequence[str] = ()
+    blame: Blame | None = None
     tests: str = ""
 
     @property
     def caught(self) -> bool:
         return self.outcome not in ("survived", "unreached")
-
-
-@dataclass(frozen=True, slots=True)
-class _Ended:
-    """How a process ended: what it printed, or why it was ended."""
-
-    printed: bytes = b""
-    log: str = ""
-    status: int = 0
-    timed_out: bool = False
-    mark: str = ""
-    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,19 +129,32 @@ class _Control:
         return marks is not None and (change.statement is None or bool(marks[change.statement]))
 
 
-async def together(coroutines: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
-    """Return what all of them return; the first exception cancels the others."""
-    tasks = [asyncio.ensure_future(each) for each in coroutines]
-    try:
-        return await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+class _Once(Generic[K, V]):
+    """Results that are worked out once, by the first thread that asks; the others wait."""
+
+    def __init__(self, work: Callable[[K], V]) -> None:
+        self._work = work
+        self._lock = threading.Lock()
+        self._results: dict[K, Future[V]] = {}
+
+    def __call__(self, key: K) -> V:
+        with self._lock:
+            first = key not in self._results
+            result = self._results.setdefault(key, Future())
+        if first:
+            try:
+                result.set_result(self._work(key))
+            except BaseException as exc:  # whatever it is, those that wait get it too
+                result.set_exception(exc)
+        return result.result()
+
+    def all(self) -> list[V]:
+        """Return those that there are."""
+        return [each.result() for each in self._results.values() if each.done()]
 
 
 class Runner:
-    """Runs stages, changed and unchanged.
+    """Runs stages, changed and unchanged. Leaving its context ends all that runs.
 
     Args:
         folder: an empty folder for its files.
@@ -166,239 +173,245 @@ class Runner:
         at_once: int,
         tests: Path = ROOT / "tests",
     ) -> None:
-        self._folder = folder
-        self._patience = patience
-        self._room = asyncio.Semaphore(at_once)
         self._stages = stages
+        self._patience = patience
         self._tests = tests
-        # By name of stage; begun by the first change that may be reached there.
-        self._controls: dict[str, asyncio.Future[_Control]] = {}
-        # The unit tests of each folder with nothing changed.
-        self._unchanged: dict[str, asyncio.Future[_Ended]] = {}
-        # How many folders there are in `folder`.
-        self._count = 0
+        self._processes = Processes(folder)
+        self._threads = ThreadPoolExecutor(at_once)
+        self._control = _Once(self._run_control)
+        self._unchanged = _Once(self._run_unchanged)
 
-    async def look(self, change: Change) -> Found:
-        """Return what becomes of a change.
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._processes.stop()
+        self._threads.shutdown(cancel_futures=True)
+
+    @property
+    def cells(self) -> int:
+        """How many cells were as expected with nothing changed."""
+        return sum(control.cells for control in self._control.all())
+
+    def run(self, changes: Sequence[Change], *, tests: bool = False) -> Iterator[Found]:
+        """Look for changes; yield what becomes of each as soon as it is known.
+
+        Args:
+            tests: whether to run the unit tests too.
 
         Raises:
-            TestbedError: a cell is not as expected with nothing changed.
+            TestbedError: a cell is not as expected, or a unit test fails, with nothing changed.
         """
+        own = [s for s in self._stages if any(s.is_for(change.module) for change in changes)]
+        begun: list[Future[Found | None]] = [
+            *(self._threads.submit(self._prepare, stage) for stage in own),
+            *(self._threads.submit(self._look, change, tests) for change in changes),
+        ]
+        for each in as_completed(begun):
+            if (found := each.result()) is not None:
+                yield found
+
+    def _prepare(self, stage: Stage) -> Found | None:
+        self._control(stage)
+        return None
+
+    def _look(self, change: Change, tests: bool) -> Found | None:
+        found = self._find(change)
+        if tests:
+            found = replace(found, tests="caught" if self._test(change) else "survived")
+        return found
+
+    def _find(self, change: Change) -> Found:
         ran: list[str] = []
+        unconfirmed: list[str] = []
         seconds = 0.0
-        for stage in await self._reaching(change):
-            async with self._room:
-                ended = await self._run_changed(stage, change)
+        for stage in self._reaching(change):
             ran.append(stage.name)
-            seconds += ended.seconds
-            outcome, by, reason = _verdict(stage, ended)
-            if outcome != "survived":
-                return Found(change, outcome, seconds, by, reason, ran)
-        return Found(change, "survived" if ran else "unreached", seconds, stages=ran)
+            found = self._in_stage(stage, change)
+            seconds += found.seconds
+            unconfirmed += found.unconfirmed
+            if found.caught:
+                return replace(found, seconds=seconds, stages=ran, unconfirmed=unconfirmed)
+        outcome: Outcome = "survived" if ran else "unreached"
+        return Found(change, outcome, seconds, stages=ran, unconfirmed=unconfirmed)
 
-    async def cells(self) -> int:
-        """Return how many cells were as expected with nothing changed."""
-        controls = [await control for control in self._controls.values()]
-        return sum(control.cells for control in controls)
-
-    async def _reaching(self, change: Change) -> list[Stage]:
+    def _reaching(self, change: Change) -> list[Stage]:
         """Return the stages for a change: those of its module that reach it, else one other."""
-        own = [stage for stage in self._stages if _is_for(stage, change.module)]
-        if found := [stage for stage in own if (await self._control(stage)).reaches(change)]:
+        stages = in_order(self._stages, change)
+        own = [stage for stage in stages if stage.is_for(change.module)]
+        if found := [stage for stage in own if self._control(stage).reaches(change)]:
             return found
-        for stage in self._stages:
-            if stage not in own and (await self._control(stage)).reaches(change):
+        for stage in stages:
+            if stage not in own and self._control(stage).reaches(change):
                 return [stage]
         return []
 
-    def _control(self, stage: Stage) -> asyncio.Future[_Control]:
-        """Run a stage with nothing changed, once."""
-        if stage.name not in self._controls:
-            self._controls[stage.name] = asyncio.ensure_future(self._run_control(stage))
-        return self._controls[stage.name]
+    # --- A stage ------------------------------------------------------------------------------
 
-    async def _run_control(self, stage: Stage) -> _Control:
-        async with self._room:
-            watched = self._new_folder()
-            command = [sys.executable, "-m", _LAUNCH, "watch", PACKAGE, str(watched), _PEER]
-            ended = await self._run_stage(stage, command, _CONTROL_LIMIT, _CONTROL_PATIENCE)
+    def _run_control(self, stage: Stage) -> _Control:
+        watched = self._processes.new_folder()
+        peer = [sys.executable, "-m", _LAUNCH, "watch", PACKAGE, str(watched), PEER]
+        plan = stage.plan(peer, _SOUND, patience=_CONTROL_PATIENCE)
+        ended = self._run_plan(plan, _CONTROL_LIMIT, _CONTROL_LIMIT)
         seen = _seen(ended)
         if seen is None or seen.red or seen.broken:
-            what = f"{seen.red}: {seen.reason}{seen.broken}" if seen else ended.log[-2000:]
+            what = ended.log[-2000:]
+            if seen is not None:
+                what = "; ".join([*(f"{red.name}: {red.reason}" for red in seen.red), seen.broken])
             raise TestbedError(f"with nothing changed, {stage.name} is not as expected: {what}")
         reached = {path.name: path.read_bytes() for path in watched.iterdir()}
         return _Control(ended.seconds, seen.cells, reached)
 
-    async def test(self, change: Change) -> bool:
-        """Return whether the unit tests of a change's folder find it.
-
-        Raises:
-            TestbedError: they fail with nothing changed.
-        """
-        tests = self._tests / change.module.split(".")[1]
-        command = [sys.executable, "-m"]
-        options = ["pytest", "-x", "-q", "-p", "no:cacheprovider", str(tests)]
-        if tests.name not in self._unchanged:
-            unchanged = self._run([*command, *options], _TESTS_LIMIT)
-            self._unchanged[tests.name] = asyncio.ensure_future(self._in_turn(unchanged))
-        if (before := await self._unchanged[tests.name]).status or before.timed_out:
-            raise TestbedError(f"with nothing changed, {tests} fails:\n{before.log[-2000:]}")
-        async with self._room:
-            file, mark = self._write(change)
-            launch = [_LAUNCH, "replace", change.module, str(file), str(mark)]
-            ended = await self._run([*command, *launch, *options], _TESTS_LIMIT)
-        return bool(ended.status) or ended.timed_out
-
-    async def _in_turn(self, running: Coroutine[Any, Any, _Ended]) -> _Ended:
-        async with self._room:
-            return await running
-
-    async def _run_changed(self, stage: Stage, change: Change) -> _Ended:
-        file, mark = self._write(change)
-        limit = max(LEAST_LIMIT, 3 * (await self._control(stage)).seconds)
-        command = [sys.executable, "-m", _LAUNCH, "replace", change.module, str(file), str(mark)]
-        return await self._run_stage(stage, [*command, _PEER], limit, self._patience, mark)
-
-    async def _run_stage(
-        self,
-        stage: Stage,
-        peer: Sequence[str],
-        limit: float,
-        patience: float,
-        mark: Path | None = None,
-    ) -> _Ended:
-        plan = Plan(
-            engine="local",
-            servers=(stage.server,),
-            clients=(stage.client,),
-            commands={stage.server.program: list(peer)},
-            only=stage.only,
-            deviations=DEVIATIONS_FILE,
-            patience=patience,
-            strict=True,
-            at_once=20,
-            faults=False,
-        )
-        file = self._new_folder() / "plan.json"
-        file.write_text(plan.dump(), "utf-8")
-        command = [sys.executable, "-m", "interop.mutate.cells", str(file)]
-        return await self._run(command, limit, mark)
-
-    async def _run(self, command: Sequence[str], limit: float, mark: Path | None = None) -> _Ended:
-        """Run a program to its end, to the time limit, or until there is a file `mark`."""
-        log = self._new_folder() / "log"
-        began = time.monotonic()
-        with log.open("wb") as file:
-            process = await asyncio.create_subprocess_exec(
-                *command,
-                cwd=ROOT,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=file,
-                start_new_session=True,
+    def _in_stage(self, stage: Stage, change: Change) -> Found:
+        """Return what becomes of a change in one stage: `survived` if nothing tells twice."""
+        seconds = 0.0
+        unconfirmed: list[str] = []
+        without: set[str] = set()
+        for _ in range(_ROUNDS):
+            first = self._once(stage, change, without)
+            seconds += first.seconds
+            if first.outcome == "survived":
+                break
+            if first.outcome in ("start", "died"):  # an exception of its own proves it
+                return replace(first, seconds=seconds)
+            second = (
+                self._again(stage, change, first)
+                if first.outcome == "red"
+                else self._once(stage, change, without)
             )
-        async with _group(process):
-            reading = asyncio.ensure_future(process.communicate())
-            marked = False
-            while not reading.done() and not marked and time.monotonic() - began < limit:
-                await asyncio.wait([reading], timeout=_POLL)
-                marked = _holds(mark) != ""
-            done = reading.done() and not marked
-            printed = reading.result()[0] if done else b""
-            reading.cancel()
-        said = printed.decode("utf-8", "replace") + log.read_text("utf-8", "replace")
-        return _Ended(
-            printed=printed,
-            log=said,
-            status=process.returncode or 0 if done else 1,
-            timed_out=not done and not marked,
-            mark=_holds(mark),
-            seconds=time.monotonic() - began,
+            seconds += second.seconds
+            if second.caught:
+                return replace(second, seconds=seconds, unconfirmed=unconfirmed)
+            unconfirmed.append(first.by)
+            without |= {red.scenario for red in first.confirmed}
+            if without.issuperset([*stage.shared, *stage.own]):
+                break
+        return Found(change, "survived", seconds, unconfirmed=unconfirmed)
+
+    def _once(self, stage: Stage, change: Change, without: set[str]) -> Found:
+        """Run a stage until cells are red; `confirmed` are the first ones of these."""
+        ended = self._run_changed(
+            stage,
+            change,
+            lambda peer: stage.plan(peer, _SOUND, patience=self._patience, without=without),
         )
+        outcome, by, reason, seen = _verdict(stage, ended)
+        red = _some(seen.red) if seen else []
+        return Found(change, outcome, ended.seconds, by, reason, confirmed=red)
+
+    def _again(self, stage: Stage, change: Change, first: Found) -> Found:
+        """Run red cells again, in a small matrix."""
+        chosen = dict.fromkeys(red.scenario for red in first.confirmed)
+        patience = max(_CONFIRMING_PATIENCE, self._patience)
+        ended = self._run_changed(
+            stage,
+            change,
+            lambda peer: stage.confirming(chosen, peer, _SOUND, patience=patience),
+            "all",
+        )
+        outcome, by, reason, seen = _verdict(stage, ended)
+        if outcome != "red" or seen is None:
+            return Found(change, outcome, ended.seconds, by, reason)
+        confirmed = [red for red in seen.red if stage.api.id in (red.server, red.client)]
+        before = {red.name for red in first.confirmed}
+        same = [red for red in confirmed if red.name in before]
+        if not same:
+            return Found(change, "survived", ended.seconds)
+        return Found(
+            change,
+            "red",
+            ended.seconds,
+            same[0].name,
+            same[0].reason,
+            confirmed=confirmed,
+            blame=blame(stage, confirmed),
+        )
+
+    def _run_changed(
+        self, stage: Stage, change: Change, plan: Callable[[Sequence[str]], Plan], *options: str
+    ) -> Ended:
+        takes = self._control(stage).seconds
+        limit, silence = max(_LEAST_LIMIT, 5 * takes), max(SILENCE, 2 * takes)
+        file, mark = self._write(change)
+        launch = [_LAUNCH, "replace", change.module, str(file), str(mark), PEER]
+        peer = [sys.executable, "-m", *launch]
+        return self._run_plan(plan(peer), limit, silence, *options, mark=mark)
+
+    def _run_plan(
+        self, plan: Plan, limit: float, silence: float, *options: str, mark: Path | None = None
+    ) -> Ended:
+        file = self._processes.new_folder() / "plan.json"
+        file.write_text(plan.dump(), "utf-8")
+        command = ["interop.mutate.cells", str(file), *options]
+        return self._processes.run(command, limit=limit, silence=silence, mark=mark)
 
     def _write(self, change: Change) -> tuple[Path, Path]:
         """Write the changed module; return the file, and one that is to hold an exception."""
-        folder = self._new_folder()
+        folder = self._processes.new_folder()
         file = folder / "changed.py"
         file.write_text(apply(source_of(change.module).read_text("utf-8"), change), "utf-8")
         return file, folder / "exception"
 
-    def _new_folder(self) -> Path:
-        self._count += 1
-        folder = self._folder / str(self._count)
-        folder.mkdir()
-        return folder
+    # --- Unit tests ---------------------------------------------------------------------------
+
+    def _test(self, change: Change) -> bool:
+        """Return whether the unit tests of a change's folder find it."""
+        tests = self._tests / change.module.split(".")[1]
+        self._unchanged(tests)
+        file, mark = self._write(change)
+        ended = self._run_tests(tests, _LAUNCH, "replace", change.module, str(file), str(mark))
+        return bool(ended.status)
+
+    def _run_unchanged(self, tests: Path) -> None:
+        if (ended := self._run_tests(tests)).status:
+            said = (ended.printed + ended.log)[-2000:]
+            raise TestbedError(f"with nothing changed, {tests} fails:\n{said}{ended.timed_out}")
+
+    def _run_tests(self, tests: Path, *launch: str) -> Ended:
+        command = [*launch, "pytest", "-x", "-q", "-p", "no:cacheprovider", str(tests)]
+        return self._processes.run(command, limit=_TESTS_LIMIT, silence=_TESTS_LIMIT)
 
 
-def all_stages(chosen: Mapping[str, Scenario]) -> list[Stage]:
-    """Return the stages: the library's own server and consumer, then each other row and column.
-
-    What is for one side alone runs for each row and column once, with the other side at its first
-    stage. Sanic is not given much work: on a busy machine it would be late with nothing changed.
-
-    Args:
-        chosen: the scenarios to run, by their ids.
-    """
-    every = list(chosen)
-    calm = [name for name, facts in chosen.items() if facts.needs != "load"]
-    pairs = [name for name, facts in chosen.items() if facts.side == "pair"]
-    apis = load_peers()["python"].apis
-    server, *servers = (api for api in apis if api.role == "server")
-    client, *clients = (api for api in apis if api.role == "client")
-    return [
-        Stage(server, client, {server.id: every, client.id: every}),
-        *(
-            Stage(each, client, {each.id: calm if each.name in _SLOW else every, client.id: pairs})
-            for each in servers
-        ),
-        *(Stage(server, each, {server.id: pairs, each.id: every}) for each in clients),
-    ]
-
-
-def _is_for(stage: Stage, module: str) -> bool:
-    """Whether a stage is run for a module's changes: the first for most, others for what rows or
-    columns share among each other."""
-    server, client = stage.server.name, stage.client.name
-    if module.startswith(f"{PACKAGE}.connectors."):
-        return server != "ZapServer"
-    if module.startswith(f"{PACKAGE}.client."):
-        return server == "ZapServer"
-    return (server, client) == ("ZapServer", "ZapConsumer")
-
-
-def _holds(mark: Path | None) -> str:
-    return mark.read_text("utf-8", "replace") if mark is not None and mark.exists() else ""
-
-
-def _seen(ended: _Ended) -> Seen | None:
+def _seen(ended: Ended) -> Seen | None:
+    """Return what a run printed at last, if it came that far."""
     try:
-        return msgspec.json.decode(ended.printed, type=Seen)
+        return msgspec.json.decode(ended.printed.strip().rpartition("\n")[2], type=Seen)
     except msgspec.DecodeError:
         return None
 
 
-def _verdict(stage: Stage, ended: _Ended) -> tuple[Outcome, str, str]:
-    """Return the outcome, what tells, and the reason."""
+def _verdict(stage: Stage, ended: Ended) -> tuple[Outcome, str, str, Seen | None]:
+    """Return the outcome, what tells, the reason, and what was seen."""
     if ended.mark:
-        return "import", "the peer does not start", ended.mark.strip().splitlines()[-1]
+        when, *_, what = ended.mark.strip().splitlines()
+        if when == AT_START:
+            return "start", "the peer does not start", what, None
+        return "died", f"{stage.name}: the peer ended", what, None
     if ended.timed_out:
-        return "time", f"{stage.name} took over {ended.seconds:.0f} s", ""
+        return "time", f"{stage.name}: {ended.timed_out}", "", None
     seen = _seen(ended)
     if seen is None:
-        return "broken", f"{stage.name}: exit status {ended.status}", ended.log[-500:]
+        return "broken", f"{stage.name}: exit status {ended.status}", ended.log[-500:], None
     if seen.red:
-        return "red", seen.red, seen.reason
+        return "red", seen.red[0].name, seen.red[0].reason, seen
     if seen.broken:
-        return "broken", stage.name, seen.broken
-    return "survived", "", ""
+        return "broken", stage.name, seen.broken, seen
+    return "survived", "", "", seen
 
 
-@asynccontextmanager
-async def _group(process: asyncio.subprocess.Process) -> AsyncIterator[None]:
-    """End a process with all that it started, when the body ends."""
-    try:
-        yield
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
+def _some(red: Sequence[Red]) -> list[Red]:
+    """Return some red cells of both kinds, to be run again."""
+    judged = [each for each in red if _JUDGES & {each.server, each.client}]
+    pairs = [each for each in red if each not in judged]
+    return [*pairs[:_PAIRS], *judged[:_JUDGED]]
+
+
+def blame(stage: Stage, red: Sequence[Red]) -> Blame | None:
+    """Return whether failed cells of a stage name its changed side; None if none failed."""
+    named = {each.culprit.side if each.culprit else "unknown"
+             for each in red if each.verdict == "failed"}  # fmt: skip
+    if OTHER[stage.changed] in named:
+        return "wrong"
+    if "unknown" in named:
+        return "unknown"
+    return "right" if named else None

@@ -1,11 +1,17 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from interop.cli import main
+from tests.support import PATIENCE
 
 
 def test_the_changes_of_a_module_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -26,6 +32,7 @@ def test_a_sample_is_run_and_reported(tmp_path: Path, capsys: pytest.CaptureFixt
     out = capsys.readouterr().out
     assert "; 2 run, seed 33\n" in out
     assert "caught 1 of 2 (50.0 %): 1 by a red cell\nsurvived 1; no cell runs 0 of these" in out
+    assert "\nculprit: right 1 of 1 (100.0 %), wrong 0, unknown 0" in out
     line = next(line for line in out.splitlines() if line.endswith("[remove] no cell is red"))
     assert line.startswith("zaptools/connection/ids.py:")
     assert "\n  - self._taken.discard(id)\n  + pass\n" in out
@@ -33,10 +40,11 @@ def test_a_sample_is_run_and_reported(tmp_path: Path, capsys: pytest.CaptureFixt
     caught, survived = data["changes"]
     assert (caught["outcome"], caught["by"]) == (
         "red",
-        "python/ZapServer python/ZapConsumer echo.null",
+        "python@changed/ZapServer python/ZapConsumer echo.null",
     )
     assert (survived["outcome"], survived["function"]) == ("survived", "ConnectionIds.release")
-    assert (data["seed"], data["caught_percent"], data["cells"]) == (33, 50.0, 1)
+    assert (data["seed"], data["caught_percent"], data["cells"]) == (33, 50.0, 2)
+    assert caught["culprit"] == "right"
     assert data["possible"] - data["excluded"] >= 2
 
 
@@ -64,3 +72,33 @@ def test_a_wrong_option_is_an_error(
     with pytest.raises(SystemExit, match="2"):
         main(["mutate", *arguments])
     capsys.readouterr()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_keeps_what_was_found(number: signal.Signals, tmp_path: Path) -> None:
+    """Two workers, one of which looks for a change that hangs; all end, and nothing complains."""
+    file = tmp_path / "mutate.json"
+    arguments = ["--sample", "40", "--seed", "1", "--scenario", "echo.null", "--json", str(file)]
+    with subprocess.Popen(
+        [sys.executable, "-m", "interop", "mutate", *arguments],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        printed = ""
+        while "1 of 40: survived" not in printed:
+            line = process.stdout.readline()
+            assert line, process.communicate()
+            printed += line
+        process.send_signal(number)
+        out, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130
+    assert err == ""
+    words = re.search(r"^interrupted: (\d+) of 40 changes ran$", out, re.M)
+    assert words is not None
+    data = json.loads(file.read_text("utf-8"))
+    assert data["interrupted"]
+    assert len(data["changes"]) == int(words[1]) >= 1
+    assert list(tmp_path.iterdir()) == [file]
+    left = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
+    assert not any(str(tmp_path).encode() in each for each in left)

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from interop.errors import TestbedError
+from interop.mutate.cells import Red
+from interop.mutate.launch import LATER
 from interop.mutate.operators import Change
 from interop.mutate.population import population
-from interop.mutate.run import Runner, all_stages, together
+from interop.mutate.processes import Processes
+from interop.mutate.run import Found, Runner, blame
+from interop.mutate.stages import Stage, all_stages
+from interop.records import Culprit, CulpritSide, Verdict
 from interop.scenarios.scenario import Scenario
+from tests.support import PATIENCE
 
 
 def scenarios(**sides: str) -> dict[str, Scenario]:
@@ -26,9 +33,15 @@ def change(module: str, id: str) -> Change:
     return found
 
 
-def runner(folder: Path, count: int = 1) -> Runner:
+def runner(folder: Path, count: int = 2, **options: Any) -> Runner:
     stages = all_stages(scenarios(echo_null="pair"))[:count]
-    return Runner(folder, stages, patience=2.0, at_once=2)
+    return Runner(folder, stages, patience=2.0, at_once=2, **options)
+
+
+def look(folder: Path, *changes: Change) -> list[Found]:
+    with runner(folder) as run:
+        found = {each.change: each for each in run.run(changes)}
+    return [found[each] for each in changes]
 
 
 ENCODED = change("protocol.codec", "encode_event: return data -> return None")
@@ -43,69 +56,141 @@ NO_IMPORT = change(
 )
 
 
-async def test_a_change_is_caught_or_survives(tmp_path: Path) -> None:
-    run = runner(tmp_path)
-    caught, survived, unreached = await together(
-        [run.look(each) for each in (ENCODED, CODE, REMOVED)]
-    )
+def test_a_change_is_caught_or_survives(tmp_path: Path) -> None:
+    with runner(tmp_path) as run:
+        found = {each.change: each for each in run.run([ENCODED, CODE, REMOVED])}
+    assert run.cells == 2
+    caught, survived, unreached = (found[each] for each in (ENCODED, CODE, REMOVED))
     assert (caught.outcome, caught.caught) == ("red", True)
-    assert caught.by == "python/ZapServer python/ZapConsumer echo.null"
+    (stage,) = caught.stages
+    assert stage in BOTH
+    assert caught.by in {
+        "python@changed/ZapServer python/ZapConsumer echo.null",
+        "python/ZapServer python@changed/ZapConsumer echo.null",
+    }
     assert caught.reason
+    assert caught.blame == "right"
+    assert len(caught.confirmed) == (3 if "changed ZapServer" in stage else 5)
     assert (survived.outcome, survived.caught) == ("survived", False)
-    assert survived.stages == ["ZapServer with ZapConsumer"]
+    assert sorted(survived.stages) == BOTH
     assert (unreached.outcome, unreached.caught, unreached.stages) == ("unreached", False, [])
-    assert await run.cells() == 1
 
 
-async def test_a_change_that_cannot_be_imported_is_told_apart(tmp_path: Path) -> None:
-    (found,) = await together([runner(tmp_path).look(NO_IMPORT)])
-    assert (found.outcome, found.caught) == ("import", True)
+BOTH = ["ZapServer with changed ZapConsumer", "changed ZapServer with ZapConsumer"]
+
+
+def test_a_change_that_cannot_be_imported_is_told_apart(tmp_path: Path) -> None:
+    (found,) = look(tmp_path, NO_IMPORT)
+    assert (found.outcome, found.caught) == ("start", True)
     assert found.reason.startswith("ValueError")
 
 
-async def test_a_peer_that_hangs_is_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_peer_that_ends_later_is_told_apart(tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    command = [
+        "interop.mutate.launch",
+        "replace",
+        "no.such",
+        "",
+        str(mark),
+        "tests.interop.mutate.dies",
+    ]
+    ended = Processes(tmp_path).run(command, limit=PATIENCE, silence=PATIENCE)
+    assert ended.printed == "READY\n"
+    assert mark.read_text("utf-8").splitlines()[0] == LATER
+
+
+def test_a_peer_that_hangs_is_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The time limit is short here; a peer that does not answer is an error only after 15 s."""
-    monkeypatch.setattr("interop.mutate.run.LEAST_LIMIT", 4.0)
-    (found,) = await together([runner(tmp_path).look(HANGS)])
+    monkeypatch.setattr("interop.mutate.run.SILENCE", 4.0)
+    (found,) = look(tmp_path, HANGS)
     assert (found.outcome, found.caught) == ("time", True)
 
 
-async def test_what_is_red_with_nothing_changed_is_an_error(tmp_path: Path) -> None:
+def test_what_is_red_once_is_not_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second run has no change here."""
+    monkeypatch.setattr(Stage, "confirming", lambda stage, red, peer, sound, **more:
+                        CONFIRMING(stage, red, sound, sound, **more))  # fmt: skip
+    (found,) = look(tmp_path, ENCODED)
+    assert (found.outcome, found.blame) == ("survived", None)
+    assert len(found.unconfirmed) == 2
+    assert all(each.endswith(" echo.null") for each in found.unconfirmed)
+
+
+CONFIRMING = Stage.confirming
+
+
+def test_the_side_that_cells_name_is_scored() -> None:
+    stage = all_stages(scenarios(a_b="pair"))[0]
+    assert stage.changed == "server"
+
+    def red(side: CulpritSide | None, verdict: Verdict = "failed") -> Red:
+        culprit = None if side is None else Culprit(side, "")
+        return Red(stage.api.id, "python/ZapConsumer", "a.b", verdict, "", culprit)
+
+    right, wrong, unknown, none = map(red, ("server", "client", "unknown", None))
+    assert blame(stage, [right, right]) == "right"
+    assert blame(stage, [right, unknown]) == blame(stage, [none]) == "unknown"
+    assert blame(stage, [right, unknown, wrong]) == "wrong"
+    assert blame(stage, [red(None, "error")]) is None
+
+
+def test_what_is_red_with_nothing_changed_is_an_error(tmp_path: Path) -> None:
     stages = all_stages(scenarios(no_such="pair"))[:1]
-    with pytest.raises(TestbedError, match="with nothing changed, ZapServer with ZapConsumer is"):
-        await Runner(tmp_path, stages, patience=2.0, at_once=1).look(ENCODED)
+    with (
+        Runner(tmp_path, stages, patience=2.0, at_once=1) as run,
+        pytest.raises(TestbedError, match="with nothing changed, changed ZapServer with ZapCons"),
+    ):
+        list(run.run([ENCODED]))
 
 
-async def test_unit_tests_find_a_change_or_not(tmp_path: Path) -> None:
+def test_unit_tests_find_a_change_or_not(tmp_path: Path) -> None:
     (tests := tmp_path / "tests" / "rooms").mkdir(parents=True)
     (tests / "test_name.py").write_text(
         "from zaptools.rooms.rooms import Room\n\n\n"
         "def test_a_name() -> None:\n    assert Room('a').name == 'a'\n"
     )
-    stages = all_stages(scenarios(echo_null="pair"))
     (files := tmp_path / "files").mkdir()
-    run = Runner(files, stages, patience=2.0, at_once=2, tests=tests.parent)
-    assert await together([run.test(NAMED), run.test(REMOVED)]) == [True, False]
+    with runner(files, tests=tests.parent) as run:
+        found = {each.change: each.tests for each in run.run([NAMED, REMOVED], tests=True)}
+    assert found == {NAMED: "caught", REMOVED: "survived"}
 
 
-async def test_unit_tests_that_fail_with_nothing_changed_are_an_error(tmp_path: Path) -> None:
-    run = Runner(tmp_path, [], patience=2.0, at_once=2, tests=tmp_path)
-    with pytest.raises(TestbedError, match="with nothing changed"):
-        await run.test(NAMED)
+def test_unit_tests_that_fail_with_nothing_changed_are_an_error(tmp_path: Path) -> None:
+    with (
+        runner(tmp_path, count=0, tests=tmp_path) as run,
+        pytest.raises(TestbedError, match="with nothing changed"),
+    ):
+        list(run.run([NAMED], tests=True))
 
 
 def test_stages_share_out_the_scenarios() -> None:
     chosen = scenarios(a_b="pair", c_d="server", e_f="client", g_h="each")
-    first, *others = all_stages(chosen)
-    assert first.name == "ZapServer with ZapConsumer"
-    assert set(map(tuple, first.only.values())) == {("a.b", "c.d", "e.f", "g.h")}
-    assert [stage.name for stage in others] == [
-        "FastApiConnector with ZapConsumer",
-        "AsgiApp with ZapConsumer",
-        "AioHttpConnector with ZapConsumer",
-        "SanicConnector with ZapConsumer",
-        "ZapServer with ZapSubscriber",
-        "ZapServer with ZapClient",
+    stages = all_stages(chosen)
+    assert [stage.name for stage in stages] == [
+        "changed ZapServer with ZapConsumer",
+        "ZapServer with changed ZapConsumer",
+        "changed FastApiConnector with ZapConsumer",
+        "changed AsgiApp with ZapConsumer",
+        "changed AioHttpConnector with ZapConsumer",
+        "changed SanicConnector with ZapConsumer",
+        "ZapServer with changed ZapSubscriber",
+        "ZapServer with changed ZapClient",
     ]
-    assert others[0].only["python/ZapConsumer"] == ["a.b"]
-    assert len(others[0].only["python/FastApiConnector"]) == 4
+    server, client, *_ = stages
+    assert (server.shared, server.own) == (("a.b",), ("c.d", "g.h"))
+    assert (client.shared, client.own) == (("a.b",), ("e.f", "g.h"))
+
+
+def test_a_stage_has_one_changed_side() -> None:
+    stage = all_stages(scenarios(a_b="pair", c_d="server"))[0]
+    plan = stage.plan(["changed"], ["sound"], patience=1.0)
+    assert plan.commands == {"python@changed": ["changed"], "python": ["sound"]}
+    assert [api.program for api in (*plan.servers, *plan.clients)] == ["python@changed", "python"]
+    assert plan.only == {
+        "python@changed/ZapServer": ["a.b", "c.d"],
+        "python/ZapConsumer": ["a.b"],
+    }
+    again = stage.confirming(["a.b"], ["changed"], ["sound"], patience=1.0)
+    assert [api.id for api in again.servers] == ["python@changed/ZapServer", "python/ZapServer"]
+    assert len(again.clients) == 3
