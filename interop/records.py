@@ -180,7 +180,10 @@ class Culprit(Struct, frozen=True):
 
     side: CulpritSide
     why: str
-    basis: Literal["frame", "unsupported", "uncaught", "judge", "row", "column", ""] = ""
+    basis: Literal[
+        "frame", "form", "unsupported", "uncaught", "judge", "row", "column", "trace", "judged",
+        "reported", "",
+    ] = ""  # fmt: skip
     api: str = ""
     frame: _Count | None = None
 
@@ -226,11 +229,14 @@ class _Outcome(Evidence, kw_only=True, omit_defaults=True):
             runs that did not keep it.
         defect: the part of it that is the same in every run: what is wrong, without the side, the
             time waited and what came instead.
+        reporter: the side whose peer reported the failure, or did not report what it had to; None
+            where it was seen on the wire, or neither.
         excuses: the known deviations that excuse it, in a cell that is *deviating*.
     """
 
     raised: str | None = None
     defect: str = ""
+    reporter: Role | None = None
     excuses: list[Excuse] = []
     setup_ms: _Time = 0.0
     teardown_ms: _Time = 0.0

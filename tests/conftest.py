@@ -1,4 +1,4 @@
-"""On which event loops the tests run, and that no property is a question of time."""
+"""On which event loops the tests run, that no property is a question of time, and their scores."""
 
 from __future__ import annotations
 
@@ -36,3 +36,11 @@ def pytest_asyncio_loop_factories(
     if item.path.name in ON_EACH_LOOP:
         factories["uvloop"] = uvloop.new_event_loop
     return factories
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the scores that tests measured, however quiet pytest is."""
+    for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
+        for name, value in report.user_properties:
+            if name.startswith("culprit score"):
+                terminalreporter.write_line(f"{name}: {value}")

@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from ..catalog import load_peers
-from ..replay import vectors
 from ..reports.results import read
 from ..run.plan import Plan
+from ..wire import vectors
 from .options import Commands, catalogue, chosen_apis, given_path, selection
 
 __all__ = ["add"]

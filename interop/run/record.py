@@ -53,6 +53,7 @@ def record(
         severity=facts.severity,
         raised=text if failed else "",
         defect=_defect(ran, text) if failed else "",
+        reporter=_reporter(ran) if failed else None,
         setup_ms=ran.setup_ms,
         duration_ms=ran.duration_ms,
         teardown_ms=ran.teardown_ms,
@@ -86,6 +87,11 @@ def _unsupported_by(ran: Ran) -> Role | None:
     if isinstance(ran.error, Unsupported) and ran.error.api is not None:
         return ran.error.api.role
     return None
+
+
+def _reporter(ran: Ran) -> Role | None:
+    error = ran.error
+    return error.api.role if isinstance(error, Violation) and error.api is not None else None
 
 
 def _other_escapes(ran: Ran) -> list[tuple[Role, str]]:

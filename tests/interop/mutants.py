@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-__all__ = ["CLIENTS", "SERVERS", "Caught"]
+__all__ = ["CLIENTS", "FRAMES", "SERVERS", "Caught"]
 
 
 @dataclass(frozen=True)
@@ -193,3 +193,95 @@ CLIENTS: Mapping[str, Caught] = {
     "clean-ends-no-streams": by("no ended", "lifecycle.clean"),
 }
 """By the name of the client."""
+
+FRAMES: Mapping[str, Mapping[str, str]] = {
+    "server": {
+        "event-name-key": "server text .*event_name",
+        "writes-no-headers": 'server text .*"headers":{}',
+        "null-payload-absent": 'server text {"eventName":"nobody-listens","headers"',
+        "integers-as-floats": r"server text .*\d\.0",
+        "ascii-only": r"server text .*\?",
+        "raw-controls": "server text .*echo",
+        "escapes-twice": r"server text .*\\\\n",
+        "lone-surrogates": "server text .*ud800",
+        "truncates-long-text": "server text .*xxx",
+        "headers-carried-over": 'server text .*"headers":{"a":1,"b":2}',
+        "reorders-under-load": "server text .*(48|49)",
+        "reply-without-id": 'server text .*"answer"',
+        "failure-unanswered": 'client text .*"fail"',
+        "error-without-text": 'server text .*"fail"',
+        "error-unasked": "server text .*replyError",
+        "error-tells-the-inside": "server text .*replyError",
+        "error-is-reply-to-server": "client text .*replyError",
+        "refuses-empty-name": 'client text {"eventName":""|server close',
+        "refuses-unknown-keys": "judge text .*extra",
+        "needs-name-first": 'judge text {"payload"',
+        "needs-headers": 'judge text {"eventName":"whoami","payload":"x"}$',
+        "needs-compact-text": "judge text \\s",
+        "dies-of-byte-order-mark": "judge text \ufeff",
+        "malformed-unreported": "judge text {not json",
+        "folds-case-of-names": 'judge text {"eventName":"(Echo|ECHO|echO)"',
+        "binary-is-text": "judge binary",
+        "one-message-a-read": "judge text",
+        "no-pong": "judge ping",
+        "late-pong": "judge ping",
+        "no-size-limit": "judge text .*xxx",
+        "close-unanswered": "(judge|client) close",
+        "own-close-code-lost": "server close 1000",
+        "tells-another-close-code": "(judge|server) close",
+        "no-disconnected": "client close",
+        "disconnected-twice": "client close",
+        "connected-after-events": "server text .*at once",
+        "handler-errors-swallowed": "judge text .*boom",
+        "handler-error-ends-connection": "judge text .*boom",
+        "handler-error-escapes": "judge text .*boom",
+        "handlers-at-once": "server text .*(slow|echo)",
+        "slow-handler-delays-all": "judge text .*beside",
+        "messages-fire-lifecycle": 'client text {"eventName":"connected"',
+        "one-id": "server text .*zpt-id",
+        "ids-used-again": "server text .*zpt-",
+        "deaf-after-one-left": "client text .*still there",
+        "malformed-ends-all": "judge text {not json",
+        "room-keeps-who-left": "server text .*without you",
+        "room-leaves-sender-out": "client text .*to-room",
+        "room-ignores-exclude": "judge text .*to-room|server text .*to you",
+        "room-members-twice": "server text .*once",
+        "room-drops-headers": "server text .*said",
+        "room-fails-at-who-is-gone": "judge text .*to-room",
+    },
+    "client": {
+        "payload-key": 'client text .*"data"',
+        "payload-as-text": 'client text .*"payload":"0"',
+        "integers-through-double": "client text .*9007199254740992",
+        "floats-as-integers": 'client text .*"payload":1,',
+        "drops-line-separators": "client text .*echo",
+        "sends-headers-of-before": 'client text .*"headers":{"a":1,"b":2}',
+        "swaps-under-load": "client text .*(48|49)",
+        "drops-headers": "server text .*token",
+        "null-headers-refused": 'judge text .*"headers":null',
+        "empty-payload-refused": 'judge text {"eventName":"echo","headers":{}}',
+        "malformed-escapes": "judge text {not json",
+        "wrong-pong": "client pong",
+        "one-mask": "client text",
+        "silent-peer-unnoticed": "client ping",
+        "answers-close-with-1002": "client close 1002",
+        "no-offline-by-remote-close": "server close",
+        "wrong-close-code": "client close 1000",
+        "close-reason-lost": "(judge|client) close",
+        "always-gives-reason": "client close 1000 bye",
+        "messages-fire-callbacks": 'judge text {"eventName":"disconnected"',
+        "handlers-twice-after-reconnect": "server text .*after",
+        "sends-again-after-reconnect": "client text .*before",
+        "late-handlers-ignored": "server text .*late",
+        "failure-kept-secret": "server text .*fail",
+        "error-without-id": "client text .*replyError",
+        "error-is-reply": "server text .*replyError",
+        "any-event-is-reply": "server text .*echo",
+        "request-outlives-connection": "client (text|close)",
+        "streams-end-with-connection": "server text .*after",
+    },
+}
+"""By role and name: of each defect that a recorded frame shows, a regular expression for that
+frame, as author, kind, the code of a close frame, and text. The others show in callbacks, in the
+handshake, in time, or in what is not recorded: bytes that are no frame, a burst's end, what the
+judge writes byte by byte."""

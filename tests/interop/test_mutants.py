@@ -10,7 +10,8 @@ import ast
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,9 @@ from interop.verdicts.culprit import name_culprits
 from . import mutants
 from .mutants import Caught
 from .runs import CLIENT, PYTHON, SERVER, run
+
+SCORE = "culprit score of the hand-made mutants"
+"""The property that `tests/conftest.py` prints."""
 
 PEER = Path(__file__).parents[2] / "interop" / "peers" / "mutant"
 
@@ -125,6 +129,41 @@ def test_a_mutant_with_no_defect_survives(cells: Mapping[Role, Cells], role: Rol
     for caught in TABLES[role].values():
         found = objections(cells[role], role, SOUND[role], caught)
         assert found == [f"{SOUND[role]} survives {each}" for each in caught.scenarios]
+
+
+def named_frame(cell: CellResult) -> str:
+    """Return the frame that a culprit names, as `mutants.FRAMES` describes frames."""
+    index = cell.culprit.frame if cell.culprit else None
+    if index is None or index >= len(cell.frames):
+        return ""
+    frame = cell.frames[index]
+    code = "" if frame.code is None else f"{frame.code} "
+    return f"{frame.author} {frame.kind} {code}{frame.text}"
+
+
+def test_the_right_side_and_frame_are_named(
+    cells: Mapping[Role, Cells], record_property: Callable[[str, object], None]
+) -> None:
+    sides, frames = Counter[bool](), Counter[bool]()
+    wrong = []
+    for role, name in EACH:
+        own = [c for c in cells[role] if c.api(role) == f"mutant/{name}"]
+        for cell in (c for c in own if c.scenario in TABLES[role][name].scenarios):
+            sides[cell.culprit is not None and cell.culprit.side == role] += 1
+            if pattern := mutants.FRAMES[role].get(name):
+                right = re.match(pattern, named := named_frame(cell), re.DOTALL) is not None
+                frames[right] += 1
+                wrong += [] if right else [f"{name} in {cell.scenario}: {named[:80]!r}"]
+    score = f"side right in {sides[True]} of {sides.total()}"
+    frame_score = f"frame in {frames[True]} of {frames.total()} with a frame at fault"
+    record_property(SCORE, f"{score}, {frame_score}")
+    assert not sides[False]
+    assert frames.total() >= 70
+    assert frames[True] / frames.total() >= 0.9, wrong
+
+
+def test_the_frames_at_fault_are_those_of_mutants() -> None:
+    assert {(role, name) for role, table in mutants.FRAMES.items() for name in table} <= set(EACH)
 
 
 def test_a_mutant_that_another_is_blamed_for_is_not_caught(cells: Mapping[Role, Cells]) -> None:

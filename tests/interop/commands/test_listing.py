@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from interop.cli import main
-from interop.replay import vectors
+from interop.wire import vectors
 
 QUICK = ["--server", "python/ZapServer", "--client", "python/ZapConsumer", "-n", "0"]
 

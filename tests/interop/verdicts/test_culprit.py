@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -126,6 +128,12 @@ def test_the_side_that_fails_with_the_judge_is_the_culprit(
     assert (found.side, found.api, found.basis) == (side, "x/Y", "judge")
 
 
+def event(name: str, **more: Any) -> str:
+    return json.dumps(
+        {"eventName": name, "payload": 1, "headers": {}} | more, separators=(",", ":")
+    )
+
+
 def said(author: str, *texts: str) -> list[FrameRecord]:
     other = "server" if author == "client" else "client"
     return [frame(other, kind="ping"), *(frame(author, text) for text in texts)]
@@ -134,17 +142,18 @@ def said(author: str, *texts: str) -> list[FrameRecord]:
 @pytest.mark.parametrize(
     ("wrote", "frame"),
     [
-        (['{"eventName":"a","headers":{}}', '{"eventName":"c"}'], 2),
-        (['{"eventName":"a"}', '{"eventName":"b"}', '{"eventName":"b"}'], 3),
-        (['{"eventName":"a"}'], 0),
+        ([event("a"), event("c")], 2),
+        ([event("a"), event("b"), event("b")], 3),
+        ([event("a")], 0),
         ([], 0),
-        (['{"eventName":"a"}', '{"payload":null,"eventName":"b"}'], None),
+        ([event("a"), event("b", more=[])], 2),
+        ([event("a"), event("b")], None),
     ],
 )
 def test_the_frame_is_the_first_that_a_passing_api_writes_otherwise(
     wrote: list[str], frame: int | None
 ) -> None:
-    good = cell(**B, **X, frames=said("server", '{"eventName":"a"}', '{"eventName":"b"}'))
+    good = cell(**B, **X, frames=said("server", event("a"), event("b")))
     one = red(**A, **X, frames=said("server", *wrote))
     found = by_matrix(one, [one, good])
     assert (found.side, found.frame) == ("server", frame)
@@ -180,8 +189,118 @@ def test_the_unknown_says_why() -> None:
 @pytest.mark.parametrize("cut", ["here", "there"])
 def test_what_is_not_recorded_of_a_burst_shows_nothing(cut: str) -> None:
     """One of the two has more frames of that side, since the other side wrote less so far."""
-    few, many = said("server", '{"eventName":"a"}'), said("server", *['{"eventName":"a"}'] * 2)
+    few, many = said("server", event("a")), said("server", *[event("a")] * 2)
     good = cell(**B, **X, frames=many if cut == "here" else few, frames_total=99)
     one = red(**A, **X, frames=few if cut == "here" else many, frames_total=99)
     found = by_matrix(one, [one, good])
     assert (found.side, found.frame) == ("server", None)
+
+
+WITHOUT = '{"eventName":"echo","payload":1}'
+PYTHON: dict[str, Any] = {"server": "python/ZapServer", "client": "dart-0.3@0.3.0/ZapSubscriber"}
+
+
+def asked(*clients: list[dict[str, Any]], server: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+    data = {"t_ms": 0.0, "done_ms": 0.5, "outcome": "ok"}
+    lists = [[{**data, **each} for each in of_one] for of_one in clients]
+    return {"server": [{**data, **each} for each in server], "clients": lists}
+
+
+def test_the_writer_of_an_odd_form_comes_before_the_reader_that_failed_at_it() -> None:
+    frames = [frame("client", event("echo"), t_ms=1.0), frame("server", WITHOUT, t_ms=2.0)]
+    one = red(**PYTHON, frames=frames, notifications=notes([], [UNCAUGHT]))
+    found = by_evidence(one)
+    assert found is not None
+    assert (found.side, found.api, found.basis, found.frame) == (
+        "server", "python/ZapServer", "form", 1,
+    )  # fmt: skip
+    assert "empty headers absent, where it wrote {} before" in found.why
+
+
+def test_a_reader_that_fails_at_what_was_always_written_is_the_culprit() -> None:
+    one = red(
+        server="pypi@0.5.2/FastApiConnector",
+        client="dart-0.3@0.3.0/ZapSubscriber",
+        scenario="headers.none-given",
+        frames=[frame("server", WITHOUT, t_ms=2.0)],
+        notifications=notes([], [UNCAUGHT]),
+    )
+    found = by_evidence(one)
+    assert found is not None
+    assert (found.side, found.basis) == ("client", "uncaught")
+
+
+def test_the_form_of_a_text_that_was_cut_is_that_of_the_same_pairs_other_cells() -> None:
+    long = frame("server", WITHOUT[:20], t_ms=2.0, length=9999)
+    evidence: dict[str, Any] = {"notifications": notes([], [UNCAUGHT])}
+    cells = [
+        red(**PYTHON, frames=[frame("server", WITHOUT, t_ms=2.0)], **evidence),
+        red(**PYTHON, scenario="size", frames=[long], **evidence),
+        red(
+            **PYTHON,
+            scenario="x",
+            frames=[long],
+            notifications=notes([], [{**UNCAUGHT, "message": "?"}]),
+        ),
+    ]
+    name_culprits(cells)
+    assert [(blamed(c).side, blamed(c).basis) for c in cells] == [
+        ("server", "form"), ("server", "form"), ("client", "uncaught"),
+    ]  # fmt: skip
+
+
+def test_a_value_that_was_written_otherwise_comes_before_its_reader() -> None:
+    sent = [{"op": "send", "args": {"event": "echo", "payload": 1, "headers": {}}}]
+    one = red(
+        frames=[frame("client", event("echo", payload="1"), t_ms=1.0)],
+        notifications=notes([UNCAUGHT], []),
+        requests=asked(sent),
+    )
+    found = by_evidence(one)
+    assert found is not None
+    assert (found.side, found.basis, found.frame) == ("client", "trace", 0)
+
+
+def test_the_peers_records_decide_where_the_matrix_cannot() -> None:
+    frames = [frame("client", event("echo"), t_ms=1.0)]
+    sent = [{"op": "send", "args": {"event": "echo", "payload": 1}}]
+    evidence: dict[str, Any] = {"frames": frames, "requests": asked(sent), "duration_ms": 1000.0}
+    one = red(**A, **X, notifications=notes([], []), **evidence)
+    found = by_matrix(one, [one, red(**A, **Y), red(**B, **X)])
+    assert (found.side, found.basis, found.frame) == ("server", "trace", 0)
+
+
+def test_the_judges_cells_of_the_family_decide_where_the_pairs_cannot() -> None:
+    cells = [
+        red(**A, **X, scenario="form.one"),
+        red(**A, **Y, scenario="form.one"),
+        red(**B, **X, scenario="form.one"),
+        red(**A, client="judge/Raw", scenario="form.two"),
+        red("deviating", server="judge/Raw", **X, scenario="form.three"),
+        cell(server="judge/Raw", **X, scenario="form.two"),
+    ]
+    name_culprits(cells)
+    assert (blamed(cells[0]).side, blamed(cells[0]).basis) == ("server", "judged")
+    assert "fails 1 scenarios form.* with the judge" in blamed(cells[0]).why
+    assert blamed(cells[2]).side == "unknown"
+
+
+def test_the_side_that_reported_nothing_is_the_last_guess() -> None:
+    one = red(**A, **X, reporter="client")
+    found = by_matrix(one, [one])
+    assert (found.side, found.basis, found.api) == ("client", "reported", "x")
+
+
+@pytest.mark.parametrize(
+    ("frames", "index"),
+    [
+        ([frame("judge", event("echo"), to="server")], 0),
+        ([frame("judge", "!", to="server"), frame("judge", event("echo"), to="server")], 0),
+        ([frame("judge", event("echo"), to="server"), frame("server", event("echo"))], 1),
+        ([frame("judge", "x", kind="ping", to="server"), frame("server", "y", kind="pong")], 1),
+    ],
+)
+def test_a_cell_with_the_judge_names_the_frame(frames: list[FrameRecord], index: int) -> None:
+    records: dict[str, Any] = {"notifications": notes([]), "requests": asked()}
+    one = red(client="judge/Raw", frames=frames, frames_total=len(frames), **records)
+    assert by_matrix(one, [one]).frame == index

@@ -11,8 +11,8 @@ import pytest
 from interop.catalog import load_peers
 from interop.errors import TestbedError
 from interop.records import CellResult, FrameRecord
-from interop.replay.vectors import Vectors, load, record, write
 from interop.wire.rules import check_text, differ
+from interop.wire.vectors import Vectors, load, record, write
 from zaptools.protocol import decode_event, encode_event
 
 from .. import cells

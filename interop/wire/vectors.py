@@ -1,7 +1,7 @@
 """Wire text of every version of every peer, recorded from runs and kept in ``vectors/``.
 
 A change of a codec can be checked against them without any peer, as
-`tests/interop/replay/test_vectors.py` does with this repository's. A file holds what one API wrote
+`tests/interop/wire/test_vectors.py` does with this repository's. A file holds what one API wrote
 in `SCENARIOS`, whose texts do not depend on chance, always with the same partner.
 """
 
