@@ -114,7 +114,7 @@ def by_matrix(
         return named
     if found:
         return _by_trace(cell, found[0])
-    return _odd_side(cell) or _by_judge(cell, judged or {}) or _reported(cell) or named
+    return _first_odd(cell) or _by_judge(cell, judged or {}) or _reported(cell) or named
 
 
 def _row_or_column(cell: CellResult, cells: Sequence[CellResult]) -> Culprit:
@@ -180,18 +180,12 @@ def _odd_writer(cell: CellResult, reader: Role, last: int) -> Culprit | None:
     return None
 
 
-def _odd_side(cell: CellResult) -> Culprit | None:
-    """Return the side that alone wrote a frame of an odd form."""
-    found = {
-        side: [
-            (index, words)
-            for index, frame in enumerate(cell.frames)
-            if frame.author == side and (words := _odd(cell, frame))
-        ]
-        for side in ROLES
-    }
-    odd = [side for side in ROLES if found[side]]
-    return _of_form(cell, odd[0], *found[odd[0]][0]) if len(odd) == 1 else None
+def _first_odd(cell: CellResult) -> Culprit | None:
+    """Return the side that first wrote a frame of an odd form: the other may have echoed it."""
+    for index, frame in enumerate(cell.frames):
+        if frame.author != "judge" and (words := _odd(cell, frame)):
+            return _of_form(cell, frame.author, index, words)
+    return None
 
 
 def _odd(cell: CellResult, frame: FrameRecord) -> str:
@@ -345,6 +339,12 @@ def _written(
         for index, frame in enumerate(cell.frames)
         if frame.author == side and frame.kind in kinds
     ]
+
+
+def _texts_to(cell: CellResult, side: Role, last: int | None) -> set[int]:
+    """Return the indices of the text frames to a side, up to the last that it had received."""
+    kept = () if last is None else cell.frames[: last + 1]
+    return {i for i, frame in enumerate(kept) if frame.to == side and frame.kind == "text"}
 
 
 def _length(frame: FrameRecord) -> int:

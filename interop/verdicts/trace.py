@@ -378,7 +378,7 @@ class _Side:
                     yield Fault(
                         self.side, "closed with another code than asked", index, close.t_ms, True
                     )
-                elif not wanted:
+                elif not wanted and not self._other_closed(connection, close.t_ms):
                     yield Fault(self.side, "closed the connection unasked", index, close.t_ms, True)
             elif theirs and not self.cell.acts:
                 index, close = theirs[0]
@@ -387,6 +387,16 @@ class _Side:
                 elif close.code in _LEGAL_CODES and mine[0][1].code not in (close.code, 1000, 1005):
                     why = "answered a close frame with another code"
                     yield Fault(self.side, why, mine[0][0], mine[0][1].t_ms, True)
+
+    def _other_closed(self, connection: int, when: float) -> bool:
+        """Whether the other side had been asked to close, or had ended the connection, by then."""
+        records, number = self.cell.requests, connection - 1
+        assert records is not None
+        others = records.clients if self.side == "server" else [records.server]
+        if any(each.op in _ENDING and each.t_ms <= when for asked in others for each in asked):
+            return True
+        ended = [each.ended for each in self.cell.connections[number : number + 1]]
+        return any(each and each.by != self.side and each.t_ms <= when for each in ended)
 
     # --- Callbacks --------------------------------------------------------------------------
 

@@ -304,3 +304,11 @@ def test_a_cell_with_the_judge_names_the_frame(frames: list[FrameRecord], index:
     records: dict[str, Any] = {"notifications": notes([]), "requests": asked()}
     one = red(client="judge/Raw", frames=frames, frames_total=len(frames), **records)
     assert by_matrix(one, [one]).frame == index
+
+
+def test_of_two_odd_frames_the_first_tells() -> None:
+    null = '{"eventName":"echo","payload":1,"headers":null}'
+    frames = [frame("client", null, t_ms=1.0), frame("server", null, t_ms=2.0)]
+    one = red(server="python/ZapServer", client="node/Client", frames=frames)
+    found = by_matrix(one, [one])
+    assert (found.side, found.basis, found.frame) == ("client", "form", 0)

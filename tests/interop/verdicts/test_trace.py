@@ -184,6 +184,15 @@ def test_the_code_that_was_asked_for_is_written() -> None:
     assert found(one) == [("server", "closed with another code than asked", 0)]
 
 
+def test_a_side_may_close_once_the_other_was_asked_to() -> None:
+    """Some libraries end a connection with no close frame; the other side then writes its own."""
+    drop = {"op": "drop", "args": {"conn": "1"}, "t_ms": 0.5, "outcome": "ok"}
+    told = [{"on": "disconnected", "conn": "1", "t_ms": 3.0}]
+    one = ran([frame("client", kind="close", code=1005)], told, told, pushed=[drop])
+    assert ("client", "closed the connection unasked", 0) not in found(one)
+    assert ("client", "closed the connection unasked", 0) in found(ran(one.frames, told, told))
+
+
 def test_callbacks_come_once_and_not_without_cause() -> None:
     end = {"on": "disconnected", "conn": "1", "t_ms": 3.0}
     closes = [
