@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -70,8 +71,30 @@ def test_nothing_is_wrong_with_the_model() -> None:
     assert problems(load(), scenarios=[*load_catalogue()], items=items) == []
 
 
-def test_every_public_name_of_this_library_has_its_capability() -> None:
-    assert unnamed(load(), "python", surfaces.python()) == []
+@pytest.mark.parametrize("library", surfaces.SURFACES)
+def test_every_public_name_of_a_library_has_its_capability(library: str) -> None:
+    public = surfaces.SURFACES[library]()
+    if not public:
+        pytest.skip("its source is not on this machine")
+    assert unnamed(load(), library, public) == []
+
+
+@pytest.mark.parametrize("library", surfaces.SURFACES)
+def test_a_name_that_is_looked_at_is_in_its_peer(library: str) -> None:
+    """Arguments of a Dart class are given by position, and are no words of the source."""
+    source = surfaces.adapters(library)
+    claimed = [
+        n for each in load().names if each.library == library and each.of for n in each.names
+    ]
+    assert len(claimed) > 10
+    for name in claimed:
+        word = re.split(r"[.(]", name.rstrip(")"))[-1]
+        if "(" not in name or "Dart" not in library:
+            assert re.search(rf"\b{word}\b", source), f"{library}: no peer uses {name}"
+
+
+def test_every_library_of_the_model_is_read() -> None:
+    assert {each.library for each in load().names} == {*surfaces.SURFACES}
 
 
 def test_the_records_of_a_run_show_what_the_model_claims() -> None:
