@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from .catalog import CatalogError
-from .commands import check, compare, deviations, listing, model, mutate, replay, run
+from .commands import check, compare, deviations, listing, model, mutate, replay, run, show
 from .commands.options import Stop
 from .descriptors import raise_limit
 from .errors import TestbedError, in_words
@@ -84,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     deviations.add(commands)
     compare.add(commands)
     check.add(commands)
+    show.add(commands)
     replay.add(commands)
     mutate.add(commands)
     model.add(commands)

@@ -333,6 +333,7 @@ class RunRecord(Struct, frozen=True):
     Attributes:
         peers: what the peer of each row and column said of itself, by the row's or column's id.
         commit: None where it cannot be told, as in a container.
+        options: the options that a command for one of its cells needs beside those that choose it.
     """
 
     started: Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
@@ -351,6 +352,7 @@ class RunRecord(Struct, frozen=True):
     ]
     peers: dict[str, PeerRecord] = {}
     commit: Commit | None = None
+    options: list[str] = []
 
 
 class ResultsFile(Struct, frozen=True):

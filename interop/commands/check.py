@@ -17,7 +17,7 @@ from ..check.check import WHY_NOT, Check, Checked, why_not
 from ..check.endpoint import Endpoint, parse_endpoint
 from ..records import CellResult, Verdict
 from ..reports.files import write_reports
-from ..reports.results import claimed, rerun_command
+from ..reports.results import claimed
 from ..run.runner import Bound, load_functions
 from ..runtimes.git import current_commit
 from ..runtimes.prepare import ROOT
@@ -231,7 +231,7 @@ def _failure(console: Console, cell: CellResult, title: str) -> None:
         _line(console, f"      {escape(frame.author)} -> {frame.kind}{code}{escape(said)}")
     if cell.frames_total > _SHOWN_FRAMES:
         _line(console, f"      and {cell.frames_total - _SHOWN_FRAMES} more frames")
-    _line(console, f"   again: {escape(rerun_command(cell))}")
+    _line(console, f"   again: {escape(cell.again)}")
 
 
 def _counted(cells: Iterable[CellResult]) -> str:

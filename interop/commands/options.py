@@ -25,6 +25,7 @@ __all__ = [
     "chosen_apis",
     "given_path",
     "matching",
+    "named",
     "results_argument",
     "seconds",
     "selection",
@@ -89,6 +90,11 @@ def given_path(text: str) -> Path:
     if not text:
         raise argparse.ArgumentTypeError("the path is empty")
     return Path(text)
+
+
+def named(folder: Path) -> Path:
+    """Return a folder as a command names it that is given in the same place."""
+    return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
 
 
 def shown(path: Path) -> str:

@@ -17,11 +17,12 @@ from ..errors import CannotRun
 from ..records import CellResult, Role
 from ..replay.recording import Step, find, steps
 from ..replay.replay import Replay
-from ..reports.results import read
+from ..reports.hints import Hints
+from ..reports.results import load
 from ..run.pool import Pool
 from ..run.runner import own_arguments_only
 from ..runtimes.prepare import CACHE_DIR, Preparer
-from .options import RESULTS, Commands, Stop, given_path, seconds
+from .options import RESULTS, Commands, Stop, given_path, named, seconds
 
 __all__ = ["add"]
 
@@ -48,11 +49,13 @@ def add(commands: Commands) -> None:
 
 
 def _replay(arguments: argparse.Namespace, console: Console) -> int:
-    cell = find(read(arguments.results), arguments.cell)
+    recorded = load(arguments.results)
+    cell = find(recorded.cells, arguments.cell)
     live: Role = "client" if arguments.client or arguments.half == "server" else "server"
     peers = load_peers()
     api = _api(arguments.client or arguments.server, cell, live, peers)
-    todo = steps(cell, live, api.id)
+    hints = Hints(recorded.cells, recorded.run.options, named(arguments.results))
+    todo = steps(cell, live, api.id, again=hints.again(cell))
     half = "server" if live == "client" else "client"
     name = f"{cell.server} <-> {cell.client}, {cell.scenario}"
     _line(console, f"the {half}'s half of {name}, to {api.id}")

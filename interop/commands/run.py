@@ -42,6 +42,7 @@ from .options import (
     catalogue,
     chosen_apis,
     given_path,
+    named,
     seconds,
     selection,
     shown,
@@ -54,11 +55,24 @@ _FAULTS = "which inject faults into whole peers: only --engine {} can".format(
 )
 
 
+_KEPT = (
+    "--engine",
+    "--versions",
+    "--dart",
+    "--patience",
+    "--timeout",
+    "--repeat",
+    "--strict",
+    "--no-deviations",
+)
+"""The options that change how a cell runs, or what is expected of it."""
+
+
 def add(commands: Commands, epilog: str) -> None:
     """Add the command."""
     run = commands.add_parser("run", help="run the matrix", epilog=epilog,
                               formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
-    run.set_defaults(command=_run)
+    run.set_defaults(command=_run, default=run.get_default)
     selection(run)
     option = run.add_argument
     option("--require", action="append", default=[], metavar="PEER",
@@ -114,6 +128,8 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
             repeat=plan.repeat,
             strict=plan.strict,
             commit=current_commit(ROOT),
+            options=list(_kept_options(arguments)),
+            folder=named(arguments.results),
         )
         print_plan(not_run, total * plan.repeat, arguments.workers, console)
         stack.enter_context(held())  # until all is written; `run_plan` can still be interrupted
@@ -178,6 +194,17 @@ def _check_cells(patterns: Sequence[str], cells: Mapping[str, int]) -> None:
     for pattern in patterns:
         if not any(count for name, count in cells.items() if fnmatchcase(name, pattern)):
             raise Stop(f"--scenario {pattern!r} has no cell between the chosen rows and columns")
+
+
+def _kept_options(arguments: argparse.Namespace) -> Iterator[str]:
+    """Yield the options that a command for one cell of this run needs too."""
+    for option in _KEPT:
+        name = option.removeprefix("--").replace("-", "_")
+        value = getattr(arguments, name)
+        if value != arguments.default(name):
+            yield option
+            if not isinstance(value, bool):
+                yield f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _is_subset(arguments: argparse.Namespace) -> bool:

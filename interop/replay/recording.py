@@ -9,10 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any
 
-from ..catalog import JUDGES
+from ..catalog import JUDGES, did_you_mean
 from ..errors import TestbedError
 from ..records import KEPT, CellResult, Note, RequestRecord, Role
-from ..reports.results import rerun_command
 
 __all__ = [
     "Answer",
@@ -125,7 +124,10 @@ def find(cells: Sequence[CellResult], words: Sequence[str]) -> CellResult:
         return found[0]
     if not found:
         unknown = [word for word in asked if all(_whole(cell, [word]) is None for cell in cells)]
-        why = f"{unknown[0]!r} is in none" if unknown else "no cell has all of that"
+        why = "no cell has all of that"
+        if unknown:
+            parts = {part for cell in cells for key in cell.key for part in (key, *key.split("/"))}
+            why = f"{unknown[0]!r} is in none{did_you_mean(unknown[0], sorted(parts))}"
         raise RecordingError(f"{' '.join(asked)}: no such cell among {len(cells)}: {why}")
     names = [f"\n  {c.server} {c.client} {c.scenario}" for c in found[:_SHOWN]]
     more = f"\n  and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
@@ -142,7 +144,7 @@ def _whole(cell: CellResult, words: Sequence[str]) -> int | None:
     return sum(word in names for word in words)
 
 
-def steps(cell: CellResult, live: Role, api: str = "") -> list[Step]:
+def steps(cell: CellResult, live: Role, api: str = "", *, again: str = "") -> list[Step]:
     """Return the steps to take and to expect, in the order of the record.
 
     The live side's pings and their pongs are left out, since their times vary. So are, for a client
@@ -150,11 +152,12 @@ def steps(cell: CellResult, live: Role, api: str = "") -> list[Step]:
 
     Args:
         api: the live side's row or column, where it is not the recorded one.
+        again: the command that runs the cell again, for the error.
 
     Raises:
         RecordingError: the record is incomplete; says what is missing.
     """
-    _check(cell, live)
+    _check(cell, live, again)
     # Times are one process's, in microseconds: a cause precedes its effect.
     timed = [*_connections(cell, live), *_frames(cell, live)]
     timed += _told(cell, live, live == "client" and api not in ("", cell.client))
@@ -162,11 +165,10 @@ def steps(cell: CellResult, live: Role, api: str = "") -> list[Step]:
     return [step for _, step in sorted(timed, key=lambda pair: pair[0])]
 
 
-def _check(cell: CellResult, live: Role) -> None:
+def _check(cell: CellResult, live: Role, again: str) -> None:
     def refuse(why: str) -> RecordingError:
-        return RecordingError(
-            f"this cell cannot be replayed: {why}; run it again instead: {rerun_command(cell)}"
-        )
+        advice = f"; run it again instead: {again}" if again else ""
+        return RecordingError(f"this cell cannot be replayed: {why}{advice}")
 
     if JUDGES["server"].id in (cell.server, cell.client):
         raise refuse("the judge wrote its half byte by byte, which the frames do not show")

@@ -11,9 +11,11 @@ from xml.etree import ElementTree as ET
 
 from ..output import printable
 from ..records import CellResult, Verdict
+from .causes import Cause, causes, counted, details, size
 from .compatibility import compatibility
+from .hints import Hints
 from .provenance import commit_line, peer_lines
-from .results import Results, culprit_line, gates, rerun_command, write_files
+from .results import Results, gates, is_red, write_files
 
 __all__ = ["junit", "summary", "write_reports"]
 
@@ -46,13 +48,10 @@ def summary(results: Results) -> str:
     lines += [f"\nNot run: {name}: {reason}" for name, reason in results.not_run.items()]
     if results.broken:
         lines += ["", f"**The testbed failed:** {results.broken}"]
-    for title, verdicts in (
-        ("Unexpected", ("failed", "flaky", "error")),
-        ("Should", ("warned",)),
-    ):
-        found = [cell for cell in results.cells if cell.verdict in verdicts]
-        if found:
-            lines += ["", f"## {title}", "", *(_failure(cell) for cell in found)]
+    red = causes(cell for cell in results.cells if is_red(cell))
+    if red:
+        hints = Hints(results.cells, results.options, results.folder)
+        lines += ["", "## Unexpected", *(_cause(cause, hints) for cause in red)]
     versions = compatibility(results.cells)
     if versions:
         lines += ["", "## Versions", "", *(f"- {line}" for line in versions)]
@@ -66,6 +65,7 @@ def junit(results: Results) -> ET.ElementTree[ET.Element]:
     """Return the run as JUnit XML: a suite a pair; what is expected is no failure."""
     root = ET.Element("testsuites", name="zaptools interop")
     suites: dict[tuple[str, str], ET.Element] = {}
+    hints = Hints(results.cells, results.options, results.folder)
     for cell in results.cells:
         pair = (cell.server, cell.client)
         if pair not in suites:
@@ -77,7 +77,7 @@ def junit(results: Results) -> ET.ElementTree[ET.Element]:
             name=cell.scenario,
             time=f"{cell.duration_ms / 1000:.3f}",
         )
-        _outcome(case, cell)
+        _outcome(case, cell, hints)
     for suite in suites.values():
         for key, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
             suite.set(key, str(len(suite.findall(f"*/{tag}"))))
@@ -85,12 +85,12 @@ def junit(results: Results) -> ET.ElementTree[ET.Element]:
     return ET.ElementTree(root)
 
 
-def _outcome(case: ET.Element, cell: CellResult) -> None:
+def _outcome(case: ET.Element, cell: CellResult, hints: Hints) -> None:
     verdict, reason = cell.verdict, _NOT_XML.sub("�", cell.reason)
-    words = f"{_NOT_XML.sub('�', culprit_line(cell))}\n{rerun_command(cell)}".strip()
     if gates(cell) or verdict == "error":
         kind = "error" if verdict == "error" else "failure"
-        ET.SubElement(case, kind, message=reason).text = words
+        words = "\n".join([*details(cell), hints.show(cell), hints.again(cell)])
+        ET.SubElement(case, kind, message=reason).text = _NOT_XML.sub("�", words)
     elif verdict != "passed":
         ET.SubElement(case, "skipped", message=f"{verdict}: {reason}")
 
@@ -100,12 +100,30 @@ def _counts(counts: Mapping[Verdict, int]) -> str:
     return "<br>".join(parts) or "-"
 
 
-def _failure(cell: CellResult) -> str:
-    kind = "" if cell.verdict == "failed" else f" ({cell.verdict})"
+def _cause(cause: Cause, hints: Hints) -> str:
+    """Return a cause: its example whole, and all its other cells."""
+    cell = cause.example
+    lines = ["", f"### {size(cause)}", "", f"**{cell.scenario}**{_kind(cell)}: {cell.rule}", ""]
     reason = " ".join(cell.reason.split())[:400]
-    lines = [f"- **{cell.scenario}**{kind}, {cell.server} ↔ {cell.client}: {reason}"]
-    lines += [f"  {line}  " for line in [culprit_line(cell)] if line]
-    return "\n".join([*lines, f"  `{rerun_command(cell)}`"])
+    lines += [f"- {line}" for line in (f"{cell.server} ↔ {cell.client}: {reason}", *details(cell))]
+    lines += [f"- `{command}`" for command in (hints.show(cell), hints.again(cell))]
+    pairs: dict[str, list[str]] = {}
+    for each in cause.cells[1:]:
+        name = f"{each.scenario}{_kind(each)}"
+        pairs.setdefault(name, []).append(f"{each.server} ↔ {each.client}")
+    if pairs:
+        lines += [
+            "",
+            f"<details><summary>{counted(len(cause.cells) - 1, 'more cell')}</summary>",
+            "",
+        ]
+        lines += [f"- {name}: {', '.join(cells)}" for name, cells in sorted(pairs.items())]
+        lines += ["", "</details>"]
+    return "\n".join(lines)
+
+
+def _kind(cell: CellResult) -> str:
+    return "" if cell.verdict == "failed" else f" ({cell.verdict})"
 
 
 def _deviations(results: Results) -> list[str]:

@@ -38,9 +38,9 @@ __all__ = [
     "claimed",
     "culprit_line",
     "gates",
+    "is_red",
     "load",
     "read",
-    "rerun_command",
     "write_files",
 ]
 
@@ -57,7 +57,8 @@ class Results:
         broken: why the run is incomplete; empty if it is not.
         repeat: how often every cell was run.
         strict: whether a failed *should* was a failure.
-        peers, commit: as in `RunRecord`.
+        peers, commit, options: as in `RunRecord`.
+        folder: where they are written, as a command for one of the cells names it.
     """
 
     started: str
@@ -72,6 +73,8 @@ class Results:
     strict: bool = False
     peers: dict[str, PeerRecord] = field(default_factory=dict)
     commit: Commit | None = None
+    options: list[str] = field(default_factory=list)
+    folder: Path = Path("results")
 
     def sort(self) -> None:
         """Put the cells into the order of the matrix."""
@@ -113,6 +116,7 @@ class Results:
             counts=self.counts,
             peers=self.peers,
             commit=self.commit,
+            options=self.options,
         )
 
     def dump(self) -> bytes:
@@ -156,12 +160,13 @@ class RunFacts(msgspec.Struct):
     """The part of a run's record that readers of its cells need: earlier runs' may lack any of it.
 
     Attributes:
-        broken, peers, commit: as in `RunRecord`.
+        broken, peers, commit, options: as in `RunRecord`.
     """
 
     broken: str = ""
     peers: dict[str, PeerRecord] = {}
     commit: Commit | None = None
+    options: list[str] = []
 
 
 class Recorded(msgspec.Struct):
@@ -235,6 +240,11 @@ def gates(cell: CellResult) -> bool:
     return cell.verdict in ("failed", "flaky")
 
 
+def is_red(cell: CellResult) -> bool:
+    """Whether a cell's verdict is not expected; that of a *should* is so too."""
+    return gates(cell) or cell.verdict in ("error", "warned")
+
+
 def culprit_line(cell: CellResult) -> str:
     """Return the culprit of a red cell in one line; empty for a cell that has none."""
     culprit = cell.culprit
@@ -253,12 +263,6 @@ def _frame(cell: CellResult, index: int | None) -> str:
     kept = cell.frames[index : index + 1]
     said = [f": {each.author} -> {each.to} {each.kind} {each.text[:160]}" for each in kept]
     return f"; frame {index}" + "".join(said)
-
-
-def rerun_command(cell: CellResult) -> str:
-    """Return the command that runs one cell again."""
-    chosen = f"--server '{cell.server}' --client '{cell.client}'"
-    return cell.again or f"python -m interop run {chosen} --scenario '{cell.scenario}'"
 
 
 def _counts(cells: Iterable[CellResult]) -> dict[Verdict, int]:

@@ -7,16 +7,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from rich import box
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from ..records import CellResult, Verdict
+from ..records import Verdict
+from .causes import Cause, causes, counted, details, others, shortened, size
 from .compatibility import compatibility
-from .results import Results, culprit_line, gates, rerun_command
+from .hints import Hints
+from .results import Results, is_red
 
-__all__ = ["compact", "matrix", "print_plan", "print_report"]
+__all__ = ["STYLES", "compact", "matrix", "print_plan", "print_report"]
 
-_STYLES: Mapping[Verdict, str] = {
+STYLES: Mapping[Verdict, str] = {
     "passed": "green",
     "deviating": "yellow",
     "warned": "bold yellow",
@@ -31,8 +34,8 @@ _START = 1.0
 _RATE = 90.0
 """Cells that a worker runs in a second, measured on two cores."""
 
-_SHOWN_SCENARIOS = 20
-_SHOWN_PAIRS = 6
+_SHOWN_CAUSES = 12
+_SHOWN_TOPICS = 8
 
 
 def matrix(results: Results) -> Table:
@@ -63,7 +66,7 @@ def compact(results: Results, width: int) -> Iterator[Table | str]:
         clients = results.clients[at : at + count]
         yield _block(results, clients, numbers)
         yield "".join(f"{numbers[client]:>4} {client}\n" for client in clients)
-    shown = [v for v in _STYLES if v != "passed" and results.counts[v]]
+    shown = [v for v in STYLES if v != "passed" and results.counts[v]]
     if shown:
         yield "  " + ", ".join(f"{_letter(verdict)} {verdict}" for verdict in shown)
 
@@ -109,7 +112,7 @@ def print_plan(not_run: Mapping[str, str], cells: int, workers: int, console: Co
 
 
 def print_report(results: Results, console: Console) -> None:
-    """Print the matrix, the failures with the command that repeats each, and the totals.
+    """Print the matrix, the failures by their causes, and the totals.
 
     `print_plan` reports what did not run.
     """
@@ -122,10 +125,7 @@ def print_report(results: Results, console: Console) -> None:
             console.print(part, highlight=False)
     if results.not_run:
         console.print(f"[yellow]not run:[/] {len(results.not_run)} rows and columns, as said above")
-    bad = [cell for cell in results.cells if gates(cell) or cell.verdict == "error"]
-    amber = [cell for cell in results.cells if cell.verdict == "warned"]
-    for title, style, cells in (("unexpected", "bold red", bad), ("should", "yellow", amber)):
-        _print_cells(console, title, style, cells)
+    _print_causes(console, results)
     for line in compatibility(results.cells):
         console.print(escape(line), highlight=False, soft_wrap=True)
     if results.broken:
@@ -143,30 +143,45 @@ def print_report(results: Results, console: Console) -> None:
 def _cell(counts: Mapping[Verdict, int] | None, *, short: bool = False) -> Text:
     if counts is None:
         return Text("-", style="dim")
-    shown = [verdict for verdict in _STYLES if counts[verdict]]
+    shown = [verdict for verdict in STYLES if counts[verdict]]
     words = {verdict: f" {verdict}" for verdict in shown}
     if short:
         words = {verdict: "" if verdict == "passed" else _letter(verdict) for verdict in shown}
-    lines = [Text(f"{counts[v]}{words[v]}", style=_STYLES[v]) for v in shown]
+    lines = [Text(f"{counts[v]}{words[v]}", style=STYLES[v]) for v in shown]
     return Text("\n").join(lines)
 
 
-def _print_cells(console: Console, title: str, style: str, cells: list[CellResult]) -> None:
-    groups: dict[str, list[CellResult]] = {}
-    for cell in sorted(cells, key=lambda c: (c.scenario, c.server, c.client)):
-        groups.setdefault(cell.scenario, []).append(cell)
-    for scenario, group in list(groups.items())[:_SHOWN_SCENARIOS]:
-        rule = escape(group[0].rule)
-        heading = f"[{style}]{title}[/] {escape(scenario)}: {rule}"
-        console.print(heading, highlight=False, soft_wrap=True)
-        for cell in group[:_SHOWN_PAIRS]:
-            pair = f"{cell.server} <-> {cell.client}"
-            reason = " ".join(cell.reason.split())[:300]
-            console.print(f"   {escape(pair)}: {escape(reason)}", highlight=False, soft_wrap=True)
-            if culprit := culprit_line(cell):
-                console.print(f"      {escape(culprit)}", highlight=False, soft_wrap=True)
-        if len(group) > _SHOWN_PAIRS:
-            console.print(f"   and {len(group) - _SHOWN_PAIRS} more pairs")
-        console.print(f"   again: {rerun_command(group[0])}", highlight=False, soft_wrap=True)
-    if len(groups) > _SHOWN_SCENARIOS:
-        console.print(f"and {len(groups) - _SHOWN_SCENARIOS} more scenarios: see summary.md")
+def _print_causes(console: Console, results: Results) -> None:
+    found = causes(cell for cell in results.cells if is_red(cell))
+    hints = Hints(results.cells, results.options, results.folder)
+    for cause in found[:_SHOWN_CAUSES]:
+        console.print()
+        _print_cause(console, cause, hints)
+    if rest := found[_SHOWN_CAUSES:]:
+        count = sum(len(cause.cells) for cause in rest)
+        more = f"{counted(len(rest), 'more cause')} of {counted(count, 'cell')}"
+        console.print(f"and {more}: see summary.md", highlight=False)
+
+
+def _print_cause(console: Console, cause: Cause, hints: Hints) -> None:
+    """Print one cell of a cause whole, count the others, and show what to do with it."""
+    cell = cause.example
+    amber = all(each.verdict == "warned" for each in cause.cells)
+    title = "[bold yellow]should[/]" if amber else "[bold red]unexpected[/]"
+    console.print(f"{title} {escape(size(cause))}", highlight=False, soft_wrap=True)
+    pair = f"{cell.server} <-> {cell.client}"
+    lines = [f"{cell.scenario}: {cell.rule}", f"{pair}: {shortened(cell.reason)}", *details(cell)]
+    if also := others(cause, _SHOWN_TOPICS):
+        lines.append(also)
+    for line in lines:
+        _say(console, line)
+    for name, command in (("show", hints.show(cell)), ("again", hints.again(cell))):
+        console.print(f"   {name}: {escape(command)}", highlight=False, soft_wrap=True)
+
+
+def _say(console: Console, line: str) -> None:
+    """Print an indented line: wrapped on a terminal, whole where it may be searched."""
+    if console.is_terminal:
+        console.print(Padding(Text(line), (0, 0, 0, 3)))
+    else:
+        console.print(f"   {escape(line)}", highlight=False, soft_wrap=True)

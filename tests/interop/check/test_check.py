@@ -14,7 +14,7 @@ from interop.check.check import WHY_NOT, Check, why_not
 from interop.check.endpoint import EndpointError, parse_endpoint
 from interop.errors import TestbedError, Violation
 from interop.peers.python.hosts import HOSTS, Options
-from interop.reports.results import SCHEMA_FILE, rerun_command
+from interop.reports.results import SCHEMA_FILE
 from interop.roles.judged import Judged
 from interop.run.runner import Bound, load_functions
 from interop.scenarios.scenario import Scenario, scenario
@@ -101,7 +101,7 @@ async def test_a_rule_that_does_not_hold_shows_the_frames() -> None:
         ("server", "ping"),
     ]
     assert checked.results.exit_status == 1
-    assert rerun_command(cell) == f"python -m interop check '{url}' --scenario 'made.up'"
+    assert cell.again == f"python -m interop check '{url}' --scenario 'made.up'"
 
 
 async def test_a_should_is_a_warning() -> None:

@@ -27,12 +27,20 @@ def test_the_summary_has_matrix_failures_and_causes() -> None:
         "| python/ZapServer | - | 1 passed<br>2 deviating<br>1 warned<br>1 failed<br>1 error |"
         in text
     )
-    assert "- **b**, python/ZapServer" in text
-    assert "## Should\n\n- **e** (warned), " in text
+    assert "\n### client x/Y: 1 cell, 1 scenario, 1 pair\n\n**b**: A payload comes back.\n" in text
+    assert "\n**e** (warned): " in text
+    assert text.index("**f** (error)") < text.index("**b**") < text.index("**e**")
     assert "culprit: client x/Y (it wrote" in text
     assert "**The testbed failed:** interrupted" in text
     assert "- dart (server): its cause (c, d)" in text
     assert "Not run: pypi@0.5.2/ZapClient: no network" in text
+
+
+def test_the_summary_names_every_cell_of_a_cause() -> None:
+    text = summary(results(*[cell("failed", scenario=f"s{n}", reason="same") for n in range(30)]))
+    assert text.count("### ") == 1
+    assert "<summary>29 more cells</summary>" in text
+    assert "\n- s29: python/ZapServer ↔ dart@0.5.0/ZapConsumer\n" in text
 
 
 def test_a_clean_run_has_no_failures_to_show() -> None:

@@ -17,7 +17,6 @@ from interop.reports.results import (
     culprit_line,
     gates,
     read,
-    rerun_command,
     write_files,
 )
 
@@ -152,13 +151,6 @@ def test_the_schema_refuses(wrong: dict[str, Any]) -> None:
     data["cells"][0] |= wrong
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(data, schema())
-
-
-def test_the_command_that_runs_a_cell_again() -> None:
-    assert rerun_command(cell()) == (
-        "python -m interop run --server 'python/ZapServer' "
-        "--client 'dart@0.5.0/ZapConsumer' --scenario 'echo.null'"
-    )
 
 
 @pytest.mark.parametrize(

@@ -29,9 +29,13 @@ def test_the_matrix_counts_each_pair() -> None:
 
 def test_a_failure_shows_its_rule_reason_and_command() -> None:
     text = shown(results(cell("failed", reason="got [1]\n  not [2]")))
-    assert "unexpected echo.null: A payload comes back." in text
+    assert "unexpected no side at fault: 1 cell, 1 scenario, 1 pair\n" in text
+    assert "   echo.null: A payload comes back.\n" in text
     assert "got [1] not [2]" in text
-    assert "again: python -m interop run --server 'python/ZapServer'" in text
+    assert (
+        "   show: python -m interop show python/ZapServer dart@0.5.0/ZapConsumer echo.null" in text
+    )
+    assert "   again: python -m interop run --server python/ZapServer" in text
 
 
 def test_a_failure_shows_its_culprit() -> None:
@@ -40,16 +44,29 @@ def test_a_failure_shows_its_culprit() -> None:
     assert "culprit: client x/Y (it wrote []); frame 4" in text
 
 
-def test_one_scenario_of_many_pairs_is_shown_once() -> None:
+def test_one_cause_of_many_cells_is_shown_once() -> None:
     pairs = [cell("failed", server=s, client=c) for s in ("a", "b", "c") for c in ("x", "y", "z")]
     text = shown(results(*pairs))
-    assert text.count("unexpected echo.null") == 1
-    assert "and 3 more pairs" in text
+    assert text.count("unexpected ") == 1
+    assert "9 cells, 1 scenario, 9 pairs\n" in text
+    assert "   also echo.null (8)\n" in text
 
 
-def test_many_scenarios_are_cut_and_said() -> None:
-    text = shown(results(*[cell("failed", scenario=f"s{n:02}") for n in range(25)]))
-    assert "and 5 more scenarios: see summary.md" in text
+def test_many_causes_are_cut_and_said() -> None:
+    found = [cell("failed", scenario=f"s{n:02}", reason="why " + "y" * n) for n in range(25)]
+    text = shown(results(*found))
+    assert text.count("unexpected ") == 12
+    assert "and 13 more causes of 13 cells: see summary.md" in text
+
+
+def test_a_long_reason_wraps_on_a_terminal_and_nowhere_else() -> None:
+    run = results(cell("failed", reason="word " * 40))
+    out = StringIO()
+    print_report(run, Console(file=out, width=60, force_terminal=True, color_system=None))
+    reason = [line for line in out.getvalue().splitlines() if "word word" in line]
+    assert len(reason) > 2
+    assert all(line.startswith("   ") and len(line) <= 60 for line in reason)
+    assert "word " * 39 + "word\n" in shown(run, 60)
 
 
 def test_what_did_not_run_and_what_broke_are_said() -> None:
@@ -74,7 +91,7 @@ def test_what_will_not_run_is_said_first() -> None:
 
 def test_a_should_is_amber() -> None:
     text = shown(results(cell(), cell("warned", severity="should")))
-    assert "should echo.null" in text
+    assert "should no side at fault: 1 cell" in text
     assert "unexpected" not in text
 
 

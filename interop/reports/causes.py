@@ -1,0 +1,230 @@
+"""The red cells of a run, grouped by their cause. Pure.
+
+One defect turns many cells red. They have the same culprit, and failures of the same form: texts
+that are equal once ids, numbers and times are left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ..records import OTHER, ROLES, CellResult, CulpritSide, Role
+from ..wire.diff import masked
+from .results import culprit_line
+
+__all__ = [
+    "Cause",
+    "Told",
+    "causes",
+    "counted",
+    "details",
+    "form",
+    "others",
+    "shortened",
+    "size",
+    "told",
+]
+
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_QUOTED = re.compile(r"""(["']).*\1""")
+_NESTED = re.compile(r"\{.*\}|\[.*\]")
+_VERSION = re.compile(r"(?<=@)[\w.]+(?=/)")
+_DIRECT = ("frame", "unsupported", "uncaught")
+"""The evidence whose words are the judge's own, alike whatever the other side makes of it."""
+
+_LONGEST = 300
+"""The characters of a reason that are shown."""
+
+_BASES = ("frame", "unsupported", "uncaught", "judge", "row", "column")
+"""What names a culprit, the most direct evidence first; others come last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An error that a side's library reported to its application, or let escape.
+
+    Attributes:
+        what: ``error`` for its error callback, ``uncaught`` for an exception that escaped.
+    """
+
+    side: Role
+    api: str
+    what: Literal["error", "uncaught"]
+    message: str
+
+    @property
+    def verb(self) -> str:
+        return "reported" if self.what == "error" else "let escape"
+
+    def __str__(self) -> str:
+        return f"{self.side} {self.api} {self.verb}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Red cells with the same cause.
+
+    Attributes:
+        side, apis: the culprit's side, and its rows or columns; both empty for cells without one.
+        cells: the cells, the plainest first: that is the example.
+        form: the failure's text, with ids, numbers and times left out.
+    """
+
+    side: CulpritSide | Literal[""]
+    apis: tuple[str, ...]
+    form: str
+    cells: tuple[CellResult, ...]
+
+    @property
+    def example(self) -> CellResult:
+        return self.cells[0]
+
+    @property
+    def pairs(self) -> int:
+        """How many pairs of a server and a client it concerns."""
+        return len({(cell.server, cell.client) for cell in self.cells})
+
+    @property
+    def scenarios(self) -> int:
+        """How many scenarios it concerns."""
+        return len({cell.scenario for cell in self.cells})
+
+    @property
+    def culprit(self) -> str:
+        """The culprit in words: its side, and its rows or columns."""
+        if not self.apis:
+            return "culprit unknown" if self.side else "no side at fault"
+        peer = self.apis[0].partition("/")[0]
+        names = ", ".join(api.partition("/")[2] for api in self.apis)
+        return f"{self.side} {peer}/{names}"
+
+
+def causes(cells: Iterable[CellResult]) -> list[Cause]:
+    """Group cells by their cause, the most telling first.
+
+    That is one of a *must* before one of a *should*, then one that concerns more pairs, then one
+    with more direct evidence. Errors of the testbed come before all others, since they leave open
+    what holds.
+    """
+    groups: dict[tuple[str, str, str], list[CellResult]] = {}
+    for cell in cells:
+        groups.setdefault(_key(cell), []).append(cell)
+    found = [_cause(form, group) for (_, _, form), group in groups.items()]
+    return sorted(found, key=_rank)
+
+
+def told(cell: CellResult) -> Told | None:
+    """Return the error of a side that explains a red cell best, or None where none was reported.
+
+    The side that is not at fault is the one that tells what it could not read. Its last error is
+    meant: one that a scenario provokes on its way comes before the failure.
+    """
+    culprit = cell.culprit.side if cell.culprit is not None else "unknown"
+    first = OTHER[culprit] if culprit in ROLES else None
+    sides = [first, OTHER[first]] if first is not None else [*reversed(ROLES)]
+    for side in sides:
+        for note in reversed(_errors(cell, side)):
+            message = " ".join(str(note.get("message", "")).split())
+            if message:
+                return Told(side, cell.api(side), note["on"], message)
+    return None
+
+
+def form(text: str) -> str:
+    """Return a failure's text without what differs between failures of one kind.
+
+    That is what it quotes, too: the message that could not be read, the event that did not come.
+    """
+    line = " ".join(_VERSION.sub("N", masked(text)).partition("\n")[0].split())
+    return _NUMBER.sub("N", _NESTED.sub("…", _QUOTED.sub("…", line)))
+
+
+def size(cause: Cause) -> str:
+    """Return the culprit of a cause, and how many cells, scenarios and pairs it has."""
+    cells, pairs = counted(len(cause.cells), "cell"), counted(cause.pairs, "pair")
+    return f"{cause.culprit}: {cells}, {counted(cause.scenarios, 'scenario')}, {pairs}"
+
+
+def details(cell: CellResult) -> list[str]:
+    """Return what is known of a red cell beside its reason: the other side's error, the culprit."""
+    error = told(cell)
+    new = error is not None and error.message not in " ".join(cell.reason.split())
+    return [*([shortened(str(error))] if new else []), *filter(None, [culprit_line(cell)])]
+
+
+def others(cause: Cause, most: int) -> str:
+    """Return the topics of a cause's other cells with their numbers; empty if there are none.
+
+    Args:
+        most: how many are named; the others are counted.
+    """
+    topics: dict[str, list[str]] = {}
+    for cell in cause.cells[1:]:
+        topics.setdefault(cell.scenario.partition(".")[0], []).append(cell.scenario)
+    ordered = sorted(topics.items(), key=lambda each: (-len(each[1]), each[0]))
+    named = [
+        f"{names[0] if len(set(names)) == 1 else f'{topic}.*'} ({len(names)})"
+        for topic, names in ordered
+    ]
+    more = [f"and {counted(len(named) - most, 'more topic')}"] if len(named) > most else []
+    return "also " + ", ".join([*named[:most], *more]) if named else ""
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun."""
+    return f"{count} {noun}" + "s" * (count != 1)
+
+
+def shortened(text: str) -> str:
+    """Return a text in one line, its end cut off if it is long."""
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
+
+
+def _errors(cell: CellResult, side: Role) -> list[dict[str, Any]]:
+    notes = cell.notifications
+    if notes is None:
+        return []
+    lists = [notes.server] if side == "server" else notes.clients
+    found = [note for each in lists for note in each if note["on"] in ("error", "uncaught")]
+    return sorted(found, key=lambda note: note.get("t_ms", 0.0))
+
+
+def _key(cell: CellResult) -> tuple[str, str, str]:
+    side, peer = _blamed(cell)
+    if cell.culprit is not None and cell.culprit.basis in _DIRECT:
+        return side, peer, form(cell.culprit.why)
+    other = told(cell)
+    text = other.message if other is not None else cell.defect or cell.raised or cell.reason
+    return side, peer, form(text)
+
+
+def _blamed(cell: CellResult) -> tuple[str, str]:
+    """Return the culprit's side and its peer: one library's APIs share its defects."""
+    if cell.culprit is None:
+        return "", ""
+    return cell.culprit.side, cell.culprit.api.partition("/")[0]
+
+
+def _cause(form: str, cells: Sequence[CellResult]) -> Cause:
+    ordered = sorted(cells, key=_plainness)
+    culprits = [cell.culprit for cell in ordered if cell.culprit is not None]
+    apis = sorted({culprit.api for culprit in culprits if culprit.api})
+    return Cause(culprits[0].side if culprits else "", tuple(apis), form, tuple(ordered))
+
+
+def _plainness(cell: CellResult) -> tuple[bool, bool, int, tuple[str, str, str]]:
+    """Order the cells of one cause: the first is to show it with the least around it."""
+    frame = cell.culprit is not None and cell.culprit.frame is not None
+    return cell.severity != "must", not frame, cell.frames_total, cell.key
+
+
+def _rank(cause: Cause) -> tuple[bool, bool, int, int, int, str]:
+    error = any(cell.verdict == "error" for cell in cause.cells)
+    must = any(cell.severity == "must" for cell in cause.cells)
+    bases = {cell.culprit.basis for cell in cause.cells if cell.culprit is not None}
+    evidence = min((_BASES.index(basis) for basis in bases if basis in _BASES), default=len(_BASES))
+    return not error, not must, -cause.pairs, evidence, -len(cause.cells), cause.form

@@ -1,0 +1,92 @@
+"""The commands for a cell: one shows what was recorded of it, one runs it again. Pure."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from ..records import OTHER, ROLES, CellResult, Role
+from .results import is_red
+
+__all__ = ["DEFAULT_FOLDER", "Hints"]
+
+DEFAULT_FOLDER = Path("results")
+"""The folder of results that commands read when they are given none."""
+
+_AGAIN = "again"
+"""The folder, below that of a run's results, for the results of its cells that run again."""
+
+_HOLDS = ("passed", "deviating", "warned", "failed", "flaky")
+"""The verdicts of a cell whose scenario passed, if it raised nothing."""
+
+
+class Hints:
+    """Makes the commands for the cells of one run.
+
+    Args:
+        cells: the run's cells.
+        options: the run's options, as `RunRecord.options`.
+        folder: where the run's results are.
+    """
+
+    def __init__(
+        self,
+        cells: Iterable[CellResult] = (),
+        options: Sequence[str] = (),
+        folder: Path = DEFAULT_FOLDER,
+    ) -> None:
+        self._options = options
+        self._folder = folder
+        self._scenarios: dict[str, list[CellResult]] = {}
+        self._red: Counter[tuple[Role, str]] = Counter()  # how many red cells a row or column has
+        for cell in cells:
+            self._scenarios.setdefault(cell.scenario, []).append(cell)
+            if is_red(cell):
+                self._red.update((role, cell.api(role)) for role in ROLES)
+
+    def show(self, cell: CellResult) -> str:
+        """Return the command that shows a cell."""
+        names = " ".join(shlex.quote(name) for name in cell.key)
+        default = self._folder == DEFAULT_FOLDER
+        return f"python -m interop show {names}" + ("" if default else self._results(self._folder))
+
+    def again(self, cell: CellResult) -> str:
+        """Return the command that runs a cell again, as its run did and with the same culprit.
+
+        A culprit that the matrix names needs a cell beside it: the one that passes in its place.
+        The results go into a folder of their own, so that the run's stay.
+        """
+        if cell.again:
+            return cell.again
+        chosen = {role: [cell.api(role)] for role in ROLES}
+        if (beside := self._beside(cell)) is not None:
+            side, api = beside
+            chosen[side].append(api)
+        words = [f"--{role} {shlex.quote(api)}" for role in ROLES for api in chosen[role]]
+        words += [f"--scenario {shlex.quote(cell.scenario)}", *map(shlex.quote, self._options)]
+        own = self._folder if self._folder.name == _AGAIN else self._folder / _AGAIN
+        return f"python -m interop run {' '.join(words)}{self._results(own)}"
+
+    @staticmethod
+    def _results(folder: Path) -> str:
+        return f" --results {shlex.quote(str(folder))}"
+
+    def _beside(self, cell: CellResult) -> tuple[Role, str] | None:
+        """Return a row or column that passes in the place of a culprit that the matrix named.
+
+        Of several it is the one with the fewest red cells in the run.
+        """
+        if cell.culprit is None or cell.culprit.basis not in ("row", "column"):
+            return None
+        side: Role = "server" if cell.culprit.basis == "row" else "client"
+        passes = {
+            each.api(side)
+            for each in self._scenarios.get(cell.scenario, ())
+            if each.api(OTHER[side]) == cell.api(OTHER[side])
+            and each.verdict in _HOLDS
+            and not each.raised
+        }
+        found = min(sorted(passes), key=lambda api: self._red[side, api], default=None)
+        return None if found is None else (side, found)

@@ -1,0 +1,158 @@
+"""Red cells, grouped by their cause."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from interop.records import CellResult, Verdict
+from interop.reports.causes import causes, details, form, others, size, told
+
+from ..cells import cell
+
+
+def red(
+    verdict: Verdict = "failed", side: str = "server", api: str = "", **more: Any
+) -> CellResult:
+    """A red cell with a culprit, by default the one of `cells.cell`."""
+    basis = more.pop("basis", "row")
+    own = {"server": "python/ZapServer", "client": "dart@0.5.0/ZapConsumer", "unknown": ""}
+    why = more.pop("why", "it fails alone")
+    culprit = {"side": side, "why": why, "basis": basis, "api": api or own[side]}
+    if "at" in more:
+        culprit["frame"] = more.pop("at")
+    return cell(verdict, **{"culprit": culprit, "raised": "no event", **more})
+
+
+def notes(server: list[Any] | None = None, client: list[Any] | None = None) -> dict[str, Any]:
+    return {"server": server or [], "clients": [client or []]}
+
+
+def error(message: str, t_ms: float = 1.0, on: str = "error") -> dict[str, Any]:
+    return {"on": on, "message": message, "t_ms": t_ms}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("no event 'echo' within 0.2 s", "no event 'tick' within 5 s"),
+        ("closed with 1002", "closed with 1006"),
+        ("id 1b4e28ba-2fa1-11d2-883f-0016d3cca427", "id 1b4e28ba-2fa1-11d2-883f-0016d3cca428"),
+        ("missing (in '{\"a\": 1}')", 'missing (in \'{"b": {"c": ["x"]}}\')'),
+        ("expected [1, 2], got [1]", "expected [1, 2, 3], got []"),
+        ("python@0.5.2/A failed", "python@0.6.0.dev0/A failed"),
+        ("no event\nwith more", "no event"),
+    ],
+)
+def test_texts_of_one_form(one: str, other: str) -> None:
+    assert form(one) == form(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("no event", "no state"), ("a is missing", "b is missing"), ("x 1", "y 1")]
+)
+def test_texts_of_two_forms(one: str, other: str) -> None:
+    assert form(one) != form(other)
+
+
+def test_cells_with_the_same_culprit_and_form_are_one_cause() -> None:
+    (found,) = causes(
+        [
+            red(defect="no event 'b'", scenario="echo.b", client="x/A"),
+            red(defect="no event 'c'", scenario="echo.c"),
+            red(defect="no event 'a'", scenario="order.a", api="python/AsgiApp"),
+        ]
+    )
+    assert size(found) == "server python/AsgiApp, ZapServer: 3 cells, 3 scenarios, 2 pairs"
+    assert others(found, 8) == "also echo.b (1), order.a (1)"
+    assert others(found, 1) == "also echo.b (1), and 1 more topic"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"side": "client"},
+        {"api": "other/ZapServer"},
+        {"defect": "no state 'a'"},
+        {"side": "unknown", "basis": ""},
+    ],
+)
+def test_another_culprit_or_form_is_another_cause(more: dict[str, Any]) -> None:
+    assert len(causes([red(defect="no event 'a'"), red(**{"defect": "no event 'a'", **more})])) == 2
+
+
+def test_the_judges_words_join_what_readers_say_in_their_own() -> None:
+    why = "the server wrote no eventName in frame {}"
+    one = red(basis="frame", why=why.format(1), notifications=notes(client=[error("missing")]))
+    other = red(
+        basis="frame", why=why.format(7), notifications=notes(client=[error("not a string")])
+    )
+    assert len(causes([one, other])) == 1
+
+
+def test_the_most_telling_cause_is_first() -> None:
+    def cause(name: str, *, pairs: int = 1, cells: int = 1, **more: Any) -> list[CellResult]:
+        data = {"defect": name, "api": f"{name}/S", **more}
+        return [
+            red(**data, client=f"c{pair}/C", scenario=f"s{number}")
+            for pair in range(pairs)
+            for number in range(cells)
+        ]
+
+    found = causes(
+        [
+            *cause("should", pairs=9, severity="should", verdict="warned"),
+            *cause("aaa", pairs=2),
+            *cause("unknown", pairs=3, side="unknown", basis=""),
+            *cause("matrix", pairs=3, cells=2),
+            *cause("frame", pairs=3, basis="frame", why="frame"),
+            *cause("many", pairs=3, cells=3),
+            *cause("widest", pairs=4),
+            *cause("testbed", verdict="error", raised=""),
+        ]
+    )
+    assert [each.form for each in found] == [
+        "testbed", "widest", "frame", "many", "matrix", "unknown", "aaa", "should",
+    ]  # fmt: skip
+
+
+def test_the_example_is_the_plainest_cell() -> None:
+    cells = [
+        red(scenario="a", severity="should", at=0, frames_total=1),
+        red(scenario="b", frames_total=1),
+        red(scenario="c", at=3, frames_total=9),
+        red(scenario="d", at=1, frames_total=2),
+    ]
+    (found,) = causes(cells)
+    assert found.example.scenario == "d"
+
+
+def test_the_other_sides_error_is_told() -> None:
+    missing = "event-name at $.event_name: missing"
+    client = [error("provoked", 1.0), error(missing, 2.0)]
+    found = red(notifications=notes([error("own", 3.0)], client))
+    assert str(told(found)) == f"client dart@0.5.0/ZapConsumer reported: {missing}"
+    assert details(found)[0].endswith(missing)
+    escaped = red(side="client", notifications=notes([error("X", on="uncaught")], client))
+    assert str(told(escaped)) == "server python/ZapServer let escape: X"
+
+
+def test_an_error_that_the_reason_has_is_not_told_twice() -> None:
+    found = red(
+        reason="no event: last error 'missing'", notifications=notes(client=[error("missing")])
+    )
+    assert details(found) == ["culprit: server python/ZapServer (it fails alone)"]
+
+
+def test_a_side_that_told_nothing_leaves_the_culprits_own_error() -> None:
+    found = red(notifications=notes([error("own")]))
+    assert str(told(found)) == "server python/ZapServer reported: own"
+    assert told(red(notifications=notes())) is None
+    assert told(red()) is None
+
+
+def test_cells_without_a_culprit_are_a_cause_too() -> None:
+    (found,) = causes([cell("failed", reason="expected to fail, but passed")])
+    assert size(found) == "no side at fault: 1 cell, 1 scenario, 1 pair"
+    assert details(found.example) == []
