@@ -93,9 +93,10 @@ class ZapServerRole extends _LibraryServer {
   Future<void> stop() => _server.close();
 }
 
-/// `IOConnector`, one for each request of an `HttpServer`; it answers on any path.
+/// `IOConnector`, one for each request of an `HttpServer` to the path of `serve`: the connector
+/// answers on any, and routing is its application's.
 class IOConnectorRole extends _LibraryServer {
-  IOConnectorRole(super.session, ServerOptions _) {
+  IOConnectorRole(super.session, this._options) {
     _register
       ..onConnected(_connected)
       ..onDisconnected(_disconnected);
@@ -105,12 +106,20 @@ class IOConnectorRole extends _LibraryServer {
     }
   }
 
+  final ServerOptions _options;
   final _register = EventRegister();
 
   @override
   Future<int> start() async {
     final http = _http = await HttpServer.bind(session.host, 0);
-    http.listen((request) => IOConnector(request, _register).start());
+    http.listen((request) {
+      if (request.uri.path == _options.path) {
+        IOConnector(request, _register).start();
+      } else {
+        request.response.statusCode = HttpStatus.notFound;
+        request.response.close();
+      }
+    });
     return http.port;
   }
 

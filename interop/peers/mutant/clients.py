@@ -245,6 +245,19 @@ def _late_handlers_are_lost(seam: ClientSeam) -> None:
     seam.api.register = register_early
 
 
+def _catch_all_is_the_rest(seam: ClientSeam) -> None:
+    """Give the catch-all nothing of a handler that was registered while connected."""
+
+    def on_any_event(client: Any, callback: Callable[[Any], None], **more: Any) -> Any:
+        def rest(event: Any) -> None:
+            if event.event_name != "late":
+                callback(event)
+
+        return base.on_any_event(client, rest, **more)
+
+    base = override(seam.client, on_any_event=on_any_event)
+
+
 def _any_event_is_reply(seam: ClientSeam) -> None:
     client = seam.client
 
@@ -328,6 +341,7 @@ DEFECTS: Mapping[str, Seed] = {
     "sends-again-after-reconnect": _sends_again,
     "late-send-lost": _late_sends_are_lost,
     "late-handlers-ignored": _late_handlers_are_lost,
+    "catch-all-is-the-rest": _catch_all_is_the_rest,
     "any-event-is-reply": _any_event_is_reply,
     "error-is-reply": _error_is_reply,
     "request-outlives-connection": _request_outlives_connection,

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from interop.peers._control import PeerSession
-from interop.peers.mutant import clients, frames, servers, texts
+from interop.peers.mutant import adapters, clients, frames, servers, texts
 from interop.peers.mutant.seams import ClientSeam, ServerSeam
 from interop.peers.python.client import ClientApi, ConsumerApi, SubscriberApi
 from interop.peers.python.hosts import Host, ZapServerHost
@@ -33,6 +33,7 @@ SERVERS: Mapping[str, ServerSeed] = {
     **texts.SERVER,
     **frames.SERVER,
     **servers.DEFECTS,
+    **adapters.SERVER,
 }
 CONSUMERS: Mapping[str, ClientSeed] = {
     "sound-too": _nothing,

@@ -40,6 +40,16 @@ def _drops_null_payload(event: dict[str, Any]) -> None:
         del event["payload"]
 
 
+def _drops_headers_of_slow(event: dict[str, Any]) -> None:
+    if event["eventName"] == "slow":
+        event["headers"] = {}
+
+
+def _refuses_in_silence(event: dict[str, Any]) -> None:
+    if event["eventName"] == "joined":
+        event.update(eventName="unsupported", payload={"event": "join", "why": ""})
+
+
 def _cesu8(data: bytes) -> list[bytes]:
     """Encode each half of a surrogate pair by itself."""
     pairs = data.decode().encode("utf-16-be")
@@ -207,6 +217,8 @@ SERVER: Mapping[str, Seed] = {
     "reply-without-id": rewrites(lambda event: event["headers"].pop("replyTo", None)),
     "failure-unanswered": writes(lambda: _keeps_errors),
     "error-without-text": rewrites(lambda event: event["headers"].pop("replyError", None)),
+    "slow-loses-headers": rewrites(_drops_headers_of_slow),
+    "refuses-without-reason": rewrites(_refuses_in_silence),
     "refuses-empty-name": _ends_at(lambda text: event_of(text).get("eventName") == ""),
     "refuses-unknown-keys": _reads_if(lambda text: not event_of(text).keys() - _KEYS),
     "needs-name-first": _reads_if(lambda text: next(iter(event_of(text)), "") == "eventName"),
