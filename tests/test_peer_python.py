@@ -119,7 +119,12 @@ async def test_describe() -> None:
             role: [api.name for api in peer.apis if api.role == role]
             for role in ("server", "client")
         }
-        declared = {"message_bytes": 1 << 20, "ping_interval_s": 20, "ping_timeout_s": 20}
+        declared = {
+            "message_bytes": 1 << 20,
+            "ping_interval_s": 20,
+            "ping_timeout_s": 20,
+            "close_timeout_s": 10,
+        }
         assert description["limits"] == {"server": declared, "client": declared}
         assert {"zaptools", "websockets", "sanic"} <= set(description["libraries"])
         assert (await session.ask("nonesuch")).unsupported is not None

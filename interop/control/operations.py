@@ -48,6 +48,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "subscribe": _taking("events"),
     "close": _taking(),
     "reconnect": _taking(),
+    "try-reconnect": _taking("delay_s"),
     "clean": _taking(),
     # Events of the interop app.
     "whoami": Operation(of_app=True),

@@ -18,7 +18,8 @@ that an application cannot expect it. What a library has and does otherwise than
 
 What can be lacking is named as in [the contract](peer-contract.md): an operation (`clean`), an \
 operation with an argument (`close code`), `send no-headers` for sending without any, or `rooms`. \
-What the `python` peer's `ZapServer` and `ZapSubscriber` can do is all there is: they lack nothing.
+What the `python` peer's `ZapServer`, and its `ZapConsumer` and `ZapSubscriber` together, can do \
+is all there is.
 
 This page is made from the `peer.toml` of each peer, by `python -m interop model --write`.
 """

@@ -329,6 +329,36 @@ class JudgedClient(Judged):
         """Let the same client connect again; see `dialled`."""
         return await self._accepted(asyncio.create_task(self.client.session.call("reconnect")))
 
+    @property
+    def accepted(self) -> int:
+        """How many connections the client has made."""
+        return self._listener.accepted if self._listener is not None else 0
+
+    async def asked(self) -> RawConnection:
+        """Wait for a connection that the client makes by itself, and return it, unanswered."""
+        connection = await (await self.listener()).accept(self.role.patience)
+        connection.patience = self.role.patience
+        return connection
+
+    async def accept(self, **change: Any) -> RawConnection:
+        """Wait for a connection that the client makes by itself, and accept it; see `answer`."""
+        return self.answer(await self.asked(), **change)
+
+    def answer(
+        self, connection: RawConnection, inflater: Inflater | None = None, **change: Any
+    ) -> RawConnection:
+        """Accept a connection, and return it; the arguments are those of `open`."""
+        connection.write(answer(connection.head, **change))
+        connection.start(inflater, pongs=self.pongs)
+        return connection
+
+    def refuse(self, connection: RawConnection, status: str = "503 Service Unavailable") -> None:
+        """Refuse a connection with this status."""
+        headers = {"Upgrade": None, "Sec-WebSocket-Accept": None, "Content-Length": "0"}
+        headers["Connection"] = "close"
+        connection.write(answer(connection.head, status=status, headers=headers))
+        connection.end_tcp()
+
     def accepting(self) -> asyncio.Task[RawConnection]:
         """Return the task of accepting one more connection from the client."""
         assert self._listener is not None
@@ -362,8 +392,7 @@ class JudgedClient(Judged):
 
     async def open(self, inflater: Inflater | None = None, **change: Any) -> RawConnection:
         connection, opening = await self.dialled(**change.pop("more", {}))
-        connection.write(answer(connection.head, **change))
-        connection.start(inflater, pongs=self.pongs)
+        self.answer(connection, inflater, **change)
         await opening
         return connection
 

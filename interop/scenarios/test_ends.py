@@ -8,7 +8,7 @@ import pytest
 
 from interop.errors import PeerFailure
 from interop.roles.client import Client
-from interop.roles.judged import Judged
+from interop.roles.judged import Judged, JudgedClient
 from interop.roles.server import Server
 from interop.scenarios.scenario import Clients, scenario
 from interop.wire.frames import CLOSE
@@ -67,8 +67,25 @@ async def test_once(judged: Judged, how: str) -> None:
         else:
             assert states[:2] == ["connecting", "online"]
             assert states[2:] in (["offline"], ["error"], ["error", "offline"])
-        assert judged.role.count("connected") <= 1
-        assert judged.role.count("disconnected") <= 1
+
+
+@pytest.mark.parametrize("how", [*OURS, *THEIRS])
+@scenario(
+    "ends.callbacks",
+    "However a connection ends, a client's connected and disconnected callbacks fire once each, "
+    "before and after its events.",
+    side="client",
+)
+async def test_callbacks(judged: JudgedClient, how: str) -> None:
+    connection = await judged.open(more={"callbacks": True})
+    await judged.works(connection)
+    await end(judged, connection, how)
+    await judged.role.wait("disconnected")
+    await judged.role.settle()
+    fired = [n.on for n in judged.role.session.notifications if n.on not in ("state", "error")]
+    assert fired == ["connected", "event", "disconnected"], (
+        f"expected connected, event, disconnected, got {', '.join(fired)}"
+    )
 
 
 @pytest.mark.parametrize("how", [*OURS, *THEIRS])

@@ -374,17 +374,26 @@ class RawServer:
     def url(self, path: str = "/ws") -> str:
         return f"ws://{self.host}:{self.port}{path}"
 
-    async def accept(self) -> RawConnection:
+    @property
+    def accepted(self) -> int:
+        """How many connections have come."""
+        return len(self._made)
+
+    async def accept(self, within: Patience | None = None) -> RawConnection:
         """Return the next connection, with its request read.
+
+        Args:
+            within: how long to wait for it; by default the patience of this server.
 
         Raises:
             Violation: none came.
         """
+        within = within or self.patience
         try:
-            async with self.patience.limit():
+            async with within.limit():
                 connection = await self._arrived.get()
         except TimeoutError:
-            raise Violation("the client did not connect", within=self.patience) from None
+            raise Violation("the client did not connect", within=within) from None
         await connection.read_head()
         return connection
 

@@ -179,11 +179,20 @@ CLIENTS: Mapping[str, Caught] = {
     "no-offline-by-remote-close": by("no state offline", "lifecycle.server-close"),
     "offline-twice": by("one more item: 'offline'", "lifecycle.states"),
     "close-is-error": by("no state 'offline'", "lifecycle.clean-close-is-no-error"),
-    "refused-is-no-state": by("no state 'error'", "lifecycle.refused"),
+    "refused-is-no-state": by(
+        r"no state 'error'|connecting, then error, got \['connecting'\]",
+        "lifecycle.refused",
+        "reconnect.refused.by-hand",
+        "reconnect.refused.try-reconnect",
+    ),
     "online-after-events": by("before the state online", "lifecycle.online-before-events"),
     "messages-fire-callbacks": by(
         "fired the disconnected callback", "events.reserved-to-client.disconnected"
     ),
+    "disconnected-callback-twice": by(
+        "got connected, event, disconnected, disconnected", "ends.callbacks.reset"
+    ),
+    "no-connected-callback": by("got event, disconnected", "ends.callbacks.own-close"),
     # Connecting.
     "offers-no-subprotocols": by("no subprotocols supported", "request.subprotocols"),
     "sends-no-request-headers": by("assert None == 'abc'", "request.headers"),
@@ -197,8 +206,47 @@ CLIENTS: Mapping[str, Caught] = {
     "sends-again-after-reconnect": by(
         r"got \['before', 'before', 'after'\]", "lifecycle.reconnect-says-nothing"
     ),
+    "never-reconnects": by("did not connect within", "reconnect.by-itself.close"),
+    "reconnects-after-own-close": by(
+        "expected 1 connections, got 2", "reconnect.not-after-own-close.own-close"
+    ),
+    "reconnects-after-1008": by("no state 'error'|got 2", "reconnect.not-after-1008"),
+    "gives-up-when-refused": by("did not connect", "reconnect.refused-then-accepted.status"),
+    "never-gives-up": by("no state 'error'", "reconnect.gives-up"),
+    "every-refusal-is-temporary": by("no state 'error'", "reconnect.refused-for-good.401"),
+    "forgives-short-lived": by("no state 'error'", "reconnect.short-lived"),
+    "never-forgives": by("did not connect within", "reconnect.stable"),
+    "close-needs-a-connection": by(
+        "expected 1 connections, got 2|did not end the connection",
+        "reconnect.close-while-waiting",
+        "reconnect.close-while-connecting",
+    ),
+    "connects-no-more-by-hand": by("already connected", "reconnect.by-hand-while-waiting"),
+    "retries-unasked": by("tried again, and its caller still waits", "reconnect.first-failure"),
+    "retries-not": by("did not connect", "reconnect.retry"),
+    "reconnects-unsaid": by(
+        r"got \[.*'offline', 'online'\]|got \['online'\]",
+        "reconnect.by-itself.reset",
+        "reconnect.try-reconnect",
+    ),
+    "try-reconnect-outlives-close": by("was closed meanwhile", "reconnect.close-while-trying"),
+    # What is sent offline.
+    "kept-in-reverse": by(r"\[0, 1, 2\], got \[2, 1, 0\]", "offline.kept.by-hand"),
+    "kept-twice": by(r"got \[0, 1, 2, 0, 1, 2\]", "offline.kept.by-itself"),
+    "kept-whatever-is-asked": by(
+        r"an error from the third send|the payloads \[\], got \[0\]",
+        "offline.limit",
+        "offline.closed",
+        "offline.dropped",
+    ),
+    "kept-after-first-only": by(r"\[0\], got \[\]", "offline.before-first"),
+    "kept-until-refused": by(r"\[0, 1\], got \[1\]", "offline.kept-while-refused"),
     # Sending, handlers, streams.
-    "late-send-lost": by("an error from the client's send", "ends.send-after.close"),
+    "late-send-lost": by(
+        "an error from the client's send",
+        "ends.send-after.close",
+        "reconnect.send-while-waiting",
+    ),
     "late-handlers-ignored": by("no event 'late'", "lifecycle.subscribe-later"),
     "failure-kept-secret": by(
         "no event 'fail'|the client wrote no text frame",

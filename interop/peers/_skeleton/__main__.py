@@ -34,7 +34,7 @@ class Session:
         """Call it when the library calls back: `notify({"on": "state", "state": "online"})`."""
 
     async def op_describe(self) -> Message:
-        limits = ("message_bytes", "ping_interval_s", "ping_timeout_s")
+        limits = ("message_bytes", "ping_interval_s", "ping_timeout_s", "close_timeout_s")
         return {
             "contract": 1,
             "peer": "_skeleton",
@@ -49,7 +49,7 @@ class Session:
         # Make the client, register a handler for each of `events` that notifies, connect.
         raise Unsupported(f"{api} is not written yet")
 
-    # As soon as `open` works: send, subscribe, close, reconnect, clean.
+    # As soon as `open` works: send, subscribe, close, reconnect, try-reconnect, clean.
     # A server instead, or as well: serve, push, drop, stop, and the interop app.
 
     def teardown(self) -> None:

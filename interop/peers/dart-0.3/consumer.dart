@@ -1,10 +1,12 @@
 /// `ZapConsumer` of `zaptools_client`, 0.3.0 and 0.2.0, under the testbed's control.
 library;
 
+import 'dart:async';
+
 import 'package:zaptools_client/zaptools_client.dart';
 
 import '../dart_shared/control.dart';
-import 'address.dart';
+import 'generation.dart';
 
 class ZapConsumerRole implements ClientRole {
   ZapConsumerRole(this._session, ClientOptions options)
@@ -29,6 +31,10 @@ class ZapConsumerRole implements ClientRole {
   Future<void> connect() => _consumer.connect(protocols: _protocols);
 
   @override
+  Future<void> tryReconnect(Duration period) =>
+      callTryReconnect(_consumer, period, _protocols);
+
+  @override
   Future<void> send(String event, Object? payload, Map<String, dynamic>? headers) =>
       _consumer.sendEvent(event, payload, headers: headers);
 
@@ -40,6 +46,13 @@ class ZapConsumerRole implements ClientRole {
         _session.notifyEvent(event.name, event.payload, event.headers, via: 'named');
         final reply = errorReply(name, event.headers);
         if (reply != null) _consumer.sendEvent(name, const <String, dynamic>{}, headers: reply);
+        unawaited(
+          handleSlow(
+            name,
+            event.payload,
+            () => _consumer.sendEvent(name, event.payload, headers: event.headers),
+          ),
+        );
       });
     }
   }

@@ -1,10 +1,12 @@
 /// `ZapSubscriber` of `zaptools_client`, 0.3.0 and 0.2.0, under the testbed's control.
 library;
 
+import 'dart:async';
+
 import 'package:zaptools_client/zaptools_client.dart';
 
 import '../dart_shared/control.dart';
-import 'address.dart';
+import 'generation.dart';
 
 class ZapSubscriberRole implements ClientRole {
   ZapSubscriberRole(this._session, ClientOptions options)
@@ -12,6 +14,9 @@ class ZapSubscriberRole implements ClientRole {
       _protocols = options.protocols {
     if (options.headers != null) {
       throw const Unsupported('ZapSubscriber takes no handshake headers');
+    }
+    if (options.callbacks) {
+      throw const Unsupported('ZapSubscriber has streams, no callbacks');
     }
     _subscriber.connectionState.listen(
       (state) => _session.notify({'on': 'state', 'state': state.name}),
@@ -25,6 +30,10 @@ class ZapSubscriberRole implements ClientRole {
 
   @override
   Future<void> connect() => _subscriber.connect(protocols: _protocols);
+
+  @override
+  Future<void> tryReconnect(Duration period) =>
+      callTryReconnect(_subscriber, period, _protocols);
 
   @override
   Future<void> send(String event, Object? payload, Map<String, dynamic>? headers) =>
@@ -61,6 +70,14 @@ class ZapSubscriberRole implements ClientRole {
       if (via == 'named' && reply != null) {
         _subscriber.sendEvent(event.name, const <String, dynamic>{}, headers: reply);
       }
+      if (via != 'named') return;
+      unawaited(
+        handleSlow(
+          event.name,
+          event.payload,
+          () => _subscriber.sendEvent(event.name, event.payload, headers: event.headers),
+        ),
+      );
     },
     onDone: () => _session.notify({'on': 'ended', 'stream': 'events'}),
   );

@@ -138,6 +138,10 @@ class _IoClient implements ClientRole {
   Future<void> connect() => _client.connect();
 
   @override
+  Future<void> tryReconnect(Duration period) async =>
+      throw const Unsupported('the client of dart-io connects again by connect() alone');
+
+  @override
   Future<void> send(String event, Object? payload, Map<String, dynamic>? headers) async =>
       _client.send(event, payload, headers);
 
@@ -149,6 +153,9 @@ class _IoClient implements ClientRole {
         if (errorReply(name, event.headers) case final reply?) {
           _client.send(name, const <String, dynamic>{}, reply);
         }
+        handleSlow(name, event.payload, () => _client.send(name, event.payload, event.headers))
+            .catchError((Object error) => _error(error, name))
+            .ignore();
       });
     }
     if (all) _client.onAny = (event) => _notify(event, 'all');

@@ -1,6 +1,8 @@
 /// `ZapConsumer` of `zaptools_client` 0.5.0 under the testbed's control.
 library;
 
+import 'dart:async';
+
 import 'package:zaptools_client/zaptools_client.dart';
 
 import '../dart_shared/control.dart';
@@ -28,6 +30,10 @@ class ZapConsumerRole implements ClientRole {
   Future<void> connect() => _consumer.connect(protocols: _protocols);
 
   @override
+  Future<void> tryReconnect(Duration period) =>
+      _consumer.tryReConnect(period, protocols: _protocols);
+
+  @override
   Future<void> send(String event, Object? payload, Map<String, dynamic>? headers) =>
       _consumer.sendEvent(event, payload, headers: headers);
 
@@ -38,6 +44,13 @@ class ZapConsumerRole implements ClientRole {
         _notify(event, 'named');
         final reply = errorReply(name, event.headers);
         if (reply != null) _consumer.sendEvent(name, const <String, dynamic>{}, headers: reply);
+        unawaited(
+          handleSlow(
+            name,
+            event.payload,
+            () => _consumer.sendEvent(name, event.payload, headers: event.headers),
+          ),
+        );
       });
     }
     if (all) _consumer.onAnyEvent((event) => _notify(event, 'all'));

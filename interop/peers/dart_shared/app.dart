@@ -48,6 +48,13 @@ Map<String, dynamic>? errorReply(String event, Map<String, dynamic>? headers) {
   return {'replyTo': id, 'replyError': 'the handler failed'};
 }
 
+/// Handles `slow` at a client: waits, then calls [send]. Nothing where [event] is another.
+Future<void> handleSlow(String event, Object? payload, FutureOr<void> Function() send) async {
+  if (event != 'slow') return;
+  await Future<void>.delayed(Duration(milliseconds: _field<int>(payload, 'ms')));
+  await send();
+}
+
 /// Runs the app's handler of [event]: notifies first, then does what the contract says.
 ///
 /// Not `async`, so that what a handler throws reaches the library as it would from a user's.

@@ -24,6 +24,9 @@ abstract interface class ClientRole {
   /// Connects; for a client that was connected before, connects the same object again.
   Future<void> connect();
 
+  /// Waits, then connects again by the library's own call, where it has one.
+  Future<void> tryReconnect(Duration period);
+
   Future<void> send(String event, Object? payload, Map<String, dynamic>? headers);
 
   void subscribe(List<String> events, {required bool all});
@@ -38,7 +41,13 @@ abstract interface class ClientRole {
 
 /// How to make a client: the arguments of `open` that are not subscriptions.
 class ClientOptions {
-  const ClientOptions(this.url, {this.protocols, this.headers, this.pingInterval});
+  const ClientOptions(
+    this.url, {
+    this.protocols,
+    this.headers,
+    this.pingInterval,
+    this.callbacks = false,
+  });
 
   final Uri url;
   final List<String>? protocols;
@@ -48,6 +57,9 @@ class ClientOptions {
 
   /// Time between pings; null where `open` asked for none.
   final Duration? pingInterval;
+
+  /// Whether `open` asked for callbacks of the begin and the end of a connection.
+  final bool callbacks;
 }
 
 /// How to make a server: the arguments of `serve` that are not about permessage-deflate, which

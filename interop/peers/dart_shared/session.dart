@@ -147,6 +147,8 @@ class Session {
         );
       case 'reconnect':
         await _connect(_clientOf(request));
+      case 'try-reconnect':
+        await _clientOf(request).tryReconnect(_seconds(request, 'delay_s'));
       case 'clean':
         await _clientOf(request).clean();
       default:
@@ -167,7 +169,12 @@ class Session {
       'apis': {'server': _peer.servers.keys.toList(), 'client': _peer.clients.keys.toList()},
       'limits': {
         for (final role in const ['server', 'client'])
-          role: const {'message_bytes': null, 'ping_interval_s': null, 'ping_timeout_s': null},
+          role: const {
+            'message_bytes': null,
+            'ping_interval_s': null,
+            'ping_timeout_s': null,
+            'close_timeout_s': null,
+          },
       },
     };
   }
@@ -194,10 +201,14 @@ class Session {
   Future<void> _open(Request request) async {
     if (_clientConnected) throw const BadRequest('this session has a client already');
     final make = _maker(_peer.clients, request, 'client');
+    for (final key in const ['reconnect', 'retry', 'offline']) {
+      if (request[key] != null) throw Unsupported('the clients of this peer take no $key');
+    }
     final options = ClientOptions(
       Uri.parse(request.text('url')),
       protocols: request.texts('protocols'),
       headers: request.object('headers'),
+      callbacks: request.flag('callbacks'),
       pingInterval: _pingInterval(request),
     );
     final client = make(this, options);
@@ -214,13 +225,20 @@ class Session {
 
   /// What is asked for. `dart:io` waits for a pong as long as for the next ping.
   Duration? _pingInterval(Request request) {
-    for (final key in const ['message_bytes', 'ping_interval_s', 'ping_timeout_s']) {
+    for (final key in const [
+      'message_bytes',
+      'ping_interval_s',
+      'ping_timeout_s',
+      'close_timeout_s',
+    ]) {
       final pings = _peer.pings && key.startsWith('ping_');
       if (request[key] != null && !pings) throw Unsupported("'${_peer.name}' sets no $key");
     }
-    final seconds = request['ping_interval_s'] as num?;
-    return seconds == null ? null : Duration(milliseconds: (seconds * 1000).round());
+    return request['ping_interval_s'] == null ? null : _seconds(request, 'ping_interval_s');
   }
+
+  static Duration _seconds(Request request, String key) =>
+      Duration(milliseconds: ((request[key]! as num) * 1000).round());
 
   void _subscribe(ClientRole client, Request request) {
     client.subscribe(request.texts('events') ?? const [], all: request.flag('all'));

@@ -210,8 +210,9 @@ func description() object {
 		"libraries": libraries,
 		"sources":   digests(),
 		"apis":      object{"server": []string{"ZapConnector"}, "client": []string{}},
-		"limits": object{
-			"server": object{"message_bytes": nil, "ping_interval_s": nil, "ping_timeout_s": nil},
-		},
+		"limits": object{"server": object{
+			"message_bytes": nil, "ping_interval_s": nil, "ping_timeout_s": nil,
+			"close_timeout_s": nil,
+		}},
 	}
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from websockets.client import ClientProtocol
@@ -12,6 +13,7 @@ from websockets.utils import accept_key
 
 from interop.peers.mutant.seams import ClientSeam, override
 from zaptools import (
+    AlreadyConnectedError,
     ConnectError,
     ConnectionClosedError,
     EventData,
@@ -31,6 +33,7 @@ __all__ = ["DEFECTS", "SUBSCRIBER_DEFECTS"]
 
 Seed = Callable[[ClientSeam], None]
 ONLINE, OFFLINE, ERROR = ZapClientState.ONLINE, ZapClientState.OFFLINE, ZapClientState.ERROR
+CONNECTING = ZapClientState.CONNECTING
 
 
 # --- States -------------------------------------------------------------------------------
@@ -76,6 +79,23 @@ def _online_after_first_event(seam: ClientSeam) -> None:
 def _messages_fire_callbacks(seam: ClientSeam) -> None:
     seam.book.events["connected"] = seam.link.on_connected
     seam.book.events["disconnected"] = seam.link.on_disconnected
+
+
+def _disconnects_twice(seam: ClientSeam) -> None:
+    on_disconnected = seam.link.on_disconnected
+
+    async def twice(context: EventContext) -> None:
+        await on_disconnected(context)
+        await on_disconnected(context)
+
+    seam.link.on_disconnected = twice
+
+
+def _never_connected(seam: ClientSeam) -> None:
+    async def nothing(context: EventContext) -> None:
+        """Call no callback."""
+
+    seam.link.on_connected = nothing
 
 
 # --- Connecting ---------------------------------------------------------------------------
@@ -222,6 +242,155 @@ def _sends_again(seam: ClientSeam) -> None:
     seam.link.on_connected = send_last
 
 
+# --- Reconnecting by itself ---------------------------------------------------------------
+
+
+def _with_policy(**changes: Any) -> Seed:
+    """Change the reconnect policy."""
+
+    def seed(seam: ClientSeam) -> None:
+        seam.link.policy = replace(seam.link.policy, **changes)
+
+    return seed
+
+
+def _never_reconnects(seam: ClientSeam) -> None:
+    seam.link.policy = None
+
+
+def _reconnects_after_own_close(seam: ClientSeam) -> None:
+    disconnect = seam.client.disconnect
+    tasks: list[asyncio.Task[None]] = []
+
+    async def disconnect_and_connect(*how: Any, **more: Any) -> None:
+        await disconnect(*how, **more)
+        tasks.append(asyncio.create_task(seam.client.connect()))
+
+    seam.client.disconnect = disconnect_and_connect
+
+
+def _reconnects_after_1008(seam: ClientSeam) -> None:
+    on_disconnected = seam.link.on_disconnected
+    tasks: list[asyncio.Task[None]] = []
+
+    async def connect_again(context: EventContext) -> None:
+        await on_disconnected(context)
+        if seam.client.closed.code == 1008:
+            tasks.append(asyncio.create_task(seam.client.connect()))
+
+    seam.link.on_disconnected = connect_again
+
+
+def _every_refusal_is_temporary(seam: ClientSeam) -> None:
+    opener = seam.link.opener
+
+    async def open_anyhow(url: str, *more: Any, **options: Any) -> Any:
+        try:
+            return await opener(url, *more, **options)
+        except ConnectError as exc:
+            raise ConnectError(url, "refused") from exc
+
+    seam.link.opener = open_anyhow
+
+
+def _close_needs_a_connection(seam: ClientSeam) -> None:
+    disconnect = seam.client.disconnect
+
+    async def disconnect_if_connected(*how: Any, **more: Any) -> None:
+        if seam.client.is_connected:
+            await disconnect(*how, **more)
+
+    seam.client.disconnect = disconnect_if_connected
+
+
+def _connects_no_more_by_hand(seam: ClientSeam) -> None:
+    connect = seam.client.connect
+
+    async def connect_once(*offer: Any, **how: Any) -> None:
+        if seam.client.closed is not None:
+            raise AlreadyConnectedError(seam.client.url)
+        await connect(*offer, **how)
+
+    seam.client.connect = connect_once
+
+
+def _with_retry(retry: bool) -> Seed:
+    """Retry the first connect, or not, whatever the application says."""
+
+    def seed(seam: ClientSeam) -> None:
+        connect = seam.client.connect
+
+        async def connect_so(*offer: Any, **how: Any) -> None:
+            await connect(*offer, retry=retry)
+
+        seam.client.connect = connect_so
+
+    return seed
+
+
+def _reconnects_unsaid(client: Any, state: ZapClientState) -> list[ZapClientState]:
+    return [] if state is CONNECTING and client.closed is not None else [state]
+
+
+def _try_reconnect_outlives_close(seam: ClientSeam) -> None:
+    client = seam.client
+
+    async def wait_and_connect(seconds: float) -> bool:
+        await asyncio.sleep(seconds)
+        await client.connect()
+        return True
+
+    client.try_reconnect = wait_and_connect
+
+
+# --- What is sent offline -----------------------------------------------------------------
+
+
+Kept = list[tuple[Any, Any]]
+
+
+def _keeps(
+    flushed: Callable[[Kept], Iterable[tuple[Any, Any]]] = list,
+    *,
+    before_first: bool = True,
+    while_refused: bool = True,
+) -> Seed:
+    """Keep what is sent offline in another queue, which has no bound.
+
+    Args:
+        flushed: returns what is sent of the kept events.
+        before_first: whether it keeps events before the first connection.
+        while_refused: whether it keeps them over a refused attempt.
+    """
+
+    def seed(seam: ClientSeam) -> None:
+        client, kept = seam.client, Kept()
+        send_event, on_state = client.send_event, seam.link.on_state
+        on_connected = seam.link.on_connected
+
+        async def send(*event: Any, **more: Any) -> None:
+            if client.is_connected:
+                await send_event(*event, **more)
+            elif before_first or client.closed is not None:
+                kept.append((event, more))
+
+        async def flush(context: EventContext) -> None:
+            for event, more in flushed(kept):
+                await send_event(*event, **more)
+            kept.clear()
+            await on_connected(context)
+
+        async def forget(state: ZapClientState) -> None:
+            if state is ERROR and not while_refused:
+                kept.clear()
+            await on_state(state)
+
+        client.send_event = send
+        seam.link.on_connected, seam.link.on_state = flush, forget
+
+    return seed
+
+
 # --- Sending, handlers, streams -----------------------------------------------------------
 
 
@@ -329,6 +498,8 @@ DEFECTS: Mapping[str, Seed] = {
     "refused-is-no-state": _tells(lambda client, state: [] if state is ERROR else [state]),
     "online-after-events": _online_after_first_event,
     "messages-fire-callbacks": _messages_fire_callbacks,
+    "disconnected-callback-twice": _disconnects_twice,
+    "no-connected-callback": _never_connected,
     "offers-no-subprotocols": _offers(protocols=False),
     "sends-no-request-headers": _offers(headers=False),
     "drops-query": _drops_query,
@@ -339,6 +510,25 @@ DEFECTS: Mapping[str, Seed] = {
     "second-socket": _second_socket,
     "handlers-twice-after-reconnect": _handlers_twice,
     "sends-again-after-reconnect": _sends_again,
+    "never-reconnects": _never_reconnects,
+    "reconnects-after-own-close": _reconnects_after_own_close,
+    "reconnects-after-1008": _reconnects_after_1008,
+    "gives-up-when-refused": _with_policy(max_attempts=1),
+    "never-gives-up": _with_policy(max_attempts=None),
+    "every-refusal-is-temporary": _every_refusal_is_temporary,
+    "forgives-short-lived": _with_policy(stable_after=0),
+    "never-forgives": _with_policy(stable_after=1e6),
+    "close-needs-a-connection": _close_needs_a_connection,
+    "connects-no-more-by-hand": _connects_no_more_by_hand,
+    "retries-unasked": _with_retry(True),
+    "retries-not": _with_retry(False),
+    "reconnects-unsaid": _tells(_reconnects_unsaid),
+    "try-reconnect-outlives-close": _try_reconnect_outlives_close,
+    "kept-in-reverse": _keeps(reversed),
+    "kept-twice": _keeps(lambda kept: kept * 2),
+    "kept-whatever-is-asked": _keeps(),
+    "kept-after-first-only": _keeps(before_first=False),
+    "kept-until-refused": _keeps(while_refused=False),
     "late-send-lost": _late_sends_are_lost,
     "late-handlers-ignored": _late_handlers_are_lost,
     "catch-all-is-the-rest": _catch_all_is_the_rest,

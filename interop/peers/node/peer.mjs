@@ -32,7 +32,14 @@ const description = {
   libraries: { ws: require('ws/package.json').version },
   sources: { ws: digest('ws') },
   apis: { server: [], client: ['Client'] },
-  limits: { client: { message_bytes: MESSAGE_BYTES, ping_interval_s: null, ping_timeout_s: null } },
+  limits: {
+    client: {
+      message_bytes: MESSAGE_BYTES,
+      ping_interval_s: null,
+      ping_timeout_s: null,
+      close_timeout_s: null,
+    },
+  },
 };
 
 // What one control connection can ask for: it has at most one client.
@@ -47,7 +54,17 @@ function session(write) {
     event(event, via) {
       write({ on: 'event', ...event, via });
       const id = event.headers.requestId;
-      if (via !== 'named' || event.name !== 'fail' || id === undefined) return;
+      if (via !== 'named') return;
+      if (event.name === 'slow') {
+        setTimeout(() => {
+          try {
+            client.send('slow', event.payload, event.headers).catch(callbacks.error);
+          } catch (error) {
+            callbacks.error(error, 'slow');
+          }
+        }, event.payload.ms);
+      }
+      if (event.name !== 'fail' || id === undefined) return;
       client.send('fail', {}, { replyTo: id, replyError: 'the handler failed' })
         .catch(callbacks.error);
     },
@@ -59,6 +76,8 @@ function session(write) {
       if (client) throw new Error('this session has its client');
       const pings = Object.keys(options).find((key) => key.startsWith('ping_'));
       if (pings) throw new Unsupported(`this client sends no pings: no ${pings}`);
+      const policy = ['reconnect', 'retry', 'offline'].find((key) => key in options);
+      if (policy) throw new Unsupported(`this client does not reconnect by itself: no ${policy}`);
       client = new Client(url, { ...options, messageBytes }, callbacks);
       operations.subscribe({ events, all });
       return client.connect();

@@ -33,14 +33,17 @@ class ClientRole(PeerSession):
         protocols: Sequence[str] | None = None,
         headers: Mapping[str, str] | None = None,
         deflate: bool = False,  # websockets always offers it
-        **limits: Any,
+        callbacks: bool = False,
+        **more: Any,
     ) -> None:
         if api != "ZapClient":
             raise Failure(f"no client API {api!r}")
         if self._client is not None:
             raise Failure("this session has its client")
-        if protocols is not None or headers is not None or limits:
-            raise Unsupported("ZapClient.connect() takes the URL alone")
+        if protocols is not None or headers is not None or more:
+            raise Unsupported("ZapClient() takes nothing, and connect() the URL alone")
+        if callbacks:
+            raise Unsupported("ZapClient has streams, no callbacks")
         self._client = ZapClient()
         self._client._connection_state_queue = asyncio.Queue()
         self._url = url
@@ -96,6 +99,9 @@ class ClientRole(PeerSession):
                     headers=event.headers,
                     via="all",
                 )
+                if event.event_name == "slow":
+                    await asyncio.sleep(event.payload["ms"] / 1000)
+                    await client.send("slow", event.payload, event.headers)
                 if event.event_name == "fail" and event.headers.get("requestId") is not None:
                     await client.send("fail", {}, error_reply(event.headers))
         except Exception as exc:

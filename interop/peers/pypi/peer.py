@@ -24,6 +24,15 @@ from server import ServerRole  # noqa: E402 # after the check
 from interop.peers._control import describe, main  # noqa: E402 # after the path
 
 
+def _limits(message_bytes: int) -> dict[str, int | None]:
+    return {
+        "message_bytes": message_bytes,
+        "ping_interval_s": 20,
+        "ping_timeout_s": 20,
+        "close_timeout_s": None,  # neither waits for the application's handlers
+    }
+
+
 class Session(ServerRole, ClientRole):
     """Both roles."""
 
@@ -34,10 +43,7 @@ class Session(ServerRole, ClientRole):
             names,
             apis={"server": ["FastApiConnector"], "client": ["ZapClient"]},
             # What uvicorn and websockets' client do by themselves.
-            limits={
-                "server": {"message_bytes": 1 << 24, "ping_interval_s": 20, "ping_timeout_s": 20},
-                "client": {"message_bytes": 1 << 20, "ping_interval_s": 20, "ping_timeout_s": 20},
-            },
+            limits={"server": _limits(1 << 24), "client": _limits(1 << 20)},
         )
 
 

@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from interop.peers._control import Failure, PeerSession, Unsupported
 from interop.peers.python.hosts import limits_of
-from zaptools import EventData, Stream, ZapClient, ZapClientState, ZapConsumer, ZapSubscriber
+from zaptools import (
+    EventData,
+    ReconnectPolicy,
+    Stream,
+    ZapClient,
+    ZapClientState,
+    ZapConsumer,
+    ZapSubscriber,
+)
 
 __all__ = ["ClientRole"]
 
 
 class ClientApi(Protocol):
-    """One of the library's client classes, as the control operations use it."""
+    """One of the library's client classes, as the control operations use it.
+
+    Attributes:
+        client: the library's client.
+        has_callbacks: whether it has callbacks for the begin and the end of a connection.
+    """
 
     client: ZapConsumer | ZapSubscriber | ZapClient
+    has_callbacks: bool
 
     def __init__(self, session: PeerSession, url: str, **options: Any) -> None:
         """Make the client; `options` are those of the library's class."""
 
-    async def connect(self, *offer: Any) -> None:
-        """Connect, with these protocols and headers."""
+    async def connect(self, *offer: Any, **how: Any) -> None:
+        """Connect, with these protocols and headers; `how` are further arguments."""
+
+    async def try_reconnect(self, seconds: float) -> bool:
+        """Call the library's `try_reconnect`."""
 
     def register(self, events: Sequence[str], all_events: bool) -> None:
         """Register the names, and the catch-all."""
@@ -33,6 +51,8 @@ class ClientApi(Protocol):
 class ConsumerApi:
     """`ZapConsumer`: callbacks."""
 
+    has_callbacks = True
+
     def __init__(self, session: PeerSession, url: str, **options: Any) -> None:
         self._session = session
         self.client: ZapConsumer | ZapSubscriber | ZapClient
@@ -43,12 +63,16 @@ class ConsumerApi:
         client.on_error(lambda error: session.notify("error", message=str(error)))
         self._consumer = client
 
-    async def connect(self, *offer: Any) -> None:
-        await self._consumer.connect(*offer)
+    async def connect(self, *offer: Any, **how: Any) -> None:
+        await self._consumer.connect(*offer, **how)
+
+    async def try_reconnect(self, seconds: float) -> bool:
+        return await self._consumer.try_reconnect(seconds)
 
     def register(self, events: Sequence[str], all_events: bool) -> None:
         for name in events:  # a scenario may ask for one twice
-            self._consumer.on_event(name, self._on_event, replace=True)
+            handler = self._on_slow if name == "slow" else self._on_event
+            self._consumer.on_event(name, handler, replace=True)
         if all_events:
             self._consumer.on_any_event(
                 lambda event: _report(self._session, event, "all"), replace=True
@@ -62,6 +86,10 @@ class ConsumerApi:
         if event.event_name == "fail" and "requestId" in event.headers:
             raise RuntimeError("boom")
 
+    async def _on_slow(self, event: EventData) -> None:
+        _report(self._session, event, "named")
+        await _take_time(self._consumer, event)
+
     def _on_state(self, state: ZapClientState) -> None:
         self._session.notify("state", state=state.name.lower())
 
@@ -74,6 +102,8 @@ class ConsumerApi:
 class SubscriberApi:
     """`ZapSubscriber`: streams, each read by a task."""
 
+    has_callbacks = False
+
     def __init__(self, session: PeerSession, url: str, **options: Any) -> None:
         self._session = session
         self._events_open = 0
@@ -81,8 +111,11 @@ class SubscriberApi:
         self.client = self._subscriber = ZapSubscriber(url, **options)
         self._session.begin(self._states(self._subscriber.connection_state))
 
-    async def connect(self, *offer: Any) -> None:
-        await self._subscriber.connect(*offer)
+    async def connect(self, *offer: Any, **how: Any) -> None:
+        await self._subscriber.connect(*offer, **how)
+
+    async def try_reconnect(self, seconds: float) -> bool:
+        return await self._subscriber.try_reconnect(seconds)
 
     def register(self, events: Sequence[str], all_events: bool) -> None:
         if events:
@@ -104,6 +137,7 @@ class SubscriberApi:
             _report(self._session, event, via)
             if via == "named":
                 await _fail_by_hand(self._subscriber, event)
+                await _take_time(self._subscriber, event)
         self._events_open -= 1
         if not self._events_open:
             self._session.notify("ended", stream="events")
@@ -112,6 +146,8 @@ class SubscriberApi:
 class ZapClientApi:
     """`ZapClient`: one stream of all events a connection, one of all states."""
 
+    has_callbacks = False
+
     def __init__(self, session: PeerSession, url: str, **options: Any) -> None:
         self._session = session
         self._url = url
@@ -119,9 +155,15 @@ class ZapClientApi:
         self.client = self._client = ZapClient(**options)
         self._session.begin(self._states())
 
-    async def connect(self, *offer: Any) -> None:
-        await self._client.connect(self._url, *offer)
+    async def connect(self, *offer: Any, **how: Any) -> None:
+        await self._client.connect(self._url, *offer, **how)
         self._session.begin(self._events())
+
+    async def try_reconnect(self, seconds: float) -> bool:
+        connected = await self._client.try_reconnect(seconds)
+        if connected:
+            self._session.begin(self._events())
+        return connected
 
     def register(self, events: Sequence[str], all_events: bool) -> None:
         """Its one stream has every event already."""
@@ -137,6 +179,7 @@ class ZapClientApi:
         async for event in self._client.event_stream():
             _report(self._session, event, "all")
             await _fail_by_hand(self._client, event)
+            await _take_time(self._client, event)
         self._session.notify("ended", stream="events")
 
 
@@ -149,6 +192,7 @@ class ClientRole(PeerSession):
         "ZapClient": ZapClientApi,
     }
     _api: ClientApi | None = None
+    _offer: Sequence[Any] = ()
 
     async def op_open(
         self,
@@ -159,17 +203,26 @@ class ClientRole(PeerSession):
         protocols: Sequence[str] | None = None,
         headers: Mapping[str, str] | None = None,
         deflate: bool = False,
-        **limits: Any,
+        callbacks: bool = False,
+        retry: bool = False,
+        **more: Any,
     ) -> None:
         if api not in self.APIS:
             raise Failure(f"no client API {api!r}")
         if self._api is not None:
             raise Failure("this session has its client")
-        self._api = self.APIS[api](
-            self, url, limits=limits_of(limits), compression="deflate" if deflate else None
-        )
-        self._api.register(events, all)
-        await self._api.connect(protocols, headers)
+        options: dict[str, Any] = {"compression": "deflate" if deflate else None}
+        options |= {"limits": limits_of(more), **_policies(more)}
+        if more:
+            raise Failure(f"no such arguments: {', '.join(more)}")
+        if api == "ZapClient" and (retry or options.keys() & {"reconnect", "offline"}):
+            raise Unsupported("ZapClient neither reconnects by itself nor keeps what is sent")
+        made = self.APIS[api](self, url, **options)
+        if callbacks and not made.has_callbacks:
+            raise Unsupported(f"{api} has streams, no callbacks")
+        self._api, self._offer = made, (protocols, headers)
+        made.register(events, all)
+        await made.connect(*self._offer, **({"retry": True} if retry else {}))
 
     async def op_send(self, event: str, **more: Any) -> None:
         await self._opened.client.send_event(event, **more)
@@ -185,7 +238,10 @@ class ClientRole(PeerSession):
         await self._opened.client.disconnect(**how)
 
     async def op_reconnect(self) -> None:
-        await self._opened.connect()
+        await self._opened.connect(*self._offer)
+
+    async def op_try_reconnect(self, delay_s: float) -> dict[str, Any]:
+        return {"connected": await self._opened.try_reconnect(delay_s)}
 
     async def op_clean(self) -> None:
         await self._opened.clean()
@@ -201,6 +257,33 @@ class ClientRole(PeerSession):
         if self._api is None:
             raise Failure("there is no client")
         return self._api
+
+
+def _policies(more: dict[str, Any]) -> dict[str, Any]:
+    """Take ``reconnect`` and ``offline`` out of the arguments of ``open``, as the library's own.
+
+    A delay has no random part: the testbed says how long it is.
+    """
+    options: dict[str, Any] = {}
+    if (reconnect := more.pop("reconnect", None)) is not None:
+        options["reconnect"] = ReconnectPolicy(
+            initial_delay=reconnect["delay_s"],
+            max_delay=reconnect["delay_s"],
+            max_attempts=reconnect.get("attempts"),
+            stable_after=reconnect.get("stable_s", 30),
+            random=lambda: 1.0,
+        )
+    if (offline := more.pop("offline", None)) is not None:
+        options["offline"] = offline["policy"]
+        options |= {"offline_limit": offline["limit"]} if "limit" in offline else {}
+    return options
+
+
+async def _take_time(client: ZapConsumer | ZapSubscriber | ZapClient, event: EventData) -> None:
+    """Handle ``slow`` as the interop app does."""
+    if event.event_name == "slow":
+        await asyncio.sleep(event.payload["ms"] / 1000)
+        await client.send_event("slow", event.payload, event.headers)
 
 
 async def _fail_by_hand(client: ZapSubscriber | ZapClient, event: EventData) -> None:

@@ -51,6 +51,7 @@ _LIMITS = {
     "message_bytes": "message_bytes",
     "ping_interval_s": "ping_interval",
     "ping_timeout_s": "ping_timeout",
+    "close_timeout_s": "close_timeout",
 }
 
 

@@ -34,6 +34,7 @@ class Session(ServerRole, ClientRole):
             "message_bytes": limits.message_bytes,
             "ping_interval_s": limits.ping_interval,
             "ping_timeout_s": limits.ping_timeout,
+            "close_timeout_s": limits.close_timeout,
         }
         return describe(
             self.PEER,

@@ -1,0 +1,457 @@
+"""Clients that connect again: by themselves, by `try_reconnect`, and what they keep meanwhile.
+
+The judge is the server, which cuts, refuses and accepts again. Delays are a millisecond, or a
+minute where the next attempt must not come.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from interop.errors import PeerFailure, Violation
+from interop.roles.judged import JudgedClient
+from interop.scenarios.scenario import scenario
+from interop.scenarios.test_ends import THEIRS, end, told
+from interop.wire.raw import RawConnection
+
+SOON = {"delay_s": 0.001}
+LATE = {"delay_s": 60}
+
+ONCE = ["connecting", "online", "offline"]
+REFUSED = ["connecting", "offline"]
+"""The states of an attempt that fails and is followed by another."""
+
+FOR_GOOD = ["401 Unauthorized", "403 Forbidden", "404 Not Found"]
+WAYS = ["by-hand", "by-itself", "try-reconnect"]
+
+
+async def cut(judged: JudgedClient, connection: RawConnection) -> None:
+    """Reset the connection, and wait until the client reports it."""
+    connection.abort(reset=True)
+    await judged.ended()
+
+
+async def again(judged: JudgedClient, way: str) -> RawConnection:
+    """Let the client, whose connection has ended, connect again; return the new connection."""
+    if way == "by-hand":
+        connection, opening = await judged.redialled()
+        judged.answer(connection)
+        await opening
+        return connection
+    if way == "by-itself":
+        return await judged.accept()
+    trying = judged.client.session.start("try-reconnect", SOON)
+    await judged.first(trying, accepting := judged.accepting())
+    if trying.done():
+        accepting.cancel()
+        await judged.client.session.reply("try-reconnect", trying)
+        raise Violation("the client says that it tried to reconnect, and did not")
+    connection = judged.answer(await accepting)
+    connection.patience = judged.role.patience
+    reply = await judged.client.session.reply("try-reconnect", trying)
+    if reply.get("connected") is False:
+        raise Violation("try_reconnect says that it did not connect, and it did")
+    return connection
+
+
+async def check_states(judged: JudgedClient, *expected: str) -> None:
+    """Check that the client has reported these states, and no others."""
+    await judged.role.settle()
+    states = judged.client.states
+    assert states == [*expected], f"expected the states {[*expected]}, got {states}"
+
+
+async def check_connections(judged: JudgedClient, expected: int) -> None:
+    """Check that the client has made so many connections."""
+    await judged.role.settle()
+    made = judged.accepted
+    assert made == expected, f"expected {expected} connections, got {made}"
+
+
+# --- By itself ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", THEIRS)
+@scenario(
+    "reconnect.by-itself",
+    "A client with a reconnect policy connects again when its connection ends, with its states in "
+    "order.",
+    side="client",
+)
+async def test_by_itself(judged: JudgedClient, how: str) -> None:
+    connection = await judged.open(more={"reconnect": SOON})
+    await judged.works(connection)
+    await end(judged, connection, how)
+    await judged.works(await judged.accept(), "again")
+    await check_states(judged, *ONCE, "connecting", "online")
+
+
+@pytest.mark.parametrize("how", ["own-close", "own-close-code"])
+@scenario(
+    "reconnect.not-after-own-close",
+    "A client with a reconnect policy stays offline once its application has closed it.",
+    side="client",
+)
+async def test_not_after_own_close(judged: JudgedClient, how: str) -> None:
+    connection = await judged.open(more={"reconnect": SOON})
+    await end(judged, connection, how)
+    await told(judged)
+    await check_connections(judged, 1)
+    await check_states(judged, *ONCE)
+
+
+@pytest.mark.parametrize("how", ["status", "no-answer"])
+@scenario(
+    "reconnect.refused-then-accepted",
+    "A client with a reconnect policy tries on when it is refused, with its states in order.",
+    side="client",
+)
+async def test_refused_then_accepted(judged: JudgedClient, how: str) -> None:
+    await cut(judged, await judged.open(more={"reconnect": SOON}))
+    for _ in range(3):
+        connection = await judged.asked()
+        if how == "status":
+            judged.refuse(connection)
+        else:
+            connection.end_tcp()
+    await judged.works(await judged.accept())
+    await check_states(judged, *ONCE, *REFUSED * 3, "connecting", "online")
+
+
+@scenario(
+    "reconnect.gives-up",
+    "A client gives up after as many attempts as its policy allows, with the state error; its "
+    "application can still connect it.",
+    side="client",
+)
+async def test_gives_up(judged: JudgedClient) -> None:
+    await cut(judged, await judged.open(more={"reconnect": {**SOON, "attempts": 2}}))
+    for _ in range(2):
+        judged.refuse(await judged.asked())
+    await judged.client.state("error")
+    await check_connections(judged, 3)
+    await judged.works(await again(judged, "by-hand"))
+    await check_states(judged, *ONCE, *REFUSED, "connecting", "error", "connecting", "online")
+
+
+@pytest.mark.parametrize("status", FOR_GOOD, ids=[status[:3] for status in FOR_GOOD])
+@scenario(
+    "reconnect.refused-for-good",
+    "A client gives up at an answer that another attempt would get again.",
+    side="client",
+)
+async def test_refused_for_good(judged: JudgedClient, status: str) -> None:
+    await cut(judged, await judged.open(more={"reconnect": SOON}))
+    judged.refuse(await judged.asked(), status)
+    await judged.client.state("error")
+    await check_connections(judged, 2)
+    await check_states(judged, *ONCE, "connecting", "error")
+
+
+@scenario(
+    "reconnect.not-after-1008",
+    "A client whose connection is closed with 1008 (policy violation) gives up.",
+    side="client",
+)
+async def test_not_after_1008(judged: JudgedClient) -> None:
+    connection = await judged.open(more={"reconnect": SOON})
+    connection.send_close(1008)
+    await judged.client.state("error")
+    await check_connections(judged, 1)
+    await check_states(judged, *ONCE, "error")
+
+
+@scenario(
+    "reconnect.short-lived",
+    "Connections that end at once count as attempts: a client does not connect without end.",
+    side="client",
+)
+async def test_short_lived(judged: JudgedClient) -> None:
+    connection = await judged.open(more={"reconnect": {**SOON, "attempts": 2}})
+    for _ in range(2):
+        await cut(judged, connection)
+        connection = await judged.accept()
+        await judged.client.state("online")
+    await cut(judged, connection)
+    await judged.client.state("error")
+    await check_connections(judged, 3)
+    await check_states(judged, *ONCE * 3, "error")
+
+
+@scenario(
+    "reconnect.stable",
+    "A connection that lasted as long as the policy says begins the count of attempts anew.",
+    side="client",
+)
+async def test_stable(judged: JudgedClient) -> None:
+    policy = {**SOON, "attempts": 1, "stable_s": 0}
+    connection = await judged.open(more={"reconnect": policy})
+    for _ in range(3):
+        await cut(judged, connection)
+        connection = await judged.accept()
+    await judged.works(connection)
+    await check_states(judged, *ONCE * 3, "connecting", "online")
+
+
+@scenario(
+    "reconnect.close-while-waiting",
+    "close() ends the wait for the next attempt: none follows.",
+    side="client",
+)
+async def test_close_while_waiting(judged: JudgedClient) -> None:
+    delay = 0.25
+    await cut(judged, await judged.open(more={"reconnect": {"delay_s": delay}}))
+    await judged.client.close()
+    if judged.accepted > 1:  # a busy machine: the attempt came before the close did
+        return
+    await asyncio.sleep(1.5 * delay)
+    await check_connections(judged, 1)
+    await check_states(judged, *ONCE)
+
+
+@scenario(
+    "reconnect.close-while-connecting",
+    "close() ends an attempt that waits for the server's answer, and no other follows.",
+    side="client",
+)
+async def test_close_while_connecting(judged: JudgedClient) -> None:
+    await cut(judged, await judged.open(more={"reconnect": SOON}))
+    connection = await judged.asked()
+    connection.start()  # to see its end; it is not answered
+    closing = judged.start_close()
+    await connection.failed()
+    await judged.client.session.reply("close", closing)
+    await check_connections(judged, 2)
+    await check_states(judged, *ONCE, *REFUSED)
+
+
+@scenario(
+    "reconnect.by-hand-while-waiting",
+    "A client that waits for its next attempt connects at once when its application says so, "
+    "and makes one connection.",
+    side="client",
+)
+async def test_by_hand_while_waiting(judged: JudgedClient) -> None:
+    await cut(judged, await judged.open(more={"reconnect": LATE}))
+    await judged.works(await again(judged, "by-hand"))
+    await check_connections(judged, 2)
+    await check_states(judged, *ONCE, "connecting", "online")
+
+
+@scenario(
+    "reconnect.send-while-waiting",
+    "Sending while the client waits for its next attempt is an error to the caller.",
+    side="client",
+)
+async def test_send_while_waiting(judged: JudgedClient) -> None:
+    await cut(judged, await judged.open(more={"reconnect": LATE}))
+    try:
+        await judged.send("late", 1)
+    except PeerFailure:
+        return
+    raise AssertionError("expected an error from the client's send while offline, got none")
+
+
+@scenario(
+    "reconnect.retry",
+    "A client that is told to retry its first connect tries until it is accepted.",
+    side="client",
+)
+async def test_retry(judged: JudgedClient) -> None:
+    connection, opening = await judged.dialled(reconnect=SOON, retry=True)
+    for _ in range(2):
+        judged.refuse(connection)
+        connection = await judged.asked()
+    judged.answer(connection)
+    await opening
+    await judged.works(connection)
+    await check_states(judged, *REFUSED * 2, "connecting", "online")
+
+
+@scenario(
+    "reconnect.first-failure",
+    "A client with a reconnect policy tells its caller that the first connect was refused, and "
+    "does not try again.",
+    side="client",
+)
+async def test_first_failure(judged: JudgedClient) -> None:
+    connection, opening = await judged.dialled(reconnect=SOON)
+    judged.refuse(connection)
+    await judged.first(opening, accepting := judged.accepting())
+    accepting.cancel()
+    if not opening.done():
+        raise Violation("the client tried again, and its caller still waits")
+    await judged.fails(connection, opening)
+    await check_connections(judged, 1)
+    await check_states(judged, "connecting", "error")
+
+
+# --- By hand, and by `try_reconnect` ------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", ["by-hand", "try-reconnect"])
+@scenario(
+    "reconnect.refused",
+    "When a reconnect is refused, the client reports connecting, then error; a later one succeeds.",
+    side="client",
+)
+async def test_refused(judged: JudgedClient, way: str) -> None:
+    session = judged.client.session
+    await cut(judged, await judged.open())
+    await judged.role.settle()
+    before = len(judged.client.states)
+    if way == "by-hand":
+        connection, opening = await judged.redialled()
+        judged.refuse(connection)
+        await judged.fails(connection, opening)
+    else:
+        trying = session.start("try-reconnect", SOON)
+        await judged.first(trying, accepting := judged.accepting())
+        if not trying.done():
+            judged.refuse(await accepting)
+        accepting.cancel()
+        reply = await session.reply("try-reconnect", trying)
+        assert reply.get("connected") is not True, "a refused try_reconnect says that it connected"
+    await judged.role.settle()
+    states = judged.client.states[before:]
+    assert states == ["connecting", "error"], f"expected connecting, then error, got {states}"
+    await judged.works(await again(judged, way))
+
+
+@scenario(
+    "reconnect.try-reconnect",
+    "try_reconnect waits, then connects once, with the states in order.",
+    side="client",
+)
+async def test_try_reconnect(judged: JudgedClient) -> None:
+    await cut(judged, await judged.open())
+    await judged.role.settle()
+    before = len(judged.client.states)
+    await judged.works(await again(judged, "try-reconnect"))
+    await judged.role.settle()
+    states = judged.client.states[before:]
+    assert states == ["connecting", "online"], f"expected connecting, then online, got {states}"
+
+
+@scenario(
+    "reconnect.close-while-trying",
+    "close() ends a try_reconnect that still waits: it does not connect.",
+    side="client",
+)
+async def test_close_while_trying(judged: JudgedClient) -> None:
+    await cut(judged, await judged.open())
+    trying = judged.client.session.start("try-reconnect", {"delay_s": 0.25})
+    await judged.client.close()
+    await judged.first(trying, accepting := judged.accepting())
+    accepting.cancel()
+    if not trying.done():
+        raise Violation("try_reconnect connected although the client was closed meanwhile")
+    reply = await judged.client.session.reply("try-reconnect", trying)
+    assert reply.get("connected") is not True, "try_reconnect says that it connected"
+    await check_connections(judged, 1)
+
+
+# --- What is sent offline -----------------------------------------------------------------
+
+
+def keeping(way: str = "by-hand", **more: Any) -> dict[str, Any]:
+    """Return the options of a client that keeps what is sent while it is offline."""
+    policy = {"reconnect": {"delay_s": 0.25}} if way == "by-itself" else {}
+    return {"offline": {"policy": "queue", **more}, **policy}
+
+
+async def check_sent(judged: JudgedClient, connection: RawConnection, *expected: object) -> None:
+    """Check that these are the payloads that the client writes, and no others before a probe."""
+    await judged.client.send("kept", "later")
+    got = []
+    while (payload := (await connection.next_event("kept"))["payload"]) != "later":
+        got.append(payload)
+    assert got == [*expected], f"expected the payloads {[*expected]}, got {got}"
+    await judged.works(connection)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@scenario(
+    "offline.kept",
+    "Events that are sent while a client is offline are written once it is connected again: each "
+    "once, in order, before later ones.",
+    side="client",
+)
+async def test_kept(judged: JudgedClient, way: str) -> None:
+    await cut(judged, await judged.open(more=keeping(way)))
+    for number in range(3):
+        await judged.client.send("kept", number)
+    connection = await again(judged, way)
+    await check_sent(judged, connection, 0, 1, 2)
+
+
+@scenario(
+    "offline.before-first",
+    "Events that are sent before the first connection are kept too.",
+    side="client",
+)
+async def test_before_first(judged: JudgedClient) -> None:
+    connection, opening = await judged.dialled(**keeping())
+    judged.refuse(connection)
+    await judged.fails(connection, opening)
+    await judged.client.send("kept", 0)
+    await check_sent(judged, await again(judged, "by-hand"), 0)
+
+
+@scenario(
+    "offline.kept-while-refused",
+    "A refused attempt loses nothing of what was sent offline.",
+    side="client",
+)
+async def test_kept_while_refused(judged: JudgedClient) -> None:
+    await cut(judged, await judged.open(more=keeping()))
+    await judged.client.send("kept", 0)
+    connection, opening = await judged.redialled()
+    judged.refuse(connection)
+    await judged.fails(connection, opening)
+    await judged.client.send("kept", 1)
+    await check_sent(judged, await again(judged, "by-hand"), 0, 1)
+
+
+@scenario(
+    "offline.limit",
+    "A send beyond the number of events that may wait is an error to the caller; those within it "
+    "are kept.",
+    side="client",
+)
+async def test_limit(judged: JudgedClient) -> None:
+    await cut(judged, await judged.open(more=keeping(limit=2)))
+    for number in range(2):
+        await judged.client.send("kept", number)
+    try:
+        await judged.client.send("kept", 2)
+    except PeerFailure:
+        await check_sent(judged, await again(judged, "by-hand"), 0, 1)
+        return
+    raise AssertionError("expected an error from the third send, where two may wait, got none")
+
+
+@scenario(
+    "offline.closed",
+    "close() drops what was sent offline: the next connection begins with nothing.",
+    side="client",
+)
+async def test_closed(judged: JudgedClient) -> None:
+    await cut(judged, await judged.open(more=keeping()))
+    await judged.client.send("kept", 0)
+    await judged.client.close()
+    await check_sent(judged, await again(judged, "by-hand"))
+
+
+@scenario(
+    "offline.dropped",
+    "A client that is told to drop what is sent offline drops it, and says nothing.",
+    side="client",
+)
+async def test_dropped(judged: JudgedClient) -> None:
+    await cut(judged, await judged.open(more={"offline": {"policy": "drop"}}))
+    await judged.client.send("kept", 0)
+    await check_sent(judged, await again(judged, "by-hand"))
