@@ -52,14 +52,16 @@ class PeerDied(TestbedError):
     Attributes:
         reason: what happened to it.
         api: the row or column that its session was for; None where it had none yet.
+        end: how its program ended and where its log is, as the engine tells; empty until that is
+            known, and where the engine cannot tell.
     """
 
     def __init__(self, reason: str, *, api: Api | None = None) -> None:
-        self.reason, self.api = reason, api
+        self.reason, self.api, self.end = reason, api, ""
         super().__init__(reason)
 
     def __str__(self) -> str:
-        return _of(self.api, self.reason)
+        return _of(self.api, "; ".join(filter(None, (self.reason, self.end))))
 
 
 class PeerHung(PeerDied):

@@ -219,6 +219,10 @@ class Session:
         """Return how many such notifications have come, taken or not."""
         return sum(n.on == on and where(n) for n in self.notifications)
 
+    def end(self, failure: PeerDied) -> None:
+        """End it, unless it has ended, because the peer failed another session in this way."""
+        self._end(type(failure)(failure.reason, api=self.api))
+
     def _lost(self, exc: Exception | None) -> None:
         reason = "the peer closed its control connection"
         if exc is not None:
@@ -241,6 +245,8 @@ class Session:
             future.set_result(message)
 
     def _end(self, exc: PeerDied) -> None:
+        if self.ended is not None:
+            return  # a connection that was given up is closed too, which is no reason of its own
         self.ended = exc
         for future in self._pending.values():
             if not future.done():

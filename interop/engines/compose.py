@@ -50,6 +50,9 @@ class ComposeEngine:
         """Wait for the service again at its next use; the compose project restarts it."""
         self._up.discard(peer)
 
+    async def end(self, address: Address) -> str:
+        return ""  # it sees no more of a service than its port
+
     def faults(self) -> Faults:
         raise Unsupported(
             "engine compose does nothing to a peer, a service that is not its own; "

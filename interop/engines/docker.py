@@ -21,7 +21,7 @@ from docker.errors import APIError, DockerException, NotFound
 from ..control.contract import Address
 from ..errors import PeerDied, PeerHung, TestbedError
 from .compose import CONTROL_PORT
-from .engine import Fault, Faults
+from .engine import Fault, Faults, ended
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -124,6 +124,14 @@ class DockerEngine:
             if peer in self._running:
                 await self._discard(peer)
 
+    async def end(self, address: Address) -> str:
+        async with self._lock:
+            for peer, (container, where) in self._running.items():
+                if where is address:
+                    how = await asyncio.to_thread(_state, container)
+                    return how if self._logs is None else f"{how}; its log: {self._log_file(peer)}"
+        return ""
+
     def faults(self) -> Faults:
         return self
 
@@ -204,11 +212,15 @@ class DockerEngine:
         await asyncio.to_thread(self._keep_log, peer, container)
         await asyncio.to_thread(_remove, container)
 
+    def _log_file(self, peer: str) -> Path:
+        assert self._logs is not None
+        return self._logs / f"{peer}.{os.getpid()}.log"
+
     def _keep_log(self, peer: str, container: Container) -> None:
         if self._logs is None:
             return
         self._logs.mkdir(parents=True, exist_ok=True)
-        with (self._logs / f"{peer}.{os.getpid()}.log").open("ab") as file:
+        with self._log_file(peer).open("ab") as file:
             with contextlib.suppress(APIError):  # a container that was removed has no log
                 file.write(container.logs())
 
@@ -219,6 +231,23 @@ def _is_running(container: Container) -> bool:
     except NotFound:
         return False
     return bool(container.status in ("running", "paused"))
+
+
+def _state(container: Container) -> str:
+    """Return in words how a container ended, or that it has not."""
+    try:
+        container.reload()
+    except NotFound:
+        return "its container is gone"
+    if container.status in ("running", "paused"):
+        return f"its container is {container.status}"
+    state: dict[str, Any] = (container.attrs or {}).get("State", {})
+    return f"its container {ended(_as_of_a_child(int(state.get('ExitCode', 0))))}"
+
+
+def _as_of_a_child(status: int) -> int:
+    """Return an exit status as `subprocess` gives it: a signal is negative there, not over 128."""
+    return 128 - status if status > 128 else status
 
 
 def _ip(container: Container, network: str) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 from typing import Literal, Protocol
 
 from ..control.contract import Address
 
-__all__ = ["Engine", "Fault", "Faults"]
+__all__ = ["Engine", "Fault", "Faults", "ended"]
 
 Fault = Literal["pause", "resume", "kill", "disconnect"]
 """Faults of a whole peer: stop it, continue it, end it, cut its network."""
@@ -29,6 +31,16 @@ class Engine(Protocol):
 
     async def restart(self, peer: str) -> None:
         """End `peer` if this engine started it; its next use starts a new one."""
+
+    async def end(self, address: Address) -> str:
+        """Return in words how the peer at `address`, which failed, ended, and where its log is.
+
+        Args:
+            address: what `address` returned for it, the same object.
+
+        Returns:
+            Empty where this engine cannot tell, or ended the peer itself.
+        """
 
     def faults(self) -> Faults:
         """Return the fault injector.
@@ -53,3 +65,15 @@ class Faults(Protocol):
 
     async def discard(self, peer: str) -> None:
         """End `peer`, if it runs: so that the fault cannot affect other cells."""
+
+
+def ended(status: int | None) -> str:
+    """Return in words how a process ended.
+
+    Args:
+        status: its exit status; minus a signal's number if that ended it.
+    """
+    if status is not None and status < 0:
+        with contextlib.suppress(ValueError):  # not every number has a name
+            return f"was ended by {signal.Signals(-status).name}"
+    return f"ended with exit status {status}"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..control.contract import Address, ContractError, parse_ready
 from ..errors import PeerDied, PeerHung, Unsupported
-from .engine import Faults
+from .engine import Faults, ended
 
 __all__ = ["LocalEngine"]
 
@@ -20,6 +20,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 START_TIMEOUT = 180.0
 """Seconds for a peer to print READY. A bare Dart VM compiling from source took 6 s."""
+
+END_TIMEOUT = 1.0
+"""Seconds that a peer whose connection has ended gets to end too, before it counts as running."""
 
 STOP_TIMEOUT = 3.0
 """Seconds for a peer to end once its stdin is closed; then it is killed."""
@@ -32,6 +35,8 @@ class LocalEngine:
         self._commands = commands
         self._logs = logs
         self._running: dict[str, _Process] = {}
+        # All processes but those that `restart` ended: one that ended by itself has been replaced.
+        self._started: list[_Process] = []
         self._locks: dict[str, asyncio.Lock] = {}  # one start of a peer at a time
 
     async def address(self, peer: str) -> Address:
@@ -41,6 +46,7 @@ class LocalEngine:
                 running = self._running[peer] = await _Process.start(
                     peer, self._commands[peer], self._logs
                 )
+                self._started.append(running)
             return running.address
 
     async def tap_host(self, address: Address) -> str:
@@ -49,7 +55,12 @@ class LocalEngine:
     async def restart(self, peer: str) -> None:
         async with self._locks.setdefault(peer, asyncio.Lock()):
             if process := self._running.pop(peer, None):
+                self._started.remove(process)
                 await process.stop()
+
+    async def end(self, address: Address) -> str:
+        found = [each for each in self._started if each.address is address]
+        return await found[0].end() if found else ""
 
     def faults(self) -> Faults:
         raise Unsupported(
@@ -67,8 +78,9 @@ class LocalEngine:
 class _Process:
     """One peer process. It ends when its stdin is closed, and is killed if it does not."""
 
-    def __init__(self, process: asyncio.subprocess.Process, address: Address) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, address: Address, log: Path) -> None:
         self._process = process
+        self._log = log
         self.address = address
         self._drain = asyncio.create_task(_discard(process.stdout))
 
@@ -79,7 +91,21 @@ class _Process:
     @property
     def ended(self) -> str:
         """How it ended, for messages."""
-        return _ended(self._process.returncode)
+        return ended(self._process.returncode)
+
+    async def end(self) -> str:
+        """Return in words how it ended, or that it has not, and where its log is."""
+        with contextlib.suppress(TimeoutError):  # its connection may have ended before it has
+            async with asyncio.timeout(END_TIMEOUT):
+                await self._process.wait()
+        how = "its process "
+        if not self.alive:
+            how += self.ended
+        elif _is_stopped(self._process.pid):
+            how += f"{self._process.pid} is stopped, as by SIGSTOP"
+        else:
+            how += f"{self._process.pid} runs"
+        return how if self._log == Path(os.devnull) else f"{how}; its log: {self._log}"
 
     @classmethod
     async def start(cls, peer: str, command: Sequence[str], logs: Path | None) -> _Process:
@@ -95,6 +121,9 @@ class _Process:
                     stdin=asyncio.subprocess.PIPE,
                     stdout=asyncio.subprocess.PIPE,
                     stderr=stderr,
+                    # Ctrl-C in a terminal is for the run, which ends its peers itself: one that
+                    # ended first would be a failure in whatever cell it is used.
+                    start_new_session=True,
                 )
             except OSError as exc:
                 raise PeerDied(f"cannot start {peer}: {command[0]}: {exc.strerror}") from exc
@@ -103,15 +132,15 @@ class _Process:
             async with asyncio.timeout(START_TIMEOUT):
                 line = (await process.stdout.readline()).decode("utf-8", "replace")
             host, port = parse_ready(line)
-            return cls(process, Address(host, port))
+            return cls(process, Address(host, port), log)
         except BaseException as exc:  # cancellation too: nothing else holds the process yet
             await _end(process)
             why = f"{peer} did not start: "
             if isinstance(exc, TimeoutError):
                 raise PeerHung(f"{why}printed no READY line{_tail(log, before)}") from exc
             if isinstance(exc, ContractError):
-                ended = "" if line else f", and it {_ended(process.returncode)}"
-                raise PeerDied(f"{why}{exc}{ended}{_tail(log, before)}") from exc
+                end = "" if line else f", and it {ended(process.returncode)}"
+                raise PeerDied(f"{why}{exc}{end}{_tail(log, before)}") from exc
             if isinstance(exc, ValueError):  # of `readline`
                 raise PeerDied(f"{why}its first line is over 64 KiB{_tail(log, before)}") from exc
             raise
@@ -149,12 +178,13 @@ async def _discard(stream: asyncio.StreamReader | None) -> None:
         pass
 
 
-def _ended(status: int | None) -> str:
-    """Return in words how a process ended."""
-    if status is not None and status < 0:
-        with contextlib.suppress(ValueError):  # not every number has a name
-            return f"was ended by {signal.Signals(-status).name}"
-    return f"ended with exit status {status}"
+def _is_stopped(pid: int) -> bool:
+    """Whether a process is stopped by a signal; False where the system does not tell."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[:1] == ["T"]  # the name before it may hold anything
 
 
 def _tail(log: Path, start: int) -> str:

@@ -40,7 +40,12 @@ class Pool:
         self._starts: Counter[str] = Counter()
         self._running: dict[str, Address] = {}
         # Open sessions by the peer's `started` name: one of them would see the peer's end.
-        self._open: Counter[str] = Counter()
+        self._open: defaultdict[str, set[Session]] = defaultdict(set)
+        # By the same name: where the engine found that start, and how it ended, once it failed.
+        self._addresses: dict[str, Address] = {}
+        self._ends: dict[str, str] = {}
+        # By program: held while the engine is asked how it ended.
+        self._ending: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         # By program: held while its address is looked up, which may start it.
         self._starting: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -59,11 +64,13 @@ class Pool:
         peer = self.started(program)
         try:
             session = await Session.connect(api, address)
-        except PeerHung:
-            await self._end(program, peer, hung=True)
+        except PeerDied as exc:
+            await self._explain(exc, program, peer)
+            if isinstance(exc, PeerHung):
+                await self._end(program, peer, exc)
             raise
         session.peer = peer
-        self._open[peer] += 1
+        self._open[peer].add(session)
         try:
             if api.id not in self.peers:
                 self.peers[api.id] = await _probe(session, api)
@@ -74,10 +81,11 @@ class Pool:
 
     async def close(self, program: str, session: Session) -> None:
         """Close a session; a peer that failed it is ended, and starts anew at its next use."""
-        self._open[session.peer] -= 1
+        self._open[session.peer].discard(session)
         await session.close()
         if session.ended is not None:
-            await self._end(program, session.peer, hung=isinstance(session.ended, PeerHung))
+            await self._explain(session.ended, program, session.peer)
+            await self._end(program, session.peer, session.ended)
 
     def started(self, program: str) -> str:
         """Return the name of a program's current start: ``program#number``."""
@@ -97,18 +105,33 @@ class Pool:
             idle = not self._open[self.started(program)]
             if before is not None and before is not address and idle:
                 del self._running[program]
-                raise PeerDied(f"{program} ended by itself while no cell used it")
+                alone = PeerDied(f"{program} ended by itself while no cell used it")
+                alone.end = await self.engine.end(before)
+                raise alone
             if before is not address:
                 self._running[program] = address
                 self._starts[program] += 1
+                self._addresses[self.started(program)] = address
         return address
 
-    async def _end(self, program: str, peer: str, *, hung: bool) -> None:
+    async def _end(self, program: str, peer: str, failure: PeerDied) -> None:
         """End a peer that failed, once: its sessions fail all at the same time."""
         if program in self._running and self.started(program) == peer:
             del self._running[program]
-            self._hangs[program] += hung
+            if isinstance(failure, PeerHung):
+                self._hangs[program] += 1
+                for other in list(
+                    self._open[peer]
+                ):  # it hung them too, whatever its end looks like
+                    other.end(failure)
             await self.engine.restart(program)
+
+    async def _explain(self, failure: PeerDied, program: str, peer: str) -> None:
+        """Add to the failure of a peer how its program ended."""
+        async with self._ending[program]:
+            if peer not in self._ends:
+                self._ends[peer] = await self.engine.end(self._addresses[peer])
+        failure.end = self._ends[peer]
 
 
 async def _probe(session: Session, api: Api) -> PeerRecord:

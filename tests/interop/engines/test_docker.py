@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -39,7 +40,10 @@ class FakeContainer:
     @property
     def attrs(self) -> dict[str, Any]:
         network = self.options["network"]
-        return {"NetworkSettings": {"Networks": {network: {"IPAddress": "127.0.0.1"}}}}
+        return {
+            "NetworkSettings": {"Networks": {network: {"IPAddress": "127.0.0.1"}}},
+            "State": {"ExitCode": 137 if self.status == "exited" else 0},
+        }
 
     def reload(self) -> None:
         if self.removed:
@@ -165,6 +169,22 @@ async def test_a_peer_starts_once_in_the_workers_network(monkeypatch: pytest.Mon
         assert container.options["cap_drop"] == ["ALL"]
     assert container.removed
     assert network.removed
+
+
+async def test_how_a_container_ended_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    docker = FakeDocker()
+    async with engine(docker, monkeypatch, logs=tmp_path) as peers:
+        address = await peers.address("mine")
+        log = f"; its log: {tmp_path}/mine.{os.getpid()}.log"
+        assert await peers.end(address) == f"its container is running{log}"
+        docker.started[0].kill()
+        assert await peers.end(address) == f"its container was ended by SIGKILL{log}"
+        docker.started[0].removed = True
+        assert await peers.end(address) == f"its container is gone{log}"
+        await peers.restart("mine")
+        assert await peers.end(address) == ""
 
 
 async def test_workers_share_no_network(monkeypatch: pytest.MonkeyPatch) -> None:

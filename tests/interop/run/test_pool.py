@@ -34,6 +34,9 @@ class FakeEngine:
     async def tap_host(self, address: Address) -> str:
         return address.host
 
+    async def end(self, address: Address) -> str:
+        return f"it ended; {len(self.restarted)} restarts before"
+
     async def restart(self, peer: str) -> None:
         self.restarted.append(peer)
 
@@ -235,3 +238,22 @@ async def test_versions_and_cells_of_their_own_are_programs_of_their_own(
             await peers.open(FAKE)
     assert engine.asked == engine.restarted
     assert engine.asked == [*["fake@0.1"] * MAX_HANGS, "fake@0.1!server", "fake"]
+
+
+async def test_how_a_peer_ended_is_asked_once_before_it_is_restarted() -> None:
+    async with pool(good) as (peers, _):
+        sessions = [await peers.open(FAKE) for _ in range(2)]
+        for session in sessions:
+            session.end(PeerDied("gone"))
+            await peers.close(FAKE.program, session)
+            assert str(session.ended) == ("server fake/Fake: gone; it ended; 0 restarts before")
+
+
+async def test_a_hung_peer_hung_all_its_sessions() -> None:
+    async with pool(good) as (peers, _):
+        one, two = [await peers.open(FAKE) for _ in range(2)]
+        one.end(PeerHung("no reply"))
+        await peers.close(FAKE.program, one)
+        assert isinstance(two.ended, PeerHung)
+        two.end(PeerDied("reset"))  # as the restart shows itself there
+        assert two.ended.reason == "no reply"
