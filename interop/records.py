@@ -182,7 +182,7 @@ class Culprit(Struct, frozen=True):
     why: str
     basis: Literal[
         "frame", "form", "unsupported", "uncaught", "judge", "row", "column", "trace", "judged",
-        "reported", "",
+        "reported", "expectation", "",
     ] = ""  # fmt: skip
     api: str = ""
     frame: _Count | None = None
@@ -232,12 +232,14 @@ class _Outcome(Evidence, kw_only=True, omit_defaults=True):
         reporter: the side whose peer reported the failure, or did not report what it had to; None
             where it was seen on the wire, or neither.
         excuses: the known deviations that excuse it, in a cell that is *deviating*.
+        unshown: the known deviations that were expected, and did not show: it passed.
     """
 
     raised: str | None = None
     defect: str = ""
     reporter: Role | None = None
     excuses: list[Excuse] = []
+    unshown: list[Excuse] = []
     setup_ms: _Time = 0.0
     teardown_ms: _Time = 0.0
 
@@ -268,6 +270,8 @@ class CellResult(_Judged, omit_defaults=True):
         reason: the reason of the verdict in words, for readers alone; empty for *passed*.
         again: the command that repeats it, where that is not ``run``.
         culprit: the side at fault, in a red cell.
+        vanished: why a known deviation that did not show is not repaired, in words; empty where
+            it is.
         pass_rate: the share of its runs that passed, where it ran several times.
         runs: those runs; empty for a cell that ran once.
     """
@@ -279,6 +283,7 @@ class CellResult(_Judged, omit_defaults=True):
     severity: Literal["must", "should"]
     again: str = ""
     culprit: Culprit | None = None
+    vanished: str = ""
     pass_rate: Annotated[float, Meta(ge=0, le=1)] | None = None
     runs: Annotated[list[Attempt], Meta(extra_json_schema={"minItems": 2})] = []
 

@@ -72,7 +72,7 @@ def _compare(arguments: argparse.Namespace, console: Console) -> int:
         ("newly broken", found.broken),
         ("newly flaky", found.flaky),
         ("newly fixed", found.fixed),
-        ("newly fixed, against what deviations.toml or peer.toml says", found.repaired),
+        ("repaired, though deviations.toml or peer.toml expects a failure", found.repaired),
         ("changed otherwise", found.other),
         ("errors of the testbed", found.unknown),
         ("not in the new run", found.gone),

@@ -10,9 +10,9 @@ from rich.markup import escape
 
 from ..catalog import Api
 from ..records import CellResult
-from ..reports.results import read
+from ..reports.results import load, read
 from ..verdicts import deviations
-from ..verdicts.suggest import suggestions
+from ..verdicts.suggest import recorded_table, suggestions
 from .options import RESULTS, Commands, catalogue, results_argument
 
 __all__ = ["add"]
@@ -26,6 +26,9 @@ def add(commands: Commands) -> None:
     known.set_defaults(command=_deviations)
     known.add_argument("--suggest", action="store_true",
                        help="write the entries that the red cells call for")  # fmt: skip
+    known.add_argument("--recorded", action="store_true",
+                       help="write what the peers of these results are, for the entries' "
+                            "table 'recorded'")  # fmt: skip
     results_argument(known)
 
 
@@ -33,6 +36,9 @@ def _deviations(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.suggest:
         entries = suggestions(read(arguments.results))
         sys.stdout.write("\n\n".join(entries) + "\n" if entries else "# nothing is red\n")
+        return 0
+    if arguments.recorded:
+        sys.stdout.write(recorded_table(deviations.load(), load(arguments.results).run.peers))
         return 0
     return _list(arguments, console)
 

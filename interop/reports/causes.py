@@ -32,13 +32,13 @@ _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _QUOTED = re.compile(r"""(["']).*\1""")
 _NESTED = re.compile(r"\{.*\}|\[.*\]")
 _VERSION = re.compile(r"(?<=@)[\w.]+(?=/)")
-_DIRECT = ("frame", "unsupported", "uncaught")
+_DIRECT = ("frame", "form", "unsupported", "uncaught", "expectation")
 """The evidence whose words are the judge's own, alike whatever the other side makes of it."""
 
 _LONGEST = 300
 """The characters of a reason that are shown."""
 
-_BASES = ("frame", "unsupported", "uncaught", "judge", "row", "column")
+_BASES = ("frame", "form", "unsupported", "uncaught", "judge", "row", "column", "trace", "judged")
 """What names a culprit, the most direct evidence first; others come last."""
 
 

@@ -140,10 +140,15 @@ def _is_broken(cell: CellResult | None) -> bool:
 def _is_repaired(cell: CellResult | None) -> bool:
     """Whether a cell is red only because it passed: a deviation or a lack is declared.
 
-    Any other failed cell has raised something, or has a culprit that answered "unsupported".
+    Any other failed cell has raised something, or has a culprit that answered "unsupported". A
+    deviation that vanished because something else stopped working is not repaired.
     """
     return (
-        cell is not None and cell.verdict == "failed" and cell.raised == "" and cell.culprit is None
+        cell is not None
+        and cell.verdict == "failed"
+        and cell.raised == ""
+        and (cell.culprit is None or cell.culprit.basis == "expectation")
+        and not cell.vanished
     )
 
 

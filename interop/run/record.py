@@ -11,7 +11,7 @@ from ..descriptors import CURE, tells_shortage
 from ..errors import Escaped, TestbedError, Unsupported, Violation
 from ..records import CellResult, Role
 from ..scenarios.scenario import Scenario
-from ..verdicts.culprit import by_evidence, undeclared
+from ..verdicts.culprit import better, by_evidence, undeclared
 from ..verdicts.deviations import Deviation
 from ..verdicts.verdict import Case, Outcome, decide
 from . import evidence
@@ -75,9 +75,11 @@ def record(
         )
     )
     cell.verdict, cell.reason = ruling.verdict, ruling.reason
-    cell.excuses = [*ruling.excuses]
+    cell.excuses, cell.unshown = [*ruling.excuses], [*ruling.unshown]
     if ruling.undeclared is not None:
         cell.culprit = undeclared(cell, ruling.undeclared)
+    elif ruling.better is not None:
+        cell.culprit = better(cell, ruling.better)
     elif failed:
         cell.culprit = convicted
     return cell

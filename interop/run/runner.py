@@ -14,12 +14,14 @@ from typing import Any
 
 import pytest
 
-from ..catalog import Api, CatalogError
+from ..catalog import Api, CatalogError, load_peers
 from ..records import CellResult, Finished, PeerRecord, decode
 from ..scenarios.scenario import Scenario
 from ..signals import interruptible
+from ..verdicts.advice import advise
 from ..verdicts.attempts import merge
 from ..verdicts.culprit import name_culprits
+from ..verdicts.deviations import load_recorded
 from .plan import Plan
 from .plugin import CELL_PROPERTY, PEERS_PROPERTY, TEARDOWN_PROPERTY, facts, scenario_id
 
@@ -136,6 +138,9 @@ def run_plan(
         peers.update(sorted(collector.peers.items()))
     cells = merge(collector.finished)
     name_culprits(cells)
+    if plan.deviations is not None:
+        apis = [api for peer in load_peers().values() for api in peer.apis]
+        advise(cells, collector.peers, load_recorded(plan.deviations), apis)
     return cells, seconds, in_short(problems)
 
 

@@ -22,7 +22,9 @@ The kinds of evidence, each the `Culprit.basis` of its name, in this order:
     this side fails with the judge where the other does not, in scenarios of the same family, or
     else in any;
 ``reported``
-    it is the side that did not report what it had to.
+    it is the side that did not report what it had to;
+``expectation``
+    nothing failed, and this side did what it is declared to lack, or expected to fail at.
 
 The first four show in the cell itself, the others in the matrix and in the records of the peers.
 Without any of them the side is ``unknown``, and `Culprit.why` says what is missing.
@@ -35,7 +37,7 @@ the judge, else, the last that it wrote or received.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from ..catalog import JUDGES
@@ -44,12 +46,13 @@ from ..wire.diff import canonical
 from .forms import recorded_forms
 from .trace import Fault, faults
 
-__all__ = ["by_evidence", "by_matrix", "name_culprits", "undeclared"]
+__all__ = ["better", "by_evidence", "by_matrix", "name_culprits", "undeclared"]
 
 _JUDGES = {api.id for api in JUDGES.values()}
 
 _CERTAIN = ("frame", "unsupported", "uncaught")
-"""The kinds of evidence in the cell itself that no other cell changes."""
+"""The kinds of evidence in the cell itself that no other cell changes, but that an exception may be
+one which always escapes there."""
 
 _RED = ("failed", "warned", "deviating", "flaky")
 
@@ -214,10 +217,40 @@ def name_culprits(cells: Sequence[CellResult]) -> None:
     for cell in cells:
         scenarios.setdefault(cell.scenario, []).append(cell)
     judged = _judged(cells)
-    for cell in cells:
-        if _violated(cell) and (cell.culprit is None or cell.culprit.basis not in _CERTAIN):
+    red = [cell for cell in cells if _violated(cell)]
+    for cell in red:
+        if cell.culprit is None or cell.culprit.basis not in _CERTAIN:
             cell.culprit = by_evidence(cell) or by_matrix(cell, scenarios[cell.scenario], judged)
+    known = set(_known_escapes(red))
+    for cell in red:
+        if cell.verdict == "deviating" or cell.culprit is None or _escape(cell) not in known:
+            continue
+        if cell.reporter == OTHER[_side(cell.culprit)]:
+            named = by_matrix(cell, scenarios[cell.scenario], judged)
+            cell.culprit = cell.culprit if named.side == "unknown" else named
     _name_alike(cells)
+
+
+def _known_escapes(cells: Iterable[CellResult]) -> Iterator[tuple[str, str]]:
+    """Yield the API and the message of each exception that a known deviation is about.
+
+    It escapes in other cells too, and need not be what is wrong there.
+    """
+    for cell in cells:
+        if cell.verdict == "deviating" and (escape := _escape(cell)):
+            yield escape
+
+
+def _escape(cell: CellResult) -> tuple[str, str] | None:
+    """Return the API and the message of the exception that convicts a side, if one does."""
+    if cell.culprit is None or cell.culprit.basis != "uncaught":
+        return None
+    notes = _uncaught(cell, _side(cell.culprit))
+    return (cell.culprit.api, notes[0].get("message", "")) if notes else None
+
+
+def _side(culprit: Culprit) -> Role:
+    return "client" if culprit.side == "client" else "server"
 
 
 def _name_alike(cells: Iterable[CellResult]) -> None:
@@ -235,13 +268,13 @@ def _name_alike(cells: Iterable[CellResult]) -> None:
     }
     for cell in cells:
         blamed = cell.culprit
-        if blamed is None or blamed.basis != "uncaught" or blamed.side == "unknown":
+        escape = _escape(cell)
+        if blamed is None or blamed.frame is None or escape is None:
             continue
-        message = _uncaught(cell, blamed.side)[0].get("message", "")
-        alike = known.get((cell.server, cell.client, message))
-        if blamed.frame is None or alike is None or not _length(cell.frames[blamed.frame]):
+        alike = known.get((cell.server, cell.client, escape[1]))
+        if alike is None or not _length(cell.frames[blamed.frame]):
             continue
-        other = OTHER[blamed.side]
+        other = OTHER[_side(blamed)]
         why = f"the same exception as in {alike.scenario}, where the {other} wrote an odd form"
         cell.culprit = Culprit(other, why, "form", cell.api(other), blamed.frame)
 
@@ -274,6 +307,12 @@ def undeclared(cell: CellResult, side: Role) -> Culprit:
     """Return the side that answered "unsupported" although its ``peer.toml`` does not say so."""
     why = f"the {side} answered unsupported to what it is not declared to lack"
     return Culprit(side, why, "unsupported", cell.api(side))
+
+
+def better(cell: CellResult, side: Role) -> Culprit:
+    """Return the side that did what it is declared to lack, or expected to fail at."""
+    why = f"the {side} did what it is declared to lack, or expected to fail at"
+    return Culprit(side, why, "expectation", cell.api(side))
 
 
 def _is_undeclared(cell: CellResult) -> bool:

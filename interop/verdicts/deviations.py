@@ -8,6 +8,9 @@ side, and `upstream` links the report or the source. `framework` names the serve
 software at fault, so that the entry also holds for any server of that framework that
 ``check`` looks at.
 
+A table ``recorded`` says what the peers were when their entries were recorded: versions, and
+digests of sources. An expected failure that passes is judged by them.
+
 Strict: a failure of another text is not excused, an expected failure that
 passes is a failure (the entry is stale), an entry that can match no cell is an
 error of the file, and an error of the testbed is never excused.
@@ -23,8 +26,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, TypeGuard
 
+import msgspec
+
 from ..catalog import Api, did_you_mean
-from ..records import Excuse, Role
+from ..records import Excuse, PeerRecord, Role
 
 __all__ = [
     "DEVIATIONS_FILE",
@@ -34,6 +39,7 @@ __all__ = [
     "find",
     "known_to_check",
     "load",
+    "load_recorded",
     "of_framework",
     "parse",
 ]
@@ -116,12 +122,30 @@ def parse(text: str, *, server: str = "") -> list[Deviation]:
         data = tomllib.loads(text)
     except ValueError as exc:
         raise DeviationError(str(exc)) from exc
-    if unknown := set(data) - {"deviation"}:
+    if unknown := set(data) - {"deviation", *([] if server else ["recorded"])}:
         raise DeviationError(f"unknown table {sorted(unknown)[0]!r}; entries are [[deviation]]")
+    _recorded(data)
     found = data.get("deviation", [])
     if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
         raise DeviationError("'deviation' must be tables: each begins with [[deviation]]")
     return [_entry(number, entry, server) for number, entry in enumerate(found, 1)]
+
+
+def load_recorded(path: Path = DEVIATIONS_FILE) -> dict[str, PeerRecord]:
+    """Return what the peers were when their deviations were recorded, by program: ``dart@0.3.0``.
+
+    Raises:
+        DeviationError: as for `load`.
+    """
+    load(path)
+    return _recorded(tomllib.loads(path.read_text("utf-8")))
+
+
+def _recorded(data: dict[str, Any]) -> dict[str, PeerRecord]:
+    try:
+        return msgspec.convert(data.get("recorded", {}), dict[str, PeerRecord], strict=True)
+    except msgspec.ValidationError as exc:
+        raise DeviationError(f"'recorded': {exc}") from exc
 
 
 def check(entries: Iterable[Deviation], apis: Sequence[Api], scenarios: Sequence[str]) -> None:

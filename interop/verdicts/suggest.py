@@ -6,9 +6,12 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from ..records import ROLES, CellResult, Culprit
+from ..catalog import Api
+from ..records import ROLES, CellResult, Culprit, PeerRecord, Role
+from .advice import program_of
+from .deviations import Deviation
 
-__all__ = ["pattern_for", "suggestions"]
+__all__ = ["pattern_for", "recorded_table", "suggestions"]
 
 _RED = ("failed", "warned", "flaky")
 _LONGEST = 90
@@ -37,6 +40,36 @@ def suggestions(cells: Sequence[CellResult]) -> list[str]:
 def pattern_for(defect: str) -> str:
     """Return a regular expression that a failure's text with this defect matches."""
     return re.sub(r"\\([ \"'`,:/=<>!@%&#~-])", r"\1", re.escape(defect[:_LONGEST].strip()))
+
+
+def recorded_table(entries: Sequence[Deviation], peers: Mapping[str, PeerRecord]) -> str:
+    """Return the TOML table ``recorded`` of the peers that have entries.
+
+    Args:
+        peers: what the peer of each row and column said of itself, by its id.
+    """
+    lines = []
+    for name in sorted({program_of(api) for api in peers}):
+        apis = [api for api in peers if program_of(api) == name]
+        roles: tuple[Role, ...] = ROLES
+        if not any(
+            Api.parse(api, role).matches(entry.peer)
+            for api in apis
+            for entry in entries
+            for role in roles
+            if role == entry.role
+        ):
+            continue  # fmt: skip
+        record = peers[apis[0]]
+        lines += [f"[recorded.{json.dumps(name)}]", f"language = {json.dumps(record.language)}"]
+        lines += [f"runtime = {json.dumps(record.runtime)}"]
+        for key, table in (("libraries", record.libraries), ("sources", record.sources)):
+            pairs = ", ".join(
+                f"{json.dumps(k)} = {json.dumps(v)}" for k, v in sorted(table.items())
+            )
+            lines.append(f"{key} = {{ {pairs} }}" if pairs else f"{key} = {{}}")
+        lines.append("")
+    return "\n".join(lines)
 
 
 def _key(cell: CellResult) -> tuple[tuple[str, str, str, str], str]:

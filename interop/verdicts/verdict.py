@@ -61,12 +61,16 @@ class Ruling:
         reason: the reason in words, for readers alone; empty for *passed*.
         excuses: the deviations that excuse the failure.
         undeclared: the side that answered "unsupported" although it is not declared to.
+        unshown: the deviations that were expected, and did not show.
+        better: the side that did what it is declared to lack, or expected to fail at.
     """
 
     verdict: Verdict
     reason: str = ""
     excuses: Sequence[Excuse] = ()
     undeclared: Role | None = None
+    unshown: Sequence[Excuse] = ()
+    better: Role | None = None
 
 
 def decide(case: Case) -> Ruling:
@@ -105,8 +109,9 @@ def _unsupported(case: Case) -> Ruling:
 
 def _passed(case: Case) -> Ruling:
     if case.known:
-        entries = _joined(entry.excuse for entry in case.known)
-        return Ruling("failed", f"expected to fail, but passed; remove its entry: {entries}")
+        unshown = [entry.excuse for entry in case.known]
+        reason = f"expected to fail, but passed; remove its entry: {_joined(unshown)}"
+        return Ruling("failed", reason, unshown=unshown, better=unshown[0].role)
     roles: Iterable[tuple[Role, Api]] = (("server", case.server), ("client", case.client))
     for role, api in roles:
         if lacking := case.lacking(role):
@@ -114,6 +119,7 @@ def _passed(case: Case) -> Ruling:
                 "failed",
                 f"{role} {api.id} is declared to lack {', '.join(lacking)}, but it works; "
                 f"remove that from {api.peer}/peer.toml",
+                better=role,
             )
     return Ruling("passed")
 

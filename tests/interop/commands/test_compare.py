@@ -118,7 +118,7 @@ def test_what_is_fixed_is_not_titled_broken(
     new = write(tmp_path / "new", cell("failed", raised="", reason="expected to fail, but passed"))
     assert main(["compare", old, new]) == 0
     out = capsys.readouterr().out
-    assert "newly fixed, against what deviations.toml or peer.toml says: 1" in out
+    assert "repaired, though deviations.toml or peer.toml expects a failure: 1" in out
     assert "newly broken" not in out
 
 

@@ -56,6 +56,7 @@ def test_changed_text_is_named_once_for_all_its_cells() -> None:
 
 
 STALE = {"raised": "", "reason": "expected to fail, but passed; remove its entry: x"}
+BETTER = Culprit("server", "", "expectation")
 UNDECLARED = {"raised": "", "culprit": Culprit("server", "", "unsupported")}
 
 
@@ -71,6 +72,8 @@ UNDECLARED = {"raised": "", "culprit": Culprit("server", "", "unsupported")}
         (cell("failed", **STALE), cell("error"), "broken"),
         (cell("failed", **STALE), cell("passed"), "fixed"),
         (cell("failed", **STALE), cell("deviating"), "other"),
+        (cell("deviating"), cell("failed", **STALE, culprit=BETTER), "repaired"),
+        (cell("deviating"), cell("failed", **STALE, vanished="no event"), "broken"),
         (cell("unsupported"), cell("failed", **UNDECLARED), "broken"),
     ],
 )

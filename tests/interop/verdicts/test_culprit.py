@@ -312,3 +312,18 @@ def test_of_two_odd_frames_the_first_tells() -> None:
     one = red(server="python/ZapServer", client="node/Client", frames=frames)
     found = by_matrix(one, [one])
     assert (found.side, found.basis, found.frame) == ("client", "form", 0)
+
+
+def test_an_exception_that_always_escapes_is_not_what_is_wrong() -> None:
+    evidence: dict[str, Any] = {"notifications": notes([UNCAUGHT], [])}
+    known = Culprit("server", "", "uncaught", "a")
+    other = Culprit("server", "", "uncaught", "b")
+    cells = [
+        red("deviating", **A, **Y, scenario="another", culprit=known, **evidence),
+        red(**A, **X, culprit=known, reporter="client", **evidence),
+        red(**B, **X, culprit=other, reporter="client", **evidence),
+        cell(**A, **Y),
+    ]
+    name_culprits(cells)
+    assert (blamed(cells[1]).side, blamed(cells[1]).basis) == ("client", "column")
+    assert (blamed(cells[2]).side, blamed(cells[2]).basis) == ("server", "uncaught")

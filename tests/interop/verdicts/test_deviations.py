@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from interop.catalog import Api, load_peers
+from interop.records import PeerRecord
 from interop.run.runner import load_catalogue
 from interop.verdicts.deviations import (
     Deviation,
@@ -13,9 +15,11 @@ from interop.verdicts.deviations import (
     find,
     known_to_check,
     load,
+    load_recorded,
     of_framework,
     parse,
 )
+from interop.verdicts.suggest import recorded_table
 
 SERVER = Api("dart", "server", "ZapServer", "0.3.0")
 CLIENT = Api("python", "client", "ZapConsumer")
@@ -163,3 +167,39 @@ def test_a_file_about_one_server(tmp_path: Path) -> None:
     path.write_text(ENTRY)
     with pytest.raises(DeviationError, match="'peer' is for the matrix; here is one server"):
         known_to_check(path, ["many.ids"])
+
+
+RECORDED = """[recorded."dart@0.3.0"]
+language = "Dart"
+runtime = "3.7.3"
+libraries = { zaptools_server = "0.3.0" }
+sources = { zaptools_server = "aa" }
+"""
+
+
+def test_what_the_peers_were_is_recorded(tmp_path: Path) -> None:
+    path = tmp_path / "deviations.toml"
+    path.write_text(RECORDED, "utf-8")
+    found = load_recorded(path)
+    assert found["dart@0.3.0"].libraries == {"zaptools_server": "0.3.0"}
+    assert load(path) == []
+    path.write_text("[recorded]\ndart = 3\n", "utf-8")
+    with pytest.raises(DeviationError, match="'recorded': Expected `object`"):
+        load_recorded(path)
+    with pytest.raises(DeviationError, match="unknown table 'recorded'"):
+        parse(RECORDED, server="ours.toml")
+
+
+def test_the_record_is_of_the_peers_that_have_entries() -> None:
+    peers = {
+        "dart@0.3.0/ZapServer": PeerRecord("Dart", "3.7.3", {"zaptools_server": "0.3.0"}, {}),
+        "unknown/Server": PeerRecord("X", "1", {}, {}),
+    }
+    entries = load()
+    text = recorded_table(entries, peers)
+    assert tomllib.loads(text)["recorded"] == {
+        "dart@0.3.0": {
+            "language": "Dart", "runtime": "3.7.3", "libraries": {"zaptools_server": "0.3.0"},
+            "sources": {},
+        }
+    }  # fmt: skip

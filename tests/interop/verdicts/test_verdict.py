@@ -71,6 +71,8 @@ def test_a_deviation_that_does_not_show_is_stale() -> None:
     kind, reason = verdict("passed", known=[KNOWN], should=True)
     assert kind == "failed"
     assert reason.startswith("expected to fail, but passed; remove its entry: dart (server): its")
+    ruling = decide(Case(SERVER, CLIENT, "passed", known=[KNOWN]))
+    assert (ruling.unshown, ruling.better) == ([KNOWN.excuse], "server")
 
 
 def test_unsupported_must_be_declared() -> None:
@@ -97,4 +99,6 @@ def test_a_declared_lack_that_works_is_stale() -> None:
     kind, reason = verdict("passed", features={"server": frozenset({"drop code"})})
     assert kind == "failed"
     assert reason.startswith("server dart@0.3.0/ZapServer is declared to lack drop code, but it")
+    features: dict[Role, frozenset[str]] = {"server": frozenset({"drop code"})}
+    assert decide(Case(SERVER, CLIENT, "passed", features=features)).better == "server"
     assert verdict("failed", "x", features={"server": frozenset({"drop code"})}) == ("failed", "x")
