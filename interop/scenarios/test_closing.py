@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 
 import pytest
 
-from interop.errors import PeerFailure
-from interop.roles.judged import Judged
+from interop.control.operations import asked_of
+from interop.errors import PeerFailure, Unsupported
+from interop.roles.judged import Judged, JudgedServer
 from interop.scenarios.scenario import scenario
 from interop.wire.frames import CLOSE, TEXT, close_payload
 
@@ -175,3 +177,19 @@ async def test_own_illegal_code(judged: Judged, code: int) -> None:
         await judged.role.session.reply("close", closing)
         await written
     written.cancel()
+
+
+@scenario(
+    "lifecycle.handler-close-code",
+    "The close code that a handler gives reaches the wire.",
+    side="server",
+)
+async def test_handler_close_code(judged: JudgedServer) -> None:
+    connection = await judged.open()
+    judged.server.session.features |= asked_of("close-me", {"code": 4005})
+    connection.send_event("close-me", {"code": 4005})
+    frame = await connection.next(CLOSE, TEXT)
+    if frame.opcode == TEXT:  # the app answers that its library cannot
+        why = json.loads(frame.payload)["payload"]["why"]
+        raise Unsupported(why, api=judged.server.api, op="close-me")
+    assert frame.code == 4005, f"expected the close code 4005, got {frame.code}"

@@ -6,6 +6,7 @@ import pytest
 
 from interop.errors import Violation
 from interop.roles.judged import JudgedServer
+from interop.scenarios import test_rooms as rooms
 from interop.scenarios.scenario import scenario
 from interop.wire.frames import Inflater, deflate_parameters
 
@@ -103,3 +104,25 @@ async def test_deflate_bad_offer(judged: JudgedServer, offer: str) -> None:
             f"expected a status from 400 to 499, got {connection.head.line!r}"
         )
         await judged.works(await judged.open())
+
+
+@scenario(
+    "rooms.compressed-members",
+    "A room's events reach members that agreed to permessage-deflate, and those that did not.",
+    side="server",
+)
+async def test_compressed_members(judged: JudgedServer) -> None:
+    offered = {"Sec-WebSocket-Extensions": OFFERS["client-bits"]}
+    await judged.serve(deflate=True)
+    probe = await judged.ask(headers=offered)  # the answer decides how its frames are to be read
+    agreed = answered(probe.head.all("Sec-WebSocket-Extensions"), OFFERS["client-bits"])
+    if agreed is None:
+        raise Violation("expected the usual offer of clients to be accepted, got it declined")
+    compressed = await judged.open(Inflater.agreed("server", agreed), headers=offered)
+    members = [compressed, await judged.open(), await judged.open()]
+    for member in members:
+        await rooms.answered(judged, member, "join", "joined")
+    for payload in ("short", "x" * 5000, "é🙂" * 700):
+        rooms.say(members[1], payload)
+        for member in members:
+            await rooms.hears(member, payload)

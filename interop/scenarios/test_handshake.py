@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+from typing import Any
 
 import pytest
 
 from interop.errors import Disconnected
 from interop.roles.judged import JudgedServer, in_bytes
 from interop.scenarios.scenario import scenario
+from interop.wire.frames import PING, TEXT
 from interop.wire.http import accept_key
 
 # --- Paths --------------------------------------------------------------------------------
@@ -321,3 +323,39 @@ async def test_subprotocol(judged: JudgedServer, offer: str) -> None:
     fits = len(chosen) == bool(common) and set(chosen) <= set(common)
     assert fits, f"expected {'one' if common else 'none'} of {common} chosen, got {chosen}"
     await judged.works(connection)
+
+
+ORIGIN = {"Origin": "https://mine.example"}
+AGAIN: dict[str, dict[str, Any]] = {
+    "subprotocols": {"protocols": ["a"]},
+    "origins": {"origins": [ORIGIN["Origin"]]},
+    "limit": {"message_bytes": 2000},
+    "pings": {"ping_interval_s": 0.5, "ping_timeout_s": 5},
+}
+
+
+@pytest.mark.parametrize("option", AGAIN)
+@scenario(
+    "handshake.options-again",
+    "What a server was given holds for its later connections too.",
+    side="server",
+    escapes=True,
+)
+async def test_options_again(judged: JudgedServer, option: str) -> None:
+    offer = [("Sec-WebSocket-Protocol", "a")]
+    first = await judged.open(headers=ORIGIN, extra=offer, more=AGAIN[option])
+    await judged.works(first)
+    await first.close()
+    await judged.ended()
+    second = await judged.open(headers=ORIGIN, extra=offer)
+    match option:
+        case "subprotocols":
+            chosen = second.head.all("Sec-WebSocket-Protocol")
+            assert chosen == ["a"], f"expected the subprotocol 'a' chosen, got {chosen}"
+        case "origins":
+            await judged.refuses(headers={"Origin": "https://other.example"})
+        case "limit":
+            second.write(second.frame(TEXT, judged.event("x" * 2000)))
+            await second.failed(1009)
+        case "pings":
+            await second.next(PING)

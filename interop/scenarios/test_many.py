@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 import pytest
 
+from interop.errors import Violation
 from interop.roles.client import Client
 from interop.roles.judged import JudgedServer
 from interop.roles.server import Server
 from interop.scenarios.scenario import Clients, scenario
+from interop.wire.frames import CLOSE
 from interop.wire.tap import Tap
 
 
@@ -45,6 +48,26 @@ async def test_one_is_dropped(server: Server, clients: Clients) -> None:
     await server.disconnected(first.conn)
     await second.check_usable()
     await server.settle()
+
+
+@scenario(
+    "many.one-is-closed-by-handler",
+    "When a handler closes its connection, the others notice nothing.",
+    side="server",
+)
+async def test_one_is_closed_by_handler(judged: JudgedServer) -> None:
+    stays = await judged.open()
+    staying = judged.conn
+    leaver = await judged.open()
+    leaver.send_event("close-me", {})
+    with contextlib.suppress(Violation):  # it may end without one: that is no other's business
+        await leaver.next(CLOSE)
+    leaver.send(CLOSE)
+    leaver.end_tcp()
+    await judged.ended()
+    await judged.works(stays)
+    await judged.role.settle()
+    assert judged.server.count("disconnected", conn=staying) == 0
 
 
 @scenario("many.push-to-one", "An event sent to one connection reaches that one alone.")

@@ -93,6 +93,8 @@ SERVERS: Mapping[str, Caught] = {
     "handler-error-escapes": by("let an exception escape: .*boom", "handlers.raise-contained"),
     "handlers-at-once": by(r"\['echo', 'slow'\] ==", "handlers.one-after-the-other"),
     "slow-handler-delays-all": by("had to wait for the slow handler|no event", "handlers.slow"),
+    "handler-close-code-lost": by("code 4005, got 1000", "lifecycle.handler-close-code"),
+    "handler-close-ends-all": by("the server", "many.one-is-closed-by-handler"),
     "messages-fire-lifecycle": by("fired the connected handler", "events.reserved.connected"),
     # Several connections.
     "one-id": by("'zpt-id' != 'zpt-id'", "many.ids"),
@@ -110,6 +112,7 @@ SERVERS: Mapping[str, Caught] = {
     "room-drops-headers": by(
         r"in the room, got \{\}", "rooms.headers.all", "rooms.headers.exclude-self"
     ),
+    "room-without-compressed": by("no event said to the room", "rooms.compressed-members"),
     "rooms-are-one": by(r"\[2\] at connection 2, got \[2, 3\]", "rooms.of-fifty"),
     "room-fails-at-who-is-gone": by("no event said to the room", "rooms.leave-by-disconnecting"),
     # The adapter between testbed and library.
@@ -138,6 +141,13 @@ SERVERS: Mapping[str, Caught] = {
     "wrong-accept": by("s3pPLMBiTxaQ9kYGzzhZRbK", "handshake.accept-key"),
     "no-subprotocol": by(r"chosen, got \[\]", "handshake.subprotocol.one"),
     "any-origin": by("upgraded", "handshake.origin-refused"),
+    "options-for-the-first-alone": by(
+        r"upgraded where|chosen, got \[\]|no close frame|no ping frame",
+        "handshake.options-again.subprotocols",
+        "handshake.options-again.origins",
+        "handshake.options-again.limit",
+        "handshake.options-again.pings",
+    ),
 }
 """By the name of the server."""
 

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from interop.peers.mutant.seams import Message, ServerSeam, event_of, override
-from zaptools import ConnectionClosedError, EventContext, RemoteError
+from zaptools import ConnectionClosedError, EventContext, Limits, RemoteError
 from zaptools.handlers.book import Handler
 
 __all__ = ["DEFECTS"]
@@ -148,6 +148,23 @@ def _messages_fire_lifecycle(seam: ServerSeam) -> None:
     seam.opened.append(hook)
 
 
+def _handler_closes(after: Callable[[ServerSeam], None], *, code: bool = True) -> Seed:
+    """Change what the handler of ``close-me`` does: its code, and what happens next."""
+
+    def seed(seam: ServerSeam) -> None:
+        handler = seam.book.events["close-me"]
+
+        async def close_me(context: EventContext) -> None:
+            if not code:
+                context.payload.clear()
+            await _call(handler, context)
+            after(seam)
+
+        seam.book.events["close-me"] = close_me
+
+    return seed
+
+
 # --- Several connections ------------------------------------------------------------------
 
 
@@ -184,14 +201,18 @@ def _deaf_after_one_left(seam: ServerSeam) -> None:
     seam.opened.append(hook)
 
 
+def _abort_all(seam: ServerSeam) -> None:
+    for each in list(seam.server.roster.transports):
+        each.tcp.abort()
+
+
 def _malformed_ends_all(seam: ServerSeam) -> None:
     def hook(transport: Any) -> None:
         def feed(dispatcher: Any, messages: list[Message]) -> None:
             if all(map(event_of, messages)):
                 base.feed(dispatcher, messages)
                 return
-            for each in list(seam.server.roster.transports):
-                each.tcp.abort()
+            _abort_all(seam)
 
         base = override(transport.dispatcher, feed=feed)
 
@@ -283,6 +304,21 @@ def _rooms_drop_headers(seam: ServerSeam) -> None:
     )
 
 
+def _rooms_without_compressed(seam: ServerSeam) -> None:
+    rooms = seam.role.rooms
+    send = rooms.send_to_room
+    compressed: list[Any] = []
+
+    def hook(transport: Any) -> None:
+        if transport.protocol.extensions:
+            compressed.append(transport.connection)
+
+    seam.opened.append(hook)
+    rooms.send_to_room = lambda *event, exclude, **more: send(
+        *event, exclude=[*compressed, exclude], **more
+    )
+
+
 def _rooms_are_one(seam: ServerSeam) -> None:
     rooms = seam.role.rooms
     rooms.send_to_room = lambda name, *event, **more: rooms.send_to_rooms(
@@ -341,6 +377,20 @@ def _without(option: str) -> Seed:
     return lambda seam: seam.set_up(**{option: None})
 
 
+def _for_the_first_alone(seam: ServerSeam) -> None:
+    """Forget, for every connection but the first, the options that the server was given."""
+    made: list[Any] = []
+
+    def hook(transport: Any) -> None:
+        if made:
+            protocol = transport.protocol
+            protocol.origins = protocol.available_subprotocols = protocol.max_message_size = None
+            transport.limits = Limits(ping_interval=None)
+        made.append(transport)
+
+    seam.made.append(hook)
+
+
 DEFECTS: Mapping[str, Seed] = {
     "no-disconnected": _forgets("disconnected"),
     "disconnected-twice": _calls_twice("disconnected"),
@@ -355,6 +405,8 @@ DEFECTS: Mapping[str, Seed] = {
     "handlers-at-once": _handlers_at_once,
     "slow-handler-delays-all": _handlers_wait_for_all,
     "messages-fire-lifecycle": _messages_fire_lifecycle,
+    "handler-close-code-lost": _handler_closes(lambda _: None, code=False),
+    "handler-close-ends-all": _handler_closes(_abort_all),
     "one-id": _with_one_id,
     "ids-used-again": _with_used_ids,
     "deaf-after-one-left": _deaf_after_one_left,
@@ -366,6 +418,7 @@ DEFECTS: Mapping[str, Seed] = {
     "room-ignores-exclude": _with_exclude_self(False),
     "room-members-twice": _with_past_members(_send_to_repeated_members),
     "room-drops-headers": _rooms_drop_headers,
+    "room-without-compressed": _rooms_without_compressed,
     "rooms-are-one": _rooms_are_one,
     "room-fails-at-who-is-gone": _with_past_members(_fail_at_closed_members),
     "any-path": _answers(_on_any_path),
@@ -374,5 +427,6 @@ DEFECTS: Mapping[str, Seed] = {
     "wrong-accept": _answers(_with_accept_of_another),
     "no-subprotocol": _without("subprotocols"),
     "any-origin": _without("origins"),
+    "options-for-the-first-alone": _for_the_first_alone,
 }
 """Defects by name."""
