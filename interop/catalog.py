@@ -187,10 +187,15 @@ def select(
     ]
 
 
-def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """Return the end of a message about a name that is none of `names`; empty if none is close."""
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.7)
-    return f" (did you mean {close[0]!r}?)" if close else ""
+def did_you_mean(name: str, names: Iterable[str], short: Mapping[str, str] | None = None) -> str:
+    """Return the end of a message about a name that is none of `names`; empty if none is close.
+
+    Args:
+        short: names that are no names themselves, and what is meant by each.
+    """
+    meant = {**(short or {}), **{each: each for each in names}}
+    close = difflib.get_close_matches(name, meant, n=1, cutoff=0.7)
+    return f" (did you mean {meant[close[0]]!r}?)" if close else ""
 
 
 def _peer(path: Path) -> Peer:

@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from rich.console import Console
 from rich.markup import escape
 
+from ..catalog import did_you_mean
 from ..check.check import WHY_NOT, Check, Checked, why_not
 from ..check.endpoint import Endpoint, parse_endpoint
 from ..records import CellResult, Verdict
@@ -173,7 +174,8 @@ def _framework(given: str | None, entries: Iterable[deviations.Deviation]) -> st
     """
     names = sorted({entry.framework for entry in entries})
     if given is not None and given not in (*names, "none"):
-        raise Stop(f"--framework {given!r}: what is known is of {', '.join(names)}, or none")
+        close = did_you_mean(given, names)
+        raise Stop(f"--framework {given!r}: what is known is of {', '.join(names)}, or none{close}")
     return "" if given == "none" else given
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from ..catalog import load_peers
+from ..catalog import did_you_mean, load_peers
 from ..errors import TestbedError
 from ..records import ROLES, CellResult
 from ..reports.compare import Change, WireChange, compare, unequal
@@ -108,7 +108,8 @@ def _whole(name: str, path: Path) -> Recorded:
 def _roles(peer: str) -> set[str]:
     known = load_peers()
     if peer not in known:
-        raise Stop(f"--peer {peer!r} is not among the peers: {', '.join(known)}")
+        close = did_you_mean(peer, known)
+        raise Stop(f"--peer {peer!r} is not among the peers{close}: {', '.join(known)}")
     return {api.role for api in known[peer].apis}
 
 

@@ -151,7 +151,8 @@ def matching(
     """
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in names):
-            close = did_you_mean(pattern, names)
+            topics = {topic: f"{topic}.*" for topic in (name.partition(".")[0] for name in names)}
+            close = did_you_mean(pattern, names, topics)
             raise Stop(
                 f"{option} {pattern!r} names no scenario{close}; see: python -m interop list"
             )

@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from ..catalog import JUDGES, Api, Peer, load_peers
+from ..catalog import JUDGES, Api, Peer, did_you_mean, load_peers
 from ..control.contract import Address
 from ..engines.compose import CONTROL_PORT
 from ..engines.registry import ENGINES, engine_kind
@@ -329,7 +329,8 @@ def _by_name(arguments: argparse.Namespace, api: Api) -> bool:
 def _check_required(arguments: argparse.Namespace, peers: Sequence[str]) -> None:
     for name in arguments.require:
         if name not in peers:
-            raise Stop(f"--require {name!r} is not among the peers: {', '.join(peers)}")
+            close = did_you_mean(name, peers)
+            raise Stop(f"--require {name!r} is not among the peers{close}: {', '.join(peers)}")
 
 
 def _prepare(
@@ -417,6 +418,7 @@ def _services(arguments: argparse.Namespace, wanted: set[str]) -> dict[str, Addr
     """Return the control addresses of the services that take part."""
     chosen = os.environ.get("INTEROP_PEERS", "").replace(",", " ").split() or sorted(wanted)
     if unknown := sorted(set(chosen) - set(load_peers())):
-        raise Stop(f"INTEROP_PEERS names {unknown[0]!r}, which is not a peer")
+        close = did_you_mean(unknown[0], load_peers())
+        raise Stop(f"INTEROP_PEERS names {unknown[0]!r}, which is not a peer{close}")
     _check_required(arguments, chosen)
     return {name: Address(name, CONTROL_PORT) for name in chosen if name in wanted}

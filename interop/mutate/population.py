@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from ..catalog import did_you_mean
 from ..errors import TestbedError
 from .operators import Change, changes
 
@@ -104,7 +105,10 @@ def population(modules: Sequence[str] = ()) -> list[Change]:
         found = [n for n in names if fnmatchcase(n.removeprefix(f"{PACKAGE}."), pattern)
                  or fnmatchcase(n, pattern)]  # fmt: skip
         if not found:
-            raise TestbedError(f"--module {pattern!r} names none of: {', '.join(names)}")
+            close = did_you_mean(pattern, [name.removeprefix(f"{PACKAGE}.") for name in names])
+            raise TestbedError(
+                f"--module {pattern!r} names none of the modules{close}: {', '.join(names)}"
+            )
         chosen.update(found)
     return [
         change

@@ -156,7 +156,8 @@ def check(entries: Iterable[Deviation], apis: Sequence[Api], scenarios: Sequence
     """
     for entry in entries:
         if not any(api.role == entry.role and api.matches(entry.peer) for api in apis):
-            raise DeviationError(f"{entry.peer!r} names no {entry.role} ({entry.cause})")
+            close = did_you_mean(entry.peer, (api.peer for api in apis if api.role == entry.role))
+            raise DeviationError(f"{entry.peer!r} names no {entry.role}{close} ({entry.cause})")
         if entry.other != "*" and not any(
             api.role != entry.role and api.matches(entry.other) for api in apis
         ):

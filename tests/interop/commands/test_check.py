@@ -136,6 +136,7 @@ def test_a_check_that_is_interrupted_before_it_began_is_130(
         (["http://h/ws"], "did you mean ws://?"),
         (["ws://127.0.0.1:1/ws"], "no connection to 127.0.0.1 port 1: Connection refused"),
         (["URL", "--scenario", "nope"], "--scenario 'nope' names no scenario"),
+        (["URL", "--scenario", "frame"], "(did you mean 'frames.*'?)"),
         (["URL", "--scenario", "echo.null"],
          "none of these can be run: 1 run between a server and a client"),
         (["URL", "--scenario", "handshake.*", "--scenario", "rooms.*"],

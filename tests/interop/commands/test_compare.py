@@ -188,7 +188,10 @@ def test_equal_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["--peer", "python"], "--peer goes with --equal"),
         (["--equal", "--common"], "--common does not go with --equal"),
-        (["--equal", "--peer", "pyton"], "--peer 'pyton' is not among the peers: dart, "),
+        (
+            ["--equal", "--peer", "pyton"],
+            "is not among the peers (did you mean 'python'?): dart, ",
+        ),
     ],
 )
 def test_a_mistake_is_named(

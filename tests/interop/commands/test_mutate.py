@@ -52,7 +52,8 @@ def test_a_sample_is_run_and_reported(tmp_path: Path, capsys: pytest.CaptureFixt
     ("arguments", "words"),
     [
         (["--module", "romos"], "--module 'romos' names none of"),
-        (["--scenario", "ecko"], "--scenario 'ecko' names no scenario"),
+        (["--module", "transport.readr"], "(did you mean 'transport.reader'?)"),
+        (["--scenario", "ecko"], "'ecko' names no scenario (did you mean 'echo.*'?)"),
     ],
 )
 def test_a_choice_of_nothing_is_an_error(

@@ -39,9 +39,14 @@ def test_run_writes_every_report(tmp_path: Path, capsys: pytest.CaptureFixture[s
     ("arguments", "says"),
     [
         (["--server", "pyton"], "'pyton' names no server (did you mean 'python'?); there are: "),
+        (["--scenario", "ehco"], "'ehco' names no scenario (did you mean 'echo.*'?)"),
+        (["--require", "pyton"], "'pyton' is not among the peers (did you mean 'python'?)"),
         (["--client", "dart/ZapServer"], "names no client; there are: "),
         (["--client", "python/Zapclient"], "names no client (did you mean 'python/ZapClient'?); "),
-        (["--scenario", "echo"], "--scenario 'echo' names no scenario; see: "),
+        (
+            ["--scenario", "echo"],
+            "--scenario 'echo' names no scenario (did you mean 'echo.*'?); see: ",
+        ),
         (["--scenario", "ehco.floats"], "names no scenario (did you mean 'echo.floats'?); see: "),
         (["--require", "rust"], "--require 'rust' is not among the peers: dart, dart-0.3"),
     ],
