@@ -22,6 +22,7 @@ from msgspec import Meta, Struct
 
 __all__ = [
     "KEPT",
+    "KEPT_BYTES",
     "OTHER",
     "ROLES",
     "VERDICTS",
@@ -55,6 +56,9 @@ __all__ = [
 
 KEPT = 60
 """Frames and notifications kept for one cell, of each kind: a burst of 1,000 is cut."""
+
+KEPT_BYTES = 400
+"""Bytes kept of a frame's text, and characters of a notification's or request's value."""
 
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ from ..records import ROLES, CellResult
 from ..reports.compare import Change, WireChange, compare, unequal
 from ..reports.provenance import replaced
 from ..reports.results import Recorded, RunFacts, load, read
-from ..wire.diff import groups
+from ..wire.diff import MAX_TEXTS, groups
 from .options import Commands, Stop, given_path, matching, results_argument
 
 __all__ = ["add"]
@@ -158,7 +158,8 @@ def _wire_diff(arguments: argparse.Namespace, console: Console) -> int:
                 _lines(console, [f"      {_clipped(text)}" for text in group.texts[:_SHOWN_TEXTS]])
                 if (more := len(group.texts) - _SHOWN_TEXTS) > 0:
                     _lines(console, [f"      and {more} more"])
-    console.print(f"{same} alike, {shown - same if arguments.all else shown} not", highlight=False)
+    counts = f"{same} alike, {shown - same if arguments.all else shown} not"
+    console.print(f"{counts}; of each connection the first {MAX_TEXTS} texts", highlight=False)
     return 0
 
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from ..records import OTHER, ROLES, CellResult, CulpritSide, Role
 from ..wire.diff import masked
-from .results import culprit_line
+from .results import culprit_line, shortened
 
 __all__ = [
     "Cause",
@@ -23,7 +23,6 @@ __all__ = [
     "details",
     "form",
     "others",
-    "shortened",
     "size",
     "told",
 ]
@@ -35,10 +34,10 @@ _VERSION = re.compile(r"(?<=@)[\w.]+(?=/)")
 _DIRECT = ("frame", "form", "unsupported", "uncaught", "expectation")
 """The evidence whose words are the judge's own, alike whatever the other side makes of it."""
 
-_LONGEST = 300
-"""The characters of a reason that are shown."""
-
-_BASES = ("frame", "form", "unsupported", "uncaught", "judge", "row", "column", "trace", "judged")
+_BASES = (
+    "frame", "form", "unsupported", "uncaught", "trace", "judge", "row", "column", "judged",
+    "reported",
+)  # fmt: skip
 """What names a culprit, the most direct evidence first; others come last."""
 
 
@@ -178,12 +177,6 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}" + "s" * (count != 1)
 
 
-def shortened(text: str) -> str:
-    """Return a text in one line, its end cut off if it is long."""
-    line = " ".join(text.split())
-    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
-
-
 def _errors(cell: CellResult, side: Role) -> list[dict[str, Any]]:
     notes = cell.notifications
     if notes is None:
@@ -197,9 +190,11 @@ def _key(cell: CellResult) -> tuple[str, str, str]:
     side, peer = _blamed(cell)
     if cell.culprit is not None and cell.culprit.basis in _DIRECT:
         return side, peer, form(cell.culprit.why)
-    other = told(cell)
-    text = other.message if other is not None else cell.defect or cell.raised or cell.reason
-    return side, peer, form(text)
+    if (other := told(cell)) is not None:
+        return side, peer, form(other.message)
+    if cell.culprit is not None and cell.culprit.basis == "trace":
+        return side, peer, form(cell.culprit.why)
+    return side, peer, form(cell.defect or cell.raised or cell.reason)
 
 
 def _blamed(cell: CellResult) -> tuple[str, str]:

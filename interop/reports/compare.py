@@ -177,7 +177,8 @@ def _wire(before: Mapping[Key, CellResult], after: Mapping[Key, CellResult]) -> 
         if was.verdict != now.verdict:
             continue
         for side in ROLES:
-            for old, new in _pairs(texts(was, side, KEPT), texts(now, side, KEPT)):
+            cut = any(each.frames_total > len(each.frames) for each in (was, now))
+            for old, new in _pairs(texts(was, side, KEPT), texts(now, side, KEPT), cut=cut):
                 if not (words := tuple(differences(old, new))):
                     continue
                 group = (key[2], side, now.api(side), words)
@@ -188,9 +189,18 @@ def _wire(before: Mapping[Key, CellResult], after: Mapping[Key, CellResult]) -> 
     return list(found.values())
 
 
-def _pairs(old: Iterable[str], new: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Yield the texts in their order, without those that both have."""
+def _pairs(
+    old: Iterable[str], new: Iterable[str], *, cut: bool = False
+) -> Iterator[tuple[str, str]]:
+    """Yield the texts in their order, without those that both have.
+
+    Args:
+        cut: whether not all texts were kept: those that only one record has may be in what the
+            other lacks, unless the two have none in common.
+    """
     left, right = ({text: masked(text) for text in side} for side in (old, new))
     common = set(left.values()) & set(right.values())
+    if cut and common:
+        return
     rest = ([text for text, key in side.items() if key not in common] for side in (left, right))
     yield from zip(*rest, strict=False)

@@ -15,7 +15,7 @@ from .causes import Cause, causes, counted, details, size
 from .compatibility import compatibility
 from .hints import Hints
 from .provenance import commit_line, peer_lines
-from .results import Results, gates, is_red, write_files
+from .results import Results, gates, is_red, shortened, write_files
 
 __all__ = ["junit", "summary", "write_reports"]
 
@@ -104,7 +104,7 @@ def _cause(cause: Cause, hints: Hints) -> str:
     """Return a cause: its example whole, and all its other cells."""
     cell = cause.example
     lines = ["", f"### {size(cause)}", "", f"**{cell.scenario}**{_kind(cell)}: {cell.rule}", ""]
-    reason = " ".join(cell.reason.split())[:400]
+    reason = shortened(cell.reason, 400)
     lines += [f"- {line}" for line in (f"{cell.server} ↔ {cell.client}: {reason}", *details(cell))]
     lines += [f"- `{command}`" for command in (hints.show(cell), hints.again(cell))]
     pairs: dict[str, list[str]] = {}

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from ..catalog import JUDGES
 from ..records import OTHER, ROLES, CellResult, Role
 from .results import is_red
 
@@ -55,8 +56,8 @@ class Hints:
     def again(self, cell: CellResult) -> str:
         """Return the command that runs a cell again, as its run did and with the same culprit.
 
-        A culprit that the matrix names needs a cell beside it: the one that passes in its place.
-        The results go into a folder of their own, so that the run's stay.
+        A culprit that other cells name needs one of them: what passes in its place, or what fails
+        with the judge. The results go into a folder of their own, so that the run's stay.
         """
         if cell.again:
             return cell.again
@@ -65,7 +66,9 @@ class Hints:
             side, api = beside
             chosen[side].append(api)
         words = [f"--{role} {shlex.quote(api)}" for role in ROLES for api in chosen[role]]
-        words += [f"--scenario {shlex.quote(cell.scenario)}", *map(shlex.quote, self._options)]
+        scenarios = [cell.scenario, *filter(None, [self._judged(cell)])]
+        words += [f"--scenario {shlex.quote(scenario)}" for scenario in scenarios]
+        words += map(shlex.quote, self._options)
         own = self._folder if self._folder.name == _AGAIN else self._folder / _AGAIN
         return f"python -m interop run {' '.join(words)}{self._results(own)}"
 
@@ -90,3 +93,25 @@ class Hints:
         }
         found = min(sorted(passes), key=lambda api: self._red[side, api], default=None)
         return None if found is None else (side, found)
+
+    def _judged(self, cell: CellResult) -> str | None:
+        """Return a scenario in which a culprit fails with the judge, if that named it.
+
+        One of the same topic comes first: so it does where the culprit is named.
+        """
+        if cell.culprit is None or cell.culprit.basis != "judged" or cell.culprit.side == "unknown":
+            return None
+        side, topic = cell.culprit.side, cell.scenario.partition(".")[0]
+        judge = JUDGES[OTHER[side]].id
+        red = [
+            name
+            for name, cells in self._scenarios.items()
+            if any(
+                each.api(side) == cell.culprit.api
+                and each.api(OTHER[side]) == judge
+                and each.raised
+                for each in cells
+                if is_red(each)
+            )
+        ]
+        return min(red, key=lambda name: (name.partition(".")[0] != topic, name), default=None)

@@ -41,6 +41,7 @@ __all__ = [
     "is_red",
     "load",
     "read",
+    "shortened",
     "write_files",
 ]
 
@@ -245,12 +246,18 @@ def is_red(cell: CellResult) -> bool:
     return gates(cell) or cell.verdict in ("error", "warned")
 
 
+def shortened(text: str, most: int = 300) -> str:
+    """Return a text in one line; of one longer than `most` characters, the beginning and ``…``."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else f"{line[:most]}…"
+
+
 def culprit_line(cell: CellResult) -> str:
     """Return the culprit of a red cell in one line; empty for a cell that has none."""
     culprit = cell.culprit
     if culprit is None:
         return ""
-    why = " ".join(culprit.why.split())[:300]
+    why = shortened(culprit.why)
     if culprit.side == "unknown":
         return f"culprit unknown: {why}"
     return f"culprit: {culprit.side} {culprit.api} ({why}){_frame(cell, culprit.frame)}"
@@ -261,7 +268,9 @@ def _frame(cell: CellResult, index: int | None) -> str:
     if index is None:
         return ""
     kept = cell.frames[index : index + 1]
-    said = [f": {each.author} -> {each.to} {each.kind} {each.text[:160]}" for each in kept]
+    said = [
+        f": {each.author} -> {each.to} {each.kind} {shortened(each.text, 160)}" for each in kept
+    ]
     return f"; frame {index}" + "".join(said)
 
 

@@ -12,10 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from ..records import Verdict
-from .causes import Cause, causes, counted, details, others, shortened, size
+from .causes import Cause, causes, counted, details, others, size
 from .compatibility import compatibility
 from .hints import Hints
-from .results import Results, is_red
+from .results import Results, is_red, shortened
 
 __all__ = ["STYLES", "compact", "matrix", "print_plan", "print_report"]
 

@@ -10,7 +10,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..control.session import Asked, Session
-from ..records import KEPT, ConnectionRecord, Ended, FrameRecord, RequestRecord, ViolationRecord
+from ..records import (
+    KEPT,
+    KEPT_BYTES,
+    ConnectionRecord,
+    Ended,
+    FrameRecord,
+    RequestRecord,
+    ViolationRecord,
+)
 from ..scenarios.scenario import Scenario
 from ..wire.http import parse_head
 from ..wire.log import Log
@@ -18,8 +26,6 @@ from ..wire.rules import Frame
 from ..wire.tap import TapConnection
 
 __all__ = ["connections", "frames", "notes", "requests", "violations", "words"]
-
-_CLIP = 400
 
 # The headers of every handshake.
 _USUAL = {"host", "upgrade", "connection", "sec-websocket-key", "sec-websocket-version"}
@@ -41,7 +47,7 @@ def _frame(frame: Frame) -> FrameRecord:
         kind=frame.kind,
         length=len(frame.data),
         code=frame.close_code,
-        text=frame.data[:_CLIP].decode("utf-8", "backslashreplace"),
+        text=frame.data[:KEPT_BYTES].decode("utf-8", "backslashreplace"),
     )
 
 
@@ -118,14 +124,14 @@ def _is_short(value: object) -> bool:
     """Whether a value needs no measuring; a character takes up to 12 as JSON."""
     if isinstance(value, int):
         return value.bit_length() < 64
-    return not value or (isinstance(value, str) and len(value) < _CLIP // 13)
+    return not value or (isinstance(value, str) and len(value) < KEPT_BYTES // 13)
 
 
 def _clip(value: object) -> object:
-    if isinstance(value, str) and len(value) > _CLIP:  # the rest need not be written
-        return json.dumps(value[:_CLIP])[:_CLIP] + "…"
+    if isinstance(value, str) and len(value) > KEPT_BYTES:  # the rest need not be written
+        return json.dumps(value[:KEPT_BYTES])[:KEPT_BYTES] + "…"
     text = json.dumps(value)
-    return value if len(text) <= _CLIP else text[:_CLIP] + "…"
+    return value if len(text) <= KEPT_BYTES else text[:KEPT_BYTES] + "…"
 
 
 def words(raised: BaseException) -> str:

@@ -2,7 +2,8 @@
 
 Two texts with the same meaning may differ in form: the order of keys, the spelling of numbers and
 strings, a member that is absent or null, white space. Any other difference is one of meaning. Ids
-that a library generates are not compared.
+that a library generates are not compared. Of a text that the results keep in part, the end is not
+compared either: an id may be cut off there.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..records import OTHER, CellResult, Role
+from ..records import KEPT_BYTES, OTHER, CellResult, Role
 from .rules import differ
 
-__all__ = ["IDS", "Group", "canonical", "differences", "groups", "masked", "texts"]
+__all__ = ["IDS", "MAX_TEXTS", "Group", "canonical", "differences", "groups", "masked", "texts"]
 
 MAX_TEXTS = 5
 """The number of text frames of one author on one connection that are compared."""
@@ -30,6 +31,10 @@ _WHOAMI = re.compile(r'("eventName"\s*:\s*"whoami".*"id"\s*:\s*|"id"\s*:\s*)"[^"
 _REQUESTS = re.compile(r'("(?:requestId|replyTo)"\s*:\s*)"(?:[^"\\]|\\.)*"')
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*|\s+|[^\s"]')
 _MISSING = object()
+
+_END = 48
+"""The characters at the end of a text that is cut which are not compared: a UUID has 36, and ids of
+various lengths before it move it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +67,17 @@ def canonical(text: str) -> str:
 
 def differences(one: str, other: str) -> list[str]:
     """Return how the text `other` differs from `one`, in words; empty if only in ids."""
+    are_cut = all(len(text.encode("utf-8", "surrogatepass")) >= KEPT_BYTES for text in (one, other))
     one, other = masked(one), masked(other)
     if one == other:
         return []
     left, right = _parse(one), _parse(other)
     if left is _MISSING or right is _MISSING:
         pairs = enumerate(zip(one, other, strict=False))
-        first = next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))
+        shorter = min(len(one), len(other))
+        first = next((i for i, (a, b) in pairs if a != b), shorter)
+        if are_cut and first >= shorter - _END:
+            return []
         return [f"other text from character {first} (no JSON, or cut in the results)"]
     if found := differ(_filled(left), _filled(right)):
         return [f"another value at {found}"]
@@ -106,11 +115,12 @@ def groups(cells: Iterable[CellResult], side: Role) -> list[Group]:
     wrote: dict[tuple[str, ...], list[str]] = {}
     for cell in cells:
         if cell.api(OTHER[side]) == partner and (found := texts(cell, side)):
-            wrote.setdefault(tuple(masked(text) for text in found), []).append(cell.api(side))
+            alike = (each for each in wrote if not _all(each, found))
+            wrote.setdefault(next(alike, tuple(found)), []).append(cell.api(side))
     ordered = sorted(wrote.items(), key=lambda item: (-len(item[1]), item[1]))
     first = ordered[0][0]
     return [
-        Group(tuple(apis), found, () if found == first else tuple(_all(first, found)))
+        Group(tuple(apis), tuple(map(masked, found)), tuple(_all(first, found)))
         for found, apis in ordered
     ]
 

@@ -232,7 +232,7 @@ def test_what_is_written_differently_is_shown(
     assert "echo.null, what servers write\n   dart@0.3.0/ZapServer: reference\n" in out
     assert "python/ZapServer: key order" in out
     assert "b, what servers write" not in out
-    assert "1 alike, 1 not" in out
+    assert "1 alike, 1 not; of each connection the first 5 texts" in out
     assert main(["wire-diff", folder, "--all", "--scenario", "b"]) == 0
     assert "b, what servers write\n   python/ZapServer: all" in capsys.readouterr().out
     assert main(["wire-diff", folder, "--scenario", "c"]) == 2

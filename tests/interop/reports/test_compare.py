@@ -138,3 +138,19 @@ def test_what_is_not_equal_is_named() -> None:
         "a@1/S / a/C / echo.null: old passed, new failed",
         "a@1/S / b/C / echo.null: old passed, new no cell",
     ]
+
+
+def kept(*payloads: int, space: str = "", total: int = 100) -> CellResult:
+    """A cell of which these texts were kept."""
+    texts = [f'{{"eventName":"tick",{space}"payload":{payload}}}' for payload in payloads]
+    return cell(frames=[frame("server", text) for text in texts], frames_total=total)
+
+
+def test_what_a_cut_record_does_not_hold_is_no_change() -> None:
+    assert compare([kept(1, 2, 3)], [kept(1, 2, 4)]).wire == []
+    assert len(compare([kept(1, 2, 3, total=3)], [kept(1, 2, 4, total=3)]).wire) == 1
+
+
+def test_another_form_shows_in_a_cut_record() -> None:
+    (change,) = compare([kept(1, 2, 3)], [kept(1, 2, 4, space=" ")]).wire
+    assert change.differences == ("white space",)

@@ -70,3 +70,17 @@ def test_of_what_passes_the_soundest_is_kept() -> None:
 def test_a_culprit_that_the_cell_shows_needs_no_other() -> None:
     bad = blamed("server", "frame")
     assert f"run {PAIR} " in Hints([bad, cell(server="z/Good")]).again(bad)
+
+
+def test_a_culprit_by_cells_with_the_judge_keeps_one_of_them() -> None:
+    bad = blamed("server", "judged", scenario="echo.b", raised="no")
+    judge = {"client": "judge/Raw", "raised": "no"}
+    cells = [
+        bad,
+        cell("failed", server="x/Y", scenario="a.a", **judge),
+        cell("failed", server="x/Y", scenario="echo.c", **judge),
+        cell("failed", server="other/Y", scenario="echo.a", **judge),
+        cell("deviating", server="x/Y", scenario="echo.aa", **judge),
+    ]
+    assert " --scenario echo.b --scenario echo.c " in Hints(cells).again(bad)
+    assert " --scenario echo.b --scenario a.a " in Hints(cells[:2]).again(bad)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from interop.records import CellResult
+from interop.records import KEPT_BYTES, CellResult
 from interop.wire.diff import canonical, differences, groups, masked, texts
 
 from ..cells import cell, frame
@@ -104,3 +104,33 @@ def test_implementations_are_grouped_by_what_they_write() -> None:
     assert second.apis == ("b",)
     assert second.differences == ("payload null, not absent", "2 texts, not 1")
     assert groups(cells, "client") == []
+
+
+def cut(id: str, fill: str = "x") -> str:
+    """The part that results keep of a long text with an id in front."""
+    return f'{{"headers":{{"requestId":"{id}"}},"payload":"{fill * KEPT_BYTES}"}}'[:KEPT_BYTES]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (cut("0f0f0f0f-9"), cut("0f0f0f0f-10")),
+        (cut("1")[:380] + "0b4e28ba-2fa1-11d2-8", cut("1")[:380] + "1b4e28ba-2fa1-11d2-8"),
+        (cut("1", "é"), cut("222", "é")),
+    ],
+)
+def test_an_id_that_is_cut_off_or_moves_the_end_is_no_difference(one: str, other: str) -> None:
+    assert differences(one, other) == []
+    (group,) = groups([cell(server=name, frames=[frame("server", text)])
+                       for name, text in (("a/S", one), ("b/S", other))], "server")  # fmt: skip
+    assert group.apis == ("a/S", "b/S")
+
+
+def test_texts_that_are_cut_differ_before_their_end() -> None:
+    assert differences(cut("1"), cut("1", "y")) == [
+        "other text from character 43 (no JSON, or cut in the results)"
+    ]
+
+
+def test_a_text_that_is_no_json_differs_at_its_end_too() -> None:
+    assert differences('{"eventName":"a', '{"eventName":"b') != []
