@@ -62,10 +62,15 @@ def summary(results: Results) -> str:
 
 
 def junit(results: Results) -> ET.ElementTree[ET.Element]:
-    """Return the run as JUnit XML: a suite a pair; what is expected is no failure."""
+    """Return the run as JUnit XML: a suite a pair; what is expected is no failure.
+
+    Failures with the same cause have the same type.
+    """
     root = ET.Element("testsuites", name="zaptools interop")
     suites: dict[tuple[str, str], ET.Element] = {}
     hints = Hints(results.cells, results.options, results.folder)
+    red = causes(cell for cell in results.cells if is_red(cell))
+    kinds = {cell.key: f"{cause.culprit}: {cause.form}" for cause in red for cell in cause.cells}
     for cell in results.cells:
         pair = (cell.server, cell.client)
         if pair not in suites:
@@ -77,7 +82,7 @@ def junit(results: Results) -> ET.ElementTree[ET.Element]:
             name=cell.scenario,
             time=f"{cell.duration_ms / 1000:.3f}",
         )
-        _outcome(case, cell, hints)
+        _outcome(case, cell, hints, kinds.get(cell.key, ""))
     for suite in suites.values():
         for key, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
             suite.set(key, str(len(suite.findall(f"*/{tag}"))))
@@ -85,12 +90,13 @@ def junit(results: Results) -> ET.ElementTree[ET.Element]:
     return ET.ElementTree(root)
 
 
-def _outcome(case: ET.Element, cell: CellResult, hints: Hints) -> None:
+def _outcome(case: ET.Element, cell: CellResult, hints: Hints, cause: str) -> None:
     verdict, reason = cell.verdict, _NOT_XML.sub("�", cell.reason)
     if gates(cell) or verdict == "error":
         kind = "error" if verdict == "error" else "failure"
         words = "\n".join([*details(cell), hints.show(cell), hints.again(cell)])
-        ET.SubElement(case, kind, message=reason).text = _NOT_XML.sub("�", words)
+        found = ET.SubElement(case, kind, message=reason, type=_NOT_XML.sub("�", cause))
+        found.text = _NOT_XML.sub("�", words)
     elif verdict != "passed":
         ET.SubElement(case, "skipped", message=f"{verdict}: {reason}")
 
@@ -107,17 +113,20 @@ def _cause(cause: Cause, hints: Hints) -> str:
     reason = shortened(cell.reason, 400)
     lines += [f"- {line}" for line in (f"{cell.server} ↔ {cell.client}: {reason}", *details(cell))]
     lines += [f"- `{command}`" for command in (hints.show(cell), hints.again(cell))]
-    pairs: dict[str, list[str]] = {}
+    pairs: dict[str, set[str]] = {}
     for each in cause.cells[1:]:
         name = f"{each.scenario}{_kind(each)}"
-        pairs.setdefault(name, []).append(f"{each.server} ↔ {each.client}")
+        pairs.setdefault(name, set()).add(f"{each.server} ↔ {each.client}")
     if pairs:
+        alike: dict[tuple[str, ...], list[str]] = {}  # the scenarios of the same pairs
+        for name in sorted(pairs):
+            alike.setdefault(tuple(sorted(pairs[name])), []).append(name)
         lines += [
             "",
             f"<details><summary>{counted(len(cause.cells) - 1, 'more cell')}</summary>",
             "",
         ]
-        lines += [f"- {name}: {', '.join(cells)}" for name, cells in sorted(pairs.items())]
+        lines += [f"- {', '.join(names)}: {', '.join(cells)}" for cells, names in alike.items()]
         lines += ["", "</details>"]
     return "\n".join(lines)
 

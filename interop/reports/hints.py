@@ -70,7 +70,15 @@ class Hints:
         words += [f"--scenario {shlex.quote(scenario)}" for scenario in scenarios]
         words += map(shlex.quote, self._options)
         own = self._folder if self._folder.name == _AGAIN else self._folder / _AGAIN
-        return f"python -m interop run {' '.join(words)}{self._results(own)}"
+        command = f"python -m interop run {' '.join(words)}{self._results(own)}"
+        if "compose" not in self._options:
+            return command
+        # The services are known by their names in the project's network alone.
+        services = dict.fromkeys(
+            api.partition("/")[0].partition("@")[0] for role in ROLES for api in chosen[role]
+        )
+        peers = " ".join(name for name in services if name != JUDGES["server"].peer)
+        return f"docker compose up --detach {peers} && docker compose run --rm matrix {command}"
 
     @staticmethod
     def _results(folder: Path) -> str:

@@ -40,7 +40,8 @@ class Session:
             "peer": "_skeleton",
             "language": "Python",
             "runtime": platform.python_version(),
-            "libraries": {},
+            "libraries": {},  # their versions, by their names
+            "sources": {},  # digests of their files, by the same names
             "apis": {"server": [], "client": ["Client"]},
             "limits": {"client": dict.fromkeys(limits)},
         }

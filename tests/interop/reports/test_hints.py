@@ -84,3 +84,12 @@ def test_a_culprit_by_cells_with_the_judge_keeps_one_of_them() -> None:
     ]
     assert " --scenario echo.b --scenario echo.c " in Hints(cells).again(bad)
     assert " --scenario echo.b --scenario a.a " in Hints(cells[:2]).again(bad)
+
+
+def test_a_cell_of_the_compose_project_runs_again_in_it() -> None:
+    hints = Hints(options=["--engine", "compose"])
+    assert hints.again(cell(server="judge/Raw")) == (
+        "docker compose up --detach dart && docker compose run --rm matrix "
+        "python -m interop run --server judge/Raw --client dart@0.5.0/ZapConsumer "
+        "--scenario echo.null --engine compose --results results/again"
+    )
