@@ -14,7 +14,7 @@ from ..control.operations import OPERATIONS, Operation
 
 __all__ = ["items", "stands_for"]
 
-_LIMITS = ("message_bytes", "ping_interval_s", "ping_timeout_s")
+_LIMITS = ("message_bytes", "ping_interval_s", "ping_timeout_s", "close_timeout_s")
 _KINDS = {"op": "op", "on": "on", "`on`": "on", "event": "app"}
 _CODE = re.compile(r"`([\w-]+)`")
 

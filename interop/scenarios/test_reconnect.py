@@ -7,6 +7,7 @@ minute where the next attempt must not come.
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from interop.errors import PeerFailure, Violation
 from interop.roles.judged import JudgedClient
 from interop.scenarios.scenario import scenario
 from interop.scenarios.test_ends import THEIRS, end, told
+from interop.wire.frames import PING, TEXT
 from interop.wire.raw import RawConnection
 
 SOON = {"delay_s": 0.001}
@@ -34,22 +36,26 @@ async def cut(judged: JudgedClient, connection: RawConnection) -> None:
     await judged.ended()
 
 
-async def again(judged: JudgedClient, way: str) -> RawConnection:
-    """Let the client, whose connection has ended, connect again; return the new connection."""
+async def again(judged: JudgedClient, way: str, **change: Any) -> RawConnection:
+    """Let the client, whose connection has ended, connect again; return the new connection.
+
+    Args:
+        change: changes of the judge's answer, as `interop.wire.http.answer` takes them.
+    """
     if way == "by-hand":
         connection, opening = await judged.redialled()
-        judged.answer(connection)
+        judged.answer(connection, **change)
         await opening
         return connection
     if way == "by-itself":
-        return await judged.accept()
+        return await judged.accept(**change)
     trying = judged.client.session.start("try-reconnect", SOON)
     await judged.first(trying, accepting := judged.accepting())
     if trying.done():
         accepting.cancel()
         await judged.client.session.reply("try-reconnect", trying)
         raise Violation("the client says that it tried to reconnect, and did not")
-    connection = judged.answer(await accepting)
+    connection = judged.answer(await accepting, **change)
     connection.patience = judged.role.patience
     reply = await judged.client.session.reply("try-reconnect", trying)
     if reply.get("connected") is False:
@@ -455,3 +461,146 @@ async def test_dropped(judged: JudgedClient) -> None:
     await cut(judged, await judged.open(more={"offline": {"policy": "drop"}}))
     await judged.client.send("kept", 0)
     await check_sent(judged, await again(judged, "by-hand"))
+
+
+# --- What holds again ---------------------------------------------------------------------
+
+
+async def second(
+    judged: JudgedClient, way: str, chosen: str | None = None, **options: Any
+) -> RawConnection:
+    """Open a client with these options, cut it, and return its second connection.
+
+    Args:
+        chosen: the subprotocol of both.
+    """
+    policy = {"reconnect": SOON} if way == "by-itself" else {}
+    headers = {"Sec-WebSocket-Protocol": chosen}
+    connection = await judged.open(headers=headers, more={**options, **policy})
+    connection.abort(reset=True)
+    if way != "by-itself":
+        await judged.ended()
+    return await again(judged, way, headers=headers)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@scenario(
+    "again.headers",
+    "A client that connects again sends the same handshake headers.",
+    side="client",
+)
+async def test_again_headers(judged: JudgedClient, way: str) -> None:
+    connection = await second(judged, way, headers={"X-Token": "abc"})
+    token = connection.head.one("X-Token")
+    assert token == "abc", f"expected X-Token 'abc', got {token!r}"
+
+
+@pytest.mark.parametrize("way", WAYS)
+@scenario(
+    "again.subprotocols",
+    "A client that connects again offers the same subprotocols.",
+    side="client",
+)
+async def test_again_subprotocols(judged: JudgedClient, way: str) -> None:
+    connection = await second(judged, way, "two", protocols=["one", "two"])
+    offered = connection.head.all("Sec-WebSocket-Protocol")
+    assert offered == ["one", "two"], f"expected an offer of one and two, got {offered}"
+
+
+@pytest.mark.parametrize("way", WAYS)
+@scenario(
+    "again.deflate",
+    "A client that connects again offers permessage-deflate again.",
+    side="client",
+)
+async def test_again_deflate(judged: JudgedClient, way: str) -> None:
+    connection = await second(judged, way, deflate=True)
+    offered = connection.head.all("Sec-WebSocket-Extensions")
+    assert any("permessage-deflate" in offer for offer in offered), (
+        f"expected an offer of permessage-deflate, got {offered}"
+    )
+
+
+@pytest.mark.parametrize("way", WAYS)
+@scenario("again.pings", "A client that connects again pings again.", side="client")
+async def test_again_pings(judged: JudgedClient, way: str) -> None:
+    judged.pongs = True
+    connection = await second(judged, way, ping_interval_s=0.2, ping_timeout_s=5)
+    await connection.next(PING)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@scenario(
+    "again.limit",
+    "A client that connects again refuses a message longer than its limit.",
+    side="client",
+    escapes=True,
+)
+async def test_again_limit(judged: JudgedClient, way: str) -> None:
+    connection = await second(judged, way, message_bytes=2000)
+    connection.send_event("echo", "x" * 2000)
+    await connection.failed(1009)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@scenario(
+    "again.handlers",
+    "A client that connects again delivers each event once to the handler of its name.",
+    side="client",
+)
+async def test_again_handlers(judged: JudgedClient, way: str) -> None:
+    connection = await second(judged, way)
+    connection.send_event("echo", "again")
+    await judged.received("echo", "again")
+    await judged.role.settle()
+    count = judged.role.count("event", name="echo")
+    assert count == 1, f"expected one event, got {count}"
+
+
+@pytest.mark.parametrize("way", WAYS)
+@scenario(
+    "again.catch-all",
+    "A client that connects again delivers each event once to the handler of all events.",
+    side="client",
+)
+async def test_again_catch_all(judged: JudgedClient, way: str) -> None:
+    connection = await second(judged, way, all=True)
+    connection.send_event("any", "again")
+    await judged.received("any", "again")
+    await judged.role.settle()
+    count = judged.role.count("event", name="any")
+    assert count == 1, f"expected one event, got {count}"
+
+
+@pytest.mark.parametrize("way", WAYS)
+@scenario(
+    "again.request",
+    "A client that connects again gets the reply to its request.",
+    side="client",
+)
+async def test_again_request(judged: JudgedClient, way: str) -> None:
+    connection = await second(judged, way)
+    asking = judged.start_request("answer", {"number": 1}, seconds=5)
+    await judged.first(asking, soon := connection.soon(TEXT))
+    if soon.done():
+        asked = json.loads((await soon).payload)
+        connection.send_event("answer", "reply", {"replyTo": asked["headers"]["requestId"]})
+    soon.cancel()
+    reply = await judged.client.session.reply("request", asking)
+    assert reply["payload"] == "reply", f"expected the payload 'reply', got {reply['payload']!r}"
+
+
+@pytest.mark.parametrize("way", WAYS)
+@scenario(
+    "again.callbacks",
+    "The connected and disconnected callbacks of a client that connects again fire once for each "
+    "connection.",
+    side="client",
+)
+async def test_again_callbacks(judged: JudgedClient, way: str) -> None:
+    connection = await second(judged, way, callbacks=True)
+    await judged.works(connection)
+    await judged.role.settle()
+    fired = [n.on for n in judged.role.session.notifications if n.on not in ("state", "error")]
+    expected = ["connected", "disconnected", "connected", "event"]
+    assert fired == expected, f"expected {', '.join(expected)}, got {', '.join(fired)}"

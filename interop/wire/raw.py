@@ -365,6 +365,7 @@ class RawServer:
         self._arrived: asyncio.Queue[RawConnection] = asyncio.Queue()
         self._server: asyncio.Server | None = None
         self._made: list[RawConnection] = []
+        self._closed = False  # set by `close`: a connection may have been on its way
 
     async def start(self) -> RawServer:
         self._server = await asyncio.start_server(self._accept, self.host, 0, limit=MAX_HEAD)
@@ -398,12 +399,16 @@ class RawServer:
         return connection
 
     async def close(self) -> None:
+        self._closed = True
         if self._server is not None:
             self._server.close()
         for connection in self._made:
             await connection.close()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._closed:
+            writer.transport.abort()
+            return
         connection = RawConnection(self.log, "server", (reader, writer), self.patience)
         self._made.append(connection)
         self._arrived.put_nowait(connection)

@@ -91,6 +91,12 @@ SERVERS: Mapping[str, Caught] = {
         r"no event with the payload 'still there\?'", "handlers.raise"
     ),
     "handler-error-escapes": by("let an exception escape: .*boom", "handlers.raise-contained"),
+    "busy-end-told-again": by(
+        "got connected, event, disconnected, disconnected",
+        "handling.peer-leaves.reset",
+        "handling.own-close",
+    ),
+    "drop-awaits-handlers": by("wrote no close frame", "handling.close-returns"),
     "handlers-at-once": by(r"\['echo', 'slow'\] ==", "handlers.one-after-the-other"),
     "slow-handler-delays-all": by("had to wait for the slow handler|no event", "handlers.slow"),
     "handler-close-code-lost": by("code 4005, got 1000", "lifecycle.handler-close-code"),
@@ -243,6 +249,29 @@ CLIENTS: Mapping[str, Caught] = {
         "reconnect.try-reconnect",
     ),
     "try-reconnect-outlives-close": by("was closed meanwhile", "reconnect.close-while-trying"),
+    "options-forgotten-at-reconnect": by(
+        "expected X-Token 'abc', got None|expected an offer of one and two, got|"
+        r"expected an offer of permessage-deflate, got \[\]|wrote no (ping|close) frame|"
+        "no subprotocols supported",
+        "again.headers.by-itself",
+        "again.subprotocols.by-hand",
+        "again.deflate.try-reconnect",
+        "again.pings.by-itself",
+        "again.limit.by-hand",
+    ),
+    "handlers-forgotten-at-reconnect": by(
+        "no event '(echo|any)'", "again.handlers.by-hand", "again.catch-all.by-itself"
+    ),
+    "replies-lost-at-reconnect": by("request failed with TimeoutError", "again.request.by-hand"),
+    "callbacks-lost-at-reconnect": by(
+        "got connected, disconnected, event", "again.callbacks.by-itself"
+    ),
+    # While a handler is running.
+    "busy-end-told-twice": by(
+        "one end, got .*offline, offline", "handling.peer-leaves.reset", "handling.own-close"
+    ),
+    "close-awaits-handlers": by("wrote no close frame", "handling.close-returns"),
+    "busy-client-stays-offline": by("already connected", "handling.connect-again.by-hand"),
     # What is sent offline.
     "kept-in-reverse": by(r"\[0, 1, 2\], got \[2, 1, 0\]", "offline.kept.by-hand"),
     "kept-twice": by(r"got \[0, 1, 2, 0, 1, 2\]", "offline.kept.by-itself"),

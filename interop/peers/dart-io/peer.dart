@@ -153,9 +153,11 @@ class _IoClient implements ClientRole {
         if (errorReply(name, event.headers) case final reply?) {
           _client.send(name, const <String, dynamic>{}, reply);
         }
-        handleSlow(name, event.payload, () => _client.send(name, event.payload, event.headers))
-            .catchError((Object error) => _error(error, name))
-            .ignore();
+        handleSlow(
+          name,
+          event.payload,
+          () => _client.send(name, event.payload, event.headers),
+        ).ignore();
       });
     }
     if (all) _client.onAny = (event) => _notify(event, 'all');

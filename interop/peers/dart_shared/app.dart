@@ -2,6 +2,7 @@
 library;
 
 import 'dart:async';
+import 'dart:io' show stderr;
 
 import 'request.dart';
 import 'session.dart';
@@ -49,10 +50,16 @@ Map<String, dynamic>? errorReply(String event, Map<String, dynamic>? headers) {
 }
 
 /// Handles `slow` at a client: waits, then calls [send]. Nothing where [event] is another.
+///
+/// No library awaits it, so what [send] throws once the connection has ended is caught here.
 Future<void> handleSlow(String event, Object? payload, FutureOr<void> Function() send) async {
   if (event != 'slow') return;
   await Future<void>.delayed(Duration(milliseconds: _field<int>(payload, 'ms')));
-  await send();
+  try {
+    await send();
+  } catch (error) {
+    stderr.writeln('slow: $error');
+  }
 }
 
 /// Runs the app's handler of [event]: notifies first, then does what the contract says.

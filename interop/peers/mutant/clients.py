@@ -343,6 +343,104 @@ def _try_reconnect_outlives_close(seam: ClientSeam) -> None:
     client.try_reconnect = wait_and_connect
 
 
+def _forgets_options(seam: ClientSeam) -> None:
+    """Make every connection but the first as if no option had been given."""
+    opener = seam.link.opener
+    opened: list[bool] = []
+
+    async def open_plain(url: str, begin: Any, **options: Any) -> Any:
+        if opened:
+            options |= {"protocols": (), "headers": {}, "limits": Limits(), "compression": None}
+        transport = await opener(url, begin, **options)
+        opened.append(True)
+        return transport
+
+    seam.link.opener = open_plain
+
+
+def _at_reconnect(change: Callable[[ClientSeam], None]) -> Seed:
+    """Change the client once it has connected again."""
+
+    def seed(seam: ClientSeam) -> None:
+        opened: list[Any] = []
+
+        def hook(transport: Any) -> None:
+            opened.append(transport)
+            if len(opened) == 2:
+                change(seam)
+
+        seam.opened.append(hook)
+
+    return seed
+
+
+def _forgets_handlers(seam: ClientSeam) -> None:
+    seam.book.events.clear()
+    seam.book.any_event = None
+
+
+def _forgets_replies(seam: ClientSeam) -> None:
+    async def wait(event: str, **more: Any) -> EventData:
+        raise TimeoutError
+
+    seam.client.request = wait
+
+
+# --- While a handler is running -----------------------------------------------------------
+
+
+def _while_busy(seam: ClientSeam) -> list[asyncio.Event]:
+    """Return a list that holds an event for each handler of ``slow``, set when that is done."""
+    busy: list[asyncio.Event] = []
+    on_event = seam.client.on_event
+
+    def register(name: str, handler: Any, **how: Any) -> None:
+        async def noted(event: EventData) -> None:
+            busy.append(done := asyncio.Event())
+            try:
+                await handler(event)
+            finally:
+                done.set()
+
+        on_event(name, noted if name == "slow" else handler, **how)
+
+    seam.client.on_event = register
+    return busy
+
+
+def _busy_end_told_twice(seam: ClientSeam) -> None:
+    busy, on_state = _while_busy(seam), seam.link.on_state
+
+    async def on_other_state(state: ZapClientState) -> None:
+        await on_state(state)
+        if state is OFFLINE and busy:
+            await on_state(state)
+
+    seam.link.on_state = on_other_state
+
+
+def _close_awaits_handlers(seam: ClientSeam) -> None:
+    busy, disconnect = _while_busy(seam), seam.client.disconnect
+
+    async def disconnect_late(*how: Any, **more: Any) -> None:
+        for done in busy:
+            await done.wait()
+        await disconnect(*how, **more)
+
+    seam.client.disconnect = disconnect_late
+
+
+def _busy_client_stays_offline(seam: ClientSeam) -> None:
+    busy, connect = _while_busy(seam), seam.client.connect
+
+    async def connect_if_idle(*offer: Any, **how: Any) -> None:
+        if busy:
+            raise AlreadyConnectedError(seam.client.url)
+        await connect(*offer, **how)
+
+    seam.client.connect = connect_if_idle
+
+
 # --- What is sent offline -----------------------------------------------------------------
 
 
@@ -524,6 +622,13 @@ DEFECTS: Mapping[str, Seed] = {
     "retries-not": _with_retry(False),
     "reconnects-unsaid": _tells(_reconnects_unsaid),
     "try-reconnect-outlives-close": _try_reconnect_outlives_close,
+    "options-forgotten-at-reconnect": _forgets_options,
+    "handlers-forgotten-at-reconnect": _at_reconnect(_forgets_handlers),
+    "replies-lost-at-reconnect": _at_reconnect(_forgets_replies),
+    "callbacks-lost-at-reconnect": _at_reconnect(_never_connected),
+    "busy-end-told-twice": _busy_end_told_twice,
+    "close-awaits-handlers": _close_awaits_handlers,
+    "busy-client-stays-offline": _busy_client_stays_offline,
     "kept-in-reverse": _keeps(reversed),
     "kept-twice": _keeps(lambda kept: kept * 2),
     "kept-whatever-is-asked": _keeps(),

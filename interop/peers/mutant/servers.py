@@ -72,6 +72,35 @@ def _around_handlers(seam: ServerSeam, around: Callable[[Handler, Any], Awaitabl
         seam.book.events[name] = partial(around, handler)
 
 
+def _busy_end_told_twice(seam: ServerSeam) -> None:
+    disconnected = seam.book.lifecycle["disconnected"]
+
+    async def around(handler: Handler, context: EventContext) -> None:
+        try:
+            await _call(handler, context)
+        finally:
+            if context.connection.closed is not None:
+                await _call(disconnected, context)
+
+    _around_handlers(seam, around)
+
+
+def _drop_awaits_handlers(seam: ServerSeam) -> None:
+    drop, busy = seam.role.op_drop, [asyncio.Event()]
+
+    async def around(handler: Handler, context: EventContext) -> None:
+        busy.append(done := asyncio.Event())
+        await _call(handler, context)
+        done.set()
+
+    async def drop_late(*connection: Any, **how: Any) -> None:
+        await busy[-1].wait()
+        await drop(*connection, **how)
+
+    _around_handlers(seam, around)
+    seam.role.op_drop = drop_late
+
+
 def _handlers_wait_for_all(seam: ServerSeam) -> None:
     lock = asyncio.Lock()
 
@@ -403,6 +432,8 @@ DEFECTS: Mapping[str, Seed] = {
     "error-tells-the-inside": _tells_the_inside,
     "error-is-reply-to-server": _error_is_reply_too,
     "handlers-at-once": _handlers_at_once,
+    "busy-end-told-again": _busy_end_told_twice,
+    "drop-awaits-handlers": _drop_awaits_handlers,
     "slow-handler-delays-all": _handlers_wait_for_all,
     "messages-fire-lifecycle": _messages_fire_lifecycle,
     "handler-close-code-lost": _handler_closes(lambda _: None, code=False),

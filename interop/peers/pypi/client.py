@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from generation import NEEDS_HEADERS
+from websockets.exceptions import ConnectionClosed
 
 from interop.peers._app import error_reply
 from interop.peers._control import Failure, PeerSession, Unsupported
@@ -101,7 +103,8 @@ class ClientRole(PeerSession):
                 )
                 if event.event_name == "slow":
                     await asyncio.sleep(event.payload["ms"] / 1000)
-                    await client.send("slow", event.payload, event.headers)
+                    with contextlib.suppress(ConnectionClosed):  # it has ended meanwhile
+                        await client.send("slow", event.payload, event.headers)
                 if event.event_name == "fail" and event.headers.get("requestId") is not None:
                     await client.send("fail", {}, error_reply(event.headers))
         except Exception as exc:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
 from interop.peers._control import Failure, PeerSession, Unsupported
 from interop.peers.python.hosts import limits_of
 from zaptools import (
     EventData,
+    NotConnectedError,
     ReconnectPolicy,
     Stream,
     ZapClient,
@@ -137,7 +139,8 @@ class SubscriberApi:
             _report(self._session, event, via)
             if via == "named":
                 await _fail_by_hand(self._subscriber, event)
-                await _take_time(self._subscriber, event)
+                with suppress(NotConnectedError):  # the connection has ended meanwhile
+                    await _take_time(self._subscriber, event)
         self._events_open -= 1
         if not self._events_open:
             self._session.notify("ended", stream="events")
@@ -179,7 +182,8 @@ class ZapClientApi:
         async for event in self._client.event_stream():
             _report(self._session, event, "all")
             await _fail_by_hand(self._client, event)
-            await _take_time(self._client, event)
+            with suppress(NotConnectedError):  # the connection has ended meanwhile
+                await _take_time(self._client, event)
         self._session.notify("ended", stream="events")
 
 

@@ -36,6 +36,7 @@ def test_the_items_are_those_of_the_tables() -> None:
         "op stop",
         *(f"op serve {name}".rstrip() for name in ("", "api", "path", "all")),
         *(f"op serve {name}" for name in ("message_bytes", "ping_interval_s", "ping_timeout_s")),
+        "op serve close_timeout_s",
         *(f"on state {name}".rstrip() for name in ("", "state", "conn")),
         *("app join", "app join room", "app join no-one"),
         *("app leave", "app leave room", "app leave no-one"),

@@ -1,0 +1,122 @@
+"""Connections that end, and are closed, while a handler of theirs is running."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from interop.roles.judged import Judged, JudgedClient, JudgedServer
+from interop.scenarios.scenario import scenario
+from interop.scenarios.test_ends import end
+from interop.scenarios.test_reconnect import SOON, again
+from interop.wire.frames import CLOSE
+from interop.wire.raw import RawConnection
+
+MS = 100
+MINUTE = 60_000
+
+
+async def handling(judged: Judged, connection: RawConnection, ms: int = MS) -> None:
+    """Begin a handler that takes so many milliseconds, and wait until it runs."""
+    if isinstance(judged, JudgedClient):
+        await judged.client.subscribe("slow")
+    connection.send_event("slow", {"ms": ms})
+    await judged.role.wait("event", lambda n: n.data["name"] == "slow", what="event 'slow'")
+
+
+async def handled(judged: Judged) -> None:
+    """Wait until that handler is over, and check that another connection is served meanwhile."""
+    if isinstance(judged, JudgedServer):
+        other = await judged.open()
+        await judged.works(other)
+        other.send_event("slow", {"ms": MS})  # begins after that handler did
+        await other.next_event("slow")
+    else:
+        await asyncio.sleep(1.5 * MS / 1000)
+    await judged.role.settle()
+
+
+def check_told_once(judged: Judged, conn: str) -> None:
+    """Check that the application was told once of the end, and of no event after it."""
+    notes = judged.role.session.notifications
+    if judged.side == "server":
+        names = [n.on for n in notes if n.data.get("conn") == conn and n.on != "error"]
+        assert names == ["connected", "event", "disconnected"], (
+            f"expected connected, event, disconnected, got {', '.join(names)}"
+        )
+    else:
+        states = [n.data["state"] for n in notes if n.on == "state"]
+        assert states[2:] in (["offline"], ["error"], ["error", "offline"]), (
+            f"expected one end, got {', '.join(states)}"
+        )
+
+
+@pytest.mark.parametrize("how", ["close", "end", "reset"])
+@scenario(
+    "handling.peer-leaves",
+    "When the other side leaves while a handler is running, the application is told once, and "
+    "other connections are served.",
+    side="each",
+)
+async def test_peer_leaves(judged: Judged, how: str) -> None:
+    connection = await judged.open()
+    conn = judged.conn if isinstance(judged, JudgedServer) else ""
+    await handling(judged, connection)
+    await end(judged, connection, how)
+    await judged.ended()
+    await handled(judged)
+    check_told_once(judged, conn)
+
+
+@scenario(
+    "handling.own-close",
+    "An application can close a connection while a handler of it is running; it is told once.",
+    side="each",
+    escapes=True,  # what the handler's send on the closed connection raises
+)
+async def test_own_close(judged: Judged) -> None:
+    connection = await judged.open()
+    conn = judged.conn if isinstance(judged, JudgedServer) else ""
+    await handling(judged, connection)
+    await end(judged, connection, "own-close")
+    await judged.ended()
+    await handled(judged)
+    check_told_once(judged, conn)
+
+
+@scenario(
+    "handling.close-returns",
+    "Closing a connection ends it and returns, though a handler of it runs on for a minute.",
+    side="each",
+)
+async def test_close_returns(judged: Judged) -> None:
+    waits = await judged.declared("close_timeout_s") is not None
+    connection = await judged.open(more={"close_timeout_s": 0.1} if waits else {})
+    await handling(judged, connection, MINUTE)
+    closing = judged.start_close()
+    await connection.next(CLOSE)
+    connection.send(CLOSE)
+    connection.end_tcp()
+    async with judged.role.patience.limit():
+        await asyncio.wait([closing])
+    await judged.role.session.reply("close", closing)
+
+
+@pytest.mark.parametrize("way", ["by-hand", "by-itself"])
+@scenario(
+    "handling.connect-again",
+    "A client whose connection ended while a handler was running connects again.",
+    side="client",
+)
+async def test_connect_again(judged: JudgedClient, way: str) -> None:
+    connection = await judged.open(more={"reconnect": SOON} if way == "by-itself" else {})
+    await handling(judged, connection)
+    connection.abort(reset=True)
+    if way == "by-hand":
+        await judged.ended()
+    await judged.works(await again(judged, way))
+    await judged.role.settle()
+    states = judged.client.states
+    assert states.count("online") == 2, f"expected to be online twice, got {states}"
+    assert states[-2:] == ["connecting", "online"], f"expected to end online, got {states}"
