@@ -25,6 +25,7 @@ from ..mutate.run import Found, Runner
 from ..mutate.stages import CHANGED, all_stages
 from ..run.runner import load_catalogue
 from ..signals import held, interruptible
+from .mutate_peers import mutate_peers
 from .options import Commands, Stop, at_least, given_path, matching, seconds
 
 __all__ = ["add"]
@@ -70,6 +71,8 @@ def add(commands: Commands) -> None:
            help="draws the sample (default: year and ISO week, as 202648)")  # fmt: skip
     option("--module", action="append", default=[], metavar="GLOB",
            help="only changes of these modules: transport.reader, 'client.*'")  # fmt: skip
+    option("--peer", action="append", default=[], metavar="GLOB",
+           help="change these peers instead, as peers.toml says: node, 'dart*', '*'")  # fmt: skip
     option("--scenario", action="append", default=[], metavar="GLOB",
            help="only these scenarios")  # fmt: skip
     option("--at-least", type=_percent, metavar="PERCENT",
@@ -121,6 +124,8 @@ class _Report:
 
 
 def _mutate(arguments: argparse.Namespace, console: Console) -> int:
+    if arguments.peer:
+        return mutate_peers(arguments, console)
     every = population()
     excluded = named(load(), every)  # an entry that names nothing is an error whatever is chosen
     chosen = population(arguments.module) if arguments.module else every

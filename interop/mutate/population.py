@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from ..catalog import did_you_mean
 from ..errors import TestbedError
@@ -26,6 +26,14 @@ __all__ = [
     "sample",
     "source_of",
 ]
+
+
+class _WithId(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+T = TypeVar("T", bound=_WithId)
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -169,14 +177,14 @@ def named(entries: Sequence[Named], every: Sequence[Change]) -> dict[Change, Nam
     return found
 
 
-def sample(every: Sequence[Change], count: int, seed: int) -> list[Change]:
+def sample(every: Sequence[T], count: int, seed: int) -> list[T]:
     """Return `count` of the changes, in their order.
 
     Which ones depends on the seed and on each change's id alone: a change of the library elsewhere
     leaves the others in the sample.
     """
 
-    def rank(change: Change) -> bytes:
+    def rank(change: T) -> bytes:
         return hashlib.sha256(f"{seed} {change.id}".encode()).digest()
 
     chosen = set(sorted(every, key=rank)[:count])

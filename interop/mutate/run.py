@@ -36,7 +36,18 @@ from .population import PACKAGE, ROOT, source_of
 from .processes import Ended, Processes
 from .stages import PEER, Stage, in_order
 
-__all__ = ["Blame", "Found", "Outcome", "Runner", "blame"]
+__all__ = [
+    "SOUND",
+    "Blame",
+    "Found",
+    "Once",
+    "Outcome",
+    "Runner",
+    "blame",
+    "seen_in",
+    "some",
+    "verdict",
+]
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -51,7 +62,7 @@ Blame = Literal["right", "wrong", "unknown"]
 
 _LAUNCH = "interop.mutate.launch"
 
-_SOUND = (sys.executable, "-m", PEER)
+SOUND = (sys.executable, "-m", PEER)
 
 _JUDGES = {api.id for api in JUDGES.values()}
 
@@ -129,7 +140,7 @@ class _Control:
         return marks is not None and (change.statement is None or bool(marks[change.statement]))
 
 
-class _Once(Generic[K, V]):
+class Once(Generic[K, V]):
     """Results that are worked out once, by the first thread that asks; the others wait."""
 
     def __init__(self, work: Callable[[K], V]) -> None:
@@ -178,8 +189,8 @@ class Runner:
         self._tests = tests
         self._processes = Processes(folder)
         self._threads = ThreadPoolExecutor(at_once)
-        self._control = _Once(self._run_control)
-        self._unchanged = _Once(self._run_unchanged)
+        self._control = Once(self._run_control)
+        self._unchanged = Once(self._run_unchanged)
 
     def __enter__(self) -> Self:
         return self
@@ -251,9 +262,9 @@ class Runner:
     def _run_control(self, stage: Stage) -> _Control:
         watched = self._processes.new_folder()
         peer = [sys.executable, "-m", _LAUNCH, "watch", PACKAGE, str(watched), PEER]
-        plan = stage.plan(peer, _SOUND, patience=_CONTROL_PATIENCE)
+        plan = stage.plan(peer, SOUND, patience=_CONTROL_PATIENCE)
         ended = self._run_plan(plan, _CONTROL_LIMIT, _CONTROL_LIMIT)
-        seen = _seen(ended)
+        seen = seen_in(ended)
         if seen is None or seen.red or seen.broken:
             what = ended.log[-2000:]
             if seen is not None:
@@ -293,10 +304,10 @@ class Runner:
         ended = self._run_changed(
             stage,
             change,
-            lambda peer: stage.plan(peer, _SOUND, patience=self._patience, without=without),
+            lambda peer: stage.plan(peer, SOUND, patience=self._patience, without=without),
         )
-        outcome, by, reason, seen = _verdict(stage, ended)
-        red = _some(seen.red) if seen else []
+        outcome, by, reason, seen = verdict(stage, ended)
+        red = some(seen.red) if seen else []
         return Found(change, outcome, ended.seconds, by, reason, confirmed=red)
 
     def _again(self, stage: Stage, change: Change, first: Found) -> Found:
@@ -306,10 +317,10 @@ class Runner:
         ended = self._run_changed(
             stage,
             change,
-            lambda peer: stage.confirming(chosen, peer, _SOUND, patience=patience),
+            lambda peer: stage.confirming(chosen, peer, SOUND, patience=patience),
             "all",
         )
-        outcome, by, reason, seen = _verdict(stage, ended)
+        outcome, by, reason, seen = verdict(stage, ended)
         if outcome != "red" or seen is None:
             return Found(change, outcome, ended.seconds, by, reason)
         confirmed = [red for red in seen.red if stage.api.id in (red.server, red.client)]
@@ -372,7 +383,7 @@ class Runner:
         return self._processes.run(command, limit=_TESTS_LIMIT, silence=_TESTS_LIMIT)
 
 
-def _seen(ended: Ended) -> Seen | None:
+def seen_in(ended: Ended) -> Seen | None:
     """Return what a run printed at last, if it came that far."""
     try:
         return msgspec.json.decode(ended.printed.strip().rpartition("\n")[2], type=Seen)
@@ -380,7 +391,7 @@ def _seen(ended: Ended) -> Seen | None:
         return None
 
 
-def _verdict(stage: Stage, ended: Ended) -> tuple[Outcome, str, str, Seen | None]:
+def verdict(stage: Stage, ended: Ended) -> tuple[Outcome, str, str, Seen | None]:
     """Return the outcome, what tells, the reason, and what was seen."""
     if ended.mark:
         when, *_, what = ended.mark.strip().splitlines()
@@ -389,7 +400,7 @@ def _verdict(stage: Stage, ended: Ended) -> tuple[Outcome, str, str, Seen | None
         return "died", f"{stage.name}: the peer ended", what, None
     if ended.timed_out:
         return "time", f"{stage.name}: {ended.timed_out}", "", None
-    seen = _seen(ended)
+    seen = seen_in(ended)
     if seen is None:
         return "broken", f"{stage.name}: exit status {ended.status}", ended.log[-500:], None
     if seen.red:
@@ -399,7 +410,7 @@ def _verdict(stage: Stage, ended: Ended) -> tuple[Outcome, str, str, Seen | None
     return "survived", "", "", seen
 
 
-def _some(red: Sequence[Red]) -> list[Red]:
+def some(red: Sequence[Red]) -> list[Red]:
     """Return some red cells of both kinds, to be run again."""
     judged = [each for each in red if _JUDGES & {each.server, each.client}]
     pairs = [each for each in red if each not in judged]

@@ -57,6 +57,11 @@ class Stage:
         api = self.server if self.changed == "server" else self.client
         return replace(api, version=CHANGED, older=True)
 
+    @property
+    def twin(self) -> Api:
+        """A sound API beside the changed one."""
+        return self.server if self.changed == "server" else self.client
+
     def is_for(self, module: str) -> bool:
         """Whether changes of a module are looked for here: those of what rows share among each
         other with each row, those of what columns share with each column, and all else in the
@@ -94,7 +99,7 @@ class Stage:
         """Return the run of red scenarios again, as a small matrix that names the culprit: the
         changed side and its sound twin with each sound API of the other side."""
         apis = load_peers()["python"].apis
-        twin = self.server if self.changed == "server" else self.client
+        twin = self.twin
         others = [api for api in apis if api.role == OTHER[self.changed]]
         shared = [each for each in red if each in self.shared]
         own = [each for each in red if each in self.own]

@@ -103,3 +103,25 @@ def test_an_interrupt_keeps_what_was_found(number: signal.Signals, tmp_path: Pat
     assert list(tmp_path.iterdir()) == [file]
     left = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
     assert not any(str(tmp_path).encode() in each for each in left)
+
+
+def test_the_changes_of_a_peer_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["mutate", "--list", "--peer", "node"]) == 0
+    out = capsys.readouterr().out
+    assert "\nnode/client.mjs: MESSAGE_BYTES = 1 << 24; -> MESSAGE_BYTES = 1 << 16;\n" in out
+    assert " of them not to be seen" in out.splitlines()[-1]
+
+
+def test_a_peer_without_changes_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["mutate", "--peer", "nod"]) == 2
+    assert "--peer 'nod' names none of: node," in capsys.readouterr().err
+
+
+def test_a_peer_that_cannot_run_is_told_and_an_error_by_name(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NODE", "/no/such/node")
+    assert main(["mutate", "--peer", "node", "--scenario", "echo.null"]) == 2
+    out, err = capsys.readouterr()
+    assert "not run: node: " in out
+    assert "none of the chosen peers can run here" in err
