@@ -36,13 +36,13 @@ def _taking(*basic: str) -> Operation:
 
 OPERATIONS: Mapping[str, Operation] = {
     # A server's.
-    "serve": _taking("api", "path"),
+    "serve": _taking("api", "path", "program"),
     "push": _taking("conn", "event", "payload", "headers"),
     "ask": _taking("conn", "event", "payload", "timeout"),
     "drop": _taking("conn"),
     "stop": _taking(),
     # A client's.
-    "open": _taking("api", "url", "events"),
+    "open": _taking("api", "url", "events", "program"),
     "send": _taking("event", "payload", "headers"),
     "request": _taking("event", "payload", "timeout"),
     "subscribe": _taking("events"),

@@ -92,6 +92,7 @@ class Cell:
         self._programs = [api.program for api in pair]
         self._stack = AsyncExitStack()
         self._server: Server | None = None
+        self._other: Server | None = None  # a second one, in another session of the same program
         self._clients: list[Client] = []
         self._host = ""  # where the judge listens, or finds the server under test
         self._log: Log | None = None  # begun once the server serves
@@ -180,10 +181,24 @@ class Cell:
                 )
                 self._at_the_end(judged.close)
                 return judged
+            case "other":
+                assert self._log is not None
+                other = await self._second()
+                self._at_the_end(other.close)
+                return other
             case "fault":
                 assert self._facts.isolated  # the fault would hit other cells' peers
                 return self._faulting()
         raise TypeError(f"{self._facts.id}: a scenario is given no {name!r}")
+
+    async def _second(self) -> Judged:
+        """Return a second side under test, which the same process runs."""
+        assert self._log is not None
+        if self._server is None:
+            return JudgedClient(await self._add_client(), self._host, self._log)
+        session = await self._open(self._pair[0], self._programs[0])
+        self._other = Server(session, self._patience)
+        return JudgedServer(self._other, self._host, self._log)
 
     async def _open(self, api: Api, program: str) -> Session:
         try:
@@ -247,7 +262,7 @@ class Cell:
     @property
     def _roles(self) -> list[Server | Client]:
         """The sides under test."""
-        return [*([self._server] if self._server else []), *self._clients]
+        return [*(each for each in (self._server, self._other) if each), *self._clients]
 
     def _record_evidence(self) -> None:
         """Record what was seen so far, without the effects of the cell's end."""
@@ -275,7 +290,7 @@ class Cell:
     def _evidence(self, log: Log) -> Evidence:
         waited = log.waited + sum(role.session.waited for role in self._roles)
         tap = self._tap
-        server = self._server.session if self._server else None
+        servers = [each.session for each in (self._server, self._other) if each]
         clients = [client.session for client in self._clients]
         return Evidence(
             waited_ms=round(waited * 1000, 1),
@@ -284,11 +299,11 @@ class Cell:
             frames_total=len(log.frames),
             violations=evidence.violations(self._facts, log),
             notifications=Notifications(
-                server=evidence.notes(server, log.opened) if server else [],
+                server=[note for each in servers for note in evidence.notes(each, log.opened)],
                 clients=[evidence.notes(each, log.opened) for each in clients],
             ),
             requests=Requests(
-                server=evidence.requests(server, log.opened) if server else [],
+                server=[asked for each in servers for asked in evidence.requests(each, log.opened)],
                 clients=[evidence.requests(each, log.opened) for each in clients],
             ),
             connections=evidence.connections(tap.connections if tap else ()),

@@ -97,6 +97,7 @@ SERVERS: Mapping[str, Caught] = {
         "handling.own-close",
     ),
     "drop-awaits-handlers": by("wrote no close frame", "handling.close-returns"),
+    "one-book-for-all": by("no event 'echo'", "apart.handlers"),
     "handlers-at-once": by(r"\['echo', 'slow'\] ==", "handlers.one-after-the-other"),
     "slow-handler-delays-all": by("had to wait for the slow handler|no event", "handlers.slow"),
     "handler-close-code-lost": by("code 4005, got 1000", "lifecycle.handler-close-code"),
@@ -212,6 +213,7 @@ CLIENTS: Mapping[str, Caught] = {
         "got connected, event, disconnected, disconnected", "ends.callbacks.reset"
     ),
     "no-connected-callback": by("got event, disconnected", "ends.callbacks.own-close"),
+    "last-hears-all": by("no the end within", "apart.ends"),
     # Connecting.
     "offers-no-subprotocols": by("no subprotocols supported", "request.subprotocols"),
     "sends-no-request-headers": by("assert None == 'abc'", "request.headers"),

@@ -98,6 +98,19 @@ def _never_connected(seam: ClientSeam) -> None:
     seam.link.on_connected = nothing
 
 
+_LISTENERS: list[Any] = []
+"""What is told the states of all clients, for `_last_hears_all`."""
+
+
+def _last_hears_all(seam: ClientSeam) -> None:
+    _LISTENERS.append(seam.link.on_state)
+
+    async def tell_last(state: ZapClientState) -> None:
+        await _LISTENERS[-1](state)
+
+    seam.link.on_state = tell_last
+
+
 # --- Connecting ---------------------------------------------------------------------------
 
 
@@ -598,6 +611,7 @@ DEFECTS: Mapping[str, Seed] = {
     "messages-fire-callbacks": _messages_fire_callbacks,
     "disconnected-callback-twice": _disconnects_twice,
     "no-connected-callback": _never_connected,
+    "last-hears-all": _last_hears_all,
     "offers-no-subprotocols": _offers(protocols=False),
     "sends-no-request-headers": _offers(headers=False),
     "drops-query": _drops_query,

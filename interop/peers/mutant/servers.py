@@ -101,6 +101,20 @@ def _drop_awaits_handlers(seam: ServerSeam) -> None:
     seam.role.op_drop = drop_late
 
 
+_ONE_BOOK: dict[str, Handler] = {}
+"""The handlers of the server that was made last, for `_one_book_for_all`."""
+
+
+async def _call_last(name: str, context: EventContext) -> None:
+    await _call(_ONE_BOOK[name], context)
+
+
+def _one_book_for_all(seam: ServerSeam) -> None:
+    _ONE_BOOK.update(seam.book.events)
+    for name in list(seam.book.events):
+        seam.book.events[name] = partial(_call_last, name)
+
+
 def _handlers_wait_for_all(seam: ServerSeam) -> None:
     lock = asyncio.Lock()
 
@@ -432,6 +446,7 @@ DEFECTS: Mapping[str, Seed] = {
     "error-tells-the-inside": _tells_the_inside,
     "error-is-reply-to-server": _error_is_reply_too,
     "handlers-at-once": _handlers_at_once,
+    "one-book-for-all": _one_book_for_all,
     "busy-end-told-again": _busy_end_told_twice,
     "drop-awaits-handlers": _drop_awaits_handlers,
     "slow-handler-delays-all": _handlers_wait_for_all,

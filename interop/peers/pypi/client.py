@@ -14,13 +14,16 @@ from interop.peers._app import error_reply
 from interop.peers._control import Failure, PeerSession, Unsupported
 from zaptools.client import ZapClient
 
+_QUEUES: dict[str, asyncio.Queue[Any]] = {}
+"""The queue of each `program`."""
+
 
 class ClientRole(PeerSession):
     """The operations of a client.
 
     The library keeps the states of all its clients in one queue, a class attribute. A program
     usually has one client, as a session has here. So each client gets its own queue, and what is
-    reported are that client's states.
+    reported are that client's states; those of one `program` share theirs, as the library has it.
     """
 
     _client: ZapClient | None = None
@@ -36,6 +39,7 @@ class ClientRole(PeerSession):
         headers: Mapping[str, str] | None = None,
         deflate: bool = False,  # websockets always offers it
         callbacks: bool = False,
+        program: str | None = None,
         **more: Any,
     ) -> None:
         if api != "ZapClient":
@@ -47,7 +51,9 @@ class ClientRole(PeerSession):
         if callbacks:
             raise Unsupported("ZapClient has streams, no callbacks")
         self._client = ZapClient()
-        self._client._connection_state_queue = asyncio.Queue()
+        states: asyncio.Queue[Any] = asyncio.Queue()
+        shared = states if program is None else _QUEUES.setdefault(program, states)
+        self._client._connection_state_queue = shared
         self._url = url
         self.begin(self._states(self._client))
         await self._connect(self._client)

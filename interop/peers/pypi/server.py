@@ -37,15 +37,19 @@ class _AppConnection:
         return None
 
 
-def _register() -> EventRegister:
-    """Return a register with its own handlers.
+_BOOKS: dict[str, Any] = {}
+"""The handlers of each `program`."""
+
+
+def _register(program: str | None) -> EventRegister:
+    """Return a register with its own handlers, or with those of its `program`.
 
     All of the library's registers share one book of handlers, a default argument and a class
     attribute. Sessions stand for programs, each with one register, and must not see each other's
-    handlers.
+    handlers, unless they say that they are of one program.
     """
     book = EventBook()
-    book.event_records = {}
+    book.event_records = {} if program is None else _BOOKS.setdefault(program, {})
     return EventRegister(book)
 
 
@@ -63,6 +67,7 @@ class ServerRole(BaseServerRole):
         protocols: Any = None,
         origins: Any = None,
         deflate: bool = False,  # uvicorn always does
+        program: str | None = None,
         **limits: Any,
     ) -> dict[str, Any]:
         if protocols is not None or origins is not None:
@@ -71,7 +76,7 @@ class ServerRole(BaseServerRole):
             raise Failure(f"no server API {api!r}")
         if self.server is not None:
             raise Failure("this session has its server")
-        register = _register()
+        register = _register(program)
         register.on_event("connected")(self.on_connected)
         register.on_event("disconnected")(self._on_disconnected)
         register.on_event("error")(self._on_error)

@@ -209,6 +209,7 @@ class ClientRole(PeerSession):
         deflate: bool = False,
         callbacks: bool = False,
         retry: bool = False,
+        program: str | None = None,
         **more: Any,
     ) -> None:
         if api not in self.APIS:

@@ -61,7 +61,9 @@ class ServerRole(BaseServerRole):
         super().__init__(*args)
         self.rooms = RoomManager()
 
-    async def op_serve(self, api: str, path: str = "/ws", **more: Any) -> dict[str, Any]:
+    async def op_serve(
+        self, api: str, path: str = "/ws", program: str | None = None, **more: Any
+    ) -> dict[str, Any]:
         if api not in self.HOSTS:
             raise Failure(f"no server API {api!r}")
         if self.server is not None:
