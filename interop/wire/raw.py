@@ -401,6 +401,11 @@ class RawServer:
     async def close(self) -> None:
         self._closed = True
         if self._server is not None:
+            # A client that reconnects by itself may be on its way. Before Python 3.12 a server that
+            # is closed between accepting a socket and making its transport loses the socket, open.
+            for listening in self._server.sockets:
+                asyncio.get_running_loop().remove_reader(listening.fileno())
+            await asyncio.sleep(0)  # until the tasks of accepted sockets are begun
             self._server.close()
         for connection in self._made:
             await connection.close()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
@@ -153,3 +155,14 @@ async def test_a_handshake_that_does_not_come(says: bytes | None, words: str) ->
     writer.close()
     await server.close()
     assert server.url("/p") == f"ws://127.0.0.1:{server.port}/p"
+
+
+async def test_a_connection_that_arrives_while_a_server_closes_is_ended() -> None:
+    server = await RawServer("127.0.0.1", Log(), PATIENCE).start()
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as client:
+        for _ in range(2):  # the loop has accepted the socket, and has not made its transport
+            await asyncio.sleep(0)
+        await server.close()
+        with suppress(ConnectionResetError):
+            assert await asyncio.to_thread(client.recv, 1) == b""
+    gc.collect()  # a transport that is lost, open, warns
