@@ -365,12 +365,13 @@ async def test_close_while_trying(judged: JudgedClient) -> None:
 
 def keeping(way: str = "by-hand", **more: Any) -> dict[str, Any]:
     """Return the options of a client that keeps what is sent while it is offline."""
-    policy = {"reconnect": {"delay_s": 0.25}} if way == "by-itself" else {}
+    policy = {"reconnect": SOON} if way == "by-itself" else {}  # the judge answers when it is time
     return {"offline": {"policy": "queue", **more}, **policy}
 
 
 async def check_sent(judged: JudgedClient, connection: RawConnection, *expected: object) -> None:
     """Check that these are the payloads that the client writes, and no others before a probe."""
+    await judged.role.settle()  # it is online
     await judged.client.send("kept", "later")
     got = []
     while (payload := (await connection.next_event("kept"))["payload"]) != "later":
