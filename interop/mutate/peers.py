@@ -46,7 +46,7 @@ and be silent for twice as long as that took."""
 _ROUNDS = 2
 """How often a stage runs where cells were red and not red again."""
 
-_NO_COPY = shutil.ignore_patterns("node_modules", "vendor", "__pycache__", "mutant")
+_NO_COPY = shutil.ignore_patterns("node_modules", ".dart_tool", "vendor", "__pycache__", "mutant")
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +216,7 @@ class PeerRunner:
     def _build(self, change: Text) -> list[str]:
         """Copy the peers, make the change, and return the command that runs the changed peer."""
         top = self._processes.new_folder()
-        peers = _copy(top / "interop")
+        peers = _copy(top / "interop", change.peer.name)
         target = peers / change.file
         target.write_text(apply_text(target.read_text("utf-8"), change), "utf-8")
         peer = replace(change.peer, folder=peers / change.peer.name)
@@ -236,8 +236,11 @@ def _sound(role: Role) -> Api:
     return next(api for api in load_peers()[_SOUND_PEER].apis if api.role == role)
 
 
-def _copy(package: Path) -> Path:
-    """Make a package `interop` with the peers copied and the rest linked; return its peers."""
+def _copy(package: Path, peer: str) -> Path:
+    """Make a package `interop` with the peers copied and the rest linked; return its peers.
+
+    Of packages that npm or pub have put into peers' folders, only `peer` has its own.
+    """
     here = PEERS_DIR.parent
     package.mkdir()
     for path in here.iterdir():
@@ -245,6 +248,10 @@ def _copy(package: Path) -> Path:
             (package / path.name).symlink_to(path)
     peers = package / PEERS_DIR.name
     shutil.copytree(PEERS_DIR, peers, ignore=_NO_COPY)
-    for path in PEERS_DIR.glob("*/node_modules"):
-        (peers / path.parent.name / path.name).symlink_to(path)
+    for name in ("node_modules", ".dart_tool"):
+        if (fetched := PEERS_DIR / peer / name).is_dir():
+            if name == "node_modules":
+                (peers / peer / name).symlink_to(fetched)
+            else:  # its configuration is written anew where packages come from a folder
+                shutil.copytree(fetched, peers / peer / name)
     return peers
