@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from ..catalog import Api
-from ..records import ROLES, CellResult, Culprit, PeerRecord, Role
+from ..records import ROLES, CellResult, Culprit, PeerRecord
 from .advice import program_of
 from .deviations import Deviation
 
@@ -15,6 +15,12 @@ __all__ = ["pattern_for", "recorded_table", "suggestions"]
 
 _RED = ("failed", "warned", "flaky")
 _LONGEST = 90
+
+_OURS = ("python", "zaptools")
+"""The peer and the library of this repository: it changes with each commit."""
+
+_OURS = ("python", "zaptools")
+"""The peer and the library of this repository: it changes with each commit."""
 
 
 def suggestions(cells: Sequence[CellResult]) -> list[str]:
@@ -48,28 +54,25 @@ def recorded_table(entries: Sequence[Deviation], peers: Mapping[str, PeerRecord]
     Args:
         peers: what the peer of each row and column said of itself, by its id.
     """
-    lines = []
-    for name in sorted({program_of(api) for api in peers}):
-        apis = [api for api in peers if program_of(api) == name]
-        roles: tuple[Role, ...] = ROLES
-        if not any(
-            Api.parse(api, role).matches(entry.peer)
-            for api in apis
-            for entry in entries
-            for role in roles
-            if role == entry.role
-        ):
-            continue  # fmt: skip
-        record = peers[apis[0]]
-        lines += [f"[recorded.{json.dumps(name)}]", f"language = {json.dumps(record.language)}"]
-        lines += [f"runtime = {json.dumps(record.runtime)}"]
-        for key, table in (("libraries", record.libraries), ("sources", record.sources)):
-            pairs = ", ".join(
-                f"{json.dumps(k)} = {json.dumps(v)}" for k, v in sorted(table.items())
-            )
-            lines.append(f"{key} = {{ {pairs} }}" if pairs else f"{key} = {{}}")
-        lines.append("")
-    return "\n".join(lines)
+    known = {
+        program_of(api): peer
+        for api, peer in sorted(peers.items())
+        if any(Api.parse(api, entry.role).matches(entry.peer) for entry in entries)
+    }
+    return "\n".join(_recorded(name, peer) for name, peer in known.items())
+
+
+def _recorded(name: str, peer: PeerRecord) -> str:
+    lines = [
+        f"[recorded.{json.dumps(name)}]",
+        f"language = {json.dumps(peer.language)}",
+        f"runtime = {json.dumps(peer.runtime)}",
+    ]
+    for key, table in (("libraries", peer.libraries), ("sources", peer.sources)):
+        kept = [each for each in sorted(table.items()) if (name, each[0]) != _OURS]
+        pairs = ", ".join(f"{json.dumps(k)} = {json.dumps(v)}" for k, v in kept)
+        lines.append(f"{key} = {{ {pairs} }}" if pairs else f"{key} = {{}}")
+    return "\n".join([*lines, ""])
 
 
 def _key(cell: CellResult) -> tuple[tuple[str, str, str, str], str]:

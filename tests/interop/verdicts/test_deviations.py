@@ -194,6 +194,9 @@ def test_the_record_is_of_the_peers_that_have_entries() -> None:
     peers = {
         "dart@0.3.0/ZapServer": PeerRecord("Dart", "3.7.3", {"zaptools_server": "0.3.0"}, {}),
         "unknown/Server": PeerRecord("X", "1", {}, {}),
+        "python/FastApiConnector": PeerRecord(
+            "Python", "3.11.7", {"zaptools": "1", "uvicorn": "2"}, {}
+        ),
     }
     entries = load()
     text = recorded_table(entries, peers)
@@ -201,5 +204,9 @@ def test_the_record_is_of_the_peers_that_have_entries() -> None:
         "dart@0.3.0": {
             "language": "Dart", "runtime": "3.7.3", "libraries": {"zaptools_server": "0.3.0"},
             "sources": {},
-        }
+        },
+        "python": {
+            "language": "Python", "runtime": "3.11.7", "libraries": {"uvicorn": "2"},
+            "sources": {},
+        },
     }  # fmt: skip
