@@ -116,6 +116,7 @@ class _Side:
         yield from self._pongs()
         yield from self._closing()
         yield from self._callbacks()
+        yield from self._ids()
 
     # --- The records ------------------------------------------------------------------------
 
@@ -446,6 +447,17 @@ class _Side:
             came = [f for _, f in self._frames("close", written=False)] or ends
             index = self.cell.frames.index(came[0])
             yield Fault(self.side, "did not report the end of the connection", index, came[0].t_ms)
+
+    def _ids(self) -> Iterator[Fault]:
+        """Find an id that a server gave to two connections of the cell."""
+        given: dict[str, int] = {}
+        for index, frame in self._frames("text", written=True):
+            event = _event(index, frame)
+            if event is None or event.name != "whoami" or not isinstance(event.payload, dict):
+                continue
+            first = given.setdefault(str(event.payload.get("id")), frame.connection)
+            if first != frame.connection:
+                yield self._fault("gave one id to two connections", event, wrote=True)
 
     def _fault(self, why: str, event: _Event, *, wrote: bool = False) -> Fault:
         return Fault(self.side, why, event.index, event.t_ms, wrote)

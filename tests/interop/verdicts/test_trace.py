@@ -214,5 +214,15 @@ def test_callbacks_come_once_and_not_without_cause() -> None:
     )
 
 
+@pytest.mark.parametrize(("connection", "id", "given"), [(2, "a", 1), (2, "b", 0), (1, "a", 0)])
+def test_each_connection_has_an_id_of_its_own(connection: int, id: str, given: int) -> None:
+    frames = [
+        frame("server", text("whoami", {"id": "a"})),
+        frame("server", text("whoami", {"id": id}), connection=connection),
+    ]
+    whys = [why for _, why, _ in found(ran(frames, [event("whoami"), event("whoami")]))]
+    assert whys.count("gave one id to two connections") == given
+
+
 def test_a_cell_without_records_has_no_faults() -> None:
     assert faults(cell("failed", frames=[ASKED])) == []
