@@ -61,8 +61,10 @@ class _Advice:
             advice = f"this is no repair: the {role} reported no {missing}, as every other does"
             cell.vanished = advice
         elif same := self._same(api):
-            advice = f"{same}, so this is no repair of it: before its entry is removed, see what \
-else changed, the other side or the scenario"
+            advice = (
+                f"{same}, so they repaired nothing: before the entry is removed, see what else "
+                "changed, the adapter, the other side or the scenario"
+            )
             cell.vanished = advice
         else:
             advice = f"{self._change(api)}{self._remedy(excuse, api)}"
@@ -98,16 +100,19 @@ else changed, the other side or the scenario"
     # --- Whether the peer changed ---------------------------------------------------------------
 
     def _same(self, api: str) -> str:
-        """Say that the peer is what it was; empty if it is not, or if that is not known."""
+        """Say that the peer's libraries are what they were; empty if not, or if not known."""
         now, before = self._peers.get(api), self._recorded.get(program_of(api))
         if now is None or before is None or _differences(before, now):
             return ""
-        return f"{program_of(api)} is as it was when this was recorded ({_words(now)})"
+        was = f"as they were when this was recorded ({_words(now)})"
+        return f"the libraries of {program_of(api)} are {was}"
 
     def _change(self, api: str) -> str:
         now, before = self._peers.get(api), self._recorded.get(program_of(api))
         if now is None:
             return ""
+        if before is None and any(each.older and each.id == api for each in self._apis):
+            return ""  # an older version, which was not recorded
         if before is None:
             others = sorted(name for name in self._recorded if _peer(name) == _peer(api))
             was = f", and this was recorded with {', '.join(others)}" if others else ""

@@ -555,5 +555,5 @@ def test_an_expected_failure_that_passes_is_judged_by_what_the_peer_is(tmp_path:
     assert cell.reason.startswith("expected to fail, but passed; remove its entry: python (server)")
     path.write_text(f"{path.read_text('utf-8')}[recorded.python]\n", "utf-8")
     (cell,), _ = run(deviations=path)
-    assert "python is as it was when this was recorded" in cell.vanished
+    assert "the libraries of python are as they were when this was recorded" in cell.vanished
     assert blamed(cell).basis == "expectation"

@@ -75,6 +75,13 @@ def test_a_version_that_was_not_recorded_is_told_from_the_one_that_was() -> None
     assert "narrow its peer 'dart' to dart@0.2.0, dart@0.3.0" in one.reason
 
 
+def test_of_an_older_version_that_was_not_recorded_nothing_is_said() -> None:
+    older = Api("dart", "server", "ZapServer", "0.1.0", older=True)
+    one = passed(Excuse("dart", "server", "x"), server=older.id)
+    advise([one], {older.id: peer("0.1.0")}, {"dart@0.3.0": peer()}, [*APIS, older])
+    assert "but passed; narrow its peer 'dart' to dart@0.2.0, dart@0.3.0: " in one.reason
+
+
 def test_where_the_entry_still_shows_is_named() -> None:
     shows = cell("deviating", server=OLD, excuses=[ENTRY])
     assert advised(passed(), shows).endswith("to dart@0.2.0; it still shows at dart@0.2.0")
@@ -84,9 +91,9 @@ def test_a_peer_that_did_not_change_repaired_nothing() -> None:
     one = passed()
     advice = advised(one, now=peer(), before=peer())
     assert advice.startswith(
-        "dart@0.3.0 is as it was when this was recorded (zaptools_server 0.3.0"
+        "the libraries of dart@0.3.0 are as they were when this was recorded (zaptools_server 0.3.0"
     )
-    assert "this is no repair of it" in advice
+    assert "so they repaired nothing" in advice
     assert one.vanished == advice
 
 
