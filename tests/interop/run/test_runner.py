@@ -22,8 +22,7 @@ from interop.run import runner
 from interop.run.plan import Plan
 from interop.run.runner import Collector, in_short, load_catalogue, run_plan
 
-from ..cells import blamed
-from ..runs import CLIENT, PYTHON, SERVER, deviation, run
+from ..runs import CLIENT, PYTHON, SERVER, run
 
 SCENARIOS = """
 import os, pytest
@@ -546,14 +545,3 @@ def test_where_the_time_went_is_in_each_cell(tmp_path: Path) -> None:
         assert cell.setup_ms > 0
         assert cell.teardown_ms > 0
         assert (cell.waited_ms > 0) is (cell.scenario == "bad")
-
-
-def test_an_expected_failure_that_passes_is_judged_by_what_the_peer_is(tmp_path: Path) -> None:
-    path = deviation(tmp_path, "echo.null")
-    (cell,), broken = run(deviations=path)
-    assert (cell.verdict, broken, cell.vanished) == ("failed", "", "")
-    assert cell.reason.startswith("expected to fail, but passed; remove its entry: python (server)")
-    path.write_text(f"{path.read_text('utf-8')}[recorded.python]\n", "utf-8")
-    (cell,), _ = run(deviations=path)
-    assert "the libraries of python are as they were when this was recorded" in cell.vanished
-    assert blamed(cell).basis == "expectation"
