@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -311,23 +312,31 @@ def test_an_interrupted_run_keeps_what_is_finished(at_once: int, tmp_path: Path)
         assert broken == "interrupted"
 
 
-def logging(log: Path, text: str = SCENARIOS) -> str:
-    """Let each of the three cells say when it begins and when it ends."""
+def logging(log: Path, text: str = SCENARIOS, *, together: int = 1) -> str:
+    """Let each of the three cells say when it begins and when it ends, after so many have begun."""
     return text.replace(
         "    pass\n",
-        f"    import asyncio\n    with open({str(log)!r}, 'a') as file:\n"
+        f"    import asyncio\n    with open({str(log)!r}, 'a+') as file:\n"
         "        print(name, end='', file=file, flush=True)\n"
-        "        await asyncio.sleep(0.1)\n"
+        "        begun = 0\n"
+        f"        while begun < {together}:\n"
+        "            await asyncio.sleep(0.05)\n"
+        "            file.seek(0)\n"
+        "            begun = sum(map(str.isalpha, file.read()))\n"
         "        print('.', end='', file=file, flush=True)\n",
     )
 
 
-@pytest.mark.parametrize(("at_once", "seen"), [(1, "a.b.c."), (2, "ab..c."), (3, "abc...")])
-def test_so_many_cells_run_at_the_same_time(at_once: int, seen: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("at_once", [1, 2, 3])
+def test_so_many_cells_run_at_the_same_time(at_once: int, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    cells, _ = run_file(tmp_path, "pass", workers=0, text=logging(log), at_once=at_once)
+    text = logging(log, together=at_once)
+    cells, _ = run_file(tmp_path, "pass", workers=0, text=text, at_once=at_once)
     assert {cell.verdict for cell in cells} == {"passed"}
-    assert log.read_text("utf-8") == seen
+    seen = log.read_text("utf-8")
+    assert sorted(seen) == sorted("abc...")
+    running = list(itertools.accumulate(-1 if each == "." else 1 for each in seen))
+    assert max(running) == at_once
 
 
 def test_of_cells_that_are_much_work_one_runs_at_a_time(tmp_path: Path) -> None:
