@@ -341,6 +341,7 @@ class RunRecord(Struct, frozen=True):
 
     Attributes:
         peers: what the peer of each row and column said of itself, by the row's or column's id.
+        stopped: why cells were left out on purpose, and how many; empty if none were.
         commit: None where it cannot be told, as in a container.
         options: the options that a command for one of its cells needs beside those that choose it.
     """
@@ -359,6 +360,7 @@ class RunRecord(Struct, frozen=True):
         dict[Verdict, _Count],
         Meta(extra_json_schema={"propertyNames": {"enum": list(VERDICTS)}}),
     ]
+    stopped: str = ""
     peers: dict[str, PeerRecord] = {}
     commit: Commit | None = None
     options: list[str] = []

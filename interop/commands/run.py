@@ -22,6 +22,7 @@ from ..errors import CannotRun, TestbedError
 from ..records import Role
 from ..reports.durations import print_durations
 from ..reports.files import write_reports
+from ..reports.hints import Hints
 from ..reports.progress import Progress
 from ..reports.results import Results, claimed
 from ..reports.terminal import print_plan, print_report
@@ -95,6 +96,9 @@ def add(commands: Commands, epilog: str) -> None:
            help="how long a scenario may take at all (default: each one's own)")  # fmt: skip
     option("--repeat", type=at_least(1), default=1, metavar="N",
            help="run every cell N times; one whose runs differ is flaky")  # fmt: skip
+    option("--fail-fast", action="store_true",
+           help="end the run at the first result that is not as expected; "
+                "the results so far are written")  # fmt: skip
     option("--strict", action="store_true", help="a should that fails is a failure too")
     option("--no-deviations", action="store_true",
            help="expect no failure: show every deviation as what it is")  # fmt: skip
@@ -133,7 +137,8 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
         )
         print_plan(not_run, total * plan.repeat, arguments.workers, console)
         stack.enter_context(held())  # until all is written; `run_plan` can still be interrupted
-        with Progress(total * plan.repeat, console) as progress, _swept(plan) as left:
+        hints = Hints(options=results.options, folder=results.folder)
+        with Progress(total * plan.repeat, console, hints) as progress, _swept(plan) as left:
             results.cells, results.duration_s, results.broken = run_plan(
                 plan,
                 workers=arguments.workers,
@@ -144,7 +149,13 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
         problems = [results.broken, *left]
         runs = sum(len(cell.runs) or 1 for cell in results.cells)
         if runs != total * plan.repeat:
-            problems.append(f"{runs} of {total * plan.repeat} runs of cells have a result")
+            lacking = f"{runs} of {total * plan.repeat} runs of cells have a result"
+            if plan.fail_fast and not any(problems) and results.exit_status:
+                results.stopped = (
+                    f"{lacking}: --fail-fast ended the run at the first unexpected one"
+                )
+            else:
+                problems.append(lacking)
         results.broken = "; ".join(part for part in problems if part)
         results.sort()
         unwritten = _write(results, arguments.results)
@@ -266,6 +277,7 @@ def _plan(
         timeout=arguments.timeout,
         repeat=arguments.repeat,
         strict=arguments.strict,
+        fail_fast=arguments.fail_fast,
         at_once=1 if arguments.verbose else arguments.at_once,
         faults=kind.faults,
     )

@@ -46,6 +46,8 @@ def summary(results: Results) -> str:
         row = [_counts(pairs.get((server, client), {})) for client in results.clients]
         lines.append(f"| {server} | " + " | ".join(row) + " |")
     lines += [f"\nNot run: {name}: {reason}" for name, reason in results.not_run.items()]
+    if results.stopped:
+        lines += ["", f"**Stopped:** {results.stopped}"]
     if results.broken:
         lines += ["", f"**The testbed failed:** {results.broken}"]
     red = causes(cell for cell in results.cells if is_red(cell))

@@ -7,16 +7,26 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bar
 
 from ..records import CellResult
+from .hints import Hints
 from .results import gates
+from .terminal import print_first
 
 __all__ = ["Progress"]
 
 
 class Progress:
-    """Callable for `interop.run.runner.run_plan`; a context manager around the run."""
+    """Callable for `interop.run.runner.run_plan`; a context manager around the run.
 
-    def __init__(self, total: int, console: Console) -> None:
+    The first cell that is not as expected is printed when it comes.
+
+    Args:
+        total: how many runs of cells there will be.
+        hints: makes the command that runs that cell again.
+    """
+
+    def __init__(self, total: int, console: Console, hints: Hints | None = None) -> None:
         self._total = total
+        self._hints = hints or Hints()
         self._console = console
         self._is_live = console.is_terminal
         self._unexpected = 0
@@ -40,7 +50,10 @@ class Progress:
             self._bar.stop()
 
     def __call__(self, count: int, cell: CellResult) -> None:
-        self._unexpected += gates(cell) or cell.verdict == "error"
+        if gates(cell) or cell.verdict == "error":
+            self._unexpected += 1
+            if self._unexpected == 1:
+                print_first(cell, self._hints, self._console)
         words = f"{self._unexpected} unexpected"
         if self._is_live:
             self._bar.update(self._task, completed=count, description=words)

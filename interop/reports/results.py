@@ -58,7 +58,7 @@ class Results:
         broken: why the run is incomplete; empty if it is not.
         repeat: how often every cell was run.
         strict: whether a failed *should* was a failure.
-        peers, commit, options: as in `RunRecord`.
+        stopped, peers, commit, options: as in `RunRecord`.
         folder: where they are written, as a command for one of the cells names it.
     """
 
@@ -72,6 +72,7 @@ class Results:
     broken: str = ""
     repeat: int = 1
     strict: bool = False
+    stopped: str = ""
     peers: dict[str, PeerRecord] = field(default_factory=dict)
     commit: Commit | None = None
     options: list[str] = field(default_factory=list)
@@ -113,6 +114,7 @@ class Results:
             repeat=self.repeat,
             strict=self.strict,
             broken=self.broken,
+            stopped=self.stopped,
             exit_status=self.exit_status,
             counts=self.counts,
             peers=self.peers,
@@ -161,10 +163,11 @@ class RunFacts(msgspec.Struct):
     """The part of a run's record that readers of its cells need: earlier runs' may lack any of it.
 
     Attributes:
-        broken, peers, commit, options: as in `RunRecord`.
+        broken, stopped, peers, commit, options: as in `RunRecord`.
     """
 
     broken: str = ""
+    stopped: str = ""
     peers: dict[str, PeerRecord] = {}
     commit: Commit | None = None
     options: list[str] = []
@@ -203,9 +206,10 @@ def load(path: Path, *, whole: bool = False) -> Recorded:
         raise TestbedError(f"{path}: not the results of a run (format 1): {exc}") from exc
     except (ValueError, RecursionError) as exc:
         raise TestbedError(f"{path}: not JSON: {exc}") from exc
-    cells, broken = found.cells, found.run.broken or ("" if found.cells else "no cell ran")
-    if whole and broken:
-        raise TestbedError(f"{path}: not a whole run, but {len(cells)} cells of one: {broken}")
+    cells = found.cells
+    lacks = found.run.broken or found.run.stopped or ("" if cells else "no cell ran")
+    if whole and lacks:
+        raise TestbedError(f"{path}: not a whole run, but {len(cells)} cells of one: {lacks}")
     counts = Counter(cell.key for cell in cells)
     if whole and (twice := [" / ".join(key) for key, count in counts.items() if count > 1]):
         raise TestbedError(f"{path}: a cell is there more than once: {twice[0]}")

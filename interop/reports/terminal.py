@@ -11,13 +11,13 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from ..records import Verdict
+from ..records import CellResult, Verdict
 from .causes import Cause, causes, counted, details, others, size
 from .compatibility import compatibility
 from .hints import Hints
 from .results import Results, is_red, shortened
 
-__all__ = ["STYLES", "compact", "matrix", "print_plan", "print_report"]
+__all__ = ["STYLES", "compact", "matrix", "print_first", "print_plan", "print_report"]
 
 STYLES: Mapping[Verdict, str] = {
     "passed": "green",
@@ -128,6 +128,9 @@ def print_report(results: Results, console: Console) -> None:
     _print_causes(console, results)
     for line in compatibility(results.cells):
         console.print(escape(line), highlight=False, soft_wrap=True)
+    if results.stopped:
+        text = f"[bold red]stopped:[/] {escape(results.stopped)}"
+        console.print(text, highlight=False, soft_wrap=True)
     if results.broken:
         text = f"[bold magenta]the testbed failed:[/] {escape(results.broken)}"
         console.print(text, highlight=False, soft_wrap=True)
@@ -138,6 +141,18 @@ def print_report(results: Results, console: Console) -> None:
         highlight=False,
         soft_wrap=True,
     )
+
+
+def print_first(cell: CellResult, hints: Hints, console: Console) -> None:
+    """Print the first unexpected cell of a run whole, while the run goes on.
+
+    What other cells show of its culprit is known at the end.
+    """
+    console.print("[bold red]the first unexpected result:[/]", highlight=False)
+    pair = f"{cell.server} <-> {cell.client}"
+    for line in (f"{cell.scenario}: {cell.rule}", f"{pair}: {cell.reason}", *details(cell)):
+        _say(console, line)
+    console.print(f"   again: {escape(hints.again(cell))}", highlight=False, soft_wrap=True)
 
 
 def _cell(counts: Mapping[Verdict, int] | None, *, short: bool = False) -> Text:

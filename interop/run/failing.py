@@ -1,6 +1,7 @@
-"""The pairs that are known to fail in a run: their other cells need not wait long for what is due.
+"""What failed in a run, as far as that changes what its workers do next.
 
-An answer that comes at all comes within a fraction of a second; only a missing one costs the whole
+In a pair that is known to fail the other cells need not wait long for what must come: an answer
+that comes at all comes within a fraction of a second, and only a missing one costs the whole
 patience. A pair in which plain use fails fails in hundreds of cells for that same reason.
 """
 
@@ -20,6 +21,9 @@ __all__ = ["Failing"]
 ENOUGH = 3
 """Unexpected failures, found by one worker, after which a pair is known to fail although plain use
 passed, or is not concerned: the judge's rows and columns have no cell of plain use."""
+
+_END = "end"
+"""The name of the file that stands for the end of the run."""
 
 _AGAIN = 0.05
 """Seconds after which a worker looks again whether another one has found a pair failing."""
@@ -46,6 +50,15 @@ class Failing:
         self._counts[pair] += 1
         if is_plain(scenario) or self._counts[pair] >= ENOUGH:
             self._file(pair).touch()
+
+    def end_run(self) -> None:
+        """Let every worker begin no cell any more."""
+        (self._folder / _END).touch()
+
+    @property
+    def run_ends(self) -> bool:
+        """Whether `end_run` was called, by any worker."""
+        return (self._folder / _END).exists()
 
     def watch(self, pair: tuple[Api, Api]) -> Callable[[], bool]:
         """Return the function that says whether a pair is known to fail by now."""

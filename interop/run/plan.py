@@ -37,6 +37,7 @@ class Plan:
         repeat: how often every cell is run.
         strict: whether a failed *should* is a failure.
         at_once: how many cells each worker runs at the same time.
+        fail_fast: whether the first unexpected result ends the run.
         faults: whether the engine can inject faults into whole peers. If not, the scenarios that
             need one have no cells.
     """
@@ -57,6 +58,7 @@ class Plan:
     repeat: int = 1
     strict: bool = False
     at_once: int = 1
+    fail_fast: bool = False
     faults: bool = True
 
     def can(self, facts: Scenario) -> bool:

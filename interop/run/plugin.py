@@ -43,7 +43,14 @@ from .plan import Plan
 from .pool import Pool
 from .record import record
 
-__all__ = ["CELL_PROPERTY", "PEERS_PROPERTY", "TEARDOWN_PROPERTY", "facts", "scenario_id"]
+__all__ = [
+    "CELL_PROPERTY",
+    "PEERS_PROPERTY",
+    "STOPPED",
+    "TEARDOWN_PROPERTY",
+    "facts",
+    "scenario_id",
+]
 
 CELL_PROPERTY = "interop-cell"
 """The name of the property that holds a cell's result: a `Finished`, as JSON."""
@@ -53,6 +60,9 @@ PEERS_PROPERTY = "interop-peers"
 
 TEARDOWN_PROPERTY = "interop-teardown"
 """The name of the property that holds problems after a cell, or at a worker's end."""
+
+STOPPED = "--fail-fast"
+"""The reason for which pytest ends a run early, in whatever process: see `Plan.fail_fast`."""
 
 # Of the session, set when pytest is configured.
 _PLAN = pytest.StashKey[Plan]()
@@ -169,7 +179,7 @@ class _End:
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     config = session.config
     problems = config.stash[_PROBLEMS]
-    interrupted = exitstatus == pytest.ExitCode.INTERRUPTED
+    interrupted = exitstatus == pytest.ExitCode.INTERRUPTED or bool(session.shouldstop)
     with held(), config.stash[_RUNNER] as runner:
         if interrupted:  # cancelled cells leave tasks that are never awaited
             runner.get_loop().set_exception_handler(lambda loop, context: None)
@@ -201,6 +211,10 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     started, and carries all cells that finished since the last report; the last report carries the
     rest. pytest's own protocol, three phases with a report each, takes longer than many a cell.
     """
+    failing = item.config.stash[_FAILING]
+    if item.config.stash[_PLAN].fail_fast and failing.run_ends:
+        item.session.shouldstop = STOPPED
+        return True
     announced = item.config.pluginmanager.hasplugin("terminalreporter")
     if announced:
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
@@ -274,8 +288,7 @@ def _report(item: pytest.Item, lanes: Lanes[pytest.Item]) -> pytest.TestReport:
     while lanes.finished:
         done, ran = lanes.finished.pop(0)
         cell = _record(done, ran)
-        if cell.verdict == "failed":
-            item.config.stash[_FAILING].add(_pair(done), cell.scenario)
+        _note(done, cell)
         finished = encode(Finished(_run_number(done), cell))
         report.user_properties.append((CELL_PROPERTY, finished.decode()))
         if ran.teardown_error is not None:
@@ -289,6 +302,16 @@ def _report(item: pytest.Item, lanes: Lanes[pytest.Item]) -> pytest.TestReport:
         stash[_TOLD_PEERS] = len(peers)
         report.user_properties.append((PEERS_PROPERTY, encode(peers).decode()))
     return report
+
+
+def _note(item: pytest.Item, cell: CellResult) -> None:
+    """Let the workers know of an unexpected result."""
+    failing = item.config.stash[_FAILING]
+    if cell.verdict == "failed":
+        failing.add(_pair(item), cell.scenario)
+    if cell.verdict in ("failed", "error") and item.config.stash[_PLAN].fail_fast:
+        failing.end_run()
+        item.session.shouldstop = STOPPED
 
 
 def facts(item: pytest.Item) -> Scenario:

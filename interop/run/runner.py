@@ -23,7 +23,7 @@ from ..verdicts.attempts import merge
 from ..verdicts.culprit import name_culprits
 from ..verdicts.deviations import load_recorded
 from .plan import Plan
-from .plugin import CELL_PROPERTY, PEERS_PROPERTY, TEARDOWN_PROPERTY, facts, scenario_id
+from .plugin import CELL_PROPERTY, PEERS_PROPERTY, STOPPED, TEARDOWN_PROPERTY, facts, scenario_id
 
 __all__ = [
     "SCENARIOS",
@@ -55,6 +55,7 @@ class Collector:
     def __init__(self, progress: Progress) -> None:
         self.finished: list[Finished] = []
         self.problems: list[str] = []
+        self.stopped = False  # whether the run ended early because the plan says so
         self.peers: dict[str, PeerRecord] = {}
         self._progress = progress
 
@@ -84,6 +85,11 @@ class Collector:
         output = getattr(node, "workeroutput", {})  # a worker that crashed leaves none
         if TEARDOWN_PROPERTY in output:
             self.problems.append(f"ending a worker's peers: {output[TEARDOWN_PROPERTY]}")
+
+    @pytest.hookimpl
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        # Of pytest's and of pytest-xdist's `Interrupted`, which `shouldstop` raises.
+        self.stopped = str(excinfo.value) == STOPPED
 
     @pytest.hookimpl
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
@@ -130,6 +136,8 @@ def run_plan(
         status = _pytest(plan, collector, scenarios, *options)
     seconds = time.monotonic() - began
     problems = list(collector.problems)
+    if collector.stopped:
+        status = pytest.ExitCode.OK
     if status == pytest.ExitCode.INTERRUPTED and not problems:
         problems.append("interrupted")
     elif not problems and status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):

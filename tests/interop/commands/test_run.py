@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -247,6 +248,27 @@ def test_a_repeated_run_shows_where_the_time_went(
     out = capsys.readouterr().out
     assert "time by scenario" in out
     assert "2 runs of cells: " in out
+
+
+def test_a_run_that_ends_at_the_first_failure_says_what_it_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = ["--server", "mutant/event-name-key", "--client", "python/ZapConsumer", "-n", "0"]
+    chosen = [*wrong, "--scenario", "malformed.*", "--scenario", "form.*", "--patience", "0.3"]
+    assert main(["run", *chosen, "--fail-fast", "--at-once", "2", "--results", str(tmp_path)]) == 1
+    out = capsys.readouterr().out
+    said = re.search(r"stopped: (\d+) of (\d+) runs of cells have a result: --fail-fast", out)
+    assert said is not None
+    assert 0 < int(said[1]) < int(said[2])
+    assert out.index("the first unexpected result:") < out.index("servers down")
+    assert "the testbed failed" not in out
+    assert "**Stopped:** " in (tmp_path / "summary.md").read_text("utf-8")
+    data = json.loads((tmp_path / "results.json").read_text("utf-8"))
+    jsonschema.validate(data, json.loads(SCHEMA_FILE.read_text("utf-8")))
+    assert (data["run"]["broken"], data["run"]["exit_status"]) == ("", 1)
+    assert len(data["cells"]) == int(said[1])
+    assert main(["compare", str(tmp_path), str(tmp_path)]) == 2
+    assert "not a whole run" in capsys.readouterr().err
 
 
 def test_cells_without_a_result_break_the_run(

@@ -532,6 +532,25 @@ def test_what_ends_a_run_still_lets_it_write_its_results(
     }
 
 
+@pytest.mark.parametrize(
+    ("workers", "bad", "verdict"),
+    [
+        (0, "assert server is None", "failed"),
+        (1, "raise OSError('no')", "error"),
+        (2, "assert server is None", "failed"),
+    ],
+)
+def test_the_first_unexpected_result_may_end_the_run(
+    workers: int, bad: str, verdict: str, tmp_path: Path
+) -> None:
+    many = SCENARIOS.replace('["a", "b", "c"]', "range(500)")
+    text = many.replace('"fine"', '"one"', 1).replace("    pass\n", f"    {bad}\n")
+    cells, broken = run_file(tmp_path, "pass", workers, text, fail_fast=True, at_once=4)
+    assert broken == ""
+    assert 0 < len(cells) < 100
+    assert {cell.verdict for cell in cells} - {"passed"} == {verdict}
+
+
 def test_a_cell_whose_runs_differ_is_flaky(tmp_path: Path) -> None:
     ran = str(tmp_path / "ran")
     bad = (
