@@ -5,10 +5,13 @@ from __future__ import annotations
 import sys
 
 from .needed import with_packages
+from .signals import delivered_later
 
 
 def _main() -> int:
-    from .cli import main
+    # An import that is interrupted may lose the interrupt, and print a traceback.
+    with delivered_later():
+        from .cli import main
 
     return main()
 

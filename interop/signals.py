@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, TypeVar
 
-__all__ = ["Interrupts", "held", "interruptible"]
+__all__ = ["Interrupts", "delivered", "delivered_later", "held", "interruptible"]
 
 T = TypeVar("T")
 
@@ -92,6 +92,29 @@ def held() -> Iterator[None]:
 
     with _handled(note):
         yield
+
+
+@contextmanager
+def delivered_later() -> Iterator[None]:
+    """Let signals to this thread, and to the processes that it starts in the body, wait.
+
+    Here they come at the end of the body; such a process gets them when it calls `delivered`. So
+    Ctrl-C in a terminal, which reaches all processes, cannot end one half-way through its start.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def delivered() -> None:
+    """Let the signals come that `delivered_later` made wait: they can be handled from now on."""
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ patience. A pair in which plain use fails fails in hundreds of cells for that sa
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
 from collections import Counter
@@ -49,11 +50,11 @@ class Failing:
         """
         self._counts[pair] += 1
         if is_plain(scenario) or self._counts[pair] >= ENOUGH:
-            self._file(pair).touch()
+            self._mark(self._file(pair))
 
     def end_run(self) -> None:
         """Let every worker begin no cell any more."""
-        (self._folder / _END).touch()
+        self._mark(self._folder / _END)
 
     @property
     def run_ends(self) -> bool:
@@ -71,6 +72,11 @@ class Failing:
             return known
 
         return failing
+
+    @staticmethod
+    def _mark(file: Path) -> None:
+        with contextlib.suppress(OSError):  # on a full disk the run takes longer, and no harm
+            file.touch()
 
     def _file(self, pair: tuple[Api, Api]) -> Path:
         name = hashlib.sha256("\n".join(api.id for api in pair).encode()).hexdigest()

@@ -33,7 +33,7 @@ from ..errors import PeerDied, TestbedError, in_words
 from ..records import CellResult, Finished, encode
 from ..reports.compatibility import is_plain
 from ..scenarios.scenario import Scenario
-from ..signals import Interrupts, held, interruptible
+from ..signals import Interrupts, delivered, delivered_later, held, interruptible
 from ..verdicts import deviations
 from .cell import Cell, Ran
 from .failing import Failing
@@ -111,6 +111,12 @@ def pytest_configure(config: pytest.Config) -> None:
     )
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_sessionstart() -> Generator[None]:
+    with delivered_later():  # pytest-xdist starts its workers here
+        yield
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     plan = metafunc.config.stash[_PLAN]
     marked = getattr(metafunc.function, "scenario", None)  # `facts` says so where there is none
@@ -125,7 +131,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Generator[None, object, object]:
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    if hasattr(session.config, "workerinput"):
+        delivered()  # from here on pytest ends the session by itself, and tells the main process
     gc.disable()  # everything made while collecting stays
     try:
         return (yield)

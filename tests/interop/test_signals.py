@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Coroutine
 from contextlib import AbstractContextManager
@@ -12,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from interop.signals import held, interruptible
+from interop.signals import delivered_later, held, interruptible
 from tests.support import PATIENCE
 
 ENDING = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
@@ -95,6 +97,40 @@ def test_a_signal_in_the_last_step_is_not_lost() -> None:
     with asyncio.Runner() as runner, interruptible() as interrupts:
         with pytest.raises(KeyboardInterrupt):
             interrupts.run(runner, main())
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="no such call here")
+@pytest.mark.parametrize("number", ENDING)
+def test_signals_can_wait(number: signal.Signals) -> None:
+    done = []
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        with delivered_later():
+            signal.raise_signal(number)  # to this thread: another one would take a process's
+            done.append("body")
+        done.append("behind")
+    assert done == ["body"]
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="no such call here")
+def test_a_process_takes_signals_that_came_while_it_was_started() -> None:
+    code = (
+        "import sys, time; from interop.signals import delivered\n"
+        "print('here', flush=True); sys.stdin.readline(); print('still here', flush=True)\n"
+        "try: delivered(); time.sleep(9)\nexcept KeyboardInterrupt: print('interrupted')"
+    )
+    with (
+        delivered_later(),
+        subprocess.Popen(
+            [sys.executable, "-c", code],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process,
+    ):
+        assert process.stdout is not None
+        assert process.stdout.readline() == "here\n"
+        process.send_signal(signal.SIGINT)
+        assert process.communicate("\n")[0] == "still here\ninterrupted\n"
 
 
 def test_what_cancels_itself_is_not_interrupted() -> None:

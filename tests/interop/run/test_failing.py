@@ -36,6 +36,14 @@ def test_a_pair_is_known_to_fail_after_some_failures_of_any_kind(tmp_path: Path)
     assert failing.watch((SERVER, CLIENT))()
 
 
+def test_on_a_full_disk_the_run_goes_on(tmp_path: Path) -> None:
+    failing = Failing(tmp_path / "not" / "there")
+    failing.add((SERVER, CLIENT), "echo.null")
+    failing.end_run()
+    assert not failing.watch((SERVER, CLIENT))()
+    assert not failing.run_ends
+
+
 def waited(cells: list[CellResult], patience: float) -> list[str]:
     """Return the scenarios that failed after waiting that long."""
     red = [cell for cell in cells if cell.verdict == "failed"]

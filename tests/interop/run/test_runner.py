@@ -490,6 +490,15 @@ def test_a_run_of_another_thread_leaves_signals_alone(tmp_path: Path) -> None:
     assert signal.getsignal(signal.SIGTERM) == before
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_interrupt_while_scenarios_are_collected_blames_none_of_them(
+    workers: int, tmp_path: Path
+) -> None:
+    interrupt = "\nimport signal; os.kill(os.getpid(), signal.SIGINT)\n"
+    cells, broken = run_file(tmp_path, "pass", workers, text=SCENARIOS + interrupt)
+    assert (cells, broken) == ([], "interrupted")
+
+
 @pytest.mark.parametrize(
     "ended",
     [
