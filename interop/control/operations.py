@@ -58,6 +58,8 @@ OPERATIONS: Mapping[str, Operation] = {
     "join": Operation(feature="rooms", of_app=True),
     "leave": Operation(feature="rooms", of_app=True),
     "to-room": Operation(feature="rooms", of_app=True),
+    "broadcast": Operation(frozenset({"event", "payload", "exclude-self"}), of_app=True),
+    "ask-back": Operation(feature="ask", of_app=True),
 }
 """Every operation that a library may lack: all but ``describe``, which the peer itself answers."""
 

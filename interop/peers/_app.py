@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Protocol
 
-__all__ = ["EVENTS", "AppConnection", "AppRooms", "error_reply", "handle"]
+__all__ = ["EVENTS", "AppConnection", "AppRooms", "client_answer", "handle"]
 
 EVENTS = (
     "echo",
@@ -22,6 +22,8 @@ EVENTS = (
     "join",
     "leave",
     "to-room",
+    "broadcast",
+    "ask-back",
 )
 
 
@@ -40,6 +42,11 @@ class AppConnection(Protocol):
     async def close_with(self, code: int | None) -> str | None:
         """Close; if the library cannot close with that code, return why instead."""
 
+    async def broadcast(
+        self, event: str, payload: Any, headers: Any, *, exclude_self: bool
+    ) -> str | None:
+        """Send an event to all connections; if the library cannot, return why instead."""
+
 
 class AppRooms(Protocol):
     """A library's rooms as the app needs them, for one connection."""
@@ -56,9 +63,24 @@ class AppRooms(Protocol):
         """Send an event to a room's members."""
 
 
-def error_reply(headers: Any) -> dict[str, Any]:
+def _error_reply(headers: Any) -> dict[str, Any]:
     """Return the headers of an error reply, made by hand, to a request with `headers`."""
     return {"replyTo": headers["requestId"], "replyError": "the handler failed"}
+
+
+def client_answer(name: str, payload: Any, headers: Any) -> tuple[str, Any, dict[str, Any]] | None:
+    """Return the event that a client's application answers an event with, all by hand.
+
+    Returns:
+        Its name, payload and headers; None where the contract asks for no answer.
+    """
+    if name == "mirror":
+        return "mirrored", payload, headers
+    if not isinstance(headers, dict) or headers.get("requestId") is None:
+        return None
+    if name == "answer":
+        return name, payload, {"replyTo": headers["requestId"]}
+    return (name, {}, _error_reply(headers)) if name == "fail" else None
 
 
 async def handle(
@@ -89,7 +111,15 @@ async def handle(
         await connection.send("answer", payload, {"replyTo": headers["requestId"]})
     elif name == "fail":
         if (headers or {}).get("requestId") is not None:
-            await connection.send("fail", {}, error_reply(headers))
+            await connection.send("fail", {}, _error_reply(headers))
+    elif name == "broadcast":
+        exclude_self = payload.get("exclude-self", False)
+        event, content = payload["event"], payload["payload"]
+        refusal = await connection.broadcast(event, content, headers, exclude_self=exclude_self)
+        if refusal is not None:
+            await _unsupported(name, refusal, connection, headers)
+    elif name == "ask-back":
+        await _unsupported(name, "the library sends no requests", connection, headers)
     elif rooms is None:
         await _unsupported(name, "the library has no rooms", connection, headers)
     elif name == "join":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from interop.peers._control import Failure, PeerSession
@@ -23,6 +24,7 @@ class BaseServerRole(PeerSession):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.server: _Server | None = None  # set by ``serve``, until the session is torn down
+        self.greeting: Sequence[Mapping[str, Any]] = ()  # what the connected handler sends
         self._names: dict[Any, str] = {}  # of every connection that was reported
         self._connections: dict[str, Any] = {}  # the same the other way round
 
@@ -54,16 +56,18 @@ class BaseServerRole(PeerSession):
     async def on_connected(self, ctx: Any) -> None:
         """Handle ``connected``."""
         self.notify("connected", conn=self.name(ctx.connection))
+        for sent in self.greeting:
+            await ctx.connection.send(sent["event"], sent["payload"], sent["headers"])
 
-    def report(self, ctx: Any) -> None:
-        """Report an event that came to its handler."""
+    def report(self, ctx: Any, via: str = "named") -> None:
+        """Report an event that came to its handler, or to the catch-all."""
         self.notify(
             "event",
             conn=self.name(ctx.connection),
             name=ctx.event_name,
             payload=ctx.payload,
             headers=ctx.headers,
-            via="named",
+            via=via,
         )
 
     async def teardown(self) -> None:

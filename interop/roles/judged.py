@@ -94,11 +94,15 @@ class Judged(ABC):
     # --- Connections --------------------------------------------------------------------------
 
     @abstractmethod
-    async def open(self, inflater: Inflater | None = None, **change: Any) -> RawConnection:
+    async def open(
+        self, inflater: Inflater | None = None, *, events: Sequence[str] = (), **change: Any
+    ) -> RawConnection:
         """Connect, and return the judge's end.
 
         Args:
             inflater: for messages that the side under test compresses.
+            events: names that a client under test registers, beside ``echo``; a server's
+                application has its own.
             change: changes of the judge's part of the handshake, as
                 `interop.wire.http` takes it. ``more`` holds further arguments of the operation
                 that starts the side under test.
@@ -114,6 +118,30 @@ class Judged(ABC):
     @abstractmethod
     def start_request(self, name: str, payload: Any, *, seconds: float) -> asyncio.Future[Reply]:
         """Make the application under test send a request; `seconds` is how long it waits."""
+
+    async def take_request(
+        self, connection: RawConnection, name: str, payload: Any, *, seconds: float
+    ) -> tuple[str, asyncio.Future[Reply]]:
+        """Make the application under test send a request, and take it from the wire.
+
+        Returns:
+            Its id, and the pending call.
+
+        Raises:
+            Unsupported: the library has no requests.
+            Violation: the call ended with none written.
+        """
+        asking = self.start_request(name, payload, seconds=seconds)
+        asked = asyncio.ensure_future(connection.next_event(name))
+        await self.first(asking, asked)
+        if asked.done():
+            headers = (await asked).get("headers") or {}
+            if not isinstance(headers.get("requestId"), str):
+                raise Violation(f"the {self.side} wrote a request with the headers {headers}")
+            return headers["requestId"], asking
+        asked.cancel()
+        await self.role.session.reply("request", asking)
+        raise Violation("a request got a reply that was not sent", api=self.role.api)
 
     @abstractmethod
     async def ended(self) -> None:
@@ -134,8 +162,16 @@ class Judged(ABC):
         return text.replace('"echo"', json.dumps(self.echo or "echo"))
 
     @abstractmethod
-    async def send(self, name: str, payload: Any) -> None:
+    async def send(self, name: str, payload: Any, headers: dict[str, Any] | None = None) -> None:
         """Make the application under test send an event, outside any handler."""
+
+    @abstractmethod
+    def ask_back(self, connection: RawConnection, payload: Any, headers: dict[str, Any]) -> str:
+        """Make a handler under test send an event with this payload and these headers.
+
+        Returns:
+            The event's name.
+        """
 
     async def received(self, name: str, payload: Any) -> Notification:
         """Wait until the application under test received this event, and check its payload."""
@@ -182,6 +218,21 @@ class Judged(ABC):
             for task in (works, closed):
                 task.cancel()
             await asyncio.gather(works, closed, return_exceptions=True)
+
+    async def past(self, connection: RawConnection, probe: str) -> None:
+        """Wait until the probe's event was received, or the other side ended the connection.
+
+        A side that does neither has gone deaf, which the scenarios about malformed messages judge.
+        """
+        got = asyncio.ensure_future(
+            self.role.wait("event", lambda n: n.data["payload"] == probe, what=repr(probe))
+        )
+        closed = asyncio.ensure_future(connection.closing())
+        await self.first(got, closed)
+        for task in (got, closed):
+            task.cancel()
+        await asyncio.gather(got, closed, return_exceptions=True)
+        await self.role.settle()
 
     async def nothing_received(self) -> None:
         """Check that the application got no event but the probe of `works`."""
@@ -260,7 +311,9 @@ class JudgedServer(Judged):
             raise Violation("the server upgraded where it has to refuse")
         return connection.head
 
-    async def open(self, inflater: Inflater | None = None, **change: Any) -> RawConnection:
+    async def open(
+        self, inflater: Inflater | None = None, *, events: Sequence[str] = (), **change: Any
+    ) -> RawConnection:
         await self.serve(**change.pop("more", {}))
         key = base64.b64encode(os.urandom(16)).decode()
         change["headers"] = {"Sec-WebSocket-Key": key, **change.get("headers", {})}
@@ -289,8 +342,12 @@ class JudgedServer(Judged):
     async def ended(self) -> None:
         await self.server.disconnected(self.conn)
 
-    async def send(self, name: str, payload: Any) -> None:
-        await self.server.push(self.conn, name, payload)
+    async def send(self, name: str, payload: Any, headers: dict[str, Any] | None = None) -> None:
+        await self.server.push(self.conn, name, payload, headers)
+
+    def ask_back(self, connection: RawConnection, payload: Any, headers: dict[str, Any]) -> str:
+        connection.send_event("echo", payload, headers)
+        return "echo"
 
     async def _answer_probe(self, probe: str) -> None:
         pass
@@ -390,8 +447,10 @@ class JudgedClient(Judged):
             return failure
         raise Violation("the client connected where it has to fail the connection")
 
-    async def open(self, inflater: Inflater | None = None, **change: Any) -> RawConnection:
-        connection, opening = await self.dialled(**change.pop("more", {}))
+    async def open(
+        self, inflater: Inflater | None = None, *, events: Sequence[str] = (), **change: Any
+    ) -> RawConnection:
+        connection, opening = await self.dialled(*events, **change.pop("more", {}))
         self.answer(connection, inflater, **change)
         await opening
         return connection
@@ -407,8 +466,12 @@ class JudgedClient(Judged):
         ends = ("offline", "error")
         await self.role.wait("state", lambda n: n.data["state"] in ends, what="the end")
 
-    async def send(self, name: str, payload: Any) -> None:
-        await self.client.send(name, payload)
+    async def send(self, name: str, payload: Any, headers: dict[str, Any] | None = None) -> None:
+        await self.client.send(name, payload, headers)
+
+    def ask_back(self, connection: RawConnection, payload: Any, headers: dict[str, Any]) -> str:
+        connection.send_event("mirror", payload, headers)
+        return "mirrored"
 
     async def _answer_probe(self, probe: str) -> None:
         await self.client.send("echo", probe)

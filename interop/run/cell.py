@@ -244,7 +244,7 @@ class Cell:
         if self._pair[1] == JUDGES["client"]:
             self._host = upstream
             return Log()
-        await server.serve()
+        await server.serve(**self._facts.serve)
         host = await engine.tap_host(await engine.address(self._programs[1]))
         self._tap = await Tap(host, Address(upstream, server.port), Log()).start()
         self._at_the_end(self._tap.close)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, ParamSpec
 
@@ -65,6 +65,8 @@ class Scenario:
             argument `judged`.
         needs: what it needs of a server that is not under control.
         control: ids of the parameters that need ``control``, whatever the others need.
+        serve: further arguments of ``serve``, in the cells of pairs. Where the judge is one side,
+            the scenario starts the other.
     """
 
     id: str
@@ -78,6 +80,7 @@ class Scenario:
     side: Scope = "pair"
     needs: Needs = "control"
     control: Sequence[str] = ()
+    serve: Mapping[str, Any] = field(default_factory=dict)
 
 
 def scenario(

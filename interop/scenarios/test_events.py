@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,9 @@ from interop.roles.client import Client
 from interop.roles.judged import Judged, JudgedClient, JudgedServer
 from interop.roles.server import Server
 from interop.scenarios.scenario import scenario
+from interop.scenarios.test_headers import check_event
 from interop.wire.frames import TEXT
+from interop.wire.raw import RawConnection
 
 MANY = 1000
 
@@ -99,6 +102,58 @@ async def test_reserved_to_client(judged: JudgedClient, name: str) -> None:
     assert client.count("connected") <= 1, "the message fired the connected callback"
     assert client.count("disconnected") == 0, "the message fired the disconnected callback"
     assert not {"offline", "error"} & set(client.states), "the message changed the state"
+
+
+GREETING: list[dict[str, Any]] = [
+    {"event": "first", "payload": {"a": [1, None]}, "headers": {"token": "abc"}},
+    {"event": "second", "payload": None, "headers": {}},
+    {"event": "third", "payload": "é🙂", "headers": {"n": {"deep": [1]}}},
+]
+
+
+async def check_greeting(connection: RawConnection) -> None:
+    for sent in GREETING:
+        got = await connection.next_message()
+        assert got["eventName"] == sent["event"]
+        check_event(f"the {connection.other} sent", got, sent["payload"], sent["headers"])
+
+
+@scenario(
+    "events.sent-on-connect",
+    "Events that the connected handler sends arrive first, whole and in order.",
+    side="each",
+)
+async def test_sent_on_connect(judged: Judged) -> None:
+    connection = await judged.open(more={"on_connect": GREETING})
+    await check_greeting(connection)
+    await judged.works(connection)
+
+
+@scenario(
+    "events.sent-on-every-connect",
+    "The connected handler can send on each connection, and to that one alone.",
+    side="server",
+)
+async def test_sent_on_every_connect(judged: JudgedServer) -> None:
+    first = await judged.open(more={"on_connect": GREETING})
+    await check_greeting(first)
+    await check_greeting(await judged.open())
+    first.send_event("echo", "past it")
+    got = await first.next_message()
+    assert got["payload"] == "past it", f"the first connection got {got['eventName']!r} again"
+
+
+@scenario(
+    "events.greeting",
+    "A client gets what the server's connected handler sends, once.",
+    serve={"on_connect": [{"event": "welcome", "payload": {"a": 1}, "headers": {"token": "abc"}}]},
+)
+async def test_greeting(client: Client) -> None:
+    await client.open("welcome")
+    got = (await client.event("welcome")).data
+    check_event("the client received", got, {"a": 1}, {"token": "abc"})
+    await client.echo("past it", {"token": "abc"})
+    assert client.count("event", name="welcome") == 1
 
 
 NAMES = ["émoji-🙂", "with space", " ", "\u0000", "a" * 10_000, "echo ", "Echo", "__proto__"]
@@ -201,3 +256,21 @@ async def test_slow(judged: JudgedServer) -> None:
         if beside:
             return
     raise Violation("the echo had to wait for the slow handler")
+
+
+@scenario(
+    "handlers.push-beside",
+    "An event sent from outside does not wait for a handler that runs on its connection.",
+    side="server",
+)
+async def test_push_beside(judged: JudgedServer) -> None:
+    connection = await judged.open()
+    for ms in (150, 1000, 3000):  # as in `handlers.slow`
+        connection.send_event("slow", {"ms": ms})
+        await judged.server.event("slow")
+        await judged.server.push(judged.conn, "news", ms)
+        first = await connection.next_message()
+        if first["eventName"] == "news":
+            return
+        await connection.next_event("news")
+    raise Violation("the event had to wait for the slow handler")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -45,6 +46,94 @@ async def test_each_its_own(server: Server, client: Client) -> None:
         for where, got in (("the server received", received), ("back came", answer)):
             if difference := differ(given, got.data["headers"]):
                 raise Violation(f"{where} other headers at {difference}")
+
+
+# Each kind of payload, with its values; those that a careless test of truth takes for none, too.
+PAYLOADS: dict[str, list[Any]] = {
+    "null": [None],
+    "falsy": [False, 0, "", [], {}],
+    "number": [1, -2.5, 0.1, 1e-7, 2**53],
+    "text": [
+        "plain a/b <c> &",
+        '"\\ \\u0041 \n\r\t\b\f',
+        "\x00\x01\x1f\x7f",
+        "\x80\x9f é ü ÿ",
+        "日本語 한국어",
+        "🙂 👩‍👩‍👧‍👦 𝄞",
+        "e\u0301 \u200d \ufeff",
+        "\u2028\u2029",
+    ],
+    "list": [[1, "two", None, {}, True], [[[]]]],
+    "map": [{"a": {"b": [1]}}, {"headers": {"not": "these"}, "": None}],
+    "deep": [json.loads("[" * 100 + "]" * 100)],
+}
+
+FULL: dict[str, Any] = {"token": "abc", "é": "🙂", "n": 1, "none": None, "deep": {"a": [1, {}]}}
+
+
+def check_event(where: str, event: Mapping[str, Any], payload: Any, headers: Any) -> None:
+    """Check an event's payload and headers; headers that are absent are empty.
+
+    Raises:
+        Violation: one of them is another.
+    """
+    if difference := differ(payload, event.get("payload", "nothing")):
+        raise Violation(f"{where} another payload at {difference}")
+    if difference := differ(headers, event.get("headers", {})):
+        raise Violation(f"{where} other headers at {difference}")
+
+
+@pytest.mark.parametrize("kind", ["absent", *PAYLOADS])
+@scenario(
+    "headers.read", "Headers are read beside every kind of payload, and beside none.", side="each"
+)
+async def test_read(judged: Judged, kind: str) -> None:
+    connection = await judged.open(events=["whoami"])
+    # Not echo: how it writes a payload back is not judged here.
+    for payload in PAYLOADS.get(kind, [None]):
+        event = {"eventName": "whoami", "payload": payload, "headers": FULL}
+        if kind == "absent":
+            del event["payload"]
+        connection.send(TEXT, event_text(**event))
+        got = await judged.role.event("whoami")
+        check_event(f"the {judged.side} received", {"payload": None, **got.data}, payload, FULL)
+
+
+@pytest.mark.parametrize("kind", PAYLOADS)
+@scenario(
+    "headers.from-handler",
+    "An event that a handler sends has its headers, with every kind of payload.",
+    side="each",
+)
+async def test_from_handler(judged: Judged, kind: str) -> None:
+    connection = await judged.open(events=["mirror"])
+    for payload in PAYLOADS[kind]:
+        name = judged.ask_back(connection, payload, FULL)
+        got = await connection.next_event(name)
+        check_event(f"the {judged.side} sent", got, payload, FULL)
+
+
+@pytest.mark.parametrize("kind", PAYLOADS)
+@scenario(
+    "headers.from-outside",
+    "An event sent from outside any handler has its headers, with every kind of payload.",
+    side="each",
+)
+async def test_from_outside(judged: Judged, kind: str) -> None:
+    connection = await judged.open()
+    for payload in PAYLOADS[kind]:
+        await judged.send("news", payload, FULL)
+        got = await connection.next_event("news")
+        check_event(f"the {judged.side} sent", got, payload, FULL)
+
+
+@scenario("headers.with-null", "Headers arrive beside a payload that is null, in both directions.")
+async def test_with_null(server: Server, client: Client) -> None:
+    await client.open("news")
+    await server.push(client.conn, "news", None, FULL)
+    check_event("the client received", (await client.event("news")).data, None, FULL)
+    await client.send("whoami", None, FULL)
+    check_event("the server received", (await server.event("whoami")).data, None, FULL)
 
 
 @scenario("headers.none-given", "An event sent without headers arrives with empty headers.")

@@ -18,6 +18,9 @@ MALFORMED: dict[str, str | bytes] = {
     "no-name": '{"payload":1,"headers":{}}',
     "name-number": '{"eventName":5,"payload":1,"headers":{}}',
     "name-null": '{"eventName":null,"payload":1,"headers":{}}',
+    "name-true": '{"eventName":true,"payload":1,"headers":{}}',
+    "name-object": '{"eventName":{},"payload":1,"headers":{}}',
+    "name-array": '{"eventName":["echo"],"payload":1,"headers":{}}',
     "headers-array": '{"eventName":"echo","payload":1,"headers":[]}',
     "headers-string": '{"eventName":"echo","payload":1,"headers":"x"}',
     "headers-number": '{"eventName":"echo","payload":1,"headers":1}',
@@ -71,6 +74,36 @@ async def test_others(judged: JudgedServer, name: str) -> None:
 )
 async def test_sender(judged: JudgedServer, name: str) -> None:
     await usable_or_closed(judged, MALFORMED[name])
+
+
+NAMES_AS_TEXT = ["5", "null", "None", "undefined", "true", "True", "{}", "[]", "[object Object]"]
+"""Names that a reader which makes a text of everything could come to."""
+
+
+@pytest.mark.parametrize("name", [name for name in MALFORMED if name not in LENIENT])
+@scenario(
+    "malformed.client-unheard",
+    "A malformed message reaches no handler of a client.",
+    side="client",
+    escapes=True,
+)
+async def test_client_unheard(judged: JudgedClient, name: str) -> None:
+    connection = await judged.open(events=[*NAMES_AS_TEXT, ""])
+    write(connection, MALFORMED[name])
+    await judged.nothing_received()
+
+
+@pytest.mark.parametrize("name", CLASSES)
+@scenario(
+    "malformed.catch-all",
+    "A malformed message does not reach the catch-all.",
+    side="each",
+    escapes=True,
+)
+async def test_catch_all(judged: Judged, name: str) -> None:
+    connection = await judged.open(more={"all": True})
+    write(connection, MALFORMED[name])
+    await judged.nothing_received()
 
 
 @scenario(

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
-from interop.errors import PeerFailure, Violation
+from interop.control.operations import asked_of
+from interop.errors import PeerFailure, Unsupported, Violation
 from interop.roles.client import Client
-from interop.roles.judged import Judged
+from interop.roles.judged import Judged, JudgedClient, JudgedServer
 from interop.roles.server import Server
 from interop.scenarios.scenario import scenario
+from interop.scenarios.test_headers import PAYLOADS, check_event
 from interop.wire.frames import TEXT
 
 PATIENCE = 10.0
@@ -138,6 +140,80 @@ async def test_connection_ends(judged: Judged, how: str) -> None:
     except PeerFailure:
         return
     raise Violation("a request got a reply that was not sent")
+
+
+KINDS: list[Any] = [payload for payloads in PAYLOADS.values() for payload in payloads]
+"""Payloads of replies; null is the first."""
+
+
+@scenario(
+    "request.reply-whole",
+    "A request returns its reply's payload, of every kind, and its headers.",
+    side="each",
+)
+async def test_reply_whole(judged: Judged) -> None:
+    connection = await judged.open()
+    for payload in KINDS:
+        request_id, asking = await judged.take_request(
+            connection, "question", payload, seconds=PATIENCE
+        )
+        connection.send_event("question", payload, {"replyTo": request_id, "more": {"a": [1]}})
+        reply = await judged.role.session.reply("request", asking)
+        assert reply["name"] == "question"
+        check_event(
+            f"the {judged.side} returned",
+            reply,
+            payload,
+            {"replyTo": request_id, "more": {"a": [1]}},
+        )
+
+
+@scenario(
+    "request.replies-swapped",
+    "Two requests at the same time each get their own reply, in whatever order these arrive.",
+    side="each",
+)
+async def test_replies_swapped(judged: Judged) -> None:
+    connection = await judged.open()
+    first, asking_first = await judged.take_request(connection, "question", 1, seconds=PATIENCE)
+    second, asking_second = await judged.take_request(connection, "question", 2, seconds=PATIENCE)
+    connection.send_event("question", "second", {"replyTo": second})
+    connection.send_event("question", "first", {"replyTo": first})
+    for asking, expected in ((asking_first, "first"), (asking_second, "second")):
+        got = (await judged.role.session.reply("request", asking))["payload"]
+        assert got == expected, f"expected the reply {expected!r}, got {got!r}"
+
+
+@scenario(
+    "request.by-hand-to-client",
+    "A client's handler answers a request with one header, and every kind of payload.",
+    side="client",
+)
+async def test_by_hand_to_client(judged: JudgedClient) -> None:
+    connection = await judged.open(events=["answer"])
+    for number, payload in enumerate(KINDS[1:]):  # null is `headers.from-handler.null`
+        connection.send_event("answer", payload, {"requestId": f"by hand-{number}", "more": 1})
+        reply = await connection.next_event("answer")
+        check_event("the client sent", reply, payload, {"replyTo": f"by hand-{number}"})
+
+
+@scenario(
+    "request.from-handler",
+    "A handler can wait for the reply to a request that it sends to the same client.",
+    side="server",
+)
+async def test_from_handler(judged: JudgedServer) -> None:
+    connection = await judged.open()
+    judged.server.session.features |= asked_of("ask-back", {})
+    question = {"event": "question", "payload": PAYLOAD, "timeout": PATIENCE}
+    connection.send_event("ask-back", question, {"of": "the first"})
+    got = await connection.next_message()
+    if got["eventName"] == "unsupported":
+        raise Unsupported(got["payload"]["why"], api=judged.server.api, op="ask-back")
+    assert (got["eventName"], got["payload"]) == ("question", PAYLOAD)
+    connection.send_event("question", "its reply", {"replyTo": got["headers"]["requestId"]})
+    asked = await connection.next_event("asked")
+    check_event("the server sent", asked, "its reply", {"of": "the first"})
 
 
 @scenario(

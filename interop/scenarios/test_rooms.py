@@ -15,6 +15,9 @@ from interop.control.operations import asked_of
 from interop.errors import Unsupported, Violation
 from interop.roles.judged import JudgedServer
 from interop.scenarios.scenario import Clients, scenario
+from interop.scenarios.test_headers import FULL, PAYLOADS, check_event
+from interop.scenarios.test_values import LENGTHS, check_length
+from interop.wire.frames import TEXT
 from interop.wire.raw import RawConnection
 
 FIFTY = 50
@@ -127,6 +130,116 @@ async def test_headers(judged: JudgedServer, exclude_self: bool) -> None:
         say(first, "hi", headers, exclude_self=exclude_self)
         got = (await hears(second, "hi")).get("headers") or {}
         assert got == headers, f"expected the headers {headers} in the room, got {got}"
+
+
+SENT: dict[str, list[Any]] = {
+    **PAYLOADS,
+    "exact": [1.0, -0.0, 5e-324, 1.7976931348623157e308, 2**53 + 1, -(2**63), 2**63 - 1],
+}
+"""What is sent to several connections at once, which has code of its own."""
+
+
+@pytest.mark.parametrize("kind", SENT)
+@scenario(
+    "rooms.whole",
+    "An event sent to a room reaches a member with its payload and headers, of every kind.",
+    side="server",
+)
+async def test_whole(judged: JudgedServer, kind: str) -> None:
+    (member,) = await in_room(judged, 1)
+    for payload in SENT[kind]:
+        for headers in (FULL, {}):
+            say(member, payload, headers)
+            got = await member.next_event("said")
+            check_event("the server sent", got, payload, headers)
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+@scenario(
+    "rooms.length",
+    "Messages around the limits of the three length forms reach a member of a room.",
+    side="server",
+)
+async def test_length(judged: JudgedServer, length: int) -> None:
+    (member,) = await in_room(judged, 1)
+    say(member, "")
+    bare = len((await member.next(TEXT)).payload)
+    text = "x" * (length if length < 2 else length - bare)
+    say(member, text)
+    await hears(member, text)
+    check_length(member, length)
+
+
+@scenario(
+    "rooms.leave-one",
+    "A member that leaves one of two rooms is still a member of the other.",
+    side="server",
+)
+async def test_leave_one(judged: JudgedServer) -> None:
+    (leaver,) = await in_room(judged, 1)
+    await answered(judged, leaver, "join", "joined", "other")
+    await answered(judged, leaver, "leave", "left")
+    say(leaver, "to r")
+    say(leaver, "to the other", room="other")
+    got = await heard(leaver)
+    assert got == ["to the other"], f"expected the other room's event alone, got {got}"
+
+
+@pytest.mark.parametrize("exclude_self", [False, True], ids=["all", "exclude-self"])
+@scenario(
+    "rooms.from-outside",
+    "A connection can send to a room without being a member, and gets nothing of it.",
+    side="server",
+)
+async def test_from_outside(judged: JudgedServer, exclude_self: bool) -> None:
+    (member,) = await in_room(judged, 1)
+    outside = await judged.open()
+    say(outside, "from outside", exclude_self=exclude_self)
+    await hears(member, "from outside")
+    got = await heard(outside)
+    assert got == [], f"expected nothing outside the room, got {got}"
+
+
+@pytest.mark.parametrize("way", ["never-joined", "all-left", "all-gone"])
+@scenario(
+    "rooms.empty",
+    "An event to a room without members reaches no connection, and is no error.",
+    side="server",
+)
+async def test_empty(judged: JudgedServer, way: str) -> None:
+    (other,) = await in_room(judged, 1)
+    if way != "never-joined":
+        leaver = await judged.open()
+        await answered(judged, leaver, "join", "joined", "empty")
+        if way == "all-left":
+            await answered(judged, leaver, "leave", "left", "empty")
+        else:
+            await leaves(judged, leaver, judged.conn)
+    for exclude_self in (False, True):
+        say(other, "hello?", room="empty", exclude_self=exclude_self)
+    got = await heard(other)
+    assert got == [], f"expected nothing of what is said in the room without members, got {got}"
+    assert judged.server.count("error") == 0, "the server reported an error"
+    await answered(judged, other, "join", "joined", "empty")
+    say(other, "again", room="empty")
+    await hears(other, "again")
+
+
+@scenario(
+    "rooms.leave-unjoined",
+    "Leaving a room without being a member changes nothing.",
+    side="server",
+)
+async def test_leave_unjoined(judged: JudgedServer) -> None:
+    first, second = await in_room(judged, 2)
+    outside = await judged.open()
+    for room in ("r", "no such room"):
+        await answered(judged, outside, "leave", "left", room)
+    say(first, "still here")
+    for member in (first, second):
+        await hears(member, "still here")
+    assert await heard(outside) == []
+    assert judged.server.count("error") == 0
 
 
 @scenario("rooms.once", "A member that joined twice gets each event once.", side="server")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from interop.errors import Violation
 from interop.roles.client import Client
+from interop.roles.judged import Judged
 from interop.roles.server import Server
 from interop.scenarios.scenario import scenario
+from interop.wire.frames import CLOSE, TEXT
+from interop.wire.raw import RawConnection
 from interop.wire.rules import differ
 
 KIB = 1024
@@ -31,7 +35,7 @@ VALUES: dict[str, list[Any]] = {
     "objects": [{}, {"a": 1, "b": {"c": {"d": [1, 2, {"e": None}]}}}, {"": "empty key"}],
     "object-with-wire-names": [{"eventName": "x", "payload": 1, "headers": {}}],
     "arrays": [[], [1, "two", None, True, 2.5, [], {}], [[[[1]]]], list(range(500))],
-    "nested-50-deep": [__import__("json").loads("[" * 50 + "]" * 50)],
+    "nested-50-deep": [json.loads("[" * 50 + "]" * 50)],
 }
 
 
@@ -64,3 +68,89 @@ async def test_one_mebibyte(server: Server, client: Client) -> None:
     answer = await client.echo(payload)
     assert len((await server.event("echo")).data["payload"]) == len(payload)
     assert answer.data["payload"] == payload
+
+
+LENGTHS = [0, 1, 125, 126, 65_535, 65_536]
+"""Lengths of messages, on both sides of the limits of the three forms of a frame; a text as short
+as the first two is a payload."""
+
+
+def check_length(connection: RawConnection, length: int) -> None:
+    """Check that one of the messages that the other side wrote has this length, if it can have it.
+
+    Raises:
+        Violation: none has.
+    """
+    written = [len(f.payload) for f in connection.frames if f.opcode == TEXT]
+    if length > 1 and length not in written:
+        raise Violation(f"expected a message of {length} bytes, got {written}")
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+@scenario(
+    "size.from-outside",
+    "Messages around the limits of the three length forms can be sent from outside any handler.",
+    side="each",
+)
+async def test_from_outside(judged: Judged, length: int) -> None:
+    connection = await judged.open()
+    await judged.send("news", "")
+    bare = len((await connection.next(TEXT)).payload)
+    text = "x" * (length if length < 2 else length - bare)
+    await judged.send("news", text)
+    assert (await connection.next_event("news"))["payload"] == text
+    check_length(connection, length)
+
+
+# JSON that not every implementation holds, or writes, as it was read; the judge writes it so.
+HARD: dict[str, str] = {
+    "4301-digits": "9" * 4301,
+    "above-a-double": "1e400",
+    "below-a-double": "-1e400",
+    "largest-double": "1.7976931348623157e308",
+    "minus-zero": "-0",
+    "deep-list": "[" * 250 + "]" * 250,
+    "deep-map": '{"a":' * 250 + "1" + "}" * 250,
+    "wide-object": "{" + ",".join(f'"key {n}":{n}' for n in range(10_000)) + "}",
+    "wide-array": "[" + ",".join(map(str, range(10_000))) + "]",
+    "long-key": '{"' + "k" * 100_000 + '":1}',
+}
+
+
+@pytest.mark.parametrize("name", HARD)
+@scenario(
+    "hard.answered",
+    "A handler can send back what it got, as it came; or the application is told of an error.",
+    side="each",
+    escapes=True,  # an exception that reaches the application tells it
+)
+async def test_hard_answered(judged: Judged, name: str) -> None:
+    connection = await judged.open(events=["mirror"])
+    event = "echo" if judged.side == "server" else "mirror"
+    text = HARD[name]
+    connection.send(TEXT, f'{{"eventName":"{event}","payload":[{text}],"headers":{{}}}}')
+    connection.send_event("echo", "past it")
+    await judged.past(connection, "past it")
+    session = judged.role.session
+    if not session.count(
+        "event", lambda n: n.data["name"] == event and n.data["payload"] != "past it"
+    ):
+        return  # what is to happen then is for the scenarios about malformed messages
+    texts = [f.payload.decode() for f in connection.frames if f.opcode == TEXT]
+    answers = [each for each in texts if '"past it"' not in each]
+    if not answers:
+        told = session.count("error") + session.count("uncaught")
+        if told or any(f.opcode == CLOSE for f in connection.frames):
+            return
+        raise Violation("a handler's answer was lost, and the application was told of no error")
+    try:
+        payload = json.loads(answers[0], parse_int=_number)["payload"]
+    except ValueError as exc:
+        raise Violation(f"the {judged.side} wrote what is no JSON: {answers[0][:120]!r}") from exc
+    if difference := differ(json.loads(f"[{text}]", parse_int=_number), payload):
+        raise Violation(f"back came another value at {difference}")
+
+
+def _number(text: str) -> int | str:
+    """Return an integer, or the text of one that Python does not convert."""
+    return int(text) if len(text) <= 4300 else text

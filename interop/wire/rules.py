@@ -105,7 +105,10 @@ class _Decoder(json.JSONDecoder):
     """Notes in `found` what JSON forbids and Python's decoder allows."""
 
     def __init__(self) -> None:
-        super().__init__(object_pairs_hook=self._members, parse_constant=self._constant)
+        # Python converts no integer of more than 4,300 digits, which JSON does not forbid.
+        super().__init__(
+            object_pairs_hook=self._members, parse_constant=self._constant, parse_int=float
+        )
         self.found: list[str] = []
 
     def _members(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:

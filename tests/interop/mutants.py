@@ -37,6 +37,13 @@ SERVERS: Mapping[str, Caught] = {
     "escapes-twice": by(r"back came another value at \$: expected", "echo.text-escapes"),
     "lone-surrogates": by("the server wrote a lone surrogate", "form.own-lone-surrogate"),
     "truncates-long-text": by("back came another value", "echo.text-64-kib"),
+    "nothing-is-null": by(
+        "another payload at",
+        "broadcast.whole.falsy",
+        "headers.from-handler.falsy",
+        "headers.from-outside.falsy",
+    ),
+    "cuts-wide-objects": by("back came another value", "hard.answered.wide-object"),
     "headers-carried-over": by("back came other headers", "headers.each-its-own"),
     "sends-twice-under-load": by("At index 99 diff: 98 != 99", "order.pushed"),
     "reorders-under-load": by("At index 48 diff: 49 != 48", "order.pushed"),
@@ -58,6 +65,13 @@ SERVERS: Mapping[str, Caught] = {
     "dies-of-byte-order-mark": by("wrote no close frame", "malformed.byte-order-mark"),
     "malformed-unreported": by("no error callback", "malformed.reported"),
     "folds-case-of-names": by(r"\['echo', 'echo', 'echo'\] ==", "events.name-exact"),
+    "headers-lost-beside-nothing": by(
+        "the server received other headers",
+        "headers.read.absent",
+        "headers.read.falsy",
+        "headers.read.null",
+    ),
+    "any-name-is-text": by("delivered 1 events, not none", "malformed.catch-all.name-number"),
     "binary-is-text": by("delivered 1 events, not none", "frames.binary.event"),
     # The last event may be the first of its read.
     "one-message-a-read": by(r"no last echo|got == list\(range\(MANY\)\)", "order.sent"),
@@ -105,7 +119,21 @@ SERVERS: Mapping[str, Caught] = {
         r"no event with the payload 'still there\?'|the server (ended|reset)",
         "many.one-is-closed-by-handler",
     ),
-    "messages-fire-lifecycle": by("fired the connected handler", "events.reserved.connected"),
+    "messages-fire-lifecycle": by(
+        r"fired the connected handler|the catch-all got \['connected', 'past it'\]",
+        "any.reserved.connected",
+        "events.reserved.connected",
+    ),
+    "sends-wait-for-handler": by("had to wait for the slow handler", "handlers.push-beside"),
+    "reads-nothing-while-handling": by("wrote no text frame", "request.from-handler"),
+    "catch-all-gets-unknown-alone": by(
+        r"at the catch-all, got \['nobody-listens', 'past it'\]", "any.once"
+    ),
+    "catch-all-is-first": by(r"called as \['all', 'named'\]", "any.order"),
+    "connected-cannot-send": by(
+        "wrote no text frame|no event 'welcome'", "events.greeting", "events.sent-on-connect"
+    ),
+    "connected-is-of-first": by("wrote no text frame", "events.sent-on-every-connect"),
     # Several connections.
     "one-id": by("'zpt-id' != 'zpt-id'", "many.ids"),
     "ids-used-again": by("an id was given again", "many.ids-not-again"),
@@ -125,6 +153,27 @@ SERVERS: Mapping[str, Caught] = {
     "room-without-compressed": by("no event said to the room", "rooms.compressed-members"),
     "rooms-are-one": by(r"\[2\] at connection 2, got \[2, 3\]", "rooms.of-fifty"),
     "room-fails-at-who-is-gone": by("no event said to the room", "rooms.leave-by-disconnecting"),
+    "room-left-is-all-left": by("event alone, got \\[\\]", "rooms.leave-one"),
+    "room-raises-for-strangers": by("wrote no text frame", "rooms.leave-unjoined"),
+    "room-is-for-members": by(
+        "no event said to the room", "rooms.from-outside.all", "rooms.from-outside.exclude-self"
+    ),
+    "room-raises-when-empty": by(
+        "the server reported an error",
+        "rooms.empty.all-gone",
+        "rooms.empty.all-left",
+        "rooms.empty.never-joined",
+    ),
+    "room-takes-nothing-for-null": by("another payload at", "rooms.whole.falsy"),
+    "loses-64-kib-to-many": by(
+        "no event said to the room", "broadcast.length.65536", "rooms.length.65536"
+    ),
+    "broadcast-leaves-sender-out": by("wrote no text frame", "broadcast.all"),
+    "broadcast-ignores-exclude": by(r"at the sender, got \['to you'\]", "broadcast.exclude-self"),
+    "broadcast-drops-headers": by("the server sent other headers", "broadcast.whole.text"),
+    "broadcast-to-first-two": by("no event said to the room", "broadcast.all"),
+    "broadcast-fails-at-who-is-gone": by("no event said to the room", "broadcast.past-gone"),
+    "broadcasts-swapped": by("1 == 0", "broadcast.order"),
     # The adapter between testbed and library.
     "slow-loses-headers": by(r"the answer to slow is another at \$\.headers", "contract.app.slow"),
     "refuses-without-reason": by("unsupported says no why", "contract.app-refuses.join"),
@@ -167,6 +216,14 @@ CLIENTS: Mapping[str, Caught] = {
     "payload-as-text": by("the server received another value", "echo.integers"),
     "integers-through-double": by("the server received another value", "echo.integers-to-63-bits"),
     "floats-as-integers": by(r"expected a number 1\.0, got a number 1", "echo.floats"),
+    "sends-nothing-as-null": by(
+        "another payload at",
+        "headers.from-handler.falsy",
+        "headers.from-outside.falsy",
+        "request.by-hand-to-client",
+    ),
+    "loses-64-kib": by("wrote no text frame", "size.from-outside.65536"),
+    "loses-deep-events": by("a handler's answer was lost", "hard.answered.deep-list"),
     "drops-line-separators": by("the server received another value", "echo.text-bmp"),
     "sends-headers-of-before": by("the server received other headers", "headers.each-its-own"),
     "duplicates-under-load": by("At index 99 diff: 98 != 99", "order.sent"),
@@ -176,6 +233,16 @@ CLIENTS: Mapping[str, Caught] = {
         r"back came other headers|the reported event is another at \$\.headers",
         "headers.echo.strings",
         "contract.received",
+    ),
+    "drops-headers-beside-nothing": by(
+        "the client received other headers", "headers.read.null", "headers.with-null"
+    ),
+    "takes-any-name": by(
+        "delivered 1 events, not none",
+        "malformed.catch-all.name-number",
+        "malformed.client-unheard.name-null",
+        "malformed.client-unheard.name-object",
+        "malformed.client-unheard.name-true",
     ),
     "null-headers-refused": by("no event 'echo'", "form.client.headers-null"),
     "empty-payload-refused": by("no event 'echo'", "form.client.payload-absent"),
@@ -291,7 +358,12 @@ CLIENTS: Mapping[str, Caught] = {
         "ends.send-after.close",
         "reconnect.send-while-waiting",
     ),
-    "late-handlers-ignored": by("no event 'late'", "lifecycle.subscribe-later"),
+    "late-handlers-ignored": by(
+        "no event '(late|nobody-listens)'", "any.later", "lifecycle.subscribe-later"
+    ),
+    "any-event-is-unknown": by("at the catch-all, got", "any.once"),
+    "any-event-without-headers": by("the catch-all received other headers", "any.whole.null"),
+    "cannot-greet": by("wrote no text frame", "events.sent-on-connect"),
     "failure-kept-secret": by(
         "no event 'fail'|the client wrote no text frame",
         "request.error-to-server",
@@ -305,7 +377,13 @@ CLIENTS: Mapping[str, Caught] = {
         "request.connection-ends.close",
         "request.connection-ends.reset",
     ),
-    "any-event-is-reply": by("got a reply that was not sent", "request.no-reply"),
+    "any-event-is-reply": by(
+        "got a reply that was not sent|expected the reply 'first', got|the catch-all got",
+        "any.no-reply",
+        "request.no-reply",
+        "request.replies-swapped",
+    ),
+    "reply-of-nothing-is-null": by("returned another payload", "request.reply-whole"),
     "streams-end-with-connection": by("no event 'news'", "lifecycle.reconnect"),
     "clean-ends-no-streams": by("no ended", "lifecycle.clean"),
 }

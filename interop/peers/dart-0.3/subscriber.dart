@@ -15,7 +15,7 @@ class ZapSubscriberRole implements ClientRole {
     if (options.headers != null) {
       throw const Unsupported('ZapSubscriber takes no handshake headers');
     }
-    if (options.callbacks) {
+    if (options.callbacks || options.onConnect.isNotEmpty) {
       throw const Unsupported('ZapSubscriber has streams, no callbacks');
     }
     _subscriber.connectionState.listen(
@@ -66,9 +66,9 @@ class ZapSubscriberRole implements ClientRole {
   void _listen(Stream<EventData> events, String via) => events.listen(
     (event) {
       _session.notifyEvent(event.name, event.payload, event.headers, via: via);
-      final reply = errorReply(event.name, event.headers);
-      if (via == 'named' && reply != null) {
-        _subscriber.sendEvent(event.name, const <String, dynamic>{}, headers: reply);
+      if (via != 'named') return;
+      if (clientAnswer(event.name, event.payload, event.headers) case final answer?) {
+        _subscriber.sendEvent(answer.event, answer.payload, headers: answer.headers);
       }
       if (via != 'named') return;
       unawaited(

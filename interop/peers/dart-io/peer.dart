@@ -18,7 +18,8 @@ Future<void> main(List<String> arguments) => runPeer(
 
 class _IoServer implements ServerRole {
   _IoServer(this._session, ServerOptions options)
-    : _server = Server(path: options.path, pingInterval: options.pingInterval) {
+    : _server = Server(path: options.path, pingInterval: options.pingInterval),
+      _onConnect = options.onConnect {
     _server
       ..onConnected = _connected
       ..onDisconnected = _disconnected
@@ -35,10 +36,12 @@ class _IoServer implements ServerRole {
         ),
       );
     }
+    if (options.all) _server.onAny = _any;
   }
 
   final Session _session;
   final Server _server;
+  final List<Sent> _onConnect;
   final _names = ConnectionNames<Connection>();
 
   @override
@@ -57,8 +60,20 @@ class _IoServer implements ServerRole {
   @override
   Future<void> tearDown() => _server.kill();
 
-  void _connected(Connection connection) =>
-      _session.notify({'on': 'connected', 'conn': _names.of(connection)});
+  void _connected(Connection connection) {
+    _session.notify({'on': 'connected', 'conn': _names.of(connection)});
+    for (final (:event, :payload, :headers) in _onConnect) {
+      connection.send(event, payload, headers);
+    }
+  }
+
+  void _any(Connection connection, Event event) => _session.notifyEvent(
+    event.name,
+    event.payload,
+    event.headers,
+    via: 'all',
+    conn: _names.of(connection),
+  );
 
   void _disconnected(Connection connection) => _session.notify({
     'on': 'disconnected',
@@ -114,6 +129,19 @@ class _IoConnection implements AppConnection {
     headers,
     exclude: excludeSelf ? _connection : null,
   );
+
+  @override
+  void broadcast(
+    String event,
+    Object? payload,
+    Map<String, dynamic> headers, {
+    required bool excludeSelf,
+  }) => _role._server.broadcast(
+    event,
+    payload,
+    headers,
+    exclude: excludeSelf ? _connection : null,
+  );
 }
 
 class _IoClient implements ClientRole {
@@ -125,7 +153,12 @@ class _IoClient implements ClientRole {
         pingInterval: options.pingInterval,
       ) {
     _client
-      ..onConnected = (() => _session.notify({'on': 'connected'}))
+      ..onConnected = (() {
+        _session.notify({'on': 'connected'});
+        for (final (:event, :payload, :headers) in options.onConnect) {
+          _client.send(event, payload, headers);
+        }
+      })
       ..onDisconnected = _disconnected
       ..onState = ((state) => _session.notify({'on': 'state', 'state': state.name}))
       ..onError = _error;
@@ -150,8 +183,8 @@ class _IoClient implements ClientRole {
     for (final name in events) {
       _client.on(name, (event) {
         _notify(event, 'named');
-        if (errorReply(name, event.headers) case final reply?) {
-          _client.send(name, const <String, dynamic>{}, reply);
+        if (clientAnswer(name, event.payload, event.headers) case final answer?) {
+          _client.send(answer.event, answer.payload, answer.headers);
         }
         handleSlow(
           name,

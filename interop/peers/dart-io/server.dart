@@ -52,6 +52,9 @@ class Server {
   void Function(Connection connection)? onDisconnected;
   void Function(Connection connection, Object error, String? event)? onError;
 
+  /// The handler of every event, called after the event's own.
+  EventHandler? onAny;
+
   final _handlers = <String, EventHandler>{};
   final _connections = <Connection>{};
   final _rooms = <String, Set<Connection>>{};
@@ -76,6 +79,18 @@ class Server {
   }) {
     for (final member in {...?_rooms[room]}) {
       if (!identical(member, exclude)) member.send(event, payload, headers);
+    }
+  }
+
+  /// Sends to every connection but [exclude].
+  void broadcast(
+    String event,
+    Object? payload,
+    Map<String, dynamic> headers, {
+    Connection? exclude,
+  }) {
+    for (final connection in _connections.toList()) {
+      if (!identical(connection, exclude)) connection.send(event, payload, headers);
     }
   }
 
@@ -140,6 +155,7 @@ class Server {
       name = event.name;
       if (lifecycleNames.contains(name)) return;
       await _handlers[name]?.call(connection, event);
+      await onAny?.call(connection, event);
     } catch (error) {
       onError?.call(connection, error, name);
     }

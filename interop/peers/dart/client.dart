@@ -15,7 +15,12 @@ class ZapConsumerRole implements ClientRole {
       throw const Unsupported('ZapConsumer 0.5.0 takes no handshake headers');
     }
     _consumer
-      ..onConnected((_) => _session.notify({'on': 'connected'}))
+      ..onConnected((_) {
+        _session.notify({'on': 'connected'});
+        for (final (:event, :payload, :headers) in options.onConnect) {
+          _consumer.sendEvent(event, payload, headers: headers);
+        }
+      })
       ..onDisconnected((_) => _session.notify({'on': 'disconnected'}))
       ..onConnectionStateChanged(
         (state) => _session.notify({'on': 'state', 'state': state.name}),
@@ -42,8 +47,9 @@ class ZapConsumerRole implements ClientRole {
     for (final name in events) {
       _consumer.onEvent(name, (event) {
         _notify(event, 'named');
-        final reply = errorReply(name, event.headers);
-        if (reply != null) _consumer.sendEvent(name, const <String, dynamic>{}, headers: reply);
+        if (clientAnswer(name, event.payload, event.headers) case final answer?) {
+          _consumer.sendEvent(answer.event, answer.payload, headers: answer.headers);
+        }
         unawaited(
           handleSlow(
             name,

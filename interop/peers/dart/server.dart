@@ -12,9 +12,12 @@ import '../dart_shared/control.dart';
 
 /// What both APIs share: callbacks, connections, rooms.
 abstract class _LibraryServer implements ServerRole {
-  _LibraryServer(this.session);
+  _LibraryServer(this.session, ServerOptions options) : _onConnect = options.onConnect {
+    if (options.all) throw const Unsupported('zaptools_server has no handler of any event');
+  }
 
   final Session session;
+  final List<Sent> _onConnect;
   final _names = ConnectionNames<WebSocketConnection>();
   final _roomManager = RoomManager();
   final _rooms = <String, Room>{};
@@ -39,8 +42,12 @@ abstract class _LibraryServer implements ServerRole {
     }
   }
 
-  void _connected(EventContext context) =>
-      session.notify({'on': 'connected', 'conn': _names.of(context.connection)});
+  void _connected(EventContext context) {
+    session.notify({'on': 'connected', 'conn': _names.of(context.connection)});
+    for (final (:event, :payload, :headers) in _onConnect) {
+      context.connection.send(event, payload, headers: headers);
+    }
+  }
 
   void _disconnected(EventContext context) =>
       session.notify({'on': 'disconnected', 'conn': _names.of(context.connection)});
@@ -73,7 +80,7 @@ abstract class _LibraryServer implements ServerRole {
 
 /// `ZapServer` with the session's host, a free port and the path of `serve`.
 class ZapServerRole extends _LibraryServer {
-  ZapServerRole(super.session, ServerOptions options)
+  ZapServerRole(super.session, super.options)
     : _server = ZapServer(address: session.host, port: 0, path: options.path) {
     _server
       ..onConnected(_connected)
@@ -96,7 +103,7 @@ class ZapServerRole extends _LibraryServer {
 /// `IOConnector`, one for each request of an `HttpServer` to the path of `serve`: the connector
 /// answers on any, and routing is its application's.
 class IOConnectorRole extends _LibraryServer {
-  IOConnectorRole(super.session, this._options) {
+  IOConnectorRole(super.session, super.options) : _options = options {
     _register
       ..onConnected(_connected)
       ..onDisconnected(_disconnected);
@@ -172,6 +179,14 @@ class _LibraryConnection implements AppConnection {
             payload: payload,
             headers: headers,
           );
+
+  @override
+  void broadcast(
+    String event,
+    Object? payload,
+    Map<String, dynamic> headers, {
+    required bool excludeSelf,
+  }) => throw const Unsupported('zaptools_server knows its connections in rooms alone');
 
   /// `RoomManager` gives no room back, so the room that it was told of is kept beside it.
   Room _room(String name) => _role._rooms[name] ??= _newRoom(name);

@@ -34,6 +34,14 @@ abstract interface class AppConnection {
     Map<String, dynamic> headers, {
     required bool excludeSelf,
   });
+
+  /// Sends to every connection.
+  void broadcast(
+    String event,
+    Object? payload,
+    Map<String, dynamic> headers, {
+    required bool excludeSelf,
+  });
 }
 
 typedef _Handler =
@@ -42,8 +50,11 @@ typedef _Handler =
 /// The events that a server registers.
 Iterable<String> get appEvents => _handlers.keys;
 
+/// An event that an application sends.
+typedef Sent = ({String event, Object? payload, Map<String, dynamic> headers});
+
 /// The headers of a reply by hand, which is an error, where [event] is the request that fails.
-Map<String, dynamic>? errorReply(String event, Map<String, dynamic>? headers) {
+Map<String, dynamic>? _errorReply(String event, Map<String, dynamic>? headers) {
   final id = headers?['requestId'];
   if (event != 'fail' || id == null) return null;
   return {'replyTo': id, 'replyError': 'the handler failed'};
@@ -60,6 +71,17 @@ Future<void> handleSlow(String event, Object? payload, FutureOr<void> Function()
   } catch (error) {
     stderr.writeln('slow: $error');
   }
+}
+
+/// What a client's handler of [event] sends, all by hand; null where it sends nothing.
+Sent? clientAnswer(String event, Object? payload, Map<String, dynamic> headers) {
+  if (event == 'mirror') return (event: 'mirrored', payload: payload, headers: headers);
+  if (_errorReply(event, headers) case final reply?) {
+    return (event: event, payload: const <String, dynamic>{}, headers: reply);
+  }
+  final id = headers['requestId'];
+  if (event != 'answer' || id == null) return null;
+  return (event: event, payload: payload, headers: {'replyTo': id});
 }
 
 /// Runs the app's handler of [event]: notifies first, then does what the contract says.
@@ -99,7 +121,7 @@ final Map<String, _Handler> _handlers = {
       (conn, payload, headers) =>
           conn.send('answer', payload, {'replyTo': headers['requestId']}),
   'fail': (conn, _, headers) {
-    if (errorReply('fail', headers) case final reply?) conn.send('fail', const <String, dynamic>{}, reply);
+    if (_errorReply('fail', headers) case final reply?) conn.send('fail', const <String, dynamic>{}, reply);
   },
   'join': (conn, payload, headers) {
     conn.join(_field<String>(payload, 'room'));
@@ -117,6 +139,14 @@ final Map<String, _Handler> _handlers = {
         headers,
         excludeSelf: _optional<bool>(payload, 'exclude-self') ?? false,
       ),
+  'broadcast':
+      (conn, payload, headers) => conn.broadcast(
+        _field<String>(payload, 'event'),
+        (payload! as Map<String, dynamic>)['payload'],
+        headers,
+        excludeSelf: _optional<bool>(payload, 'exclude-self') ?? false,
+      ),
+  'ask-back': (_, __, ___) => throw const Unsupported('the library sends no requests'),
 };
 
 T _field<T>(Object? payload, String key) =>

@@ -55,6 +55,9 @@ class Request {
 
   Map<String, dynamic>? object(String key) => _typed<Map<String, dynamic>>(key, 'an object');
 
+  List<Map<String, dynamic>>? objects(String key) =>
+      _typed<List<dynamic>>(key, 'an array of objects')?.cast<Map<String, dynamic>>();
+
   List<String>? texts(String key) {
     final values = _typed<List<dynamic>>(key, 'an array of strings');
     if (values == null || values.every((value) => value is String)) return values?.cast<String>();

@@ -1,6 +1,7 @@
 /// What a Dart peer puts under the control of a session.
 library;
 
+import 'app.dart';
 import 'session.dart';
 
 /// One server API of the library under test, running the interop app.
@@ -47,6 +48,7 @@ class ClientOptions {
     this.headers,
     this.pingInterval,
     this.callbacks = false,
+    this.onConnect = const [],
   });
 
   final Uri url;
@@ -60,17 +62,31 @@ class ClientOptions {
 
   /// Whether `open` asked for callbacks of the begin and the end of a connection.
   final bool callbacks;
+
+  /// What the connected callback sends.
+  final List<Sent> onConnect;
 }
 
 /// How to make a server: the arguments of `serve` that are not about permessage-deflate, which
 /// `dart:io` agrees to whenever it is offered.
 class ServerOptions {
-  const ServerOptions(this.path, {this.pingInterval});
+  const ServerOptions(
+    this.path, {
+    this.pingInterval,
+    this.all = false,
+    this.onConnect = const [],
+  });
 
   final String path;
 
   /// Time between pings; null where `serve` asked for none.
   final Duration? pingInterval;
+
+  /// Whether to register the catch-all too.
+  final bool all;
+
+  /// What the connected callback sends.
+  final List<Sent> onConnect;
 }
 
 typedef MakeServer = ServerRole Function(Session session, ServerOptions options);

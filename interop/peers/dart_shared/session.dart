@@ -5,6 +5,7 @@ import 'dart:async';
 import 'dart:convert';
 import 'dart:io';
 
+import 'app.dart';
 import 'request.dart';
 import 'roles.dart';
 import 'sockets.dart';
@@ -186,7 +187,13 @@ class Session {
       if (request[key] != null) throw Unsupported('the servers of this peer take no $key');
     }
     final path = request.optionalText('path') ?? '/ws';
-    final server = _server = make(this, ServerOptions(path, pingInterval: _pingInterval(request)));
+    final options = ServerOptions(
+      path,
+      pingInterval: _pingInterval(request),
+      all: request.flag('all'),
+      onConnect: _onConnect(request),
+    );
+    final server = _server = make(this, options);
     final int port;
     try {
       port = await server.start();
@@ -210,6 +217,7 @@ class Session {
       headers: request.object('headers'),
       callbacks: request.flag('callbacks'),
       pingInterval: _pingInterval(request),
+      onConnect: _onConnect(request),
     );
     final client = make(this, options);
     _subscribe(client, request);
@@ -239,6 +247,16 @@ class Session {
 
   static Duration _seconds(Request request, String key) =>
       Duration(milliseconds: ((request[key]! as num) * 1000).round());
+
+  /// What the connected callback is to send.
+  List<Sent> _onConnect(Request request) => [
+    for (final sent in request.objects('on_connect') ?? const <Map<String, dynamic>>[])
+      (
+        event: sent['event'] as String,
+        payload: sent['payload'],
+        headers: sent['headers'] as Map<String, dynamic>,
+      ),
+  ];
 
   void _subscribe(ClientRole client, Request request) {
     client.subscribe(request.texts('events') ?? const [], all: request.flag('all'));

@@ -9,13 +9,18 @@ import (
 
 var appEvents = []string{
 	"echo", "burst", "boom", "slow", "close-me", "whoami", "answer", "fail", "join", "leave",
-	"to-room",
+	"to-room", "broadcast", "ask-back",
 }
 
 // registerApp registers the interop app and what the library calls by itself.
 func (s *server) registerApp() {
 	s.on("connected", func(ctx *zap.EventContext) {
 		s.session.notify("connected", object{"conn": s.name(ctx.Connection)})
+		for _, sent := range s.onConnect {
+			ctx.Connection.SendEvent(&zap.EventData{
+				EventName: sent.Event, Payload: sent.Payload, Headers: sent.Headers,
+			})
+		}
 	})
 	s.on("disconnected", func(ctx *zap.EventContext) {
 		s.session.notify("disconnected", object{"conn": s.name(ctx.Connection)})
@@ -83,6 +88,10 @@ func (s *server) handle(ctx *zap.EventContext) {
 		if id := headers["requestId"]; id != nil {
 			send("fail", object{}, object{"replyTo": id, "replyError": "the handler failed"})
 		}
+	case "broadcast":
+		refuse("the library does not know its connections")
+	case "ask-back":
+		refuse("the library sends no requests")
 	default:
 		refuse("the library has no rooms")
 	}

@@ -18,11 +18,12 @@ const noCode = unsupported("WebSocketConnection.Close takes no code and no reaso
 
 // server is the interop app on ZapConnector, with gorilla/websocket as its README has it.
 type server struct {
-	session  *session
-	register *zap.EventRegister
-	upgrader websocket.Upgrader
-	limit    int64
-	http     *http.Server
+	session   *session
+	register  *zap.EventRegister
+	upgrader  websocket.Upgrader
+	limit     int64
+	onConnect []sent
+	http      *http.Server
 
 	mu      sync.Mutex // of all below
 	conns   []*zap.WebSocketConnection
@@ -32,6 +33,7 @@ type server struct {
 
 func newServer(s *session, asked *request) *server {
 	own := &server{session: s, register: zaptools.NewRegister(), limit: asked.MessageBytes}
+	own.onConnect = asked.OnConnect
 	own.upgrader = websocket.Upgrader{
 		Subprotocols:      asked.Protocols,
 		EnableCompression: asked.Deflate,
@@ -118,11 +120,11 @@ func (s *server) push(asked *request) error {
 		return err
 	}
 	event := &zap.EventData{EventName: asked.Event, Payload: asked.Payload, Headers: asked.Headers}
-	return sent(conn.SendEvent(event))
+	return sendError(conn.SendEvent(event))
 }
 
-// sent reads what SendEvent returns: an error, or, in 0.2.2, whether it was connected.
-func sent(answer any) error {
+// sendError reads what SendEvent returns: an error, or, in 0.2.2, whether it was connected.
+func sendError(answer any) error {
 	if answer == false {
 		return errors.New("SendEvent returned false")
 	}

@@ -41,6 +41,15 @@ type request struct {
 	Headers      object   `json:"headers"`
 	Code         *int     `json:"code"`
 	Reason       *string  `json:"reason"`
+	All          bool     `json:"all"`
+	OnConnect    []sent   `json:"on_connect"`
+}
+
+// sent is an event that the connected handler sends.
+type sent struct {
+	Event   string `json:"event"`
+	Payload any    `json:"payload"`
+	Headers object `json:"headers"`
 }
 
 // session is one control connection. It has at most one server.
@@ -134,6 +143,9 @@ func (s *session) serve(asked *request) (any, error) {
 	}
 	if asked.PingInterval != nil || asked.PingTimeout != nil {
 		return nil, unsupported("neither ZapConnector nor gorilla/websocket sends pings by itself")
+	}
+	if asked.All {
+		return nil, unsupported("EventRegister has no handler of any event")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

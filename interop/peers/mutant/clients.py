@@ -575,6 +575,62 @@ def _request_outlives_connection(seam: ClientSeam) -> None:
     seam.client.request = wait
 
 
+def _reply_of_nothing_is_null(seam: ClientSeam) -> None:
+    request = seam.client.request
+
+    async def take(event: str, **more: Any) -> EventData:
+        reply: EventData = await request(event, **more)
+        reply.payload = reply.payload or None
+        return reply
+
+    seam.client.request = take
+
+
+def _catches(change: Callable[[ClientSeam, Callable[[EventData], Any], EventData], None]) -> Seed:
+    """Change the catch-all: `change` takes the seam, the application's handler and the event."""
+
+    def seed(seam: ClientSeam) -> None:
+        on_any_event = seam.client.on_any_event
+
+        def register(callback: Any, replace: bool = False) -> None:
+            on_any_event(lambda event: change(seam, callback, event), replace=replace)
+
+        seam.client.on_any_event = register
+
+    return seed
+
+
+def _unknown_alone(
+    seam: ClientSeam, callback: Callable[[EventData], Any], event: EventData
+) -> None:
+    if event.event_name not in seam.book.events:
+        callback(event)
+
+
+def _without_headers(
+    seam: ClientSeam, callback: Callable[[EventData], Any], event: EventData
+) -> None:
+    callback(EventData(event.event_name, event.payload))
+
+
+def _cannot_greet(seam: ClientSeam) -> None:
+    """Lose what is sent before the connected callback is done."""
+    client, on_connected = seam.client, seam.link.on_connected
+    send_event = client.send_event
+    opened: list[bool] = []
+
+    async def send(*event: Any, **more: Any) -> None:
+        if opened:
+            await send_event(*event, **more)
+
+    async def connected(context: EventContext) -> None:
+        await on_connected(context)
+        opened.append(True)
+
+    client.send_event = send
+    seam.link.on_connected = connected
+
+
 def _streams_end_with_connection(seam: ClientSeam) -> None:
     client = seam.client
     subscribe, subscribe_to_all = client.subscribe_to_events, client.subscribe_to_all_event
@@ -654,6 +710,10 @@ DEFECTS: Mapping[str, Seed] = {
     "any-event-is-reply": _any_event_is_reply,
     "error-is-reply": _error_is_reply,
     "request-outlives-connection": _request_outlives_connection,
+    "reply-of-nothing-is-null": _reply_of_nothing_is_null,
+    "any-event-is-unknown": _catches(_unknown_alone),
+    "any-event-without-headers": _catches(_without_headers),
+    "cannot-greet": _cannot_greet,
 }
 """Defects of `ZapConsumer` by name."""
 

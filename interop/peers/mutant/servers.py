@@ -10,7 +10,13 @@ from functools import partial
 from typing import Any
 
 from interop.peers.mutant.seams import Message, ServerSeam, event_of, override
-from zaptools import ConnectionClosedError, EventContext, Limits, RemoteError
+from zaptools import (
+    BroadcastResult,
+    ConnectionClosedError,
+    EventContext,
+    Limits,
+    RemoteError,
+)
 from zaptools.handlers.book import Handler
 
 __all__ = ["DEFECTS"]
@@ -127,6 +133,93 @@ def _handlers_wait_for_all(seam: ServerSeam) -> None:
 
 def _handlers_at_once(seam: ServerSeam) -> None:
     seam.book.concurrency = 8
+
+
+def _sends_wait_for_handler(seam: ServerSeam) -> None:
+    """Let what is sent from outside a handler wait until the one that runs is done."""
+    running: dict[Any, tuple[Any, asyncio.Event]] = {}
+
+    async def around(handler: Handler, context: EventContext) -> None:
+        done = asyncio.Event()
+        running[context.connection] = asyncio.current_task(), done
+        try:
+            await _call(handler, context)
+        finally:
+            done.set()
+
+    def hook(transport: Any) -> None:
+        async def send(connection: Any, *event: Any, **more: Any) -> None:
+            if connection in running:
+                task, done = running[connection]
+                if task is not asyncio.current_task():
+                    await done.wait()
+            await base.send(connection, *event, **more)
+
+        base = override(transport.connection, send=send)
+
+    seam.opened.append(hook)
+    _around_handlers(seam, around)
+
+
+def _reads_nothing_while_handling(seam: ServerSeam) -> None:
+    """Keep what arrives while a handler runs until it is done, a reply to its request too."""
+    kept: dict[Any, list[Message] | None] = {}
+    feeds: dict[Any, Callable[[list[Message]], None]] = {}
+
+    async def around(handler: Handler, context: EventContext) -> None:
+        late: list[Message] = []
+        kept[context.connection] = late
+        try:
+            await _call(handler, context)
+        finally:
+            kept[context.connection] = None
+            feeds[context.connection](late)
+
+    def hook(transport: Any) -> None:
+        def feed(dispatcher: Any, messages: list[Message]) -> None:
+            late = kept.get(transport.connection)
+            if late is None:
+                base.feed(dispatcher, messages)
+            else:
+                late += messages
+
+        dispatcher = transport.dispatcher
+        base = override(dispatcher, feed=feed)
+        feeds[transport.connection] = lambda messages: base.feed(dispatcher, messages)
+
+    seam.opened.append(hook)
+    _around_handlers(seam, around)
+
+
+def _catches_unknown_alone(seam: ServerSeam) -> None:
+    """Call the catch-all for events alone that have no handler."""
+    any_event = seam.book.any_event
+    if any_event is None:
+        return
+
+    async def unknown(context: EventContext) -> None:
+        if context.event_name not in seam.book.events:
+            await _call_any(any_event, context)
+
+    seam.book.any_event = unknown
+
+
+def _catches_first(seam: ServerSeam) -> None:
+    """Call the catch-all before the event's own handler."""
+    any_event = seam.book.any_event
+    if any_event is None:
+        return
+
+    async def around(handler: Handler, context: EventContext) -> None:
+        await _call_any(any_event, context)
+        await _call(handler, context)
+
+    _around_handlers(seam, around)
+    _catches_unknown_alone(seam)
+
+
+async def _call_any(handler: Handler, context: EventContext) -> None:
+    handler(context)  # the interop app's catch-all is a plain function
 
 
 def _errors_end_connection(seam: ServerSeam) -> None:
@@ -249,6 +342,38 @@ def _abort_all(seam: ServerSeam) -> None:
         each.tcp.abort()
 
 
+def _connected_is_of_first(seam: ServerSeam) -> None:
+    """Give the connected handler the first connection each time."""
+    handler = seam.book.lifecycle["connected"]
+    first: list[Any] = []
+
+    async def connected(context: EventContext) -> None:
+        first.append(context.connection)
+        await _call(handler, EventContext(context.event_data, first[0]))
+
+    seam.book.lifecycle["connected"] = connected
+
+
+def _connected_cannot_send(seam: ServerSeam) -> None:
+    """Count a connection as open only once the connected handler is done."""
+    handler = seam.book.lifecycle["connected"]
+    opened: set[Any] = set()
+
+    async def connected(context: EventContext) -> None:
+        await _call(handler, context)
+        opened.add(context.connection)
+
+    def hook(transport: Any) -> None:
+        async def send(connection: Any, *event: Any, **more: Any) -> None:
+            if connection in opened:
+                await base.send(connection, *event, **more)
+
+        base = override(transport.connection, send=send)
+
+    seam.opened.append(hook)
+    seam.book.lifecycle["connected"] = connected
+
+
 def _malformed_ends_all(seam: ServerSeam) -> None:
     def hook(transport: Any) -> None:
         def feed(dispatcher: Any, messages: list[Message]) -> None:
@@ -294,17 +419,132 @@ def _keeps_members_that_left(seam: ServerSeam) -> None:
     seam.role.rooms.remove_from_room = lambda name, connection: None
 
 
-def _with_exclude_self(value: bool) -> Seed:
+def _with_exclude_self(value: bool, event: str = "to-room") -> Seed:
     def seed(seam: ServerSeam) -> None:
-        handler = seam.book.events["to-room"]
+        handler = seam.book.events[event]
 
-        def to_room(context: EventContext) -> Any:
+        def to_several(context: EventContext) -> Any:
             context.payload["exclude-self"] = value
             return handler(context)
 
-        seam.book.events["to-room"] = to_room
+        seam.book.events[event] = to_several
 
     return seed
+
+
+def _leaves_all_rooms(seam: ServerSeam) -> None:
+    rooms = seam.role.rooms
+    rooms.remove_from_room = lambda name, connection: rooms.leave(connection)
+
+
+def _rooms_raise_for_strangers(seam: ServerSeam) -> None:
+    """Raise where a connection leaves a room of which it is no member."""
+    rooms = seam.role.rooms
+    remove = rooms.remove_from_room
+
+    def remove_from_room(name: str, connection: Any) -> None:
+        if connection not in rooms.rooms[name]:
+            raise KeyError(connection.id)
+        remove(name, connection)
+
+    rooms.remove_from_room = remove_from_room
+
+
+def _rooms_are_for_members(seam: ServerSeam) -> None:
+    """Ignore what a connection sends to a room of which it is no member."""
+    handler, rooms = seam.book.events["to-room"], seam.role.rooms
+
+    async def to_room(context: EventContext) -> None:
+        room = rooms.get_room(context.payload["room"])
+        if room is None or context.connection in room:
+            await _call(handler, context)
+
+    seam.book.events["to-room"] = to_room
+
+
+def _empty_rooms_raise(seam: ServerSeam) -> None:
+    rooms = seam.role.rooms
+    send = rooms.send_to_room
+
+    async def send_to_room(name: str, *event: Any, **more: Any) -> Any:
+        if name not in rooms:
+            raise KeyError(name)
+        return await send(name, *event, **more)
+
+    rooms.send_to_room = send_to_room
+
+
+def _rooms_take_nothing_for_null(seam: ServerSeam) -> None:
+    rooms = seam.role.rooms
+    send = rooms.send_to_room
+    rooms.send_to_room = lambda name, event, payload, headers, **more: send(
+        name, event, payload or None, headers, **more
+    )
+
+
+def _loses_64_kib_to_many(seam: ServerSeam) -> None:
+    """Lose a message that needs the longest form of a length, where its frame is shared."""
+
+    def hook(transport: Any) -> None:
+        def offer(writer: Any, data: bytes, *more: Any) -> bool:
+            return False if len(data) > 0xFFFF else base.offer(writer, data, *more)
+
+        base = override(transport.writer, offer=offer)
+
+    seam.opened.append(hook)
+
+
+# --- Broadcast ----------------------------------------------------------------------------
+
+
+def _broadcasts(change: Callable[..., Awaitable[Any]]) -> Seed:
+    """Replace `ZapServer.broadcast`; `change` takes the seam, the original, then its arguments."""
+
+    def seed(seam: ServerSeam) -> None:
+        seam.server.broadcast = partial(change, seam, seam.server.broadcast)
+
+    return seed
+
+
+async def _broadcast_without_headers(
+    seam: ServerSeam, old: Any, event: str, payload: Any, headers: Any, **more: Any
+) -> Any:
+    return await old(event, payload, {}, **more)
+
+
+async def _broadcast_to_first_two(seam: ServerSeam, old: Any, *event: Any, **more: Any) -> Any:
+    late = list(seam.server.connections.values())[2:]
+    return await old(*event, exclude=[*late, more["exclude"]])
+
+
+def _fails_at_who_is_gone(seam: ServerSeam) -> None:
+    """Fail a broadcast once a connection has ended."""
+    all_of_them: list[Any] = []
+    broadcast = seam.server.broadcast
+
+    async def to_all(*event: Any, **more: Any) -> Any:
+        await _fail_at_closed_members(all_of_them)
+        return await broadcast(*event, **more)
+
+    seam.opened.append(lambda transport: all_of_them.append(transport.connection))
+    seam.server.broadcast = to_all
+
+
+def _swaps_broadcasts(seam: ServerSeam) -> None:
+    """Send every even number after the one that follows it."""
+    broadcast = seam.server.broadcast
+    held: list[Any] = []
+
+    async def to_all(event: str, payload: Any, *more: Any, **options: Any) -> Any:
+        if isinstance(payload, int) and payload % 2 == 0:
+            held.append(payload)
+            return BroadcastResult()
+        result = await broadcast(event, payload, *more, **options)
+        while held:
+            await broadcast(event, held.pop(), *more, **options)
+        return result
+
+    seam.server.broadcast = to_all
 
 
 def _with_past_members(act: Callable[..., Awaitable[None]]) -> Seed:
@@ -450,6 +690,12 @@ DEFECTS: Mapping[str, Seed] = {
     "busy-end-told-again": _busy_end_told_twice,
     "drop-awaits-handlers": _drop_awaits_handlers,
     "slow-handler-delays-all": _handlers_wait_for_all,
+    "sends-wait-for-handler": _sends_wait_for_handler,
+    "reads-nothing-while-handling": _reads_nothing_while_handling,
+    "catch-all-gets-unknown-alone": _catches_unknown_alone,
+    "catch-all-is-first": _catches_first,
+    "connected-is-of-first": _connected_is_of_first,
+    "connected-cannot-send": _connected_cannot_send,
     "messages-fire-lifecycle": _messages_fire_lifecycle,
     "handler-close-code-lost": _handler_closes(lambda _: None, code=False),
     "handler-close-ends-all": _handler_closes(_abort_all),
@@ -467,6 +713,18 @@ DEFECTS: Mapping[str, Seed] = {
     "room-without-compressed": _rooms_without_compressed,
     "rooms-are-one": _rooms_are_one,
     "room-fails-at-who-is-gone": _with_past_members(_fail_at_closed_members),
+    "room-left-is-all-left": _leaves_all_rooms,
+    "room-raises-for-strangers": _rooms_raise_for_strangers,
+    "room-is-for-members": _rooms_are_for_members,
+    "room-raises-when-empty": _empty_rooms_raise,
+    "room-takes-nothing-for-null": _rooms_take_nothing_for_null,
+    "loses-64-kib-to-many": _loses_64_kib_to_many,
+    "broadcast-leaves-sender-out": _with_exclude_self(True, "broadcast"),
+    "broadcast-ignores-exclude": _with_exclude_self(False, "broadcast"),
+    "broadcast-drops-headers": _broadcasts(_broadcast_without_headers),
+    "broadcast-to-first-two": _broadcasts(_broadcast_to_first_two),
+    "broadcast-fails-at-who-is-gone": _fails_at_who_is_gone,
+    "broadcasts-swapped": _swaps_broadcasts,
     "any-path": _answers(_on_any_path),
     "query-refused": _answers(_refuses_query),
     "plain-http-is-fine": _answers(_plain_http_is_fine),

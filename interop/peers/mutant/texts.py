@@ -128,6 +128,20 @@ def _writes_surrogates(transport: Any) -> None:
     base = override(transport.connection, send=send)
 
 
+def _nothing_is_null(event: dict[str, Any]) -> None:
+    event["payload"] = event["payload"] or None
+
+
+def _cuts_wide_objects(event: dict[str, Any]) -> None:
+    payload = event["payload"]
+    if isinstance(payload, list) and payload and isinstance(payload[0], dict):
+        payload[0] = dict(list(payload[0].items())[:1000])
+
+
+def _loses_deep_events(data: bytes) -> Iterable[bytes]:
+    return [] if data.count(b"[") > 200 else [data]
+
+
 def _truncates(event: dict[str, Any]) -> None:
     if isinstance(event["payload"], str):
         event["payload"] = event["payload"][: 1 << 15]
@@ -170,6 +184,22 @@ def _ends_at(refuses: Callable[[str], object], code: int = 1008) -> Seed:
     return reads(make)
 
 
+def _drops_headers_beside_nothing(old: Message) -> list[Message]:
+    """Drop the headers of an event whose payload a careless test of truth takes for none."""
+    event = event_of(old)
+    if not event or event.get("payload"):
+        return [old]
+    return [text_of({**event, "headers": {}}).decode()]
+
+
+def _takes_any_name(old: Message) -> list[Message]:
+    """Take what is no string for the text of a name."""
+    event = event_of(old)
+    if isinstance(event.get("eventName", ""), str):
+        return [old]
+    return [text_of({**event, "eventName": json.dumps(event["eventName"])}).decode()]
+
+
 def _folds_case(old: Message) -> list[Message]:
     event = event_of(old)
     name = event.get("eventName")
@@ -210,6 +240,8 @@ SERVER: Mapping[str, Seed] = {
     "escapes-twice": _replaces(r"\\([nrt])", r"\\\\\1"),
     "lone-surrogates": per_connection(_writes_surrogates),
     "truncates-long-text": rewrites(_truncates),
+    "nothing-is-null": rewrites(_nothing_is_null),
+    "cuts-wide-objects": rewrites(_cuts_wide_objects),
     "headers-carried-over": writes(_carries_headers),
     "sends-twice-under-load": writes(_twice_under_load),
     "reorders-under-load": writes(_swaps_under_load),
@@ -227,6 +259,8 @@ SERVER: Mapping[str, Seed] = {
     "dies-of-byte-order-mark": _ends_at(lambda text: text.startswith("\ufeff"), 0),
     "malformed-unreported": _reads_if(event_of),
     "folds-case-of-names": reads(lambda transport: _folds_case),
+    "headers-lost-beside-nothing": reads(lambda transport: _drops_headers_beside_nothing),
+    "any-name-is-text": reads(lambda transport: _takes_any_name),
 }
 """Defects of servers."""
 
@@ -236,6 +270,9 @@ CLIENT: Mapping[str, Seed] = {
     "drops-headers": reads(lambda transport: _drops_read_headers),
     "integers-through-double": rewrites(lambda event: None, parse_int=_integers_from_doubles),
     "floats-as-integers": rewrites(lambda event: None, parse_float=_numbers_without_fraction),
+    "sends-nothing-as-null": rewrites(_nothing_is_null),
+    "loses-64-kib": writes(lambda: lambda data: [data] if len(data) <= 0xFFFF else []),
+    "loses-deep-events": writes(lambda: _loses_deep_events),
     "drops-line-separators": _replaces("[\u2028\u2029]", ""),
     "sends-headers-of-before": writes(_carries_headers),
     "duplicates-under-load": writes(_twice_under_load),
@@ -244,6 +281,8 @@ CLIENT: Mapping[str, Seed] = {
     "error-without-id": rewrites(lambda event: event["headers"].pop("replyTo", None)),
     "null-headers-refused": _ends_at(lambda text: event_of(text).get("headers", 0) is None, 1007),
     "empty-payload-refused": _reads_if(lambda text: "payload" in event_of(text)),
+    "drops-headers-beside-nothing": reads(lambda transport: _drops_headers_beside_nothing),
+    "takes-any-name": reads(lambda transport: _takes_any_name),
     "malformed-escapes": reads(_lets_malformed_escape),
 }
 """Defects of clients."""

@@ -6,6 +6,12 @@ export const MESSAGE_BYTES = 1 << 24;
 
 const isObject = (value) => value !== null && typeof value === 'object' && !Array.isArray(value);
 
+// JSON.stringify would write null for a number that JSON does not have.
+function refuseNonFinite(key, value) {
+  if (typeof value !== 'number' || Number.isFinite(value)) return value;
+  throw new Error(`${value} has no JSON form`);
+}
+
 function decode(data, isBinary) {
   if (isBinary) throw new Error('a binary message is no event');
   const message = JSON.parse(data.toString('utf8'));
@@ -70,11 +76,11 @@ export class Client {
     });
   }
 
-  send(eventName, payload, headers = {}) {
+  async send(eventName, payload, headers = {}) {
     const socket = this.#socket;
     if (!socket) throw new Error('the client is not connected');
-    const text = JSON.stringify({ eventName, payload, headers });
-    return new Promise((done, fail) => socket.send(text, (error) => (error ? fail(error) : done())));
+    const text = JSON.stringify({ eventName, payload, headers }, refuseNonFinite);
+    await new Promise((done, fail) => socket.send(text, (error) => (error ? fail(error) : done())));
   }
 
   async close(code, reason) {

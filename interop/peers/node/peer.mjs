@@ -42,40 +42,50 @@ const description = {
   },
 };
 
+// What a client's handler of an event sends, as arguments of Client.send; undefined where nothing.
+function answerTo({ name, payload, headers }) {
+  const { requestId } = headers;
+  if (name === 'mirror') return ['mirrored', payload, headers];
+  if (requestId === undefined) return undefined;
+  if (name === 'answer') return [name, payload, { replyTo: requestId }];
+  const failure = { replyTo: requestId, replyError: 'the handler failed' };
+  return name === 'fail' ? [name, {}, failure] : undefined;
+}
+
 // What one control connection can ask for: it has at most one client.
 function session(write) {
   let client = null;
+  let greeting = []; // what the connected callback sends
   const opened = () => client ?? raise(new Error('there is no client'));
   const callbacks = {
     state: (state) => write({ on: 'state', state }),
-    connected: () => write({ on: 'connected' }),
+    connected() {
+      write({ on: 'connected' });
+      for (const { event, payload, headers } of greeting) {
+        client.send(event, payload, headers).catch(callbacks.error);
+      }
+    },
     disconnected: (code, reason) => write({ on: 'disconnected', code, reason }),
     error: ({ message }, event) => write({ on: 'error', message, event }),
     event(event, via) {
       write({ on: 'event', ...event, via });
-      const id = event.headers.requestId;
       if (via !== 'named') return;
+      const failed = (error) => callbacks.error(error, event.name);
       if (event.name === 'slow') {
-        setTimeout(() => {
-          try {
-            client.send('slow', event.payload, event.headers).catch(callbacks.error);
-          } catch (error) {
-            callbacks.error(error, 'slow');
-          }
-        }, event.payload.ms);
+        setTimeout(() => client.send('slow', event.payload, event.headers).catch(failed), event.payload.ms);
       }
-      if (event.name !== 'fail' || id === undefined) return;
-      client.send('fail', {}, { replyTo: id, replyError: 'the handler failed' })
-        .catch(callbacks.error);
+      const answer = answerTo(event);
+      if (answer) client.send(...answer).catch(failed);
     },
   };
   const operations = {
     describe: () => description,
-    open({ api, url, events = [], all = false, message_bytes: messageBytes, ...options }) {
+    open({ api, url, events = [], all = false, message_bytes: messageBytes, on_connect = [], ...options }) {
       if (api !== 'Client') throw new Unsupported(`no client API ${JSON.stringify(api)}`);
       if (client) throw new Error('this session has its client');
       const pings = Object.keys(options).find((key) => key.startsWith('ping_'));
       if (pings) throw new Unsupported(`this client sends no pings: no ${pings}`);
+      greeting = on_connect;
       const policy = ['reconnect', 'retry', 'offline'].find((key) => key in options);
       if (policy) throw new Unsupported(`this client does not reconnect by itself: no ${policy}`);
       client = new Client(url, { ...options, messageBytes }, callbacks);

@@ -10,7 +10,7 @@ from typing import Any
 from generation import NEEDS_HEADERS
 from websockets.exceptions import ConnectionClosed
 
-from interop.peers._app import error_reply
+from interop.peers._app import client_answer
 from interop.peers._control import Failure, PeerSession, Unsupported
 from zaptools.client import ZapClient
 
@@ -40,6 +40,7 @@ class ClientRole(PeerSession):
         deflate: bool = False,  # websockets always offers it
         callbacks: bool = False,
         program: str | None = None,
+        on_connect: Sequence[Mapping[str, Any]] = (),
         **more: Any,
     ) -> None:
         if api != "ZapClient":
@@ -48,7 +49,7 @@ class ClientRole(PeerSession):
             raise Failure("this session has its client")
         if protocols is not None or headers is not None or more:
             raise Unsupported("ZapClient() takes nothing, and connect() the URL alone")
-        if callbacks:
+        if callbacks or on_connect:
             raise Unsupported("ZapClient has streams, no callbacks")
         self._client = ZapClient()
         states: asyncio.Queue[Any] = asyncio.Queue()
@@ -111,8 +112,15 @@ class ClientRole(PeerSession):
                     await asyncio.sleep(event.payload["ms"] / 1000)
                     with contextlib.suppress(ConnectionClosed):  # it has ended meanwhile
                         await client.send("slow", event.payload, event.headers)
-                if event.event_name == "fail" and event.headers.get("requestId") is not None:
-                    await client.send("fail", {}, error_reply(event.headers))
+                answer = client_answer(event.event_name, event.payload, event.headers)
+                if answer is not None:
+                    await self._answer(client, answer)
         except Exception as exc:
             self.uncaught(exc, "ZapClient.event_stream raised")
         self.notify("ended", stream="events")
+
+    async def _answer(self, client: ZapClient, answer: tuple[str, Any, dict[str, Any]]) -> None:
+        try:
+            await client.send(*answer)
+        except Exception as exc:
+            self.notify("error", message=str(exc))

@@ -20,9 +20,15 @@ except ModuleNotFoundError:
 
     HAS_ROOMS = True
 
+try:
+    from zaptools import ConnectionRouter
+except ImportError:
+    ConnectionRouter = None
+
 __all__ = [
     "HAS_ROOMS",
     "NEEDS_HEADERS",
+    "ConnectionRouter",
     "EventBook",
     "Rooms",
     "SessionRooms",

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, WebSocket
-from generation import HAS_ROOMS, EventBook, Rooms, SessionRooms, WebSocketConnection
+from generation import (
+    HAS_ROOMS,
+    ConnectionRouter,
+    EventBook,
+    Rooms,
+    SessionRooms,
+    WebSocketConnection,
+)
 
 from interop.peers._app import EVENTS, handle
 from interop.peers._control import Failure, Unsupported
@@ -25,8 +33,9 @@ _NO_CODE = "WebSocketConnection.close() takes neither code nor reason"
 class _AppConnection:
     """A connection as the app uses it."""
 
-    def __init__(self, connection: WebSocketConnection) -> None:
+    def __init__(self, connection: WebSocketConnection, router: Any) -> None:
         self._connection = connection
+        self._router = router
         self.id = connection.id
         self.send = connection.send
 
@@ -34,6 +43,15 @@ class _AppConnection:
         if code is not None:
             return _NO_CODE
         await self._connection.close()
+        return None
+
+    async def broadcast(
+        self, event: str, payload: Any, headers: Any, *, exclude_self: bool
+    ) -> str | None:
+        if self._router is None:
+            return "the library has no ConnectionRouter"
+        exclude = [self._connection] if exclude_self else None
+        await self._router.broadcast(event, payload, headers, exclude)
         return None
 
 
@@ -59,6 +77,7 @@ class ServerRole(BaseServerRole):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._rooms = SessionRooms() if HAS_ROOMS else None
+        self._router = ConnectionRouter() if ConnectionRouter else None
 
     async def op_serve(
         self,
@@ -68,14 +87,19 @@ class ServerRole(BaseServerRole):
         origins: Any = None,
         deflate: bool = False,  # uvicorn always does
         program: str | None = None,
+        all: bool = False,
+        on_connect: Sequence[Mapping[str, Any]] = (),
         **limits: Any,
     ) -> dict[str, Any]:
         if protocols is not None or origins is not None:
             raise Unsupported("FastApiConnector accepts with no subprotocol, from any origin")
+        if all:
+            raise Unsupported("EventRegister has no handler of any event")
         if api != "FastApiConnector":
             raise Failure(f"no server API {api!r}")
         if self.server is not None:
             raise Failure("this session has its server")
+        self.greeting = on_connect
         register = _register(program)
         register.on_event("connected")(self.on_connected)
         register.on_event("disconnected")(self._on_disconnected)
@@ -108,7 +132,14 @@ class ServerRole(BaseServerRole):
             raise Unsupported(_NO_CODE)
         await self.find(conn).close()
 
+    async def on_connected(self, ctx: EventContext) -> None:
+        if self._router is not None:
+            self._router.add_connection(ctx.connection)
+        await super().on_connected(ctx)
+
     async def _on_disconnected(self, ctx: EventContext) -> None:
+        if self._router is not None and self._router.get_connection(ctx.connection.id):
+            self._router.remove_connection(ctx.connection)
         self.notify("disconnected", conn=self.name(ctx.connection))
 
     async def _on_error(self, ctx: EventContext) -> None:
@@ -116,6 +147,6 @@ class ServerRole(BaseServerRole):
 
     async def _on_event(self, ctx: EventContext) -> None:
         self.report(ctx)
-        connection = _AppConnection(ctx.connection)
+        connection = _AppConnection(ctx.connection, self._router)
         rooms = Rooms(self._rooms, ctx.connection) if self._rooms else None
         await handle(ctx.event_name, connection, ctx.payload, ctx.headers, rooms)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
+from interop.peers._app import client_answer
 from interop.peers._control import Failure, PeerSession, Unsupported
 from interop.peers.python.hosts import limits_of
 from zaptools import (
@@ -23,16 +24,22 @@ from zaptools import (
 __all__ = ["ClientRole"]
 
 
+Sent = Mapping[str, Any]
+"""An event that the connected handler sends: its event, payload and headers."""
+
+
 class ClientApi(Protocol):
     """One of the library's client classes, as the control operations use it.
 
     Attributes:
         client: the library's client.
         has_callbacks: whether it has callbacks for the begin and the end of a connection.
+        greeting: what the connected callback sends.
     """
 
     client: ZapConsumer | ZapSubscriber | ZapClient
     has_callbacks: bool
+    greeting: Sequence[Sent]
 
     def __init__(self, session: PeerSession, url: str, **options: Any) -> None:
         """Make the client; `options` are those of the library's class."""
@@ -54,13 +61,14 @@ class ConsumerApi:
     """`ZapConsumer`: callbacks."""
 
     has_callbacks = True
+    greeting: Sequence[Sent] = ()
 
     def __init__(self, session: PeerSession, url: str, **options: Any) -> None:
         self._session = session
         self.client: ZapConsumer | ZapSubscriber | ZapClient
         self.client = client = ZapConsumer(url, **options)
         client.on_connection_state_changed(self._on_state)
-        client.on_connected(lambda _: session.notify("connected"))
+        client.on_connected(self._on_connected)
         client.on_disconnected(self._on_disconnected)
         client.on_error(lambda error: session.notify("error", message=str(error)))
         self._consumer = client
@@ -72,9 +80,9 @@ class ConsumerApi:
         return await self._consumer.try_reconnect(seconds)
 
     def register(self, events: Sequence[str], all_events: bool) -> None:
+        own = {"slow": self._on_slow, "mirror": self._on_mirror, "answer": self._on_answer}
         for name in events:  # a scenario may ask for one twice
-            handler = self._on_slow if name == "slow" else self._on_event
-            self._consumer.on_event(name, handler, replace=True)
+            self._consumer.on_event(name, own.get(name, self._on_event), replace=True)
         if all_events:
             self._consumer.on_any_event(
                 lambda event: _report(self._session, event, "all"), replace=True
@@ -83,10 +91,24 @@ class ConsumerApi:
     async def clean(self) -> None:
         raise Unsupported("ZapConsumer has no clean()")
 
+    async def _on_connected(self, _: EventData) -> None:
+        self._session.notify("connected")
+        for sent in self.greeting:
+            await self._consumer.send_event(sent["event"], sent["payload"], sent["headers"])
+
     def _on_event(self, event: EventData) -> None:
         _report(self._session, event, "named")
         if event.event_name == "fail" and "requestId" in event.headers:
             raise RuntimeError("boom")
+
+    async def _on_mirror(self, event: EventData) -> None:
+        _report(self._session, event, "named")
+        await self._consumer.send_event("mirrored", event.payload, event.headers)
+
+    async def _on_answer(self, event: EventData) -> None:
+        _report(self._session, event, "named")
+        if "requestId" in event.headers:
+            await self._consumer.reply(event, event.payload)
 
     async def _on_slow(self, event: EventData) -> None:
         _report(self._session, event, "named")
@@ -105,6 +127,7 @@ class SubscriberApi:
     """`ZapSubscriber`: streams, each read by a task."""
 
     has_callbacks = False
+    greeting: Sequence[Sent] = ()
 
     def __init__(self, session: PeerSession, url: str, **options: Any) -> None:
         self._session = session
@@ -138,7 +161,7 @@ class SubscriberApi:
         async for event in stream:
             _report(self._session, event, via)
             if via == "named":
-                await _fail_by_hand(self._subscriber, event)
+                await _answer_by_hand(self._session, self._subscriber, event)
                 with suppress(NotConnectedError):  # the connection has ended meanwhile
                     await _take_time(self._subscriber, event)
         self._events_open -= 1
@@ -150,6 +173,7 @@ class ZapClientApi:
     """`ZapClient`: one stream of all events a connection, one of all states."""
 
     has_callbacks = False
+    greeting: Sequence[Sent] = ()
 
     def __init__(self, session: PeerSession, url: str, **options: Any) -> None:
         self._session = session
@@ -181,7 +205,7 @@ class ZapClientApi:
     async def _events(self) -> None:
         async for event in self._client.event_stream():
             _report(self._session, event, "all")
-            await _fail_by_hand(self._client, event)
+            await _answer_by_hand(self._session, self._client, event)
             with suppress(NotConnectedError):  # the connection has ended meanwhile
                 await _take_time(self._client, event)
         self._session.notify("ended", stream="events")
@@ -208,6 +232,7 @@ class ClientRole(PeerSession):
         headers: Mapping[str, str] | None = None,
         deflate: bool = False,
         callbacks: bool = False,
+        on_connect: Sequence[Sent] = (),
         retry: bool = False,
         program: str | None = None,
         **more: Any,
@@ -223,8 +248,9 @@ class ClientRole(PeerSession):
         if api == "ZapClient" and (retry or options.keys() & {"reconnect", "offline"}):
             raise Unsupported("ZapClient neither reconnects by itself nor keeps what is sent")
         made = self.APIS[api](self, url, **options)
-        if callbacks and not made.has_callbacks:
+        if (callbacks or on_connect) and not made.has_callbacks:
             raise Unsupported(f"{api} has streams, no callbacks")
+        made.greeting = on_connect
         self._api, self._offer = made, (protocols, headers)
         made.register(events, all)
         await made.connect(*self._offer, **({"retry": True} if retry else {}))
@@ -291,10 +317,20 @@ async def _take_time(client: ZapConsumer | ZapSubscriber | ZapClient, event: Eve
         await client.send_event("slow", event.payload, event.headers)
 
 
-async def _fail_by_hand(client: ZapSubscriber | ZapClient, event: EventData) -> None:
-    """Answer ``fail`` as the contract asks where events come from a stream, not to a handler."""
-    if event.event_name == "fail" and "requestId" in event.headers:
-        await client.reply(event, {}, {"replyError": "the reader failed"})
+async def _answer_by_hand(
+    session: PeerSession, client: ZapSubscriber | ZapClient, event: EventData
+) -> None:
+    """Answer as the contract asks where events come from a stream, not to a handler."""
+    answer = client_answer(event.event_name, event.payload, event.headers)
+    if answer is None:
+        return
+    try:
+        if event.event_name == "mirror":
+            await client.send_event(*answer)
+        else:
+            await client.reply(event, *answer[1:])
+    except Exception as exc:
+        session.notify("error", message=str(exc), event=event.event_name)
 
 
 def _report(session: PeerSession, event: EventData, via: str) -> None:

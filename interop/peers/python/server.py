@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from interop.peers._app import EVENTS, handle
 from interop.peers._control import Failure
 from interop.peers._server import BaseServerRole
-from interop.peers.python.hosts import HOSTS, Host, Options, limits_of
-from zaptools import EventContext, EventRegister, RoomManager, WebSocketConnection
+from interop.peers.python.hosts import HOSTS, Host, Options, ZapServerHost, limits_of
+from zaptools import (
+    ConnectionRouter,
+    EventContext,
+    EventRegister,
+    RoomManager,
+    WebSocketConnection,
+)
+from zaptools.rooms import BroadcastResult
 
 __all__ = ["ServerRole"]
+
+
+Broadcast = Callable[..., Awaitable[BroadcastResult]]
 
 
 class _AppConnection:
     """A connection as the app uses it."""
 
-    def __init__(self, connection: WebSocketConnection) -> None:
+    def __init__(self, connection: WebSocketConnection, broadcast: Broadcast) -> None:
         self._connection = connection
+        self._broadcast = broadcast
         self.id = connection.id
         self.send = connection.send
 
@@ -27,6 +38,13 @@ class _AppConnection:
             await self._connection.close()
         else:
             await self._connection.close(code)
+        return None
+
+    async def broadcast(
+        self, event: str, payload: Any, headers: Any, *, exclude_self: bool
+    ) -> str | None:
+        exclude = self._connection if exclude_self else None
+        _check(await self._broadcast(event, payload, headers, exclude=exclude))
         return None
 
 
@@ -47,9 +65,13 @@ class _AppRooms:
         self, room: str, event: str, payload: Any, headers: Any, *, exclude_self: bool
     ) -> None:
         exclude = self._connection if exclude_self else None
-        result = await self._rooms.send_to_room(room, event, payload, headers, exclude=exclude)
-        for error in result.failed.values():
-            raise error
+        _check(await self._rooms.send_to_room(room, event, payload, headers, exclude=exclude))
+
+
+def _check(result: BroadcastResult) -> None:
+    """Raise the first error of a broadcast."""
+    for error in result.failed.values():
+        raise error
 
 
 class ServerRole(BaseServerRole):
@@ -60,9 +82,16 @@ class ServerRole(BaseServerRole):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.rooms = RoomManager()
+        self.router = ConnectionRouter()  # of the connectors' connections; ZapServer knows its own
 
     async def op_serve(
-        self, api: str, path: str = "/ws", program: str | None = None, **more: Any
+        self,
+        api: str,
+        path: str = "/ws",
+        program: str | None = None,
+        all: bool = False,
+        on_connect: Sequence[Mapping[str, Any]] = (),
+        **more: Any,
     ) -> dict[str, Any]:
         if api not in self.HOSTS:
             raise Failure(f"no server API {api!r}")
@@ -74,6 +103,9 @@ class ServerRole(BaseServerRole):
         register.on_error(self._on_error)
         for name in EVENTS:
             register.on_event(name, self._on_event)
+        if all:
+            register.on_any_event(lambda ctx: self.report(ctx, "all"))
+        self.greeting = on_connect
         options = Options(limits=limits_of(more), **more)
         self.server = server = self.HOSTS[api](register, self.host, path, self.uncaught, options)
         return {"port": await server.start()}
@@ -84,6 +116,16 @@ class ServerRole(BaseServerRole):
 
     async def op_drop(self, conn: str, **how: Any) -> None:
         await self.find(conn).close(**how)
+
+    async def on_connected(self, ctx: EventContext) -> None:
+        self.router.add_connection(ctx.connection)
+        await super().on_connected(ctx)
+
+    @property
+    def _broadcast(self) -> Broadcast:
+        if isinstance(self.server, ZapServerHost):
+            return self.server.server.broadcast
+        return self.router.broadcast
 
     async def _on_disconnected(self, ctx: EventContext) -> None:
         closed = ctx.connection.closed
@@ -99,10 +141,16 @@ class ServerRole(BaseServerRole):
         if ctx.event_name == "answer":
             await ctx.reply(ctx.payload)
             return
+        if ctx.event_name == "ask-back":
+            event, content = ctx.payload["event"], ctx.payload["payload"]
+            seconds = ctx.payload["timeout"]
+            reply = await ctx.connection.request(event, content, timeout=seconds)
+            await ctx.connection.send("asked", reply.payload, ctx.headers)
+            return
         if ctx.event_name == "fail":
             if "requestId" in ctx.headers:
                 raise RuntimeError("boom")
             return
-        connection = _AppConnection(ctx.connection)
+        connection = _AppConnection(ctx.connection, self._broadcast)
         rooms = _AppRooms(self.rooms, ctx.connection)
         await handle(ctx.event_name, connection, ctx.payload, ctx.headers, rooms)

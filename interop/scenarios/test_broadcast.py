@@ -1,0 +1,132 @@
+"""Broadcast: an event to all connections of a server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from interop.control.operations import asked_of
+from interop.errors import Unsupported
+from interop.roles.judged import JudgedServer
+from interop.scenarios.scenario import scenario
+from interop.scenarios.test_headers import FULL, check_event
+from interop.scenarios.test_rooms import SENT, heard, hears
+from interop.scenarios.test_values import LENGTHS, check_length
+from interop.wire.frames import TEXT
+from interop.wire.raw import RawConnection
+
+
+async def several(judged: JudgedServer, count: int) -> list[RawConnection]:
+    """Open connections to a server that has a broadcast.
+
+    Raises:
+        Unsupported: the app answers that its library has none.
+    """
+    connections = [await judged.open() for _ in range(count)]
+    judged.server.session.features |= asked_of("broadcast", {})
+    tell(connections[0], "to begin with")
+    got = await connections[0].next_message()
+    if got["eventName"] == "unsupported":
+        raise Unsupported(got["payload"]["why"], api=judged.server.api, op="broadcast")
+    for connection in connections[1:]:
+        await hears(connection, "to begin with")
+    return connections
+
+
+def tell(
+    connection: RawConnection,
+    payload: Any,
+    headers: Mapping[str, Any] | None = None,
+    *,
+    exclude_self: bool = False,
+) -> None:
+    """Send ``said`` to all connections."""
+    request = {"event": "said", "payload": payload, "exclude-self": exclude_self}
+    connection.send_event("broadcast", request, headers)
+
+
+@scenario(
+    "broadcast.all",
+    "A broadcast reaches every connection once, its sender's too, and those that came later.",
+    side="server",
+)
+async def test_all(judged: JudgedServer) -> None:
+    connections = [*await several(judged, 2), await judged.open()]
+    tell(connections[1], "to all")
+    for connection in connections:
+        await hears(connection, "to all")
+        got = await heard(connection)
+        assert got == [], f"expected the event once, got also {got}"
+
+
+@scenario("broadcast.exclude-self", "The sender of a broadcast can exclude itself.", side="server")
+async def test_exclude_self(judged: JudgedServer) -> None:
+    first, second, third = await several(judged, 3)
+    tell(first, "to you", exclude_self=True)
+    for connection in (second, third):
+        await hears(connection, "to you")
+    got = await heard(first)
+    assert got == [], f"expected nothing at the sender, got {got}"
+
+
+@scenario(
+    "broadcast.past-gone",
+    "A broadcast reaches the others when connections have ended.",
+    side="server",
+)
+async def test_past_gone(judged: JudgedServer) -> None:
+    first, second, closed, reset = await several(judged, 4)
+    closed.send_close(1000)
+    reset.abort(reset=True)
+    for conn in ("3", "4"):
+        await judged.server.disconnected(conn)
+    tell(first, "to who is here")
+    for connection in (first, second):
+        await hears(connection, "to who is here")
+    assert judged.server.count("error") == 0
+
+
+@pytest.mark.parametrize("kind", SENT)
+@scenario(
+    "broadcast.whole",
+    "A broadcast reaches every connection with its payload and headers, of every kind.",
+    side="server",
+)
+async def test_whole(judged: JudgedServer, kind: str) -> None:
+    first, second = await several(judged, 2)
+    for payload in SENT[kind]:
+        for headers in (FULL, {}):
+            tell(first, payload, headers)
+            for connection in (first, second):
+                got = await connection.next_event("said")
+                check_event("the server sent", got, payload, headers)
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+@scenario(
+    "broadcast.length",
+    "Broadcasts around the limits of the three length forms reach every connection.",
+    side="server",
+)
+async def test_length(judged: JudgedServer, length: int) -> None:
+    first, second = await several(judged, 2)
+    tell(first, "")
+    bare = len((await second.next(TEXT)).payload)
+    text = "x" * (length if length < 2 else length - bare)
+    tell(first, text)
+    await hears(first, "")
+    for connection in (first, second):
+        await hears(connection, text)
+    check_length(second, length)
+
+
+@scenario("broadcast.order", "Broadcasts reach every connection in order.", side="server")
+async def test_order(judged: JudgedServer) -> None:
+    connections = await several(judged, 3)
+    for number in range(20):
+        tell(connections[0], number)
+    for connection in connections:
+        for number in range(20):
+            await hears(connection, number)
