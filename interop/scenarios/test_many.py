@@ -24,6 +24,13 @@ async def two(clients: Clients, *events: str) -> tuple[Client, Client]:
     return first, second
 
 
+def check_undisturbed(client: Client) -> None:
+    """Check that a client was told of its own connection alone."""
+    assert client.states == ["connecting", "online"], f"another client's states: {client.states}"
+    told = [client.count(on) for on in ("connected", "disconnected", "error")]
+    assert told in ([1, 0, 0], [0, 0, 0]), f"another client's callbacks were called: {told}"
+
+
 def id_in(payload: Any) -> Any:
     assert isinstance(payload, dict) and "id" in payload, f"whoami was answered with {payload!r}"
     return payload["id"]
@@ -48,6 +55,7 @@ async def test_one_is_dropped(server: Server, clients: Clients) -> None:
     await server.disconnected(first.conn)
     await second.check_usable()
     await server.settle()
+    check_undisturbed(second)
 
 
 @scenario(
@@ -123,6 +131,7 @@ async def test_one_is_cut(server: Server, clients: Clients, tap: Tap) -> None:
     await second.check_usable()
     await server.settle()
     assert server.count("disconnected", conn=second.conn) == 0
+    check_undisturbed(second)
 
 
 FIFTY = 50

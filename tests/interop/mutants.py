@@ -265,6 +265,7 @@ CLIENTS: Mapping[str, Caught] = {
     "no-online": by("diff: 'offline' != 'online'", "lifecycle.states"),
     "no-offline-by-remote-close": by("no state offline", "lifecycle.server-close"),
     "offline-twice": by("one more item: 'offline'", "lifecycle.states"),
+    "states-are-everyones": by("another client's states", "many.one-is-dropped"),
     "close-is-error": by("no state 'offline'", "lifecycle.clean-close-is-no-error"),
     "refused-is-no-state": by(
         r"no state 'error'|connecting, then error, got \['connecting'\]",
@@ -357,6 +358,9 @@ CLIENTS: Mapping[str, Caught] = {
         "an error from the client's send",
         "ends.send-after.close",
         "reconnect.send-while-waiting",
+    ),
+    "calls-of-the-first-connection": by(
+        "no event 'late'|wrote no close frame", "reconnect.calls.close", "reconnect.calls.subscribe"
     ),
     "late-handlers-ignored": by(
         "no event '(late|nobody-listens)'", "any.later", "lifecycle.subscribe-later"

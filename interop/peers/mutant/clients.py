@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -52,6 +52,21 @@ def _tells(change: Callable[[Any, ZapClientState], list[ZapClientState]]) -> See
         seam.link.on_state = on_other_state
 
     return seed
+
+
+_SHARING: list[Callable[[ZapClientState], Awaitable[None]]] = []
+"""Reports a state, for each client of `_shares_states` in this process."""
+
+
+def _shares_states(seam: ClientSeam) -> None:
+    """Report each client's states to all, as the published `ZapClient` has one queue of them."""
+
+    async def on_state_of_any(state: ZapClientState) -> None:
+        for report in _SHARING:
+            await report(state)
+
+    _SHARING.append(seam.link.on_state)
+    seam.link.on_state = on_state_of_any
 
 
 def _no_offline_by_remote(client: Any, state: ZapClientState) -> list[ZapClientState]:
@@ -525,6 +540,27 @@ def _late_handlers_are_lost(seam: ClientSeam) -> None:
     seam.api.register = register_early
 
 
+def _calls_of_the_first_connection(seam: ClientSeam) -> None:
+    """Ignore, on each connection but the first, what disconnects and what registers."""
+    connect, disconnect, register = seam.client.connect, seam.client.disconnect, seam.api.register
+    made: list[bool] = []
+
+    async def connect_and_count(*offer: Any) -> None:
+        await connect(*offer)
+        made.append(True)
+
+    async def disconnect_the_first(**how: Any) -> None:
+        if len(made) < 2:
+            await disconnect(**how)
+
+    def register_before(events: Any, all_events: bool) -> None:
+        if len(made) < 2:
+            register(events, all_events)
+
+    seam.client.connect, seam.client.disconnect = connect_and_count, disconnect_the_first
+    seam.api.register = register_before
+
+
 def _catch_all_is_the_rest(seam: ClientSeam) -> None:
     """Give the catch-all nothing of a handler that was registered while connected."""
 
@@ -661,6 +697,7 @@ DEFECTS: Mapping[str, Seed] = {
     "no-online": _tells(lambda client, state: [] if state is ONLINE else [state]),
     "no-offline-by-remote-close": _tells(_no_offline_by_remote),
     "offline-twice": _tells(lambda client, state: [state, state] if state is OFFLINE else [state]),
+    "states-are-everyones": _shares_states,
     "close-is-error": _tells(lambda client, state: [ERROR if state is OFFLINE else state]),
     "refused-is-no-state": _tells(lambda client, state: [] if state is ERROR else [state]),
     "online-after-events": _online_after_first_event,
@@ -706,6 +743,7 @@ DEFECTS: Mapping[str, Seed] = {
     "kept-until-refused": _keeps(while_refused=False),
     "late-send-lost": _late_sends_are_lost,
     "late-handlers-ignored": _late_handlers_are_lost,
+    "calls-of-the-first-connection": _calls_of_the_first_connection,
     "catch-all-is-the-rest": _catch_all_is_the_rest,
     "any-event-is-reply": _any_event_is_reply,
     "error-is-reply": _error_is_reply,
