@@ -193,3 +193,4 @@ async def test_handler_close_code(judged: JudgedServer) -> None:
         why = json.loads(frame.payload)["payload"]["why"]
         raise Unsupported(why, api=judged.server.api, op="close-me")
     assert frame.code == 4005, f"expected the close code 4005, got {frame.code}"
+    await judged.server.event("close-me")
