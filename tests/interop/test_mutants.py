@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from interop.catalog import Api, load_peers, select
+from interop.catalog import load_peers, select
 from interop.locks import locked
 from interop.peers.mutant.session import CONSUMERS, SERVERS, SUBSCRIBERS
 from interop.records import CellResult, Culprit, Role, decode, encode
@@ -35,7 +35,7 @@ PEER = Path(__file__).parents[2] / "interop" / "peers" / "mutant"
 
 Cells = list[CellResult]
 
-SUBSCRIBER = Api("python", "client", "ZapSubscriber", lacks={"open callbacks": "it has streams"})
+(SUBSCRIBER,) = (api for api in load_peers()["python"].apis if api.name == "ZapSubscriber")
 APIS = load_peers()["mutant"].apis
 SOUND: Mapping[Role, str] = {"server": "sound", "client": "sound-too"}
 TABLES: Mapping[Role, Mapping[str, Caught]] = {
