@@ -14,7 +14,7 @@ from ..wire.tap import Tap
 from .role import BaseRole
 from .server import Server
 
-__all__ = ["Client"]
+__all__ = ["Client", "check_refusal"]
 
 _BROKEN_KINDS = frozenset(
     {"Slow", "Failure", "BadRequest", "AssertionError", "ArgumentError", "AttributeError"}
@@ -79,7 +79,7 @@ class Client(BaseRole):
         try:
             await self.dial(url or self._url())
         except PeerFailure as failure:
-            _check_refusal(failure)
+            check_refusal(failure)
             if any(connection.handshaken for connection in connections[before:]):
                 raise Violation(
                     f"{failure.what}, but the handshake was done", api=self.api
@@ -99,7 +99,7 @@ class Client(BaseRole):
             await self.dial(self._url())
             conn = (await self.server.wait("connected")).data["conn"]
         except PeerFailure as failure:
-            _check_refusal(failure)
+            check_refusal(failure)
             return
         except Violation:
             return  # the client connected to another process
@@ -182,7 +182,12 @@ class Client(BaseRole):
         await self.session.call("clean")
 
 
-def _check_refusal(failure: PeerFailure) -> None:
+def check_refusal(failure: PeerFailure) -> None:
+    """Check that a failure to connect is a refused connection, and no defect.
+
+    Raises:
+        Violation: it is a defect of the library or its peer.
+    """
     if failure.kind in _BROKEN_KINDS:
         raise Violation(
             f"expected a refused connection, got: {failure.what}", api=failure.api

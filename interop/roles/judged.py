@@ -12,6 +12,7 @@ import base64
 import contextlib
 import json
 import os
+import ssl
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -367,10 +368,11 @@ class JudgedClient(Judged):
         self.client = client
         self._listener: RawServer | None = None  # made by the first `listener`
 
-    async def listener(self) -> RawServer:
-        """Return where the judge listens, listening from the first call on."""
+    async def listener(self, tls: ssl.SSLContext | None = None) -> RawServer:
+        """Return where the judge listens, listening from the first call on, which decides `tls`."""
         if self._listener is None:
-            self._listener = await RawServer(self.host, self.log, self.setup_patience).start()
+            listener = RawServer(self.host, self.log, self.setup_patience, tls)
+            self._listener = await listener.start()
         return self._listener
 
     async def dialled(

@@ -111,9 +111,8 @@ class Passage:
         self._schedule()
 
 
-def reset_on_close(transport: asyncio.BaseTransport) -> None:
-    """Make the close of a TCP connection a reset, unless it has ended already."""
-    sock = transport.get_extra_info("socket")
+def reset_on_close(sock: socket.socket | None) -> None:
+    """Make the close of a TCP connection, a transport's socket, a reset, unless it has ended."""
     if sock is not None:
         with contextlib.suppress(OSError):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -14,6 +14,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
+import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -94,6 +96,8 @@ class RawConnection:
         self.ended = asyncio.Event()
         self.reader: FrameReader | None = None
         self.streams = streams
+        # Kept, since a TLS transport that has ended raises when it is asked for it.
+        self._socket: socket.socket | None = streams[1].get_extra_info("socket")
         self._log = log
         self._news = asyncio.Event()  # set at every read, and at the end
         self._resumed = asyncio.Event()  # cleared between `pause` and `resume`
@@ -298,10 +302,9 @@ class RawConnection:
 
     def abort(self, *, reset: bool = False) -> None:
         """End the connection with no close frame; `reset` with a TCP reset."""
-        transport = self.streams[1].transport
         if reset:
-            reset_on_close(transport)
-        transport.abort()
+            reset_on_close(self._socket)
+        self.streams[1].transport.abort()
 
     async def close(self, *, reset: bool = True) -> None:
         """Stop reading and free the connection.
@@ -355,10 +358,17 @@ class RawConnection:
 
 
 class RawServer:
-    """Listens for the client under test, whose handshakes the scenario answers."""
+    """Listens for the client under test, whose handshakes the scenario answers.
 
-    def __init__(self, host: str, log: Log, patience: Patience) -> None:
+    Args:
+        tls: the context with which it serves ``wss``; None for ``ws``.
+    """
+
+    def __init__(
+        self, host: str, log: Log, patience: Patience, tls: ssl.SSLContext | None = None
+    ) -> None:
         self.host = host
+        self.tls = tls
         self.log = log
         self.patience = patience
         self.port = 0
@@ -368,12 +378,14 @@ class RawServer:
         self._closed = False  # set by `close`: a connection may have been on its way
 
     async def start(self) -> RawServer:
-        self._server = await asyncio.start_server(self._accept, self.host, 0, limit=MAX_HEAD)
+        self._server = await asyncio.start_server(
+            self._accept, self.host, 0, limit=MAX_HEAD, ssl=self.tls
+        )
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
     def url(self, path: str = "/ws") -> str:
-        return f"ws://{self.host}:{self.port}{path}"
+        return f"{'wss' if self.tls else 'ws'}://{self.host}:{self.port}{path}"
 
     @property
     def accepted(self) -> int:

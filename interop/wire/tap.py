@@ -309,7 +309,7 @@ class _Leg(asyncio.Protocol):
     def reset(self) -> None:
         """Make its end a TCP reset."""
         if self._transport is not None:
-            reset_on_close(self._transport)
+            reset_on_close(self._transport.get_extra_info("socket"))
 
     def abort(self) -> None:
         self._dead = True

@@ -264,8 +264,10 @@ CLIENTS: Mapping[str, Caught] = {
     # States.
     "no-online": by("diff: 'offline' != 'online'", "lifecycle.states"),
     "no-offline-by-remote-close": by("no state offline", "lifecycle.server-close"),
-    "offline-twice": by("one more item: 'offline'", "lifecycle.states"),
     "states-are-everyones": by("another client's states", "many.one-is-dropped"),
+    "offline-twice": by(
+        "one more item: 'offline'|'offline', 'offline'", "lifecycle.states", "tls.end.own-close"
+    ),
     "close-is-error": by("no state 'offline'", "lifecycle.clean-close-is-no-error"),
     "refused-is-no-state": by(
         r"no state 'error'|connecting, then error, got \['connecting'\]",
@@ -319,6 +321,13 @@ CLIENTS: Mapping[str, Caught] = {
         "reconnect.try-reconnect",
     ),
     "try-reconnect-outlives-close": by("was closed meanwhile", "reconnect.close-while-trying"),
+    "trusts-any-certificate": by(
+        "wrote its handshake to a server that it cannot trust",
+        "tls.untrusted.unknown",
+        "tls.untrusted.other-name",
+    ),
+    "forgets-what-to-trust": by("CERTIFICATE_VERIFY_FAILED", "tls.reconnect"),
+    "ignores-what-to-trust": by("CERTIFICATE_VERIFY_FAILED", "tls.events"),
     "options-forgotten-at-reconnect": by(
         "expected X-Token 'abc', got None|expected an offer of one and two, got|"
         r"expected an offer of permessage-deflate, got \[\]|wrote no (ping|close) frame|"

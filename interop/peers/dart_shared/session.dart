@@ -211,6 +211,7 @@ class Session {
     for (final key in const ['reconnect', 'retry', 'offline']) {
       if (request[key] != null) throw Unsupported('the clients of this peer take no $key');
     }
+    if (request.optionalText('ca') case final ca?) _trust(ca);
     final options = ClientOptions(
       Uri.parse(request.text('url')),
       protocols: request.texts('protocols'),
@@ -224,6 +225,16 @@ class Session {
     _client = client;
     await _connect(client);
   }
+
+  /// Trusts a certificate as an application does whose library takes no context: in the whole
+  /// process, through the default that `dart:io` keeps for it.
+  void _trust(String pem) {
+    if (_trusted.add(pem)) {
+      SecurityContext.defaultContext.setTrustedCertificatesBytes(utf8.encode(pem));
+    }
+  }
+
+  static final _trusted = <String>{};
 
   Future<void> _connect(ClientRole client) async {
     await client.connect();

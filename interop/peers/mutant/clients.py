@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 from websockets.client import ClientProtocol
@@ -319,6 +321,28 @@ def _every_refusal_is_temporary(seam: ClientSeam) -> None:
             raise ConnectError(url, "refused") from exc
 
     seam.link.opener = open_anyhow
+
+
+def _with_tls(context: Callable[[Any, int], Any]) -> Seed:
+    """Use another TLS context: `context` maps the one given, and the connects before, to it."""
+
+    def seed(seam: ClientSeam) -> None:
+        opener = seam.link.opener
+        made = count()
+
+        async def open_so(url: str, *more: Any, **options: Any) -> Any:
+            options["ssl"] = context(options["ssl"], next(made))
+            return await opener(url, *more, **options)
+
+        seam.link.opener = open_so
+
+    return seed
+
+
+def _trusting(_given: Any, _made: int) -> ssl.SSLContext | None:
+    trusting = ssl.create_default_context()
+    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+    return trusting
 
 
 def _close_needs_a_connection(seam: ClientSeam) -> None:
@@ -723,6 +747,9 @@ DEFECTS: Mapping[str, Seed] = {
     "every-refusal-is-temporary": _every_refusal_is_temporary,
     "forgives-short-lived": _with_policy(stable_after=0),
     "never-forgives": _with_policy(stable_after=1e6),
+    "trusts-any-certificate": _with_tls(_trusting),
+    "forgets-what-to-trust": _with_tls(lambda given, made: None if made else given),
+    "ignores-what-to-trust": _with_tls(lambda given, made: None),
     "close-needs-a-connection": _close_needs_a_connection,
     "connects-no-more-by-hand": _connects_no_more_by_hand,
     "retries-unasked": _with_retry(True),

@@ -30,8 +30,9 @@ export class Client {
   names = new Set();
   all = false;
 
-  constructor(url, { protocols, headers, deflate, messageBytes }, callbacks) {
+  constructor(url, { protocols, headers, deflate, ca, messageBytes }, callbacks) {
     this.options = {
+      ca,
       headers,
       closeTimeout: 3000, // a server that never closes must not outlast the testbed's patience
       maxPendingAutoPongs: 0, // no limit: an answer to each ping is owed

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +18,16 @@ from zaptools.client import ZapClient
 
 _QUEUES: dict[str, asyncio.Queue[Any]] = {}
 """The queue of each `program`."""
+
+_TRUSTED = tempfile.NamedTemporaryFile("a", suffix=".pem")  # as long as the process
+
+
+def _trust(pem: str) -> None:
+    """Trust a certificate as an application does whose library takes no context: in the whole
+    process, by the variable that OpenSSL reads."""
+    _TRUSTED.write(pem)
+    _TRUSTED.flush()
+    os.environ["SSL_CERT_FILE"] = _TRUSTED.name
 
 
 class ClientRole(PeerSession):
@@ -38,6 +50,7 @@ class ClientRole(PeerSession):
         protocols: Sequence[str] | None = None,
         headers: Mapping[str, str] | None = None,
         deflate: bool = False,  # websockets always offers it
+        ca: str | None = None,
         callbacks: bool = False,
         program: str | None = None,
         on_connect: Sequence[Mapping[str, Any]] = (),
@@ -51,6 +64,8 @@ class ClientRole(PeerSession):
             raise Unsupported("ZapClient() takes nothing, and connect() the URL alone")
         if callbacks or on_connect:
             raise Unsupported("ZapClient has streams, no callbacks")
+        if ca is not None:
+            _trust(ca)
         self._client = ZapClient()
         states: asyncio.Queue[Any] = asyncio.Queue()
         shared = states if program is None else _QUEUES.setdefault(program, states)

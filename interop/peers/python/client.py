@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
@@ -231,6 +232,7 @@ class ClientRole(PeerSession):
         protocols: Sequence[str] | None = None,
         headers: Mapping[str, str] | None = None,
         deflate: bool = False,
+        ca: str | None = None,
         callbacks: bool = False,
         on_connect: Sequence[Sent] = (),
         retry: bool = False,
@@ -242,6 +244,8 @@ class ClientRole(PeerSession):
         if self._api is not None:
             raise Failure("this session has its client")
         options: dict[str, Any] = {"compression": "deflate" if deflate else None}
+        if ca is not None:
+            options["ssl"] = ssl.create_default_context(cadata=ca)
         options |= {"limits": limits_of(more), **_policies(more)}
         if more:
             raise Failure(f"no such arguments: {', '.join(more)}")

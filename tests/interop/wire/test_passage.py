@@ -84,7 +84,7 @@ async def test_a_reset() -> None:
         other, _ = listener.accept()
         with other:
             other.setblocking(True)
-            reset_on_close(writer.transport)
+            reset_on_close(writer.get_extra_info("socket"))
             writer.transport.abort()
             await asyncio.sleep(0)
             try:
@@ -95,4 +95,4 @@ async def test_a_reset() -> None:
 
 
 async def test_a_transport_with_no_socket_is_left_alone() -> None:
-    reset_on_close(asyncio.BaseTransport())
+    reset_on_close(asyncio.BaseTransport().get_extra_info("socket"))
