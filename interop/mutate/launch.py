@@ -41,6 +41,9 @@ AT_START, LATER = "at start", "later"
 _MEMORY = 4 << 30
 """Bytes of addresses for a program with a replaced module; the peer takes 0.5 GiB."""
 
+_PROCESSOR_S = 60
+"""Seconds of a processor for such a program; a stage ends within seconds."""
+
 
 class _Uncached(SourceFileLoader):
     """Loads a module from its source alone, and writes no bytecode."""
@@ -110,13 +113,18 @@ def _watching(package: str, folder: Path) -> Callable[[str, str], SourceFileLoad
     return load
 
 
-def _bound_memory() -> None:
-    """Let no endless loop take all memory: the program gets an exception instead."""
+def _bound_loops() -> None:
+    """Let no endless loop take all memory, or outlive a run that was killed.
+
+    The program gets an exception instead, or is ended: one that loops does not see its stdin's end.
+    """
     with suppress(ImportError):  # not on Windows
         import resource
 
         hard = resource.getrlimit(resource.RLIMIT_AS)[1]
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, hard))
+        hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+        resource.setrlimit(resource.RLIMIT_CPU, (_PROCESSOR_S, hard))
 
 
 class _Heard:
@@ -144,7 +152,7 @@ def _leave(mark: Path, text: str) -> None:
 def _main() -> None:
     _, how, name, path, *rest = sys.argv
     if how == "replace":
-        _bound_memory()
+        _bound_loops()
         mark, program, *arguments = rest
         load = _replacing(name, Path(path))
     else:

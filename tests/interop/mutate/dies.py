@@ -1,8 +1,9 @@
-"""A program that prints something and then ends with an exception."""
+"""A program that prints its limit of processor time and then ends with an exception."""
 
 from __future__ import annotations
 
+import resource
 import sys
 
-sys.stdout.write("READY\n")
+sys.stdout.write(f"READY {resource.getrlimit(resource.RLIMIT_CPU)[0]}\n")
 raise RuntimeError

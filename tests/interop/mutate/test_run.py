@@ -96,7 +96,7 @@ def test_a_peer_that_ends_later_is_told_apart(tmp_path: Path) -> None:
         "tests.interop.mutate.dies",
     ]
     ended = Processes(tmp_path).run(command, limit=PATIENCE, silence=PATIENCE)
-    assert ended.printed == "READY\n"
+    assert ended.printed == "READY 60\n"  # a loop does not outlive a run that was killed
     assert mark.read_text("utf-8").splitlines()[0] == LATER
 
 
