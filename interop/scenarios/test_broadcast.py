@@ -13,6 +13,7 @@ from interop.roles.judged import JudgedServer
 from interop.scenarios.scenario import scenario
 from interop.scenarios.test_headers import FULL, check_event
 from interop.scenarios.test_rooms import SENT, heard, hears
+from interop.scenarios.test_time import burst_unread
 from interop.scenarios.test_values import LENGTHS, check_length
 from interop.wire.frames import TEXT
 from interop.wire.raw import RawConnection
@@ -130,3 +131,23 @@ async def test_order(judged: JudgedServer) -> None:
     for connection in connections:
         for number in range(20):
             await hears(connection, number)
+
+
+@scenario(
+    "broadcast.slow-member",
+    "A client that does not read does not hold up a broadcast, and gets all once it reads.",
+    side="server",
+    needs="load",
+)
+async def test_slow_member(judged: JudgedServer) -> None:
+    slow, speaker, other = await several(judged, 3)
+    await burst_unread(judged, slow)
+    tell(speaker, "at once")
+    for connection in (speaker, other):
+        await hears(connection, "at once")
+    judged.extend_timeouts()
+    slow.patience = judged.role.patience
+    slow.resume()
+    tell(speaker, "later")
+    for payload in ("at once", "later"):
+        await hears(slow, payload)

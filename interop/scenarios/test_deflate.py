@@ -1,14 +1,17 @@
-"""Servers' answers to offers of permessage-deflate (RFC 7692), which the judge makes."""
+"""permessage-deflate (RFC 7692): answers to the judge's offers, and what two peers agree on."""
 
 from __future__ import annotations
 
 import pytest
 
 from interop.errors import Violation
+from interop.records import ROLES
+from interop.roles.client import Client
 from interop.roles.judged import JudgedServer
 from interop.scenarios import test_rooms as rooms
 from interop.scenarios.scenario import scenario
 from interop.wire.frames import Inflater, deflate_parameters
+from interop.wire.tap import Tap
 
 OFFERS = {
     "plain": "permessage-deflate",
@@ -126,3 +129,19 @@ async def test_compressed_members(judged: JudgedServer) -> None:
         rooms.say(members[1], payload)
         for member in members:
             await rooms.hears(member, payload)
+
+
+@scenario(
+    "deflate.agreed",
+    "Where both sides agree to permessage-deflate, texts pass in both directions, compressed.",
+    serve={"deflate": True},
+)
+async def test_agreed(tap: Tap, client: Client) -> None:
+    await client.open(deflate=True)
+    for text in ("x" * 1000, "é🙂" * 700, '\\"\n\u0000' * 500, "x" * 70_000, ""):
+        got = (await client.echo(text, {"not": "empty"})).data["payload"]
+        if got != text:
+            raise Violation(f"back came another text, {got[:60]!r}", api=client.api)
+    for role in ROLES:
+        if not tap.connections[-1].compressed(role):
+            raise Violation(f"expected compressed messages of the {role}, got none")

@@ -16,6 +16,7 @@ from interop.errors import Unsupported, Violation
 from interop.roles.judged import JudgedServer
 from interop.scenarios.scenario import Clients, scenario
 from interop.scenarios.test_headers import FULL, PAYLOADS, check_event
+from interop.scenarios.test_time import burst_unread
 from interop.scenarios.test_values import LENGTHS, check_length
 from interop.wire.frames import TEXT
 from interop.wire.raw import RawConnection
@@ -327,3 +328,25 @@ async def test_of_fifty(judged: JudgedServer) -> None:
     for number, connection in enumerate(fifty):
         got = await heard(connection)
         assert got == rooms[number], f"expected {rooms[number]} at connection {number}, got {got}"
+
+
+@scenario(
+    "rooms.slow-member",
+    "A member that does not read does not hold up a room's others, and gets all once it reads.",
+    side="server",
+    needs="load",
+)
+async def test_slow_member(judged: JudgedServer) -> None:
+    slow, speaker, other = [await judged.open() for _ in range(3)]
+    for member in (slow, speaker, other):
+        await answered(judged, member, "join", "joined")
+    await burst_unread(judged, slow)
+    say(speaker, "at once")
+    for member in (speaker, other):
+        await hears(member, "at once")
+    judged.extend_timeouts()
+    slow.patience = judged.role.patience
+    slow.resume()
+    say(speaker, "later")
+    for payload in ("at once", "later"):
+        await hears(slow, payload)

@@ -168,9 +168,15 @@ FILLER = "x" * 16_000
 """Makes 750 events 12 MB: more than the buffers of a loopback connection hold."""
 
 
-async def burst_unread(judged: JudgedServer) -> RawConnection:
-    """Connect, stop reading, and let the server send more than the buffers hold."""
-    connection = await judged.open()
+async def burst_unread(
+    judged: JudgedServer, connection: RawConnection | None = None
+) -> RawConnection:
+    """Connect, stop reading, and let the server send more than the buffers hold.
+
+    Args:
+        connection: one that is open already, to use instead.
+    """
+    connection = connection or await judged.open()
     connection.pause()
     text = event_text(eventName="burst", payload={"count": SLOW}, headers={"filler": FILLER})
     connection.send(TEXT, text)

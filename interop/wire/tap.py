@@ -185,6 +185,10 @@ class TapConnection:
         self.legs[to].write(frame(opcode, payload, mask=mask))
         self.tap.log.record(self.number, "judge", to, opcode, payload)
 
+    def compressed(self, author: Role) -> int:
+        """Return how many of the author's messages were compressed."""
+        return self._readers[author].compressed
+
     def inside_message(self, author: Role) -> bool:
         """Whether `author` has begun a message and not ended it."""
         return self._readers[author].inside_message

@@ -150,6 +150,8 @@ SERVERS: Mapping[str, Caught] = {
     "room-drops-headers": by(
         r"in the room, got \{\}", "rooms.headers.all", "rooms.headers.exclude-self"
     ),
+    "room-waits-for-its-first": by("no event said to the room", "rooms.slow-member"),
+    "broadcast-one-by-one": by("no event said to the room", "broadcast.slow-member"),
     "room-without-compressed": by("no event said to the room", "rooms.compressed-members"),
     "rooms-are-one": by(r"\[2\] at connection 2, got \[2, 3\]", "rooms.of-fifty"),
     "room-fails-at-who-is-gone": by("no event said to the room", "rooms.leave-by-disconnecting"),
@@ -321,6 +323,7 @@ CLIENTS: Mapping[str, Caught] = {
         "reconnect.try-reconnect",
     ),
     "try-reconnect-outlives-close": by("was closed meanwhile", "reconnect.close-while-trying"),
+    "offers-no-deflate": by("expected compressed messages", "deflate.agreed"),
     "trusts-any-certificate": by(
         "wrote its handshake to a server that it cannot trust",
         "tls.untrusted.unknown",

@@ -410,6 +410,15 @@ def _forgets_options(seam: ClientSeam) -> None:
     seam.link.opener = open_plain
 
 
+def _offers_no_deflate(seam: ClientSeam) -> None:
+    opener = seam.link.opener
+
+    async def open_plain(url: str, begin: Any, **options: Any) -> Any:
+        return await opener(url, begin, **{**options, "compression": None})
+
+    seam.link.opener = open_plain
+
+
 def _at_reconnect(change: Callable[[ClientSeam], None]) -> Seed:
     """Change the client once it has connected again."""
 
@@ -747,6 +756,7 @@ DEFECTS: Mapping[str, Seed] = {
     "every-refusal-is-temporary": _every_refusal_is_temporary,
     "forgives-short-lived": _with_policy(stable_after=0),
     "never-forgives": _with_policy(stable_after=1e6),
+    "offers-no-deflate": _offers_no_deflate,
     "trusts-any-certificate": _with_tls(_trusting),
     "forgets-what-to-trust": _with_tls(lambda given, made: None if made else given),
     "ignores-what-to-trust": _with_tls(lambda given, made: None),

@@ -512,6 +512,13 @@ async def _broadcast_without_headers(
     return await old(event, payload, {}, **more)
 
 
+async def _broadcast_one_by_one(seam: ServerSeam, old: Any, *event: Any, **more: Any) -> Any:
+    for connection in seam.server.connections.values():
+        if connection is not more["exclude"]:
+            await connection.send(*event)
+    return BroadcastResult()
+
+
 async def _broadcast_to_first_two(seam: ServerSeam, old: Any, *event: Any, **more: Any) -> Any:
     late = list(seam.server.connections.values())[2:]
     return await old(*event, exclude=[*late, more["exclude"]])
@@ -577,6 +584,10 @@ async def _fail_at_closed_members(joined: list[Any], *event: Any) -> None:
     for connection in joined:
         if connection.closed is not None:
             raise ConnectionClosedError(*connection.closed)
+
+
+async def _wait_for_the_first(joined: list[Any], *event: Any) -> None:
+    await joined[0].send("to you first")
 
 
 def _rooms_drop_headers(seam: ServerSeam) -> None:
@@ -709,6 +720,7 @@ DEFECTS: Mapping[str, Seed] = {
     "room-leaves-sender-out": _with_exclude_self(True),
     "room-ignores-exclude": _with_exclude_self(False),
     "room-members-twice": _with_past_members(_send_to_repeated_members),
+    "room-waits-for-its-first": _with_past_members(_wait_for_the_first),
     "room-drops-headers": _rooms_drop_headers,
     "room-without-compressed": _rooms_without_compressed,
     "rooms-are-one": _rooms_are_one,
@@ -722,6 +734,7 @@ DEFECTS: Mapping[str, Seed] = {
     "broadcast-leaves-sender-out": _with_exclude_self(True, "broadcast"),
     "broadcast-ignores-exclude": _with_exclude_self(False, "broadcast"),
     "broadcast-drops-headers": _broadcasts(_broadcast_without_headers),
+    "broadcast-one-by-one": _broadcasts(_broadcast_one_by_one),
     "broadcast-to-first-two": _broadcasts(_broadcast_to_first_two),
     "broadcast-fails-at-who-is-gone": _fails_at_who_is_gone,
     "broadcasts-swapped": _swaps_broadcasts,
