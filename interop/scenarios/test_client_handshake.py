@@ -8,6 +8,7 @@ import binascii
 import pytest
 
 from interop.errors import Violation
+from interop.roles.client import check_refusal
 from interop.roles.judged import JudgedClient, in_bytes
 from interop.scenarios.scenario import scenario
 from interop.wire.frames import DEFLATE, TEXT, Inflater, deflate_parameters, deflated
@@ -336,3 +337,26 @@ async def test_deflate_not_offered(judged: JudgedClient) -> None:
     chosen = {"Sec-WebSocket-Extensions": "permessage-deflate"}
     connection.write(answer(connection.head, headers=chosen))
     await judged.fails(connection, opening)
+
+
+BODIES = {
+    "chunked": ({"Transfer-Encoding": "chunked"}, b"400\r\n" + b"x" * 1024 + b"\r\n0\r\n\r\n"),
+    "endless-chunks": ({"Transfer-Encoding": "chunked"}, (b"400\r\n" + b"x" * 1024 + b"\r\n") * 64),
+    "endless": ({}, b"x" * 65_536),
+}
+
+
+@pytest.mark.parametrize("body", BODIES)
+@scenario(
+    "response.refusal-body",
+    "A refused client gets its error whether the refusal's body is chunked, or never ends.",
+    side="client",
+)
+async def test_refusal_body(judged: JudgedClient, body: str) -> None:
+    headers, data = BODIES[body]
+    connection, opening = await judged.dialled()
+    usual = {"Upgrade": None, "Connection": None, "Sec-WebSocket-Accept": None}
+    connection.write(
+        answer(connection.head, status="403 Forbidden", headers={**usual, **headers}), data
+    )
+    check_refusal(await judged.fails(connection, opening))

@@ -359,3 +359,21 @@ async def test_options_again(judged: JudgedServer, option: str) -> None:
             await second.failed(1009)
         case "pings":
             await second.next(PING)
+
+
+@scenario(
+    "handshake.endless-head",
+    "A request whose head does not end is refused, and the server keeps working.",
+    side="server",
+    needs="load",
+)
+async def test_endless_head(judged: JudgedServer) -> None:
+    await judged.serve()
+    head = judged.request(extra=[("X-Long", "x" * 1000)] * 4000).removesuffix(b"\r\n")
+    try:
+        connection = await judged.ask(head)
+    except Disconnected:
+        pass
+    else:
+        assert 400 <= connection.head.status < 500, connection.head.line
+    await judged.works(await judged.open())

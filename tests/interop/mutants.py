@@ -150,6 +150,7 @@ SERVERS: Mapping[str, Caught] = {
     "room-drops-headers": by(
         r"in the room, got \{\}", "rooms.headers.all", "rooms.headers.exclude-self"
     ),
+    "long-heads-unanswered": by("wrote no handshake", "handshake.endless-head"),
     "room-waits-for-its-first": by("no event said to the room", "rooms.slow-member"),
     "broadcast-one-by-one": by("no event said to the room", "broadcast.slow-member"),
     "room-without-compressed": by("no event said to the room", "rooms.compressed-members"),
@@ -324,6 +325,11 @@ CLIENTS: Mapping[str, Caught] = {
     ),
     "try-reconnect-outlives-close": by("was closed meanwhile", "reconnect.close-while-trying"),
     "offers-no-deflate": by("expected compressed messages", "deflate.agreed"),
+    "needs-length-of-refusals": by(
+        "expected a refused connection, got: open failed with KeyError",
+        "response.refusal-body.chunked",
+        "response.refusal-body.endless",
+    ),
     "trusts-any-certificate": by(
         "wrote its handshake to a server that it cannot trust",
         "tls.untrusted.unknown",

@@ -345,6 +345,18 @@ def _trusting(_given: Any, _made: int) -> ssl.SSLContext | None:
     return trusting
 
 
+def _needs_length_of_refusals(seam: ClientSeam) -> None:
+    opener = seam.link.opener
+
+    async def open_or_choke(url: str, *more: Any, **options: Any) -> Any:
+        try:
+            return await opener(url, *more, **options)
+        except ConnectError as exc:
+            raise KeyError("content-length") from exc
+
+    seam.link.opener = open_or_choke
+
+
 def _close_needs_a_connection(seam: ClientSeam) -> None:
     disconnect = seam.client.disconnect
 
@@ -757,6 +769,7 @@ DEFECTS: Mapping[str, Seed] = {
     "forgives-short-lived": _with_policy(stable_after=0),
     "never-forgives": _with_policy(stable_after=1e6),
     "offers-no-deflate": _offers_no_deflate,
+    "needs-length-of-refusals": _needs_length_of_refusals,
     "trusts-any-certificate": _with_tls(_trusting),
     "forgets-what-to-trust": _with_tls(lambda given, made: None if made else given),
     "ignores-what-to-trust": _with_tls(lambda given, made: None),

@@ -667,6 +667,10 @@ def _with_accept_of_another(old: Any, transport: Any, protocol: Any, request: An
     return response
 
 
+def _leaves_long_heads_unanswered(seam: ServerSeam) -> None:
+    seam.made.append(lambda transport: override(transport, _refuse_head=lambda transport: None))
+
+
 def _without(option: str) -> Seed:
     return lambda seam: seam.set_up(**{option: None})
 
@@ -734,6 +738,7 @@ DEFECTS: Mapping[str, Seed] = {
     "broadcast-leaves-sender-out": _with_exclude_self(True, "broadcast"),
     "broadcast-ignores-exclude": _with_exclude_self(False, "broadcast"),
     "broadcast-drops-headers": _broadcasts(_broadcast_without_headers),
+    "long-heads-unanswered": _leaves_long_heads_unanswered,
     "broadcast-one-by-one": _broadcasts(_broadcast_one_by_one),
     "broadcast-to-first-two": _broadcasts(_broadcast_to_first_two),
     "broadcast-fails-at-who-is-gone": _fails_at_who_is_gone,
