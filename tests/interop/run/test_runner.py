@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -414,7 +415,8 @@ def test_a_peers_end_that_no_cell_repeats_breaks_the_run(tmp_path: Path) -> None
     )
     cells, broken = run_file(tmp_path, bad, workers=0, text=text, at_once=4)
     assert {cell.verdict for cell in cells} == {"passed"}
-    assert "peers failed some of 4 cells that ran at the same time" in broken
+    # How many it failed depends on whether the others ended before its program did.
+    assert re.search("peers failed some of [1-4] cells that ran at the same time", broken)
     assert "alone: python (server python/ZapServer: the peer closed its control" in broken
 
 
