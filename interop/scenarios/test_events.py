@@ -56,6 +56,72 @@ async def test_sent(judged: Judged) -> None:
     assert got == list(range(MANY))
 
 
+@pytest.mark.parametrize("size", [40_000, 600_000], ids=["40-kb", "600-kb"])
+@scenario(
+    "order.large-first",
+    "A large event is handled before the small ones that follow it at once.",
+    side="each",
+)
+async def test_large_first(judged: Judged, size: int) -> None:
+    connection = await judged.open(events=["mirror"])
+    large = "x" * size
+    for payload in (large, 0, 1, 2):
+        name = judged.ask_back(connection, payload, {})
+    got = [(await connection.next_event(name))["payload"] for _ in range(4)]
+    order = ["large" if payload == large else payload for payload in got]
+    assert order == ["large", 0, 1, 2], f"expected large, 0, 1, 2, got {order}"
+
+
+@scenario(
+    "order.large-sent-first",
+    "A large event that an application sends leaves before the small ones that it sends next.",
+    side="each",
+)
+async def test_large_sent_first(judged: Judged) -> None:
+    connection = await judged.open()
+    large = "x" * 600_000
+    await asyncio.gather(*(judged.send("tick", payload) for payload in (large, 0, 1, 2)))
+    got = [(await connection.next_event("tick"))["payload"] for _ in range(4)]
+    order = ["large" if payload == large else payload for payload in got]
+    assert order == ["large", 0, 1, 2], f"expected large, 0, 1, 2, got {order}"
+
+
+EQUAL = 3
+
+
+@scenario(
+    "events.equal",
+    "Equal events that an application sends one right after another are all sent.",
+    side="each",
+)
+async def test_equal(judged: Judged) -> None:
+    connection = await judged.open()
+    await asyncio.gather(*(judged.send("vote", {"for": 1}) for _ in range(EQUAL)))
+    await judged.send("vote", "past")
+    await _check_equal(connection, "vote")
+
+
+@scenario(
+    "events.equal-answers",
+    "Equal events that a handler sends one right after another are all sent.",
+    side="each",
+)
+async def test_equal_answers(judged: Judged) -> None:
+    connection = await judged.open(events=["mirror"])
+    for _ in range(EQUAL):
+        name = judged.ask_back(connection, {"for": 1}, {})
+    judged.ask_back(connection, "past", {})
+    await _check_equal(connection, name)
+
+
+async def _check_equal(connection: RawConnection, name: str) -> None:
+    """Check that as many of these events came as were sent, before the one with ``past``."""
+    count = 0
+    while (await connection.next_event(name))["payload"] != "past":
+        count += 1
+    assert count == EQUAL, f"expected {EQUAL} equal events, got {count}"
+
+
 @scenario("events.unknown-to-server", "An event that no handler is registered for is ignored.")
 async def test_unknown_to_server(client: Client) -> None:
     await client.open()

@@ -10,10 +10,21 @@ from interop.records import Role
 from interop.roles.client import Client
 from interop.roles.server import Server
 from interop.scenarios.scenario import scenario
+from interop.wire.passage import Mode
 from interop.wire.tap import Tap
 
 ENDED = ("offline", "error")
 BOTH: tuple[Role, Role] = ("client", "server")
+
+SLOWED = 2.0
+"""Seconds to wait at least for what passes slowly, also in a pair that is known to fail."""
+
+
+def slow_down(server: Server, client: Client, tap: Tap, mode: Mode) -> None:
+    """Let bytes pass slowly from now on, and both sides wait accordingly."""
+    tap.mode = mode
+    for role in (server, client):
+        role.patience = role.patience.at_least(SLOWED)
 
 
 async def both_told(server: Server, client: Client) -> None:
@@ -98,8 +109,8 @@ async def test_stall_then_cut(server: Server, client: Client, tap: Tap) -> None:
 
 
 @scenario("faults.delay", "Delayed bytes all arrive, in order.")
-async def test_delay(client: Client, tap: Tap) -> None:
-    tap.mode = "delayed"
+async def test_delay(server: Server, client: Client, tap: Tap) -> None:
+    slow_down(server, client, tap, "delayed")
     await client.open()
     await client.send_many([("echo", number) for number in range(5)])
     for number in range(5):
@@ -111,7 +122,7 @@ async def test_delay(client: Client, tap: Tap) -> None:
     "Handshake, messages and close pass one byte at a time.",
 )
 async def test_byte_by_byte(server: Server, client: Client, tap: Tap) -> None:
-    tap.mode = "byte-by-byte"
+    slow_down(server, client, tap, "byte-by-byte")
     await client.open()
     await client.check_usable("é🙂")
     await client.close()

@@ -47,6 +47,9 @@ SERVERS: Mapping[str, Caught] = {
     "headers-carried-over": by("back came other headers", "headers.each-its-own"),
     "sends-twice-under-load": by("At index 99 diff: 98 != 99", "order.pushed"),
     "reorders-under-load": by("At index 48 diff: 49 != 48", "order.pushed"),
+    "equal-sent-once": by("expected 3 equal events, got 1", "events.equal", "events.equal-answers"),
+    "long-sent-late": by(r"got \[0, 'large', 1, 2\]", "order.large-sent-first"),
+    "long-read-late": by(r"got \[0, 'large', 1, 2\]", "order.large-first.40-kb"),
     "loses-end-of-burst": by("no last tick", "order.pushed"),
     "reply-without-id": by("assert None == 'by hand-1'", "request.by-hand"),
     "failure-unanswered": by("no event 'fail'", "request.error"),
@@ -285,6 +288,12 @@ CLIENTS: Mapping[str, Caught] = {
     "disconnected-callback-twice": by(
         "got connected, event, disconnected, disconnected", "ends.callbacks.reset"
     ),
+    "merges-equal": by("expected 3 equal events, got 1", "events.equal", "events.equal-answers"),
+    "sends-long-late": by(r"got \[0, 'large', 1, 2\]", "order.large-sent-first"),
+    "handles-long-late": by(r"got \[0, 'large', 1, 2\]", "order.large-first.40-kb"),
+    "disconnects-once": by(
+        "got connected, disconnected, connected, event$", "again.callbacks.by-hand"
+    ),
     "no-connected-callback": by("got event, disconnected", "ends.callbacks.own-close"),
     "last-hears-all": by("no the end within", "apart.ends"),
     # Connecting.
@@ -424,6 +433,8 @@ FRAMES: Mapping[str, Mapping[str, str]] = {
         "truncates-long-text": "server text .*xxx",
         "headers-carried-over": 'server text .*"headers":{"a":1,"b":2}',
         "reorders-under-load": "server text .*(48|49)",
+        "equal-sent-once": "server text .*past",
+        "long-sent-late": 'server text .*"payload":0',
         "reply-without-id": 'server text .*"answer"',
         "failure-unanswered": 'client text .*"fail"',
         "error-without-text": 'server text .*"fail"',
@@ -474,6 +485,8 @@ FRAMES: Mapping[str, Mapping[str, str]] = {
         "drops-line-separators": "client text .*echo",
         "sends-headers-of-before": 'client text .*"headers":{"a":1,"b":2}',
         "swaps-under-load": "client text .*(48|49)",
+        "merges-equal": "client text .*past",
+        "sends-long-late": 'client text .*"payload":0',
         "drops-headers": "server text .*token",
         "null-headers-refused": 'judge text .*"headers":null',
         "empty-payload-refused": 'judge text {"eventName":"echo","headers":{}}',

@@ -108,6 +108,19 @@ def _disconnects_twice(seam: ClientSeam) -> None:
     seam.link.on_disconnected = twice
 
 
+def _disconnects_once(seam: ClientSeam) -> None:
+    on_disconnected = seam.link.on_disconnected
+    told = False
+
+    async def once(context: EventContext) -> None:
+        nonlocal told
+        if not told:
+            told = True
+            await on_disconnected(context)
+
+    seam.link.on_disconnected = once
+
+
 def _never_connected(seam: ClientSeam) -> None:
     async def nothing(context: EventContext) -> None:
         """Call no callback."""
@@ -749,6 +762,7 @@ DEFECTS: Mapping[str, Seed] = {
     "messages-fire-callbacks": _messages_fire_callbacks,
     "disconnected-callback-twice": _disconnects_twice,
     "no-connected-callback": _never_connected,
+    "disconnects-once": _disconnects_once,
     "last-hears-all": _last_hears_all,
     "offers-no-subprotocols": _offers(protocols=False),
     "sends-no-request-headers": _offers(headers=False),

@@ -26,6 +26,9 @@ __all__ = ["CLIENT", "SERVER"]
 Seed = Callable[[Seam], None]
 Text = Callable[[bytes], Iterable[bytes]]
 
+_LONG = 1 << 15
+"""Bytes of a text that is long for a defect."""
+
 
 def _replaces(pattern: str, by: str | Callable[[re.Match[str]], str]) -> Seed:
     """Substitute a regular expression in every text that is written."""
@@ -113,6 +116,33 @@ def _loses_end_of_burst() -> Text:
             asyncio.get_running_loop().call_soon(reset)
         count += 1
         return [data] if count <= 500 else []
+
+    return change
+
+
+def _drops_equal() -> Text:
+    """Take an event that equals the one before for sent already."""
+    last = b""
+
+    def change(data: bytes) -> Iterable[bytes]:
+        nonlocal last
+        last, before = data, last
+        return [] if data == before else [data]
+
+    return change
+
+
+def _long_last() -> Text:
+    """Send a long event after the next one, as a thread that encodes it would."""
+    held: list[bytes] = []
+
+    def change(data: bytes) -> Iterable[bytes]:
+        if len(data) > _LONG:
+            held.append(data)
+            return []
+        late = held.copy()
+        held.clear()
+        return [data, *late]
 
     return change
 
@@ -206,6 +236,21 @@ def _folds_case(old: Message) -> list[Message]:
     return [text_of({**event, "eventName": name.strip().lower()}).decode()] if name else [old]
 
 
+def _reads_long_last(transport: Any) -> Callable[[Message], Iterable[Message]]:
+    """Handle a long event after the next one, as a thread that decodes it would."""
+    held: list[Message] = []
+
+    def change(old: Message) -> Iterable[Message]:
+        if len(old) > _LONG:
+            held.append(old)
+            return []
+        late = held.copy()
+        held.clear()
+        return [old, *late]
+
+    return change
+
+
 def _drops_read_headers(old: Message) -> list[Message]:
     event = event_of(old)
     return [text_of({**event, "headers": {}}).decode()] if event else [old]
@@ -245,6 +290,8 @@ SERVER: Mapping[str, Seed] = {
     "headers-carried-over": writes(_carries_headers),
     "sends-twice-under-load": writes(_twice_under_load),
     "reorders-under-load": writes(_swaps_under_load),
+    "equal-sent-once": writes(_drops_equal),
+    "long-sent-late": writes(_long_last),
     "loses-end-of-burst": writes(_loses_end_of_burst),
     "reply-without-id": rewrites(lambda event: event["headers"].pop("replyTo", None)),
     "failure-unanswered": writes(lambda: _keeps_errors),
@@ -261,6 +308,7 @@ SERVER: Mapping[str, Seed] = {
     "folds-case-of-names": reads(lambda transport: _folds_case),
     "headers-lost-beside-nothing": reads(lambda transport: _drops_headers_beside_nothing),
     "any-name-is-text": reads(lambda transport: _takes_any_name),
+    "long-read-late": reads(_reads_long_last),
 }
 """Defects of servers."""
 
@@ -277,12 +325,15 @@ CLIENT: Mapping[str, Seed] = {
     "sends-headers-of-before": writes(_carries_headers),
     "duplicates-under-load": writes(_twice_under_load),
     "swaps-under-load": writes(_swaps_under_load),
+    "merges-equal": writes(_drops_equal),
+    "sends-long-late": writes(_long_last),
     "failure-kept-secret": writes(lambda: _keeps_errors),
     "error-without-id": rewrites(lambda event: event["headers"].pop("replyTo", None)),
     "null-headers-refused": _ends_at(lambda text: event_of(text).get("headers", 0) is None, 1007),
     "empty-payload-refused": _reads_if(lambda text: "payload" in event_of(text)),
     "drops-headers-beside-nothing": reads(lambda transport: _drops_headers_beside_nothing),
     "takes-any-name": reads(lambda transport: _takes_any_name),
+    "handles-long-late": reads(_reads_long_last),
     "malformed-escapes": reads(_lets_malformed_escape),
 }
 """Defects of clients."""
