@@ -18,7 +18,7 @@ from ..check.check import WHY_NOT, Check, Checked, why_not
 from ..check.endpoint import Endpoint, parse_endpoint
 from ..records import CellResult, Verdict
 from ..reports.files import write_reports
-from ..reports.results import claimed
+from ..reports.results import claimed, shortened
 from ..run.runner import Bound, load_functions
 from ..runtimes.git import current_commit
 from ..runtimes.prepare import ROOT
@@ -211,7 +211,7 @@ def _report(checked: Checked, shown: str, console: Console) -> None:
                 _failure(console, cell, f"[{style}]{title}[/]")
     for cell in results.cells:
         if cell.verdict == "deviating":
-            reason = escape(" ".join(cell.reason.split())[:300])
+            reason = escape(shortened(cell.reason))
             _line(console, f"[dim]known {escape(cell.scenario)}: {reason}[/]")
     for why, count in sorted(checked.not_run.items()):
         _line(console, f"[dim]not run: {count} that {WHY_NOT[why]}[/]")
@@ -224,7 +224,7 @@ def _report(checked: Checked, shown: str, console: Console) -> None:
 
 def _failure(console: Console, cell: CellResult, title: str) -> None:
     _line(console, f"{title} {escape(cell.scenario)}: {escape(cell.rule)}")
-    _line(console, f"   {escape(' '.join(cell.reason.split())[:300])}")
+    _line(console, f"   {escape(shortened(cell.reason))}")
     frames = cell.frames
     for frame in frames[:_SHOWN_FRAMES]:
         code = f" {frame.code}" if frame.code else ""

@@ -42,6 +42,7 @@ __all__ = [
     "load",
     "read",
     "shortened",
+    "without_middle",
     "write_files",
 ]
 
@@ -251,9 +252,19 @@ def is_red(cell: CellResult) -> bool:
 
 
 def shortened(text: str, most: int = 300) -> str:
-    """Return a text in one line; of one longer than `most` characters, the beginning and ``…``."""
-    line = " ".join(text.split())
-    return line if len(line) <= most else f"{line[:most]}…"
+    """Return a text in one line, without its middle if it is longer than `most` characters."""
+    return without_middle(" ".join(text.split()), most)
+
+
+def without_middle(text: str, most: int) -> str:
+    """Return a text; of one longer than `most` characters, the beginning and the end.
+
+    A reason may quote a message of any length, and say only behind it what became of it.
+    """
+    if len(text) <= most:
+        return text
+    end = most // 3
+    return f"{text[: most - end]}… {len(text) - most:,} characters …{text[-end:]}"
 
 
 def culprit_line(cell: CellResult) -> str:

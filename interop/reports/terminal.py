@@ -15,7 +15,7 @@ from ..records import CellResult, Verdict
 from .causes import Cause, causes, counted, details, others, size
 from .compatibility import compatibility
 from .hints import Hints
-from .results import Results, is_red, shortened
+from .results import Results, is_red, shortened, without_middle
 
 __all__ = ["STYLES", "compact", "matrix", "print_first", "print_plan", "print_report"]
 
@@ -33,6 +33,9 @@ _START = 1.0
 
 _RATE = 90.0
 """Cells that a worker runs in a second, measured on two cores."""
+
+_WHOLE = 3000
+"""Characters of a reason that is shown whole."""
 
 _SHOWN_CAUSES = 12
 _SHOWN_TOPICS = 8
@@ -150,7 +153,8 @@ def print_first(cell: CellResult, hints: Hints, console: Console) -> None:
     """
     console.print("[bold red]the first unexpected result:[/]", highlight=False)
     pair = f"{cell.server} <-> {cell.client}"
-    for line in (f"{cell.scenario}: {cell.rule}", f"{pair}: {cell.reason}", *details(cell)):
+    reason = without_middle(cell.reason, _WHOLE)
+    for line in (f"{cell.scenario}: {cell.rule}", f"{pair}: {reason}", *details(cell)):
         _say(console, line)
     console.print(f"   again: {escape(hints.again(cell))}", highlight=False, soft_wrap=True)
 

@@ -17,6 +17,7 @@ from interop.reports.results import (
     culprit_line,
     gates,
     read,
+    shortened,
     write_files,
 )
 
@@ -241,3 +242,12 @@ def test_what_cannot_all_be_written_leaves_all_as_it_was(tmp_path: Path) -> None
     }  # fmt: skip
     write_files(tmp_path, {"a": b"new", "b": b"new"})
     assert {(tmp_path / name).read_bytes() for name in "ab"} == {b"new"}
+
+
+def test_a_long_text_keeps_its_beginning_and_its_end() -> None:
+    quoted = f"the server sent {'x' * 70_000!r} and closed with 1009"
+    short = shortened(quoted)
+    assert short.startswith("the server sent 'xxx")
+    assert "… 69,739 characters …" in short
+    assert short.endswith("and closed with 1009")
+    assert shortened("two\n lines") == "two lines"
