@@ -120,10 +120,8 @@ class Pool:
             del self._running[program]
             if isinstance(failure, PeerHung):
                 self._hangs[program] += 1
-                for other in list(
-                    self._open[peer]
-                ):  # it hung them too, whatever its end looks like
-                    other.end(failure)
+                for other in list(self._open[peer]):
+                    other.end(failure)  # it hung them too, however their connections end
             await self.engine.restart(program)
 
     async def _explain(self, failure: PeerDied, program: str, peer: str) -> None:

@@ -56,6 +56,9 @@ one which always escapes there."""
 
 _RED = ("failed", "warned", "deviating", "flaky")
 
+Counts = Mapping[str, int]
+"""By the first part of a scenario's id, or ``""`` for all of them, a number of cells."""
+
 
 def by_evidence(cell: CellResult) -> Culprit | None:
     """Return the side that the cell's own evidence convicts, or None where it convicts neither."""
@@ -203,9 +206,6 @@ def _of_form(cell: CellResult, side: Role, index: int, words: str) -> Culprit:
     return Culprit(
         side, f"the {side} wrote {words}, in frame {index}", "form", cell.api(side), index
     )
-
-
-Counts = Mapping[str, int]
 
 
 def name_culprits(cells: Sequence[CellResult]) -> None:
@@ -378,12 +378,6 @@ def _written(
         for index, frame in enumerate(cell.frames)
         if frame.author == side and frame.kind in kinds
     ]
-
-
-def _texts_to(cell: CellResult, side: Role, last: int | None) -> set[int]:
-    """Return the indices of the text frames to a side, up to the last that it had received."""
-    kept = () if last is None else cell.frames[: last + 1]
-    return {i for i, frame in enumerate(kept) if frame.to == side and frame.kind == "text"}
 
 
 def _length(frame: FrameRecord) -> int:

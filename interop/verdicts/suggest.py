@@ -19,9 +19,6 @@ _LONGEST = 90
 _OURS = ("python", "zaptools")
 """The peer and the library of this repository: it changes with each commit."""
 
-_OURS = ("python", "zaptools")
-"""The peer and the library of this repository: it changes with each commit."""
-
 
 def suggestions(cells: Sequence[CellResult]) -> list[str]:
     """Return one TOML entry for each implementation and failure in red cells.
