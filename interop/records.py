@@ -323,6 +323,19 @@ class PeerRecord(Struct, frozen=True, omit_defaults=True):
     libraries: dict[str, str] = {}
     sources: dict[str, str] = {}
 
+    def other_sources(self, before: PeerRecord) -> list[str]:
+        """Return the libraries that have the version that they had before, and other sources.
+
+        A digest that one of the two records lacks tells nothing.
+        """
+        return [
+            name
+            for name, version in sorted(self.libraries.items())
+            if before.libraries.get(name) == version
+            and (was := before.sources.get(name)) is not None
+            and self.sources.get(name, was) != was
+        ]
+
 
 class Commit(Struct, frozen=True):
     """A commit of this repository.

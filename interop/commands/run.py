@@ -24,6 +24,7 @@ from ..reports.durations import print_durations
 from ..reports.files import write_reports
 from ..reports.hints import Hints
 from ..reports.progress import Progress
+from ..reports.provenance import other_sources
 from ..reports.results import Results, claimed
 from ..reports.terminal import print_plan, print_report
 from ..run.plan import Plan
@@ -161,12 +162,7 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
         unwritten = _write(results, arguments.results)
     if unwritten is not None:
         results.broken = "; ".join(part for part in (results.broken, "no results written") if part)
-    print_report(results, console)
-    if left_out := len(chosen) - len(scenarios):
-        text = f"[dim]not run: {left_out} scenarios, {_FAULTS}[/]"
-        console.print(text, highlight=False, soft_wrap=True)
-    if arguments.durations:
-        print_durations(results, console)
+    _print(results, plan, len(chosen) - len(scenarios), arguments, console)
     if unwritten is not None:
         raise unwritten
     where = shown(arguments.results)
@@ -174,6 +170,26 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
         where += f" (of what was chosen; those of the last whole run are in {shown(RESULTS)})"
     console.print(f"results: {escape(where)}", highlight=False, soft_wrap=True)
     return results.exit_status
+
+
+def _print(
+    results: Results, plan: Plan, left_out: int, arguments: argparse.Namespace, console: Console
+) -> None:
+    """Print the results.
+
+    Args:
+        left_out: how many of the chosen scenarios the engine cannot run.
+    """
+    print_report(results, console)
+    recorded = deviations.load_recorded(plan.deviations) if plan.deviations is not None else {}
+    if others := other_sources(recorded, results.peers):
+        text = f"[yellow]sources changed since recorded:[/] {escape(others)}"
+        console.print(text, highlight=False, soft_wrap=True)
+    if left_out:
+        text = f"[dim]not run: {left_out} scenarios, {_FAULTS}[/]"
+        console.print(text, highlight=False, soft_wrap=True)
+    if arguments.durations:
+        print_durations(results, console)
 
 
 def _possible(arguments: argparse.Namespace, chosen: Mapping[str, Scenario]) -> dict[str, Scenario]:

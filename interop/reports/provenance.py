@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from ..records import Commit, PeerRecord
 
-__all__ = ["commit_line", "peer_lines", "peer_words", "replaced"]
+__all__ = ["commit_line", "other_sources", "peer_lines", "peer_words", "replaced"]
 
 _DIGITS = 8
 """The digits of a digest or commit that are shown."""
@@ -54,14 +54,33 @@ def replaced(old: Mapping[str, PeerRecord], new: Mapping[str, PeerRecord]) -> li
     return [f"{', '.join(sorted(peers))}: {words}" for words, peers in sorted(found.items())]
 
 
+def other_sources(recorded: Mapping[str, PeerRecord], peers: Mapping[str, PeerRecord]) -> str:
+    """Return the libraries whose sources are not those of their version when it was recorded.
+
+    Args:
+        recorded: what the peers were, by program, as ``dart@0.3.0``.
+        peers: what the peer of each row and column said of itself, by the id of that.
+
+    Returns:
+        As ``dart@0.3.0 (zaptools_server 0.3.0)``; empty if there are none.
+    """
+    programs = {api.partition("/")[0]: peer for api, peer in sorted(peers.items())}
+    found = []
+    for program, peer in programs.items():
+        names = peer.other_sources(recorded.get(program, PeerRecord()))
+        if names:
+            versions = ", ".join(f"{name} {peer.libraries[name]}" for name in names)
+            found.append(f"{program} ({versions})")
+    return ", ".join(found)
+
+
 def _changes(old: PeerRecord, new: PeerRecord) -> Iterable[str]:
     if old.runtime != new.runtime:
         yield f"{new.language} {new.runtime}, was {old.runtime}"
     for name in old.libraries.keys() & new.libraries.keys():
         was, now = old.libraries[name], new.libraries[name]
-        one, other = old.sources.get(name), new.sources.get(name)
         if was != now:
             yield f"{name} {now}, was {was}"
-        elif one and other and one != other:
-            digests = f"{other[:_DIGITS]}, was {one[:_DIGITS]}"
-            yield f"{name} is {now} in both runs, but its sources differ: {digests}"
+    for name in new.other_sources(old):
+        digests = f"{new.sources[name][:_DIGITS]}, was {old.sources[name][:_DIGITS]}"
+        yield f"{name} is {new.libraries[name]} in both runs, but its sources differ: {digests}"

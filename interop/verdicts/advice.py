@@ -67,7 +67,7 @@ class _Advice:
             )
             cell.vanished = advice
         else:
-            advice = f"{self._change(api)}{self._remedy(excuse, api)}"
+            advice = f"{self._change(api)}{self._remedy(excuse, api)}{self._first(role, api)}"
         entries = "; ".join(map(str, cell.unshown))
         cell.reason = f"expected to fail, but passed; {advice}: {entries}"
         cell.culprit = Culprit(role, advice, "expectation", api)
@@ -136,6 +136,20 @@ class _Advice:
         still = f"; it still shows at {', '.join(sorted(shown))}" if shown else ""
         return f"narrow its peer {excuse.peer!r} to {', '.join(sorted(covered))}{still}"
 
+    def _first(self, role: Role, api: str) -> str:
+        """Say that the side's other failures come first: a peer that broke is no peer repaired."""
+        count = sum(
+            cell.verdict in ("failed", "flaky")
+            and bool(cell.raised)
+            and cell.culprit is not None
+            and (cell.culprit.side, cell.culprit.api) == (role, api)
+            for cell in self._cells
+        )
+        if not count:
+            return ""
+        others = "other failure in this run is" if count == 1 else "other failures in this run are"
+        return f", once its {count} {others} explained"
+
 
 def _kinds(cell: CellResult, role: Role) -> Iterator[str]:
     notes = cell.notifications
@@ -156,8 +170,9 @@ def _differences(before: PeerRecord, now: PeerRecord) -> list[str]:
         old, new = before.libraries[name], now.libraries[name]
         if old != new:
             found.append(f"{name} was {old} and is {new}")
-        elif before.sources.get(name, "") != now.sources.get(name, before.sources.get(name, "")):
-            found.append(f"{name} calls itself {new} as before, and its sources are others")
+    for name in now.other_sources(before):
+        calls_itself = f"{name} calls itself {now.libraries[name]}"
+        found.append(f"{calls_itself} as before, and its sources are others")
     if before.runtime and now.runtime and before.runtime != now.runtime:
         found.append(f"{now.language} was {before.runtime} and is {now.runtime}")
     return found

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import jsonschema
@@ -216,6 +217,32 @@ def test_a_broken_deviations_file_is_status_2(
     assert main(chosen) == 2
     assert "'pyton' names no server" in capsys.readouterr().err
     assert main([*chosen, "--no-deviations"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("version", "digest", "options", "says"),
+    [
+        (None, "another", [], "sources changed since recorded: python (websockets {})\n"),
+        (None, "another", ["--no-deviations"], ""),
+        (None, "", [], ""),
+        ("1.0", "another", [], ""),  # of another version they are others, of course
+    ],
+)
+def test_a_green_run_with_other_sources_than_the_recorded_ones_says_so(
+    version: str | None, digest: str, options: list[str], says: str,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    path, now = tmp_path / "deviations.toml", metadata.version("websockets")
+    sources = f'sources = {{ websockets = "{digest}" }}\n' if digest else ""
+    path.write_text(
+        f'[recorded.python]\nlibraries = {{ websockets = "{version or now}" }}\n{sources}'
+    )
+    monkeypatch.setattr(deviations, "DEVIATIONS_FILE", path)
+    results = ["--results", str(tmp_path / "results")]
+    assert main(["run", *QUICK, "--scenario", "echo.null", *results, *options]) == 0
+    out = capsys.readouterr().out
+    assert says.format(now) in out
+    assert ("sources changed" in out) == bool(says)
 
 
 def test_services_can_be_chosen_by_the_environment(

@@ -68,6 +68,27 @@ def test_what_changed_is_named_and_what_the_entry_still_covers(now: PeerRecord, 
     assert one.vanished == ""
 
 
+def test_sources_that_only_one_record_has_are_no_change() -> None:
+    before = PeerRecord("Dart", "3.7.3", {"zaptools_server": "0.3.0"})
+    assert advised(passed(), now=peer(), before=before).startswith(
+        "the libraries of dart@0.3.0 are"
+    )
+    assert advised(passed(), now=before, before=peer()).startswith(
+        "the libraries of dart@0.3.0 are"
+    )
+
+
+def test_other_failures_of_that_side_come_first() -> None:
+    def red(side: str, api: str, **more: Any) -> CellResult:
+        culprit = {"side": side, "why": "x", "basis": "row", "api": api}
+        return cell("failed", server=NEW, culprit=culprit, **{"raised": "no event", **more})
+
+    of_others = [red("client", "node/Client"), red("server", OLD), red("server", NEW, raised="")]
+    assert advised(passed(NARROW), *of_others) == "remove its entry"
+    found = advised(passed(NARROW), *of_others, red("server", NEW), red("server", NEW))
+    assert found == "remove its entry, once its 2 other failures in this run are explained"
+
+
 def test_a_version_that_was_not_recorded_is_told_from_the_one_that_was() -> None:
     one = passed(Excuse("dart", "server", "x"), server="dart@0.3.1/ZapServer")
     advise([one], {"dart@0.3.1/ZapServer": peer("0.3.1")}, {"dart@0.3.0": peer()}, APIS)
