@@ -1,7 +1,8 @@
 # One image for each peer and one for the testbed: see docker-compose.yml.
-# Each base image is a Debian: the first with python3 and its venv module, the second with a Dart SDK
-# or a bare Dart VM, the third with Node.js, the fourth with Go. A private certificate authority or
-# package index is configured in the base image, by files and PIP_… variables.
+# Each base image is a Debian: the first with python3, its venv module and openssl, which makes the
+# certificates of the scenarios tls.*; the second with a Dart SDK or a bare Dart VM, the third with
+# Node.js, the fourth with Go. A private certificate authority or package index is configured in the
+# base image, by files and PIP_… variables.
 ARG PYTHON_IMAGE=python:3.13-slim
 ARG DART_IMAGE=dart:stable
 ARG NODE_IMAGE=node:22-slim
@@ -104,7 +105,8 @@ WORKDIR /app
 COPY interop/peers/go ./
 # Modules come from the proxy, unless there is a folder `vendor`, made by `go mod vendor`.
 ENV CGO_ENABLED=0 GOTOOLCHAIN=local
-RUN go build -trimpath -buildvcs=false -ldflags "-X 'main.sources=$(go run . --sources)'" -o /peer .
+RUN sources=$(go run . --sources) \
+    && go build -trimpath -buildvcs=false -ldflags "-X 'main.sources=$sources'" -o /peer .
 
 
 # The program needs nothing else. The health check needs a shell, and this base is there already.

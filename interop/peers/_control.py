@@ -36,9 +36,12 @@ from interop.control.contract import (
 )
 from interop.control.lines import Lines
 
-__all__ = ["Failure", "PeerSession", "Unsupported", "describe", "keep", "main"]
+__all__ = ["Failure", "PeerSession", "Unsupported", "at_exit", "describe", "keep", "main"]
 
 _READ = 1 << 16
+
+at_exit = contextlib.ExitStack()
+"""What to end with the process. `atexit` is not run: see `main`."""
 
 
 class Unsupported(Exception):
@@ -302,5 +305,6 @@ def main(make: Callable[[str, Callable[[Notification], None]], PeerSession]) -> 
     keep()
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_run(make, options.listen, options.exit_with_stdin))
+    at_exit.close()
     sys.stderr.flush()
     os._exit(0)  # finalizing the modules of four frameworks takes a third of a second

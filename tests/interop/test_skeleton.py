@@ -18,7 +18,7 @@ from interop.runtimes.prepare import Preparer
 from .runs import run
 
 GUIDE = Path(__file__).parents[2] / "docs" / "adding-a-peer.md"
-LACKS = ("open", "send", "subscribe", "close", "reconnect", "clean", "request")
+LACKS = ("open", "send", "subscribe", "close", "reconnect", "try-reconnect", "clean", "request")
 CLIENT = Api("mine", "client", "Client", lacks=dict.fromkeys(LACKS, "not written yet"))
 
 

@@ -25,8 +25,8 @@ class Unsupported(Exception):
 class Session:
     """What one control connection opened: at most one server and one client.
 
-    An operation is a method named ``op_`` and its name. Its arguments are the request's, and what
-    it returns is the reply's ``ok``.
+    An operation is a method named ``op_`` and its name, with ``_`` for ``-``. Its arguments are the
+    request's, and what it returns is the reply's ``ok``.
     """
 
     def __init__(self, notify: Callable[[Message], None]) -> None:
@@ -61,7 +61,7 @@ async def answer(session: Session, request: Message) -> Message:
     """Return the reply to a request: exactly one of `ok`, `error` and `unsupported`."""
     number, op = request.pop("id"), request.pop("op")
     try:
-        operation = getattr(session, f"op_{op}", None)
+        operation = getattr(session, "op_" + op.replace("-", "_"), None)
         if operation is None:
             raise Unsupported(f"no operation {op!r}")
         return {"id": number, "ok": await operation(**request)}

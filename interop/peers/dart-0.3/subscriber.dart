@@ -68,9 +68,16 @@ class ZapSubscriberRole implements ClientRole {
       _session.notifyEvent(event.name, event.payload, event.headers, via: via);
       if (via != 'named') return;
       if (clientAnswer(event.name, event.payload, event.headers) case final answer?) {
-        _subscriber.sendEvent(answer.event, answer.payload, headers: answer.headers);
+        _subscriber
+            .sendEvent(answer.event, answer.payload, headers: answer.headers)
+            .catchError(
+              (Object error) => _session.notify({
+                'on': 'error',
+                'message': '$error',
+                'event': event.name,
+              }),
+            );
       }
-      if (via != 'named') return;
       unawaited(
         handleSlow(
           event.name,

@@ -30,7 +30,6 @@ class Session {
   final _ledger = SocketLedger();
   ServerRole? _server;
   ClientRole? _client;
-  var _clientConnected = false;
   var _closed = false;
 
   void start() {
@@ -206,7 +205,7 @@ class Session {
   }
 
   Future<void> _open(Request request) async {
-    if (_clientConnected) throw const BadRequest('this session has a client already');
+    if (_client != null) throw const BadRequest('this session has a client already');
     final make = _maker(_peer.clients, request, 'client');
     for (final key in const ['reconnect', 'retry', 'offline']) {
       if (request[key] != null) throw Unsupported('the clients of this peer take no $key');
@@ -238,7 +237,6 @@ class Session {
 
   Future<void> _connect(ClientRole client) async {
     await client.connect();
-    _clientConnected = true;
     if (_closed) await client.tearDown();
   }
 

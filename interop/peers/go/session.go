@@ -35,6 +35,7 @@ type request struct {
 	MessageBytes int64    `json:"message_bytes"`
 	PingInterval *float64 `json:"ping_interval_s"`
 	PingTimeout  *float64 `json:"ping_timeout_s"`
+	CloseTimeout *float64 `json:"close_timeout_s"`
 	Conn         string   `json:"conn"`
 	Event        string   `json:"event"`
 	Payload      any      `json:"payload"`
@@ -71,7 +72,7 @@ func (s *session) run() {
 	decoder := json.NewDecoder(s.control)
 	decoder.UseNumber() // a number goes to the library as it came
 	for {
-		asked := new(request)
+		asked := &request{Path: "/ws"}
 		if decoder.Decode(asked) != nil {
 			return
 		}
@@ -143,6 +144,9 @@ func (s *session) serve(asked *request) (any, error) {
 	}
 	if asked.PingInterval != nil || asked.PingTimeout != nil {
 		return nil, unsupported("neither ZapConnector nor gorilla/websocket sends pings by itself")
+	}
+	if asked.CloseTimeout != nil {
+		return nil, unsupported("WebSocketConnection.Close waits for no handler")
 	}
 	if asked.All {
 		return nil, unsupported("EventRegister has no handler of any event")

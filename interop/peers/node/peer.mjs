@@ -83,8 +83,8 @@ function session(write) {
     open({ api, url, events = [], all = false, message_bytes: messageBytes, on_connect = [], ...options }) {
       if (api !== 'Client') throw new Unsupported(`no client API ${JSON.stringify(api)}`);
       if (client) throw new Error('this session has its client');
-      const pings = Object.keys(options).find((key) => key.startsWith('ping_'));
-      if (pings) throw new Unsupported(`this client sends no pings: no ${pings}`);
+      const limit = Object.keys(options).find((key) => key.endsWith('_s'));
+      if (limit) throw new Unsupported(`this client pings nothing and awaits no handler: no ${limit}`);
       greeting = on_connect;
       const policy = ['reconnect', 'retry', 'offline'].find((key) => key in options);
       if (policy) throw new Unsupported(`this client does not reconnect by itself: no ${policy}`);

@@ -4,30 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import IO, Any
 
 from generation import NEEDS_HEADERS
 from websockets.exceptions import ConnectionClosed
 
 from interop.peers._app import client_answer
-from interop.peers._control import Failure, PeerSession, Unsupported
+from interop.peers._control import Failure, PeerSession, Unsupported, at_exit
 from zaptools.client import ZapClient
 
 _QUEUES: dict[str, asyncio.Queue[Any]] = {}
 """The queue of each `program`."""
 
-_TRUSTED = tempfile.NamedTemporaryFile("a", suffix=".pem")  # as long as the process
+
+@functools.cache
+def _trusted() -> IO[str]:
+    """Return the file of the trusted certificates, which is there as long as the process."""
+    return at_exit.enter_context(tempfile.NamedTemporaryFile("w", suffix=".pem"))
 
 
+@functools.cache
 def _trust(pem: str) -> None:
     """Trust a certificate as an application does whose library takes no context: in the whole
     process, by the variable that OpenSSL reads."""
-    _TRUSTED.write(pem)
-    _TRUSTED.flush()
-    os.environ["SSL_CERT_FILE"] = _TRUSTED.name
+    file = _trusted()
+    file.write(pem)
+    file.flush()
+    os.environ["SSL_CERT_FILE"] = file.name
 
 
 class ClientRole(PeerSession):
@@ -129,13 +136,15 @@ class ClientRole(PeerSession):
                         await client.send("slow", event.payload, event.headers)
                 answer = client_answer(event.event_name, event.payload, event.headers)
                 if answer is not None:
-                    await self._answer(client, answer)
+                    await self._answer(client, event.event_name, answer)
         except Exception as exc:
             self.uncaught(exc, "ZapClient.event_stream raised")
         self.notify("ended", stream="events")
 
-    async def _answer(self, client: ZapClient, answer: tuple[str, Any, dict[str, Any]]) -> None:
+    async def _answer(
+        self, client: ZapClient, event: str, answer: tuple[str, Any, dict[str, Any]]
+    ) -> None:
         try:
             await client.send(*answer)
         except Exception as exc:
-            self.notify("error", message=str(exc))
+            self.notify("error", message=str(exc), event=event)

@@ -93,6 +93,8 @@ class ServerRole(BaseServerRole):
     ) -> dict[str, Any]:
         if protocols is not None or origins is not None:
             raise Unsupported("FastApiConnector accepts with no subprotocol, from any origin")
+        if unknown := limits.keys() - _UVICORN:
+            raise Unsupported(f"uvicorn sets no {', '.join(unknown)}")
         if all:
             raise Unsupported("EventRegister has no handler of any event")
         if api != "FastApiConnector":
