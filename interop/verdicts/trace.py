@@ -476,8 +476,8 @@ def _app(name: str, payload: Any, headers: Any) -> Iterator[tuple[str, Any, Any,
             yield name, _ANY, headers, True
         case "join" | "leave":
             yield {"join": "joined", "leave": "left"}[name], payload, headers, True
-        case "burst":
-            for number in range(min(int(members.get("count", 0)), _MOST)):
+        case "burst" if isinstance(count := members.get("count"), int):
+            for number in range(min(count, _MOST)):
                 yield "tick", number, headers, True
         case "to-room":
             for _ in range(KEPT):
@@ -489,10 +489,12 @@ def _app(name: str, payload: Any, headers: Any) -> Iterator[tuple[str, Any, Any,
 
 
 def _event(index: int, frame: FrameRecord) -> _Event | None:
-    """Return the event that a text frame holds; None if it is malformed."""
+    """Return the event that a text frame holds; None if it is malformed, or its name was cut."""
     if len(frame.text.encode("utf-8", "surrogatepass")) != frame.length:
-        name = _NAME.search(frame.text)
-        return name and _Event(json.loads(f'"{name[1]}"'), _ANY, _ANY, frame.t_ms, index)
+        with contextlib.suppress(ValueError):  # bytes that are no UTF-8 are escaped in the record
+            if name := _NAME.search(frame.text):
+                return _Event(json.loads(f'"{name[1]}"'), _ANY, _ANY, frame.t_ms, index)
+        return None
     if check_text(frame.text.encode("utf-8", "surrogatepass")):
         return None
     message = json.loads(frame.text)

@@ -118,6 +118,17 @@ def test_a_message_after_one_that_a_side_stumbled_over_is_not_the_cause() -> Non
     assert found(ran(frames, judged=True)) == [("server", "did not deliver 'echo'", 0)]
 
 
+@pytest.mark.parametrize("count", ["x", None, [1], {}, float("nan"), float("inf")])
+def test_a_burst_of_no_number_is_no_burst(count: Any) -> None:
+    assert found(ran([], [event("burst", {"count": count})])) == []
+
+
+def test_a_name_that_is_no_text_is_followed_nowhere() -> None:
+    name = r"not UTF-8: \xff"  # as `interop.run.evidence` records the byte
+    wrote = frame("client", text().replace("echo", name), t_ms=2.0, length=len(text()))
+    assert found(ran([wrote])) == []
+
+
 def test_events_keep_their_order() -> None:
     sent = [send(payload=n, at=1.0 + n / 10) for n in range(3)]
     frames = [frame("client", text(payload=n), t_ms=2.0 + n / 10) for n in (0, 2, 1)]
