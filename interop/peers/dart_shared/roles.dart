@@ -60,7 +60,7 @@ class ClientOptions {
   /// Time between pings; null where `open` asked for none.
   final Duration? pingInterval;
 
-  /// Whether `open` asked for callbacks of the begin and the end of a connection.
+  /// Whether `open` asked for callbacks of the beginning and the end of a connection.
   final bool callbacks;
 
   /// What the connected callback sends.

@@ -34,7 +34,7 @@ class ClientApi(Protocol):
 
     Attributes:
         client: the library's client.
-        has_callbacks: whether it has callbacks for the begin and the end of a connection.
+        has_callbacks: whether it has callbacks for the beginning and the end of a connection.
         greeting: what the connected callback sends.
     """
 
