@@ -16,20 +16,27 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
 
 from ..catalog import PEERS_DIR, Api, load_peers
-from ..errors import TestbedError
 from ..records import OTHER, Role
-from ..run.plan import Plan
 from ..runtimes.prepare import CACHE_DIR, Preparer
 from ..scenarios.scenario import Scenario
 from .cells import Red
-from .processes import Ended, Processes
-from .run import SOUND, Blame, Once, Outcome, blame, seen_in, some, verdict
+from .run import (
+    CONFIRMING_PATIENCE,
+    CONTROL_PATIENCE,
+    SOUND,
+    Blame,
+    Once,
+    Outcome,
+    StageRunner,
+    blame,
+    some,
+    verdict,
+)
 from .stages import Stage
 from .texts import Text, apply_text
 
@@ -37,14 +44,13 @@ __all__ = ["PeerFound", "PeerRunner"]
 
 _SOUND_PEER = "python"
 
-_CONTROL_LIMIT = 300.0
 _LEAST_LIMIT = 40.0
 _LEAST_SILENCE = 15.0
 """Seconds for a stage, and without a finished cell; a change's may take five times the control's,
 and be silent for twice as long as that took."""
 
 _ROUNDS = 2
-"""How often a stage runs where cells were red and not red again."""
+"""How often a stage goes on after what was not so the second time."""
 
 _NO_COPY = shutil.ignore_patterns("node_modules", ".dart_tool", "vendor", "__pycache__", "mutant")
 
@@ -57,7 +63,7 @@ class PeerFound:
         by: the red cell, or what else tells; empty if nothing did.
         reason: why that cell is red.
         confirmed: the cells that were red twice.
-        unconfirmed: cells that were red once.
+        unconfirmed: cells, or what else told, that were not so the second time.
         blame: which side the failed cells of `confirmed` name; None if none of these failed.
     """
 
@@ -91,8 +97,8 @@ class _Stage(Stage):
         return _sound(self.changed)
 
 
-class PeerRunner:
-    """Runs stages, changed and unchanged. Leaving its context ends all that runs.
+class PeerRunner(StageRunner):
+    """Runs changes of peers, and the stages without them.
 
     Args:
         folder: an empty folder for copies and plans.
@@ -111,19 +117,11 @@ class PeerRunner:
         patience: float,
         at_once: int,
     ) -> None:
+        super().__init__(folder, at_once)
         self._scenarios = scenarios
         self._prepare = prepare
         self._patience = patience
-        self._processes = Processes(folder)
-        self._threads = ThreadPoolExecutor(at_once)
         self._control = Once(self._run_control)  # by API
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._processes.stop()
-        self._threads.shutdown(cancel_futures=True)
 
     @property
     def cells(self) -> int:
@@ -161,41 +159,42 @@ class PeerRunner:
         for _ in range(_ROUNDS):
             plan = stage.plan(command, SOUND, patience=self._patience, without=without)
             ended = self._run_plan(plan, limit, silence)
-            outcome, by, reason, seen = verdict(stage, ended)
             seconds += ended.seconds
-            if outcome != "red" or seen is None:
-                return PeerFound(change, outcome, seconds, by, reason, unconfirmed=unconfirmed)
-            red = some(seen.red)
+            outcome, by, reason, seen = verdict(stage, ended)
+            if outcome == "survived":
+                break
+            red = some(seen.red) if seen is not None else []
             again = list(dict.fromkeys(each.scenario for each in red))
-            patience = max(2.0, self._patience)
-            plan = stage.confirming(again, command, SOUND, patience=patience)
-            ended = self._run_plan(plan, limit, silence, "all")
+            options = []
+            if again:
+                patience = max(CONFIRMING_PATIENCE, self._patience)
+                plan = stage.confirming(again, command, SOUND, patience=patience)
+                options = ["all"]
+            ended = self._run_plan(plan, limit, silence, *options)
             seconds += ended.seconds
-            outcome, by, reason, seen = verdict(stage, ended)
+            outcome, _, _, seen = verdict(stage, ended)
             names = {each.name for each in red}
             confirmed = [each for each in seen.red if each.name in names] if seen else []
-            if confirmed or (outcome not in ("red", "survived")):
+            if confirmed:
+                by, reason = confirmed[0].name, confirmed[0].reason
+            if confirmed or outcome not in ("red", "survived"):
                 return PeerFound(
-                    change, outcome, seconds, red[0].name, red[0].reason, confirmed, unconfirmed,
+                    change, outcome, seconds, by, reason, confirmed, unconfirmed,
                     blame(stage, confirmed),
                 )  # fmt: skip
-            unconfirmed.append(red[0].name)
+            unconfirmed.append(by)
             without |= set(again)
+            if without.issuperset([*stage.shared, *stage.own]):
+                break
         return PeerFound(change, "survived", seconds, unconfirmed=unconfirmed)
 
     def _run_control(self, api: Api) -> tuple[float, int]:
         """Return how long the stage took with nothing changed, and how many cells it had."""
         command = self._prepare(CACHE_DIR).command(load_peers()[api.peer])
         stage = self._stage(api)
-        plan = stage.plan(command, SOUND, patience=5.0)
-        ended = self._run_plan(plan, _CONTROL_LIMIT, _CONTROL_LIMIT)
-        seen = seen_in(ended)
-        if seen is None or seen.red or seen.broken:
-            what = ended.log[-2000:] + ended.timed_out
-            if seen is not None:
-                what = "; ".join([*(f"{red.name}: {red.reason}" for red in seen.red), seen.broken])
-            raise TestbedError(f"with nothing changed, {api.id} is not as expected: {what}")
-        return ended.seconds, seen.cells
+        plan = stage.plan(command, SOUND, patience=CONTROL_PATIENCE)
+        seconds, seen = self._run_unchanged(api.id, plan)
+        return seconds, seen.cells
 
     def _stage(self, api: Api) -> _Stage:
         other = _sound(OTHER[api.role])
@@ -206,12 +205,6 @@ class PeerRunner:
             tuple(name for name, facts in self._scenarios.items() if facts.side == "pair"),
             tuple(n for n, facts in self._scenarios.items() if facts.side in (api.role, "each")),
         )
-
-    def _run_plan(self, plan: Plan, limit: float, silence: float, *options: str) -> Ended:
-        file = self._processes.new_folder() / "plan.json"
-        file.write_text(plan.dump(), "utf-8")
-        command = ["interop.mutate.cells", str(file), *options]
-        return self._processes.run(command, limit=limit, silence=silence)
 
     def _build(self, change: Text) -> list[str]:
         """Copy the peers, make the change, and return the command that runs the changed peer."""

@@ -37,14 +37,16 @@ from .processes import Ended, Processes
 from .stages import PEER, Stage, in_order
 
 __all__ = [
+    "CONFIRMING_PATIENCE",
+    "CONTROL_PATIENCE",
     "SOUND",
     "Blame",
     "Found",
     "Once",
     "Outcome",
     "Runner",
+    "StageRunner",
     "blame",
-    "seen_in",
     "some",
     "verdict",
 ]
@@ -76,10 +78,13 @@ _LEAST_LIMIT = 30.0
 _CONTROL_LIMIT = 300.0
 """Seconds for a stage with nothing changed."""
 
-_CONTROL_PATIENCE = 5.0
+_CONTROLS = 2
+"""How often that is tried."""
+
+CONTROL_PATIENCE = 5.0
 """Seconds for what must come there: statements that mark themselves take longer."""
 
-_CONFIRMING_PATIENCE = 2.0
+CONFIRMING_PATIENCE = 2.0
 """Seconds, at least, for what must come when red cells run again."""
 
 _TESTS_LIMIT = 600.0
@@ -155,17 +160,68 @@ class Once(Generic[K, V]):
         if first:
             try:
                 result.set_result(self._work(key))
-            except BaseException as exc:  # whatever it is, those that wait get it too
+            except BaseException as exc:  # raised in the callers that wait for it, too
                 result.set_exception(exc)
         return result.result()
 
     def all(self) -> list[V]:
-        """Return those that there are."""
-        return [each.result() for each in self._results.values() if each.done()]
+        """Return the results that there are by now."""
+        with self._lock:
+            done = [each for each in self._results.values() if each.done()]
+        return [each.result() for each in done if each.exception() is None]
 
 
-class Runner:
-    """Runs stages, changed and unchanged. Leaving its context ends all that runs.
+class StageRunner:
+    """Runs plans of stages as processes. Leaving its context ends all that runs.
+
+    Args:
+        folder: an empty folder for its files.
+        at_once: how many threads run plans at the same time.
+    """
+
+    def __init__(self, folder: Path, at_once: int) -> None:
+        self._processes = Processes(folder)
+        self._threads = ThreadPoolExecutor(at_once)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._processes.stop()
+        self._threads.shutdown(cancel_futures=True)
+
+    def _run_plan(
+        self, plan: Plan, limit: float, silence: float, *options: str, mark: Path | None = None
+    ) -> Ended:
+        file = self._processes.new_folder() / "plan.json"
+        file.write_text(plan.dump(), "utf-8")
+        command = ["interop.mutate.cells", str(file), *options]
+        return self._processes.run(command, limit=limit, silence=silence, mark=mark)
+
+    def _run_unchanged(self, name: str, plan: Plan) -> tuple[float, Seen]:
+        """Run a plan with nothing changed, once more if that is not as expected.
+
+        That no cell is flaky is for whole runs of the matrix to show.
+
+        Returns:
+            How long it took, and what was seen.
+
+        Raises:
+            TestbedError: it was not as expected the second time either.
+        """
+        for _ in range(_CONTROLS):
+            ended = self._run_plan(plan, _CONTROL_LIMIT, _CONTROL_LIMIT)
+            seen = _seen_in(ended)
+            if seen is not None and not seen.red and not seen.broken:
+                return ended.seconds, seen
+        what = ended.log[-2000:] + ended.timed_out
+        if seen is not None:
+            what = "; ".join([*(f"{red.name}: {red.reason}" for red in seen.red), seen.broken])
+        raise TestbedError(f"with nothing changed, {name} is not as expected: {what}")
+
+
+class Runner(StageRunner):
+    """Runs changes of the library, and the stages without them.
 
     Args:
         folder: an empty folder for its files.
@@ -184,20 +240,12 @@ class Runner:
         at_once: int,
         tests: Path = ROOT / "tests",
     ) -> None:
+        super().__init__(folder, at_once)
         self._stages = stages
         self._patience = patience
         self._tests = tests
-        self._processes = Processes(folder)
-        self._threads = ThreadPoolExecutor(at_once)
         self._control = Once(self._run_control)
-        self._unchanged = Once(self._run_unchanged)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._processes.stop()
-        self._threads.shutdown(cancel_futures=True)
+        self._unchanged_tests = Once(self._run_unchanged_tests)
 
     @property
     def cells(self) -> int:
@@ -260,28 +308,13 @@ class Runner:
     # --- A stage ------------------------------------------------------------------------------
 
     def _run_control(self, stage: Stage) -> _Control:
-        """Run a stage with nothing changed, once more if that is not as expected.
-
-        That no cell is flaky is for whole runs of the matrix to show.
-        """
-        try:
-            return self._watch(stage)
-        except TestbedError:
-            return self._watch(stage)
-
-    def _watch(self, stage: Stage) -> _Control:
+        """Run a stage with nothing changed, and see what it reaches."""
         watched = self._processes.new_folder()
         peer = [sys.executable, "-m", _LAUNCH, "watch", PACKAGE, str(watched), PEER]
-        plan = stage.plan(peer, SOUND, patience=_CONTROL_PATIENCE)
-        ended = self._run_plan(plan, _CONTROL_LIMIT, _CONTROL_LIMIT)
-        seen = seen_in(ended)
-        if seen is None or seen.red or seen.broken:
-            what = ended.log[-2000:]
-            if seen is not None:
-                what = "; ".join([*(f"{red.name}: {red.reason}" for red in seen.red), seen.broken])
-            raise TestbedError(f"with nothing changed, {stage.name} is not as expected: {what}")
+        plan = stage.plan(peer, SOUND, patience=CONTROL_PATIENCE)
+        seconds, seen = self._run_unchanged(stage.name, plan)
         reached = {path.name: path.read_bytes() for path in watched.iterdir()}
-        return _Control(ended.seconds, seen.cells, reached)
+        return _Control(seconds, seen.cells, reached)
 
     def _in_stage(self, stage: Stage, change: Change) -> Found:
         """Return what becomes of a change in one stage: `survived` if nothing tells twice."""
@@ -323,7 +356,7 @@ class Runner:
     def _again(self, stage: Stage, change: Change, first: Found) -> Found:
         """Run red cells again, in a small matrix."""
         chosen = dict.fromkeys(red.scenario for red in first.confirmed)
-        patience = max(_CONFIRMING_PATIENCE, self._patience)
+        patience = max(CONFIRMING_PATIENCE, self._patience)
         ended = self._run_changed(
             stage,
             change,
@@ -358,14 +391,6 @@ class Runner:
         peer = [sys.executable, "-m", *launch]
         return self._run_plan(plan(peer), limit, silence, *options, mark=mark)
 
-    def _run_plan(
-        self, plan: Plan, limit: float, silence: float, *options: str, mark: Path | None = None
-    ) -> Ended:
-        file = self._processes.new_folder() / "plan.json"
-        file.write_text(plan.dump(), "utf-8")
-        command = ["interop.mutate.cells", str(file), *options]
-        return self._processes.run(command, limit=limit, silence=silence, mark=mark)
-
     def _write(self, change: Change) -> tuple[Path, Path]:
         """Write the changed module; return the file, and one that is to hold an exception."""
         folder = self._processes.new_folder()
@@ -378,12 +403,12 @@ class Runner:
     def _test(self, change: Change) -> bool:
         """Return whether the unit tests of a change's folder find it."""
         tests = self._tests / change.module.split(".")[1]
-        self._unchanged(tests)
+        self._unchanged_tests(tests)
         file, mark = self._write(change)
         ended = self._run_tests(tests, _LAUNCH, "replace", change.module, str(file), str(mark))
         return bool(ended.status)
 
-    def _run_unchanged(self, tests: Path) -> None:
+    def _run_unchanged_tests(self, tests: Path) -> None:
         if (ended := self._run_tests(tests)).status:
             said = (ended.printed + ended.log)[-2000:]
             raise TestbedError(f"with nothing changed, {tests} fails:\n{said}{ended.timed_out}")
@@ -393,7 +418,7 @@ class Runner:
         return self._processes.run(command, limit=_TESTS_LIMIT, silence=_TESTS_LIMIT)
 
 
-def seen_in(ended: Ended) -> Seen | None:
+def _seen_in(ended: Ended) -> Seen | None:
     """Return what a run printed at last, if it came that far."""
     try:
         return msgspec.json.decode(ended.printed.strip().rpartition("\n")[2], type=Seen)
@@ -410,7 +435,7 @@ def verdict(stage: Stage, ended: Ended) -> tuple[Outcome, str, str, Seen | None]
         return "died", f"{stage.name}: the peer ended", what, None
     if ended.timed_out:
         return "time", f"{stage.name}: {ended.timed_out}", "", None
-    seen = seen_in(ended)
+    seen = _seen_in(ended)
     if seen is None:
         return "broken", f"{stage.name}: exit status {ended.status}", ended.log[-500:], None
     if seen.red:

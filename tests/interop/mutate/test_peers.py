@@ -8,6 +8,7 @@ import pytest
 
 from interop.errors import TestbedError
 from interop.mutate.peers import PeerFound, PeerRunner
+from interop.mutate.stages import Stage
 from interop.mutate.texts import Text, parse_texts
 from interop.run.runner import load_catalogue
 from interop.runtimes.prepare import Preparer
@@ -66,6 +67,16 @@ def test_a_peer_that_does_not_start_is_caught(tmp_path: Path) -> None:
     (found,) = look(tmp_path, DIES, scenarios=("echo.null",))
     assert found.caught
     assert "did not start" in found.reason
+
+
+def test_what_is_red_once_is_not_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second run has no change here."""
+    confirming = Stage.confirming
+    monkeypatch.setattr(Stage, "confirming", lambda stage, red, peer, sound, **more:
+                        confirming(stage, red, sound, sound, **more))  # fmt: skip
+    (found,) = look(tmp_path, SLOW, scenarios=("contract.app.slow",))
+    assert (found.outcome, found.blame) == ("survived", None)
+    assert found.unconfirmed == ["python@changed/ZapServer judge/Raw contract.app.slow"]
 
 
 def test_what_is_red_with_nothing_changed_is_an_error(
