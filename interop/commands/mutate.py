@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from msgspec import to_builtins
 from rich.console import Console
 
-from ..errors import TestbedError
 from ..mutate.cells import Red
 from ..mutate.operators import OPERATORS, Change
 from ..mutate.population import load, named, population, sample
@@ -26,6 +21,14 @@ from ..mutate.stages import CHANGED, all_stages
 from ..run.runner import load_catalogue
 from ..signals import held, interruptible
 from .mutate_peers import mutate_peers
+from .mutation_report import (
+    cell_lines,
+    culprit_line,
+    found_as_json,
+    percentage,
+    seed_of_week,
+    write_report,
+)
 from .options import Commands, Stop, at_least, given_path, matching, seconds
 
 __all__ = ["add"]
@@ -120,7 +123,7 @@ class _Report:
     @property
     def share(self) -> float:
         """How many per cent are caught."""
-        return _percentage(sum(each.caught for each in self.found), len(self.found))
+        return percentage(sum(each.caught for each in self.found), len(self.found))
 
 
 def _mutate(arguments: argparse.Namespace, console: Console) -> int:
@@ -142,8 +145,7 @@ def _mutate(arguments: argparse.Namespace, console: Console) -> int:
     whole = load_catalogue()
     scenarios = matching(whole, arguments.scenario, "--scenario")
     stages = all_stages({name: whole[name] for name in scenarios})
-    year, week, _ = datetime.now(UTC).isocalendar()
-    seed = year * 100 + week if arguments.seed is None else arguments.seed
+    seed = seed_of_week() if arguments.seed is None else arguments.seed
     if not arguments.all:
         drawn = sample(drawn, arguments.sample, seed)
     if not drawn:
@@ -220,10 +222,8 @@ def _print_blame(found: Found, console: Console) -> None:
     _line(console, f"culprit {found.blame}: {_place(change)}, in {found.stages[-1]}")
     _line(console, f"  - {change.before}")
     _line(console, f"  + {change.after}")
-    for red in _misnamed(found):
-        named = "none" if red.culprit is None else f"{red.culprit.side}: {red.culprit.why}"
-        _line(console, f"  {red.name}: {red.reason.splitlines()[0][:200]}")
-        _line(console, f"    named {named[:200]}")
+    for line in cell_lines(_misnamed(found)):
+        _line(console, line)
 
 
 def _misnamed(found: Found) -> list[Red]:
@@ -252,7 +252,7 @@ def _print_figures(report: _Report, console: Console) -> None:
         _line(
             console,
             f"survived {survivors}; no cell runs {outcomes['unreached']} of these"
-            + (f", and of the others {_percentage(caught, ran):.1f} % are caught" if ran else ""),
+            + (f", and of the others {percentage(caught, ran):.1f} % are caught" if ran else ""),
         )
     if tested := [found for found in all_found if found.tests]:
         alone = sum(found.tests == "caught" for found in tested)
@@ -260,8 +260,8 @@ def _print_figures(report: _Report, console: Console) -> None:
         _line(
             console,
             f"the unit tests alone catch {alone} of {len(tested)} "
-            f"({_percentage(alone, len(tested)):.1f} %); "
-            f"with the matrix {both} ({_percentage(both, len(tested)):.1f} %)",
+            f"({percentage(alone, len(tested)):.1f} %); "
+            f"with the matrix {both} ({percentage(both, len(tested)):.1f} %)",
         )
     _print_culprits(all_found, console)
     if once := sum(len(found.unconfirmed) for found in all_found):
@@ -269,27 +269,10 @@ def _print_figures(report: _Report, console: Console) -> None:
 
 
 def _print_culprits(all_found: Sequence[Found], console: Console) -> None:
-    blames = Counter(found.blame for found in all_found if found.blame is not None)
     if errors := sum(found.outcome == "red" and found.blame is None for found in all_found):
         _line(console, f"no cell failed, and so none names a culprit: {errors} red by errors alone")
-    if not blames:
-        return
-    framed = sum(
-        found.blame == "right" and any(r.culprit and r.culprit.frame is not None
-                                       for r in found.confirmed)
-        for found in all_found
-    )  # fmt: skip
-    total = blames.total()
-    _line(
-        console,
-        f"culprit: right {blames['right']} of {total} "
-        f"({_percentage(blames['right'], total):.1f} %), wrong {blames['wrong']}, "
-        f"unknown {blames['unknown']}; a frame named in {framed}",
-    )
-
-
-def _percentage(part: int, whole: int) -> float:
-    return 100 * part / whole if whole else 0.0
+    if line := culprit_line(all_found):
+        _line(console, line)
 
 
 def _place(change: Change) -> str:
@@ -298,7 +281,7 @@ def _place(change: Change) -> str:
 
 
 def _write(report: _Report, path: Path) -> None:
-    changes: list[dict[str, Any]] = [
+    changes = [
         {
             "module": found.change.module,
             "function": found.change.function,
@@ -306,15 +289,9 @@ def _write(report: _Report, path: Path) -> None:
             "operator": found.change.operator,
             "before": found.change.before,
             "after": found.change.after,
-            "outcome": found.outcome,
-            "by": found.by,
-            "reason": found.reason,
+            **found_as_json(found),
             "stages": list(found.stages),
-            "red": [to_builtins(red) for red in found.confirmed],
-            "red_once": list(found.unconfirmed),
-            "culprit": found.blame,
             "tests": found.tests,
-            "seconds": round(found.seconds, 2),
         }
         for found in report.found
     ]
@@ -328,10 +305,7 @@ def _write(report: _Report, path: Path) -> None:
         "interrupted": report.interrupted,
         "changes": changes,
     }
-    try:
-        path.write_text(json.dumps(data, indent=1) + "\n", "utf-8")
-    except OSError as exc:
-        raise TestbedError(f"cannot write {path}: {exc.strerror}") from exc
+    write_report(data, path)
 
 
 def _line(console: Console, text: str) -> None:

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
 
-from msgspec import to_builtins
 from rich.console import Console
 
 from ..catalog import did_you_mean
-from ..errors import CannotRun, TestbedError
+from ..errors import CannotRun
 from ..mutate.peers import PeerFound, PeerRunner
 from ..mutate.population import sample
 from ..mutate.run import Outcome
@@ -27,6 +23,14 @@ from ..mutate.texts import Text, load_texts
 from ..run.runner import load_catalogue
 from ..runtimes.prepare import CACHE_DIR, Preparer
 from ..signals import held, interruptible
+from .mutation_report import (
+    cell_lines,
+    culprit_line,
+    found_as_json,
+    percentage,
+    seed_of_week,
+    write_report,
+)
 from .options import Stop, matching
 
 __all__ = ["mutate_peers"]
@@ -35,7 +39,6 @@ Tell = Callable[[str], None]
 
 _WORDS: Mapping[Outcome, str] = {
     "red": "by a red cell",
-    "start": "at its start",
     "time": "by a time limit",
     "broken": "by the testbed's own checks",
 }
@@ -49,12 +52,14 @@ class _Report:
         possible: how many changes the chosen peers have.
         unseen: how many of them the table names as not to be seen.
         missing: why peers cannot run here, by name.
+        drawn: how many changes are to run.
     """
 
     seed: int
     possible: int
     unseen: int
     missing: Mapping[str, str]
+    drawn: int
     found: list[PeerFound] = field(default_factory=list)
     cells: int = 0
     duration_s: float = 0.0
@@ -63,7 +68,7 @@ class _Report:
     @property
     def share(self) -> float:
         """How many per cent are caught."""
-        return 100 * sum(each.caught for each in self.found) / len(self.found)
+        return percentage(sum(each.caught for each in self.found), len(self.found))
 
 
 def mutate_peers(arguments: argparse.Namespace, console: Console) -> int:
@@ -72,6 +77,8 @@ def mutate_peers(arguments: argparse.Namespace, console: Console) -> int:
     def tell(text: str) -> None:
         console.print(text, markup=False, highlight=False, soft_wrap=True)
 
+    if arguments.module or arguments.tests:
+        raise Stop("--module and --tests concern changes of the library, which --peer leaves alone")
     chosen = _chosen(load_texts(), arguments.peer)
     drawn = [change for change in chosen if not change.unseen]
     if arguments.list:
@@ -85,11 +92,11 @@ def mutate_peers(arguments: argparse.Namespace, console: Console) -> int:
     drawn = [change for change in drawn if change.peer.name not in missing]
     if not drawn:
         raise Stop("none of the chosen peers can run here")
-    year, week, _ = datetime.now(UTC).isocalendar()
-    seed = year * 100 + week if arguments.seed is None else arguments.seed
+    seed = seed_of_week() if arguments.seed is None else arguments.seed
     if not arguments.all:
         drawn = sample(drawn, arguments.sample, seed)
-    report = _Report(seed, len(chosen), sum(bool(each.unseen) for each in chosen), missing)
+    unseen = sum(bool(each.unseen) for each in chosen)
+    report = _Report(seed, len(chosen), unseen, missing, len(drawn))
     tell(f"{report.possible} changes, {report.unseen} of them not to be seen; "
          f"{len(drawn)} run, seed {seed}")  # fmt: skip
     with (
@@ -161,7 +168,7 @@ def _print(report: _Report, tell: Tell) -> None:
             _print_one(found, tell)
     tell("")
     if report.interrupted:
-        tell("interrupted")
+        tell(f"interrupted: {len(report.found)} of {report.drawn} changes ran")
     for name in sorted({found.change.peer.name for found in report.found}):
         of_peer = [found for found in report.found if found.change.peer.name == name]
         tell(f"{name}: caught {sum(found.caught for found in of_peer)} of {len(of_peer)}")
@@ -179,10 +186,8 @@ def _print_one(found: PeerFound, tell: Tell) -> None:
     for sign, text in (("-", change.before), ("+", change.after)):
         for line in text.splitlines() or [""]:
             tell(f"  {sign} {line}")
-    for red in found.confirmed:
-        named = "none" if red.culprit is None else f"{red.culprit.side}: {red.culprit.why}"
-        tell(f"  {red.name}: {red.reason.splitlines()[0][:200]}")
-        tell(f"    named {named[:200]}")
+    for line in cell_lines(found.confirmed):
+        tell(line)
     for name in found.unconfirmed:
         tell(f"  red once, and not again: {name}")
 
@@ -194,33 +199,19 @@ def _print_figures(report: _Report, tell: Tell) -> None:
     )
     caught = sum(found.caught for found in report.found)
     tell(f"caught {caught} of {len(report.found)} ({report.share:.1f} %): {ways}")
-    blames = Counter(found.blame for found in report.found if found.blame is not None)
-    if total := blames.total():
-        framed = sum(
-            any(red.culprit and red.culprit.frame is not None for red in found.confirmed)
-            for found in report.found
-        )
-        share = 100 * blames["right"] / total
-        tell(f"culprit: right {blames['right']} of {total} ({share:.1f} %), "
-             f"wrong {blames['wrong']}, unknown {blames['unknown']}; "
-             f"a frame named in {framed}")  # fmt: skip
+    if line := culprit_line(report.found):
+        tell(line)
 
 
 def _write(report: _Report, path: Path) -> None:
-    changes: list[dict[str, Any]] = [
+    changes = [
         {
             "file": found.change.file,
             "line": found.change.line,
             "peer": found.change.peer.name,
             "before": found.change.before,
             "after": found.change.after,
-            "outcome": found.outcome,
-            "by": found.by,
-            "reason": found.reason,
-            "red": [to_builtins(red) for red in found.confirmed],
-            "red_once": list(found.unconfirmed),
-            "culprit": found.blame,
-            "seconds": round(found.seconds, 2),
+            **found_as_json(found),
         }
         for found in report.found
     ]
@@ -235,7 +226,4 @@ def _write(report: _Report, path: Path) -> None:
         "duration_s": round(report.duration_s, 1),
         "changes": changes,
     }
-    try:
-        path.write_text(json.dumps(data, indent=1) + "\n", "utf-8")
-    except OSError as exc:
-        raise TestbedError(f"cannot write {path}: {exc.strerror}") from exc
+    write_report(data, path)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from interop.cli import main
+from interop.mutate.peers import PeerFound, PeerRunner
 from tests.support import PATIENCE
 
 
@@ -54,6 +55,8 @@ def test_a_sample_is_run_and_reported(tmp_path: Path, capsys: pytest.CaptureFixt
         (["--module", "romos"], "--module 'romos' names none of"),
         (["--module", "transport.readr"], "(did you mean 'transport.reader'?)"),
         (["--scenario", "ecko"], "'ecko' names no scenario (did you mean 'echo.*'?)"),
+        (["--peer", "node", "--module", "rooms.*"], "--module and --tests concern changes of the"),
+        (["--peer", "node", "--tests"], "--module and --tests concern changes of the library"),
     ],
 )
 def test_a_choice_of_nothing_is_an_error(
@@ -115,6 +118,20 @@ def test_the_changes_of_a_peer_are_listed(capsys: pytest.CaptureFixture[str]) ->
 def test_a_peer_without_changes_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["mutate", "--peer", "nod"]) == 2
     assert "--peer 'nod' names none of: node," in capsys.readouterr().err
+
+
+def test_an_interrupt_before_any_change_of_a_peer_ran_is_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(runner: PeerRunner, changes: object) -> list[PeerFound]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(PeerRunner, "run", interrupted)
+    file = tmp_path / "mutate.json"
+    assert main(["mutate", "--peer", "python", "--sample", "2", "--json", str(file)]) == 130
+    assert "\ninterrupted: 0 of 2 changes ran\n" in capsys.readouterr().out
+    data = json.loads(file.read_text("utf-8"))
+    assert (data["interrupted"], data["caught_percent"], data["changes"]) == (True, 0.0, [])
 
 
 def test_a_peer_that_cannot_run_is_told_and_an_error_by_name(
