@@ -145,11 +145,19 @@ def run_plan(
     if peers is not None:
         peers.update(sorted(collector.peers.items()))
     cells = merge(collector.finished)
+    try:
+        _explain(cells, plan, collector.peers)
+    except Exception as exc:  # a fault of the testbed, which must not cost the results
+        problems.append(f"explaining the red cells: {type(exc).__name__}: {exc}")
+    return cells, seconds, in_short(problems)
+
+
+def _explain(cells: list[CellResult], plan: Plan, peers: Mapping[str, PeerRecord]) -> None:
+    """Name the culprits of red cells, and say what to do about deviations that did not show."""
     name_culprits(cells)
     if plan.deviations is not None:
         apis = [api for peer in load_peers().values() for api in peer.apis]
-        advise(cells, collector.peers, load_recorded(plan.deviations), apis)
-    return cells, seconds, in_short(problems)
+        advise(cells, peers, load_recorded(plan.deviations), apis)
 
 
 def in_short(problems: list[str]) -> str:

@@ -297,6 +297,18 @@ def test_a_testbed_that_breaks_in_each_cell_says_so_in_short() -> None:
     assert in_short([f"cell {n}" for n in range(7)]).endswith("cell 4; and 2 more")
 
 
+def test_a_fault_in_explaining_costs_no_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(cells: object) -> None:
+        raise KeyError("payload")
+
+    monkeypatch.setattr(runner, "name_culprits", fails)
+    cells, broken = run_file(tmp_path, "pass", workers=0)
+    assert len(cells) == 4
+    assert broken == "explaining the red cells: KeyError: 'payload'"
+
+
 def test_a_worker_that_crashes_costs_its_cell_alone(tmp_path: Path) -> None:
     cells, broken = run_file(tmp_path, "os._exit(1)", workers=2)
     assert sorted(cell.scenario for cell in cells) == ["fine.a", "fine.b", "fine.c"]
