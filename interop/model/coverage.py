@@ -112,10 +112,10 @@ def _used_by(capability: Capability) -> Iterable[str]:
 
 def _names(model: Model) -> str:
     lines = ["## The public names of the libraries\n"]
-    for library in dict.fromkeys(entry.library for entry in model.names):
-        lines += [_row(library, "looked at with"), _row(*["---"] * 2)]
+    for package in dict.fromkeys(entry.package for entry in model.names):
+        lines += [_row(package, "looked at with"), _row(*["---"] * 2)]
         for entry in model.names:
-            if entry.library == library:
+            if entry.package == package:
                 lines.append(_row(_codes(entry.names), _codes(entry.of) or f"not: {entry.because}"))
         lines.append("")
     return "\n".join(lines)

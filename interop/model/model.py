@@ -28,7 +28,10 @@ __all__ = [
     "ModelError",
     "Names",
     "Place",
+    "contradicted",
     "load",
+    "problems",
+    "unnamed",
 ]
 
 MODEL = Path(__file__).parents[1] / "scenarios" / "model.toml"
@@ -96,7 +99,7 @@ class Gap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Names(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Public names of a library, and the capability that they are looked at with, or why not."""
 
-    library: str
+    package: str
     names: list[str]
     of: list[str] = []
     because: str = ""
@@ -152,7 +155,7 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
                     if _fits(condition, entry.at):
                         yield name, condition
 
-    @property
+    @cached_property
     def sends(self) -> dict[str, Sends]:
         """The capabilities that are ways to send an event, and how those are recognized."""
         return {
@@ -166,7 +169,7 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
             if each.sends or each.asked or each.header
         }
 
-    @property
+    @cached_property
     def marks(self) -> dict[str, str]:
         """The capability that each item of the contract shows, but for events that are sent."""
         return {
@@ -277,22 +280,22 @@ def _unused_items(model: Model, items: Iterable[str]) -> Iterator[str]:
             yield f"the contract has no {item!r}, which a capability uses in model.toml"
 
 
-def unnamed(model: Model, library: str, public: Sequence[str]) -> list[str]:
+def unnamed(model: Model, package: str, public: Sequence[str]) -> list[str]:
     """Return what is wrong with a library's ``[[names]]``, each with what to write where.
 
     Args:
         public: the library's public names.
     """
-    entries = [entry for entry in model.names if entry.library == library]
+    entries = [entry for entry in model.names if entry.package == package]
     globs = [glob for entry in entries for glob in entry.names]
     missing = [name for name in public if not _fits(name, globs)]
     return [
         *(
-            f"{library} has no public name {glob!r}"
+            f"{package} has no public name {glob!r}"
             for glob in globs
             if not _fits_any(public, glob)
         ),
-        *(f"no [[names]] of {library!r} in model.toml has {name!r}: add it" for name in missing),
+        *(f"no [[names]] of {package!r} in model.toml has {name!r}: add it" for name in missing),
     ]
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -365,12 +365,3 @@ def _uncut(value: object) -> object:
     if isinstance(value, str) and value.endswith(_CUT) and value[:1] in "[{":
         return [] if value[0] == "[" else {"cut": _CUT}
     return value
-
-
-def items_used(cells: Iterable[CellResult]) -> dict[str, set[str]]:
-    """Return the scenarios that use each item of the contract."""
-    found: dict[str, set[str]] = {}
-    for cell in cells:
-        for item in contract_items(cell):
-            found.setdefault(item, set()).add(cell.scenario)
-    return found

@@ -12,7 +12,7 @@ from interop.errors import Unsupported
 from interop.roles.judged import JudgedServer
 from interop.scenarios.scenario import scenario
 from interop.scenarios.test_headers import FULL, check_event
-from interop.scenarios.test_rooms import SENT, heard, hears
+from interop.scenarios.test_rooms import SENT, check_order, heard, hears, hears_no_more
 from interop.scenarios.test_time import burst_unread
 from interop.scenarios.test_values import LENGTHS, check_length
 from interop.wire.frames import TEXT
@@ -58,8 +58,7 @@ async def test_all(judged: JudgedServer) -> None:
     tell(connections[1], "to all")
     for connection in connections:
         await hears(connection, "to all")
-        got = await heard(connection)
-        assert got == [], f"expected the event once, got also {got}"
+        await hears_no_more(connection)
 
 
 @scenario("broadcast.exclude-self", "The sender of a broadcast can exclude itself.", side="server")
@@ -83,10 +82,10 @@ async def test_past_gone(judged: JudgedServer) -> None:
     reset.abort(reset=True)
     for conn in ("3", "4"):
         await judged.server.disconnected(conn)
-    tell(first, "to who is here")
+    tell(first, "to those present")
     for connection in (first, second):
-        await hears(connection, "to who is here")
-    assert judged.server.count("error") == 0
+        await hears(connection, "to those present")
+    assert judged.server.count("error") == 0, "the server reported an error"
 
 
 @pytest.mark.parametrize("kind", SENT)
@@ -125,12 +124,7 @@ async def test_length(judged: JudgedServer, length: int) -> None:
 
 @scenario("broadcast.order", "Broadcasts reach every connection in order.", side="server")
 async def test_order(judged: JudgedServer) -> None:
-    connections = await several(judged, 3)
-    for number in range(20):
-        tell(connections[0], number)
-    for connection in connections:
-        for number in range(20):
-            await hears(connection, number)
+    await check_order(await several(judged, 3), tell)
 
 
 @scenario(

@@ -523,7 +523,8 @@ async def test_conn(judged: JudgedServer) -> None:
         got = await judged.server.event("echo")
         assert got.data["conn"] == conn, f"an event of {conn} is reported of {got.data['conn']!r}"
         await judged.server.push(conn, "pushed", number)
-        assert (await three[number].next_event("pushed"))["payload"] == number
+        got = (await three[number].next_event("pushed"))["payload"]
+        assert got == number, f"expected the payload {number}, got {got!r}"
     three[1].abort()
     gone = await judged.server.wait("disconnected")
     assert gone.data["conn"] == "2", f"the end of 2 is reported of {gone.data['conn']!r}"

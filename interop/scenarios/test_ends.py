@@ -204,7 +204,8 @@ async def test_connect_twice(server: Server, client: Client) -> None:
     await client.settle()
     assert client.count("event", name="news") == 1
     assert server.count("connected") - server.count("disconnected") == 1
-    assert client.count("event", name="echo") == 1
+    count = client.count("event", name="echo")
+    assert count == 1, f"expected one event 'echo', got {count}"
     assert client.states[-1] == "online", f"expected to be online, got {client.states}"
 
 

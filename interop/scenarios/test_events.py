@@ -125,14 +125,14 @@ async def _check_equal(connection: RawConnection, name: str) -> None:
 @scenario("events.unknown-to-server", "An event that no handler is registered for is ignored.")
 async def test_unknown_to_server(client: Client) -> None:
     await client.open()
-    await client.send("nobody-listens", {"a": 1})
+    await client.send("unregistered", {"a": 1})
     await client.check_usable()
 
 
 @scenario("events.unknown-to-client", "A client ignores an event that it has no handler for.")
 async def test_unknown_to_client(server: Server, client: Client) -> None:
     await client.open()
-    await server.push(client.conn, "nobody-listens", {"a": 1})
+    await server.push(client.conn, "unregistered", {"a": 1})
     await client.check_usable()
 
 
@@ -180,7 +180,8 @@ GREETING: list[dict[str, Any]] = [
 async def check_greeting(connection: RawConnection) -> None:
     for sent in GREETING:
         got = await connection.next_message()
-        assert got["eventName"] == sent["event"]
+        name, expected = got["eventName"], sent["event"]
+        assert name == expected, f"expected the event {expected!r}, got {name!r}"
         check_event(f"the {connection.other} sent", got, sent["payload"], sent["headers"])
 
 
@@ -219,7 +220,8 @@ async def test_greeting(client: Client) -> None:
     got = (await client.event("welcome")).data
     check_event("the client received", got, {"a": 1}, {"token": "abc"})
     await client.echo("past it", {"token": "abc"})
-    assert client.count("event", name="welcome") == 1
+    count = client.count("event", name="welcome")
+    assert count == 1, f"expected one event 'welcome', got {count}"
 
 
 NAMES = ["émoji-🙂", "with space", " ", "\u0000", "a" * 10_000, "echo ", "Echo", "__proto__"]
@@ -303,7 +305,7 @@ async def test_one_after_the_other(judged: JudgedServer) -> None:
     connection.send_event("slow", {"ms": 100})
     connection.send_event("echo", "second")
     answers = [(await connection.next_message())["eventName"] for _ in range(2)]
-    assert answers == ["slow", "echo"]
+    assert answers == ["slow", "echo"], f"expected slow, then echo, got {answers}"
 
 
 @scenario("handlers.slow", "A slow handler does not delay other connections.", side="server")

@@ -155,8 +155,8 @@ async def test_none_given(server: Server, client: Client) -> None:
 )
 async def test_always_written(server: Server, client: Client, tap: Tap) -> None:
     await client.open()
-    await client.send_plain("nobody-listens", {"a": 1})
-    await server.push_plain(client.conn, "nobody-listens", {"a": 1})
+    await client.send_plain("unregistered", {"a": 1})
+    await server.push_plain(client.conn, "unregistered", {"a": 1})
     for author in ("client", "server"):
         frame = await tap.log.wait(author=author, kind="text", within=client.patience)
         assert frame is not None, f"expected a message from the {author}, got none"
@@ -180,8 +180,8 @@ async def test_null_pushed(server: Server, client: Client) -> None:
 )
 async def test_null_written(server: Server, client: Client, tap: Tap) -> None:
     await client.open()
-    await client.send("nobody-listens", None)
-    await server.push(client.conn, "nobody-listens", None)
+    await client.send("unregistered", None)
+    await server.push(client.conn, "unregistered", None)
     for author in ("client", "server"):
         frame = await tap.log.wait(author=author, kind="text", within=client.patience)
         assert frame is not None, f"expected a message from the {author}, got none"
@@ -206,7 +206,8 @@ async def test_form_to_server(judged: JudgedServer, form: str) -> None:
     # Not echo: how it writes a payload back is not judged here.
     connection.send(TEXT, event_text(**{**FORMS[form], "eventName": "whoami"}))
     event = await judged.server.event("whoami")
-    assert event.data.get("payload") == FORMS[form].get("payload")
+    got, expected = event.data.get("payload"), FORMS[form].get("payload")
+    assert got == expected, f"expected the payload {expected!r}, got {got!r}"
     assert event.data["headers"] == {}
 
 
@@ -216,7 +217,8 @@ async def test_form_to_client(judged: JudgedClient, form: str) -> None:
     connection = await judged.open()
     connection.send(TEXT, event_text(**FORMS[form]))
     event = await judged.client.event("echo")
-    assert event.data.get("payload") == FORMS[form].get("payload")
+    got, expected = event.data.get("payload"), FORMS[form].get("payload")
+    assert got == expected, f"expected the payload {expected!r}, got {got!r}"
     assert event.data["headers"] == {}
 
 

@@ -26,7 +26,9 @@ async def two(clients: Clients, *events: str) -> tuple[Client, Client]:
 
 def check_undisturbed(client: Client) -> None:
     """Check that a client was told of its own connection alone."""
-    assert client.states == ["connecting", "online"], f"another client's states: {client.states}"
+    assert client.states == ["connecting", "online"], (
+        f"expected its own states, connecting and online, got {client.states}"
+    )
     told = [client.count(on) for on in ("connected", "disconnected", "error")]
     assert told in ([1, 0, 0], [0, 0, 0]), f"another client's callbacks were called: {told}"
 
@@ -75,7 +77,8 @@ async def test_one_is_closed_by_handler(judged: JudgedServer) -> None:
     await judged.ended()
     await judged.works(stays)
     await judged.role.settle()
-    assert judged.server.count("disconnected", conn=staying) == 0
+    told = judged.server.count("disconnected", conn=staying)
+    assert told == 0, f"expected no end told of the connection that stays, got {told}"
 
 
 @scenario("many.push-to-one", "An event sent to one connection reaches that one alone.")

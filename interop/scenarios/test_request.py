@@ -50,7 +50,7 @@ async def test_reply(server: Server, client: Client) -> None:
 )
 async def test_no_reply(client: Client) -> None:
     await client.open()
-    for event in ("nobody-listens", "echo"):  # echo sends the headers back, which is no reply
+    for event in ("unregistered", "echo"):  # echo sends the headers back, which is no reply
         try:
             await client.request(event, PAYLOAD, seconds=0.1)
         except PeerFailure as failure:
@@ -122,7 +122,7 @@ async def test_error_raised_in_server(server: Server, client: Client) -> None:
 )
 async def test_connection_ends(judged: Judged, how: str) -> None:
     connection = await judged.open()
-    asking = judged.start_request("nobody-answers", PAYLOAD, seconds=PATIENCE)
+    asking = judged.start_request("unanswered", PAYLOAD, seconds=PATIENCE)
     asked = connection.soon(TEXT)
     await judged.first(asking, asked)
     if asked.done():  # else the library refused, or cannot
@@ -159,7 +159,8 @@ async def test_reply_whole(judged: Judged) -> None:
         )
         connection.send_event("question", payload, {"replyTo": request_id, "more": {"a": [1]}})
         reply = await judged.role.session.reply("request", asking)
-        assert reply["name"] == "question"
+        name = reply["name"]
+        assert name == "question", f"expected a reply named 'question', got {name!r}"
         check_event(
             f"the {judged.side} returned",
             reply,
@@ -210,10 +211,11 @@ async def test_from_handler(judged: JudgedServer) -> None:
     got = await connection.next_message()
     if got["eventName"] == "unsupported":
         raise Unsupported(got["payload"]["why"], api=judged.server.api, op="ask-back")
-    assert (got["eventName"], got["payload"]) == ("question", PAYLOAD)
+    asked = got["eventName"], got["payload"]
+    assert asked == ("question", PAYLOAD), f"expected the request 'question', got {got}"
     connection.send_event("question", "its reply", {"replyTo": got["headers"]["requestId"]})
-    asked = await connection.next_event("asked")
-    check_event("the server sent", asked, "its reply", {"of": "the first"})
+    reply = await connection.next_event("asked")
+    check_event("the server sent", reply, "its reply", {"of": "the first"})
 
 
 @scenario(

@@ -6,7 +6,7 @@ alone, and the others judge it there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -66,10 +66,10 @@ async def hears(connection: RawConnection, payload: Any) -> Mapping[str, Any]:
     try:
         said: Mapping[str, Any] = await connection.next_event("said")
     except Violation as exc:
-        raise Violation(
-            f"no event said to the room with the payload {payload!r}", seen=str(exc)
-        ) from None
-    assert said["payload"] == payload
+        what = f"no event 'said' with the payload {payload!r}"
+        raise Violation(what, seen=str(exc)) from None
+    got = said["payload"]
+    assert got == payload, f"expected the payload {payload!r}, got {got!r}"
     return said
 
 
@@ -80,6 +80,23 @@ async def heard(connection: RawConnection) -> list[Any]:
     while (message := await connection.next_message())["eventName"] != "echo":
         said.append(message["payload"])
     return said
+
+
+async def hears_no_more(connection: RawConnection) -> None:
+    """Check that no event reaches the connection but an echo's answer."""
+    got = await heard(connection)
+    assert got == [], f"expected no more events, got {got}"
+
+
+async def check_order(
+    connections: Sequence[RawConnection], send: Callable[[RawConnection, int], None]
+) -> None:
+    """Let the first connection send numbers, and check that all get them in order."""
+    for number in range(20):
+        send(connections[0], number)
+    for connection in connections:
+        for number in range(20):
+            await hears(connection, number)
 
 
 async def leaves(judged: JudgedServer, connection: RawConnection, conn: str) -> None:
@@ -116,7 +133,7 @@ async def test_exclude_self(judged: JudgedServer) -> None:
     say(first, "to you", exclude_self=True)
     for member in (second, third):
         await hears(member, "to you")
-    assert await heard(first) == []
+    await hears_no_more(first)
 
 
 @scenario(
@@ -239,8 +256,8 @@ async def test_leave_unjoined(judged: JudgedServer) -> None:
     say(first, "still here")
     for member in (first, second):
         await hears(member, "still here")
-    assert await heard(outside) == []
-    assert judged.server.count("error") == 0
+    await hears_no_more(outside)
+    assert judged.server.count("error") == 0, "the server reported an error"
 
 
 @scenario("rooms.once", "A member that joined twice gets each event once.", side="server")
@@ -249,7 +266,7 @@ async def test_once(judged: JudgedServer) -> None:
     await answered(judged, second, "join", "joined")
     say(first, "once")
     await hears(second, "once")
-    assert await heard(second) == []
+    await hears_no_more(second)
 
 
 @scenario(
@@ -263,7 +280,7 @@ async def test_leave(judged: JudgedServer) -> None:
     say(first, "without you")
     for member in (first, second):
         await hears(member, "without you")
-    assert await heard(leaver) == []
+    await hears_no_more(leaver)
 
 
 @scenario(
@@ -293,7 +310,7 @@ async def test_new_connection(judged: JudgedServer) -> None:
     again = await judged.open()
     say(stays, "for members")
     await hears(stays, "for members")
-    assert await heard(again) == []
+    await hears_no_more(again)
 
 
 @scenario(
@@ -302,12 +319,7 @@ async def test_new_connection(judged: JudgedServer) -> None:
     side="server",
 )
 async def test_order(judged: JudgedServer) -> None:
-    members = await in_room(judged, 3)
-    for number in range(20):
-        say(members[0], number)
-    for member in members:
-        for number in range(20):
-            await hears(member, number)
+    await check_order(await in_room(judged, 3), say)
 
 
 @scenario(

@@ -98,7 +98,8 @@ async def test_from_outside(judged: Judged, length: int) -> None:
     bare = len((await connection.next(TEXT)).payload)
     text = "x" * (length if length < 2 else length - bare)
     await judged.send("news", text)
-    assert (await connection.next_event("news"))["payload"] == text
+    got = (await connection.next_event("news"))["payload"]
+    assert got == text, f"expected a text of {len(text)} characters, got {str(got)[:60]!r}"
     check_length(connection, length)
 
 

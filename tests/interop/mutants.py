@@ -115,7 +115,7 @@ SERVERS: Mapping[str, Caught] = {
     ),
     "drop-awaits-handlers": by("wrote no close frame", "handling.close-returns"),
     "one-book-for-all": by("no event 'echo'", "apart.handlers"),
-    "handlers-at-once": by(r"\['echo', 'slow'\] ==", "handlers.one-after-the-other"),
+    "handlers-at-once": by(r"got \['echo', 'slow'\]", "handlers.one-after-the-other"),
     "slow-handler-delays-all": by("had to wait for the slow handler|no event", "handlers.slow"),
     "handler-close-code-lost": by("code 4005, got 1000", "lifecycle.handler-close-code"),
     "handler-close-ends-all": by(
@@ -130,7 +130,7 @@ SERVERS: Mapping[str, Caught] = {
     "sends-wait-for-handler": by("had to wait for the slow handler", "handlers.push-beside"),
     "reads-nothing-while-handling": by("wrote no text frame", "request.from-handler"),
     "catch-all-gets-unknown-alone": by(
-        r"at the catch-all, got \['nobody-listens', 'past it'\]", "any.once"
+        r"at the catch-all, got \['unregistered', 'past it'\]", "any.once"
     ),
     "catch-all-is-first": by(r"called as \['all', 'named'\]", "any.order"),
     "connected-cannot-send": by(
@@ -146,23 +146,27 @@ SERVERS: Mapping[str, Caught] = {
     ),
     "stop-leaves-connections": by("no state offline", "lifecycle.stop-tells-clients"),
     "send-after-close-lost": by("an error from the server's send", "ends.send-after.close"),
-    "room-keeps-who-left": by(r"assert \['without you'\] == \[\]", "rooms.leave"),
+    "room-keeps-past-members": by(r"no more events, got \['without you'\]", "rooms.leave"),
     "room-leaves-sender-out": by("no event 'said'", "rooms.members"),
-    "room-ignores-exclude": by(r"assert \['to you'\] == \[\]", "rooms.exclude-self"),
-    "room-members-twice": by(r"assert \['once'\] == \[\]", "rooms.once"),
+    "room-ignores-exclude": by(r"no more events, got \['to you'\]", "rooms.exclude-self"),
+    "room-members-twice": by(r"no more events, got \['once'\]", "rooms.once"),
     "room-drops-headers": by(
         r"in the room, got \{\}", "rooms.headers.all", "rooms.headers.exclude-self"
     ),
     "long-heads-unanswered": by("wrote no handshake", "handshake.endless-head"),
-    "room-waits-for-its-first": by("no event said to the room", "rooms.slow-member"),
-    "broadcast-one-by-one": by("no event said to the room", "broadcast.slow-member"),
-    "room-without-compressed": by("no event said to the room", "rooms.compressed-members"),
+    "room-waits-for-its-first": by("no event 'said' with the payload", "rooms.slow-member"),
+    "broadcast-one-by-one": by("no event 'said' with the payload", "broadcast.slow-member"),
+    "room-without-compressed": by("no event 'said' with the payload", "rooms.compressed-members"),
     "rooms-are-one": by(r"\[2\] at connection 2, got \[2, 3\]", "rooms.of-fifty"),
-    "room-fails-at-who-is-gone": by("no event said to the room", "rooms.leave-by-disconnecting"),
+    "room-fails-at-a-closed-member": by(
+        "no event 'said' with the payload", "rooms.leave-by-disconnecting"
+    ),
     "room-left-is-all-left": by("event alone, got \\[\\]", "rooms.leave-one"),
     "room-raises-for-strangers": by("wrote no text frame", "rooms.leave-unjoined"),
     "room-is-for-members": by(
-        "no event said to the room", "rooms.from-outside.all", "rooms.from-outside.exclude-self"
+        "no event 'said' with the payload",
+        "rooms.from-outside.all",
+        "rooms.from-outside.exclude-self",
     ),
     "room-raises-when-empty": by(
         "the server reported an error",
@@ -172,14 +176,16 @@ SERVERS: Mapping[str, Caught] = {
     ),
     "room-takes-nothing-for-null": by("another payload at", "rooms.whole.falsy"),
     "loses-64-kib-to-many": by(
-        "no event said to the room", "broadcast.length.65536", "rooms.length.65536"
+        "no event 'said' with the payload", "broadcast.length.65536", "rooms.length.65536"
     ),
     "broadcast-leaves-sender-out": by("wrote no text frame", "broadcast.all"),
     "broadcast-ignores-exclude": by(r"at the sender, got \['to you'\]", "broadcast.exclude-self"),
     "broadcast-drops-headers": by("the server sent other headers", "broadcast.whole.text"),
-    "broadcast-to-first-two": by("no event said to the room", "broadcast.all"),
-    "broadcast-fails-at-who-is-gone": by("no event said to the room", "broadcast.past-gone"),
-    "broadcasts-swapped": by("1 == 0", "broadcast.order"),
+    "broadcast-to-first-two": by("no event 'said' with the payload", "broadcast.all"),
+    "broadcast-fails-at-a-closed-member": by(
+        "no event 'said' with the payload", "broadcast.past-gone"
+    ),
+    "broadcasts-swapped": by("expected the payload 0, got 1", "broadcast.order"),
     # The adapter between testbed and library.
     "slow-loses-headers": by(r"the answer to slow is another at \$\.headers", "contract.app.slow"),
     "refuses-without-reason": by("unsupported says no why", "contract.app-refuses.join"),
@@ -270,7 +276,7 @@ CLIENTS: Mapping[str, Caught] = {
     # States.
     "no-online": by("diff: 'offline' != 'online'", "lifecycle.states"),
     "no-offline-by-remote-close": by("no state offline", "lifecycle.server-close"),
-    "states-are-everyones": by("another client's states", "many.one-is-dropped"),
+    "states-are-everyones": by("expected its own states", "many.one-is-dropped"),
     "offline-twice": by(
         "one more item: 'offline'|'offline', 'offline'", "lifecycle.states", "tls.end.own-close"
     ),
@@ -390,7 +396,7 @@ CLIENTS: Mapping[str, Caught] = {
         "no event 'late'|wrote no close frame", "reconnect.calls.close", "reconnect.calls.subscribe"
     ),
     "late-handlers-ignored": by(
-        "no event '(late|nobody-listens)'", "any.later", "lifecycle.subscribe-later"
+        "no event '(late|unregistered)'", "any.later", "lifecycle.subscribe-later"
     ),
     "any-event-is-unknown": by("at the catch-all, got", "any.once"),
     "any-event-without-headers": by("the catch-all received other headers", "any.whole.null"),
@@ -424,7 +430,7 @@ FRAMES: Mapping[str, Mapping[str, str]] = {
     "server": {
         "event-name-key": "server text .*event_name",
         "writes-no-headers": 'server text .*"headers":{}',
-        "null-payload-absent": 'server text {"eventName":"nobody-listens","headers"',
+        "null-payload-absent": 'server text {"eventName":"unregistered","headers"',
         "integers-as-floats": r"server text .*\d\.0",
         "ascii-only": r"server text .*\?",
         "raw-controls": "server text .*echo",
@@ -465,17 +471,17 @@ FRAMES: Mapping[str, Mapping[str, str]] = {
         "handler-error-escapes": "judge text .*boom",
         "handlers-at-once": "server text .*(slow|echo)",
         "slow-handler-delays-all": "judge text .*beside",
-        "messages-fire-lifecycle": 'client text {"eventName":"connected"',
+        "messages-fire-lifecycle": '(client|judge) text {"eventName":"connected"',
         "one-id": "server text .*zpt-id",
         "ids-used-again": "server text .*zpt-",
         "deaf-after-one-left": "client text .*still there",
         "malformed-ends-all": "judge text {not json",
-        "room-keeps-who-left": "server text .*without you",
+        "room-keeps-past-members": "server text .*without you",
         "room-leaves-sender-out": "client text .*to-room",
         "room-ignores-exclude": "judge text .*to-room|server text .*to you",
         "room-members-twice": "server text .*once",
         "room-drops-headers": "server text .*said",
-        "room-fails-at-who-is-gone": "judge text .*to-room",
+        "room-fails-at-a-closed-member": "judge text .*to-room",
     },
     "client": {
         "payload-key": 'client text .*"data"',
@@ -487,7 +493,7 @@ FRAMES: Mapping[str, Mapping[str, str]] = {
         "swaps-under-load": "client text .*(48|49)",
         "merges-equal": "client text .*past",
         "sends-long-late": 'client text .*"payload":0',
-        "drops-headers": "server text .*token",
+        "drops-headers": "(server|judge) text .*token",
         "null-headers-refused": 'judge text .*"headers":null',
         "empty-payload-refused": 'judge text {"eventName":"echo","headers":{}}',
         "malformed-escapes": "judge text {not json",
@@ -502,8 +508,8 @@ FRAMES: Mapping[str, Mapping[str, str]] = {
         "messages-fire-callbacks": 'judge text {"eventName":"disconnected"',
         "handlers-twice-after-reconnect": "server text .*after",
         "sends-again-after-reconnect": "client text .*before",
-        "late-handlers-ignored": "server text .*late",
-        "failure-kept-secret": "server text .*fail",
+        "late-handlers-ignored": "(server|judge) text .*late",
+        "failure-kept-secret": "(server|judge) text .*fail",
         "error-without-id": "client text .*replyError",
         "error-is-reply": "server text .*replyError",
         "any-event-is-reply": "server text .*echo",

@@ -415,7 +415,7 @@ def _late_sends_are_lost(seam: ServerSeam) -> None:
 # --- Rooms --------------------------------------------------------------------------------
 
 
-def _keeps_members_that_left(seam: ServerSeam) -> None:
+def _keeps_past_members(seam: ServerSeam) -> None:
     seam.role.rooms.remove_from_room = lambda name, connection: None
 
 
@@ -524,7 +524,7 @@ async def _broadcast_to_first_two(seam: ServerSeam, old: Any, *event: Any, **mor
     return await old(*event, exclude=[*late, more["exclude"]])
 
 
-def _fails_at_who_is_gone(seam: ServerSeam) -> None:
+def _fails_at_a_closed_member(seam: ServerSeam) -> None:
     """Fail a broadcast once a connection has ended."""
     all_of_them: list[Any] = []
     broadcast = seam.server.broadcast
@@ -720,7 +720,7 @@ DEFECTS: Mapping[str, Seed] = {
     "malformed-ends-all": _malformed_ends_all,
     "stop-leaves-connections": _stop_leaves_connections,
     "send-after-close-lost": _late_sends_are_lost,
-    "room-keeps-who-left": _keeps_members_that_left,
+    "room-keeps-past-members": _keeps_past_members,
     "room-leaves-sender-out": _with_exclude_self(True),
     "room-ignores-exclude": _with_exclude_self(False),
     "room-members-twice": _with_past_members(_send_to_repeated_members),
@@ -728,7 +728,7 @@ DEFECTS: Mapping[str, Seed] = {
     "room-drops-headers": _rooms_drop_headers,
     "room-without-compressed": _rooms_without_compressed,
     "rooms-are-one": _rooms_are_one,
-    "room-fails-at-who-is-gone": _with_past_members(_fail_at_closed_members),
+    "room-fails-at-a-closed-member": _with_past_members(_fail_at_closed_members),
     "room-left-is-all-left": _leaves_all_rooms,
     "room-raises-for-strangers": _rooms_raise_for_strangers,
     "room-is-for-members": _rooms_are_for_members,
@@ -741,7 +741,7 @@ DEFECTS: Mapping[str, Seed] = {
     "long-heads-unanswered": _leaves_long_heads_unanswered,
     "broadcast-one-by-one": _broadcasts(_broadcast_one_by_one),
     "broadcast-to-first-two": _broadcasts(_broadcast_to_first_two),
-    "broadcast-fails-at-who-is-gone": _fails_at_who_is_gone,
+    "broadcast-fails-at-a-closed-member": _fails_at_a_closed_member,
     "broadcasts-swapped": _swaps_broadcasts,
     "any-path": _answers(_on_any_path),
     "query-refused": _answers(_refuses_query),

@@ -6,7 +6,8 @@ import asyncio
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from itertools import count
+from typing import Any, TypeVar
 
 from interop.peers.mutant.seams import (
     Message,
@@ -25,6 +26,7 @@ __all__ = ["CLIENT", "SERVER"]
 
 Seed = Callable[[Seam], None]
 Text = Callable[[bytes], Iterable[bytes]]
+T = TypeVar("T", bound=Message)
 
 _LONG = 1 << 15
 """Bytes of a text that is long for a defect."""
@@ -86,18 +88,21 @@ def _twice_under_load() -> Text:
 
 def _swaps_under_load() -> Text:
     """Send some events late, as a queue beside a full buffer would."""
-    held: list[bytes] = []
-    count = 0
+    numbers = count(1)
+    return _behind_the_next(lambda _: next(numbers) % 100 == 49)
 
-    def change(data: bytes) -> Iterable[bytes]:
-        nonlocal count
-        count += 1
-        if count % 100 == 49:
+
+def _behind_the_next(late: Callable[[T], bool]) -> Callable[[T], Iterable[T]]:
+    """Hold back what `late` accepts until the next one has passed."""
+    held: list[T] = []
+
+    def change(data: T) -> Iterable[T]:
+        if late(data):
             held.append(data)
             return []
-        late = held.copy()
+        passed = [data, *held]
         held.clear()
-        return [data, *late]
+        return passed
 
     return change
 
@@ -132,19 +137,9 @@ def _drops_equal() -> Text:
     return change
 
 
-def _long_last() -> Text:
-    """Send a long event after the next one, as a thread that encodes it would."""
-    held: list[bytes] = []
-
-    def change(data: bytes) -> Iterable[bytes]:
-        if len(data) > _LONG:
-            held.append(data)
-            return []
-        late = held.copy()
-        held.clear()
-        return [data, *late]
-
-    return change
+def _long_last() -> Callable[[T], Iterable[T]]:
+    """Pass a long event after the next one, as a thread that encodes or decodes it would."""
+    return _behind_the_next(lambda data: len(data) > _LONG)
 
 
 def _writes_surrogates(transport: Any) -> None:
@@ -236,21 +231,6 @@ def _folds_case(old: Message) -> list[Message]:
     return [text_of({**event, "eventName": name.strip().lower()}).decode()] if name else [old]
 
 
-def _reads_long_last(transport: Any) -> Callable[[Message], Iterable[Message]]:
-    """Handle a long event after the next one, as a thread that decodes it would."""
-    held: list[Message] = []
-
-    def change(old: Message) -> Iterable[Message]:
-        if len(old) > _LONG:
-            held.append(old)
-            return []
-        late = held.copy()
-        held.clear()
-        return [old, *late]
-
-    return change
-
-
 def _drops_read_headers(old: Message) -> list[Message]:
     event = event_of(old)
     return [text_of({**event, "headers": {}}).decode()] if event else [old]
@@ -308,7 +288,7 @@ SERVER: Mapping[str, Seed] = {
     "folds-case-of-names": reads(lambda transport: _folds_case),
     "headers-lost-beside-nothing": reads(lambda transport: _drops_headers_beside_nothing),
     "any-name-is-text": reads(lambda transport: _takes_any_name),
-    "long-read-late": reads(_reads_long_last),
+    "long-read-late": reads(lambda transport: _long_last()),
 }
 """Defects of servers."""
 
@@ -333,7 +313,7 @@ CLIENT: Mapping[str, Seed] = {
     "empty-payload-refused": _reads_if(lambda text: "payload" in event_of(text)),
     "drops-headers-beside-nothing": reads(lambda transport: _drops_headers_beside_nothing),
     "takes-any-name": reads(lambda transport: _takes_any_name),
-    "handles-long-late": reads(_reads_long_last),
+    "handles-long-late": reads(lambda transport: _long_last()),
     "malformed-escapes": reads(_lets_malformed_escape),
 }
 """Defects of clients."""

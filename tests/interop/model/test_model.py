@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from interop.model import contract
-from interop.model.model import Model, ModelError, contradicted, load, problems, unnamed
+from interop.model.model import MODEL, Model, ModelError, contradicted, load, problems, unnamed
 from interop.records import CellResult, FrameRecord, Notifications, RequestRecord, Requests
 from interop.run.runner import load_catalogue
 from tests.interop.model import surfaces
@@ -36,7 +36,7 @@ of = ["server.push"]
 at = ["payload.text"]
 because = "for a reason"
 [[names]]
-library = "l"
+package = "l"
 names = ["A", "*.b"]
 of = ["server.push"]
 [below]
@@ -71,6 +71,10 @@ def test_nothing_is_wrong_with_the_model() -> None:
     assert problems(load(), scenarios=[*load_catalogue()], items=items) == []
 
 
+def test_no_reason_is_a_promise() -> None:
+    assert "no scenario yet" not in MODEL.read_text("utf-8")
+
+
 @pytest.mark.parametrize("library", surfaces.SURFACES)
 def test_every_public_name_of_a_library_has_its_capability(library: str) -> None:
     public = surfaces.SURFACES[library]()
@@ -84,7 +88,7 @@ def test_a_name_that_is_looked_at_is_in_its_peer(library: str) -> None:
     """Arguments of a Dart class are given by position, and are no words of the source."""
     source = surfaces.adapters(library)
     claimed = [
-        n for each in load().names if each.library == library and each.of for n in each.names
+        n for each in load().names if each.package == library and each.of for n in each.names
     ]
     assert len(claimed) > 10
     for name in claimed:
@@ -94,7 +98,7 @@ def test_a_name_that_is_looked_at_is_in_its_peer(library: str) -> None:
 
 
 def test_every_library_of_the_model_is_read() -> None:
-    assert {each.library for each in load().names} == {*surfaces.SURFACES}
+    assert {each.package for each in load().names} == {*surfaces.SURFACES}
 
 
 def test_the_records_of_a_run_show_what_the_model_claims() -> None:
