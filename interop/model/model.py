@@ -8,6 +8,7 @@ it, or a gap says why none does.
 from __future__ import annotations
 
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -306,6 +307,10 @@ def _stale_names(model: Model) -> Iterator[str]:
         for name in entry.of:
             if name not in model.capability:
                 yield f"there is no capability {name!r}, in {_shown(entry)}"
+    counts = Counter((entry.package, name) for entry in model.names for name in entry.names)
+    for (package, name), count in counts.items():
+        if count > 1:
+            yield f"{name!r} of {package!r} is in [[names]] of model.toml {count} times"
 
 
 def contradicted(model: Model, cells: Sequence[CellResult], items: Iterable[str]) -> list[str]:

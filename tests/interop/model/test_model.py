@@ -141,6 +141,7 @@ def test_a_place_without_scenario_and_reason_is_a_hole(tmp_path: Path) -> None:
         (('uses = ["op push"]', 'uses = ["op push", "op pull"]'), "the contract has no 'op pull'"),
         ((NAMES, 'names = ["A"]'), "either `of` or `because` is needed"),
         ((NAMES, 'names = ["A"]\nof = ["x"]'), "no capability 'x'"),
+        ((NAMES, NAMES.replace('"A"', '"A", "A"')), "'A' of 'l' is in [[names]] of model.toml 2"),
     ],
 )
 def test_a_stale_entry_is_named(tmp_path: Path, change: tuple[str, str], says: str) -> None:
