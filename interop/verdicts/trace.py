@@ -264,7 +264,7 @@ class _Side:
         for index, frame in self._frames("text", written=True):
             if (event := _event(index, frame)) is not None:
                 wrote.append(event)
-        wanted = sorted([*self._sent(), *self._answers()], key=lambda event: event.t_ms)
+        wanted = sorted([*self._sent(), *self._answers(wrote)], key=lambda event: event.t_ms)
         closes = any(frame.kind == "close" for frame in self.cell.frames)
         for event in wanted:
             event.due = (
@@ -300,8 +300,10 @@ class _Side:
             due = each.outcome == "ok" and each.op in ("send", "push")
             yield _Event(args["event"], _whole(args.get("payload")), headers, each.t_ms, None, due)
 
-    def _answers(self) -> Iterator[_Event]:
-        """Yield what the interop app's handlers sent."""
+    def _answers(self, wrote: Iterable[_Event]) -> Iterator[_Event]:
+        """Yield what the interop app's handlers sent; what they wrote is unsupported is not due."""
+        refusals = [event.payload for event in wrote if event.name == "unsupported"]
+        refused = [each.get("event") for each in refusals if isinstance(each, dict)]
         for note in _flat(self._notes):
             if note["on"] != "event":
                 continue
@@ -309,7 +311,8 @@ class _Side:
             index, when = self.carried.get(id(note)), _time(note)
             for name, value, heads, due in _app(note["name"], payload, headers):
                 if self.side == "server" or name == "fail":
-                    yield _Event(name, value, heads, when, index, due and self.side == "server")
+                    must = due and self.side == "server" and note["name"] not in refused
+                    yield _Event(name, value, heads, when, index, must)
 
     # --- Requests ---------------------------------------------------------------------------
 

@@ -64,6 +64,17 @@ def test_an_echo_that_all_records_have_has_no_fault() -> None:
     assert found(ran([ASKED, ANSWERED], [event()], [TOLD], [send()])) == []
 
 
+def test_an_answer_that_the_library_does_not_support_is_not_missing() -> None:
+    """A client that cannot read the refusal is at fault, not the server."""
+    room = {"room": "r"}
+    join = frame("client", text("join", room), t_ms=2.0)
+    refusal = text("unsupported", {"event": "join", "why": "it has no rooms"})
+    notes, sends = [event("join", room)], [send("join", room)]
+    assert ("server", "did not write 'joined'", 0) in found(ran([join], notes, asked=sends))
+    answered = ran([join, frame("server", refusal, t_ms=4.0)], notes, asked=sends)
+    assert "server" not in {side for side, _, _ in found(answered)}
+
+
 @pytest.mark.parametrize(
     ("one", "side", "why", "index"),
     [
