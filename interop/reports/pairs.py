@@ -1,0 +1,161 @@
+"""The verdict of each pair of a server and a client: does this client work with this server? Pure.
+
+Cells with the judge concern one side with any other, and are no part of a pair's verdict.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Literal
+
+from ..catalog import JUDGES, Api
+from ..records import CellResult, Excuse
+from .causes import counted
+from .compatibility import is_plain
+from .results import shortened
+
+__all__ = ["CORE", "MEANING", "PAIR_VERDICTS", "Known", "Pair", "PairVerdict", "pairs"]
+
+CORE = ("echo.objects", "echo.text-*", "order.pushed", "lifecycle.connected-once")
+"""The scenarios without which no application works: events with text and objects get there and
+back, and pushed ones in order. A known deviation is no excuse here."""
+
+MEANING = (
+    "Works: events with text and objects get there and back, pushed ones arrive in order, "
+    "and whatever else fails is a known deviation, named with its cause."
+)
+"""What "works" means, for readers of a grid."""
+
+PairVerdict = Literal["works", "deviates", "broken", "not run"]
+"""``deviates`` for a pair that works, with named deviations."""
+
+PAIR_VERDICTS: tuple[PairVerdict, ...] = ("broken", "deviates", "works", "not run")
+"""The worst first."""
+
+_RED = ("failed", "flaky", "error")
+_JUDGES = {api.id for api in JUDGES.values()}
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A known deviation that shows in a pair.
+
+    Attributes:
+        scenarios: those in which it shows.
+        plain: whether plain use is among them.
+    """
+
+    excuse: Excuse
+    scenarios: tuple[str, ...]
+
+    @property
+    def plain(self) -> bool:
+        return any(map(is_plain, self.scenarios))
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The verdict of one pair.
+
+    Attributes:
+        reason: why it is broken, or what makes it run; empty for a pair that works.
+        cell: the cell that shows that it is broken.
+        deviations: those of plain use first, since they matter most to an application.
+    """
+
+    server: str
+    client: str
+    verdict: PairVerdict
+    reason: str = ""
+    cell: CellResult | None = None
+    deviations: tuple[Known, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """The verdict in words, as ``works, with 3 named deviations``."""
+        if self.verdict == "deviates":
+            return f"works, with {counted(len(self.deviations), 'named deviation')}"
+        return f"{self.verdict}: {self.reason}" if self.reason else self.verdict
+
+
+def pairs(
+    cells: Iterable[CellResult],
+    servers: Sequence[str],
+    clients: Sequence[str],
+    not_run: Mapping[str, str],
+    apis: Iterable[Api] = (),
+) -> list[Pair]:
+    """Return the verdict of each pair, row by row.
+
+    Args:
+        servers, clients: the rows and columns of the run; the judge's are left out.
+        not_run: why each row or column that was chosen could not run.
+        apis: those of the catalogue, which tell rows from columns in `not_run`: where they are
+            given, pairs with what could not run come last in each row, and as the last rows.
+    """
+    left_out = [api for api in apis if api.id in not_run]
+    rows = [*servers, *(api.id for api in left_out if api.role == "server")]
+    columns = [*clients, *(api.id for api in left_out if api.role == "client")]
+    by_pair: dict[tuple[str, str], list[CellResult]] = {}
+    for cell in cells:
+        by_pair.setdefault((cell.server, cell.client), []).append(cell)
+    return [
+        _pair(server, client, by_pair.get((server, client), []), not_run)
+        for server in dict.fromkeys(rows)
+        for client in dict.fromkeys(columns)
+        if not {server, client} & _JUDGES
+    ]
+
+
+def _pair(
+    server: str, client: str, cells: Sequence[CellResult], not_run: Mapping[str, str]
+) -> Pair:
+    deviations = _deviations(cells)
+    if broken := [cell for cell in cells if _breaks(cell)]:
+        cell = min(broken, key=_weight)
+        return Pair(server, client, "broken", _reason(cell), cell, deviations)
+    for api in (server, client):
+        if api in not_run:
+            return Pair(server, client, "not run", f"{api}: {not_run[api]}")
+    ran = {pattern for pattern in CORE if any(fnmatchcase(c.scenario, pattern) for c in cells)}
+    if len(ran) < len(CORE):
+        chosen = f"--server {shlex.quote(server)} --client {shlex.quote(client)}"
+        which = "not all scenarios of plain use ran" if cells else "it has no cell in this run"
+        reason = f"{which}: python -m interop run {chosen}"
+        return Pair(server, client, "not run", reason, deviations=deviations)
+    return Pair(server, client, "deviates" if deviations else "works", deviations=deviations)
+
+
+def _breaks(cell: CellResult) -> bool:
+    return cell.verdict in _RED or (_is_core(cell) and cell.verdict != "passed")
+
+
+def _is_core(cell: CellResult) -> bool:
+    return any(fnmatchcase(cell.scenario, pattern) for pattern in CORE)
+
+
+def _weight(cell: CellResult) -> tuple[bool, bool, bool, str]:
+    """Order the cells that break a pair: what an application needs first stands first."""
+    return (
+        not _is_core(cell),
+        not is_plain(cell.scenario),
+        cell.severity != "must",
+        cell.scenario,
+    )
+
+
+def _reason(cell: CellResult) -> str:
+    words = cell.defect or cell.raised or cell.reason
+    return f"{cell.scenario}: {shortened(words.partition(chr(10))[0])}"
+
+
+def _deviations(cells: Iterable[CellResult]) -> tuple[Known, ...]:
+    found: dict[Excuse, set[str]] = {}
+    for cell in cells:
+        for excuse in cell.excuses if cell.verdict == "deviating" else ():
+            found.setdefault(excuse, set()).add(cell.scenario)
+    known = [Known(excuse, tuple(sorted(names))) for excuse, names in found.items()]
+    return tuple(sorted(known, key=lambda each: (not each.plain, -len(each.scenarios))))
