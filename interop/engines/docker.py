@@ -219,9 +219,11 @@ class DockerEngine:
     def _keep_log(self, peer: str, container: Container) -> None:
         if self._logs is None:
             return
-        self._logs.mkdir(parents=True, exist_ok=True)
-        with self._log_file(peer).open("ab") as file:
-            with contextlib.suppress(APIError):  # a container that was removed has no log
+        # A container that was removed has no log, and a full disk no room for one; the container is
+        # to be removed all the same, and no cell is at fault.
+        with contextlib.suppress(APIError, OSError):
+            self._logs.mkdir(parents=True, exist_ok=True)
+            with self._log_file(peer).open("ab") as file:
                 file.write(container.logs())
 
 

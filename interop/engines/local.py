@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -26,6 +25,9 @@ END_TIMEOUT = 1.0
 
 STOP_TIMEOUT = 3.0
 """Seconds for a peer to end once its stdin is closed; then it is killed."""
+
+TAIL_BYTES = 4096
+"""The end of a peer's stderr that is kept for the message when it does not start."""
 
 
 class LocalEngine:
@@ -78,7 +80,7 @@ class LocalEngine:
 class _Process:
     """One peer process. It ends when its stdin is closed, and is killed if it does not."""
 
-    def __init__(self, process: asyncio.subprocess.Process, address: Address, log: Path) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, address: Address, log: _Log) -> None:
         self._process = process
         self._log = log
         self.address = address
@@ -101,33 +103,33 @@ class _Process:
         how = "its process "
         if not self.alive:
             how += self.ended
+            await self._log.end()
         elif _is_stopped(self._process.pid):
             how += f"{self._process.pid} is stopped, as by SIGSTOP"
         else:
             how += f"{self._process.pid} runs"
-        return how if self._log == Path(os.devnull) else f"{how}; its log: {self._log}"
+        return f"{how}; its log: {self._log.where}" if self._log.where else how
 
     @classmethod
     async def start(cls, peer: str, command: Sequence[str], logs: Path | None) -> _Process:
-        log = _log_file(peer, logs)
         arguments = ["--listen", "127.0.0.1:0", "--exit-with-stdin"]
-        with log.open("ab") as stderr:
-            before = stderr.tell()
-            try:
-                process = await asyncio.create_subprocess_exec(
-                    *command,
-                    *arguments,
-                    cwd=ROOT,
-                    stdin=asyncio.subprocess.PIPE,
-                    stdout=asyncio.subprocess.PIPE,
-                    stderr=stderr,
-                    # Ctrl-C in a terminal is for the run, which ends its peers itself: one that
-                    # ended first would be a failure in whatever cell it is used.
-                    start_new_session=True,
-                )
-            except OSError as exc:
-                raise PeerDied(f"cannot start {peer}: {command[0]}: {exc.strerror}") from exc
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                *arguments,
+                cwd=ROOT,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                # Ctrl-C in a terminal is for the run, which ends its peers itself: one that ended
+                # first would be a failure in whatever cell it is used.
+                start_new_session=True,
+            )
+        except OSError as exc:
+            raise PeerDied(f"cannot start {peer}: {command[0]}: {exc.strerror}") from exc
         assert process.stdout is not None
+        assert process.stderr is not None
+        log = _Log(process.stderr, logs and logs / f"{peer}.{os.getpid()}.log")
         try:
             async with asyncio.timeout(START_TIMEOUT):
                 line = (await process.stdout.readline()).decode("utf-8", "replace")
@@ -135,26 +137,72 @@ class _Process:
             return cls(process, Address(host, port), log)
         except BaseException as exc:  # cancellation too: nothing else holds the process yet
             await _end(process)
+            await log.end()
             why = f"{peer} did not start: "
             if isinstance(exc, TimeoutError):
-                raise PeerHung(f"{why}printed no READY line{_tail(log, before)}") from exc
+                raise PeerHung(f"{why}printed no READY line{log.tail}") from exc
             if isinstance(exc, ContractError):
                 end = "" if line else f", and it {ended(process.returncode)}"
-                raise PeerDied(f"{why}{exc}{end}{_tail(log, before)}") from exc
+                raise PeerDied(f"{why}{exc}{end}{log.tail}") from exc
             if isinstance(exc, ValueError):  # of `readline`
-                raise PeerDied(f"{why}its first line is over 64 KiB{_tail(log, before)}") from exc
+                raise PeerDied(f"{why}its first line is over 64 KiB{log.tail}") from exc
             raise
 
     async def stop(self) -> None:
         self._drain.cancel()
         await _end(self._process)
+        await self._log.end()
 
 
-def _log_file(peer: str, logs: Path | None) -> Path:
-    if logs is None:
-        return Path(os.devnull)
-    logs.mkdir(parents=True, exist_ok=True)
-    return logs / f"{peer}.{os.getpid()}.log"
+class _Log:
+    """Keeps what a peer writes to its stderr in a file, as far as that can be written.
+
+    The peer itself writes into a pipe. On a full disk its own writes would fail, as errors of its
+    library: the Python and Dart peers reported them as exceptions that escaped, and Node hung.
+
+    Args:
+        stderr: the peer's.
+        path: the file to append to, or None for none.
+    """
+
+    def __init__(self, stderr: asyncio.StreamReader, path: Path | None) -> None:
+        self._path = path
+        self._failure = ""  # why not all of it is in the file
+        self._last = b""
+        self._task = asyncio.create_task(self._keep(stderr))
+
+    @property
+    def where(self) -> str:
+        """The file's name, for messages; empty if there is to be none."""
+        if self._path is None or not self._failure:
+            return str(self._path or "")
+        return f"{self._path} (not all of it: {self._failure})"
+
+    @property
+    def tail(self) -> str:
+        """The last lines, on lines of their own."""
+        lines = self._last.decode("utf-8", "replace").splitlines(keepends=True)[-8:]
+        whole = f"\n  (whole log: {self.where})" if self.where else ""
+        return "\n  " + "  ".join(lines).rstrip() + whole if lines else ""
+
+    async def end(self) -> None:
+        """Return once all of it is kept, of a peer that has ended; what it started may not have."""
+        await asyncio.wait([self._task], timeout=END_TIMEOUT)
+        self._task.cancel()
+
+    async def _keep(self, stderr: asyncio.StreamReader) -> None:
+        while data := await stderr.read(65536):
+            self._last = (self._last + data)[-TAIL_BYTES:]
+            try:
+                self._write(data)
+            except OSError as exc:
+                self._failure = str(exc.strerror)
+
+    def _write(self, data: bytes) -> None:
+        if self._path is not None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self._path.open("ab") as file:
+                file.write(data)
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
@@ -185,12 +233,3 @@ def _is_stopped(pid: int) -> bool:
     except OSError:
         return False
     return status.rpartition(")")[2].split()[:1] == ["T"]  # the name before it may hold anything
-
-
-def _tail(log: Path, start: int) -> str:
-    """Return the last lines of a log after `start`; earlier ones are another process's."""
-    with log.open(encoding="utf-8", errors="replace") as file:
-        if log != Path(os.devnull):
-            file.seek(start)
-        lines = deque(file, maxlen=8)
-    return "\n  " + "  ".join(lines).rstrip() + f"\n  (whole log: {log})" if lines else ""

@@ -251,6 +251,19 @@ async def test_what_a_container_said_is_kept(
     assert (log.name.split(".")[0], log.read_text("utf-8")) == ("mine", "what it said\n")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="nothing here is always full")
+async def test_a_full_disk_costs_what_a_container_said_and_no_more(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / f"mine.{os.getpid()}.log").symlink_to("/dev/full")
+    docker = FakeDocker()
+    async with engine(docker, monkeypatch, tmp_path) as peers:
+        await peers.address("mine")
+        await peers.restart("mine")
+        await peers.address("mine")
+    assert [container.removed for container in docker.started] == [True, True]
+
+
 async def test_a_container_that_somebody_removed_is_no_trouble(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

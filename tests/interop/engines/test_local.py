@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -96,6 +97,50 @@ async def test_how_a_peer_without_ready_ended_is_said_and_no_earlier_ones_log(
     killed = LocalEngine({"fake": ["sh", "-c", "kill -9 $$"]}, tmp_path)
     with pytest.raises(PeerDied, match=r"on stdout, and it was ended by SIGKILL$"):
         await killed.address("fake")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="nothing here is always full")
+async def test_a_peer_whose_log_cannot_be_written_runs_and_its_last_lines_are_shown(
+    tmp_path: Path,
+) -> None:
+    log = tmp_path / f"fake.{os.getpid()}.log"
+    log.symlink_to("/dev/full")
+    says = 'echo first >&2 && echo second >&2 && exec "$@"'
+    peers = LocalEngine({"fake": ["sh", "-c", says, "sh", *command("dies")]}, tmp_path)
+    address = await peers.address("fake")
+    with pytest.raises(PeerDied):
+        await describe(peers)
+    full = f"{log} (not all of it: No space left on device)"
+    assert await peers.end(address) == f"its process ended with exit status 3; its log: {full}"
+    with pytest.raises(PeerDied):
+        await peers.close()
+    silent = LocalEngine({"fake": ["sh", "-c", "echo first >&2 && echo second >&2"]}, tmp_path)
+    with pytest.raises(PeerDied) as caught:
+        await silent.address("fake")
+    assert str(caught.value).endswith(f"status 0\n  first\n  second\n  (whole log: {full})")
+
+
+async def test_a_folder_of_logs_that_cannot_be_made_is_said_and_ends_no_peer(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "file").touch()
+    says = 'echo said >&2 && exec "$@"'
+    runs = ["sh", "-c", says, "sh", *command("good")]
+    peers = LocalEngine({"fake": runs}, tmp_path / "file" / "logs")
+    address = await peers.address("fake")
+    assert await describe(peers) == "fake"
+    assert (await peers.end(address)).endswith("(not all of it: Not a directory)")
+    await peers.close()
+
+
+async def test_a_log_holds_all_that_each_start_of_a_peer_said(tmp_path: Path) -> None:
+    says = 'seq 100000 >&2; exec "$@"'
+    peers = LocalEngine({"fake": ["sh", "-c", says, "sh", *command("good")]}, tmp_path)
+    for _ in range(2):
+        await peers.address("fake")
+        await peers.restart("fake")
+    text = (tmp_path / f"fake.{os.getpid()}.log").read_text("utf-8")
+    assert text.split() == 2 * [str(n) for n in range(1, 100_001)]
 
 
 async def test_another_first_line_is_shown() -> None:
