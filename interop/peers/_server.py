@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import ssl
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from interop.peers._control import Failure, PeerSession
 
-__all__ = ["BaseServerRole"]
+__all__ = ["BaseServerRole", "pem_file", "tls_context"]
+
+
+@contextlib.contextmanager
+def pem_file(pem: str) -> Iterator[str]:
+    """Keep a certificate and its key in a file, since Python loads them from files alone."""
+    with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
+        file.write(pem)
+        file.flush()
+        yield file.name
+
+
+def tls_context(pem: str | None) -> ssl.SSLContext | None:
+    """Return the TLS context of a server with this certificate and key, if it has one."""
+    if pem is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with pem_file(pem) as path:
+        context.load_cert_chain(path)
+    return context
 
 
 class _Server(Protocol):

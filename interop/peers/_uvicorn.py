@@ -11,6 +11,7 @@ from typing import Any
 import uvicorn
 
 from interop.peers._control import Failure
+from interop.peers._server import pem_file
 
 __all__ = ["UvicornServer"]
 
@@ -32,12 +33,19 @@ class UvicornServer:
     Args:
         app: the ASGI application.
         host: the address to listen on.
+        tls: the certificate and its key, as PEM text, with which it serves TLS; None for none.
         settings: those of `uvicorn.Config`.
     """
 
-    def __init__(self, app: Any, host: str, **settings: Any) -> None:
+    def __init__(self, app: Any, host: str, tls: str | None = None, **settings: Any) -> None:
         self._listener = socket.create_server((host, 0))
-        self._server = _Server(uvicorn.Config(app, **settings))
+        if tls is None:
+            config = uvicorn.Config(app, **settings)
+        else:
+            with pem_file(tls) as path:
+                config = uvicorn.Config(app, ssl_certfile=path, **settings)
+                config.load()
+        self._server = _Server(config)
         self._serving: asyncio.Task[None] | None = None  # once `start` was called
 
     async def start(self) -> int:

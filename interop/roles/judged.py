@@ -249,6 +249,7 @@ class JudgedServer(Judged):
 
     Attributes:
         conn: the newest connection's name in the server's notifications; set by `open`.
+        tls: the context with which connections are opened from now on; None for plain ones.
         connections: the judge's ends, until `close` closes them.
     """
 
@@ -258,6 +259,7 @@ class JudgedServer(Judged):
         super().__init__(server, host, log)
         self.server = server
         self.conn = ""
+        self.tls: ssl.SSLContext | None = None
         self._serving = False  # set by the first `serve`
         self.connections: list[RawConnection] = []
 
@@ -268,9 +270,23 @@ class JudgedServer(Judged):
             self._serving = True
 
     async def dial(self) -> RawConnection:
-        """Connect, with nothing written yet."""
+        """Connect, with nothing written yet.
+
+        Raises:
+            Violation: the server does not do TLS where it has to.
+        """
         await self.serve()
-        streams = await asyncio.open_connection(self.host, self.server.port, limit=MAX_HEAD)
+        connecting = asyncio.open_connection(
+            self.host, self.server.port, limit=MAX_HEAD, ssl=self.tls
+        )
+        if self.tls is None:
+            streams = await connecting
+        else:
+            try:
+                async with self.setup_patience.limit():
+                    streams = await connecting
+            except (OSError, TimeoutError) as exc:
+                raise Violation(f"the server made no TLS connection: {exc}") from None
         connection = RawConnection(self.log, "client", streams, self.setup_patience)
         self.connections.append(connection)
         return connection

@@ -23,6 +23,7 @@ from ..roles.client import Client
 from ..roles.judged import Judged, JudgedClient, JudgedServer
 from ..roles.server import Server
 from ..scenarios.scenario import Clients, Faulting, Scenario, check_evidence
+from ..wire.certificate import certificate
 from ..wire.log import Log
 from ..wire.tap import Tap
 from . import evidence
@@ -244,9 +245,11 @@ class Cell:
         if self._pair[1] == JUDGES["client"]:
             self._host = upstream
             return Log()
-        await server.serve(**self._facts.serve)
         host = await engine.tap_host(await engine.address(self._programs[1]))
-        self._tap = await Tap(host, Address(upstream, server.port), Log()).start()
+        tls = {"tls": certificate(host).with_key} if self._facts.tls else {}
+        await server.serve(**self._facts.serve, **tls)
+        upstream_address = Address(upstream, server.port)
+        self._tap = await Tap(host, upstream_address, Log(), tls=self._facts.tls).start()
         self._at_the_end(self._tap.close)
         return self._tap.log
 

@@ -67,6 +67,8 @@ class Scenario:
         control: ids of the parameters that need ``control``, whatever the others need.
         serve: further arguments of ``serve``, in the cells of pairs. Where the judge is one side,
             the scenario starts the other.
+        tls: whether the server serves TLS, in the cells of pairs, with the judge's certificate for
+            the tap's host. The tap relays it unread.
     """
 
     id: str
@@ -81,6 +83,7 @@ class Scenario:
     needs: Needs = "control"
     control: Sequence[str] = ()
     serve: Mapping[str, Any] = field(default_factory=dict)
+    tls: bool = False
 
 
 def scenario(

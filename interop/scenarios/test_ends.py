@@ -114,6 +114,11 @@ async def test_close_told(judged: Judged) -> None:
     connection = await judged.open()
     await end(judged, connection, "close-code")
     await told(judged)
+    check_code_told(judged)
+
+
+def check_code_told(judged: Judged) -> None:
+    """Check what the application was told of an end by ``close-code``, if it was."""
     for note in judged.role.session.notifications:
         if note.on == "disconnected":
             for key, sent in (("code", 4003), ("reason", "enough")):

@@ -26,14 +26,23 @@ class Certificate:
     pem: str
     key: str
 
+    @property
+    def with_key(self) -> str:
+        """The key and the certificate as one PEM text, as ``serve`` takes it."""
+        return self.key + self.pem
+
     def for_server(self) -> ssl.SSLContext:
         """Return the TLS context of a server that has this certificate."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:  # it loads from files alone
-            file.write(self.key + self.pem)
+            file.write(self.with_key)
             file.flush()
             context.load_cert_chain(file.name)
         return context
+
+    def for_client(self) -> ssl.SSLContext:
+        """Return the TLS context of a client that trusts this certificate alone."""
+        return ssl.create_default_context(cadata=self.pem)
 
 
 @functools.cache

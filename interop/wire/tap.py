@@ -33,6 +33,7 @@ class Tap:
     Args:
         host: the address to listen on, and by which clients reach the tap.
         upstream: the server.
+        tls: whether the server serves TLS, which is relayed unread.
 
     Attributes:
         log: records every frame relayed or injected.
@@ -41,10 +42,11 @@ class Tap:
         mode: how the bytes of future connections pass, in both directions.
     """
 
-    def __init__(self, host: str, upstream: Address, log: Log) -> None:
+    def __init__(self, host: str, upstream: Address, log: Log, *, tls: bool = False) -> None:
         self.host = host
         self.port = 0  # the system's choice, once `start` has run
         self.upstream = upstream
+        self.tls = tls
         self.log = log
         self.connections: list[TapConnection] = []
         self.acts: set[str] = set()
@@ -73,8 +75,8 @@ class Tap:
                 await leg.gone()
 
     def url(self, path: str) -> str:
-        """Return the ``ws://`` address at which a client reaches the server through the tap."""
-        return f"ws://{self.host}:{self.port}{path}"
+        """Return the address at which a client reaches the server through the tap."""
+        return f"{'wss' if self.tls else 'ws'}://{self.host}:{self.port}{path}"
 
     def inject(self, to: Role, data: str | bytes, *, connection: int = -1) -> None:
         """Write a message of the judge's own, in one frame, towards `to`.
@@ -172,7 +174,8 @@ class TapConnection:
     def forward(self, author: Role, data: bytes) -> None:
         if author not in self.mute:
             self.passages[author].feed(data)
-        self._watch(author, data)
+        if not self.tap.tls:
+            self._watch(author, data)
 
     def inject(self, to: Role, data: str | bytes) -> None:
         if not self.handshaken:

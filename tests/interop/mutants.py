@@ -204,6 +204,10 @@ SERVERS: Mapping[str, Caught] = {
     "infinity-reported-as-null": by("infinity is reported as None", "contract.unencodable"),
     # The handshake.
     "request-in-one-segment": by("reset the connection", "handshake.byte-by-byte"),
+    "serves-without-tls": by(
+        "no TLS connection|WRONG_VERSION_NUMBER|SSL", "tls.echo", "tls.events", "tls.end.own-close"
+    ),
+    "serves-plain-beside-tls": by("expected the end or status 400, got", "tls.plain"),
     "any-path": by(
         "connected where it should|upgraded", "lifecycle.wrong-path", "handshake.other-path.root"
     ),

@@ -18,7 +18,11 @@ Future<void> main(List<String> arguments) => runPeer(
 
 class _IoServer implements ServerRole {
   _IoServer(this._session, ServerOptions options)
-    : _server = Server(path: options.path, pingInterval: options.pingInterval),
+    : _server = Server(
+        path: options.path,
+        tls: options.tls,
+        pingInterval: options.pingInterval,
+      ),
       _onConnect = options.onConnect {
     _server
       ..onConnected = _connected

@@ -41,9 +41,12 @@ class Connection {
 
 /// Serves one path; handlers of one connection run one after the other.
 class Server {
-  Server({required this.path, this.pingInterval});
+  Server({required this.path, this.tls, this.pingInterval});
 
   final String path;
+
+  /// The certificate with which to serve TLS; null for none.
+  final SecurityContext? tls;
 
   /// Time between pings, and how long a pong may take; null pings nobody.
   final Duration? pingInterval;
@@ -64,7 +67,10 @@ class Server {
 
   /// Binds and returns the port.
   Future<int> start(String host, int port) async {
-    final http = _http = await HttpServer.bind(host, port);
+    final http = _http = switch (tls) {
+      null => await HttpServer.bind(host, port),
+      final tls => await HttpServer.bindSecure(host, port, tls),
+    };
     http.listen(_accept);
     return http.port;
   }

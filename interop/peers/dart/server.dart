@@ -80,8 +80,10 @@ abstract class _LibraryServer implements ServerRole {
 
 /// `ZapServer` with the session's host, a free port and the path of `serve`.
 class ZapServerRole extends _LibraryServer {
-  ZapServerRole(super.session, super.options)
-    : _server = ZapServer(address: session.host, port: 0, path: options.path) {
+  ZapServerRole(Session session, ServerOptions options)
+    : _server = ZapServer(address: session.host, port: 0, path: options.path),
+      super(session, options) {
+    if (options.tls != null) throw const Unsupported('ZapServer binds its own HttpServer, plain');
     _server
       ..onConnected(_connected)
       ..onDisconnected(_disconnected);
@@ -118,7 +120,10 @@ class IOConnectorRole extends _LibraryServer {
 
   @override
   Future<int> start() async {
-    final http = _http = await HttpServer.bind(session.host, 0);
+    final http = _http = switch (_options.tls) {
+      null => await HttpServer.bind(session.host, 0),
+      final tls => await HttpServer.bindSecure(session.host, 0, tls),
+    };
     http.listen((request) {
       if (request.uri.path == _options.path) {
         IOConnector(request, _register).start();

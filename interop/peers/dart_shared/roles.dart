@@ -1,6 +1,8 @@
 /// What a Dart peer puts under the control of a session.
 library;
 
+import 'dart:io';
+
 import 'app.dart';
 import 'session.dart';
 
@@ -72,12 +74,16 @@ class ClientOptions {
 class ServerOptions {
   const ServerOptions(
     this.path, {
+    this.tls,
     this.pingInterval,
     this.all = false,
     this.onConnect = const [],
   });
 
   final String path;
+
+  /// The certificate with which to serve TLS; null for none.
+  final SecurityContext? tls;
 
   /// Time between pings; null where `serve` asked for none.
   final Duration? pingInterval;

@@ -188,6 +188,7 @@ class Session {
     final path = request.optionalText('path') ?? '/ws';
     final options = ServerOptions(
       path,
+      tls: _tls(request.optionalText('tls')),
       pingInterval: _pingInterval(request),
       all: request.flag('all'),
       onConnect: _onConnect(request),
@@ -202,6 +203,14 @@ class Session {
     }
     if (_closed) await server.tearDown();
     return port;
+  }
+
+  /// A certificate and its key, which one PEM text holds.
+  static SecurityContext? _tls(String? pem) {
+    if (pem == null) return null;
+    return SecurityContext()
+      ..useCertificateChainBytes(utf8.encode(pem))
+      ..usePrivateKeyBytes(utf8.encode(pem));
   }
 
   Future<void> _open(Request request) async {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,6 +33,7 @@ type request struct {
 	Protocols    []string `json:"protocols"`
 	Origins      []string `json:"origins"`
 	Deflate      bool     `json:"deflate"`
+	TLS          string   `json:"tls"`
 	MessageBytes int64    `json:"message_bytes"`
 	PingInterval *float64 `json:"ping_interval_s"`
 	PingTimeout  *float64 `json:"ping_timeout_s"`
@@ -160,9 +162,18 @@ func (s *session) serve(asked *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	port := listener.Addr().(*net.TCPAddr).Port
+	if asked.TLS != "" {
+		certificate, err := tls.X509KeyPair([]byte(asked.TLS), []byte(asked.TLS))
+		if err != nil {
+			_ = listener.Close()
+			return nil, err
+		}
+		listener = tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{certificate}})
+	}
 	s.server = newServer(s, asked)
 	go func() { _ = s.server.http.Serve(listener) }()
-	return object{"port": listener.Addr().(*net.TCPAddr).Port}, nil
+	return object{"port": port}, nil
 }
 
 // notify reports what the library told the application.

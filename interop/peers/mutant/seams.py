@@ -7,6 +7,7 @@ the library as it is.
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from typing import Any
@@ -94,13 +95,17 @@ class ServerSeam(Seam):
         role: the peer's session, which has the rooms.
         server: a `zaptools.ZapServer`.
         book: its handlers, registered.
+        tls: the context with which it is to serve TLS; None for none.
     """
 
-    def __init__(self, role: ServerRole, server: Any, book: HandlerBook) -> None:
+    def __init__(
+        self, role: ServerRole, server: Any, book: HandlerBook, tls: ssl.SSLContext | None = None
+    ) -> None:
         super().__init__()
         self.role: Any = role
         self.server = server
         self.book = book
+        self.tls = tls
         server.roster.transports = _Transports(self.take)
 
     def set_up(self, **changes: Any) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
+from asyncio.sslproto import SSLProtocol
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -18,6 +20,7 @@ from zaptools import (
     RemoteError,
 )
 from zaptools.handlers.book import Handler
+from zaptools.server.transport import ServerTransport
 
 __all__ = ["DEFECTS"]
 
@@ -671,6 +674,52 @@ def _leaves_long_heads_unanswered(seam: ServerSeam) -> None:
     seam.made.append(lambda transport: override(transport, _refuse_head=lambda transport: None))
 
 
+class _Either(asyncio.Protocol):
+    """Begins with the first bytes of a connection, as plain ones or as those of TLS."""
+
+    def __init__(self, make: Callable[[], Any], tls: ssl.SSLContext) -> None:
+        self._make = make
+        self._tls = tls
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        loop, protocol = asyncio.get_running_loop(), self._make()
+        if data[0] == 0x16:  # a handshake record: RFC 8446, section 5.1
+            protocol = SSLProtocol(
+                loop, protocol, self._tls, loop.create_future(), server_side=True
+            )
+        self._transport.set_protocol(protocol)
+        protocol.connection_made(self._transport)
+        if data[0] != 0x16:
+            protocol.data_received(data)
+            return
+        protocol.get_buffer(len(data))[: len(data)] = data
+        protocol.buffer_updated(len(data))
+
+
+def _serves_without_tls(seam: ServerSeam) -> None:
+    _accepts_by(seam, lambda make: make)
+
+
+def _serves_plain_beside_tls(seam: ServerSeam) -> None:
+    tls = seam.tls
+    if tls is not None:
+        _accepts_by(seam, lambda make: lambda: _Either(make, tls))
+
+
+def _accepts_by(seam: ServerSeam, factory: Callable[[Callable[[], Any]], Any]) -> None:
+    """Listen in plain text, with this factory of protocols made of the server's own."""
+
+    def bind(server: Any, port: int) -> Any:
+        settings, loop = server.settings, asyncio.get_running_loop()
+        make = partial(ServerTransport, settings, server.roster, server.book)
+        return loop.create_server(factory(make), server.host, port)
+
+    override(seam.server, _bind=bind)
+
+
 def _without(option: str) -> Seed:
     return lambda seam: seam.set_up(**{option: None})
 
@@ -743,6 +792,8 @@ DEFECTS: Mapping[str, Seed] = {
     "broadcast-to-first-two": _broadcasts(_broadcast_to_first_two),
     "broadcast-fails-at-a-closed-member": _fails_at_a_closed_member,
     "broadcasts-swapped": _swaps_broadcasts,
+    "serves-without-tls": _serves_without_tls,
+    "serves-plain-beside-tls": _serves_plain_beside_tls,
     "any-path": _answers(_on_any_path),
     "query-refused": _answers(_refuses_query),
     "plain-http-is-fine": _answers(_plain_http_is_fine),

@@ -10,10 +10,11 @@ from functools import partial
 from typing import Any
 
 from interop.peers._control import PeerSession
+from interop.peers._server import tls_context
 from interop.peers.mutant import adapters, clients, frames, servers, texts
 from interop.peers.mutant.seams import ClientSeam, ServerSeam
 from interop.peers.python.client import ClientApi, ConsumerApi, SubscriberApi
-from interop.peers.python.hosts import Host, ZapServerHost
+from interop.peers.python.hosts import Host, Options, Uncaught, ZapServerHost
 from interop.peers.python.server import ServerRole
 from interop.peers.python.session import Session as Sound
 from zaptools import EventRegister
@@ -44,9 +45,17 @@ CONSUMERS: Mapping[str, ClientSeed] = {
 SUBSCRIBERS: Mapping[str, ClientSeed] = clients.SUBSCRIBER_DEFECTS
 
 
-def _host(role: ServerRole, seed: ServerSeed, register: EventRegister, *more: Any) -> Host:
-    host = ZapServerHost(register, *more)
-    seed(ServerSeam(role, host.server, register.book))
+def _host(
+    role: ServerRole,
+    seed: ServerSeed,
+    register: EventRegister,
+    address: str,
+    path: str,
+    uncaught: Uncaught,
+    options: Options,
+) -> Host:
+    host = ZapServerHost(register, address, path, uncaught, options)
+    seed(ServerSeam(role, host.server, register.book, tls_context(options.tls)))
     return host
 
 

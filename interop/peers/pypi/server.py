@@ -86,6 +86,7 @@ class ServerRole(BaseServerRole):
         protocols: Any = None,
         origins: Any = None,
         deflate: bool = False,  # uvicorn always does
+        tls: str | None = None,
         program: str | None = None,
         all: bool = False,
         on_connect: Sequence[Mapping[str, Any]] = (),
@@ -122,6 +123,7 @@ class ServerRole(BaseServerRole):
         self.server = server = UvicornServer(
             app,
             self.host,
+            tls,
             lifespan="off",
             log_level="info",
             timeout_graceful_shutdown=5,

@@ -7,6 +7,7 @@ import socket
 
 from aiohttp import web
 
+from interop.peers._server import tls_context
 from interop.peers.python.hosts import GRACE, Options, Uncaught, no_origins
 from zaptools import EventRegister
 from zaptools.connectors import AioHttpConnector
@@ -47,11 +48,12 @@ class AioHttpHost:
         self._serving: set[asyncio.Task[web.WebSocketResponse]] = set()
         self._runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
         self._host = host
+        self._tls = tls_context(options.tls)
 
     async def start(self) -> int:
         await self._runner.setup()
         listener = socket.create_server((self._host, 0))
-        await web.SockSite(self._runner, listener).start()
+        await web.SockSite(self._runner, listener, ssl_context=self._tls).start()
         return int(listener.getsockname()[1])
 
     async def _end(self, app: web.Application) -> None:

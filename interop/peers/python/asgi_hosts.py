@@ -25,6 +25,7 @@ class AsgiHost:
         self._server = UvicornServer(
             self._app(register, path, uncaught, options),
             host,
+            options.tls,
             log_config=None,  # the process has its own, and uvicorn would set up loggers each time
             timeout_graceful_shutdown=GRACE,
             ws_ping_interval=options.limits.ping_interval,

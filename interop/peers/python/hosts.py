@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import Any, Literal, Protocol, cast
 
 from interop.peers._control import Unsupported, keep
+from interop.peers._server import tls_context
 from zaptools import EventRegister, Limits, ZapServer
 
 __all__ = [
@@ -41,6 +42,7 @@ class Options:
     protocols: Sequence[str] = ()
     origins: Sequence[str] | None = None
     deflate: bool = False
+    tls: str | None = None
 
     @property
     def compression(self) -> Literal["deflate"] | None:
@@ -93,6 +95,7 @@ class ZapServerHost:
             compression=options.compression,
             origins=options.origins,
             subprotocols=options.protocols,
+            ssl=tls_context(options.tls),
         )
 
     async def start(self) -> int:

@@ -13,6 +13,7 @@ from sanic.signals import SignalRouter
 from sanic_routing import BaseRouter
 
 from interop.peers._control import Failure, Unsupported
+from interop.peers._server import tls_context
 from interop.peers.python.hosts import GRACE, Options, Uncaught, above, no_origins
 from zaptools import EventRegister
 from zaptools.connectors import SanicConnector
@@ -82,6 +83,7 @@ class SanicHost:
         app.config.AUTO_EXTEND = app.config.MOTD = False
         app.config.TOUCHUP = False  # it would rewrite Sanic's own code, once per process
         self._listener = socket.create_server((host, 0))
+        self._tls = tls_context(options.tls)
         self._server: Any = None  # Sanic's methods have no types
 
         async def endpoint(request: Request, websocket: Websocket) -> None:
@@ -97,7 +99,10 @@ class SanicHost:
 
     async def start(self) -> int:
         self._server = await self._app.create_server(
-            sock=self._listener, return_asyncio_server=True, protocol=_Protocol
+            sock=self._listener,
+            return_asyncio_server=True,
+            protocol=_Protocol,
+            ssl=self._tls,
         )
         if self._server is None:
             raise Failure("Sanic did not start")

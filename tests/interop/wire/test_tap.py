@@ -18,7 +18,7 @@ from interop.wire.frames import CLOSE, CONTINUATION, PING, TEXT, frame
 from interop.wire.http import request
 from interop.wire.log import Log
 from interop.wire.tap import Tap
-from tests.support import within
+from tests.support import tls, within
 
 from .. import servers
 
@@ -33,8 +33,8 @@ async def echo(connection: ServerConnection) -> None:
 @asynccontextmanager
 async def tapped(handler: Handler = echo, **options: Any) -> AsyncIterator[Tap]:
     async with serve(handler, "127.0.0.1", 0, **options) as server:
-        port = server.sockets[0].getsockname()[1]
-        tap = await Tap("127.0.0.1", Address("127.0.0.1", port), Log()).start()
+        address = Address("127.0.0.1", server.sockets[0].getsockname()[1])
+        tap = await Tap("127.0.0.1", address, Log(), tls="ssl" in options).start()
         try:
             yield tap
         finally:
@@ -69,6 +69,18 @@ async def test_frames_are_recorded_with_their_authors(compression: str | None) -
         ]
         assert [f.close_code for f in tap.log.seen(kind="close")] == [1000, 1000]
         assert tap.log.frame_errors == []
+
+
+async def test_tls_passes_unread() -> None:
+    async with tapped(ssl=tls.server_context()) as tap:
+        async with connect(tap.url("/x"), ssl=tls.client_context()) as client:
+            await client.send("secret")
+            assert await client.recv() == "secret"
+        (connection,) = tap.connections
+        assert not connection.handshaken
+        assert seen(tap) == []
+        with pytest.raises(TestbedError, match="before the WebSocket handshake"):
+            tap.inject("client", "judge")
 
 
 async def test_fragments_become_one_message() -> None:
