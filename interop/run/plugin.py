@@ -112,9 +112,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_sessionstart() -> Generator[None]:
+def pytest_sessionstart(session: pytest.Session) -> Generator[None]:
     with delivered_later():  # pytest-xdist starts its workers here
         yield
+    if xdist := session.config.pluginmanager.getplugin("dsession"):
+        # It starts one in place of each that crashes, too, and no hook is called just before.
+        workers = xdist.nodemanager.group
+        workers.makegateway = delivered_later()(workers.makegateway)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -309,6 +309,26 @@ def test_a_fault_in_explaining_costs_no_results(
     assert broken == "explaining the red cells: KeyError: 'payload'"
 
 
+MASKS = """
+import os, signal, sys
+if "sys.stdin.readline" in str(sys.orig_argv):  # of execnet, which starts the workers
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    with open(os.path.join(os.path.dirname(__file__), f"{os.getpid()}.mask"), "w") as file:
+        file.write(str(sorted(each.name for each in blocked)))
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="no such call here")
+def test_the_worker_in_place_of_one_that_crashed_starts_without_signals_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(MASKS, "utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    run_file(tmp_path, "os._exit(1)", workers=1)
+    found = [path.read_text("utf-8") for path in tmp_path.glob("*.mask")]
+    assert found == 2 * ["['SIGHUP', 'SIGINT', 'SIGTERM']"]
+
+
 def test_a_worker_that_crashes_costs_its_cell_alone(tmp_path: Path) -> None:
     cells, broken = run_file(tmp_path, "os._exit(1)", workers=2)
     assert sorted(cell.scenario for cell in cells) == ["fine.a", "fine.b", "fine.c"]
