@@ -153,6 +153,24 @@ async def test_contained_in_client(judged: JudgedClient, name: str) -> None:
     await judged.role.settle()
 
 
+LONG = '"' + "x" * 1000 + '"'
+
+TWICE = {
+    "name": '{"eventName":"echo","payload":1,"headers":{},"eventName":"echo"}',
+    "payload": '{"eventName":"echo","payload":1,"headers":{},"payload":2}',
+    "headers": '{"eventName":"echo","payload":1,"headers":{},"headers":{}}',
+    "payload-without-headers": '{"eventName":"echo","payload":1,"payload":2}',
+    "name-beside-null": '{"eventName":"echo","eventName":"echo","payload":null,"headers":{}}',
+    "in-payload": '{"eventName":"echo","payload":{"a":1,"a":2},"headers":{}}',
+    "in-headers": '{"eventName":"echo","payload":1,"headers":{"a":1,"a":2}}',
+    "further-in": '{"eventName":"echo","payload":[[{"a":{"b":1,"b":1}}]],"headers":{}}',
+    "beside-colons": '{"eventName":"echo","payload":{"a":1,"a":2,"b":"\\u003a"},"headers":{}}',
+    "long": f'{{"eventName":"echo","payload":{{"a":{LONG},"a":{LONG}}},"headers":{{}}}}',
+    "many": '{"eventName":"echo","payload":[' + '{"a":1,"a":1},' * 200 + '1],"headers":{}}',
+}
+"""Messages in which a key is there twice. Some have no more colons than distinct keys."""
+
+
 @scenario(
     "malformed.duplicate-key",
     "A message with a duplicate key is no event: which value is meant cannot be known.",
@@ -163,9 +181,8 @@ async def test_contained_in_client(judged: JudgedClient, name: str) -> None:
 )
 async def test_duplicate_key(judged: Judged) -> None:
     connection = await judged.open()
-    for key, value in (("eventName", '"echo"'), ("payload", "2"), ("headers", "{}")):
-        text = '{"eventName":"echo","payload":1,"headers":{}'
-        write(connection, judged.named(f'{text},"{key}":{value}}}'))
+    for text in TWICE.values():
+        write(connection, judged.named(text))
     await judged.nothing_received()
 
 
