@@ -269,6 +269,19 @@ async def test_garbage(judged: JudgedServer, name: str) -> None:
     await judged.works(await judged.open())
 
 
+@pytest.mark.parametrize("name", [name for name in GARBAGE if name != "no-version"])  # HTTP/0.9
+@scenario(
+    "handshake.garbage-told",
+    "Bytes that are not HTTP are answered with 400 (RFC 9112, section 2.2).",
+    severity="should",
+    side="server",
+    needs="nothing",
+)
+async def test_garbage_told(judged: JudgedServer, name: str) -> None:
+    head = (await judged.ask(GARBAGE[name])).head
+    assert head.status == 400, f"expected 400, got {head.line!r}"
+
+
 @scenario(
     "handshake.half-a-request",
     "A client that disconnects in the middle of its request does not affect others.",

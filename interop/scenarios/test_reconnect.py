@@ -238,6 +238,27 @@ async def test_close_while_connecting(judged: JudgedClient) -> None:
 
 
 @scenario(
+    "reconnect.close-and-connect",
+    "A client that is closed while it connects can connect again at once, before the close is "
+    "done.",
+    side="client",
+)
+async def test_close_and_connect(judged: JudgedClient) -> None:
+    _, opening = await judged.dialled()
+    closing = judged.start_close()
+    connection, again = await judged.redialled()
+    judged.answer(connection)
+    await again
+    await judged.client.session.reply("close", closing)
+    await judged.fails(connection, opening)
+    await judged.works(connection)
+    await judged.role.settle()
+    states = judged.client.states
+    assert states.count("online") == 1, f"expected to be online once, got {states}"
+    assert states[-1] == "online", f"expected to end online, got {states}"
+
+
+@scenario(
     "reconnect.by-hand-while-waiting",
     "A client that waits for its next attempt connects at once when its application says so, "
     "and makes one connection.",

@@ -15,9 +15,13 @@ from interop.roles.server import Server
 from interop.scenarios.scenario import scenario
 from interop.scenarios.test_headers import PAYLOADS, check_event
 from interop.wire.frames import TEXT
+from interop.wire.raw import RawConnection
+from interop.wire.rules import event_text
 
 PATIENCE = 10.0
 """Seconds to wait for a reply that must come."""
+
+HUNDREDS = 200
 
 PAYLOAD = {"text": "a question", "numbers": [1, 2.5, None]}
 
@@ -205,6 +209,33 @@ async def test_by_hand_to_client(judged: JudgedClient) -> None:
 )
 async def test_from_handler(judged: JudgedServer) -> None:
     connection = await judged.open()
+    request_id = await asked_back(judged, connection)
+    connection.send_event("question", "its reply", {"replyTo": request_id})
+    reply = await connection.next_event("asked")
+    check_event("the server sent", reply, "its reply", {"of": "the first"})
+
+
+@scenario(
+    "request.reply-behind-many",
+    "A handler gets the reply that it waits for from behind hundreds of events, which are handled "
+    "after it, in their order.",
+    side="server",
+)
+async def test_reply_behind_many(judged: JudgedServer) -> None:
+    connection = await judged.open()
+    request_id = await asked_back(judged, connection)
+    events = [connection.frame(TEXT, judged.event(number)) for number in range(HUNDREDS)]
+    reply = event_text(eventName="question", payload=1, headers={"replyTo": request_id})
+    connection.write(*events, connection.frame(TEXT, reply))
+    got = [await connection.next_message() for _ in range(1 + HUNDREDS)]
+    names = [each["eventName"] for each in got]
+    assert names[0] == "asked", f"expected 'asked' before the events, got {names[:3]}"
+    numbers = [each["payload"] for each in got[1:]]
+    assert numbers == [*range(HUNDREDS)], f"expected the events in their order, got {numbers}"
+
+
+async def asked_back(judged: JudgedServer, connection: RawConnection) -> str:
+    """Let a handler send a request and wait for its reply; return the request's id."""
     judged.server.session.features |= asked_of("ask-back", {})
     question = {"event": "question", "payload": PAYLOAD, "timeout": PATIENCE}
     connection.send_event("ask-back", question, {"of": "the first"})
@@ -213,9 +244,7 @@ async def test_from_handler(judged: JudgedServer) -> None:
         raise Unsupported(got["payload"]["why"], api=judged.server.api, op="ask-back")
     asked = got["eventName"], got["payload"]
     assert asked == ("question", PAYLOAD), f"expected the request 'question', got {got}"
-    connection.send_event("question", "its reply", {"replyTo": got["headers"]["requestId"]})
-    reply = await connection.next_event("asked")
-    check_event("the server sent", reply, "its reply", {"of": "the first"})
+    return str(got["headers"]["requestId"])
 
 
 @scenario(

@@ -321,3 +321,19 @@ async def test_scaled_limit(judged: Judged, form: str) -> None:
     seen = judged.role.session.count("event")
     if seen != 1:
         raise Violation(f"expected one event, the one within the limit, got {seen}")
+
+
+@scenario(
+    "amount.limit-in-pieces",
+    "A message as long as a configured limit is read, wherever its frame's header is cut.",
+    side="each",
+)
+async def test_limit_in_pieces(judged: Judged) -> None:
+    connection = await judged.open(more={"message_bytes": LIMIT})
+    for cut in range(1, 8):
+        payload = f"{cut}" + "x" * (LIMIT - BARE - 1)
+        data = connection.frame(TEXT, judged.event(payload))
+        connection.write(data[:cut])
+        await judged.role.settle()  # it has read these by then
+        connection.write(data[cut:])
+        await judged.received("echo", payload)

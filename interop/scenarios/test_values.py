@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from interop.errors import Violation
+from interop.errors import PeerFailure, Violation
 from interop.roles.client import Client
 from interop.roles.judged import Judged
 from interop.roles.server import Server
@@ -150,6 +150,23 @@ async def test_hard_answered(judged: Judged, name: str) -> None:
         raise Violation(f"the {judged.side} wrote what is no JSON: {answers[0][:120]!r}") from exc
     if difference := differ(json.loads(f"[{text}]", parse_int=_number), payload):
         raise Violation(f"back came another value at {difference}")
+
+
+@scenario(
+    "hard.deep-both-ways",
+    "An event that a library sends is not nested too deep for it to read.",
+    side="each",
+)
+async def test_deep_both_ways(judged: Judged) -> None:
+    connection = await judged.open(events=["news"])
+    deep = json.loads("[" * 300 + "]" * 300)
+    try:
+        await judged.send("news", deep)
+    except PeerFailure:
+        return
+    await connection.next_event("news")
+    connection.send_event("echo", deep)
+    await judged.received("echo", deep)
 
 
 def _number(text: str) -> int | str:

@@ -49,6 +49,8 @@ SERVERS: Mapping[str, Caught] = {
     "reorders-under-load": by("At index 48 diff: 49 != 48", "order.pushed"),
     "equal-sent-once": by("expected 3 equal events, got 1", "events.equal", "events.equal-answers"),
     "long-sent-late": by(r"got \[0, 'large', 1, 2\]", "order.large-sent-first"),
+    "writes-deeper-than-it-reads": by("no event 'echo'", "hard.deep-both-ways"),
+    "last-of-two-keys": by("delivered 11 events", "malformed.duplicate-key"),
     "long-read-late": by(r"got \[0, 'large', 1, 2\]", "order.large-first.40-kb"),
     "loses-end-of-burst": by("no last tick", "order.pushed"),
     "reply-without-id": by("assert None == 'by hand-1'", "request.by-hand"),
@@ -128,6 +130,7 @@ SERVERS: Mapping[str, Caught] = {
         "events.reserved.connected",
     ),
     "sends-wait-for-handler": by("had to wait for the slow handler", "handlers.push-beside"),
+    "reply-among-a-hundred": by("wrote no text frame", "request.reply-behind-many"),
     "reads-nothing-while-handling": by("wrote no text frame", "request.from-handler"),
     "catch-all-gets-unknown-alone": by(
         r"at the catch-all, got \['unregistered', 'past it'\]", "any.once"
@@ -203,6 +206,8 @@ SERVERS: Mapping[str, Caught] = {
     "notification-with-more": by("has a key 'peer'", "contract.notifications.close"),
     "infinity-reported-as-null": by("infinity is reported as None", "contract.unencodable"),
     # The handshake.
+    "header-in-one-segment": by("no event 'echo'", "amount.limit-in-pieces"),
+    "garbage-unanswered": by("ended the connection after", "handshake.garbage-told.frame"),
     "request-in-one-segment": by("reset the connection", "handshake.byte-by-byte"),
     "serves-without-tls": by(
         "no TLS connection|WRONG_VERSION_NUMBER|SSL", "tls.echo", "tls.events", "tls.end.own-close"
@@ -334,6 +339,7 @@ CLIENTS: Mapping[str, Caught] = {
         "reconnect.close-while-waiting",
         "reconnect.close-while-connecting",
     ),
+    "connects-once-closed": by("already connected", "reconnect.close-and-connect"),
     "connects-no-more-by-hand": by("already connected", "reconnect.by-hand-while-waiting"),
     "retries-unasked": by("tried again, and its caller still waits", "reconnect.first-failure"),
     "retries-not": by("did not connect", "reconnect.retry"),

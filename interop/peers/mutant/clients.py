@@ -380,6 +380,26 @@ def _close_needs_a_connection(seam: ClientSeam) -> None:
     seam.client.disconnect = disconnect_if_connected
 
 
+def _connects_once_closed(seam: ClientSeam) -> None:
+    """Refuse to connect until a close that is under way is done."""
+    connect, disconnect = seam.client.connect, seam.client.disconnect
+    closing: set[object] = set()
+
+    async def connect_if_closed(*offer: Any, **how: Any) -> None:
+        if closing:
+            raise AlreadyConnectedError(seam.client.url)
+        await connect(*offer, **how)
+
+    async def noted(*how: Any, **more: Any) -> None:
+        closing.add(mark := object())
+        try:
+            await disconnect(*how, **more)
+        finally:
+            closing.discard(mark)
+
+    seam.client.connect, seam.client.disconnect = connect_if_closed, noted
+
+
 def _connects_no_more_by_hand(seam: ClientSeam) -> None:
     connect = seam.client.connect
 
@@ -789,6 +809,7 @@ DEFECTS: Mapping[str, Seed] = {
     "ignores-what-to-trust": _with_tls(lambda given, made: None),
     "close-needs-a-connection": _close_needs_a_connection,
     "connects-no-more-by-hand": _connects_no_more_by_hand,
+    "connects-once-closed": _connects_once_closed,
     "retries-unasked": _with_retry(True),
     "retries-not": _with_retry(False),
     "reconnects-unsaid": _tells(_reconnects_unsaid),

@@ -18,6 +18,9 @@ __all__ = ["CLIENT", "SERVER"]
 
 Seed = Callable[[Seam], None]
 
+_HEADER = 6
+"""Bytes of the shortest header of a masked frame."""
+
 
 def _of_transport(**methods: Callable[..., Any]) -> Seed:
     """Replace methods of each connection's transport; each takes the original method first."""
@@ -171,6 +174,20 @@ def _needs_whole_request(old: Any, transport: Any, data: bytes) -> None:
         transport.tcp.abort()
 
 
+def _needs_whole_header(old: Any, transport: Any, data: bytes) -> None:
+    if transport.connection is not None and len(data) < _HEADER:
+        transport.tcp.abort()
+    else:
+        old(transport, data)
+
+
+def _drops_garbage(old: Any, transport: Any, events: list[Any], writes: list[bytes]) -> None:
+    if events:
+        old(transport, events, writes)
+    else:
+        transport.tcp.close()
+
+
 SERVER: Mapping[str, Seed] = {
     "no-pong": _of_frames("send_frame", _of(Opcode.PONG, None)),
     "late-pong": lambda seam: seam.made.append(_pongs_when_idle),
@@ -185,6 +202,8 @@ SERVER: Mapping[str, Seed] = {
     "tells-another-close-code": _of_closing(outcome=_tells(code=1000)),
     "lost-is-closed": _of_closing(outcome=_lost_is_closed),
     "request-in-one-segment": _of_transport(receive_opening=_needs_whole_request),
+    "header-in-one-segment": _of_transport(data_received=_needs_whole_header),
+    "garbage-unanswered": _of_transport(receive_handshake=_drops_garbage),
 }
 """Defects of servers."""
 

@@ -194,6 +194,20 @@ def _reads_nothing_while_handling(seam: ServerSeam) -> None:
     _around_handlers(seam, around)
 
 
+def _looks_at_a_hundred(seam: ServerSeam) -> None:
+    """Look for a reply among the next hundred messages alone while a handler waits for it."""
+
+    def hook(transport: Any) -> None:
+        mailbox = transport.dispatcher.mailbox
+
+        def put_all(mailbox: Any, messages: list[Message]) -> None:
+            base.put_all(mailbox, messages[: 100 if mailbox.has_waiters else None])
+
+        base = override(mailbox, put_all=put_all)
+
+    seam.opened.append(hook)
+
+
 def _catches_unknown_alone(seam: ServerSeam) -> None:
     """Call the catch-all for events alone that have no handler."""
     any_event = seam.book.any_event
@@ -756,6 +770,7 @@ DEFECTS: Mapping[str, Seed] = {
     "slow-handler-delays-all": _handlers_wait_for_all,
     "sends-wait-for-handler": _sends_wait_for_handler,
     "reads-nothing-while-handling": _reads_nothing_while_handling,
+    "reply-among-a-hundred": _looks_at_a_hundred,
     "catch-all-gets-unknown-alone": _catches_unknown_alone,
     "catch-all-is-first": _catches_first,
     "connected-is-of-first": _connected_is_of_first,

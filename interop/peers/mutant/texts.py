@@ -142,7 +142,9 @@ def _long_last() -> Callable[[T], Iterable[T]]:
     return _behind_the_next(lambda data: len(data) > _LONG)
 
 
-def _writes_surrogates(transport: Any) -> None:
+def _writes_anyhow(transport: Any) -> None:
+    """Write what the library refuses to write."""
+
     async def send(connection: Any, name: str, payload: Any = None, headers: Any = None) -> None:
         try:
             await base.send(connection, name, payload, headers)
@@ -225,6 +227,11 @@ def _takes_any_name(old: Message) -> list[Message]:
     return [text_of({**event, "eventName": json.dumps(event["eventName"])}).decode()]
 
 
+def _keeps_last_of_two_keys(old: Message) -> list[Message]:
+    event = event_of(old)
+    return [text_of(event).decode()] if event else [old]
+
+
 def _folds_case(old: Message) -> list[Message]:
     event = event_of(old)
     name = event.get("eventName")
@@ -263,7 +270,8 @@ SERVER: Mapping[str, Seed] = {
     "astral-as-two": writes(lambda: _cesu8),
     "raw-controls": _replaces(r"\\u00([01][0-9a-f])", lambda m: chr(int(m[1], 16))),
     "escapes-twice": _replaces(r"\\([nrt])", r"\\\\\1"),
-    "lone-surrogates": per_connection(_writes_surrogates),
+    "lone-surrogates": per_connection(_writes_anyhow),
+    "writes-deeper-than-it-reads": per_connection(_writes_anyhow),
     "truncates-long-text": rewrites(_truncates),
     "nothing-is-null": rewrites(_nothing_is_null),
     "cuts-wide-objects": rewrites(_cuts_wide_objects),
@@ -289,6 +297,7 @@ SERVER: Mapping[str, Seed] = {
     "headers-lost-beside-nothing": reads(lambda transport: _drops_headers_beside_nothing),
     "any-name-is-text": reads(lambda transport: _takes_any_name),
     "long-read-late": reads(lambda transport: _long_last()),
+    "last-of-two-keys": reads(lambda transport: _keeps_last_of_two_keys),
 }
 """Defects of servers."""
 

@@ -43,7 +43,9 @@ export class Client {
   }
 
   connect() {
-    if (this.#socket) throw new Error('the client is connected already');
+    if (this.#socket && this.#socket.readyState !== WebSocket.CLOSING) {
+      throw new Error('the client is connected already');
+    }
     const { callbacks } = this;
     callbacks.state('connecting');
     return new Promise((resolve, reject) => {
@@ -69,7 +71,7 @@ export class Client {
         resolve(callbacks.connected());
       });
       socket.on('close', (code, reason) => {
-        this.#socket = null;
+        if (this.#socket === socket) this.#socket = null;
         if (!open) return;
         callbacks.state('offline');
         callbacks.disconnected(code, reason.toString('utf8'));
