@@ -328,16 +328,20 @@ class Runner(StageRunner):
                 break
             if first.outcome in ("start", "died"):  # an exception of its own proves it
                 return replace(first, seconds=seconds)
-            second = (
-                self._again(stage, change, first)
-                if first.outcome == "red"
-                else self._once(stage, change, without)
-            )
-            seconds += second.seconds
-            if second.caught:
-                return replace(second, seconds=seconds, unconfirmed=unconfirmed)
-            unconfirmed.append(first.by)
-            without |= {red.scenario for red in first.confirmed}
+            if first.outcome != "red":  # red cells run again alone, all else as it was
+                second = self._once(stage, change, without)
+                seconds += second.seconds
+                if second.outcome not in ("red", "survived"):
+                    return replace(second, seconds=seconds, unconfirmed=unconfirmed)
+                unconfirmed.append(first.by)
+                first = second
+            if first.outcome == "red":
+                second = self._again(stage, change, first)
+                seconds += second.seconds
+                if second.caught:
+                    return replace(second, seconds=seconds, unconfirmed=unconfirmed)
+                unconfirmed.append(first.by)
+                without |= {red.scenario for red in first.confirmed}
             if without.issuperset([*stage.shared, *stage.own]):
                 break
         return Found(change, "survived", seconds, unconfirmed=unconfirmed)

@@ -67,7 +67,10 @@ class _Advice:
             )
             cell.vanished = advice
         else:
-            advice = f"{self._change(api)}{self._remedy(excuse, api)}{self._first(role, api)}"
+            first = self._first(role, api)
+            advice = f"{self._change(api)}{self._remedy(excuse, api)}{first}"
+            if first:  # whether it is one is not known yet
+                cell.vanished = advice
         entries = "; ".join(map(str, cell.unshown))
         cell.reason = f"expected to fail, but passed; {advice}: {entries}"
         cell.culprit = Culprit(role, advice, "expectation", api)

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from interop.errors import TestbedError
-from interop.mutate.cells import Red
+from interop.mutate.cells import Red, Seen
 from interop.mutate.launch import LATER
 from interop.mutate.operators import Change
 from interop.mutate.population import population
-from interop.mutate.processes import Processes
-from interop.mutate.run import Found, Runner, blame
+from interop.mutate.processes import Ended, Processes
+from interop.mutate.run import Found, Outcome, Runner, blame, verdict
 from interop.mutate.stages import Stage, all_stages
 from interop.records import Culprit, CulpritSide, Verdict
 from interop.scenarios.scenario import Scenario
@@ -115,6 +115,27 @@ def test_what_is_red_once_is_not_caught(tmp_path: Path, monkeypatch: pytest.Monk
     assert (found.outcome, found.blame) == ("survived", None)
     assert len(found.unconfirmed) == 2
     assert all(each.endswith(" echo.null") for each in found.unconfirmed)
+
+
+def test_what_is_red_only_after_a_time_limit_is_not_caught_by_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first run counts as one that took too long; that of red cells has no change here."""
+    monkeypatch.setattr(Stage, "confirming", lambda stage, red, peer, sound, **more:
+                        CONFIRMING(stage, red, sound, sound, **more))  # fmt: skip
+    slow: list[str] = []
+
+    def slow_at_first(stage: Stage, ended: Ended) -> tuple[Outcome, str, str, Seen | None]:
+        if stage.name not in slow:
+            slow.append(stage.name)
+            return "time", f"{stage.name}: took too long", "", None
+        return verdict(stage, ended)
+
+    monkeypatch.setattr("interop.mutate.run.verdict", slow_at_first)
+    with runner(tmp_path, count=1) as run:
+        (found,) = run.run([ENCODED])
+    assert found.outcome == "survived"
+    assert [each.endswith("took too long") for each in found.unconfirmed] == [True, False]
 
 
 CONFIRMING = Stage.confirming
