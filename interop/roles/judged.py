@@ -12,6 +12,7 @@ import base64
 import contextlib
 import json
 import os
+import socket
 import ssl
 import time
 from abc import ABC, abstractmethod
@@ -26,7 +27,7 @@ from ..records import Role
 from ..wire.frames import Inflater
 from ..wire.http import Head, accept_key, answer, request
 from ..wire.log import Log
-from ..wire.raw import MAX_HEAD, RawConnection, RawServer
+from ..wire.raw import MAX_HEAD, RawConnection, RawServer, Streams, take_small_segments
 from ..wire.rules import event_text
 from .client import Client
 from .role import SETUP_PATIENCE
@@ -61,6 +62,7 @@ class Judged(ABC):
         self.host = host
         self.log = log
         self.pongs = False
+        self._small_segments = False
 
     @property
     def setup_patience(self) -> Patience:
@@ -70,6 +72,13 @@ class Judged(ABC):
     def extend_timeouts(self) -> None:
         """Wait five times as long from now on: the scenario is about large amounts."""
         self.role.patience = self.role.patience.times(5)
+
+    def keep_buffers_small(self) -> None:
+        """Let the system buffer less of what the judge does not read, from the next connection on.
+
+        What a scenario has to send until the buffers are full is 2 MB then, not 12 MB.
+        """
+        self._small_segments = True
 
     async def pace(self) -> float:
         """Return the median time, in seconds, that the peer takes to answer."""
@@ -165,6 +174,10 @@ class Judged(ABC):
     @abstractmethod
     async def send(self, name: str, payload: Any, headers: dict[str, Any] | None = None) -> None:
         """Make the application under test send an event, outside any handler."""
+
+    @abstractmethod
+    def start_send(self, name: str, payload: Any) -> asyncio.Future[Reply]:
+        """Begin such a send, and return what becomes of it."""
 
     @abstractmethod
     def ask_back(self, connection: RawConnection, payload: Any, headers: dict[str, Any]) -> str:
@@ -276,9 +289,7 @@ class JudgedServer(Judged):
             Violation: the server does not do TLS where it has to.
         """
         await self.serve()
-        connecting = asyncio.open_connection(
-            self.host, self.server.port, limit=MAX_HEAD, ssl=self.tls
-        )
+        connecting = self._connect()
         if self.tls is None:
             streams = await connecting
         else:
@@ -290,6 +301,16 @@ class JudgedServer(Judged):
         connection = RawConnection(self.log, "client", streams, self.setup_patience)
         self.connections.append(connection)
         return connection
+
+    async def _connect(self) -> Streams:
+        if not self._small_segments:
+            address = self.host, self.server.port
+            return await asyncio.open_connection(*address, limit=MAX_HEAD, ssl=self.tls)
+        own = socket.socket()
+        own.setblocking(False)
+        take_small_segments(own)
+        await asyncio.get_running_loop().sock_connect(own, (self.host, self.server.port))
+        return await asyncio.open_connection(sock=own, limit=MAX_HEAD)
 
     def request(self, **change: Any) -> bytes:
         """Return an opening handshake, changed as `interop.wire.http.request` takes it."""
@@ -362,6 +383,10 @@ class JudgedServer(Judged):
     async def send(self, name: str, payload: Any, headers: dict[str, Any] | None = None) -> None:
         await self.server.push(self.conn, name, payload, headers)
 
+    def start_send(self, name: str, payload: Any) -> asyncio.Future[Reply]:
+        asked = {"conn": self.conn, "event": name, "payload": payload, "headers": {}}
+        return self.server.session.start("push", asked)
+
     def ask_back(self, connection: RawConnection, payload: Any, headers: dict[str, Any]) -> str:
         connection.send_event("echo", payload, headers)
         return "echo"
@@ -387,7 +412,10 @@ class JudgedClient(Judged):
     async def listener(self, tls: ssl.SSLContext | None = None) -> RawServer:
         """Return where the judge listens, listening from the first call on, which decides `tls`."""
         if self._listener is None:
-            listener = RawServer(self.host, self.log, self.setup_patience, tls)
+            small = self._small_segments
+            listener = RawServer(
+                self.host, self.log, self.setup_patience, tls, small_segments=small
+            )
             self._listener = await listener.start()
         return self._listener
 
@@ -486,6 +514,10 @@ class JudgedClient(Judged):
 
     async def send(self, name: str, payload: Any, headers: dict[str, Any] | None = None) -> None:
         await self.client.send(name, payload, headers)
+
+    def start_send(self, name: str, payload: Any) -> asyncio.Future[Reply]:
+        asked = {"event": name, "payload": payload, "headers": {}}
+        return self.client.session.start("send", asked)
 
     def ask_back(self, connection: RawConnection, payload: Any, headers: dict[str, Any]) -> str:
         connection.send_event("mirror", payload, headers)

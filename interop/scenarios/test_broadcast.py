@@ -12,7 +12,14 @@ from interop.errors import Unsupported
 from interop.roles.judged import JudgedServer
 from interop.scenarios.scenario import scenario
 from interop.scenarios.test_headers import FULL, check_event
-from interop.scenarios.test_rooms import SENT, check_order, heard, hears, hears_no_more
+from interop.scenarios.test_rooms import (
+    SENT,
+    check_order,
+    half_closed,
+    heard,
+    hears,
+    hears_no_more,
+)
 from interop.scenarios.test_time import burst_unread
 from interop.scenarios.test_values import LENGTHS, check_length
 from interop.wire.frames import TEXT
@@ -134,6 +141,7 @@ async def test_order(judged: JudgedServer) -> None:
     needs="load",
 )
 async def test_slow_member(judged: JudgedServer) -> None:
+    judged.keep_buffers_small()
     slow, speaker, other = await several(judged, 3)
     await burst_unread(judged, slow)
     tell(speaker, "at once")
@@ -145,3 +153,35 @@ async def test_slow_member(judged: JudgedServer) -> None:
     tell(speaker, "later")
     for payload in ("at once", "later"):
         await hears(slow, payload)
+
+
+@scenario(
+    "broadcast.slow-member-leaves",
+    "A client that does not read and leaves holds up no later broadcast.",
+    side="server",
+    needs="load",
+)
+async def test_slow_member_leaves(judged: JudgedServer) -> None:
+    judged.keep_buffers_small()
+    slow, speaker, other = await several(judged, 3)
+    await burst_unread(judged, slow)
+    tell(speaker, "at once")
+    slow.abort(reset=True)
+    await judged.server.disconnected("1")
+    tell(speaker, "afterwards")
+    for connection in (speaker, other):
+        for payload in ("at once", "afterwards"):
+            await hears(connection, payload)
+
+
+@scenario(
+    "broadcast.past-closing",
+    "A broadcast reaches the others while the server closes one of its connections.",
+    side="server",
+)
+async def test_past_closing(judged: JudgedServer) -> None:
+    closing, first, second = await several(judged, 3)
+    await half_closed(judged, closing, "1")
+    tell(first, "to the others")
+    for connection in (first, second):
+        await hears(connection, "to the others")

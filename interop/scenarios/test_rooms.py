@@ -18,7 +18,7 @@ from interop.scenarios.scenario import Clients, scenario
 from interop.scenarios.test_headers import FULL, PAYLOADS, check_event
 from interop.scenarios.test_time import burst_unread
 from interop.scenarios.test_values import LENGTHS, check_length
-from interop.wire.frames import TEXT
+from interop.wire.frames import CLOSE, TEXT
 from interop.wire.raw import RawConnection
 
 FIFTY = 50
@@ -349,6 +349,7 @@ async def test_of_fifty(judged: JudgedServer) -> None:
     needs="load",
 )
 async def test_slow_member(judged: JudgedServer) -> None:
+    judged.keep_buffers_small()
     slow, speaker, other = [await judged.open() for _ in range(3)]
     for member in (slow, speaker, other):
         await answered(judged, member, "join", "joined")
@@ -362,3 +363,41 @@ async def test_slow_member(judged: JudgedServer) -> None:
     say(speaker, "later")
     for payload in ("at once", "later"):
         await hears(slow, payload)
+
+
+@scenario(
+    "rooms.slow-member-leaves",
+    "A member that does not read and leaves holds up no later event of the room.",
+    side="server",
+    needs="load",
+)
+async def test_slow_member_leaves(judged: JudgedServer) -> None:
+    judged.keep_buffers_small()
+    slow, speaker, other = await in_room(judged, 3)
+    await burst_unread(judged, slow)
+    say(speaker, "at once")
+    slow.abort(reset=True)
+    await judged.server.disconnected("1")
+    say(speaker, "afterwards")
+    for member in (speaker, other):
+        for payload in ("at once", "afterwards"):
+            await hears(member, payload)
+
+
+async def half_closed(judged: JudgedServer, connection: RawConnection, conn: str) -> None:
+    """Let the server close a connection, its `conn`, and leave its close frame unanswered."""
+    judged.server.session.start("drop", {"conn": conn})
+    await connection.next(CLOSE)
+
+
+@scenario(
+    "rooms.past-closing",
+    "An event to a room reaches the others while the server closes one member's connection.",
+    side="server",
+)
+async def test_past_closing(judged: JudgedServer) -> None:
+    closing, first, second = await in_room(judged, 3)
+    await half_closed(judged, closing, "1")
+    say(first, "to the others")
+    for member in (first, second):
+        await hears(member, "to the others")

@@ -163,9 +163,9 @@ async def next_echo(connection: RawConnection) -> Any:
     return message["payload"] if message["eventName"] == "echo" else message["eventName"]
 
 
-SLOW = 750
+SLOW = 125
 FILLER = "x" * 16_000
-"""Makes 750 events 12 MB: more than the buffers of a loopback connection hold."""
+"""Makes 125 events 2 MB: more than the buffers hold after `keep_buffers_small`."""
 
 
 async def burst_unread(
@@ -174,8 +174,9 @@ async def burst_unread(
     """Connect, stop reading, and let the server send more than the buffers hold.
 
     Args:
-        connection: one that is open already, to use instead.
+        connection: one that is open already, to use instead. Its buffers were to be kept small.
     """
+    judged.keep_buffers_small()
     connection = connection or await judged.open()
     connection.pause()
     text = event_text(eventName="burst", payload={"count": SLOW}, headers={"filler": FILLER})

@@ -16,6 +16,7 @@ import contextlib
 import json
 import socket
 import ssl
+from asyncio.trsock import TransportSocket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -42,13 +43,16 @@ from .log import Log
 from .passage import reset_on_close
 from .rules import OPCODES, event_text
 
-__all__ = ["MAX_HEAD", "Bounds", "RawConnection", "RawServer", "Streams"]
+__all__ = ["MAX_HEAD", "Bounds", "RawConnection", "RawServer", "Streams", "take_small_segments"]
 
 _READ = 1 << 18
 MAX_HEAD = 1 << 16
 """The most bytes that a handshake may have."""
 
 _ANY = {TEXT, BINARY, CLOSE, PING, PONG}
+
+_SEGMENT = 1400
+_SMALL_BUFFER = 1 << 15
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -293,12 +297,21 @@ class RawConnection:
         self.streams[1].close()
 
     def pause(self) -> None:
-        """Read nothing from now on, so that the other side's buffers fill up."""
+        """Read nothing from now on, so that the other side's buffers fill up.
+
+        The system's own buffer for what arrives stays small until `resume`.
+        """
         self._resumed.clear()
+        self._set_buffer(_SMALL_BUFFER)
 
     def resume(self) -> None:
         """Read again."""
+        self._set_buffer(_READ)
         self._resumed.set()
+
+    def _set_buffer(self, size: int) -> None:
+        if self._socket is not None:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
 
     def abort(self, *, reset: bool = False) -> None:
         """End the connection with no close frame; `reset` with a TCP reset."""
@@ -363,16 +376,24 @@ class RawServer:
 
     Args:
         tls: the context with which it serves ``wss``; None for ``ws``.
+        small_segments: whether connections take small segments; see `take_small_segments`.
     """
 
     def __init__(
-        self, host: str, log: Log, patience: Patience, tls: ssl.SSLContext | None = None
+        self,
+        host: str,
+        log: Log,
+        patience: Patience,
+        tls: ssl.SSLContext | None = None,
+        *,
+        small_segments: bool = False,
     ) -> None:
         self.host = host
         self.tls = tls
         self.log = log
         self.patience = patience
         self.port = 0
+        self._small_segments = small_segments
         self._arrived: asyncio.Queue[RawConnection] = asyncio.Queue()
         self._server: asyncio.Server | None = None
         self._made: list[RawConnection] = []
@@ -382,6 +403,8 @@ class RawServer:
         self._server = await asyncio.start_server(
             self._accept, self.host, 0, limit=MAX_HEAD, ssl=self.tls
         )
+        for listening in self._server.sockets if self._small_segments else ():
+            take_small_segments(listening)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -430,6 +453,15 @@ class RawServer:
         connection = RawConnection(self.log, "server", (reader, writer), self.patience)
         self._made.append(connection)
         self._arrived.put_nowait(connection)
+
+
+def take_small_segments(own: socket.socket | TransportSocket) -> None:
+    """Let the connections of a socket that is not connected yet take small TCP segments.
+
+    The other side's system then buffers about 0.5 MB of what is not read, where it buffers 4 MB in
+    the large segments of a loopback connection (measured on Linux 6.18).
+    """
+    own.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, _SEGMENT)
 
 
 def _named(opcodes: Sequence[int]) -> str:

@@ -92,6 +92,10 @@ SERVERS: Mapping[str, Caught] = {
         "frames.close-code.1000",
         "lifecycle.client-close-code",
     ),
+    "stuck-once-unread": by("wrote no text frame", "slow.sends", "time.slow-reader"),
+    "waits-for-ever-to-send": by(
+        "a send still waits after the end", "slow.sends-fail.end", "slow.sends-fail.reset"
+    ),
     "own-close-code-lost": by("1000 == 4002", "lifecycle.server-close-code"),
     "tells-another-close-code": by("told 4003, got 1000", "ends.close-told"),
     "lost-is-closed": by("told 1006, got 1005", "ends.no-code-told.end"),
@@ -162,7 +166,13 @@ SERVERS: Mapping[str, Caught] = {
     "room-without-compressed": by("no event 'said' with the payload", "rooms.compressed-members"),
     "rooms-are-one": by(r"\[2\] at connection 2, got \[2, 3\]", "rooms.of-fifty"),
     "room-fails-at-a-closed-member": by(
-        "no event 'said' with the payload", "rooms.leave-by-disconnecting"
+        "no event 'said' with the payload", "rooms.leave-by-disconnecting", "rooms.past-closing"
+    ),
+    "room-waits-for-past-members": by(
+        "no event 'said' with the payload 'afterwards'", "rooms.slow-member-leaves"
+    ),
+    "broadcast-waits-for-the-gone": by(
+        "no event 'said' with the payload 'afterwards'", "broadcast.slow-member-leaves"
     ),
     "room-left-is-all-left": by("event alone, got \\[\\]", "rooms.leave-one"),
     "room-raises-for-strangers": by("wrote no text frame", "rooms.leave-unjoined"),
@@ -186,7 +196,7 @@ SERVERS: Mapping[str, Caught] = {
     "broadcast-drops-headers": by("the server sent other headers", "broadcast.whole.text"),
     "broadcast-to-first-two": by("no event 'said' with the payload", "broadcast.all"),
     "broadcast-fails-at-a-closed-member": by(
-        "no event 'said' with the payload", "broadcast.past-gone"
+        "no event 'said' with the payload", "broadcast.past-gone", "broadcast.past-closing"
     ),
     "broadcasts-swapped": by("expected the payload 0, got 1", "broadcast.order"),
     # The adapter between testbed and library.
@@ -349,6 +359,10 @@ CLIENTS: Mapping[str, Caught] = {
         "reconnect.try-reconnect",
     ),
     "try-reconnect-outlives-close": by("was closed meanwhile", "reconnect.close-while-trying"),
+    "stuck-once-not-read": by("wrote no text frame", "slow.sends"),
+    "waits-for-ever-to-be-read": by(
+        "a send still waits after the end", "slow.sends-fail.end", "slow.sends-fail.reset"
+    ),
     "offers-no-deflate": by("expected compressed messages", "deflate.agreed"),
     "needs-length-of-refusals": by(
         "expected a refused connection, got: open failed with KeyError",

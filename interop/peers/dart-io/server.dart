@@ -16,15 +16,19 @@ class Connection {
   final Server _server;
   final WebSocket _socket;
   final String id = _newId();
+  var _closing = false;
   var _over = false;
 
   /// The close code and reason, once the connection is over.
   int? get closeCode => _socket.closeCode;
   String? get closeReason => _socket.closeReason;
 
+  /// Whether events can be sent. The socket's own state is open for a while after `close`.
+  bool get isOpen => !_closing && !_over && _socket.readyState == WebSocket.open;
+
   /// Sends an event. Throws when the connection is over, where `dart:io` would drop it unsaid.
   void send(String event, Object? payload, [Map<String, dynamic>? headers]) {
-    if (_over || _socket.readyState != WebSocket.open) throw StateError('the connection is closed');
+    if (!isOpen) throw StateError('the connection is closed');
     _socket.add(encode(event, payload, headers));
   }
 
@@ -32,7 +36,10 @@ class Connection {
   ///
   /// There is no waiting for its end: a handler that waited would keep its own connection from
   /// reading the answer.
-  void close([int? code, String? reason]) => _socket.close(code, reason).ignore();
+  void close([int? code, String? reason]) {
+    _socket.close(code, reason).ignore();
+    _closing = true;
+  }
 
   void join(String room) => _server._rooms.putIfAbsent(room, () => {}).add(this);
 
@@ -75,7 +82,7 @@ class Server {
     return http.port;
   }
 
-  /// Sends to each member of [room] but [exclude].
+  /// Sends to each member of [room] that is open, but [exclude].
   void sendToRoom(
     String room,
     String event,
@@ -83,20 +90,31 @@ class Server {
     Map<String, dynamic> headers, {
     Connection? exclude,
   }) {
-    for (final member in {...?_rooms[room]}) {
-      if (!identical(member, exclude)) member.send(event, payload, headers);
-    }
+    _sendTo(_rooms[room] ?? const {}, event, payload, headers, exclude);
   }
 
-  /// Sends to every connection but [exclude].
+  /// Sends to every connection that is open, but [exclude].
   void broadcast(
     String event,
     Object? payload,
     Map<String, dynamic> headers, {
     Connection? exclude,
   }) {
-    for (final connection in _connections.toList()) {
-      if (!identical(connection, exclude)) connection.send(event, payload, headers);
+    _sendTo(_connections, event, payload, headers, exclude);
+  }
+
+  /// One that is closing must not keep the event from the others.
+  static void _sendTo(
+    Set<Connection> connections,
+    String event,
+    Object? payload,
+    Map<String, dynamic> headers,
+    Connection? exclude,
+  ) {
+    for (final connection in connections.toList()) {
+      if (connection.isOpen && !identical(connection, exclude)) {
+        connection.send(event, payload, headers);
+      }
     }
   }
 

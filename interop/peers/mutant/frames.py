@@ -11,6 +11,7 @@ from typing import Any
 from websockets.frames import Frame, Opcode
 
 from interop.peers.mutant.seams import Message, Seam, override, per_connection, reads
+from zaptools import ConnectionClosedError
 from zaptools.connection import CloseInfo
 from zaptools.transport.writer import apply_mask, text_frame
 
@@ -146,6 +147,25 @@ def _ends_without_messages(old: Any, closing: Any, messages: list[Message], writ
     old(closing, [], writes)
 
 
+def _stuck_once_unread(transport: Any) -> None:
+    override(transport.writer, resume=lambda writer: None)
+
+
+def _waits_for_ever_to_send(transport: Any) -> None:
+    """Let a send that waits when the connection ends wait on."""
+
+    async def send(connection: Any, *event: Any, **more: Any) -> None:
+        was_open = connection.is_open
+        try:
+            await base.send(connection, *event, **more)
+        except ConnectionClosedError:
+            if was_open:
+                await asyncio.Event().wait()
+            raise
+
+    base = override(transport.connection, send=send)
+
+
 def _tells(**told: Any) -> Callable[..., CloseInfo]:
     def outcome(old: Any, closing: Any, connection: Any) -> CloseInfo:
         info: CloseInfo = old(closing, connection)
@@ -201,6 +221,8 @@ SERVER: Mapping[str, Seed] = {
     "own-close-code-lost": _of_transport(start_close=_closes_with(1000, "")),
     "tells-another-close-code": _of_closing(outcome=_tells(code=1000)),
     "lost-is-closed": _of_closing(outcome=_lost_is_closed),
+    "stuck-once-unread": lambda seam: seam.made.append(_stuck_once_unread),
+    "waits-for-ever-to-send": per_connection(_waits_for_ever_to_send),
     "request-in-one-segment": _of_transport(receive_opening=_needs_whole_request),
     "header-in-one-segment": _of_transport(data_received=_needs_whole_header),
     "garbage-unanswered": _of_transport(receive_handshake=_drops_garbage),
@@ -208,6 +230,8 @@ SERVER: Mapping[str, Seed] = {
 """Defects of servers."""
 
 CLIENT: Mapping[str, Seed] = {
+    "stuck-once-not-read": lambda seam: seam.made.append(_stuck_once_unread),
+    "waits-for-ever-to-be-read": per_connection(_waits_for_ever_to_send),
     "wrong-pong": _of_frames("send_frame", _of(Opcode.PONG, b"")),
     "unmasked": lambda seam: seam.made.append(_unmasked),
     "one-mask": lambda seam: seam.made.append(_one_mask),

@@ -541,17 +541,21 @@ async def _broadcast_to_first_two(seam: ServerSeam, old: Any, *event: Any, **mor
     return await old(*event, exclude=[*late, more["exclude"]])
 
 
-def _fails_at_a_closed_member(seam: ServerSeam) -> None:
-    """Fail a broadcast once a connection has ended."""
-    all_of_them: list[Any] = []
-    broadcast = seam.server.broadcast
+def _before_broadcasts(act: Callable[[list[Any]], Awaitable[None]]) -> Seed:
+    """Call `act` before each broadcast, with all connections that the server ever had."""
 
-    async def to_all(*event: Any, **more: Any) -> Any:
-        await _fail_at_closed_members(all_of_them)
-        return await broadcast(*event, **more)
+    def seed(seam: ServerSeam) -> None:
+        all_of_them: list[Any] = []
+        broadcast = seam.server.broadcast
 
-    seam.opened.append(lambda transport: all_of_them.append(transport.connection))
-    seam.server.broadcast = to_all
+        async def to_all(*event: Any, **more: Any) -> Any:
+            await act(all_of_them)
+            return await broadcast(*event, **more)
+
+        seam.opened.append(lambda transport: all_of_them.append(transport.connection))
+        seam.server.broadcast = to_all
+
+    return seed
 
 
 def _swaps_broadcasts(seam: ServerSeam) -> None:
@@ -599,8 +603,13 @@ async def _send_to_repeated_members(joined: list[Any], *event: Any) -> None:
 
 async def _fail_at_closed_members(joined: list[Any], *event: Any) -> None:
     for connection in joined:
-        if connection.closed is not None:
-            raise ConnectionClosedError(*connection.closed)
+        if not connection.is_open:
+            raise ConnectionClosedError(*(connection.closed or (1000, "")))
+
+
+async def _wait_for_past_members(joined: list[Any], *event: Any) -> None:
+    if not all(connection.is_open for connection in joined):
+        await asyncio.Event().wait()
 
 
 async def _wait_for_the_first(joined: list[Any], *event: Any) -> None:
@@ -789,6 +798,7 @@ DEFECTS: Mapping[str, Seed] = {
     "room-ignores-exclude": _with_exclude_self(False),
     "room-members-twice": _with_past_members(_send_to_repeated_members),
     "room-waits-for-its-first": _with_past_members(_wait_for_the_first),
+    "room-waits-for-past-members": _with_past_members(_wait_for_past_members),
     "room-drops-headers": _rooms_drop_headers,
     "room-without-compressed": _rooms_without_compressed,
     "rooms-are-one": _rooms_are_one,
@@ -805,7 +815,8 @@ DEFECTS: Mapping[str, Seed] = {
     "long-heads-unanswered": _leaves_long_heads_unanswered,
     "broadcast-one-by-one": _broadcasts(_broadcast_one_by_one),
     "broadcast-to-first-two": _broadcasts(_broadcast_to_first_two),
-    "broadcast-fails-at-a-closed-member": _fails_at_a_closed_member,
+    "broadcast-fails-at-a-closed-member": _before_broadcasts(_fail_at_closed_members),
+    "broadcast-waits-for-the-gone": _before_broadcasts(_wait_for_past_members),
     "broadcasts-swapped": _swaps_broadcasts,
     "serves-without-tls": _serves_without_tls,
     "serves-plain-beside-tls": _serves_plain_beside_tls,
