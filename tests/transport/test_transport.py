@@ -520,6 +520,17 @@ class TestEnding:
             await within(closing)
             assert await gone(app) == CloseInfo(4001, "", "local")
 
+    async def test_no_pong_counts_while_it_closes(self) -> None:
+        async with served() as (app, peer):
+            peer.answers = False
+            closing = asyncio.create_task(app.seen[0].close(4001))
+            assert (await peer.closed()).code == 4001
+            app.transport.closing.peer_is_silent()
+            assert app.transport.closing.info is None and not closing.done()
+            peer.drop()
+            await within(closing)
+            assert await gone(app) == CloseInfo(4001, "", "local")
+
     async def test_events_that_cross_a_close(self) -> None:
         """They are dropped, and the closing still waits for the peer's close frame."""
         async with served() as (app, peer):
