@@ -44,8 +44,8 @@ __all__ = ["PeerFound", "PeerRunner"]
 
 _SOUND_PEER = "python"
 
-_LEAST_LIMIT = 40.0
-_LEAST_SILENCE = 15.0
+LEAST_LIMIT = 40.0
+LEAST_SILENCE = 15.0
 """Seconds for a stage, and without a finished cell; a change's may take five times the control's,
 and be silent for twice as long as that took."""
 
@@ -154,14 +154,14 @@ class PeerRunner(StageRunner):
         self, change: Text, stage: _Stage, command: Sequence[str], takes: float
     ) -> PeerFound:
         """Return what becomes of a change in one stage: `survived` if nothing tells twice."""
-        limit, silence = max(_LEAST_LIMIT, 5 * takes), max(_LEAST_SILENCE, 2 * takes)
+        limit, silence = max(LEAST_LIMIT, 5 * takes), max(LEAST_SILENCE, 2 * takes)
         seconds, unconfirmed, without = 0.0, list[str](), set[str]()
         for _ in range(_ROUNDS):
             plan = stage.plan(command, SOUND, patience=self._patience, without=without)
             ended = self._run_plan(plan, limit, silence)
             seconds += ended.seconds
-            outcome, by, reason, seen = verdict(stage, ended)
-            if outcome == "survived":
+            first, by, reason, seen = verdict(stage, ended)
+            if first == "survived":
                 break
             red = some(seen.red) if seen is not None else []
             again = list(dict.fromkeys(each.scenario for each in red))
@@ -177,7 +177,7 @@ class PeerRunner(StageRunner):
             confirmed = [each for each in seen.red if each.name in names] if seen else []
             if confirmed:
                 by, reason = confirmed[0].name, confirmed[0].reason
-            if confirmed or outcome not in ("red", "survived"):
+            if confirmed or outcome == first != "red":
                 return PeerFound(
                     change, outcome, seconds, by, reason, confirmed, unconfirmed,
                     blame(stage, confirmed),

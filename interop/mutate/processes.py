@@ -1,8 +1,11 @@
 """Runs child processes in several threads, until one call ends all of them.
 
-Each child is the leader of a process group, which is killed as a whole. Threads that poll, rather
-than an event loop: a signal reaches the main thread alone, so that it can never cut off the start
-or the end of a child half-way.
+Each child is the leader of a process group, which is killed as a whole. Peers are in groups of
+their own, and one in an endless loop does not see that its stdin ends: a child's descendants have a
+variable in their environment by which they are found (on Linux) and killed too.
+
+Threads that poll, rather than an event loop: a signal reaches the main thread alone, so that it can
+never cut off the start or the end of a child half-way.
 """
 
 from __future__ import annotations
@@ -24,6 +27,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 _POLL = 0.03
 """Seconds between two looks at a child."""
+
+_RUN = "INTEROP_MUTATE_RUN"
+"""The variable that a child's descendants have; its value is the child's folder."""
 
 
 class Stopped(Exception):
@@ -100,6 +106,7 @@ class Processes:
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=stderr,
+                env={**os.environ, _RUN: str(folder)},
                 start_new_session=True,
             )
         try:
@@ -107,7 +114,8 @@ class Processes:
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            process.wait()  # from here on it starts no more
+            _kill_descendants(folder)
         return Ended(
             printed=out.read_text("utf-8", "replace"),
             log=err.read_text("utf-8", "replace"),
@@ -139,3 +147,21 @@ class Processes:
             if now - heard > silence:
                 return f"nothing happened for {silence:.0f} s"
         return ""
+
+
+def _kill_descendants(folder: Path) -> None:
+    """Kill all processes that have the variable; return when there are none."""
+    variable = f"{_RUN}={folder}".encode()
+    while _kill_those_with(variable):
+        time.sleep(_POLL)
+
+
+def _kill_those_with(variable: bytes) -> bool:
+    """Kill processes; return whether there were any. One that has ended has no environment."""
+    found = False
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # another user's, or there is none any more
+            if variable in (process / "environ").read_bytes().split(b"\0"):
+                found = True
+                os.kill(int(process.name), signal.SIGKILL)
+    return found

@@ -12,6 +12,7 @@ import pytest
 
 from interop.cli import main
 from interop.mutate.peers import PeerFound, PeerRunner
+from tests.interop.strays import strays
 from tests.support import PATIENCE
 
 
@@ -104,8 +105,7 @@ def test_an_interrupt_keeps_what_was_found(number: signal.Signals, tmp_path: Pat
     assert data["interrupted"]
     assert len(data["changes"]) == int(words[1]) >= 1
     assert list(tmp_path.iterdir()) == [file]
-    left = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
-    assert not any(str(tmp_path).encode() in each for each in left)
+    assert strays(tmp_path) == []
 
 
 def test_the_changes_of_a_peer_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,15 @@ from interop.mutate.stages import Stage
 from interop.mutate.texts import Text, parse_texts
 from interop.run.runner import load_catalogue
 from interop.runtimes.prepare import Preparer
+from tests.support import PATIENCE
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy the machine is, what does not hang is not late."""
+    for name in ("LEAST_SILENCE", "LEAST_LIMIT"):
+        monkeypatch.setattr(f"interop.mutate.peers.{name}", PATIENCE)
+
 
 HERE = """
 [[change]]

@@ -17,6 +17,7 @@ from interop.mutate.run import Found, Outcome, Runner, blame, verdict
 from interop.mutate.stages import Stage, all_stages
 from interop.records import Culprit, CulpritSide, Verdict
 from interop.scenarios.scenario import Scenario
+from tests.interop.strays import strays
 from tests.support import PATIENCE
 
 
@@ -31,6 +32,13 @@ def scenarios(**sides: str) -> dict[str, Scenario]:
 def change(module: str, id: str) -> Change:
     (found,) = (each for each in population([module]) if each.id == f"zaptools.{module} {id}")
     return found
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy the machine is, what does not hang is not late."""
+    for name in ("SILENCE", "LEAST_LIMIT"):
+        monkeypatch.setattr(f"interop.mutate.run.{name}", PATIENCE)
 
 
 def runner(folder: Path, count: int = 2, **options: Any) -> Runner:
@@ -101,10 +109,12 @@ def test_a_peer_that_ends_later_is_told_apart(tmp_path: Path) -> None:
 
 
 def test_a_peer_that_hangs_is_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The time limit is short here; a peer that does not answer is an error only after 15 s."""
+    """And ended. The time limit is short here; a peer that does not answer is an error only after
+    15 s."""
     monkeypatch.setattr("interop.mutate.run.SILENCE", 4.0)
     (found,) = look(tmp_path, HANGS)
     assert (found.outcome, found.caught) == ("time", True)
+    assert strays(tmp_path) == []
 
 
 def test_what_is_red_once_is_not_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,6 +149,24 @@ def test_what_is_red_only_after_a_time_limit_is_not_caught_by_that(
 
 
 CONFIRMING = Stage.confirming
+
+
+def test_what_is_red_and_then_late_is_not_caught(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A busy machine explains the second."""
+    seen: list[Outcome] = []
+
+    def late_again(stage: Stage, ended: Ended) -> tuple[Outcome, str, str, Seen | None]:
+        found = verdict(stage, ended)
+        seen.append(found[0])
+        return found if len(seen) == 1 else ("time", "late", "", None)
+
+    monkeypatch.setattr("interop.mutate.run.verdict", late_again)
+    with runner(tmp_path, count=1) as run:
+        (found,) = run.run([ENCODED])
+    assert (seen, found.outcome) == (["red", "red"], "survived")
+    assert found.unconfirmed == ["python@changed/ZapServer python/ZapConsumer echo.null"]
 
 
 def test_the_side_that_cells_name_is_scored() -> None:
