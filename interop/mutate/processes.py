@@ -1,8 +1,8 @@
 """Runs child processes in several threads, until one call ends all of them.
 
 Each child is the leader of a process group, which is killed as a whole. Peers are in groups of
-their own, and one in an endless loop does not see that its stdin ends: a child's descendants have a
-variable in their environment by which they are found (on Linux) and killed too.
+their own, and one in an endless loop does not see that its stdin ends: a child's descendants have
+its folder for temporary files, by which they are found (on Linux) and killed too.
 
 Threads that poll, rather than an event loop: a signal reaches the main thread alone, so that it can
 never cut off the start or the end of a child half-way.
@@ -27,9 +27,6 @@ ROOT = Path(__file__).resolve().parents[2]
 
 _POLL = 0.03
 """Seconds between two looks at a child."""
-
-_RUN = "INTEROP_MUTATE_RUN"
-"""The variable that a child's descendants have; its value is the child's folder."""
 
 
 class Stopped(Exception):
@@ -106,7 +103,7 @@ class Processes:
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=stderr,
-                env={**os.environ, _RUN: str(folder)},
+                env={**os.environ, "TMPDIR": str(folder)},
                 start_new_session=True,
             )
         try:
@@ -150,8 +147,8 @@ class Processes:
 
 
 def _kill_descendants(folder: Path) -> None:
-    """Kill all processes that have the variable; return when there are none."""
-    variable = f"{_RUN}={folder}".encode()
+    """Kill all processes that have a folder for temporary files; return when there are none."""
+    variable = f"TMPDIR={folder}".encode()
     while _kill_those_with(variable):
         time.sleep(_POLL)
 
