@@ -20,9 +20,12 @@ settings.register_profile(
 )
 settings.load_profile("zaptools")
 
-# A shell has what it starts in its background ignore Ctrl-C, and so does whatever that starts.
+# A shell has what it starts in its background ignore Ctrl-C, nohup has it ignore the end of a
+# terminal; and so does whatever that starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 ON_EACH_LOOP = ("test_transport.py", "test_opening.py", "test_dial.py")
 """The tests of what meets a socket, where event loops differ."""
