@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from .catalog import CatalogError
-from .commands import check, compare, deviations, listing, model, mutate, replay, run, show
+from .commands import check, compare, deviations, listing, model, mutate, replay, run, show, spec
 from .commands.options import Stop
 from .descriptors import raise_limit
 from .errors import TestbedError, in_words
@@ -88,4 +88,5 @@ def _parser() -> argparse.ArgumentParser:
     replay.add(commands)
     mutate.add(commands)
     model.add(commands)
+    spec.add(commands)
     return parser

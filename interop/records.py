@@ -271,6 +271,7 @@ class CellResult(_Judged, omit_defaults=True):
 
     Attributes:
         server, client: the ids of the row and the column.
+        rules: the numbers of the rules that the scenario looks at, as ``docs/spec`` has them.
         reason: the reason of the verdict in words, for readers alone; empty for *passed*.
         again: the command that repeats it, where that is not ``run``.
         culprit: the side at fault, in a red cell.
@@ -285,6 +286,7 @@ class CellResult(_Judged, omit_defaults=True):
     scenario: str
     rule: str
     severity: Literal["must", "should"]
+    rules: list[str] = []
     again: str = ""
     culprit: Culprit | None = None
     vanished: str = ""

@@ -27,7 +27,7 @@ LAYERS = {
     "interop": (
         "cli",
         "commands",
-        "check model mutate replay",
+        "check model mutate replay spec",
         "run",
         "scenarios",
         "roles",
@@ -35,7 +35,7 @@ LAYERS = {
         "wire",
         "control",
         "errors",
-        "catalog",
+        "catalog spec.rules",
         "control.lines",
         "control.contract control.operations",
         "descriptors locks output records signals",

@@ -49,7 +49,8 @@ def _list(arguments: argparse.Namespace, console: Console) -> int:
             console.print(f"  {api.id}{control}{lacks}", highlight=False, soft_wrap=True)
     console.print("[bold]scenarios[/]")
     for name, facts in scenarios.items():
-        line = f"  {name} ({facts.severity}): {escape(facts.rule)}"
+        cites = ", ".join([facts.severity, *facts.rules])
+        line = f"  {name} ({cites}): {escape(facts.rule)}"
         console.print(line, highlight=False, soft_wrap=True)
     plan = Plan("local", tuple(servers), tuple(clients))
     cells = sum(len(list(plan.pairs(facts.side))) for facts in scenarios.values())

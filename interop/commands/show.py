@@ -16,6 +16,7 @@ from ..reports.provenance import commit_line, peer_words
 from ..reports.results import Recorded, culprit_line, load
 from ..reports.terminal import STYLES
 from ..reports.timeline import table
+from ..spec.rules import quoted
 from .options import RESULTS, Commands, Stop, at_least, given_path, named
 
 __all__ = ["add"]
@@ -73,6 +74,7 @@ def _of_run(cell: CellResult, number: int) -> CellResult:
 
 def _facts(cell: CellResult, recorded: Recorded) -> list[tuple[str, str]]:
     found = [(f"rule ({cell.severity})", cell.rule)]
+    found += [("of the specification", rule) for rule in quoted(cell.rules)]
     if cell.reason:
         found.append(("reason", cell.reason))
     if (culprit := culprit_line(cell)) and cell.culprit is not None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ..records import OTHER, ROLES, CellResult, CulpritSide, Role
+from ..spec.rules import quoted
 from ..wire.diff import masked
 from .results import culprit_line, shortened
 
@@ -148,10 +149,14 @@ def size(cause: Cause) -> str:
 
 
 def details(cell: CellResult) -> list[str]:
-    """Return what is known of a red cell beside its reason: the other side's error, the culprit."""
+    """Return what is known of a red cell beside its reason.
+
+    That is the rules that it broke, the other side's error, and the culprit.
+    """
     error = told(cell)
     new = error is not None and error.message not in " ".join(cell.reason.split())
-    return [*([shortened(str(error))] if new else []), *filter(None, [culprit_line(cell)])]
+    lines = [f"rule {rule}" for rule in quoted(cell.rules)]
+    return [*lines, *([shortened(str(error))] if new else []), *filter(None, [culprit_line(cell)])]
 
 
 def others(cause: Cause, most: int) -> str:

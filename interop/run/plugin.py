@@ -22,6 +22,7 @@ import sys
 import traceback
 from collections.abc import Generator
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
@@ -334,6 +335,14 @@ def facts(item: pytest.Item) -> Scenario:
     parameters = set(_parameters(item))
     if parameters & set(found.should):
         found = replace(found, severity="should")
+    apart = [
+        number
+        for glob, rules in found.rules_of.items()
+        if any(fnmatchcase(parameter, glob) for parameter in parameters)
+        for number in rules
+    ]
+    if apart:
+        found = replace(found, rules=apart)
     if parameters & set(found.control):
         found = replace(found, needs="control")
     return found

@@ -51,6 +51,7 @@ def record(
         scenario=scenario,
         rule=facts.rule,
         severity=facts.severity,
+        rules=[*facts.rules],
         raised=text if failed else "",
         defect=_defect(ran, text) if failed else "",
         reporter=_reporter(ran) if failed else None,

@@ -69,6 +69,8 @@ class Scenario:
             the scenario starts the other.
         tls: whether the server serves TLS, in the cells of pairs, with the judge's certificate for
             the tap's host. The tap relays it unread.
+        rules: the numbers of the rules in ``rules.toml`` that it looks at, of its own severity.
+        rules_of: the rules of some parameters, in place of `rules`, by globs of their ids.
     """
 
     id: str
@@ -84,6 +86,8 @@ class Scenario:
     control: Sequence[str] = ()
     serve: Mapping[str, Any] = field(default_factory=dict)
     tls: bool = False
+    rules: Sequence[str] = ()
+    rules_of: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def scenario(

@@ -43,6 +43,7 @@ async def heard_past(judged: Judged, connection: RawConnection) -> None:
     "any.once",
     "The catch-all gets every event once, those that have a handler and those that have none.",
     side="each",
+    rules=["D-14"],
 )
 async def test_once(judged: Judged) -> None:
     connection = await judged.open(more=ALL)
@@ -57,7 +58,12 @@ async def test_once(judged: Judged) -> None:
     assert got in (["echo", "echo"], []), f"expected each echo once at its handler, got {got}"
 
 
-@scenario("any.order", "An event's own handler gets it before the catch-all does.", side="each")
+@scenario(
+    "any.order",
+    "An event's own handler gets it before the catch-all does.",
+    side="each",
+    rules=["D-15"],
+)
 async def test_order(judged: Judged) -> None:
     connection = await judged.open(more=ALL)
     connection.send_event("echo", 1)
@@ -72,7 +78,10 @@ async def test_order(judged: Judged) -> None:
 
 @pytest.mark.parametrize("kind", ["absent", *PAYLOADS])
 @scenario(
-    "any.whole", "The catch-all gets an event's payload and headers, of every kind.", side="each"
+    "any.whole",
+    "The catch-all gets an event's payload and headers, of every kind.",
+    side="each",
+    rules=["D-16"],
 )
 async def test_whole(judged: Judged, kind: str) -> None:
     connection = await judged.open(more=ALL)
@@ -88,7 +97,10 @@ async def test_whole(judged: Judged, kind: str) -> None:
 
 
 @scenario(
-    "any.later", "A catch-all that is registered after connecting gets events.", side="client"
+    "any.later",
+    "A catch-all that is registered after connecting gets events.",
+    side="client",
+    rules=["L-9"],
 )
 async def test_later(judged: JudgedClient) -> None:
     connection = await judged.open()
@@ -102,6 +114,7 @@ async def test_later(judged: JudgedClient) -> None:
     "any.reserved",
     "A client's message named like a lifecycle event does not reach the server's catch-all.",
     side="server",
+    rules=["W-32"],
 )
 async def test_reserved(judged: JudgedServer, name: str) -> None:
     connection = await judged.open(more=ALL)
@@ -111,7 +124,12 @@ async def test_reserved(judged: JudgedServer, name: str) -> None:
     assert got == ["past it"], f"the catch-all got {got}"
 
 
-@scenario("any.no-reply", "The reply to a request does not reach the catch-all.", side="each")
+@scenario(
+    "any.no-reply",
+    "The reply to a request does not reach the catch-all.",
+    side="each",
+    rules=["R-17"],
+)
 async def test_no_reply(judged: Judged) -> None:
     connection = await judged.open(more=ALL)
     request_id, asking = await judged.take_request(connection, "question", {}, seconds=10)

@@ -20,6 +20,7 @@ async def both(judged: Judged, other: Judged) -> tuple[RawConnection, RawConnect
     "Two servers, or two clients, of one program have handlers of their own: each event reaches "
     "that of the side which it was sent to.",
     side="each",
+    rules=["D-18"],
 )
 async def test_handlers(judged: Judged, other: Judged) -> None:
     connection, second = await both(judged, other)
@@ -38,6 +39,7 @@ async def test_handlers(judged: Judged, other: Judged) -> None:
     "Each of two servers, or two clients, of one program is told of its own connection's end, and "
     "of no other.",
     side="each",
+    rules=["D-18"],
 )
 async def test_ends(judged: Judged, other: Judged) -> None:
     connection, second = await both(judged, other)

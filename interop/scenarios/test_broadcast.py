@@ -59,6 +59,7 @@ def tell(
     "broadcast.all",
     "A broadcast reaches every connection once, its sender's too, and those that came later.",
     side="server",
+    rules=["R-11"],
 )
 async def test_all(judged: JudgedServer) -> None:
     connections = [*await several(judged, 2), await judged.open()]
@@ -68,7 +69,12 @@ async def test_all(judged: JudgedServer) -> None:
         await hears_no_more(connection)
 
 
-@scenario("broadcast.exclude-self", "The sender of a broadcast can exclude itself.", side="server")
+@scenario(
+    "broadcast.exclude-self",
+    "The sender of a broadcast can exclude itself.",
+    side="server",
+    rules=["R-2"],
+)
 async def test_exclude_self(judged: JudgedServer) -> None:
     first, second, third = await several(judged, 3)
     tell(first, "to you", exclude_self=True)
@@ -82,6 +88,7 @@ async def test_exclude_self(judged: JudgedServer) -> None:
     "broadcast.past-gone",
     "A broadcast reaches the others when connections have ended.",
     side="server",
+    rules=["R-6"],
 )
 async def test_past_gone(judged: JudgedServer) -> None:
     first, second, closed, reset = await several(judged, 4)
@@ -100,6 +107,7 @@ async def test_past_gone(judged: JudgedServer) -> None:
     "broadcast.whole",
     "A broadcast reaches every connection with its payload and headers, of every kind.",
     side="server",
+    rules=["R-3"],
 )
 async def test_whole(judged: JudgedServer, kind: str) -> None:
     first, second = await several(judged, 2)
@@ -116,6 +124,7 @@ async def test_whole(judged: JudgedServer, kind: str) -> None:
     "broadcast.length",
     "Broadcasts around the limits of the three length forms reach every connection.",
     side="server",
+    rules=["R-3"],
 )
 async def test_length(judged: JudgedServer, length: int) -> None:
     first, second = await several(judged, 2)
@@ -129,7 +138,9 @@ async def test_length(judged: JudgedServer, length: int) -> None:
     check_length(second, length)
 
 
-@scenario("broadcast.order", "Broadcasts reach every connection in order.", side="server")
+@scenario(
+    "broadcast.order", "Broadcasts reach every connection in order.", side="server", rules=["R-9"]
+)
 async def test_order(judged: JudgedServer) -> None:
     await check_order(await several(judged, 3), tell)
 
@@ -139,6 +150,7 @@ async def test_order(judged: JudgedServer) -> None:
     "A client that does not read does not hold up a broadcast, and gets all once it reads.",
     side="server",
     needs="load",
+    rules=["R-10"],
 )
 async def test_slow_member(judged: JudgedServer) -> None:
     judged.keep_buffers_small()
@@ -160,6 +172,7 @@ async def test_slow_member(judged: JudgedServer) -> None:
     "A client that does not read and leaves holds up no later broadcast.",
     side="server",
     needs="load",
+    rules=["R-6"],
 )
 async def test_slow_member_leaves(judged: JudgedServer) -> None:
     judged.keep_buffers_small()
@@ -178,6 +191,7 @@ async def test_slow_member_leaves(judged: JudgedServer) -> None:
     "broadcast.past-closing",
     "A broadcast reaches the others while the server closes one of its connections.",
     side="server",
+    rules=["R-6"],
 )
 async def test_past_closing(judged: JudgedServer) -> None:
     closing, first, second = await several(judged, 3)

@@ -17,7 +17,10 @@ from interop.wire.rules import event_text
 
 
 @scenario(
-    "request.form", "A client's request has everything that a handshake needs.", side="client"
+    "request.form",
+    "A client's request has everything that a handshake needs.",
+    side="client",
+    rules=["H-20"],
 )
 async def test_form(judged: JudgedClient) -> None:
     connection = await judged.open()
@@ -31,7 +34,12 @@ async def test_form(judged: JudgedClient) -> None:
     await judged.works(connection)
 
 
-@scenario("request.key", "A client's key is 16 bytes, new for each connection.", side="client")
+@scenario(
+    "request.key",
+    "A client's key is 16 bytes, new for each connection.",
+    side="client",
+    rules=["H-21"],
+)
 async def test_key(judged: JudgedClient) -> None:
     keys = set()
     connection, opening = await judged.dialled()
@@ -55,7 +63,10 @@ async def test_key(judged: JudgedClient) -> None:
     "path", ["/ws?a=1&b=%20", "/a/b%2Fc", "/"], ids=["query", "escapes", "root"]
 )
 @scenario(
-    "request.target", "A client requests path and query as they are in the URL.", side="client"
+    "request.target",
+    "A client requests path and query as they are in the URL.",
+    side="client",
+    rules=["H-22"],
 )
 async def test_target(judged: JudgedClient, path: str) -> None:
     connection, opening = await judged.dialled(path=path)
@@ -65,7 +76,12 @@ async def test_target(judged: JudgedClient, path: str) -> None:
     await opening
 
 
-@scenario("request.headers", "The headers that an application gives are sent.", side="client")
+@scenario(
+    "request.headers",
+    "The headers that an application gives are sent.",
+    side="client",
+    rules=["H-23"],
+)
 async def test_headers(judged: JudgedClient) -> None:
     connection, opening = await judged.dialled(headers={"X-Token": "abc", "Cookie": "a=b"})
     connection.write(answer(connection.head))
@@ -75,7 +91,12 @@ async def test_headers(judged: JudgedClient) -> None:
     assert connection.head.one("Cookie") == "a=b"
 
 
-@scenario("request.subprotocols", "The subprotocols given are offered, in order.", side="client")
+@scenario(
+    "request.subprotocols",
+    "The subprotocols given are offered, in order.",
+    side="client",
+    rules=["H-24"],
+)
 async def test_subprotocols(judged: JudgedClient) -> None:
     connection, opening = await judged.dialled(protocols=["b", "a"])
     connection.write(answer(connection.head, extra=[("Sec-WebSocket-Protocol", "a")]))
@@ -90,6 +111,7 @@ async def test_subprotocols(judged: JudgedClient) -> None:
     "A client may use a connection for which none of its subprotocols was chosen.",
     severity="should",
     side="client",
+    rules=["H-25"],
 )
 async def test_subprotocol_declined(judged: JudgedClient) -> None:
     connection, opening = await judged.dialled(protocols=["a"])
@@ -104,6 +126,7 @@ async def test_subprotocol_declined(judged: JudgedClient) -> None:
     "response.subprotocol-not-offered",
     "A client fails a connection whose server chose a subprotocol that it did not offer.",
     side="client",
+    rules=["H-26"],
 )
 async def test_subprotocol_not_offered(judged: JudgedClient, offered: list[str]) -> None:
     connection, opening = await judged.dialled(protocols=offered or None)
@@ -127,18 +150,24 @@ LEGAL: dict[str, dict[str, str | None]] = {
 
 
 @pytest.mark.parametrize("form", LEGAL)
-@scenario("response.accepts", "Every legal form of the answer is accepted.", side="client")
+@scenario(
+    "response.accepts", "Every legal form of the answer is accepted.", side="client", rules=["H-27"]
+)
 async def test_accepts(judged: JudgedClient, form: str) -> None:
     await judged.works(await judged.open(headers=LEGAL[form]))
 
 
 @pytest.mark.parametrize("reason", ["", " Fine", " Switching Protocols and more"])
-@scenario("response.reason", "The reason phrase after 101 has no meaning.", side="client")
+@scenario(
+    "response.reason", "The reason phrase after 101 has no meaning.", side="client", rules=["H-27"]
+)
 async def test_reason(judged: JudgedClient, reason: str) -> None:
     await judged.works(await judged.open(status=f"101{reason or ' '}"))
 
 
-@scenario("response.byte-by-byte", "An answer may come one byte at a time.", side="client")
+@scenario(
+    "response.byte-by-byte", "An answer may come one byte at a time.", side="client", rules=["H-28"]
+)
 async def test_byte_by_byte(judged: JudgedClient) -> None:
     connection, opening = await judged.dialled()
     await in_bytes(connection, answer(connection.head))
@@ -151,6 +180,7 @@ async def test_byte_by_byte(judged: JudgedClient) -> None:
     "response.first-moment",
     "Events in the same segment as the server's answer are delivered, after the state online.",
     side="client",
+    rules=["L-2", "H-28"],
 )
 async def test_first_moment(judged: JudgedClient) -> None:
     connection, opening = await judged.dialled()
@@ -184,6 +214,7 @@ BAD_ANSWERS: dict[str, dict[str, str | None]] = {
     "response.fails",
     "A client fails a connection whose answer does not fit its request.",
     side="client",
+    rules=["H-29"],
 )
 async def test_fails(judged: JudgedClient, form: str) -> None:
     connection, opening = await judged.dialled()
@@ -202,6 +233,7 @@ NO_UPGRADE = {"Upgrade": None, "Connection": "close", "Sec-WebSocket-Accept": No
     "response.rejected",
     "A client whose connection is rejected gets an error, and its state is error.",
     side="client",
+    rules=["L-4"],
 )
 async def test_rejected(judged: JudgedClient, status: str) -> None:
     connection, opening = await judged.dialled()
@@ -218,6 +250,7 @@ async def test_rejected(judged: JudgedClient, status: str) -> None:
     "response.redirect",
     "A client that is redirected follows, or gets an error.",
     side="client",
+    rules=["H-31"],
 )
 async def test_redirect(judged: JudgedClient) -> None:
     connection, opening = await judged.dialled()
@@ -251,6 +284,7 @@ ENDINGS = {
     "response.ended",
     "Connecting is an error when the server ends the connection instead of answering.",
     side="client",
+    rules=["H-32"],
 )
 async def test_ended(judged: JudgedClient, name: str) -> None:
     connection, opening = await judged.dialled()
@@ -285,6 +319,7 @@ BAD_DEFLATE = {
     "response.deflate",
     "A client that offers permessage-deflate accepts each legal answer, and both directions work.",
     side="client",
+    rules=["H-34"],
 )
 async def test_deflate(judged: JudgedClient, form: str) -> None:
     connection, opening = await judged.dialled(deflate=True)
@@ -316,6 +351,7 @@ async def test_deflate(judged: JudgedClient, form: str) -> None:
     "response.bad-deflate",
     "A client fails a connection whose answer to its offer of permessage-deflate is illegal.",
     side="client",
+    rules=["H-35"],
 )
 async def test_bad_deflate(judged: JudgedClient, form: str) -> None:
     connection, opening = await judged.dialled(deflate=True)
@@ -328,6 +364,7 @@ async def test_bad_deflate(judged: JudgedClient, form: str) -> None:
     "response.deflate-not-offered",
     "A client that offered no extension fails a connection whose server chose one.",
     side="client",
+    rules=["H-36"],
 )
 async def test_deflate_not_offered(judged: JudgedClient) -> None:
     connection, opening = await judged.dialled()
@@ -351,6 +388,7 @@ BODIES = {
     "response.refusal-body",
     "A refused client gets its error whether the refusal's body is chunked, or never ends.",
     side="client",
+    rules=["H-30"],
 )
 async def test_refusal_body(judged: JudgedClient, body: str) -> None:
     headers, data = BODIES[body]

@@ -27,6 +27,7 @@ ILLEGAL = [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535]
     "A close frame with a legal code is answered by one, and the connection ends.",
     side="each",
     needs="nothing",
+    rules=["E-1", "E-2"],
 )
 async def test_close_code(judged: Judged, code: int) -> None:
     connection = await judged.open()
@@ -48,6 +49,7 @@ async def test_close_code(judged: Judged, code: int) -> None:
     side="each",
     needs="nothing",
     escapes=True,
+    rules=["E-3"],
 )
 async def test_illegal_close_code(judged: Judged, code: int) -> None:
     connection = await judged.open()
@@ -60,6 +62,7 @@ async def test_illegal_close_code(judged: Judged, code: int) -> None:
     "A close frame with no code is answered with one that has none, or 1000.",
     side="each",
     needs="nothing",
+    rules=["E-4"],
 )
 async def test_close_empty(judged: Judged) -> None:
     connection = await judged.open()
@@ -75,6 +78,7 @@ async def test_close_empty(judged: Judged) -> None:
     side="each",
     needs="nothing",
     escapes=True,
+    rules=["E-5"],
 )
 async def test_close_half_a_code(judged: Judged) -> None:
     connection = await judged.open()
@@ -87,6 +91,7 @@ async def test_close_half_a_code(judged: Judged) -> None:
     "A close frame with a reason of 123 bytes, the longest possible, is a clean close.",
     side="each",
     needs="nothing",
+    rules=["E-7"],
 )
 async def test_close_longest_reason(judged: Judged) -> None:
     connection = await judged.open()
@@ -100,6 +105,7 @@ async def test_close_longest_reason(judged: Judged) -> None:
     side="each",
     needs="nothing",
     escapes=True,
+    rules=["E-6"],
 )
 async def test_close_reason_not_utf8(judged: Judged) -> None:
     connection = await judged.open()
@@ -111,6 +117,7 @@ async def test_close_reason_not_utf8(judged: Judged) -> None:
     "frames.messages-before-close",
     "Messages in the same segment as the close frame that follows them are delivered, in order.",
     side="each",
+    rules=["E-8"],
 )
 async def test_messages_before_close(judged: Judged) -> None:
     count = 50
@@ -128,6 +135,7 @@ async def test_messages_before_close(judged: Judged) -> None:
     side="each",
     needs="nothing",
     escapes=True,
+    rules=["E-9"],
 )
 async def test_nothing_after_close(judged: Judged) -> None:
     connection = await judged.open()
@@ -142,6 +150,7 @@ async def test_nothing_after_close(judged: Judged) -> None:
     "frames.close-while-closing",
     "Both sides may close at once: each takes the other's close frame for the answer.",
     side="each",
+    rules=["E-10"],
 )
 async def test_close_while_closing(judged: Judged) -> None:
     connection = await judged.open()
@@ -164,6 +173,7 @@ async def test_close_while_closing(judged: Judged) -> None:
     "Closing with a code that is not allowed on the wire is an error, or writes an allowed one.",
     side="each",
     escapes=True,
+    rules=["E-11"],
 )
 async def test_own_illegal_code(judged: Judged, code: int) -> None:
     connection = await judged.open()
@@ -183,6 +193,7 @@ async def test_own_illegal_code(judged: Judged, code: int) -> None:
     "lifecycle.handler-close-code",
     "The close code that a handler gives reaches the wire.",
     side="server",
+    rules=["E-13"],
 )
 async def test_handler_close_code(judged: JudgedServer) -> None:
     connection = await judged.open()

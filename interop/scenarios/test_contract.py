@@ -185,6 +185,7 @@ EVENTS = {
     "contract.app",
     "Each event of the interop app is reported as it came, and answered as the contract says.",
     side="server",
+    rules=["P-12"],
 )
 async def test_app(judged: JudgedServer, name: str) -> None:
     await EVENTS[name](await App.open(judged), judged)
@@ -195,6 +196,7 @@ async def test_app(judged: JudgedServer, name: str) -> None:
     "contract.app-refuses",
     "What the library cannot do, the interop app answers with unsupported, name and reason.",
     side="server",
+    rules=["P-13"],
 )
 async def test_app_refuses(judged: JudgedServer, event: str) -> None:
     connection = await judged.open()
@@ -231,6 +233,7 @@ SENT: dict[str, dict[str, Any]] = {
     "contract.sent",
     "push and send hand payload and headers to the library: absent, null, empty and full.",
     side="each",
+    rules=["P-6"],
 )
 async def test_sent(judged: Judged, form: str) -> None:
     connection = await judged.open()
@@ -242,7 +245,9 @@ async def test_sent(judged: Judged, form: str) -> None:
     same("the event sent", wrote, {"eventName": "any name", **given})
 
 
-@scenario("contract.sent-kinds", "push and send take a payload of any kind.", side="each")
+@scenario(
+    "contract.sent-kinds", "push and send take a payload of any kind.", side="each", rules=["P-6"]
+)
 async def test_sent_kinds(judged: Judged) -> None:
     connection = await judged.open()
     for payload in KINDS:
@@ -264,6 +269,7 @@ async def send(judged: Judged, **arguments: Any) -> None:
     "contract.received",
     "A client's peer reports an event with its name, payload and headers.",
     side="client",
+    rules=["P-7"],
 )
 async def test_received(judged: JudgedClient) -> None:
     connection = await judged.open()
@@ -279,6 +285,7 @@ async def test_received(judged: JudgedClient) -> None:
     "contract.all",
     "A client with a catch-all reports each event there too, and named what it has a handler for.",
     side="client",
+    rules=["P-8"],
 )
 async def test_all(judged: JudgedClient) -> None:
     connection = await judged.open(more={"all": True})
@@ -305,6 +312,7 @@ async def test_all(judged: JudgedClient) -> None:
     "contract.fail",
     "A client's handler of fail answers a request with an error, and nothing else.",
     side="client",
+    rules=["P-15"],
 )
 async def test_fail(judged: JudgedClient) -> None:
     connection = await judged.open()
@@ -325,6 +333,7 @@ async def test_fail(judged: JudgedClient) -> None:
     "contract.close",
     "close and drop hand code and reason to the library.",
     side="each",
+    rules=["P-14"],
 )
 async def test_close(judged: Judged) -> None:
     connection = await judged.open()
@@ -347,6 +356,7 @@ async def test_close(judged: Judged) -> None:
     "A payload that has no form in JSON is reported as $unencodable, with its text.",
     side="each",
     escapes=True,
+    rules=["P-11"],
 )
 async def test_unencodable(judged: Judged) -> None:
     connection = await judged.open()
@@ -389,6 +399,7 @@ EARLY: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "contract.too-early",
     "An operation before there is a server, or a client, is answered with an error.",
     side="each",
+    rules=["P-2"],
 )
 async def test_too_early(judged: Judged) -> None:
     for op, arguments in EARLY[judged.side].items():
@@ -400,6 +411,7 @@ async def test_too_early(judged: Judged) -> None:
     "contract.unknown-api",
     "An API that the peer does not have is refused, and the next one still starts.",
     side="each",
+    rules=["P-3"],
 )
 async def test_unknown_api(judged: Judged) -> None:
     other = {"server": ("serve", {}), "client": ("open", {"url": "ws://127.0.0.1:1/ws"})}
@@ -412,6 +424,7 @@ async def test_unknown_api(judged: Judged) -> None:
     "contract.one-each",
     "A session has at most one server and one client: another is refused, and the first works.",
     side="each",
+    rules=["P-4"],
 )
 async def test_one_each(judged: Judged) -> None:
     connection = await judged.open()
@@ -428,6 +441,7 @@ async def test_one_each(judged: Judged) -> None:
     "contract.no-such-conn",
     "push and drop for a connection that never was are answered with an error.",
     side="server",
+    rules=["P-5"],
 )
 async def test_no_such_conn(judged: JudgedServer) -> None:
     connection = await judged.open()
@@ -469,6 +483,7 @@ VALUES: Mapping[str, tuple[str, ...]] = {
     "Each notification has the keys of the contract, and no other.",
     side="each",
     escapes=True,
+    rules=["P-9"],
 )
 async def test_notifications(judged: Judged, after: str) -> None:
     connection = await judged.open()
@@ -511,6 +526,7 @@ def check_notification(note: Notification, judged: Judged) -> None:
     "contract.conn",
     "Connections are named 1, 2, 3 in the order of connected, and each name means one.",
     side="server",
+    rules=["P-10"],
 )
 async def test_conn(judged: JudgedServer) -> None:
     three = []
@@ -532,7 +548,9 @@ async def test_conn(judged: JudgedServer) -> None:
     assert judged.conn == "4", f"the fourth connection is named {judged.conn!r}"
 
 
-@scenario("contract.drop", "drop closes the connection of that name alone.", side="server")
+@scenario(
+    "contract.drop", "drop closes the connection of that name alone.", side="server", rules=["P-14"]
+)
 async def test_drop(judged: JudgedServer) -> None:
     first, second = await judged.open(), await judged.open()
     dropping = judged.role.session.start("drop", {"conn": "1"})
@@ -544,7 +562,10 @@ async def test_drop(judged: JudgedServer) -> None:
 
 
 @scenario(
-    "contract.describe", "describe tells what the contract asks for, in its form.", side="each"
+    "contract.describe",
+    "describe tells what the contract asks for, in its form.",
+    side="each",
+    rules=["P-1"],
 )
 async def test_describe(judged: Judged) -> None:
     await judged.open()

@@ -41,6 +41,7 @@ BAD_OFFERS = {
     "handshake.deflate-offer",
     "A server answers each legal offer of permessage-deflate legally, and both directions work.",
     side="server",
+    rules=["H-19"],
 )
 async def test_deflate_offer(judged: JudgedServer, offer: str) -> None:
     offered = {"Sec-WebSocket-Extensions": OFFERS[offer]}
@@ -92,6 +93,7 @@ def fits(agreed: dict[str, str | None], offered: dict[str, str | None]) -> bool:
     "handshake.deflate-bad-offer",
     "An illegal offer of permessage-deflate is declined, and the connection works without it.",
     side="server",
+    rules=["H-19"],
 )
 async def test_deflate_bad_offer(judged: JudgedServer, offer: str) -> None:
     await judged.serve(deflate=True)
@@ -113,6 +115,7 @@ async def test_deflate_bad_offer(judged: JudgedServer, offer: str) -> None:
     "rooms.compressed-members",
     "A room's events reach members that agreed to permessage-deflate, and those that did not.",
     side="server",
+    rules=["R-3"],
 )
 async def test_compressed_members(judged: JudgedServer) -> None:
     offered = {"Sec-WebSocket-Extensions": OFFERS["client-bits"]}
@@ -135,6 +138,7 @@ async def test_compressed_members(judged: JudgedServer) -> None:
     "deflate.agreed",
     "Where both sides agree to permessage-deflate, texts pass in both directions, compressed.",
     serve={"deflate": True},
+    rules=["C-20", "C-21"],
 )
 async def test_agreed(tap: Tap, client: Client) -> None:
     await client.open(deflate=True)

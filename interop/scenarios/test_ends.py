@@ -51,6 +51,7 @@ async def told(judged: Judged) -> None:
     "ends.once",
     "However a connection ends, the application is told once, after all its events.",
     side="each",
+    rules=["E-16", "E-17", "E-18"],
 )
 async def test_once(judged: Judged, how: str) -> None:
     connection = await judged.open()
@@ -75,6 +76,7 @@ async def test_once(judged: Judged, how: str) -> None:
     "However a connection ends, a client's connected and disconnected callbacks fire once each, "
     "before and after its events.",
     side="client",
+    rules=["L-3"],
 )
 async def test_callbacks(judged: JudgedClient, how: str) -> None:
     connection = await judged.open(more={"callbacks": True})
@@ -93,6 +95,7 @@ async def test_callbacks(judged: JudgedClient, how: str) -> None:
     "ends.send-after",
     "Sending on a connection that has ended is an error to the caller, never a silent loss.",
     side="each",
+    rules=["E-20"],
 )
 async def test_send_after(judged: Judged, how: str) -> None:
     connection = await judged.open()
@@ -109,6 +112,7 @@ async def test_send_after(judged: Judged, how: str) -> None:
     "ends.close-told",
     "A library that tells its application how a connection ended repeats the close frame.",
     side="each",
+    rules=["E-21"],
 )
 async def test_close_told(judged: Judged) -> None:
     connection = await judged.open()
@@ -133,6 +137,7 @@ def check_code_told(judged: Judged) -> None:
     "and 1006 where there is no close frame.",
     severity="should",
     side="each",
+    rules=["E-22"],
 )
 async def test_no_code_told(judged: Judged, how: str) -> None:
     code = 1005 if how == "close-empty" else 1006
@@ -148,6 +153,7 @@ async def test_no_code_told(judged: Judged, how: str) -> None:
     "ends.no-reason",
     "The close frame of an application that gives no reason has none.",
     side="each",
+    rules=["E-15"],
 )
 async def test_no_reason(judged: Judged) -> None:
     connection = await judged.open()
@@ -164,6 +170,7 @@ async def test_no_reason(judged: Judged) -> None:
 @scenario(
     "ends.send-never-connected",
     "Sending with a client that is not connected is an error to the caller.",
+    rules=["E-20"],
 )
 async def test_send_never_connected(client: Client, tap: Tap) -> None:
     await client.refused(f"ws://{tap.host}:1/ws")
@@ -178,6 +185,7 @@ async def test_send_never_connected(client: Client, tap: Tap) -> None:
     "ends.close-twice",
     "Closing a closed connection succeeds or is an error; the application is told once.",
     side="each",
+    rules=["E-23"],
 )
 async def test_close_twice(judged: Judged) -> None:
     connection = await judged.open()
@@ -195,6 +203,7 @@ async def test_close_twice(judged: Judged) -> None:
 @scenario(
     "ends.connect-twice",
     "Connecting a connected client is refused, or leaves it with one connection that works.",
+    rules=["L-5"],
 )
 async def test_connect_twice(server: Server, client: Client) -> None:
     await client.open("news")
@@ -217,6 +226,7 @@ async def test_connect_twice(server: Server, client: Client) -> None:
 @scenario(
     "ends.reconnect-after-cut",
     "A client whose connection was cut connects again, twice, and gets each event once.",
+    rules=["L-6", "L-23"],
 )
 async def test_reconnect_after_cut(server: Server, client: Client, tap: Tap) -> None:
     await client.open("news")
@@ -235,6 +245,7 @@ async def test_reconnect_after_cut(server: Server, client: Client, tap: Tap) -> 
     "ends.stop-disconnects",
     "A server that stops tells its application once of each connection's end.",
     severity="should",
+    rules=["E-29"],
 )
 async def test_stop_disconnects(server: Server, clients: Clients) -> None:
     conns = []

@@ -21,6 +21,7 @@ async def gone(client: Client, within: Patience) -> None:
     "engine.server-paused",
     "Events sent to a paused server are answered when it resumes.",
     isolated=True,
+    rules=["C-18"],
 )
 async def test_server_paused(client: Client, fault: Faulting) -> None:
     await client.open()
@@ -36,6 +37,7 @@ async def test_server_paused(client: Client, fault: Faulting) -> None:
     "engine.client-paused",
     "Events sent to a paused client all arrive, in order, when it resumes.",
     isolated=True,
+    rules=["C-18"],
 )
 async def test_client_paused(server: Server, client: Client, fault: Faulting) -> None:
     await client.open("news")
@@ -52,6 +54,7 @@ async def test_client_paused(server: Server, client: Client, fault: Faulting) ->
     "engine.server-killed",
     "A client reports the connection's end once when the server's process is killed.",
     isolated=True,
+    rules=["E-16"],
 )
 async def test_server_killed(client: Client, fault: Faulting) -> None:
     await client.open()
@@ -66,6 +69,7 @@ async def test_server_killed(client: Client, fault: Faulting) -> None:
     "engine.client-killed",
     "The server's disconnected callback fires once when a client's process is killed.",
     isolated=True,
+    rules=["E-16"],
 )
 async def test_client_killed(server: Server, client: Client, fault: Faulting) -> None:
     await client.open()
@@ -80,6 +84,7 @@ async def test_client_killed(server: Server, client: Client, fault: Faulting) ->
     "engine.server-disconnected",
     "A client can close, and reports it once, when the server is unreachable.",
     isolated=True,
+    rules=["E-26"],
 )
 async def test_server_disconnected(client: Client, fault: Faulting) -> None:
     await client.open()
@@ -95,6 +100,7 @@ async def test_server_disconnected(client: Client, fault: Faulting) -> None:
     "engine.client-disconnected",
     "A server can drop a client that is unreachable, and its application is told once.",
     isolated=True,
+    rules=["E-26"],
 )
 async def test_client_disconnected(server: Server, client: Client, fault: Faulting) -> None:
     await client.open()

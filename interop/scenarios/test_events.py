@@ -19,7 +19,11 @@ from interop.wire.raw import RawConnection
 MANY = 1000
 
 
-@scenario("order.pushed", "1,000 events that the server sends all arrive, once each, in order.")
+@scenario(
+    "order.pushed",
+    "1,000 events that the server sends all arrive, once each, in order.",
+    rules=["W-35"],
+)
 async def test_pushed(client: Client) -> None:
     await client.open("tick")
     await client.send("burst", {"count": MANY})
@@ -34,7 +38,10 @@ async def test_pushed(client: Client) -> None:
 
 
 @scenario(
-    "order.sent", "1,000 events that the client sends all arrive, once each, in order.", side="each"
+    "order.sent",
+    "1,000 events that the client sends all arrive, once each, in order.",
+    side="each",
+    rules=["W-35"],
 )
 async def test_sent(judged: Judged) -> None:
     connection = await judged.open()
@@ -61,6 +68,7 @@ async def test_sent(judged: Judged) -> None:
     "order.large-first",
     "A large event is handled before the small ones that follow it at once.",
     side="each",
+    rules=["W-35"],
 )
 async def test_large_first(judged: Judged, size: int) -> None:
     connection = await judged.open(events=["mirror"])
@@ -76,6 +84,7 @@ async def test_large_first(judged: Judged, size: int) -> None:
     "order.large-sent-first",
     "A large event that an application sends leaves before the small ones that it sends next.",
     side="each",
+    rules=["W-35"],
 )
 async def test_large_sent_first(judged: Judged) -> None:
     connection = await judged.open()
@@ -93,6 +102,7 @@ EQUAL = 3
     "events.equal",
     "Equal events that an application sends one right after another are all sent.",
     side="each",
+    rules=["W-35"],
 )
 async def test_equal(judged: Judged) -> None:
     connection = await judged.open()
@@ -105,6 +115,7 @@ async def test_equal(judged: Judged) -> None:
     "events.equal-answers",
     "Equal events that a handler sends one right after another are all sent.",
     side="each",
+    rules=["W-35"],
 )
 async def test_equal_answers(judged: Judged) -> None:
     connection = await judged.open(events=["mirror"])
@@ -122,14 +133,22 @@ async def _check_equal(connection: RawConnection, name: str) -> None:
     assert count == EQUAL, f"expected {EQUAL} equal events, got {count}"
 
 
-@scenario("events.unknown-to-server", "An event that no handler is registered for is ignored.")
+@scenario(
+    "events.unknown-to-server",
+    "An event that no handler is registered for is ignored.",
+    rules=["D-2"],
+)
 async def test_unknown_to_server(client: Client) -> None:
     await client.open()
     await client.send("unregistered", {"a": 1})
     await client.check_usable()
 
 
-@scenario("events.unknown-to-client", "A client ignores an event that it has no handler for.")
+@scenario(
+    "events.unknown-to-client",
+    "A client ignores an event that it has no handler for.",
+    rules=["D-2"],
+)
 async def test_unknown_to_client(server: Server, client: Client) -> None:
     await client.open()
     await server.push(client.conn, "unregistered", {"a": 1})
@@ -140,6 +159,7 @@ async def test_unknown_to_client(server: Server, client: Client) -> None:
 @scenario(
     "events.reserved",
     "A client's message named like a lifecycle event fires no lifecycle handler.",
+    rules=["W-32"],
 )
 async def test_reserved(server: Server, client: Client, name: str) -> None:
     await client.open()
@@ -159,6 +179,7 @@ async def test_reserved(server: Server, client: Client, name: str) -> None:
     "events.reserved-to-client",
     "A server's message named like a lifecycle event fires no lifecycle callback of a client.",
     side="client",
+    rules=["W-33"],
 )
 async def test_reserved_to_client(judged: JudgedClient, name: str) -> None:
     connection = await judged.open()
@@ -189,6 +210,7 @@ async def check_greeting(connection: RawConnection) -> None:
     "events.sent-on-connect",
     "Events that the connected handler sends arrive first, whole and in order.",
     side="each",
+    rules=["D-9", "W-34"],
 )
 async def test_sent_on_connect(judged: Judged) -> None:
     connection = await judged.open(more={"on_connect": GREETING})
@@ -200,6 +222,7 @@ async def test_sent_on_connect(judged: Judged) -> None:
     "events.sent-on-every-connect",
     "The connected handler can send on each connection, and to that one alone.",
     side="server",
+    rules=["D-9"],
 )
 async def test_sent_on_every_connect(judged: JudgedServer) -> None:
     first = await judged.open(more={"on_connect": GREETING})
@@ -214,6 +237,7 @@ async def test_sent_on_every_connect(judged: JudgedServer) -> None:
     "events.greeting",
     "A client gets what the server's connected handler sends, once.",
     serve={"on_connect": [{"event": "welcome", "payload": {"a": 1}, "headers": {"token": "abc"}}]},
+    rules=["D-9"],
 )
 async def test_greeting(client: Client) -> None:
     await client.open("welcome")
@@ -231,6 +255,7 @@ NAMES = ["émoji-🙂", "with space", " ", "\u0000", "a" * 10_000, "echo ", "Ech
     "events.name-exact",
     "An event whose name is almost a handler's is not delivered to that handler.",
     side="each",
+    rules=["W-22"],
 )
 async def test_name_exact(judged: Judged) -> None:
     connection = await judged.open()
@@ -243,14 +268,18 @@ async def test_name_exact(judged: Judged) -> None:
         assert names == ["echo"]
 
 
-@scenario("events.empty-name", "An event with an empty name leaves the connection usable.")
+@scenario(
+    "events.empty-name", "An event with an empty name leaves the connection usable.", rules=["W-22"]
+)
 async def test_empty_name(client: Client) -> None:
     await client.open()
     await client.send("", 1)
     await client.check_usable()
 
 
-@scenario("events.name-text", "An event name can be any text, and is compared exactly.")
+@scenario(
+    "events.name-text", "An event name can be any text, and is compared exactly.", rules=["W-22"]
+)
 async def test_name_text(server: Server, client: Client) -> None:
     names = ["émoji-🙂", "with space", "UPPER", "a" * 300, "a.b/c:d"]
     await client.open(*names)
@@ -264,6 +293,7 @@ async def test_name_text(server: Server, client: Client) -> None:
     "A handler that raises leaves the connection usable.",
     escapes=True,
     side="server",
+    rules=["D-6"],
 )
 async def test_raise(judged: JudgedServer) -> None:
     connection = await judged.open()
@@ -275,6 +305,7 @@ async def test_raise(judged: JudgedServer) -> None:
     "handlers.raise-contained",
     "An exception in a handler does not escape the library.",
     side="server",
+    rules=["D-7"],
 )
 async def test_raise_contained(judged: JudgedServer) -> None:
     connection = await judged.open()
@@ -287,6 +318,7 @@ async def test_raise_contained(judged: JudgedServer) -> None:
     "handlers.raise-reported",
     "An exception in a handler reaches the error callback.",
     side="server",
+    rules=["D-8"],
 )
 async def test_raise_reported(judged: JudgedServer) -> None:
     connection = await judged.open()
@@ -299,6 +331,7 @@ async def test_raise_reported(judged: JudgedServer) -> None:
     "handlers.one-after-the-other",
     "Handlers of one connection run one after the other.",
     side="server",
+    rules=["D-3"],
 )
 async def test_one_after_the_other(judged: JudgedServer) -> None:
     connection = await judged.open()
@@ -308,7 +341,12 @@ async def test_one_after_the_other(judged: JudgedServer) -> None:
     assert answers == ["slow", "echo"], f"expected slow, then echo, got {answers}"
 
 
-@scenario("handlers.slow", "A slow handler does not delay other connections.", side="server")
+@scenario(
+    "handlers.slow",
+    "A slow handler does not delay other connections.",
+    side="server",
+    rules=["D-4"],
+)
 async def test_slow(judged: JudgedServer) -> None:
     first, second = await judged.open(), await judged.open()
     # A busy machine may take longer than the handler. A server that makes others wait for it
@@ -330,6 +368,7 @@ async def test_slow(judged: JudgedServer) -> None:
     "handlers.push-beside",
     "An event sent from outside does not wait for a handler that runs on its connection.",
     side="server",
+    rules=["D-5"],
 )
 async def test_push_beside(judged: JudgedServer) -> None:
     connection = await judged.open()

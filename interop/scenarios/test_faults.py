@@ -36,7 +36,9 @@ async def both_told(server: Server, client: Client) -> None:
     assert client.states.count("offline") == 1
 
 
-@scenario("faults.reset", "A connection that is reset is reported once by both sides.")
+@scenario(
+    "faults.reset", "A connection that is reset is reported once by both sides.", rules=["E-16"]
+)
 async def test_reset(server: Server, client: Client, tap: Tap) -> None:
     await client.open()
     await client.echo("hello")
@@ -48,6 +50,7 @@ async def test_reset(server: Server, client: Client, tap: Tap) -> None:
 @scenario(
     "faults.half-close",
     "A half-closed connection ends, and both sides report it once.",
+    rules=["E-19", "E-16"],
 )
 async def test_half_close(server: Server, client: Client, tap: Tap, side: Role) -> None:
     await client.open()
@@ -61,6 +64,7 @@ async def test_half_close(server: Server, client: Client, tap: Tap, side: Role) 
     "faults.cut-in-a-frame",
     "A connection that ends within a frame does not deliver it; both sides report the end once.",
     invalid_from=["client"],
+    rules=["C-19", "E-16"],
 )
 async def test_cut_in_a_frame(server: Server, client: Client, tap: Tap, cut: int) -> None:
     await client.open()
@@ -77,6 +81,7 @@ async def test_cut_in_a_frame(server: Server, client: Client, tap: Tap, cut: int
 @scenario(
     "faults.stall",
     "A connection that stalls and resumes loses and reorders nothing.",
+    rules=["C-18"],
 )
 async def test_stall(server: Server, client: Client, tap: Tap) -> None:
     await client.open()
@@ -97,6 +102,7 @@ async def test_stall(server: Server, client: Client, tap: Tap) -> None:
 @scenario(
     "faults.stall-then-cut",
     "A connection that stalls and then ends is reported once by both sides.",
+    rules=["E-16"],
 )
 async def test_stall_then_cut(server: Server, client: Client, tap: Tap) -> None:
     await client.open()
@@ -108,7 +114,7 @@ async def test_stall_then_cut(server: Server, client: Client, tap: Tap) -> None:
     assert server.count("event") == 0
 
 
-@scenario("faults.delay", "Delayed bytes all arrive, in order.")
+@scenario("faults.delay", "Delayed bytes all arrive, in order.", rules=["C-18"])
 async def test_delay(server: Server, client: Client, tap: Tap) -> None:
     slow_down(server, client, tap, "delayed")
     await client.open()
@@ -120,6 +126,7 @@ async def test_delay(server: Server, client: Client, tap: Tap) -> None:
 @scenario(
     "faults.byte-by-byte",
     "Handshake, messages and close pass one byte at a time.",
+    rules=["C-18"],
 )
 async def test_byte_by_byte(server: Server, client: Client, tap: Tap) -> None:
     slow_down(server, client, tap, "byte-by-byte")
@@ -133,6 +140,7 @@ async def test_byte_by_byte(server: Server, client: Client, tap: Tap) -> None:
     "faults.duplicate-to-client",
     "Duplicated bytes from the server are refused and delivered as no event.",
     escapes=True,
+    rules=["C-17"],
 )
 async def test_duplicate_to_client(server: Server, client: Client, tap: Tap) -> None:
     await client.open()
@@ -149,6 +157,7 @@ async def test_duplicate_to_client(server: Server, client: Client, tap: Tap) -> 
     "faults.duplicate-to-server",
     "Duplicated bytes from the client are refused and delivered as no event.",
     escapes=True,
+    rules=["C-17"],
 )
 async def test_duplicate_to_server(server: Server, client: Client, tap: Tap) -> None:
     await client.open()

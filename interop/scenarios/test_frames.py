@@ -23,6 +23,7 @@ PROTOCOL_ERROR, NO_TEXT = 1002, 1007
     "A message in two fragments is one message, wherever it is split.",
     side="each",
     needs="echo",
+    rules=["C-1"],
 )
 async def test_split_in_two(judged: Judged) -> None:
     connection = await judged.open()
@@ -38,6 +39,7 @@ async def test_split_in_two(judged: Judged) -> None:
     "A message in fragments of one byte each is one message.",
     side="each",
     needs="echo",
+    rules=["C-1"],
 )
 async def test_split_each_byte(judged: Judged) -> None:
     connection = await judged.open()
@@ -47,7 +49,11 @@ async def test_split_each_byte(judged: Judged) -> None:
 
 
 @scenario(
-    "frames.empty-fragments", "Fragments may be empty, even all of them.", side="each", needs="echo"
+    "frames.empty-fragments",
+    "Fragments may be empty, even all of them.",
+    side="each",
+    needs="echo",
+    rules=["C-1"],
 )
 async def test_empty_fragments(judged: Judged) -> None:
     connection = await judged.open()
@@ -61,6 +67,7 @@ async def test_empty_fragments(judged: Judged) -> None:
     "Control frames between a message's fragments are answered and do not change it.",
     side="each",
     needs="echo",
+    rules=["C-2"],
 )
 async def test_control_between_fragments(judged: Judged) -> None:
     connection = await judged.open()
@@ -79,6 +86,7 @@ async def test_control_between_fragments(judged: Judged) -> None:
     "A close frame between a message's fragments ends the connection; the message is dropped.",
     side="each",
     needs="nothing",
+    rules=["E-12"],
 )
 async def test_close_between_fragments(judged: Judged) -> None:
     connection = await judged.open()
@@ -95,6 +103,7 @@ async def test_close_between_fragments(judged: Judged) -> None:
     side="each",
     needs="nothing",
     escapes=True,
+    rules=["C-3"],
 )
 async def test_out_of_order(judged: Judged, what: str) -> None:
     connection = await judged.open()
@@ -119,6 +128,7 @@ async def test_out_of_order(judged: Judged, what: str) -> None:
     side="each",
     needs="nothing",
     escapes=True,
+    rules=["W-24", "W-28"],
 )
 async def test_binary(judged: Judged, payload: str) -> None:
     connection = await judged.open()
@@ -132,6 +142,7 @@ async def test_binary(judged: Judged, payload: str) -> None:
     side="each",
     needs="nothing",
     escapes=True,
+    rules=["W-23", "W-28"],
 )
 async def test_empty_text(judged: Judged) -> None:
     connection = await judged.open()
@@ -162,6 +173,7 @@ NOT_UTF8 = {
     side="each",
     needs="nothing",
     escapes=True,
+    rules=["C-4"],
 )
 async def test_not_utf8(judged: Judged, name: str) -> None:
     connection = await judged.open()
@@ -176,6 +188,7 @@ async def test_not_utf8(judged: Judged, name: str) -> None:
     side="each",
     needs="nothing",
     escapes=True,
+    rules=["C-4"],
 )
 async def test_not_utf8_in_fragments(judged: Judged) -> None:
     connection = await judged.open()
@@ -196,6 +209,7 @@ async def test_not_utf8_in_fragments(judged: Judged) -> None:
     side="each",
     needs="nothing",
     escapes=True,
+    rules=["C-5"],
 )
 async def test_reserved_bit(judged: Judged, bits: int) -> None:
     connection = await judged.open()
@@ -211,6 +225,7 @@ async def test_reserved_bit(judged: Judged, bits: int) -> None:
     side="each",
     needs="nothing",
     escapes=True,
+    rules=["C-6"],
 )
 async def test_reserved_opcode(judged: Judged, opcode: int) -> None:
     connection = await judged.open()
@@ -224,6 +239,7 @@ async def test_reserved_opcode(judged: Judged, opcode: int) -> None:
     side="each",
     needs="nothing",
     escapes=True,
+    rules=["C-7"],
 )
 async def test_masking(judged: Judged) -> None:
     connection = await judged.open()
@@ -235,7 +251,11 @@ async def test_masking(judged: Judged) -> None:
 
 @pytest.mark.parametrize("mask", [b"\0\0\0\0", b"\xff\xff\xff\xff"], ids=["zeros", "ones"])
 @scenario(
-    "frames.any-mask", "Every masking key is legal, including zero.", side="server", needs="echo"
+    "frames.any-mask",
+    "Every masking key is legal, including zero.",
+    side="server",
+    needs="echo",
+    rules=["C-8"],
 )
 async def test_any_mask(judged: JudgedServer, mask: bytes) -> None:
     connection = await judged.open()
@@ -247,6 +267,7 @@ async def test_any_mask(judged: JudgedServer, mask: bytes) -> None:
     "frames.new-masks",
     "A client uses a new masking key for each frame.",
     side="client",
+    rules=["C-9"],
 )
 async def test_new_masks(judged: JudgedClient) -> None:
     connection = await judged.open()
@@ -263,6 +284,7 @@ async def test_new_masks(judged: JudgedClient) -> None:
     "Messages around the limits of the three length forms pass in both directions.",
     side="each",
     needs="echo",
+    rules=["C-10"],
 )
 async def test_length(judged: Judged, length: int) -> None:
     connection = await judged.open()
@@ -278,6 +300,7 @@ async def test_length(judged: Judged, length: int) -> None:
     side="each",
     needs="echo",
     escapes=True,
+    rules=["C-11"],
 )
 async def test_longer_length_form(judged: Judged, form: int) -> None:
     connection = await judged.open()
@@ -294,6 +317,7 @@ async def test_longer_length_form(judged: Judged, form: int) -> None:
     side="each",
     needs="nothing",
     escapes=True,
+    rules=["C-12"],
 )
 async def test_length_too_long(judged: Judged) -> None:
     connection = await judged.open()
@@ -311,6 +335,7 @@ async def test_length_too_long(judged: Judged) -> None:
     "A ping is answered by a pong with the same payload.",
     side="each",
     needs="nothing",
+    rules=["C-13"],
 )
 async def test_ping(judged: Judged, length: int) -> None:
     connection = await judged.open()
@@ -325,6 +350,7 @@ async def test_ping(judged: Judged, length: int) -> None:
     "Of many pings at least the last is answered, and every pong belongs to a ping.",
     side="each",
     needs="nothing",
+    rules=["C-14"],
 )
 async def test_pings(judged: Judged) -> None:
     connection = await judged.open()
@@ -338,7 +364,11 @@ async def test_pings(judged: Judged) -> None:
 
 
 @scenario(
-    "frames.unasked-pong", "A pong that answers nothing is ignored.", side="each", needs="nothing"
+    "frames.unasked-pong",
+    "A pong that answers nothing is ignored.",
+    side="each",
+    needs="nothing",
+    rules=["C-15"],
 )
 async def test_unasked_pong(judged: Judged) -> None:
     connection = await judged.open()
@@ -355,6 +385,7 @@ async def test_unasked_pong(judged: Judged) -> None:
     side="each",
     needs="nothing",
     escapes=True,
+    rules=["C-16"],
 )
 async def test_bad_control(judged: Judged, form: str, opcode: int) -> None:
     connection = await judged.open()

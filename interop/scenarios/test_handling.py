@@ -58,6 +58,7 @@ def check_told_once(judged: Judged, conn: str) -> None:
     "When the other side leaves while a handler is running, the application is told once, and "
     "other connections are served.",
     side="each",
+    rules=["E-31"],
 )
 async def test_peer_leaves(judged: Judged, how: str) -> None:
     connection = await judged.open()
@@ -73,7 +74,8 @@ async def test_peer_leaves(judged: Judged, how: str) -> None:
     "handling.own-close",
     "An application can close a connection while a handler of it is running; it is told once.",
     side="each",
-    escapes=True,  # what the handler's send on the closed connection raises
+    escapes=True,  # what the handler's send on the closed connection raises,
+    rules=["E-25"],
 )
 async def test_own_close(judged: Judged) -> None:
     connection = await judged.open()
@@ -89,6 +91,7 @@ async def test_own_close(judged: Judged) -> None:
     "handling.close-returns",
     "Closing a connection ends it and returns, though a handler of it runs on for a minute.",
     side="each",
+    rules=["E-25"],
 )
 async def test_close_returns(judged: Judged) -> None:
     waits = await judged.declared("close_timeout_s") is not None
@@ -108,6 +111,7 @@ async def test_close_returns(judged: Judged) -> None:
     "handling.connect-again",
     "A client whose connection ended while a handler was running connects again.",
     side="client",
+    rules=["L-6"],
 )
 async def test_connect_again(judged: JudgedClient, way: str) -> None:
     connection = await judged.open(more={"reconnect": SOON} if way == "by-itself" else {})

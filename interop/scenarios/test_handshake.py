@@ -18,7 +18,11 @@ from interop.wire.http import accept_key
 
 @pytest.mark.parametrize("query", ["?", "?a=1&b=%20", "?a=?/"], ids=["empty", "plain", "odd"])
 @scenario(
-    "handshake.query", "A query after the path makes no difference.", side="server", needs="nothing"
+    "handshake.query",
+    "A query after the path makes no difference.",
+    side="server",
+    needs="nothing",
+    rules=["H-1"],
 )
 async def test_query(judged: JudgedServer, query: str) -> None:
     await judged.serve()
@@ -30,7 +34,9 @@ OTHER_PATHS = {"root": "/", "elsewhere": "/elsewhere", "below": "{path}/more", "
 
 
 @pytest.mark.parametrize("path", OTHER_PATHS)
-@scenario("handshake.other-path", "A path that is not served is refused.", side="server")
+@scenario(
+    "handshake.other-path", "A path that is not served is refused.", side="server", rules=["H-2"]
+)
 async def test_other_path(judged: JudgedServer, path: str) -> None:
     await judged.serve()
     head = await judged.refuses(path=OTHER_PATHS[path].format(path=judged.server.path))
@@ -69,6 +75,8 @@ LEGAL: dict[str, dict[str, str | None]] = {
     side="server",
     needs="nothing",
     control=["credentials", "origin", "origin-null", "unknown-subprotocol"],
+    rules=["H-3"],
+    rules_of={"unknown-*": ["H-4"]},
 )
 async def test_accepts(judged: JudgedServer, form: str) -> None:
     connection = await judged.open(headers=LEGAL[form])
@@ -86,6 +94,7 @@ async def test_accepts(judged: JudgedServer, form: str) -> None:
     "A request with 80 headers is accepted.",
     side="server",
     needs="nothing",
+    rules=["H-15"],
 )
 async def test_many_headers(judged: JudgedServer) -> None:
     connection = await judged.open(extra=[(f"X-{n}", "x" * 20) for n in range(80)])
@@ -97,6 +106,7 @@ async def test_many_headers(judged: JudgedServer) -> None:
     "A request may come one byte at a time.",
     side="server",
     needs="nothing",
+    rules=["H-5"],
 )
 async def test_byte_by_byte(judged: JudgedServer) -> None:
     connection = await judged.dial()
@@ -119,6 +129,7 @@ NOT_A_KEY = {
     "A key that is not 16 bytes in base64 is refused.",
     side="server",
     needs="nothing",
+    rules=["H-6"],
 )
 async def test_key(judged: JudgedServer, key: str) -> None:
     await judged.serve()
@@ -132,6 +143,7 @@ async def test_key(judged: JudgedServer, key: str) -> None:
     "Sec-WebSocket-Accept is the hash of the key.",
     side="server",
     needs="nothing",
+    rules=["H-7"],
 )
 async def test_accept_key(judged: JudgedServer) -> None:
     for key in ("dGhlIHNhbXBsZSBub25jZQ==", "AAAAAAAAAAAAAAAAAAAAAA==", "/////////////////////w=="):
@@ -145,7 +157,11 @@ VERSIONS = {"missing": None, "0": "0", "8": "8", "12": "12", "14": "14", "text":
 
 @pytest.mark.parametrize("version", VERSIONS)
 @scenario(
-    "handshake.version", "A version other than 13 is refused.", side="server", needs="nothing"
+    "handshake.version",
+    "A version other than 13 is refused.",
+    side="server",
+    needs="nothing",
+    rules=["H-8"],
 )
 async def test_version(judged: JudgedServer, version: str) -> None:
     await judged.serve()
@@ -158,6 +174,7 @@ async def test_version(judged: JudgedServer, version: str) -> None:
     "A server that refuses a version lists in Sec-WebSocket-Version those that it accepts.",
     side="server",
     needs="nothing",
+    rules=["H-9"],
 )
 async def test_version_told(judged: JudgedServer) -> None:
     await judged.serve()
@@ -180,6 +197,7 @@ NO_UPGRADE: dict[str, dict[str, str | None]] = {
     "A request that asks for no upgrade to WebSocket gets none.",
     side="server",
     needs="nothing",
+    rules=["H-10"],
 )
 async def test_no_upgrade(judged: JudgedServer, form: str) -> None:
     await judged.serve()
@@ -192,6 +210,7 @@ async def test_no_upgrade(judged: JudgedServer, form: str) -> None:
     "HTTP/1.0, which has no upgrade, is refused.",
     side="server",
     needs="nothing",
+    rules=["H-11"],
 )
 async def test_http_10(judged: JudgedServer) -> None:
     await judged.serve()
@@ -203,6 +222,7 @@ async def test_http_10(judged: JudgedServer) -> None:
     "A request without a Host header is refused.",
     side="server",
     needs="nothing",
+    rules=["H-12"],
 )
 async def test_no_host(judged: JudgedServer) -> None:
     await judged.serve()
@@ -217,6 +237,7 @@ METHODS = ["HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"]
     "handshake.method",
     "A handshake with a method other than GET is refused, and the server keeps working.",
     side="server",
+    rules=["H-13"],
 )
 async def test_method(judged: JudgedServer, method: str) -> None:
     await judged.serve()
@@ -232,6 +253,7 @@ PLAIN = dict.fromkeys(("Upgrade", "Connection", "Sec-WebSocket-Key", "Sec-WebSoc
     "handshake.plain-http",
     "A plain HTTP request to the path gets an error, and the server keeps working.",
     side="server",
+    rules=["H-10", "H-14"],
 )
 async def test_plain_http(judged: JudgedServer, method: str) -> None:
     await judged.serve()
@@ -256,6 +278,7 @@ GARBAGE = {
     "Bytes that are not HTTP end only their own connection.",
     side="server",
     needs="nothing",
+    rules=["H-14"],
 )
 async def test_garbage(judged: JudgedServer, name: str) -> None:
     connection = await judged.dial()
@@ -276,6 +299,7 @@ async def test_garbage(judged: JudgedServer, name: str) -> None:
     severity="should",
     side="server",
     needs="nothing",
+    rules=["H-38"],
 )
 async def test_garbage_told(judged: JudgedServer, name: str) -> None:
     head = (await judged.ask(GARBAGE[name])).head
@@ -287,6 +311,7 @@ async def test_garbage_told(judged: JudgedServer, name: str) -> None:
     "A client that disconnects in the middle of its request does not affect others.",
     side="server",
     needs="nothing",
+    rules=["H-14"],
 )
 async def test_half_a_request(judged: JudgedServer) -> None:
     for reset in (False, True):
@@ -304,6 +329,7 @@ async def test_half_a_request(judged: JudgedServer) -> None:
     "handshake.origin-refused",
     "A server with a list of origins refuses others, and requests without one.",
     side="server",
+    rules=["H-16"],
 )
 async def test_origin_refused(judged: JudgedServer) -> None:
     await judged.serve(origins=["https://mine.example"])
@@ -328,6 +354,7 @@ SUBPROTOCOLS: dict[str, tuple[list[tuple[str, str]], list[str]]] = {
     "handshake.subprotocol",
     "A server with a list of subprotocols chooses one that is offered, or none.",
     side="server",
+    rules=["H-17"],
 )
 async def test_subprotocol(judged: JudgedServer, offer: str) -> None:
     extra, common = SUBPROTOCOLS[offer]
@@ -353,6 +380,7 @@ AGAIN: dict[str, dict[str, Any]] = {
     "What a server was given holds for its later connections too.",
     side="server",
     escapes=True,
+    rules=["H-18"],
 )
 async def test_options_again(judged: JudgedServer, option: str) -> None:
     offer = [("Sec-WebSocket-Protocol", "a")]
@@ -379,6 +407,7 @@ async def test_options_again(judged: JudgedServer, option: str) -> None:
     "A request whose head does not end is refused, and the server keeps working.",
     side="server",
     needs="load",
+    rules=["H-15"],
 )
 async def test_endless_head(judged: JudgedServer) -> None:
     await judged.serve()

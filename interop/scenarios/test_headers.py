@@ -27,7 +27,7 @@ HEADERS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", HEADERS)
-@scenario("headers.echo", "Headers arrive as they were sent, in both directions.")
+@scenario("headers.echo", "Headers arrive as they were sent, in both directions.", rules=["W-20"])
 async def test_headers(server: Server, client: Client, name: str) -> None:
     await client.open()
     answer = await client.echo("x", HEADERS[name])
@@ -37,7 +37,11 @@ async def test_headers(server: Server, client: Client, name: str) -> None:
             raise Violation(f"{where} other headers at {difference}")
 
 
-@scenario("headers.each-its-own", "The headers of one event are not among those of the next.")
+@scenario(
+    "headers.each-its-own",
+    "The headers of one event are not among those of the next.",
+    rules=["W-21"],
+)
 async def test_each_its_own(server: Server, client: Client) -> None:
     await client.open()
     for given in ({"a": 1, "b": 1}, {"b": 2}, {"c": 3}):
@@ -85,7 +89,11 @@ def check_event(where: str, event: Mapping[str, Any], payload: Any, headers: Any
 
 @pytest.mark.parametrize("kind", ["absent", *PAYLOADS])
 @scenario(
-    "headers.read", "Headers are read beside every kind of payload, and beside none.", side="each"
+    "headers.read",
+    "Headers are read beside every kind of payload, and beside none.",
+    side="each",
+    rules=["W-20"],
+    rules_of={"absent": ["W-9"], "null": ["W-19"], "deep": ["W-36"]},
 )
 async def test_read(judged: Judged, kind: str) -> None:
     connection = await judged.open(events=["whoami"])
@@ -104,6 +112,8 @@ async def test_read(judged: Judged, kind: str) -> None:
     "headers.from-handler",
     "An event that a handler sends has its headers, with every kind of payload.",
     side="each",
+    rules=["W-20"],
+    rules_of={"null": ["W-19"]},
 )
 async def test_from_handler(judged: Judged, kind: str) -> None:
     connection = await judged.open(events=["mirror"])
@@ -118,6 +128,7 @@ async def test_from_handler(judged: Judged, kind: str) -> None:
     "headers.from-outside",
     "An event sent from outside any handler has its headers, with every kind of payload.",
     side="each",
+    rules=["W-20"],
 )
 async def test_from_outside(judged: Judged, kind: str) -> None:
     connection = await judged.open()
@@ -127,7 +138,11 @@ async def test_from_outside(judged: Judged, kind: str) -> None:
         check_event(f"the {judged.side} sent", got, payload, FULL)
 
 
-@scenario("headers.with-null", "Headers arrive beside a payload that is null, in both directions.")
+@scenario(
+    "headers.with-null",
+    "Headers arrive beside a payload that is null, in both directions.",
+    rules=["W-19", "W-20"],
+)
 async def test_with_null(server: Server, client: Client) -> None:
     await client.open("news")
     await server.push(client.conn, "news", None, FULL)
@@ -136,7 +151,11 @@ async def test_with_null(server: Server, client: Client) -> None:
     check_event("the server received", (await server.event("whoami")).data, None, FULL)
 
 
-@scenario("headers.none-given", "An event sent without headers arrives with empty headers.")
+@scenario(
+    "headers.none-given",
+    "An event sent without headers arrives with empty headers.",
+    rules=["W-10"],
+)
 async def test_none_given(server: Server, client: Client) -> None:
     await client.open("plain")
     await client.send_plain("echo", "x")
@@ -152,6 +171,7 @@ async def test_none_given(server: Server, client: Client) -> None:
     "Both sides write all three keys, the form that every version of every peer reads.",
     severity="should",
     escapes=True,
+    rules=["W-4"],
 )
 async def test_always_written(server: Server, client: Client, tap: Tap) -> None:
     await client.open()
@@ -165,7 +185,11 @@ async def test_always_written(server: Server, client: Client, tap: Tap) -> None:
         assert keys == expected, f"expected all three keys from the {author}, got {sorted(keys)}"
 
 
-@scenario("payload.null-pushed", "An event whose payload is null arrives with payload null.")
+@scenario(
+    "payload.null-pushed",
+    "An event whose payload is null arrives with payload null.",
+    rules=["W-19"],
+)
 async def test_null_pushed(server: Server, client: Client) -> None:
     await client.open("nothing")
     await server.push(client.conn, "nothing", None)
@@ -177,6 +201,7 @@ async def test_null_pushed(server: Server, client: Client) -> None:
     "Both sides write a payload that is null, as every version of every peer does.",
     severity="should",
     escapes=True,
+    rules=["W-4"],
 )
 async def test_null_written(server: Server, client: Client, tap: Tap) -> None:
     await client.open()
@@ -200,7 +225,19 @@ FORMS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-@scenario("form.server", "A server reads every legal form of a message.", side="server")
+@scenario(
+    "form.server",
+    "A server reads every legal form of a message.",
+    side="server",
+    rules_of={
+        "headers-absent": ["W-10"],
+        "headers-null": ["W-10"],
+        "payload-absent": ["W-9"],
+        "payload-and-headers-absent": ["W-9", "W-10"],
+        "unknown-keys": ["W-11"],
+        "other-key-order": ["W-12"],
+    },
+)
 async def test_form_to_server(judged: JudgedServer, form: str) -> None:
     connection = await judged.open()
     # Not echo: how it writes a payload back is not judged here.
@@ -212,7 +249,19 @@ async def test_form_to_server(judged: JudgedServer, form: str) -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
-@scenario("form.client", "A client reads every legal form of a message.", side="client")
+@scenario(
+    "form.client",
+    "A client reads every legal form of a message.",
+    side="client",
+    rules_of={
+        "headers-absent": ["W-10"],
+        "headers-null": ["W-10"],
+        "payload-absent": ["W-9"],
+        "payload-and-headers-absent": ["W-9", "W-10"],
+        "unknown-keys": ["W-11"],
+        "other-key-order": ["W-12"],
+    },
+)
 async def test_form_to_client(judged: JudgedClient, form: str) -> None:
     connection = await judged.open()
     connection.send(TEXT, event_text(**FORMS[form]))
@@ -227,6 +276,7 @@ async def test_form_to_client(judged: JudgedClient, form: str) -> None:
     "White space around a message's tokens has no meaning.",
     side="each",
     needs="echo",
+    rules=["W-13"],
 )
 async def test_white_space(judged: Judged) -> None:
     connection = await judged.open()
@@ -251,6 +301,8 @@ NUMBERS = {
     "Every form of a number is read as its value.",
     should=["bigger-integers"],
     side="each",
+    rules=["W-15"],
+    rules_of={"bigger-integers": ["W-16"], "negative-zero": ["W-17"]},
 )
 async def test_number(judged: Judged, name: str) -> None:
     connection = await judged.open()
@@ -278,7 +330,9 @@ ESCAPES = {
 }
 
 
-@scenario("form.escapes", "Every escape sequence is read as its character.", side="each")
+@scenario(
+    "form.escapes", "Every escape sequence is read as its character.", side="each", rules=["W-14"]
+)
 async def test_escapes(judged: Judged) -> None:
     connection = await judged.open()
     for text, value in ESCAPES.items():
@@ -292,6 +346,7 @@ async def test_escapes(judged: Judged) -> None:
     severity="should",
     side="each",
     escapes=True,
+    rules=["W-7"],
 )
 async def test_own_lone_surrogate(judged: Judged) -> None:
     connection = await judged.open()

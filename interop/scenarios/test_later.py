@@ -14,6 +14,7 @@ from interop.wire.frames import CLOSE
     "reconnect.calls",
     "A client's calls do on its second connection what they do on its first.",
     side="client",
+    rules=["L-7"],
 )
 async def test_calls(judged: JudgedClient, call: str) -> None:
     first = await judged.open()

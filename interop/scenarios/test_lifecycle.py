@@ -35,6 +35,7 @@ async def close_code(tap: Tap, author: str, within: Patience) -> int | None:
 @scenario(
     "lifecycle.connected-once",
     "The server's connected callback fires once, before any event of that connection.",
+    rules=["D-1"],
 )
 async def test_connected_once(server: Server, client: Client) -> None:
     await client.open()
@@ -48,6 +49,7 @@ async def test_connected_once(server: Server, client: Client) -> None:
     "lifecycle.connected-before-events",
     "The connected callback precedes events that immediately follow the handshake.",
     side="server",
+    rules=["D-1"],
 )
 async def test_connected_before_events(judged: JudgedServer) -> None:
     connection = await judged.ask()
@@ -62,6 +64,7 @@ async def test_connected_before_events(judged: JudgedServer) -> None:
 @scenario(
     "lifecycle.states",
     "A client reports connecting, then online, then, once closed, offline; each once.",
+    rules=["L-1"],
 )
 async def test_states(client: Client) -> None:
     await client.open()
@@ -75,6 +78,7 @@ async def test_states(client: Client) -> None:
 @scenario(
     "lifecycle.online-before-events",
     "A client reports online before it delivers the first event.",
+    rules=["L-2"],
 )
 async def test_online_before_events(client: Client) -> None:
     await client.open()
@@ -87,6 +91,7 @@ async def test_online_before_events(client: Client) -> None:
 @scenario(
     "lifecycle.client-close",
     "When the client closes, the server's disconnected callback fires exactly once.",
+    rules=["E-16"],
 )
 async def test_client_close(server: Server, client: Client) -> None:
     await client.open()
@@ -100,6 +105,7 @@ async def test_client_close(server: Server, client: Client) -> None:
 @scenario(
     "lifecycle.client-close-clean",
     "A client's close without a code ends the connection with code 1000, or with an empty frame.",
+    rules=["E-14"],
 )
 async def test_client_close_clean(server: Server, client: Client, tap: Tap) -> None:
     await client.open()
@@ -112,6 +118,7 @@ async def test_client_close_clean(server: Server, client: Client, tap: Tap) -> N
 @scenario(
     "lifecycle.client-close-code",
     "A client's close code reaches the wire and is echoed by the server.",
+    rules=["E-13"],
 )
 async def test_client_close_code(server: Server, client: Client, tap: Tap) -> None:
     await client.open()
@@ -125,6 +132,7 @@ async def test_client_close_code(server: Server, client: Client, tap: Tap) -> No
 @scenario(
     "lifecycle.server-close",
     "When the server closes, the client reports it once and the disconnected callback fires once.",
+    rules=["E-16", "E-14"],
 )
 async def test_server_close(server: Server, client: Client, tap: Tap) -> None:
     await client.open()
@@ -141,6 +149,7 @@ async def test_server_close(server: Server, client: Client, tap: Tap) -> None:
 @scenario(
     "lifecycle.clean-close-is-no-error",
     "A client reports a clean close by the server as offline, not as an error.",
+    rules=["E-18"],
 )
 async def test_clean_close_is_no_error(server: Server, client: Client) -> None:
     await client.open()
@@ -155,6 +164,7 @@ async def test_clean_close_is_no_error(server: Server, client: Client) -> None:
 @scenario(
     "lifecycle.server-close-code",
     "A server's close code reaches the wire and is echoed by the client.",
+    rules=["E-13"],
 )
 async def test_server_close_code(server: Server, client: Client, tap: Tap) -> None:
     await client.open()
@@ -168,6 +178,7 @@ async def test_server_close_code(server: Server, client: Client, tap: Tap) -> No
 @scenario(
     "lifecycle.close-in-handler",
     "A handler can close its own connection.",
+    rules=["E-24"],
 )
 async def test_close_in_handler(server: Server, client: Client) -> None:
     await client.open()
@@ -180,6 +191,7 @@ async def test_close_in_handler(server: Server, client: Client) -> None:
 @scenario(
     "lifecycle.cut",
     "A connection that ends with no close frame is reported once by both sides.",
+    rules=["E-16"],
 )
 async def test_cut(server: Server, client: Client, tap: Tap) -> None:
     await client.open()
@@ -195,6 +207,7 @@ async def test_cut(server: Server, client: Client, tap: Tap) -> None:
 @scenario(
     "lifecycle.reconnect",
     "The same client connects again, and its handlers still get each event, once.",
+    rules=["L-6", "L-23"],
 )
 async def test_reconnect(server: Server, client: Client) -> None:
     await client.open("news")
@@ -212,6 +225,7 @@ async def test_reconnect(server: Server, client: Client) -> None:
 @scenario(
     "lifecycle.reconnect-says-nothing",
     "A client that connects again does not repeat what it sent before.",
+    rules=["W-34"],
 )
 async def test_reconnect_says_nothing(server: Server, client: Client) -> None:
     await client.open()
@@ -228,6 +242,7 @@ async def test_reconnect_says_nothing(server: Server, client: Client) -> None:
 @scenario(
     "lifecycle.subscribe-later",
     "A handler registered after connecting gets events.",
+    rules=["L-9"],
 )
 async def test_subscribe_later(server: Server, client: Client) -> None:
     await client.open()
@@ -239,6 +254,7 @@ async def test_subscribe_later(server: Server, client: Client) -> None:
 @scenario(
     "lifecycle.clean",
     "clean() ends every stream of a subscriber.",
+    rules=["L-10"],
 )
 async def test_clean(client: Client) -> None:
     await client.open("news")
@@ -251,6 +267,7 @@ async def test_clean(client: Client) -> None:
 @scenario(
     "lifecycle.refused",
     "A refused connection is an error to the caller, and the client's state is error.",
+    rules=["L-4"],
 )
 async def test_refused(client: Client, tap: Tap) -> None:
     # Nothing listens on port 1, which is never assigned as a free port.
@@ -261,6 +278,7 @@ async def test_refused(client: Client, tap: Tap) -> None:
 @scenario(
     "lifecycle.wrong-path",
     "A server refuses a path that it does not serve.",
+    rules=["H-2"],
 )
 async def test_wrong_path(server: Server, client: Client, tap: Tap) -> None:
     await client.refused(tap.url("/elsewhere"))
@@ -271,6 +289,7 @@ async def test_wrong_path(server: Server, client: Client, tap: Tap) -> None:
 @scenario(
     "lifecycle.stop",
     "A stopped server takes no new connections.",
+    rules=["E-27"],
 )
 async def test_stop(server: Server, clients: Clients) -> None:
     first, second = await clients(), await clients()
@@ -283,6 +302,7 @@ async def test_stop(server: Server, clients: Clients) -> None:
     "lifecycle.stop-tells-clients",
     "A server that stops ends its connections.",
     severity="should",
+    rules=["E-28"],
 )
 async def test_stop_tells_clients(server: Server, client: Client) -> None:
     await client.open()

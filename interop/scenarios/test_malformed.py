@@ -50,6 +50,13 @@ CLASSES = ["not-json", "array", "name-number", "headers-array", "binary"]
     escapes=True,
     invalid_from=["server"],
     should=LENIENT,
+    rules=["W-23", "W-29"],
+    rules_of={
+        "infinity": ["W-25"],
+        "lone-surrogate": ["W-25"],
+        "nan": ["W-25"],
+        "binary": ["W-24", "W-29"],
+    },
 )
 async def test_others(judged: JudgedServer, name: str) -> None:
     bystander = await judged.open()
@@ -71,6 +78,8 @@ async def test_others(judged: JudgedServer, name: str) -> None:
     needs="nothing",
     escapes=True,
     should=["lone-surrogate"],
+    rules=["W-28"],
+    rules_of={"lone-surrogate": ["W-7"], "nan": ["W-5", "W-28"], "infinity": ["W-5", "W-28"]},
 )
 async def test_sender(judged: JudgedServer, name: str) -> None:
     await usable_or_closed(judged, MALFORMED[name])
@@ -86,6 +95,8 @@ NAMES_AS_TEXT = ["5", "null", "None", "undefined", "true", "True", "{}", "[]", "
     "A malformed message reaches no handler of a client.",
     side="client",
     escapes=True,
+    rules=["W-23"],
+    rules_of={"binary": ["W-24"]},
 )
 async def test_client_unheard(judged: JudgedClient, name: str) -> None:
     connection = await judged.open(events=[*NAMES_AS_TEXT, ""])
@@ -99,6 +110,8 @@ async def test_client_unheard(judged: JudgedClient, name: str) -> None:
     "A malformed message does not reach the catch-all.",
     side="each",
     escapes=True,
+    rules=["W-23"],
+    rules_of={"binary": ["W-24"]},
 )
 async def test_catch_all(judged: Judged, name: str) -> None:
     connection = await judged.open(more={"all": True})
@@ -112,6 +125,7 @@ async def test_catch_all(judged: Judged, name: str) -> None:
     severity="should",
     side="server",
     escapes=True,
+    rules=["W-31"],
 )
 async def test_reported(judged: JudgedServer) -> None:
     connection = await judged.open()
@@ -126,6 +140,7 @@ async def test_reported(judged: JudgedServer) -> None:
     "A malformed message leaves a client's connection usable, or ends it with a close frame.",
     side="client",
     escapes=True,
+    rules=["W-28"],
 )
 async def test_to_client(judged: JudgedClient, name: str) -> None:
     await usable_or_closed(judged, MALFORMED[name])
@@ -136,6 +151,7 @@ async def test_to_client(judged: JudgedClient, name: str) -> None:
     "malformed.contained",
     "A malformed message lets no exception escape the server's library.",
     side="server",
+    rules=["W-30"],
 )
 async def test_contained(judged: JudgedServer, name: str) -> None:
     write(await judged.open(), MALFORMED[name])
@@ -147,6 +163,7 @@ async def test_contained(judged: JudgedServer, name: str) -> None:
     "malformed.contained-in-client",
     "A malformed message lets no exception escape the client's library.",
     side="client",
+    rules=["W-30"],
 )
 async def test_contained_in_client(judged: JudgedClient, name: str) -> None:
     write(await judged.open(), MALFORMED[name])
@@ -178,6 +195,7 @@ TWICE = {
     side="each",
     needs="echo",
     escapes=True,
+    rules=["W-26"],
 )
 async def test_duplicate_key(judged: Judged) -> None:
     connection = await judged.open()
@@ -193,6 +211,7 @@ async def test_duplicate_key(judged: Judged) -> None:
     side="each",
     needs="nothing",
     escapes=True,
+    rules=["W-27"],
 )
 async def test_byte_order_mark(judged: Judged) -> None:
     await usable_or_closed(judged, '\ufeff{"eventName":"nobody","payload":1,"headers":{}}')

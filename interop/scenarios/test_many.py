@@ -39,7 +39,7 @@ def id_in(payload: Any) -> Any:
 
 
 @pytest.mark.parametrize("leaver", ["first", "last"])
-@scenario("many.one-leaves", "When one client leaves, the others notice nothing.")
+@scenario("many.one-leaves", "When one client leaves, the others notice nothing.", rules=["D-13"])
 async def test_one_leaves(server: Server, clients: Clients, leaver: str) -> None:
     first, second = await two(clients)
     leaves, stays = (first, second) if leaver == "first" else (second, first)
@@ -50,7 +50,11 @@ async def test_one_leaves(server: Server, clients: Clients, leaver: str) -> None
     assert server.count("disconnected", conn=stays.conn) == 0
 
 
-@scenario("many.one-is-dropped", "When the server drops one client, the others notice nothing.")
+@scenario(
+    "many.one-is-dropped",
+    "When the server drops one client, the others notice nothing.",
+    rules=["D-13"],
+)
 async def test_one_is_dropped(server: Server, clients: Clients) -> None:
     first, second = await two(clients)
     await server.drop(first.conn)
@@ -64,6 +68,7 @@ async def test_one_is_dropped(server: Server, clients: Clients) -> None:
     "many.one-is-closed-by-handler",
     "When a handler closes its connection, the others notice nothing.",
     side="server",
+    rules=["D-13"],
 )
 async def test_one_is_closed_by_handler(judged: JudgedServer) -> None:
     stays = await judged.open()
@@ -81,7 +86,9 @@ async def test_one_is_closed_by_handler(judged: JudgedServer) -> None:
     assert told == 0, f"expected no end told of the connection that stays, got {told}"
 
 
-@scenario("many.push-to-one", "An event sent to one connection reaches that one alone.")
+@scenario(
+    "many.push-to-one", "An event sent to one connection reaches that one alone.", rules=["D-10"]
+)
 async def test_push_to_one(server: Server, clients: Clients) -> None:
     first, second = await two(clients, "private")
     await server.push(first.conn, "private", "for the first")
@@ -90,7 +97,7 @@ async def test_push_to_one(server: Server, clients: Clients) -> None:
     assert second.count("event", name="private") == 0
 
 
-@scenario("many.ids", "Every connection has an id of its own.")
+@scenario("many.ids", "Every connection has an id of its own.", rules=["D-11"])
 async def test_ids(clients: Clients) -> None:
     first, second = await two(clients, "whoami")
     ids = []
@@ -104,6 +111,7 @@ async def test_ids(clients: Clients) -> None:
     "many.ids-not-again",
     "The id of a connection that has ended is not given to the next one.",
     side="server",
+    rules=["D-12"],
 )
 async def test_ids_not_again(judged: JudgedServer) -> None:
     ids = []
@@ -116,7 +124,7 @@ async def test_ids_not_again(judged: JudgedServer) -> None:
     assert len(set(ids)) == 3, f"an id was given again: {ids}"
 
 
-@scenario("many.ten", "Ten simultaneous clients each get their own answers.")
+@scenario("many.ten", "Ten simultaneous clients each get their own answers.", rules=["D-10"])
 async def test_ten(clients: Clients) -> None:
     ten = [await clients() for _ in range(10)]
     for client in ten:
@@ -126,7 +134,11 @@ async def test_ten(clients: Clients) -> None:
         assert client.count("event") == 1, f"client {i} got another client's answer"
 
 
-@scenario("many.one-is-cut", "When one client's connection is cut, the others are not affected.")
+@scenario(
+    "many.one-is-cut",
+    "When one client's connection is cut, the others are not affected.",
+    rules=["D-13"],
+)
 async def test_one_is_cut(server: Server, clients: Clients, tap: Tap) -> None:
     first, second = await two(clients)
     tap.cut(0)
@@ -145,6 +157,7 @@ FIFTY = 50
     "50 simultaneous connections each have their own id and get their own answers.",
     side="server",
     needs="load",
+    rules=["D-17"],
 )
 async def test_fifty(judged: JudgedServer) -> None:
     judged.extend_timeouts()
@@ -164,6 +177,7 @@ async def test_fifty(judged: JudgedServer) -> None:
     "When 49 of 50 connections end in various ways, each end is reported once and the last works.",
     side="server",
     needs="load",
+    rules=["D-17", "E-16"],
 )
 async def test_fifty_leave(judged: JudgedServer) -> None:
     judged.extend_timeouts()

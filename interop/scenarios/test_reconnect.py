@@ -87,6 +87,7 @@ async def check_connections(judged: JudgedClient, expected: int) -> None:
     "A client with a reconnect policy connects again when its connection ends, with its states in "
     "order.",
     side="client",
+    rules=["L-14"],
 )
 async def test_by_itself(judged: JudgedClient, how: str) -> None:
     connection = await judged.open(more={"reconnect": SOON})
@@ -101,6 +102,7 @@ async def test_by_itself(judged: JudgedClient, how: str) -> None:
     "reconnect.not-after-own-close",
     "A client with a reconnect policy stays offline once its application has closed it.",
     side="client",
+    rules=["L-15"],
 )
 async def test_not_after_own_close(judged: JudgedClient, how: str) -> None:
     connection = await judged.open(more={"reconnect": SOON})
@@ -115,6 +117,7 @@ async def test_not_after_own_close(judged: JudgedClient, how: str) -> None:
     "reconnect.refused-then-accepted",
     "A client with a reconnect policy tries on when it is refused, with its states in order.",
     side="client",
+    rules=["L-14"],
 )
 async def test_refused_then_accepted(judged: JudgedClient, how: str) -> None:
     await cut(judged, await judged.open(more={"reconnect": SOON}))
@@ -133,6 +136,7 @@ async def test_refused_then_accepted(judged: JudgedClient, how: str) -> None:
     "A client gives up after as many attempts as its policy allows, with the state error; its "
     "application can still connect it.",
     side="client",
+    rules=["L-16"],
 )
 async def test_gives_up(judged: JudgedClient) -> None:
     await cut(judged, await judged.open(more={"reconnect": {**SOON, "attempts": 2}}))
@@ -149,6 +153,7 @@ async def test_gives_up(judged: JudgedClient) -> None:
     "reconnect.refused-for-good",
     "A client gives up at an answer that another attempt would get again.",
     side="client",
+    rules=["L-17"],
 )
 async def test_refused_for_good(judged: JudgedClient, status: str) -> None:
     await cut(judged, await judged.open(more={"reconnect": SOON}))
@@ -162,6 +167,7 @@ async def test_refused_for_good(judged: JudgedClient, status: str) -> None:
     "reconnect.not-after-1008",
     "A client whose connection is closed with 1008 (policy violation) gives up.",
     side="client",
+    rules=["L-17"],
 )
 async def test_not_after_1008(judged: JudgedClient) -> None:
     connection = await judged.open(more={"reconnect": SOON})
@@ -175,6 +181,7 @@ async def test_not_after_1008(judged: JudgedClient) -> None:
     "reconnect.short-lived",
     "Connections that end at once count as attempts: a client does not connect without end.",
     side="client",
+    rules=["L-18"],
 )
 async def test_short_lived(judged: JudgedClient) -> None:
     connection = await judged.open(more={"reconnect": {**SOON, "attempts": 2}})
@@ -192,6 +199,7 @@ async def test_short_lived(judged: JudgedClient) -> None:
     "reconnect.stable",
     "A connection that lasted as long as the policy says begins the count of attempts anew.",
     side="client",
+    rules=["L-18"],
 )
 async def test_stable(judged: JudgedClient) -> None:
     policy = {**SOON, "attempts": 1, "stable_s": 0}
@@ -207,6 +215,7 @@ async def test_stable(judged: JudgedClient) -> None:
     "reconnect.close-while-waiting",
     "close() ends the wait for the next attempt: none follows.",
     side="client",
+    rules=["L-13"],
 )
 async def test_close_while_waiting(judged: JudgedClient, other: JudgedClient) -> None:
     # On a busy machine an attempt may come before the close does: the other client waits longer.
@@ -225,6 +234,7 @@ async def test_close_while_waiting(judged: JudgedClient, other: JudgedClient) ->
     "reconnect.close-while-connecting",
     "close() ends an attempt that waits for the server's answer, and no other follows.",
     side="client",
+    rules=["L-13"],
 )
 async def test_close_while_connecting(judged: JudgedClient) -> None:
     await cut(judged, await judged.open(more={"reconnect": SOON}))
@@ -242,6 +252,7 @@ async def test_close_while_connecting(judged: JudgedClient) -> None:
     "A client that is closed while it connects can connect again at once, before the close is "
     "done.",
     side="client",
+    rules=["L-31"],
 )
 async def test_close_and_connect(judged: JudgedClient) -> None:
     _, opening = await judged.dialled()
@@ -263,6 +274,7 @@ async def test_close_and_connect(judged: JudgedClient) -> None:
     "A client that waits for its next attempt connects at once when its application says so, "
     "and makes one connection.",
     side="client",
+    rules=["L-19"],
 )
 async def test_by_hand_while_waiting(judged: JudgedClient) -> None:
     await cut(judged, await judged.open(more={"reconnect": LATE}))
@@ -275,6 +287,7 @@ async def test_by_hand_while_waiting(judged: JudgedClient) -> None:
     "reconnect.send-while-waiting",
     "Sending while the client waits for its next attempt is an error to the caller.",
     side="client",
+    rules=["L-26"],
 )
 async def test_send_while_waiting(judged: JudgedClient) -> None:
     await cut(judged, await judged.open(more={"reconnect": LATE}))
@@ -289,6 +302,7 @@ async def test_send_while_waiting(judged: JudgedClient) -> None:
     "reconnect.retry",
     "A client that is told to retry its first connect tries until it is accepted.",
     side="client",
+    rules=["L-21"],
 )
 async def test_retry(judged: JudgedClient) -> None:
     connection, opening = await judged.dialled(reconnect=SOON, retry=True)
@@ -306,6 +320,7 @@ async def test_retry(judged: JudgedClient) -> None:
     "A client with a reconnect policy tells its caller that the first connect was refused, and "
     "does not try again.",
     side="client",
+    rules=["L-20"],
 )
 async def test_first_failure(judged: JudgedClient) -> None:
     connection, opening = await judged.dialled(reconnect=SOON)
@@ -327,6 +342,7 @@ async def test_first_failure(judged: JudgedClient) -> None:
     "reconnect.refused",
     "When a reconnect is refused, the client reports connecting, then error; a later one succeeds.",
     side="client",
+    rules=["L-12"],
 )
 async def test_refused(judged: JudgedClient, way: str) -> None:
     session = judged.client.session
@@ -355,6 +371,7 @@ async def test_refused(judged: JudgedClient, way: str) -> None:
     "reconnect.try-reconnect",
     "try_reconnect waits, then connects once, with the states in order.",
     side="client",
+    rules=["L-11"],
 )
 async def test_try_reconnect(judged: JudgedClient) -> None:
     await cut(judged, await judged.open())
@@ -370,6 +387,7 @@ async def test_try_reconnect(judged: JudgedClient) -> None:
     "reconnect.close-while-trying",
     "close() ends a try_reconnect that still waits: it does not connect.",
     side="client",
+    rules=["L-13"],
 )
 async def test_close_while_trying(judged: JudgedClient) -> None:
     await cut(judged, await judged.open())
@@ -410,6 +428,7 @@ async def check_sent(judged: JudgedClient, connection: RawConnection, *expected:
     "Events that are sent while a client is offline are written once it is connected again: each "
     "once, in order, before later ones.",
     side="client",
+    rules=["L-27"],
 )
 async def test_kept(judged: JudgedClient, way: str) -> None:
     await cut(judged, await judged.open(more=keeping(way)))
@@ -423,6 +442,7 @@ async def test_kept(judged: JudgedClient, way: str) -> None:
     "offline.before-first",
     "Events that are sent before the first connection are kept too.",
     side="client",
+    rules=["L-27"],
 )
 async def test_before_first(judged: JudgedClient) -> None:
     connection, opening = await judged.dialled(**keeping())
@@ -436,6 +456,7 @@ async def test_before_first(judged: JudgedClient) -> None:
     "offline.kept-while-refused",
     "A refused attempt loses nothing of what was sent offline.",
     side="client",
+    rules=["L-27"],
 )
 async def test_kept_while_refused(judged: JudgedClient) -> None:
     await cut(judged, await judged.open(more=keeping()))
@@ -452,6 +473,7 @@ async def test_kept_while_refused(judged: JudgedClient) -> None:
     "A send beyond the number of events that may wait is an error to the caller; those within it "
     "are kept.",
     side="client",
+    rules=["L-28"],
 )
 async def test_limit(judged: JudgedClient) -> None:
     await cut(judged, await judged.open(more=keeping(limit=2)))
@@ -469,6 +491,7 @@ async def test_limit(judged: JudgedClient) -> None:
     "offline.closed",
     "close() drops what was sent offline: the next connection begins with nothing.",
     side="client",
+    rules=["L-29"],
 )
 async def test_closed(judged: JudgedClient) -> None:
     await cut(judged, await judged.open(more=keeping()))
@@ -481,6 +504,7 @@ async def test_closed(judged: JudgedClient) -> None:
     "offline.dropped",
     "A client that is told to drop what is sent offline drops it, and says nothing.",
     side="client",
+    rules=["L-30"],
 )
 async def test_dropped(judged: JudgedClient) -> None:
     await cut(judged, await judged.open(more={"offline": {"policy": "drop"}}))
@@ -522,6 +546,7 @@ async def check_delivered(judged: JudgedClient, connection: RawConnection, name:
     "again.headers",
     "A client that connects again sends the same handshake headers.",
     side="client",
+    rules=["L-8"],
 )
 async def test_again_headers(judged: JudgedClient, way: str) -> None:
     connection = await second(judged, way, headers={"X-Token": "abc"})
@@ -534,6 +559,7 @@ async def test_again_headers(judged: JudgedClient, way: str) -> None:
     "again.subprotocols",
     "A client that connects again offers the same subprotocols.",
     side="client",
+    rules=["L-8"],
 )
 async def test_again_subprotocols(judged: JudgedClient, way: str) -> None:
     connection = await second(judged, way, "two", protocols=["one", "two"])
@@ -546,6 +572,7 @@ async def test_again_subprotocols(judged: JudgedClient, way: str) -> None:
     "again.deflate",
     "A client that connects again offers permessage-deflate again.",
     side="client",
+    rules=["L-8"],
 )
 async def test_again_deflate(judged: JudgedClient, way: str) -> None:
     connection = await second(judged, way, deflate=True)
@@ -556,7 +583,7 @@ async def test_again_deflate(judged: JudgedClient, way: str) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-@scenario("again.pings", "A client that connects again pings again.", side="client")
+@scenario("again.pings", "A client that connects again pings again.", side="client", rules=["L-8"])
 async def test_again_pings(judged: JudgedClient, way: str) -> None:
     judged.pongs = True
     connection = await second(judged, way, ping_interval_s=0.2, ping_timeout_s=5)
@@ -569,6 +596,7 @@ async def test_again_pings(judged: JudgedClient, way: str) -> None:
     "A client that connects again refuses a message longer than its limit.",
     side="client",
     escapes=True,
+    rules=["L-8"],
 )
 async def test_again_limit(judged: JudgedClient, way: str) -> None:
     connection = await second(judged, way, message_bytes=2000)
@@ -581,6 +609,7 @@ async def test_again_limit(judged: JudgedClient, way: str) -> None:
     "again.handlers",
     "A client that connects again delivers each event once to the handler of its name.",
     side="client",
+    rules=["L-23"],
 )
 async def test_again_handlers(judged: JudgedClient, way: str) -> None:
     await check_delivered(judged, await second(judged, way), "echo")
@@ -591,6 +620,7 @@ async def test_again_handlers(judged: JudgedClient, way: str) -> None:
     "again.catch-all",
     "A client that connects again delivers each event once to the handler of all events.",
     side="client",
+    rules=["L-23"],
 )
 async def test_again_catch_all(judged: JudgedClient, way: str) -> None:
     await check_delivered(judged, await second(judged, way, all=True), "any")
@@ -601,6 +631,7 @@ async def test_again_catch_all(judged: JudgedClient, way: str) -> None:
     "again.request",
     "A client that connects again gets the reply to its request.",
     side="client",
+    rules=["L-24"],
 )
 async def test_again_request(judged: JudgedClient, way: str) -> None:
     connection = await second(judged, way)
@@ -620,6 +651,7 @@ async def test_again_request(judged: JudgedClient, way: str) -> None:
     "The connected and disconnected callbacks of a client that connects again fire once for each "
     "connection.",
     side="client",
+    rules=["L-25"],
 )
 async def test_again_callbacks(judged: JudgedClient, way: str) -> None:
     connection = await second(judged, way, callbacks=True)

@@ -26,7 +26,11 @@ HUNDREDS = 200
 PAYLOAD = {"text": "a question", "numbers": [1, 2.5, None]}
 
 
-@scenario("request.by-hand", "A handler can answer a request by copying one header.")
+@scenario(
+    "request.by-hand",
+    "A handler can answer a request by copying one header.",
+    rules=["R-16", "R-27"],
+)
 async def test_by_hand(client: Client) -> None:
     await client.open("answer")
     await client.send("answer", PAYLOAD, {"requestId": "by hand-1", "more": 1})
@@ -36,7 +40,11 @@ async def test_by_hand(client: Client) -> None:
     assert "requestId" not in reply.data["headers"], "the reply has a requestId"
 
 
-@scenario("request.reply", "A request returns its handler's answer, and no other handler gets it.")
+@scenario(
+    "request.reply",
+    "A request returns its handler's answer, and no other handler gets it.",
+    rules=["R-15", "R-17"],
+)
 async def test_reply(server: Server, client: Client) -> None:
     await client.open("answer")
     for number in range(3):
@@ -50,7 +58,9 @@ async def test_reply(server: Server, client: Client) -> None:
 
 
 @scenario(
-    "request.no-reply", "A request without an answer times out, and leaves the connection usable."
+    "request.no-reply",
+    "A request without an answer times out, and leaves the connection usable.",
+    rules=["R-20"],
 )
 async def test_no_reply(client: Client) -> None:
     await client.open()
@@ -66,7 +76,11 @@ async def test_no_reply(client: Client) -> None:
     await client.check_usable()
 
 
-@scenario("request.error", "A request whose handler fails gets one reply, which is an error.")
+@scenario(
+    "request.error",
+    "A request whose handler fails gets one reply, which is an error.",
+    rules=["R-21", "R-22"],
+)
 async def test_error(server: Server, client: Client) -> None:
     await client.open("fail")
     await client.send("fail", PAYLOAD, {"requestId": "by hand-1", "more": 1})
@@ -79,6 +93,7 @@ async def test_error(server: Server, client: Client) -> None:
 @scenario(
     "request.error-to-server",
     "A request to a client whose handler fails gets one reply, which is an error.",
+    rules=["R-21", "R-22"],
 )
 async def test_error_to_server(server: Server, client: Client) -> None:
     await client.open("fail")
@@ -90,7 +105,9 @@ async def test_error_to_server(server: Server, client: Client) -> None:
 
 
 @scenario(
-    "request.error-raised", "A client's request that is answered with an error fails at once."
+    "request.error-raised",
+    "A client's request that is answered with an error fails at once.",
+    rules=["R-23"],
 )
 async def test_error_raised(client: Client) -> None:
     await client.open()
@@ -106,6 +123,7 @@ async def test_error_raised(client: Client) -> None:
 @scenario(
     "request.error-raised-in-server",
     "A server's request that is answered with an error fails at once.",
+    rules=["R-23"],
 )
 async def test_error_raised_in_server(server: Server, client: Client) -> None:
     await client.open("fail")
@@ -123,6 +141,7 @@ async def test_error_raised_in_server(server: Server, client: Client) -> None:
     "request.connection-ends",
     "A request that waits for its reply when the connection ends fails at once.",
     side="each",
+    rules=["R-24"],
 )
 async def test_connection_ends(judged: Judged, how: str) -> None:
     connection = await judged.open()
@@ -154,6 +173,7 @@ KINDS: list[Any] = [payload for payloads in PAYLOADS.values() for payload in pay
     "request.reply-whole",
     "A request returns its reply's payload, of every kind, and its headers.",
     side="each",
+    rules=["R-18"],
 )
 async def test_reply_whole(judged: Judged) -> None:
     connection = await judged.open()
@@ -177,6 +197,7 @@ async def test_reply_whole(judged: Judged) -> None:
     "request.replies-swapped",
     "Two requests at the same time each get their own reply, in whatever order these arrive.",
     side="each",
+    rules=["R-19"],
 )
 async def test_replies_swapped(judged: Judged) -> None:
     connection = await judged.open()
@@ -193,6 +214,7 @@ async def test_replies_swapped(judged: Judged) -> None:
     "request.by-hand-to-client",
     "A client's handler answers a request with one header, and every kind of payload.",
     side="client",
+    rules=["R-29"],
 )
 async def test_by_hand_to_client(judged: JudgedClient) -> None:
     connection = await judged.open(events=["answer"])
@@ -206,6 +228,7 @@ async def test_by_hand_to_client(judged: JudgedClient) -> None:
     "request.from-handler",
     "A handler can wait for the reply to a request that it sends to the same client.",
     side="server",
+    rules=["R-25"],
 )
 async def test_from_handler(judged: JudgedServer) -> None:
     connection = await judged.open()
@@ -220,6 +243,7 @@ async def test_from_handler(judged: JudgedServer) -> None:
     "A handler gets the reply that it waits for from behind hundreds of events, which are handled "
     "after it, in their order.",
     side="server",
+    rules=["R-30"],
 )
 async def test_reply_behind_many(judged: JudgedServer) -> None:
     connection = await judged.open()
@@ -251,6 +275,7 @@ async def asked_back(judged: JudgedServer, connection: RawConnection) -> str:
     "request.no-error",
     "A failed handler sends no error where the event was not a request.",
     escapes=True,
+    rules=["R-26"],
 )
 async def test_no_error(server: Server, client: Client) -> None:
     await client.open("boom", "fail")

@@ -105,7 +105,9 @@ async def leaves(judged: JudgedServer, connection: RawConnection, conn: str) -> 
     await judged.server.disconnected(conn)
 
 
-@scenario("rooms.members", "An event sent to a room reaches its members and only them.")
+@scenario(
+    "rooms.members", "An event sent to a room reaches its members and only them.", rules=["R-1"]
+)
 async def test_members(clients: Clients) -> None:
     first, second, other = [await clients() for _ in range(3)]
     for client in (first, second, other):
@@ -126,7 +128,10 @@ async def test_members(clients: Clients) -> None:
 
 
 @scenario(
-    "rooms.exclude-self", "The sender of an event to a room can exclude itself.", side="server"
+    "rooms.exclude-self",
+    "The sender of an event to a room can exclude itself.",
+    side="server",
+    rules=["R-2"],
 )
 async def test_exclude_self(judged: JudgedServer) -> None:
     first, second, third = await in_room(judged, 3)
@@ -140,6 +145,7 @@ async def test_exclude_self(judged: JudgedServer) -> None:
     "rooms.headers",
     "An event sent to a room reaches its members with its headers.",
     side="server",
+    rules=["R-3"],
 )
 @pytest.mark.parametrize("exclude_self", [False, True], ids=["all", "exclude-self"])
 async def test_headers(judged: JudgedServer, exclude_self: bool) -> None:
@@ -162,6 +168,7 @@ SENT: dict[str, list[Any]] = {
     "rooms.whole",
     "An event sent to a room reaches a member with its payload and headers, of every kind.",
     side="server",
+    rules=["R-3"],
 )
 async def test_whole(judged: JudgedServer, kind: str) -> None:
     (member,) = await in_room(judged, 1)
@@ -177,6 +184,7 @@ async def test_whole(judged: JudgedServer, kind: str) -> None:
     "rooms.length",
     "Messages around the limits of the three length forms reach a member of a room.",
     side="server",
+    rules=["R-3"],
 )
 async def test_length(judged: JudgedServer, length: int) -> None:
     (member,) = await in_room(judged, 1)
@@ -192,6 +200,7 @@ async def test_length(judged: JudgedServer, length: int) -> None:
     "rooms.leave-one",
     "A member that leaves one of two rooms is still a member of the other.",
     side="server",
+    rules=["R-4"],
 )
 async def test_leave_one(judged: JudgedServer) -> None:
     (leaver,) = await in_room(judged, 1)
@@ -208,6 +217,7 @@ async def test_leave_one(judged: JudgedServer) -> None:
     "rooms.from-outside",
     "A connection can send to a room without being a member, and gets nothing of it.",
     side="server",
+    rules=["R-1"],
 )
 async def test_from_outside(judged: JudgedServer, exclude_self: bool) -> None:
     (member,) = await in_room(judged, 1)
@@ -223,6 +233,7 @@ async def test_from_outside(judged: JudgedServer, exclude_self: bool) -> None:
     "rooms.empty",
     "An event to a room without members reaches no connection, and is no error.",
     side="server",
+    rules=["R-8"],
 )
 async def test_empty(judged: JudgedServer, way: str) -> None:
     (other,) = await in_room(judged, 1)
@@ -247,6 +258,7 @@ async def test_empty(judged: JudgedServer, way: str) -> None:
     "rooms.leave-unjoined",
     "Leaving a room without being a member changes nothing.",
     side="server",
+    rules=["R-5"],
 )
 async def test_leave_unjoined(judged: JudgedServer) -> None:
     first, second = await in_room(judged, 2)
@@ -260,7 +272,9 @@ async def test_leave_unjoined(judged: JudgedServer) -> None:
     assert judged.server.count("error") == 0, "the server reported an error"
 
 
-@scenario("rooms.once", "A member that joined twice gets each event once.", side="server")
+@scenario(
+    "rooms.once", "A member that joined twice gets each event once.", side="server", rules=["R-1"]
+)
 async def test_once(judged: JudgedServer) -> None:
     first, second = await in_room(judged, 2)
     await answered(judged, second, "join", "joined")
@@ -273,6 +287,7 @@ async def test_once(judged: JudgedServer) -> None:
     "rooms.leave",
     "A member that left a room gets no more of its events; the others still do.",
     side="server",
+    rules=["R-4"],
 )
 async def test_leave(judged: JudgedServer) -> None:
     first, second, leaver = await in_room(judged, 3)
@@ -287,6 +302,7 @@ async def test_leave(judged: JudgedServer) -> None:
     "rooms.leave-by-disconnecting",
     "A member that disconnects does not affect the others.",
     side="server",
+    rules=["R-6"],
 )
 async def test_leave_by_disconnecting(judged: JudgedServer) -> None:
     leaver, first, second = await in_room(judged, 3)
@@ -303,6 +319,7 @@ async def test_leave_by_disconnecting(judged: JudgedServer) -> None:
     "rooms.new-connection",
     "A client that connects again is not a member until it joins.",
     side="server",
+    rules=["R-7"],
 )
 async def test_new_connection(judged: JudgedServer) -> None:
     leaver, stays = await in_room(judged, 2)
@@ -317,6 +334,7 @@ async def test_new_connection(judged: JudgedServer) -> None:
     "rooms.order",
     "One member's events reach every member in order.",
     side="server",
+    rules=["R-9"],
 )
 async def test_order(judged: JudgedServer) -> None:
     await check_order(await in_room(judged, 3), say)
@@ -327,6 +345,7 @@ async def test_order(judged: JudgedServer) -> None:
     "With 50 connections in two rooms, each room's events reach its members and only them.",
     side="server",
     needs="load",
+    rules=["R-12"],
 )
 async def test_of_fifty(judged: JudgedServer) -> None:
     judged.extend_timeouts()
@@ -347,6 +366,7 @@ async def test_of_fifty(judged: JudgedServer) -> None:
     "A member that does not read does not hold up a room's others, and gets all once it reads.",
     side="server",
     needs="load",
+    rules=["R-10"],
 )
 async def test_slow_member(judged: JudgedServer) -> None:
     judged.keep_buffers_small()
@@ -370,6 +390,7 @@ async def test_slow_member(judged: JudgedServer) -> None:
     "A member that does not read and leaves holds up no later event of the room.",
     side="server",
     needs="load",
+    rules=["R-6"],
 )
 async def test_slow_member_leaves(judged: JudgedServer) -> None:
     judged.keep_buffers_small()
@@ -394,6 +415,7 @@ async def half_closed(judged: JudgedServer, connection: RawConnection, conn: str
     "rooms.past-closing",
     "An event to a room reaches the others while the server closes one member's connection.",
     side="server",
+    rules=["R-6"],
 )
 async def test_past_closing(judged: JudgedServer) -> None:
     closing, first, second = await in_room(judged, 3)

@@ -38,6 +38,7 @@ async def send_unread(judged: Judged) -> tuple[RawConnection, list[asyncio.Futur
     "What is sent from outside any handler to a peer that does not read arrives in order once it "
     "reads, and each send returns.",
     side="each",
+    rules=["T-14"],
 )
 async def test_sends(judged: Judged) -> None:
     judged.extend_timeouts()
@@ -56,6 +57,7 @@ async def test_sends(judged: Judged) -> None:
     "A send that waits for a peer that does not read returns, or fails, as soon as the connection "
     "ends.",
     side="each",
+    rules=["T-15"],
 )
 async def test_sends_fail(judged: Judged, how: str) -> None:
     connection, sends = await send_unread(judged)

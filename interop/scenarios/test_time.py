@@ -41,7 +41,12 @@ async def pinged(judged: Judged) -> RawConnection:
 # --- Pings --------------------------------------------------------------------------------
 
 
-@scenario("time.pings", "A side that was given a ping interval pings repeatedly.", side="each")
+@scenario(
+    "time.pings",
+    "A side that was given a ping interval pings repeatedly.",
+    side="each",
+    rules=["T-4"],
+)
 async def test_pings(judged: Judged) -> None:
     connection = await pinged(judged)
     for _ in range(2):
@@ -53,6 +58,7 @@ async def test_pings(judged: Judged) -> None:
     "time.silent-peer",
     "A peer that answers no ping is detected: the connection ends, and the application is told.",
     side="each",
+    rules=["T-5"],
 )
 async def test_silent_peer(judged: Judged) -> None:
     try:
@@ -74,6 +80,7 @@ async def test_silent_peer(judged: Judged) -> None:
     "time.idle",
     "A connection that carries only pings and pongs stays open.",
     side="each",
+    rules=["T-6"],
 )
 async def test_idle(judged: Judged) -> None:
     connection = await pinged(judged)
@@ -88,6 +95,7 @@ async def test_idle(judged: Judged) -> None:
     "An idle connection stays open.",
     side="each",
     needs="nothing",
+    rules=["T-6"],
 )
 async def test_idle_without_pings(judged: Judged) -> None:
     connection = await judged.open()
@@ -100,6 +108,7 @@ async def test_idle_without_pings(judged: Judged) -> None:
     "A ping is answered while a handler is running.",
     severity="should",
     side="server",
+    rules=["T-7"],
 )
 async def test_ping_while_handling(judged: JudgedServer) -> None:
     connection = await judged.open()
@@ -125,6 +134,7 @@ async def test_ping_while_handling(judged: JudgedServer) -> None:
     "Pings between events are answered, and no event is lost.",
     side="each",
     needs="echo",
+    rules=["C-14"],
 )
 async def test_ping_in_between(judged: Judged) -> None:
     connection = await judged.open()
@@ -147,6 +157,7 @@ async def test_ping_in_between(judged: Judged) -> None:
     "Events that arrive while a handler is running are delivered after it, in order.",
     side="server",
     needs="load",
+    rules=["D-3"],
 )
 async def test_slow_handler(judged: JudgedServer) -> None:
     connection = await judged.open()
@@ -190,6 +201,7 @@ async def burst_unread(
     "A client that pauses reading gets everything, in order, once it resumes.",
     side="server",
     needs="load",
+    rules=["T-8"],
 )
 async def test_slow_reader(judged: JudgedServer) -> None:
     judged.extend_timeouts()
@@ -204,6 +216,7 @@ async def test_slow_reader(judged: JudgedServer) -> None:
     "A client that does not read does not slow down others.",
     side="server",
     needs="load",
+    rules=["T-9"],
 )
 async def test_slow_reader_alone(judged: JudgedServer) -> None:
     await burst_unread(judged)
@@ -220,6 +233,7 @@ async def test_slow_reader_alone(judged: JudgedServer) -> None:
     "10,000 events all arrive, once each, in order.",
     side="each",
     needs="load",
+    rules=["T-10"],
 )
 async def test_ten_thousand(judged: Judged) -> None:
     judged.extend_timeouts()
@@ -240,6 +254,7 @@ async def test_ten_thousand(judged: Judged) -> None:
     "10,000 events that a handler sends all arrive, once each, in order.",
     side="server",
     needs="load",
+    rules=["T-10"],
 )
 async def test_ten_thousand_out(judged: JudgedServer) -> None:
     judged.extend_timeouts()
@@ -265,6 +280,7 @@ def padded(length: int) -> bytes:
     "A message of 16 MiB is read where the declared limit allows it.",
     side="each",
     needs="load",
+    rules=["T-2"],
 )
 async def test_16_mebibytes(judged: Judged) -> None:
     judged.extend_timeouts()
@@ -282,6 +298,7 @@ async def test_16_mebibytes(judged: Judged) -> None:
     side="each",
     needs="load",
     escapes=True,
+    rules=["T-2", "T-3"],
 )
 async def test_declared_limit(judged: Judged) -> None:
     judged.extend_timeouts()
@@ -304,6 +321,7 @@ async def test_declared_limit(judged: Judged) -> None:
     "A message longer than a configured limit is refused with 1009, in every form.",
     side="each",
     escapes=True,
+    rules=["T-3"],
 )
 async def test_scaled_limit(judged: Judged, form: str) -> None:
     connection = await judged.open(more={"message_bytes": LIMIT})
@@ -328,6 +346,7 @@ async def test_scaled_limit(judged: Judged, form: str) -> None:
     "amount.limit-in-pieces",
     "A message as long as a configured limit is read, wherever its frame's header is cut.",
     side="each",
+    rules=["T-2", "C-18"],
 )
 async def test_limit_in_pieces(judged: Judged) -> None:
     connection = await judged.open(more={"message_bytes": LIMIT})

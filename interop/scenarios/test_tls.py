@@ -37,6 +37,7 @@ async def encrypted(judged: Judged) -> RawConnection:
     "A client connects over TLS to a server whose certificate it trusts, and events pass in both "
     "directions.",
     tls=True,
+    rules=["C-22"],
 )
 async def test_echo(server: Server, tap: Tap, client: Client) -> None:
     await client.open("pushed", ca=certificate(tap.host).pem)
@@ -52,6 +53,7 @@ async def test_echo(server: Server, tap: Tap, client: Client) -> None:
     "tls.events",
     "Over TLS events pass in both directions, of more than one TLS record too.",
     side="each",
+    rules=["C-22"],
 )
 async def test_events(judged: Judged) -> None:
     connection = await encrypted(judged)
@@ -61,7 +63,10 @@ async def test_events(judged: Judged) -> None:
 
 @pytest.mark.parametrize("how", HOW)
 @scenario(
-    "tls.end", "Over TLS the end of a connection is told to the application once.", side="each"
+    "tls.end",
+    "Over TLS the end of a connection is told to the application once.",
+    side="each",
+    rules=["C-22"],
 )
 async def test_end(judged: Judged, how: str) -> None:
     connection = await encrypted(judged)
@@ -81,7 +86,12 @@ async def test_end(judged: Judged, how: str) -> None:
         ends.check_code_told(judged)
 
 
-@scenario("tls.reconnect", "A client connects over TLS again as it did before.", side="client")
+@scenario(
+    "tls.reconnect",
+    "A client connects over TLS again as it did before.",
+    side="client",
+    rules=["L-8"],
+)
 async def test_reconnect(judged: JudgedClient) -> None:
     connection = await encrypted(judged)
     await ends.end(judged, connection, "close")
@@ -97,6 +107,7 @@ async def test_reconnect(judged: JudgedClient) -> None:
     "A server of TLS ends the connection of a client that writes its handshake in plain text, and "
     "goes on with the others.",
     side="server",
+    rules=["H-39"],
 )
 async def test_plain(judged: JudgedServer) -> None:
     connection = await encrypted(judged)
@@ -122,6 +133,7 @@ async def test_plain(judged: JudgedServer) -> None:
     "A client fails to connect, and writes nothing, to a server whose certificate nothing vouches "
     "for, or is another name's.",
     side="client",
+    rules=["H-33"],
 )
 async def test_untrusted(judged: JudgedClient, why: str) -> None:
     if why == "unknown":

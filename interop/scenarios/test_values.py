@@ -46,6 +46,15 @@ VALUES: dict[str, list[Any]] = {
     "echo",
     "A payload comes back from an echo handler as it was sent.",
     should=["integers-beyond-63-bits"],
+    rules=["W-19"],
+    rules_of={
+        "integers": ["W-15"],
+        "integers-to-63-bits": ["W-15"],
+        "integers-beyond-63-bits": ["W-16"],
+        "floats": ["W-17"],
+        "negative-zero": ["W-17"],
+        "text-*": ["W-18"],
+    },
 )
 async def test_echo(server: Server, client: Client, name: str) -> None:
     await client.open()
@@ -60,6 +69,7 @@ async def test_echo(server: Server, client: Client, name: str) -> None:
 @scenario(
     "size.one-mebibyte",
     "A message of 1 MiB, the smallest limit of any implementation, passes both ways.",
+    rules=["T-1"],
 )
 async def test_one_mebibyte(server: Server, client: Client) -> None:
     # 256 bytes less leave room for the keys, in every writer's form.
@@ -91,6 +101,7 @@ def check_length(connection: RawConnection, length: int) -> None:
     "size.from-outside",
     "Messages around the limits of the three length forms can be sent from outside any handler.",
     side="each",
+    rules=["C-10"],
 )
 async def test_from_outside(judged: Judged, length: int) -> None:
     connection = await judged.open()
@@ -123,7 +134,9 @@ HARD: dict[str, str] = {
     "hard.answered",
     "A handler can send back what it got, as it came; or the application is told of an error.",
     side="each",
-    escapes=True,  # an exception that reaches the application tells it
+    escapes=True,  # an exception that reaches the application tells it,
+    rules=["W-8"],
+    rules_of={"*-a-double": ["W-5", "W-8"]},
 )
 async def test_hard_answered(judged: Judged, name: str) -> None:
     connection = await judged.open(events=["mirror"])
@@ -156,6 +169,7 @@ async def test_hard_answered(judged: Judged, name: str) -> None:
     "hard.deep-both-ways",
     "An event that a library sends is not nested too deep for it to read.",
     side="each",
+    rules=["W-37"],
 )
 async def test_deep_both_ways(judged: Judged) -> None:
     connection = await judged.open(events=["news"])

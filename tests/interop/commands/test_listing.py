@@ -15,7 +15,7 @@ def test_list_shows_rows_columns_and_rules(capsys: pytest.CaptureFixture[str]) -
     assert main(["list", "--scenario", "many.ids"]) == 0
     out = capsys.readouterr().out
     assert re.search(r"dart@0\.5\.0/ZapConsumer \(lacks: clean, [^\n]*request, [^\n]*\)", out)
-    assert "many.ids (must): Every connection has an id of its own." in out
+    assert "many.ids (must, D-11): Every connection has an id of its own." in out
     assert " 1 scenarios: " in out
 
 

@@ -19,6 +19,7 @@ CULPRIT = {"side": "server", "why": "it wrote no eventName", "basis": "frame",
 def red(verdict: Verdict = "failed", **more: Any) -> CellResult:
     data = {
         "reason": "no event 'echo' within 0.4 s",
+        "rules": ["W-19"],
         "culprit": CULPRIT,
         "frames": [frame("server", '{"event_name":"echo","payload":"' + "x" * 300, length=5000)],
         "frames_total": 1,
@@ -48,6 +49,7 @@ def test_a_red_cell_is_shown_whole(
     for part in (
         "failed: python/ZapServer <-> dart@0.5.0/ZapConsumer, echo.null\n",
         "rule (must): A payload comes back.\n",
+        "of the specification: W-19: A payload of any JSON type MUST arrive",
         "reason: no event 'echo' within 0.4 s\n",
         "culprit: server python/ZapServer (it wrote no eventName); frame 0: ",
         "the client reported: event_name is missing\n",

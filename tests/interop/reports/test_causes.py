@@ -152,6 +152,15 @@ def test_a_side_that_told_nothing_leaves_the_culprits_own_error() -> None:
     assert told(red()) is None
 
 
+def test_the_rules_that_were_broken_are_quoted() -> None:
+    lines = details(red(rules=["W-2", "W-3"]))
+    assert [line.partition(" MUST ")[0] for line in lines[:2]] == [
+        "rule W-2: The object",
+        "rule W-3: The object's member `headers`, where there is one,",
+    ]
+    assert lines[2].startswith("culprit: ")
+
+
 def test_cells_without_a_culprit_are_a_cause_too() -> None:
     (found,) = causes([cell("failed", reason="expected to fail, but passed")])
     assert size(found) == "no side at fault: 1 cell, 1 scenario, 1 pair"

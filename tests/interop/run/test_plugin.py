@@ -112,6 +112,15 @@ def test_one_parameter_may_be_a_should() -> None:
     }
 
 
+def test_a_parameter_may_have_rules_of_its_own() -> None:
+    cells, _ = run(scenarios=("echo.null", "echo.text-bmp", "echo.floats"))
+    assert {cell.scenario: cell.rules for cell in cells} == {
+        "echo.null": ["W-19"],
+        "echo.text-bmp": ["W-18"],
+        "echo.floats": ["W-17"],
+    }
+
+
 def test_every_run_of_a_repeated_cell_is_kept() -> None:
     ((cell,), _) = run(repeat=3, runs=3)
     assert (cell.verdict, cell.pass_rate) == ("passed", 1.0)

@@ -90,6 +90,13 @@ def test_a_known_deviation_is_kept_as_a_record() -> None:
     assert result(Ran(), known).excuses == []
 
 
+def test_the_rules_are_those_that_the_scenario_cites() -> None:
+    assert result(Ran(), facts=Scenario("x", "A rule.", rules=("W-1", "W-2"))).rules == [
+        "W-1",
+        "W-2",
+    ]
+
+
 def test_a_should_warns() -> None:
     facts = Scenario("x", "A rule.", severity="should")
     assert result(raised(Violation("no")), facts=facts).verdict == "warned"
