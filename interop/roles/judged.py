@@ -33,7 +33,7 @@ from .client import Client
 from .role import SETUP_PATIENCE
 from .server import Server
 
-__all__ = ["Judged", "JudgedClient", "JudgedServer", "in_bytes"]
+__all__ = ["STILL_THERE", "Judged", "JudgedClient", "JudgedServer", "in_bytes"]
 
 STILL_THERE = "still there?"
 """The payload of the probe of `Judged.works`."""

@@ -16,7 +16,7 @@ import pytest
 from interop.control.contract import Notification, Reply
 from interop.control.operations import asked_of
 from interop.errors import Unsupported, Violation
-from interop.roles.judged import Judged, JudgedClient, JudgedServer
+from interop.roles.judged import STILL_THERE, Judged, JudgedClient, JudgedServer
 from interop.scenarios.scenario import scenario
 from interop.wire.frames import CLOSE, TEXT
 from interop.wire.raw import RawConnection
@@ -191,7 +191,7 @@ async def test_app(judged: JudgedServer, name: str) -> None:
     await EVENTS[name](await App.open(judged), judged)
 
 
-@pytest.mark.parametrize("event", ["close-me", "join", "leave", "to-room"])
+@pytest.mark.parametrize("event", ["close-me", "join", "leave", "to-room", "broadcast"])
 @scenario(
     "contract.app-refuses",
     "What the library cannot do, the interop app answers with unsupported, name and reason.",
@@ -407,6 +407,12 @@ async def test_too_early(judged: Judged) -> None:
     await judged.works(await judged.open())
 
 
+STARTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "server": ("serve", {}),
+    "client": ("open", {"url": "ws://127.0.0.1:1/ws", "events": []}),
+}
+
+
 @scenario(
     "contract.unknown-api",
     "An API that the peer does not have is refused, and the next one still starts.",
@@ -414,8 +420,7 @@ async def test_too_early(judged: Judged) -> None:
     rules=["P-3"],
 )
 async def test_unknown_api(judged: Judged) -> None:
-    other = {"server": ("serve", {}), "client": ("open", {"url": "ws://127.0.0.1:1/ws"})}
-    op, arguments = other[judged.side]
+    op, arguments = STARTS[judged.side]
     await refused(judged, op, {"api": "NoSuchApi", **arguments})
     await judged.works(await judged.open())
 
@@ -435,6 +440,45 @@ async def test_one_each(judged: Judged) -> None:
         url = (await judged.listener()).url()
         await refused(judged, "open", {"api": api, "url": url, "events": []})
     await judged.works(connection)
+
+
+@scenario(
+    "contract.limits",
+    "A close timeout that a peer takes is one that its describe declares; others are refused.",
+    side="each",
+)
+async def test_limits(judged: Judged) -> None:
+    # The other limits are set by `time.*`, declared or not, and seen in force there.
+    op, arguments = STARTS[judged.side]
+    setting = {"api": judged.role.api.name, **arguments, "close_timeout_s": 7}
+    asked = judged.role.session.start(op, setting)
+    judged.role.session.features -= asked_of(op, setting)  # the answer may be that it lacks that
+    async with judged.setup_patience.limit():
+        reply = await asked
+    declared = await judged.declared("close_timeout_s")
+    taken = reply.unsupported is None
+    assert not taken or declared is not None, f"{op} takes close_timeout_s, which is null"
+
+
+@scenario(
+    "contract.sessions",
+    "What happens in one session of a peer is reported in no other.",
+    side="each",
+)
+async def test_sessions(judged: Judged, other: Judged) -> None:
+    connection, second = await judged.open(), await other.open()
+    connection.send_event("echo", "to the first")
+    await judged.received("echo", "to the first")
+    second.abort(reset=True)
+    await other.ended()
+    await judged.works(connection)
+    for each, expected in ((judged, ["to the first", STILL_THERE]), (other, [])):
+        await each.role.settle()
+        told = [n for n in each.role.session.notifications if n.on != "error"]
+        got = [n.data["payload"] for n in told if n.on == "event"]
+        assert got == expected, f"expected the events {expected}, got {got}"
+        ends = [n for n in told if n.on == "disconnected" or n.data.get("state") == "offline"]
+        assert each is other or not ends, f"another session's end is reported: {dict(ends[0].data)}"
 
 
 @scenario(

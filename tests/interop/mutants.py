@@ -202,6 +202,11 @@ SERVERS: Mapping[str, Caught] = {
     # The adapter between testbed and library.
     "slow-loses-headers": by(r"the answer to slow is another at \$\.headers", "contract.app.slow"),
     "refuses-without-reason": by("unsupported says no why", "contract.app-refuses.join"),
+    "refuses-without-name": by(
+        r"the refusal of broadcast is another at \$\.payload", "contract.app-refuses.broadcast"
+    ),
+    "takes-undeclared-limit": by("serve takes close_timeout_s, which is null", "contract.limits"),
+    "ends-told-to-all-sessions": by("another session's end is reported", "contract.sessions"),
     "conn-is-library-id": by("connection 1 is named", "contract.conn"),
     "any-conn-will-do": by("was answered with ok", "contract.no-such-conn"),
     "second-server-served": by("serve .* was answered with ok", "contract.one-each"),

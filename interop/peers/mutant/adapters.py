@@ -6,6 +6,7 @@ The library itself is sound here. So the session's own methods are what is repla
 from __future__ import annotations
 
 import contextlib
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -71,8 +72,27 @@ async def _describes_no_runtime(base: Any, role: Any) -> dict[str, Any]:
     return {**await base.op_describe(role), "runtime": ""}
 
 
+async def _declares_no_close_timeout(base: Any, role: Any) -> dict[str, Any]:
+    about = await base.op_describe(role)
+    limits = {**about["limits"]["server"], "close_timeout_s": None}
+    return {**about, "limits": {**about["limits"], "server": limits}}
+
+
 def _notifies_more(base: Any, role: Any, on: str, **data: Any) -> None:
     base.notify(role, on, **data, peer="mutant")
+
+
+_ALL: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+def _tells_all_of_an_end(seam: ServerSeam) -> None:
+    _ALL.add(seam.role)
+
+    def notify(role: Any, on: str, **data: Any) -> None:
+        for each in _ALL if on == "disconnected" else (role,):
+            base.notify(each, on, **data)
+
+    base = override(seam.role, notify=notify)
 
 
 def _infinity_is_null(base: Any, role: Any, on: str, **data: Any) -> None:
@@ -90,7 +110,9 @@ SERVER: Mapping[str, Seed] = {
     "drop-drops-all": _role(op_drop=_drops_all),
     "drop-loses-reason": _role(op_drop=_drops_without_reason),
     "describes-no-runtime": _role(op_describe=_describes_no_runtime),
+    "takes-undeclared-limit": _role(op_describe=_declares_no_close_timeout),
     "notification-with-more": _role(notify=_notifies_more),
+    "ends-told-to-all-sessions": _tells_all_of_an_end,
     "infinity-reported-as-null": _role(notify=_infinity_is_null),
 }
 """Defects of a server's adapter by name."""

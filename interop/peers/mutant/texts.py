@@ -55,6 +55,11 @@ def _refuses_in_silence(event: dict[str, Any]) -> None:
         event.update(eventName="unsupported", payload={"event": "join", "why": ""})
 
 
+def _refuses_no_name(event: dict[str, Any]) -> None:
+    if event["eventName"] == "said":
+        event.update(eventName="unsupported", payload={"why": "it has no broadcast"})
+
+
 def _cesu8(data: bytes) -> list[bytes]:
     """Encode each half of a surrogate pair by itself."""
     pairs = data.decode().encode("utf-16-be")
@@ -286,6 +291,7 @@ SERVER: Mapping[str, Seed] = {
     "error-without-text": rewrites(lambda event: event["headers"].pop("replyError", None)),
     "slow-loses-headers": rewrites(_drops_headers_of_slow),
     "refuses-without-reason": rewrites(_refuses_in_silence),
+    "refuses-without-name": rewrites(_refuses_no_name),
     "refuses-empty-name": _ends_at(lambda text: event_of(text).get("eventName") == ""),
     "refuses-unknown-keys": _reads_if(lambda text: not event_of(text).keys() - _KEYS),
     "needs-name-first": _reads_if(lambda text: next(iter(event_of(text)), "") == "eventName"),
