@@ -28,6 +28,8 @@ __all__ = [
     "Peer",
     "did_you_mean",
     "load_peers",
+    "peer_of",
+    "program_of",
     "select",
 ]
 
@@ -45,6 +47,16 @@ RUNTIMES: Mapping[str, Sequence[str]] = {
 the first of which names its packages. A runtime without files cannot have ``versions``."""
 
 _LACKS = "a table of reasons, by operations, 'operation argument' or 'rooms'"
+
+
+def program_of(api: str) -> str:
+    """Return the program in an API's id: ``dart@0.3.0/ZapServer`` → ``dart@0.3.0``."""
+    return api.partition("/")[0]
+
+
+def peer_of(api: str) -> str:
+    """Return the peer in an API's or a program's id: ``dart@0.3.0/ZapServer`` → ``dart``."""
+    return program_of(api).partition("@")[0]
 
 
 class CatalogError(Exception):

@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from ..catalog import JUDGES, Api, Peer, did_you_mean, load_peers
+from ..catalog import JUDGES, Api, Peer, did_you_mean, load_peers, peer_of
 from ..control.contract import Address
 from ..engines.compose import CONTROL_PORT
 from ..engines.registry import ENGINES, engine_kind
@@ -397,7 +397,7 @@ def _maker(
         client = connect()
         return lambda program: [build(program, client)]
     packages = os.environ.get("ZAPTOOLS_DART_PACKAGES")
-    if any(peers[program.partition("@")[0]].runtime == "dart" for program in programs):
+    if any(peers[peer_of(program)].runtime == "dart" for program in programs):
         _check_dart_environment(arguments.dart, packages)
     preparer = Preparer(
         dart_vm=arguments.dart,

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ..catalog import program_of
 from ..records import OTHER, ROLES, CellResult, CulpritSide, Role
 from ..spec.rules import quoted
 from ..wire.diff import masked
@@ -97,7 +98,7 @@ class Cause:
         """The culprit in words: its side, and its rows or columns."""
         if not self.apis:
             return "culprit unknown" if self.side else "no side at fault"
-        peer = self.apis[0].partition("/")[0]
+        peer = program_of(self.apis[0])
         names = ", ".join(api.partition("/")[2] for api in self.apis)
         return f"{self.side} {peer}/{names}"
 
@@ -206,7 +207,7 @@ def _blamed(cell: CellResult) -> tuple[str, str]:
     """Return the culprit's side and its peer: one library's APIs share its defects."""
     if cell.culprit is None:
         return "", ""
-    return cell.culprit.side, cell.culprit.api.partition("/")[0]
+    return cell.culprit.side, program_of(cell.culprit.api)
 
 
 def _cause(form: str, cells: Sequence[CellResult]) -> Cause:

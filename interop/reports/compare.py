@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ..catalog import JUDGES
+from ..catalog import JUDGES, peer_of
 from ..records import KEPT, ROLES, CellResult
 from ..wire.diff import differences, masked, texts
 
@@ -117,7 +117,7 @@ def unequal(
     alone = [peer for peer in peers if not any(peer in pair for pair in pairs)]
     problems = []
     for which, cells in (("old", before), ("new", after)):
-        there = {(_peer(server), _peer(client)) for server, client, _ in cells}
+        there = {(peer_of(server), peer_of(client)) for server, client, _ in cells}
         problems += [
             f"{which}: no cell with server {server} and client {client}"
             for server, client in pairs
@@ -127,7 +127,7 @@ def unequal(
         problems += [f"{which}: no cell with {peer} alone" for peer in alone if peer not in judged]
     for key in sorted({*before, *after}):
         old_verdict, new_verdict = _verdict(before.get(key)), _verdict(after.get(key))
-        sides = {_peer(key[0]), _peer(key[1])}
+        sides = {peer_of(key[0]), peer_of(key[1])}
         if old_verdict != new_verdict and (not peers or sides <= {*peers, _JUDGE}):
             problems.append(f"{' / '.join(key)}: old {old_verdict}, new {new_verdict}")
     return problems
@@ -158,11 +158,6 @@ def _by_key(cells: Iterable[CellResult]) -> dict[Key, CellResult]:
 
 def _verdict(cell: CellResult | None) -> str:
     return _NO_CELL if cell is None else cell.verdict
-
-
-def _peer(api: str) -> str:
-    """``dart@0.5.0/ZapConsumer`` → ``dart``."""
-    return api.partition("/")[0].partition("@")[0]
 
 
 def _wire(before: Mapping[Key, CellResult], after: Mapping[Key, CellResult]) -> list[WireChange]:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ..catalog import JUDGES
+from ..catalog import JUDGES, peer_of
 from ..records import OTHER, ROLES, CellResult, Role
 from .results import is_red
 
@@ -74,9 +74,7 @@ class Hints:
         if "compose" not in self._options:
             return command
         # The services are known by their names in the project's network alone.
-        services = dict.fromkeys(
-            api.partition("/")[0].partition("@")[0] for role in ROLES for api in chosen[role]
-        )
+        services = dict.fromkeys(peer_of(api) for role in ROLES for api in chosen[role])
         peers = " ".join(name for name in services if name != JUDGES["server"].peer)
         return f"docker compose up --detach {peers} && docker compose run --rm matrix {command}"
 

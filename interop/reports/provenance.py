@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from ..catalog import program_of
 from ..records import Commit, PeerRecord
 
 __all__ = ["commit_line", "other_sources", "peer_lines", "peer_words", "replaced"]
@@ -27,7 +28,7 @@ def peer_lines(peers: Mapping[str, PeerRecord]) -> list[str]:
     """
     names: dict[str, dict[str, None]] = {}
     for api, peer in peers.items():
-        names.setdefault(peer_words(peer), {})[api.partition("/")[0]] = None
+        names.setdefault(peer_words(peer), {})[program_of(api)] = None
     return [f"{', '.join(same)}: {words}" for words, same in names.items()]
 
 
@@ -50,7 +51,7 @@ def replaced(old: Mapping[str, PeerRecord], new: Mapping[str, PeerRecord]) -> li
     found: dict[str, dict[str, None]] = {}
     for api in old.keys() & new.keys():
         for words in _changes(old[api], new[api]):
-            found.setdefault(words, {})[api.partition("/")[0]] = None
+            found.setdefault(words, {})[program_of(api)] = None
     return [f"{', '.join(sorted(peers))}: {words}" for words, peers in sorted(found.items())]
 
 
@@ -64,7 +65,7 @@ def other_sources(recorded: Mapping[str, PeerRecord], peers: Mapping[str, PeerRe
     Returns:
         As ``dart@0.3.0 (zaptools_server 0.3.0)``; empty if there are none.
     """
-    programs = {api.partition("/")[0]: peer for api, peer in sorted(peers.items())}
+    programs = {program_of(api): peer for api, peer in sorted(peers.items())}
     found = []
     for program, peer in programs.items():
         names = peer.other_sources(recorded.get(program, PeerRecord()))

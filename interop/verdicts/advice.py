@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from ..catalog import Api
+from ..catalog import Api, peer_of, program_of
 from ..records import CellResult, Culprit, Excuse, Note, PeerRecord, Role
 
-__all__ = ["advise", "program_of"]
+__all__ = ["advise"]
 
 
 def advise(
@@ -31,11 +31,6 @@ def advise(
     for cell in cells:
         if cell.unshown and cell.verdict == "failed" and not cell.raised:
             found.give(cell)
-
-
-def program_of(api: str) -> str:
-    """``dart@0.3.0/ZapServer`` → ``dart@0.3.0``."""
-    return api.partition("/")[0]
 
 
 class _Advice:
@@ -117,7 +112,7 @@ class _Advice:
         if before is None and any(each.older and each.id == api for each in self._apis):
             return ""  # an older version, which was not recorded
         if before is None:
-            others = sorted(name for name in self._recorded if _peer(name) == _peer(api))
+            others = sorted(name for name in self._recorded if peer_of(name) == peer_of(api))
             was = f", and this was recorded with {', '.join(others)}" if others else ""
             return f"the peer is {program_of(api)}{was}: " if others else ""
         return f"{program_of(api)} changed: {'; '.join(_differences(before, now))}: "
@@ -184,7 +179,3 @@ def _differences(before: PeerRecord, now: PeerRecord) -> list[str]:
 def _words(peer: PeerRecord) -> str:
     versions = [f"{name} {version}" for name, version in sorted(peer.libraries.items())]
     return ", ".join([*versions, f"{peer.language} {peer.runtime}".strip()])
-
-
-def _peer(api: str) -> str:
-    return program_of(api).partition("@")[0]

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..catalog import peer_of
 from ..records import Role
 from ..wire.diff import canonical
 from ..wire.vectors import Vectors, load
@@ -76,7 +77,7 @@ class Forms:
         peers: dict[str, set[str]] = {}
         for (at, api), known in self._known.items():
             if at == role and (chosen := _chosen(known, scenario, choice)):
-                peers.setdefault(api.partition("/")[0].partition("@")[0], set()).update(chosen)
+                peers.setdefault(peer_of(api), set()).update(chosen)
         counts = Counter(chose for chosen in peers.values() for chose in chosen)
         return {chose for chose, count in counts.items() if 2 * count >= len(peers)}
 

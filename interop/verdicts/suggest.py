@@ -6,9 +6,8 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from ..catalog import Api
+from ..catalog import Api, program_of
 from ..records import ROLES, CellResult, Culprit, PeerRecord
-from .advice import program_of
 from .deviations import Deviation
 
 __all__ = ["pattern_for", "recorded_table", "suggestions"]
@@ -90,10 +89,10 @@ def _merged(
     for cell in cells:
         for role in ROLES:
             api = cell.api(role)
-            ran.setdefault((role, api.partition("/")[0]), set()).add(api)
+            ran.setdefault((role, program_of(api)), set()).add(api)
     merged: dict[tuple[str, str, str, str], set[str]] = {}
     for (api, at, other, seen), names in entries.items():
-        peer = api.partition("/")[0]
+        peer = program_of(api)
         for name in names:
             all_have = not other and all(
                 name in entries.get((each, at, other, seen), ()) for each in ran[at, peer]

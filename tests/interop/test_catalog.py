@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from interop.catalog import Api, CatalogError, load_peers, select
+from interop.catalog import Api, CatalogError, load_peers, peer_of, program_of, select
 
 CONSUMER = Api("dart", "client", "ZapConsumer", "0.5.0")
 SUBSCRIBER = Api("dart-0.3", "client", "ZapSubscriber", "0.3.0")
@@ -80,6 +80,18 @@ def test_older_versions_must_be_asked_for(
     patterns: list[str], older: bool, chosen: list[Api]
 ) -> None:
     assert select([CONSUMER, OLD, SERVER], "client", patterns, older=older) == chosen
+
+
+@pytest.mark.parametrize(
+    ("id", "program", "peer"),
+    [
+        ("dart@0.3.0/ZapServer", "dart@0.3.0", "dart"),
+        ("python/ZapServer", "python", "python"),
+        ("dart@0.3.0", "dart@0.3.0", "dart"),
+    ],
+)
+def test_an_id_names_its_program_and_its_peer(id: str, program: str, peer: str) -> None:
+    assert (program_of(id), peer_of(id)) == (program, peer)
 
 
 def test_an_older_version_is_a_program_of_its_own() -> None:
