@@ -7,15 +7,16 @@ that are equal once ids, numbers and times are left out.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from ..catalog import program_of
 from ..records import OTHER, ROLES, CellResult, CulpritSide, Role
 from ..spec.rules import quoted
 from ..wire.diff import masked
-from .results import culprit_line, shortened
+from .results import culprit_line, shortened, without_middle
 
 __all__ = [
     "Cause",
@@ -41,6 +42,10 @@ _BASES = (
     "reported",
 )  # fmt: skip
 """What names a culprit, the most direct evidence first; others come last."""
+
+
+_MOST_OF_FORM = 100
+"""The characters of a failure's form that are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +77,14 @@ class Cause:
         side, apis: the culprit's side, and its rows or columns; both empty for cells without one.
         cells: the cells, the plainest first: that is the example.
         form: the failure's text, with ids, numbers and times left out.
+        alone: whether no other cause has the same culprit.
     """
 
     side: CulpritSide | Literal[""]
     apis: tuple[str, ...]
     form: str
     cells: tuple[CellResult, ...]
+    alone: bool = True
 
     @property
     def example(self) -> CellResult:
@@ -114,7 +121,9 @@ def causes(cells: Iterable[CellResult]) -> list[Cause]:
     for cell in cells:
         groups.setdefault(_key(cell), []).append(cell)
     found = [_cause(form, group) for (_, _, form), group in groups.items()]
-    return sorted(found, key=_rank)
+    count = Counter(cause.culprit for cause in found)
+    named = [replace(cause, alone=count[cause.culprit] == 1) for cause in found]
+    return sorted(named, key=_rank)
 
 
 def told(cell: CellResult) -> Told | None:
@@ -144,9 +153,14 @@ def form(text: str) -> str:
 
 
 def size(cause: Cause) -> str:
-    """Return the culprit of a cause, and how many cells, scenarios and pairs it has."""
+    """Return the culprit of a cause, and how many cells, scenarios and pairs it has.
+
+    Where other causes have the same culprit, the failure's form tells them apart.
+    """
     cells, pairs = counted(len(cause.cells), "cell"), counted(cause.pairs, "pair")
-    return f"{cause.culprit}: {cells}, {counted(cause.scenarios, 'scenario')}, {pairs}"
+    counts = f"{cells}, {counted(cause.scenarios, 'scenario')}, {pairs}"
+    which = "" if cause.alone else f": {without_middle(cause.form, _MOST_OF_FORM)}"
+    return f"{cause.culprit}: {counts}{which}"
 
 
 def details(cell: CellResult) -> list[str]:

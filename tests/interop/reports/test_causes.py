@@ -69,6 +69,16 @@ def test_cells_with_the_same_culprit_and_form_are_one_cause() -> None:
     assert others(found, 1) == "also echo.b (1), and 1 more topic"
 
 
+def test_causes_of_one_culprit_are_told_apart_by_their_forms() -> None:
+    cells = [red(defect="no event 'a' within 5 s"), red(defect="x" * 120), red(side="client")]
+    counts = "1 cell, 1 scenario, 1 pair"
+    assert [size(each) for each in causes(cells)] == [
+        f"client dart@0.5.0/ZapConsumer: {counts}",
+        f"server python/ZapServer: {counts}: no event … within N s",
+        f"server python/ZapServer: {counts}: {'x' * 67}… 20 characters …{'x' * 33}",
+    ]
+
+
 @pytest.mark.parametrize(
     "more",
     [
