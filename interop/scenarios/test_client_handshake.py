@@ -11,6 +11,7 @@ from interop.errors import Violation
 from interop.roles.client import check_refusal
 from interop.roles.judged import JudgedClient, in_bytes
 from interop.scenarios.scenario import scenario
+from interop.scenarios.test_handshake import LIST
 from interop.wire.frames import DEFLATE, TEXT, Inflater, deflate_parameters, deflated
 from interop.wire.http import answer
 from interop.wire.rules import event_text
@@ -381,6 +382,24 @@ BODIES = {
     "endless-chunks": ({"Transfer-Encoding": "chunked"}, (b"400\r\n" + b"x" * 1024 + b"\r\n") * 64),
     "endless": ({}, b"x" * 65_536),
 }
+
+
+@pytest.mark.parametrize("size", ["7.6-kib", "10.1-kib"])
+@scenario(
+    "response.long-lists",
+    "Lists in the headers of an answer are read up to 8 KiB together, and beyond refused.",
+    side="client",
+    should=["10.1-kib"],
+)
+async def test_long_lists(judged: JudgedClient, size: str) -> None:
+    lines = 3 if size == "7.6-kib" else 4
+    connection, opening = await judged.dialled()
+    judged.answer(connection, extra=[("Connection", LIST)] * lines)
+    if size == "7.6-kib":
+        await opening
+        await judged.works(connection)
+        return
+    check_refusal(await judged.fails(connection, opening))
 
 
 @pytest.mark.parametrize("body", BODIES)

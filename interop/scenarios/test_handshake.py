@@ -402,6 +402,51 @@ async def test_options_again(judged: JudgedServer, option: str) -> None:
             await second.next(PING)
 
 
+SPLIT = {
+    "connection": [("Connection", "Upgrade"), ("Connection", "keep-alive")],
+    "extensions": [("Sec-WebSocket-Extensions", f"x-unknown-{number}") for number in (1, 2)],
+    "subprotocols": [("Sec-WebSocket-Protocol", f"unknown-{number}") for number in (1, 2)],
+}
+
+
+@pytest.mark.parametrize("header", SPLIT)
+@scenario(
+    "handshake.split-list",
+    "A header that is a list may come in several lines (RFC 9110, section 5.3).",
+    side="server",
+    needs="nothing",
+)
+async def test_split_list(judged: JudgedServer, header: str) -> None:
+    usual = {"Connection": None} if header == "connection" else {}
+    await judged.works(await judged.open(headers=usual, extra=SPLIT[header]))
+
+
+LIST = ", ".join(f"unknown-{number:03}" for number in range(200))
+"""2,598 bytes: three of these have less than 8 KiB together, four have more."""
+
+
+@pytest.mark.parametrize("size", ["7.6-kib", "10.1-kib"])
+@scenario(
+    "handshake.long-lists",
+    "Lists in the headers of a request are read up to 8 KiB together, and beyond refused.",
+    side="server",
+    should=["10.1-kib"],
+)
+async def test_long_lists(judged: JudgedServer, size: str) -> None:
+    headers = {
+        "Connection": f"Upgrade, {LIST}",
+        "Sec-WebSocket-Extensions": LIST,
+        "Sec-WebSocket-Protocol": LIST if size == "7.6-kib" else f"{LIST}, {LIST}",
+    }
+    await judged.serve()
+    if size == "7.6-kib":
+        await judged.works(await judged.open(headers=headers))
+        return
+    answer = await judged.refuses(headers=headers)
+    assert 400 <= answer.status < 500, f"expected a status from 400 to 499, got {answer.line!r}"
+    await judged.works(await judged.open())
+
+
 @scenario(
     "handshake.endless-head",
     "A request whose head does not end is refused, and the server keeps working.",

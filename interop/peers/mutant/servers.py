@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import ssl
 from asyncio.sslproto import SSLProtocol
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
+
+from websockets.datastructures import Headers
 
 from interop.peers.mutant.seams import Message, ServerSeam, event_of, override
 from zaptools import (
@@ -685,6 +687,23 @@ def _plain_http_is_fine(old: Any, transport: Any, protocol: Any, request: Any) -
     )
 
 
+class _Unmeasured(Headers):
+    """Headers that show none of their lines to what adds up their lengths."""
+
+    def raw_items(self) -> Iterator[tuple[str, str]]:
+        return iter(())
+
+
+def _reads_lists_of_any_length(old: Any, transport: Any, protocol: Any, request: Any) -> Any:
+    headers = _Unmeasured(request.headers.raw_items())
+    return old(transport, protocol, replace(request, headers=headers))
+
+
+def _reads_last_line_alone(old: Any, transport: Any, protocol: Any, request: Any) -> Any:
+    headers = Headers({name.lower(): value for name, value in request.headers.raw_items()})
+    return old(transport, protocol, replace(request, headers=headers))
+
+
 def _with_accept_of_another(old: Any, transport: Any, protocol: Any, request: Any) -> Any:
     response = old(transport, protocol, request)
     if response.status_code == 101:
@@ -823,6 +842,8 @@ DEFECTS: Mapping[str, Seed] = {
     "any-path": _answers(_on_any_path),
     "query-refused": _answers(_refuses_query),
     "plain-http-is-fine": _answers(_plain_http_is_fine),
+    "lists-of-any-length": _answers(_reads_lists_of_any_length),
+    "last-line-alone": _answers(_reads_last_line_alone),
     "wrong-accept": _answers(_with_accept_of_another),
     "no-subprotocol": _without("subprotocols"),
     "any-origin": _without("origins"),
