@@ -28,6 +28,9 @@ CHANGED = "changed"
 
 _SLOW = ("SanicConnector",)
 
+_SHARED = ("protocol.close", "transport.keepalive", "transport.line")
+"""Modules that some connectors use otherwise than the library's own server does."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stage:
@@ -65,12 +68,15 @@ class Stage:
     def is_for(self, module: str) -> bool:
         """Whether changes of a module are looked for here: those of what rows share among each
         other with each row, those of what columns share with each column, and all else in the
-        library's own server and consumer."""
+        library's own server and consumer; what both have, in all of these."""
+        is_own = (self.server.name, self.client.name) == ("ZapServer", "ZapConsumer")
+        if module.removeprefix(f"{PACKAGE}.") in _SHARED:
+            return is_own or self.server.name != "ZapServer"
         if module.startswith(f"{PACKAGE}.connectors."):
             return self.server.name != "ZapServer"
         if module.startswith(f"{PACKAGE}.client."):
             return self.changed == "client"
-        return (self.server.name, self.client.name) == ("ZapServer", "ZapConsumer")
+        return is_own
 
     def plan(
         self,

@@ -381,6 +381,7 @@ BODIES = {
     "chunked": ({"Transfer-Encoding": "chunked"}, b"400\r\n" + b"x" * 1024 + b"\r\n0\r\n\r\n"),
     "endless-chunks": ({"Transfer-Encoding": "chunked"}, (b"400\r\n" + b"x" * 1024 + b"\r\n") * 64),
     "endless": ({}, b"x" * 65_536),
+    "after-the-head": ({"Content-Length": "2"}, b"no"),
 }
 
 
@@ -405,7 +406,8 @@ async def test_long_lists(judged: JudgedClient, size: str) -> None:
 @pytest.mark.parametrize("body", BODIES)
 @scenario(
     "response.refusal-body",
-    "A refused client gets its error whether the refusal's body is chunked, or never ends.",
+    "A refused client gets its error whether the refusal's body is chunked, never ends, or comes "
+    "after the head.",
     side="client",
     rules=["H-30"],
 )
@@ -414,6 +416,10 @@ async def test_refusal_body(judged: JudgedClient, body: str) -> None:
     connection, opening = await judged.dialled()
     usual = {"Upgrade": None, "Connection": None, "Sec-WebSocket-Accept": None}
     connection.write(
-        answer(connection.head, status="403 Forbidden", headers={**usual, **headers}), data
+        answer(connection.head, status="403 Forbidden", headers={**usual, **headers}),
+        data if body != "after-the-head" else b"",
     )
+    if body == "after-the-head":
+        await judged.role.settle()  # it has read that much by then
+        connection.write(data)
     check_refusal(await judged.fails(connection, opening))

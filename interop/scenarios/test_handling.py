@@ -106,6 +106,26 @@ async def test_close_returns(judged: Judged) -> None:
     await judged.role.session.reply("close", closing)
 
 
+@scenario(
+    "handling.close-waits",
+    "A client that declares how long closing waits for a running handler lets it come to its end.",
+    side="client",
+    rules=["E-33"],
+)
+async def test_close_waits(judged: JudgedClient) -> None:
+    if await judged.declared("close_timeout_s") is None:
+        return
+    connection = await judged.open(more={"callbacks": True})
+    await handling(judged, connection)
+    closing = judged.start_close()
+    await connection.next(CLOSE)
+    connection.send(CLOSE)
+    connection.end_tcp()
+    await judged.role.session.reply("close", closing)
+    errors = judged.role.count("error")
+    assert errors == 1, f"expected an error of the send at the handler's end, got {errors}"
+
+
 @pytest.mark.parametrize("way", ["by-hand", "by-itself"])
 @scenario(
     "handling.connect-again",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from typing import Any
 
 import pytest
 
-from interop.errors import Disconnected
+from interop.errors import Disconnected, Violation
 from interop.roles.judged import JudgedServer, in_bytes
 from interop.scenarios.scenario import scenario
 from interop.wire.frames import PING, TEXT
@@ -261,6 +262,25 @@ async def test_plain_http(judged: JudgedServer, method: str) -> None:
     least = 200 if method == "OPTIONS" else 400  # a framework may answer OPTIONS for its routes
     assert head.status >= least, f"expected a status from {least} on, got {head.line!r}"
     await judged.works(await judged.open())
+
+
+@scenario(
+    "handshake.refusal-whole",
+    "The body of the answer to a plain HTTP request is as long as its Content-Length says.",
+    side="server",
+    escapes=True,
+    rules=["H-40"],
+)
+async def test_refusal_whole(judged: JudgedServer) -> None:
+    connection = await judged.ask(headers=dict(PLAIN))
+    length = connection.head.one("Content-Length")
+    if length is None:
+        return
+    try:
+        async with connection.patience.limit():
+            await connection.streams[0].readexactly(int(length))
+    except (TimeoutError, asyncio.IncompleteReadError):
+        raise Violation(f"the server wrote less than the {length} bytes of its answer") from None
 
 
 GARBAGE = {

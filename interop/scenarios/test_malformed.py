@@ -38,7 +38,7 @@ LENIENT = ["infinity", "lone-surrogate", "nan"]
 """What RFC 8259 lets a reader make something of: numbers beyond its range (section 6), a lone
 surrogate (8.2), and what is not JSON at all (9). To refuse them is this wire's own rule."""
 
-CLASSES = ["not-json", "array", "name-number", "headers-array", "binary"]
+CLASSES = ["not-json", "array", "no-name", "name-number", "headers-array", "binary"]
 """One of each kind, for rules that need not be tried with all."""
 
 

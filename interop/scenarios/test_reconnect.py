@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import time
 from typing import Any
 
 import pytest
@@ -95,6 +96,34 @@ async def test_by_itself(judged: JudgedClient, how: str) -> None:
     await end(judged, connection, how)
     await judged.works(await judged.accept(), "again")
     await check_states(judged, *ONCE, "connecting", "online")
+
+
+@pytest.mark.parametrize("way", WAYS[1:])
+@scenario(
+    "reconnect.waits",
+    "A client waits as long as it was told, and no less, before it connects again.",
+    side="client",
+    rules=["L-32"],
+    rules_of={"try-reconnect": ["L-11"]},
+)
+async def test_waits(judged: JudgedClient, way: str) -> None:
+    delay = {"delay_s": 0.1}
+    connection = await judged.open(more={"reconnect": delay} if way == "by-itself" else {})
+    began = time.monotonic()
+    await cut(judged, connection)
+    if way == "by-itself":
+        await judged.asked()
+    else:
+        trying = judged.client.session.start("try-reconnect", delay)
+        await judged.first(trying, accepting := judged.accepting())
+        if not accepting.done():
+            accepting.cancel()
+            await judged.client.session.reply("try-reconnect", trying)
+            raise Violation("the client says that it tried to reconnect, and did not")
+        judged.answer(await accepting)
+        await judged.client.session.reply("try-reconnect", trying)
+    took = time.monotonic() - began  # on a busy machine more, and never less
+    assert took > 0.09, f"expected a wait of 0.1 s, got {took:.3f} s"
 
 
 @pytest.mark.parametrize("how", ["own-close", "own-close-code"])

@@ -222,6 +222,7 @@ SERVERS: Mapping[str, Caught] = {
     "infinity-reported-as-null": by("infinity is reported as None", "contract.unencodable"),
     # The handshake.
     "header-in-one-segment": by("no event 'echo'", "amount.limit-in-pieces"),
+    "refusals-without-body": by(r"less than the \d+ bytes", "handshake.refusal-whole"),
     "garbage-unanswered": by("ended the connection after", "handshake.garbage-told.frame"),
     "request-in-one-segment": by("reset the connection", "handshake.byte-by-byte"),
     "lists-of-any-length": by("upgraded where it has to refuse", "handshake.long-lists.10.1-kib"),
@@ -360,6 +361,8 @@ CLIENTS: Mapping[str, Caught] = {
         "reconnect.close-while-waiting",
         "reconnect.close-while-connecting",
     ),
+    "close-cancels-handlers": by("of the send at the handler's end, got 0", "handling.close-waits"),
+    "reconnects-at-once": by(r"expected a wait of 0\.1 s, got", "reconnect.waits.by-itself"),
     "connects-once-closed": by("already connected", "reconnect.close-and-connect"),
     "connects-no-more-by-hand": by("already connected", "reconnect.by-hand-while-waiting"),
     "retries-unasked": by("tried again, and its caller still waits", "reconnect.first-failure"),

@@ -536,6 +536,10 @@ def _close_awaits_handlers(seam: ClientSeam) -> None:
     seam.client.disconnect = disconnect_late
 
 
+def _close_cancels_handlers(seam: ClientSeam) -> None:
+    seam.link.limits = replace(seam.link.limits, close_timeout=0.01)
+
+
 def _busy_client_stays_offline(seam: ClientSeam) -> None:
     busy, connect = _while_busy(seam), seam.client.connect
 
@@ -810,6 +814,8 @@ DEFECTS: Mapping[str, Seed] = {
     "close-needs-a-connection": _close_needs_a_connection,
     "connects-no-more-by-hand": _connects_no_more_by_hand,
     "connects-once-closed": _connects_once_closed,
+    "close-cancels-handlers": _close_cancels_handlers,
+    "reconnects-at-once": _with_policy(initial_delay=1e-3, max_delay=1e-3),
     "retries-unasked": _with_retry(True),
     "retries-not": _with_retry(False),
     "reconnects-unsaid": _tells(_reconnects_unsaid),

@@ -704,6 +704,13 @@ def _reads_last_line_alone(old: Any, transport: Any, protocol: Any, request: Any
     return old(transport, protocol, replace(request, headers=headers))
 
 
+def _without_body(old: Any, transport: Any, protocol: Any, request: Any) -> Any:
+    response = old(transport, protocol, request)
+    if response.status_code != 101:
+        response.body = b""
+    return response
+
+
 def _with_accept_of_another(old: Any, transport: Any, protocol: Any, request: Any) -> Any:
     response = old(transport, protocol, request)
     if response.status_code == 101:
@@ -844,6 +851,7 @@ DEFECTS: Mapping[str, Seed] = {
     "plain-http-is-fine": _answers(_plain_http_is_fine),
     "lists-of-any-length": _answers(_reads_lists_of_any_length),
     "last-line-alone": _answers(_reads_last_line_alone),
+    "refusals-without-body": _answers(_without_body),
     "wrong-accept": _answers(_with_accept_of_another),
     "no-subprotocol": _without("subprotocols"),
     "any-origin": _without("origins"),

@@ -31,6 +31,7 @@ class AsgiHost:
             ws_ping_interval=options.limits.ping_interval,
             ws_ping_timeout=options.limits.ping_timeout,
             ws_max_size=above(options.limits.message_bytes),
+            lifespan="on",  # "auto" takes an application that fails at it for one that has none
         )
         self.start, self.stop, self.kill = self._server.start, self._server.stop, self._server.kill
 
