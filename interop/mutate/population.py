@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import product
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -56,6 +57,9 @@ FOLDERS = (
 tests of applications (`testing`), or checks arguments and words errors (`limits`, `exceptions`)."""
 
 _KINDS = ("equivalent", "invisible")
+
+_LISTS = ("function", "change")
+"""What may be a list of texts in ``equivalent.toml``, for as many entries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,18 +152,28 @@ def parse(text: str) -> list[Named]:
     tables = data.pop("change", [])
     if data or not isinstance(tables, list):
         raise TestbedError("holds something else than [[change]] tables")
-    return [_entry(number, table) for number, table in enumerate(tables, start=1)]
+    return [
+        entry for number, table in enumerate(tables, start=1) for entry in _entries(number, table)
+    ]
 
 
-def _entry(number: int, table: dict[str, Any]) -> Named:
-    keys = Named.__slots__
-    if sorted(table) != sorted(keys) or not all(
-        isinstance(each, str) and (each or key == "function") for key, each in table.items()
-    ):
-        raise TestbedError(f"change {number}: needs just the texts {', '.join(keys)}")
+def _entries(number: int, table: dict[str, Any]) -> list[Named]:
+    """Return a table's entries: one for each of its functions and changes, if these are lists."""
+    lists = {key: table.pop(key) for key in _LISTS if isinstance(table.get(key), list)}
+    found = [
+        {**table, **dict(zip(lists, values, strict=True))} for values in product(*lists.values())
+    ]
+    if not found or not all(map(_is_entry, found)):
+        raise TestbedError(f"change {number}: needs just the texts {', '.join(Named.__slots__)}")
     if table["kind"] not in _KINDS:
         raise TestbedError(f"change {number}: kind is {' or '.join(_KINDS)}")
-    return Named(**table)
+    return [Named(**each) for each in found]
+
+
+def _is_entry(table: dict[str, Any]) -> bool:
+    return sorted(table) == sorted(Named.__slots__) and all(
+        isinstance(each, str) and (each or key == "function") for key, each in table.items()
+    )
 
 
 def named(entries: Sequence[Named], every: Sequence[Change]) -> dict[Change, Named]:

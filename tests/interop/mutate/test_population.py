@@ -39,6 +39,15 @@ def test_an_entry_names_one_change_or_all_of_a_line_or_function() -> None:
     assert set(named(both, EVERY)) == set(EVERY)
 
 
+def test_a_list_stands_for_an_entry_of_each() -> None:
+    changes = ENTRY.replace('"a(1) -> pass"', '["a(1) -> pass", "a(9) -> pass"]')
+    assert [entry.change for entry in parse(changes)] == ["a(1) -> pass", "a(9) -> pass"]
+    with pytest.raises(TestbedError, match=r"no change is .*a\(9\) -> pass"):
+        named(parse(changes), EVERY)
+    both = parse(changes.replace('"A.f"', '["A.f", "A.g"]'))
+    assert [entry.function for entry in both] == ["A.f", "A.f", "A.g", "A.g"]
+
+
 def test_an_entry_that_names_nothing_is_an_error() -> None:
     with pytest.raises(TestbedError, match=r"no change is rooms\.\*, 'A\.f': a\(9\) -> pass"):
         named(parse(ENTRY.replace("a(1)", "a(9)")), EVERY)
@@ -50,6 +59,8 @@ def test_an_entry_that_names_nothing_is_an_error() -> None:
         ('kind = "invisible"\n', "", "needs just the texts"),
         ('kind = "invisible"', "kind = 1", "needs just the texts"),
         ('reason = "made up"', 'reason = ""', "needs just the texts"),
+        ('"a(1) -> pass"', "[]", "needs just the texts"),
+        ('"a(1) -> pass"', '["a(1) -> pass", ""]', "needs just the texts"),
         ("invisible", "unimportant", "kind is equivalent or invisible"),
         ("[[change]]", "[[changes]]", "something else than"),
     ],
