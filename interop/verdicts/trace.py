@@ -40,6 +40,9 @@ _APP = frozenset(
 )
 """The events that every server's application handles."""
 
+_TO_MANY = ("to-room", "broadcast")
+"""The events for which the interop app sends one to several connections."""
+
 _ENDING = ("close", "drop", "stop", "clean")
 """The operations that end connections."""
 
@@ -52,6 +55,7 @@ _MOST = 1000
 
 _LEGAL_CODES = frozenset({1000, 1001, 1003, *range(1007, 1012), *range(3000, 5000)})
 _NAME = re.compile(r'"eventName"\s*:\s*"((?:[^"\\]|\\.)*)"')
+_SENT_NAME = re.compile(r'"event": "((?:[^"\\]|\\.)*)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,6 +312,8 @@ class _Side:
             if note["on"] != "event":
                 continue
             payload, headers = _whole(note.get("payload")), _whole(note.get("headers"))
+            if note["name"] in _TO_MANY:
+                payload = _to_many(note.get("payload"))
             index, when = self.carried.get(id(note)), _time(note)
             for name, value, heads, due in _app(note["name"], payload, headers):
                 if self.side == "server" or name == "fail":
@@ -482,13 +488,21 @@ def _app(name: str, payload: Any, headers: Any) -> Iterator[tuple[str, Any, Any,
         case "burst" if isinstance(count := members.get("count"), int):
             for number in range(min(count, _MOST)):
                 yield "tick", number, headers, True
-        case "to-room":
+        case _ if name in _TO_MANY:
             for _ in range(KEPT):
                 yield members.get("event", ""), members.get("payload"), headers, False
         case "answer":
             yield name, payload, {"replyTo": request}, request is not None
         case "fail" if request is not None:
             yield name, {}, {"replyTo": request, "replyError": _ANY}, True
+
+
+def _to_many(payload: Any) -> Any:
+    """Return what a room, or all, is to be sent; of a payload that the record cuts, the name."""
+    if _whole(payload) is not _ANY or not isinstance(payload, str):
+        return payload
+    found = _SENT_NAME.search(payload)
+    return {"event": json.loads(f'"{found[1]}"'), "payload": _ANY} if found else {}
 
 
 def _event(index: int, frame: FrameRecord) -> _Event | None:

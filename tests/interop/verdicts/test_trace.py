@@ -75,6 +75,22 @@ def test_an_answer_that_the_library_does_not_support_is_not_missing() -> None:
     assert "server" not in {side for side, _, _ in found(answered)}
 
 
+@pytest.mark.parametrize("length", [1, 500])
+@pytest.mark.parametrize("name", ["to-room", "broadcast"])
+def test_what_many_are_sent_is_not_written_unasked(name: str, length: int) -> None:
+    """A record keeps 400 bytes of a payload."""
+    said = {
+        **({"room": "r"} if name == "to-room" else {}),
+        "event": "said",
+        "payload": length * "x",
+    }
+    kept = said if length < 400 else json.dumps(said)[:400] + "…"
+    asked = frame("judge", text(name, said), to="server", t_ms=2.0)
+    wrote = [frame("server", text(each, length * "x"), t_ms=4.0) for each in ("said", "said", "x")]
+    one = ran([asked, *wrote], [event(name, kept)], judged=True)
+    assert found(one) == [("server", "wrote 'x' once more than it was sent", 3)]
+
+
 @pytest.mark.parametrize(
     ("one", "side", "why", "index"),
     [
