@@ -72,9 +72,11 @@ class ServerSide(WebSocketTransport):
 def server_side(tcp: FakeTcp, **limits: Any) -> WebSocketTransport:
     """Return a server's transport over `tcp`, its connection open."""
     made = ServerSide(ServerProtocol(), Limits(ping_interval=None, **limits))
+    tcp.set_protocol(made)  # otherwise the end of the loop waits two seconds for that of TCP
     made.connection_made(tcp)
     opened = WebSocketConnection("x", made)
-    dispatcher = Dispatcher(opened, HandlerBook(), on_idle=lambda: None, on_finish=lambda: None)
+    done = made.closing.handlers_done
+    dispatcher = Dispatcher(opened, HandlerBook(), on_idle=lambda: None, on_finish=done)
     made.open(opened, dispatcher)
     return made
 

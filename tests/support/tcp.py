@@ -21,6 +21,11 @@ class FakeTcp(asyncio.Transport):
         self.closing = False
         self.unsent = 0
         self._eof = eof
+        self._protocol: asyncio.BaseProtocol | None = None
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Have a protocol told of the end."""
+        self._protocol = protocol
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         self.high = high
@@ -34,6 +39,9 @@ class FakeTcp(asyncio.Transport):
 
     def abort(self) -> None:
         self.closing = True
+        protocol, self._protocol = self._protocol, None
+        if protocol is not None:
+            asyncio.get_running_loop().call_soon(protocol.connection_lost, None)
 
     def can_write_eof(self) -> bool:
         return self._eof
@@ -43,7 +51,7 @@ class FakeTcp(asyncio.Transport):
 
     def close(self) -> None:
         self.writes.append("close")
-        self.closing = True
+        self.abort()
 
     def get_write_buffer_size(self) -> int:
         return self.unsent
