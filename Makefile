@@ -9,6 +9,7 @@ WITH := $(VENV)/.with
 # About, with pip and on CPython 3.11.
 SIZE_matrix := 110 MB, half a minute; the published package in .cache takes 60 MB more
 SIZE_test := 120 MB, half a minute
+SIZE_browser := 140 MB, a quarter of a minute
 SIZE_types := 500 MB, a minute
 
 .DEFAULT_GOAL := help
@@ -20,7 +21,7 @@ help:  ## show this list
 interop: $(WITH)-matrix  ## run the compatibility matrix on local processes (ARGS="--server python …")
 	$(BIN)/python -m interop run $(ARGS)
 
-test: $(WITH)-test  ## run the tests (ARGS="-k name …")
+test: $(WITH)-test $(WITH)-browser  ## run the tests (ARGS="-k name …")
 	$(BIN)/python -m pytest -n auto $(ARGS)
 
 coverage: $(WITH)-test  ## run the library's tests and fail unless they reach its branches

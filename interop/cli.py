@@ -8,7 +8,19 @@ import sys
 from collections.abc import Sequence
 
 from .catalog import CatalogError
-from .commands import check, compare, deviations, listing, model, mutate, replay, run, show, spec
+from .commands import (
+    check,
+    compare,
+    deviations,
+    listing,
+    model,
+    mutate,
+    replay,
+    report,
+    run,
+    show,
+    spec,
+)
 from .commands.options import Stop
 from .descriptors import raise_limit
 from .errors import TestbedError, in_words
@@ -85,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     compare.add(commands)
     check.add(commands)
     show.add(commands)
+    report.add(commands)
     replay.add(commands)
     mutate.add(commands)
     model.add(commands)

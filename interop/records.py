@@ -389,8 +389,8 @@ class ResultsFile(Struct, frozen=True):
     cells: list[CellResult]
 
 
-def encode(record: Struct | Mapping[str, Struct]) -> bytes:
-    """Return a record, or records by name, as JSON in UTF-8."""
+def encode(record: Struct | Mapping[str, Any]) -> bytes:
+    """Return a record, or records and other plain data by name, as JSON in UTF-8."""
     try:
         return _encoder.encode(record)
     except UnicodeEncodeError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import webbrowser
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -24,8 +25,10 @@ __all__ = [
     "catalogue",
     "chosen_apis",
     "given_path",
+    "history_option",
     "matching",
     "named",
+    "open_page",
     "results_argument",
     "seconds",
     "selection",
@@ -119,6 +122,23 @@ def results_argument(parser: argparse.ArgumentParser) -> None:
     """Add the optional argument that names the results to read."""
     parser.add_argument("results", type=given_path, nargs="?", default=RESULTS, metavar="RESULTS",
                         help="results.json, or its folder (default: results)")  # fmt: skip
+
+
+def history_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option that names the folder of the history."""
+    parser.add_argument("--history", type=given_path, metavar="DIR",
+                        help="keep a small record of the run there, and show in the report what "
+                             "changed since the runs before")  # fmt: skip
+
+
+def open_page(path: Path) -> None:
+    """Show a page in the user's browser.
+
+    Raises:
+        Stop: there is none that could be started.
+    """
+    if not webbrowser.open(path.resolve().as_uri()):
+        raise Stop(f"--open: no browser was found; the page is {path}")
 
 
 def catalogue(

@@ -23,6 +23,7 @@ from ..records import Role
 from ..reports.durations import print_durations
 from ..reports.files import write_reports
 from ..reports.hints import Hints
+from ..reports.history import read_history
 from ..reports.progress import Progress
 from ..reports.provenance import other_sources
 from ..reports.results import Results, claimed
@@ -44,7 +45,9 @@ from .options import (
     catalogue,
     chosen_apis,
     given_path,
+    history_option,
     named,
+    open_page,
     seconds,
     selection,
     shown,
@@ -91,6 +94,8 @@ def add(commands: Commands, epilog: str) -> None:
     option("--results", type=given_path, metavar="DIR",
            help="where to write the reports (default: results; results/subset for a run of "
                 "chosen rows, columns or scenarios)")  # fmt: skip
+    option("--open", action="store_true", help="show the report in a browser at the end")
+    history_option(run)
     option("--patience", type=seconds, default=5.0, metavar="SECONDS",
            help="how long a scenario waits for what must come (default: 5)")  # fmt: skip
     option("--timeout", type=seconds, metavar="SECONDS",
@@ -117,6 +122,8 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
     _check_dart_argument(arguments)
     if arguments.results is None:
         arguments.results = SUBSET if _is_subset(arguments) else RESULTS
+    if arguments.history is not None:
+        read_history(arguments.history)  # one that cannot be read is told before the run
     with claimed(arguments.results), ExitStack() as stack:
         plan, not_run = _plan(arguments, peers, servers, clients, console)
         cells = {name: len(list(plan.pairs(facts.side))) for name, facts in scenarios.items()}
@@ -159,7 +166,7 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
                 problems.append(lacking)
         results.broken = "; ".join(part for part in problems if part)
         results.sort()
-        unwritten = _write(results, arguments.results)
+        unwritten = _write(results, arguments)
     if unwritten is not None:
         results.broken = "; ".join(part for part in (results.broken, "no results written") if part)
     _print(results, plan, len(chosen) - len(scenarios), arguments, console)
@@ -169,6 +176,8 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.results == SUBSET and (RESULTS / "results.json").exists():
         where += f" (of what was chosen; those of the last whole run are in {shown(RESULTS)})"
     console.print(f"results: {escape(where)}", highlight=False, soft_wrap=True)
+    if arguments.open:
+        open_page(arguments.results / "report.html")
     return results.exit_status
 
 
@@ -238,10 +247,10 @@ def _is_subset(arguments: argparse.Namespace) -> bool:
     return bool(arguments.server or arguments.client or arguments.scenario)
 
 
-def _write(results: Results, directory: Path) -> TestbedError | None:
+def _write(results: Results, arguments: argparse.Namespace) -> TestbedError | None:
     """Write the reports, or return the error: the terminal can still show the results."""
     try:
-        write_reports(results, directory)
+        write_reports(results, arguments.results, arguments.history)
     except TestbedError as exc:
         return exc
     return None

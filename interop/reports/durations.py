@@ -12,7 +12,7 @@ from rich.table import Table
 from ..records import Attempt, CellResult
 from .results import Results
 
-__all__ = ["print_durations"]
+__all__ = ["Share", "print_durations", "slowest"]
 
 _TOP = 10
 
@@ -26,8 +26,8 @@ def print_durations(results: Results, console: Console) -> None:
     runs = [run for cell in results.cells for run in _runs(cell)]
     if not runs:
         return
-    console.print(_table("scenario", runs, lambda run: run.scenario))
-    console.print(_table("pair", runs, lambda run: run.pair))
+    console.print(_table("scenario", _shares(runs, lambda run: run.scenario)))
+    console.print(_table("pair", _shares(runs, lambda run: run.pair)))
     around = [run.around for run in runs]
     inside, waited = sum(run.inside for run in runs), sum(run.waited for run in runs)
     console.print(
@@ -39,6 +39,27 @@ def print_durations(results: Results, console: Console) -> None:
         highlight=False,
         soft_wrap=True,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What a scenario, or a pair, took of a run: seconds of all its cells together.
+
+    Attributes:
+        seconds: set-up and tear-down, `around`, among them, and the time that was `waited`.
+        cells: how many runs of cells.
+    """
+
+    name: str
+    seconds: float
+    waited: float
+    around: float
+    cells: int
+
+
+def slowest(cells: Iterable[CellResult]) -> list[Share]:
+    """Return the slowest scenarios, the slowest first."""
+    return _shares((run for cell in cells for run in _runs(cell)), lambda run: run.scenario)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,24 +86,29 @@ def _runs(cell: CellResult) -> Iterator[_Run]:
         yield _Run(cell.scenario, pair, run.duration_ms, run.waited_ms, around)
 
 
-def _table(what: str, runs: Iterable[_Run], name: Callable[[_Run], str]) -> Table:
+def _shares(runs: Iterable[_Run], name: Callable[[_Run], str]) -> list[Share]:
     groups: dict[str, list[_Run]] = {}
     for run in runs:
         groups.setdefault(name(run), []).append(run)
-    table = Table(title=f"time by {what}", title_style="dim", box=None)
-    table.add_column(what, overflow="fold")
-    for column in ("s", "waiting", "set-up", "cells"):
-        table.add_column(column, justify="right")
-    rows = [
-        (
-            sum(run.inside + run.around for run in group),
-            sum(run.waited for run in group),
-            sum(run.around for run in group),
+    found = [
+        Share(
             label,
+            sum(run.inside + run.around for run in group) / 1000,
+            sum(run.waited for run in group) / 1000,
+            sum(run.around for run in group) / 1000,
             len(group),
         )
         for label, group in groups.items()
     ]
-    for *times, label, count in sorted(rows, key=lambda row: row[0], reverse=True)[:_TOP]:
-        table.add_row(label, *(f"{time / 1000:.1f}" for time in times), str(count))
+    return sorted(found, key=lambda share: share.seconds, reverse=True)[:_TOP]
+
+
+def _table(what: str, shares: Iterable[Share]) -> Table:
+    table = Table(title=f"time by {what}", title_style="dim", box=None)
+    table.add_column(what, overflow="fold")
+    for column in ("s", "waiting", "set-up", "cells"):
+        table.add_column(column, justify="right")
+    for share in shares:
+        times = (share.seconds, share.waited, share.around)
+        table.add_row(share.name, *(f"{time:.1f}" for time in times), str(share.cells))
     return table

@@ -1,37 +1,80 @@
-"""A run's files: ``results.json``, and for pull requests and for CI servers ``summary.md`` and
-``junit.xml``."""
+"""A run's files: ``results.json``; ``report.html`` to look at; for pull requests and for CI servers
+``summary.md`` and ``junit.xml``."""
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+from ..catalog import load_peers
 from ..output import printable
 from ..records import CellResult, Verdict
 from .causes import Cause, causes, counted, details, size
 from .compatibility import compatibility
 from .hints import Hints
+from .history import history, keep, read_history, record
+from .page import Page
+from .pairs import Pair, pairs
 from .provenance import commit_line, peer_lines
 from .results import Results, gates, is_red, shortened, write_files
 
-__all__ = ["junit", "summary", "write_reports"]
+__all__ = ["judged_pairs", "junit", "report", "summary", "write_reports"]
 
 # XML 1.0 section 2.2: what a document may not hold in any form.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def write_reports(results: Results, directory: Path) -> None:
-    """Write the three files below `directory`; raises what `write_files` raises."""
+def write_reports(results: Results, directory: Path, kept: Path | None = None) -> None:
+    """Write the four files below `directory`.
+
+    Args:
+        kept: the folder of the matrix' history, to which the run is added.
+
+    Raises:
+        TestbedError: they cannot be written, or the history cannot be read.
+    """
     xml = ET.tostring(junit(results).getroot(), encoding="utf-8", xml_declaration=True)
     files = {
         "results.json": results.dump(),
         "summary.md": summary(results).encode("utf-8", "backslashreplace"),
         "junit.xml": xml,
     }
-    write_files(directory, files)
+    try:
+        files["report.html"] = report(results, kept=kept)
+    finally:  # a history that cannot be read must not cost the results
+        write_files(directory, files)
+
+
+def report(results: Results, earlier: Sequence[Results] = (), kept: Path | None = None) -> bytes:
+    """Return the page of a run.
+
+    Args:
+        earlier: runs of the same matrix before it.
+        kept: the folder of the matrix' history, to which the runs are added.
+
+    Raises:
+        TestbedError: the history cannot be read or written.
+    """
+    records = []
+    for each in (*earlier, results):
+        found = judged_pairs(each)
+        records.append(record(each, found))
+        if kept is not None:
+            keep(kept, each, found)
+    started = {each.run.started for each in records}
+    if kept is not None:
+        records += [old for old in read_history(kept) if old.run.started not in started]
+    before = [old for old in records if old.run.started <= results.started]
+    return Page(results, found, history(before)).whole()
+
+
+def judged_pairs(results: Results) -> list[Pair]:
+    """Return the verdicts of a run's pairs, those with what could not run among them."""
+    apis = [api for peer in load_peers().values() for api in peer.apis] if results.not_run else []
+    return pairs(results.cells, results.servers, results.clients, results.not_run, apis)
 
 
 def summary(results: Results) -> str:

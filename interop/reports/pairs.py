@@ -12,12 +12,12 @@ from fnmatch import fnmatchcase
 from typing import Literal
 
 from ..catalog import JUDGES, Api
-from ..records import CellResult, Excuse
+from ..records import OTHER, CellResult, Excuse, Role
 from .causes import counted
 from .compatibility import is_plain
 from .results import shortened
 
-__all__ = ["CORE", "MEANING", "PAIR_VERDICTS", "Known", "Pair", "PairVerdict", "pairs"]
+__all__ = ["CORE", "MEANING", "PAIR_VERDICTS", "Known", "Pair", "PairVerdict", "alone", "pairs"]
 
 CORE = ("echo.objects", "echo.text-*", "order.pushed", "lifecycle.connected-once")
 """The scenarios without which no application works: events with text and objects get there and
@@ -108,6 +108,20 @@ def pairs(
         for client in dict.fromkeys(columns)
         if not {server, client} & _JUDGES
     ]
+
+
+def alone(cells: Iterable[CellResult], api: str, role: Role) -> Pair | None:
+    """Return the verdict of one side with the judge on the other; None where it has no cells."""
+    judge = JUDGES[OTHER[role]].id
+    server, client = (api, judge) if role == "server" else (judge, api)
+    found = [cell for cell in cells if (cell.server, cell.client) == (server, client)]
+    if not found:
+        return None
+    deviations = _deviations(found)
+    if broken := [cell for cell in found if cell.verdict in _RED]:
+        cell = min(broken, key=_weight)
+        return Pair(server, client, "broken", _reason(cell), cell, deviations)
+    return Pair(server, client, "deviates" if deviations else "works", deviations=deviations)
 
 
 def _pair(

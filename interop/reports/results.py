@@ -161,12 +161,16 @@ def write_files(directory: Path, files: Mapping[str, bytes]) -> None:
 
 
 class RunFacts(msgspec.Struct):
-    """The part of a run's record that readers of its cells need: earlier runs' may lack any of it.
+    """A run's record as it is read: earlier runs' may lack any of it. As `RunRecord`."""
 
-    Attributes:
-        broken, stopped, peers, commit, options: as in `RunRecord`.
-    """
-
+    started: str = ""
+    duration_s: float = 0.0
+    engine: EngineName = "local"
+    servers: list[str] = []
+    clients: list[str] = []
+    not_run: dict[str, str] = {}
+    repeat: int = 1
+    strict: bool = False
     broken: str = ""
     stopped: str = ""
     peers: dict[str, PeerRecord] = {}
@@ -180,6 +184,16 @@ class Recorded(msgspec.Struct):
     format: Literal[1]
     cells: list[CellResult]
     run: RunFacts = msgspec.field(default_factory=RunFacts)
+
+    def results(self, folder: Path) -> Results:
+        """Return them as those of a run that writes below `folder`."""
+        facts = msgspec.structs.asdict(self.run)
+        for name in ("servers", "clients"):
+            present = dict.fromkeys(
+                cell.api("server" if name == "servers" else "client") for cell in self.cells
+            )
+            facts[name] = list(dict.fromkeys([*facts[name], *present]))
+        return Results(**facts, cells=self.cells, folder=folder)
 
 
 def read(path: Path, *, whole: bool = False) -> list[CellResult]:

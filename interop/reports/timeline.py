@@ -15,7 +15,7 @@ from rich.text import Text
 
 from ..records import ROLES, CellResult, ConnectionRecord, FrameRecord, Note, RequestRecord, Role
 
-__all__ = ["Row", "rows", "table"]
+__all__ = ["Row", "frame_words", "rows", "table"]
 
 Column = Literal["server", "wire", "client"]
 
@@ -30,6 +30,8 @@ _LEAST = 18
 
 _SECRET = re.compile("auth|cookie|token|secret|password|api-?key", re.IGNORECASE)
 """Names of handshake headers whose values are not shown."""
+
+_compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 _AROUND = 17
 """The columns that the times and the table's lines take."""
@@ -137,7 +139,7 @@ def _frames(cell: CellResult) -> Iterator[Row]:
     several = any(frame.connection > 1 for frame in cell.frames)
     for index, frame in enumerate(cell.frames):
         where = f"c{frame.connection} " if several else ""
-        text, tail = _frame(frame)
+        text, tail = frame_words(frame)
         yield Row(frame.t_ms, "wire", f"{where}{_arrow(frame, index)} {text}", tail, index)
     if cell.frames_total > len(cell.frames):
         last = cell.frames[-1].t_ms if cell.frames else 0.0
@@ -151,7 +153,7 @@ def _arrow(frame: FrameRecord, index: int) -> str:
     return f"#{index}{judge} {'<-' if frame.to == 'server' else '->'}"
 
 
-def _frame(frame: FrameRecord) -> tuple[str, str]:
+def frame_words(frame: FrameRecord) -> tuple[str, str]:
     """Return a frame in words, and its length where less of it is shown."""
     kind = frame.kind if frame.code is None else f"{frame.kind} {frame.code}"
     return f"{kind}: {frame.text}" if frame.text else kind, (
@@ -205,4 +207,4 @@ def _value(key: str, value: Any) -> str:
         value = {name: "…" if _SECRET.search(name) else text for name, text in value.items()}
     if isinstance(value, str) and value.isprintable():
         return value if value and " " not in value else f'"{value}"'
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _compact(value)

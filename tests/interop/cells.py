@@ -41,7 +41,7 @@ def frame(
         "author": author,
         "to": "server" if author == "client" else "client",
         "kind": kind,
-        "length": len(text.encode()),
+        "length": len(text.encode("utf-8", "surrogatepass")),
         "text": text,
         **more,
     }

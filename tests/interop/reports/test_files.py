@@ -3,6 +3,9 @@ from __future__ import annotations
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import pytest
+
+from interop.errors import TestbedError
 from interop.records import Commit, Excuse, PeerRecord
 from interop.reports.files import junit, summary, write_reports
 
@@ -92,3 +95,17 @@ def test_the_files_can_be_read_back(tmp_path: Path) -> None:
     assert (message.text or "").startswith("culprit: client x/Y (it wrote �); frame 4\npython -m")
     assert message.attrib["message"] == "bad � <&> �"
     assert "\\ud800" in (tmp_path / "summary.md").read_text("utf-8")
+    assert "bad \\x00 &lt;&amp;&gt; \\ud800" in (tmp_path / "report.html").read_text("utf-8")
+
+
+def test_a_history_that_cannot_be_read_costs_no_results(tmp_path: Path) -> None:
+    (tmp_path / "kept" / "runs").mkdir(parents=True)
+    (tmp_path / "kept" / "runs" / "1.json.gz").write_bytes(b"")
+    with pytest.raises(TestbedError, match="not the record of a run"):
+        write_reports(RUN, tmp_path, tmp_path / "kept")
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "kept",
+        "results.json",
+        "summary.md",
+        "junit.xml",
+    }

@@ -1,0 +1,316 @@
+"""``report.html``: a run as one page that needs nothing else. Pure.
+
+What a reader sees first is rendered here by jinja2, from the files in `html/`. Cells are shown by
+`page.js` when they are asked for: their evidence is in the page, compressed, one block a scenario.
+As base64 no text of a peer can end the element that holds it.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import jinja2
+from markupsafe import Markup
+
+from ..catalog import JUDGES
+from ..output import printable
+from ..records import ROLES, VERDICTS, CellResult, Role, encode
+from .causes import Cause, causes, counted, others, size, told
+from .compatibility import compatibility
+from .durations import slowest
+from .evidence import evidence
+from .hints import Hints
+from .history import History, Run
+from .pairs import MEANING, Pair, PairVerdict, alone
+from .provenance import commit_line, peer_lines, peer_words
+from .results import Results, is_red, shortened
+from .timeline import frame_words
+
+__all__ = ["Page"]
+
+_FILES = Path(__file__).parent / "html"
+_JUDGES = {api.id for api in JUDGES.values()}
+_SHOWN_CELLS = 40
+"""The cells of a cause that are listed."""
+
+
+class Page:
+    """The page of a run, whole or in parts.
+
+    Args:
+        found: the verdicts of its pairs.
+        changed: what changed in the runs before, of which this run is the last one.
+    """
+
+    def __init__(
+        self, results: Results, found: Sequence[Pair], changed: History | None = None
+    ) -> None:
+        self._results = results
+        self._pairs = found
+        self._changed = changed if changed is not None else History()
+        self._hints = Hints(results.cells, results.options, results.folder)
+        self._scenarios: dict[str, list[CellResult]] = {}
+        for cell in results.cells:
+            self._scenarios.setdefault(cell.scenario, []).append(cell)
+
+    def whole(self) -> bytes:
+        """Return all of it, as a file."""
+        blocks = [_packed(self.block(number)) for number in range(len(self._scenarios))]
+        return self._render("page.html", index=_packed(self.index()), blocks=blocks).encode()
+
+    def live(self) -> bytes:
+        """Return it without its data, which it asks the server for."""
+        return self._render("page.html", index="", blocks=[]).encode()
+
+    def overview(self) -> str:
+        """Return the part that is rendered here, as HTML."""
+        return self._render("overview.html")
+
+    def block(self, number: int) -> dict[str, Any]:
+        """Return the evidence of one scenario's cells, by ``server client``."""
+        cells = list(self._scenarios.values())[number]
+        return {f"{c.server} {c.client}": evidence(c, cells, self._hints) for c in cells}
+
+    def index(self) -> dict[str, Any]:
+        """Return what is known of all cells without their evidence."""
+        results = self._results
+        numbers = {name: number for number, name in enumerate(self._scenarios)}
+        servers = {name: number for number, name in enumerate(results.servers)}
+        clients = {name: number for number, name in enumerate(results.clients)}
+        reasons = {reason: n for n, reason in enumerate({c.reason: None for c in results.cells})}
+        shown = [*self._pairs, *filter(None, self._alone("server").values())]
+        shown += filter(None, self._alone("client").values())
+        return {
+            "servers": results.servers,
+            "clients": results.clients,
+            "verdicts": VERDICTS,
+            "scenarios": [
+                {"id": name, "rule": cells[0].rule, "severity": cells[0].severity}
+                for name, cells in self._scenarios.items()
+            ],
+            "reasons": list(reasons),
+            "cells": [
+                (
+                    servers[cell.server],
+                    clients[cell.client],
+                    numbers[cell.scenario],
+                    VERDICTS.index(cell.verdict),
+                    reasons[cell.reason],
+                )
+                for cell in results.cells
+            ],
+            "pairs": {f"{pair.server} {pair.client}": _pair(pair) for pair in shown},
+            "peers": {api: peer_words(peer) for api, peer in results.peers.items()},
+            "history": {
+                "runs": [_run(run) for run in self._changed.runs],
+                "pairs": self._changed.pairs,
+                "cells": self._changed.cells,
+            },
+        }
+
+    def _render(self, template: str, **more: Any) -> str:
+        results = self._results
+        red = causes(cell for cell in results.cells if is_red(cell))
+        rows = list(dict.fromkeys(pair.server for pair in self._pairs))
+        columns = list(dict.fromkeys(pair.client for pair in self._pairs))
+        return (
+            _templates()
+            .get_template(template)
+            .render(
+                results=results,
+                state=_state(results),
+                answer=_answer(self._pairs, results.cells),
+                counts={verdict: n for verdict, n in results.counts.items() if n},
+                meaning=MEANING,
+                causes=[_cause(cause, self._hints) for cause in red],
+                rows=rows or [name for name in results.servers if name not in _JUDGES],
+                columns=columns or [name for name in results.clients if name not in _JUDGES],
+                pairs={(pair.server, pair.client): pair for pair in self._pairs},
+                alone={role: self._alone(role) for role in ROLES},
+                not_run=_joined(results.not_run),
+                versions=compatibility(results.cells),
+                deviations=_deviations(results.cells),
+                slowest=slowest(results.cells),
+                changes=_changes(self._changed),
+                ran=[commit_line(results.commit), *peer_lines(results.peers)],
+                **more,
+            )
+        )
+
+    def _alone(self, role: Role) -> dict[str, Pair | None]:
+        names = self._results.servers if role == "server" else self._results.clients
+        return {
+            name: alone(self._results.cells, name, role) for name in names if name not in _JUDGES
+        }
+
+
+@cache
+def _templates() -> jinja2.Environment:
+    """Return the templates: what is put into one is escaped, unprintable characters too."""
+    found = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_FILES),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=_final,
+    )
+    style, script = ((_FILES / name).read_text("utf-8") for name in ("page.css", "page.js"))
+    digests = {name: _digest(text) for name, text in (("style", style), ("script", script))}
+    found.globals.update(
+        style=Markup(style), script=Markup(script), digests=digests, link=_link, counted=counted
+    )
+    found.filters["thousands"] = lambda number: f"{number:,}"
+    return found
+
+
+def _final(value: object) -> object:
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return printable(value)
+    return value
+
+
+def _digest(text: str) -> str:
+    """Return a source of the page's Content-Security-Policy: only this text may run, or style."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _packed(data: Mapping[str, Any]) -> str:
+    """Return data as the page's script reads it: JSON, gzip, base64."""
+    return base64.b64encode(gzip.compress(encode(data), 6, mtime=0)).decode("ascii")
+
+
+def _link(server: str, client: str, scenario: str = "") -> str:
+    """Return the fragment of a pair, or of a cell."""
+    where = {"s": server, "c": client, "n": scenario} if scenario else {"s": server, "c": client}
+    return "#" + urlencode(where, errors="replace")
+
+
+def _run(run: Run) -> str:
+    """Return when a run was, and of which commit."""
+    when = run.started[:16].replace("T", " ")
+    if run.commit is None:
+        return when
+    return f"{when}, commit {run.commit.id[:12]}{' and changes' if run.commit.dirty else ''}"
+
+
+def _changes(found: History) -> dict[str, Any] | None:
+    """Return what changed since the run before; None where there is no such run."""
+    if len(found.runs) < 2:
+        return None
+    last = len(found.runs) - 1
+    pairs_ = [
+        {"where": where.split(" "), "old": states[-2].verdict, "new": states[-1].verdict}
+        for where, states in found.pairs.items()
+        if states[-1].run == last
+    ]
+    cells: list[dict[str, Any]] = []
+    wire = 0
+    for where, names in found.cells.items():
+        for name, states in names.items():
+            if states[-1].run != last:
+                continue
+            if states[-1].verdict == states[-2].verdict:
+                wire += 1
+            else:
+                place = [*where.split(" "), name]
+                cells.append({"where": place, "old": states[-2].verdict, "new": states[-1].verdict})
+    return {
+        "before": _run(found.runs[-2]),
+        "pairs": pairs_,
+        "cells": cells[:_SHOWN_CELLS],
+        "more": max(len(cells) - _SHOWN_CELLS, 0),
+        "wire": wire,
+    }
+
+
+def _state(results: Results) -> dict[str, str]:
+    red = [cell for cell in results.cells if is_red(cell) and cell.verdict != "warned"]
+    if results.exit_status == 2:
+        why = results.broken or ("" if results.cells else "nothing ran")
+        words = why or f"{counted(len(red), 'cell')} not as expected, with errors of the testbed"
+        return {"kind": "error", "mark": "!", "words": f"The testbed failed: {words}"}
+    if red:
+        alone = sum(bool({cell.server, cell.client} & _JUDGES) for cell in red)
+        where = f", {alone if alone < len(red) else 'all'} of one side alone" if alone else ""
+        words = f"{counted(len(red), 'cell')} not as expected{where}"
+        return {"kind": "red", "mark": "✗", "words": words}
+    return {"kind": "green", "mark": "✓", "words": "All as expected"}
+
+
+def _answer(found: Sequence[Pair], cells: Sequence[CellResult]) -> str:
+    """Return in one sentence how many pairs work."""
+    counts = Counter(pair.verdict for pair in found)
+    ran = counts.total() - counts["not run"]
+    if not ran:
+        return f"No pair ran plain use; {counted(len(cells), 'cell')} ran."
+    kinds: dict[PairVerdict, str] = {"works": "without", "deviates": "with named"}
+    parts = [f"{counts[v]} {words} deviations" for v, words in kinds.items() if counts[v]]
+    if broken := counts["broken"]:
+        share = f"{broken} of {counted(ran, 'pair')} broken"
+        return f"{share}; {' and '.join(parts)} work." if parts else f"{share}."
+    each = "The pair works" if ran == 1 else f"All {ran} pairs work"
+    return f"{each}: {', '.join(parts)}."
+
+
+def _cause(cause: Cause, hints: Hints) -> dict[str, Any]:
+    cell = cause.example
+    error = told(cell)
+    found: dict[str, Any] = {
+        "size": size(cause),
+        "culprit": cause.culprit,
+        "severity": "should" if all(c.verdict == "warned" for c in cause.cells) else "must",
+        "cell": cell,
+        "why": cell.culprit.why if cell.culprit is not None else "",
+        "reason": shortened(cell.reason, 400),
+        "told": str(error) if error is not None and error.message not in cell.reason else "",
+        "frame": "",
+        "again": hints.again(cell),
+        "also": others(cause, 8),
+        "cells": cause.cells[1 : _SHOWN_CELLS + 1],
+        "more": max(len(cause.cells) - 1 - _SHOWN_CELLS, 0),
+    }
+    index = cell.culprit.frame if cell.culprit is not None else None
+    if index is not None and index < len(cell.frames):
+        frame = cell.frames[index]
+        found["frame"] = f"Frame {index}, {frame.author} → {frame.to}"
+        found["text"] = shortened(frame_words(frame)[0], 400)
+    return found
+
+
+def _pair(pair: Pair) -> dict[str, Any]:
+    return {
+        "verdict": pair.verdict,
+        "words": pair.words,
+        "deviations": [
+            {"cause": str(known.excuse), "scenarios": known.scenarios, "plain": known.plain}
+            for known in pair.deviations
+        ],
+    }
+
+
+def _joined(not_run: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return the reasons why rows and columns did not run, each with all that it concerns."""
+    reasons: dict[str, list[str]] = {}
+    for name, reason in not_run.items():
+        reasons.setdefault(reason, []).append(name)
+    return [(", ".join(names), reason) for reason, names in reasons.items()]
+
+
+def _deviations(cells: Iterable[CellResult]) -> list[tuple[str, str, int]]:
+    """Return the known deviations that showed: the peer and side, the cause, how many cells."""
+    found = Counter(
+        (f"{excuse.peer} ({excuse.role})", excuse.cause)
+        for cell in cells
+        if cell.verdict == "deviating"
+        for excuse in cell.excuses
+    )
+    return [(who, cause, count) for (who, cause), count in found.most_common()]

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import webbrowser
+from pathlib import Path
+
+import pytest
+
+from interop.cli import main
+
+from ..cells import cell, results
+
+
+def written(folder: Path, started: str) -> Path:
+    run = results(cell())
+    run.started = started
+    run.write(folder)
+    return folder
+
+
+def test_the_page_is_written_beside_the_newest_results(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    new = written(tmp_path / "b", "2026-01-02T00:00:00+00:00")
+    old = written(tmp_path / "a", "2026-01-01T00:00:00+00:00")
+    assert main(["report", str(new / "results.json"), str(old)]) == 0
+    assert capsys.readouterr().out == f"report: {new}/report.html\n"
+    assert b"Changed since 2026-01-01 00:00" in (new / "report.html").read_bytes()
+    assert not (old / "report.html").exists()
+
+
+def test_it_is_opened_in_a_browser(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(webbrowser, "open", lambda url: not opened.append(url))
+    page = tmp_path / "to" / "page.html"
+    results_ = str(written(tmp_path, "2026-01-01T00:00:00+00:00"))
+    assert main(["report", results_, "--output", str(page), "--open"]) == 0
+    assert opened == [page.as_uri()]
+    monkeypatch.setattr(webbrowser, "open", lambda url: False)
+    assert main(["report", results_, "--open"]) == 2
+    assert "--open: no browser was found; the page is" in capsys.readouterr().err
+
+
+def test_the_history_is_kept(tmp_path: Path) -> None:
+    folder = written(tmp_path / "a", "2026-01-01T00:00:00+00:00")
+    assert main(["report", str(folder), "--history", str(tmp_path / "kept")]) == 0
+    assert (tmp_path / "kept" / "runs" / "20260101000000.json.gz").exists()
+    assert (tmp_path / "kept" / "badge.json").exists()
+
+
+def test_results_that_cannot_be_read_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["report", str(tmp_path)]) == 2
+    assert "results.json: No such file" in capsys.readouterr().err

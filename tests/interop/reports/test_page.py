@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from interop.records import CellResult
+from interop.reports.files import report
+from interop.reports.results import Results, load
+
+from ..cells import cell, frame, results
+
+SERVER, CLIENT = "python/ZapServer", "dart@0.5.0/ZapConsumer"
+
+
+def rendered(*found: CellResult, **more: Any) -> str:
+    return report(results(*found, **more)).decode()
+
+
+def packed(text: str, id: str) -> Any:
+    """Return the data of one of the page's elements."""
+    (found,) = re.findall(f'<script type="text/plain" id="{id}">(.*?)</script>', text)
+    return json.loads(gzip.decompress(base64.b64decode(found)))
+
+
+def evidence(found: CellResult, *more: CellResult) -> Any:
+    return packed(rendered(found, *more), "block-0")[f"{found.server} {found.client}"]
+
+
+def test_only_the_pages_own_script_and_style_may_run() -> None:
+    text = rendered(cell())
+    (policy,) = re.findall(r'Content-Security-Policy" content="(.*?)"', text)
+    for tag in ("style", "script"):
+        (own,) = re.findall(f"<{tag}>(.*?)</{tag}>", text, re.S)
+        digest = base64.b64encode(hashlib.sha256(own.encode()).digest()).decode()
+        assert f"{tag}-src 'sha256-{digest}'" in policy
+    assert "default-src 'none'" in policy
+    assert not re.search(r"<[^>]*\s(?:src|style|on\w+)=", text.partition("<script>")[0])
+
+
+def test_the_page_fetches_nothing() -> None:
+    assert re.findall(r"https?://[^\s'\"]+", rendered(cell())) == []
+
+
+def test_the_index_holds_every_cell_and_the_blocks_their_evidence() -> None:
+    text = rendered(
+        cell(frames=[frame("client", "hi")], frames_total=1), cell("failed", scenario="b.c")
+    )
+    index = packed(text, "index")
+    assert index["scenarios"][1] == {"id": "b.c", "rule": "A payload comes back.",
+                                     "severity": "must"}  # fmt: skip
+    assert index["cells"] == [[0, 1, 0, 0, 0], [0, 1, 1, 3, 1]]
+    assert index["reasons"] == ["", "why it failed"]
+    assert index["pairs"][f"{SERVER} {CLIENT}"]["words"] == "broken: b.c: why it failed"
+    (row,) = packed(text, "block-0")[f"{SERVER} {CLIENT}"]["rows"]
+    assert row == {"t": 1.0, "at": "wire", "text": "text: hi", "frame": 0, "by": "client",
+                   "to": "server"}  # fmt: skip
+    assert "rows" not in packed(text, "block-1")[f"{SERVER} {CLIENT}"]
+
+
+def test_secrets_of_handshakes_are_left_out() -> None:
+    made = {"t_ms": 1.0, "target": "/ws?token=s3cret", "headers": [["Authorization", "s3cret"]],
+            "status": 101}  # fmt: skip
+    asked = {"op": "open", "args": {"headers": {"Cookie": "s3cret"}}, "t_ms": 0.0}
+    requests = {"server": [], "clients": [[asked]]}
+    assert "s3cret" not in json.dumps(evidence(cell(connections=[made], requests=requests)))
+
+
+def test_a_red_cell_is_compared_with_one_that_passes_in_its_place() -> None:
+    culprit = {"side": "server", "why": "w", "basis": "frame", "api": SERVER, "frame": 0}
+    red = cell("failed", culprit=culprit, frames=[frame("server", '{"b":0,"a":1}')])
+    other = cell(server="dart@0.3.0/ZapServer", frames=[frame("server", '{"a":1,"b":0}')])
+    elsewhere = cell(client="python/ZapConsumer", frames=[frame("server", '{"a":2}')])
+    found = evidence(red, elsewhere, other)["difference"]
+    assert (found["side"], found["api"]) == ("server", "dart@0.3.0/ZapServer")
+    assert found["texts"] == [
+        {"words": ["key order"], "mine": '{"b":0,"a":1}', "other": '{"a":1,"b":0}'}
+    ]
+    assert "difference" not in evidence(red, elsewhere)
+
+
+def test_what_could_not_run_is_in_the_grid_and_in_a_list() -> None:
+    text = rendered(cell())
+    assert "<dt>pypi@0.5.2/ZapClient</dt><dd>no network</dd>" in text
+    assert f'data-pair="{SERVER} pypi@0.5.2/ZapClient"' in text
+
+
+def test_a_broken_run_says_why() -> None:
+    assert "The testbed failed: interrupted" in rendered(cell(), broken="interrupted")
+    assert "nothing ran" in rendered()
+    assert "Stopped: as asked" in rendered(cell("failed"), stopped="as asked")
+
+
+def test_a_run_without_pairs_is_shown_too() -> None:
+    alone = Results("", "check", ["http://x"], ["judge/Raw"], {}, cells=[
+        cell(server="http://x", client="judge/Raw")])  # fmt: skip
+    text = report(alone).decode()
+    assert "No pair ran plain use; 1 cell ran." in text
+    assert 'data-pair="http://x judge/Raw"' in text
+
+
+def test_results_of_earlier_versions_are_rendered(tmp_path: Path) -> None:
+    old = {"server": SERVER, "client": CLIENT, "scenario": "a", "rule": "r", "severity": "must",
+           "verdict": "passed", "reason": "", "duration_ms": 1.0}  # fmt: skip
+    (tmp_path / "results.json").write_text(json.dumps({"format": 1, "cells": [old], "run": {}}))
+    text = report(load(tmp_path).results(tmp_path)).decode()
+    assert packed(text, "index")["servers"] == [SERVER]
