@@ -110,12 +110,14 @@ class ViolationRecord(Struct, frozen=True, omit_defaults=True):
     Attributes:
         excused: whether the scenario provokes it.
         frame: index into the cell's frames; None for bytes that are not a frame.
+        rule: the number of the rule that it breaks; empty for bytes that are not a frame.
     """
 
     author: Role
     violation: str
     excused: bool
     frame: _Count | None = None
+    rule: str = ""
 
 
 class RequestRecord(Struct, frozen=True, omit_defaults=True):
@@ -297,6 +299,15 @@ class CellResult(_Judged, omit_defaults=True):
     def key(self) -> tuple[str, str, str]:
         """The cell's identity within a run."""
         return self.server, self.client, self.scenario
+
+    @property
+    def broken(self) -> list[str]:
+        """The numbers of the rules that a red cell is about: what is wrong on the wire comes first.
+
+        A rule of every cell is there only if a message broke it.
+        """
+        wrong = [each.rule for each in self.violations if each.rule and not each.excused]
+        return [*dict.fromkeys([*wrong, *self.rules])]
 
     def api(self, side: Role) -> str:
         """Return the id of the row or of the column."""

@@ -23,6 +23,7 @@ from ..run.runner import Bound, load_functions
 from ..runtimes.git import current_commit
 from ..runtimes.prepare import ROOT
 from ..signals import held, interruptible
+from ..spec.rules import quoted
 from ..verdicts import deviations
 from .options import Commands, Stop, given_path, matching, seconds
 
@@ -225,6 +226,8 @@ def _report(checked: Checked, shown: str, console: Console) -> None:
 def _failure(console: Console, cell: CellResult, title: str) -> None:
     _line(console, f"{title} {escape(cell.scenario)}: {escape(cell.rule)}")
     _line(console, f"   {escape(shortened(cell.reason))}")
+    for rule in quoted(cell.broken):
+        _line(console, f"   rule {escape(rule)}")
     frames = cell.frames
     for frame in frames[:_SHOWN_FRAMES]:
         code = f" {frame.code}" if frame.code else ""

@@ -88,6 +88,7 @@ def _facts(cell: CellResult, recorded: Recorded) -> list[tuple[str, str]]:
         found += [
             ("breach of the wire's rules" + (" (provoked)" if each.excused else ""),
              f"the {each.author} wrote {each.violation}"
+             + (f" ({each.rule})" if each.rule else "")
              + ("" if each.frame is None else f" in frame #{each.frame}"))
             for each in cell.violations
         ]  # fmt: skip

@@ -170,7 +170,7 @@ def details(cell: CellResult) -> list[str]:
     """
     error = told(cell)
     new = error is not None and error.message not in " ".join(cell.reason.split())
-    lines = [f"rule {rule}" for rule in quoted(cell.rules)]
+    lines = [f"rule {rule}" for rule in quoted(cell.broken)]
     return [*lines, *([shortened(str(error))] if new else []), *filter(None, [culprit_line(cell)])]
 
 

@@ -99,8 +99,8 @@ def violations(facts: Scenario, log: Log) -> list[ViolationRecord]:
         if frame.author != "judge":
             excused = frame.author in facts.invalid_from
             found += [
-                ViolationRecord(frame.author, violation, excused, index)
-                for violation in frame.violations()
+                ViolationRecord(frame.author, breach.words, excused, index, breach.rule)
+                for breach in frame.violations()
             ]
     return found
 

@@ -136,8 +136,8 @@ def check_evidence(facts: Scenario, log: Log, roles: Sequence[Server | Client]) 
     """
     for frame in log.frames:
         if frame.author != "judge" and frame.author not in facts.invalid_from:
-            for violation in frame.violations():
-                raise Violation(f"the {frame.author} wrote {violation}: {frame.data[:120]!r}")
+            for breach in frame.violations():
+                raise Violation(f"the {frame.author} wrote {breach}: {frame.data[:120]!r}")
     for author, error in log.frame_errors:
         if author not in facts.invalid_from:
             raise Violation(f"the {author} wrote bytes that are no WebSocket frame: {error}")

@@ -391,6 +391,8 @@ BODIES = {
     "Lists in the headers of an answer are read up to 8 KiB together, and beyond refused.",
     side="client",
     should=["10.1-kib"],
+    rules=["H-41"],
+    rules_of={"10.1-kib": ["H-42"]},
 )
 async def test_long_lists(judged: JudgedClient, size: str) -> None:
     lines = 3 if size == "7.6-kib" else 4

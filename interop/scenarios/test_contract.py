@@ -446,6 +446,7 @@ async def test_one_each(judged: Judged) -> None:
     "contract.limits",
     "A close timeout that a peer takes is one that its describe declares; others are refused.",
     side="each",
+    rules=["P-17"],
 )
 async def test_limits(judged: Judged) -> None:
     # The other limits are set by `time.*`, declared or not, and seen in force there.
@@ -464,6 +465,7 @@ async def test_limits(judged: Judged) -> None:
     "contract.sessions",
     "What happens in one session of a peer is reported in no other.",
     side="each",
+    rules=["P-16"],
 )
 async def test_sessions(judged: Judged, other: Judged) -> None:
     connection, second = await judged.open(), await other.open()

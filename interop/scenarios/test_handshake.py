@@ -435,6 +435,7 @@ SPLIT = {
     "A header that is a list may come in several lines (RFC 9110, section 5.3).",
     side="server",
     needs="nothing",
+    rules=["H-3"],
 )
 async def test_split_list(judged: JudgedServer, header: str) -> None:
     usual = {"Connection": None} if header == "connection" else {}
@@ -451,6 +452,8 @@ LIST = ", ".join(f"unknown-{number:03}" for number in range(200))
     "Lists in the headers of a request are read up to 8 KiB together, and beyond refused.",
     side="server",
     should=["10.1-kib"],
+    rules=["H-41"],
+    rules_of={"10.1-kib": ["H-42"]},
 )
 async def test_long_lists(judged: JudgedServer, size: str) -> None:
     headers = {

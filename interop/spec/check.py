@@ -122,7 +122,8 @@ def _apart(scenarios: Mapping[str, Scenario]) -> Iterator[str]:
     known: dict[str, tuple[Scenario, set[str]]] = {}
     for name, facts in scenarios.items():
         parameters = known.setdefault(facts.id, (facts, set()))[1]
-        parameters.update(name.removeprefix(facts.id).split(".")[1:])
+        rest = name.removeprefix(f"{facts.id}.")
+        parameters |= {rest, *rest.split(".")}  # a parameter's id may have a dot
     for id, (facts, parameters) in known.items():
         for glob in facts.rules_of:
             if not any(fnmatchcase(parameter, glob) for parameter in parameters):

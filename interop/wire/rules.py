@@ -18,6 +18,7 @@ from ..records import Author, Role
 
 __all__ = [
     "OPCODES",
+    "Breach",
     "Frame",
     "check_text",
     "differ",
@@ -34,6 +35,17 @@ _SHOWN = 60
 
 _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 """Escapes that produce a surrogate: a text that decodes as UTF-8 can hold it in no other way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """What a message breaks: in words, and the number of the rule, as ``docs/spec`` has it."""
+
+    words: str
+    rule: str
+
+    def __str__(self) -> str:
+        return self.words
 
 
 @dataclass(slots=True)
@@ -56,48 +68,49 @@ class Frame:
     opcode: int
     data: bytes
     close_code: int | None = None
-    _violations: list[str] | None = field(default=None, init=False, repr=False, compare=False)
+    _violations: list[Breach] | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def kind(self) -> str:
         return OPCODES.get(self.opcode, f"opcode {self.opcode}")
 
-    def violations(self) -> list[str]:
-        """Return the rules that this frame breaks, in words; none for control frames."""
+    def violations(self) -> list[Breach]:
+        """Return the rules that this frame breaks; none for control frames."""
         if self._violations is None:
             self._violations = self._check()
         return self._violations
 
-    def _check(self) -> list[str]:
+    def _check(self) -> list[Breach]:
         if self.opcode == 1:
             return check_text(self.data)
         if self.opcode == 2:
-            return ["a binary message: events are text messages"]
+            return [Breach("a binary message: events are text messages", "W-1")]
         return []
 
 
-def check_text(data: bytes) -> list[str]:
-    """Return the rules that a text message breaks, in words; none if it is valid."""
+def check_text(data: bytes) -> list[Breach]:
+    """Return the rules that a text message breaks; none if it is valid."""
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as exc:
-        return [f"not UTF-8 at byte {exc.start}"]
+        return [Breach(f"not UTF-8 at byte {exc.start}", "W-1")]
     found = _decoder.found = []
     try:
         message = _decoder.decode(text)
     except (ValueError, RecursionError) as exc:
-        return [f"not JSON: {exc}"]
+        return [Breach(f"not JSON: {exc}", "W-1")]
     if not isinstance(message, dict):
-        return [*found, f"not an object but {_kind(message)}"]
+        return [*found, Breach(f"not an object but {_kind(message)}", "W-1")]
     if "eventName" not in message:
-        found.append("no eventName")
+        found.append(Breach("no eventName", "W-2"))
     elif not isinstance(message["eventName"], str):
-        found.append(f"eventName is {_kind(message['eventName'])}, not a string")
+        words = f"eventName is {_kind(message['eventName'])}, not a string"
+        found.append(Breach(words, "W-2"))
     headers = message.get("headers")
     if headers is not None and not isinstance(headers, dict):
-        found.append(f"headers is {_kind(headers)}, not an object")
+        found.append(Breach(f"headers is {_kind(headers)}, not an object", "W-3"))
     if _ESCAPED_SURROGATE.search(text) and _has_surrogate(message):
-        found.append("a lone surrogate in a string")
+        found.append(Breach("a lone surrogate in a string", "W-7"))
     return found
 
 
@@ -109,22 +122,22 @@ class _Decoder(json.JSONDecoder):
         super().__init__(
             object_pairs_hook=self._members, parse_constant=self._constant, parse_int=float
         )
-        self.found: list[str] = []
+        self.found: list[Breach] = []
 
     def _members(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         obj = dict(pairs)
         if len(obj) != len(pairs):
             counts = Counter(key for key, _ in pairs)
             twice = next(key for key, count in counts.items() if count > 1)
-            self._note(f"key {twice[:_SHOWN]!r} is there twice")
+            self._note(f"key {twice[:_SHOWN]!r} is there twice", "W-6")
         return obj
 
     def _constant(self, name: str) -> None:
-        self._note(f"{name} is not JSON")
+        self._note(f"{name} is not JSON", "W-5")
 
-    def _note(self, words: str) -> None:
+    def _note(self, words: str, rule: str) -> None:
         if len(self.found) < _MAX_VIOLATIONS:  # a message can hold a million of them
-            self.found.append(words)
+            self.found.append(Breach(words, rule))
 
 
 _decoder = _Decoder()

@@ -171,6 +171,13 @@ def test_the_rules_that_were_broken_are_quoted() -> None:
     assert lines[2].startswith("culprit: ")
 
 
+def test_what_is_wrong_on_the_wire_is_quoted_first() -> None:
+    wrong = {"author": "server", "violation": "no eventName", "excused": False, "rule": "W-2"}
+    provoked = {**wrong, "excused": True, "rule": "W-6"}
+    found = red(rules=["W-3"], violations=[provoked, wrong, wrong])
+    assert [line[:9] for line in details(found)] == ["rule W-2:", "rule W-3:", "culprit: "]
+
+
 def test_cells_without_a_culprit_are_a_cause_too() -> None:
     (found,) = causes([cell("failed", reason="expected to fail, but passed")])
     assert size(found) == "no side at fault: 1 cell, 1 scenario, 1 pair"

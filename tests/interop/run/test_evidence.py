@@ -51,8 +51,8 @@ def test_violations_name_author_and_frame() -> None:
     log.frame_errors.append(("server", "half a frame"))
     assert evidence.violations(FACTS, log) == [
         ViolationRecord("server", "bytes that are no WebSocket frame: half a frame", False),
-        ViolationRecord("client", "a binary message: events are text messages", True, frame=1),
-        ViolationRecord("server", "not an object but an array", False, frame=2),
+        ViolationRecord("client", "a binary message: events are text messages", True, 1, "W-1"),
+        ViolationRecord("server", "not an object but an array", False, 2, "W-1"),
     ]
 
 
