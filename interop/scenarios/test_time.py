@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from interop.errors import Unsupported, Violation
+from interop.errors import Disconnected, Unsupported, Violation
 from interop.roles.judged import Judged, JudgedServer
 from interop.scenarios.scenario import scenario
 from interop.wire.frames import CLOSE, PING, PONG, TEXT
@@ -147,6 +147,25 @@ async def test_ping_in_between(judged: Judged) -> None:
         await judged.received("echo", number)
     while (await connection.next(PONG)).payload != b"99":
         pass
+
+
+@pytest.mark.parametrize("written", ["nothing", "half"])
+@scenario(
+    "time.no-handshake",
+    "A server that was given a time for handshakes ends a connection that does not finish its own.",
+    side="server",
+)
+async def test_no_handshake(judged: JudgedServer, written: str) -> None:
+    await judged.serve(open_timeout_s=0.05)
+    connection = await judged.dial()
+    if written == "half":
+        connection.write(judged.request()[:50])
+    connection.patience = judged.role.patience
+    try:
+        head = await connection.read_head()
+    except Disconnected:
+        return
+    assert head.status == 408, f"expected the end or status 408, got {head.line!r}"
 
 
 # --- Slowness -----------------------------------------------------------------------------

@@ -225,6 +225,9 @@ SERVERS: Mapping[str, Caught] = {
     "refusals-without-body": by(r"less than the \d+ bytes", "handshake.refusal-whole"),
     "garbage-unanswered": by("ended the connection after", "handshake.garbage-told.frame"),
     "request-in-one-segment": by("reset the connection", "handshake.byte-by-byte"),
+    "waits-for-a-handshake": by(
+        "wrote no handshake", "time.no-handshake.nothing", "time.no-handshake.half"
+    ),
     "lists-of-any-length": by("upgraded where it has to refuse", "handshake.long-lists.10.1-kib"),
     "last-line-alone": by("answered .*426", "handshake.split-list.connection"),
     "serves-without-tls": by(

@@ -21,6 +21,7 @@ class _IoServer implements ServerRole {
     : _server = Server(
         path: options.path,
         tls: options.tls,
+        openTimeout: options.openTimeout,
         pingInterval: options.pingInterval,
       ),
       _onConnect = options.onConnect {

@@ -48,12 +48,15 @@ class Connection {
 
 /// Serves one path; handlers of one connection run one after the other.
 class Server {
-  Server({required this.path, this.tls, this.pingInterval});
+  Server({required this.path, this.tls, this.openTimeout, this.pingInterval});
 
   final String path;
 
   /// The certificate with which to serve TLS; null for none.
   final SecurityContext? tls;
+
+  /// Time for a request, which takes at most twice as long; null leaves it at that of `dart:io`.
+  final Duration? openTimeout;
 
   /// Time between pings, and how long a pong may take; null pings nobody.
   final Duration? pingInterval;
@@ -78,6 +81,7 @@ class Server {
       null => await HttpServer.bind(host, port),
       final tls => await HttpServer.bindSecure(host, port, tls),
     };
+    if (openTimeout != null) http.idleTimeout = openTimeout;
     http.listen(_accept);
     return http.port;
   }

@@ -12,12 +12,15 @@ import '../dart_shared/control.dart';
 
 /// What both APIs share: callbacks, connections, rooms.
 abstract class _LibraryServer implements ServerRole {
-  _LibraryServer(this.session, ServerOptions options) : _onConnect = options.onConnect {
+  _LibraryServer(this.session, ServerOptions options)
+    : _onConnect = options.onConnect,
+      _openTimeout = options.openTimeout {
     if (options.all) throw const Unsupported('zaptools_server has no handler of any event');
   }
 
   final Session session;
   final List<Sent> _onConnect;
+  final Duration? _openTimeout;
   final _names = ConnectionNames<WebSocketConnection>();
   final _roomManager = RoomManager();
   final _rooms = <String, Room>{};
@@ -40,6 +43,13 @@ abstract class _LibraryServer implements ServerRole {
     for (final connection in _names.all) {
       connection.close();
     }
+  }
+
+  /// Takes what serves, and returns its port.
+  int _serving(HttpServer http) {
+    _http = http;
+    if (_openTimeout != null) http.idleTimeout = _openTimeout;
+    return http.port;
   }
 
   void _connected(EventContext context) {
@@ -96,7 +106,7 @@ class ZapServerRole extends _LibraryServer {
   final ZapServer _server;
 
   @override
-  Future<int> start() async => (_http = await _server.start()).port;
+  Future<int> start() async => _serving(await _server.start());
 
   @override
   Future<void> stop() => _server.close();
@@ -120,7 +130,7 @@ class IOConnectorRole extends _LibraryServer {
 
   @override
   Future<int> start() async {
-    final http = _http = switch (_options.tls) {
+    final http = switch (_options.tls) {
       null => await HttpServer.bind(session.host, 0),
       final tls => await HttpServer.bindSecure(session.host, 0, tls),
     };
@@ -132,7 +142,7 @@ class IOConnectorRole extends _LibraryServer {
         request.response.close();
       }
     });
-    return http.port;
+    return _serving(http);
   }
 
   @override

@@ -75,6 +75,7 @@ class ServerOptions {
   const ServerOptions(
     this.path, {
     this.tls,
+    this.openTimeout,
     this.pingInterval,
     this.all = false,
     this.onConnect = const [],
@@ -84,6 +85,9 @@ class ServerOptions {
 
   /// The certificate with which to serve TLS; null for none.
   final SecurityContext? tls;
+
+  /// How long a client may take for its handshake; null where `serve` asked for no limit.
+  final Duration? openTimeout;
 
   /// Time between pings; null where `serve` asked for none.
   final Duration? pingInterval;

@@ -189,6 +189,7 @@ class Session {
     final options = ServerOptions(
       path,
       tls: _tls(request.optionalText('tls')),
+      openTimeout: request['open_timeout_s'] == null ? null : _seconds(request, 'open_timeout_s'),
       pingInterval: _pingInterval(request),
       all: request.flag('all'),
       onConnect: _onConnect(request),

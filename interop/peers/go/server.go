@@ -44,7 +44,10 @@ func newServer(s *session, asked *request) *server {
 	own.registerApp()
 	mux := http.NewServeMux()
 	mux.HandleFunc(asked.Path, own.upgrade)
-	own.http = &http.Server{Handler: mux}
+	own.http = &http.Server{
+		Handler:           mux,
+		ReadHeaderTimeout: time.Duration(asked.OpenTimeout * float64(time.Second)),
+	}
 	return own
 }
 

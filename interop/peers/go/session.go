@@ -38,6 +38,7 @@ type request struct {
 	PingInterval *float64 `json:"ping_interval_s"`
 	PingTimeout  *float64 `json:"ping_timeout_s"`
 	CloseTimeout *float64 `json:"close_timeout_s"`
+	OpenTimeout  float64  `json:"open_timeout_s"`
 	Conn         string   `json:"conn"`
 	Event        string   `json:"event"`
 	Payload      any      `json:"payload"`

@@ -849,6 +849,7 @@ DEFECTS: Mapping[str, Seed] = {
     "any-path": _answers(_on_any_path),
     "query-refused": _answers(_refuses_query),
     "plain-http-is-fine": _answers(_plain_http_is_fine),
+    "waits-for-a-handshake": lambda seam: seam.set_up(limits=Limits(open_timeout=None)),
     "lists-of-any-length": _answers(_reads_lists_of_any_length),
     "last-line-alone": _answers(_reads_last_line_alone),
     "refusals-without-body": _answers(_without_body),

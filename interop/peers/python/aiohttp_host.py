@@ -8,7 +8,7 @@ import socket
 from aiohttp import web
 
 from interop.peers._server import tls_context
-from interop.peers.python.hosts import GRACE, Options, Uncaught, no_origins
+from interop.peers.python.hosts import GRACE, Options, Uncaught, no_open_timeout, no_origins
 from zaptools import EventRegister
 from zaptools.connectors import AioHttpConnector
 
@@ -22,6 +22,7 @@ class AioHttpHost:
         self, register: EventRegister, host: str, path: str, uncaught: Uncaught, options: Options
     ) -> None:
         no_origins(options)
+        no_open_timeout(options)
 
         async def endpoint(request: web.Request) -> web.WebSocketResponse:
             connector = AioHttpConnector(

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import FastAPI, WebSocket
 
 from interop.peers._uvicorn import UvicornServer
-from interop.peers.python.hosts import GRACE, Options, Uncaught, above, no_origins
+from interop.peers.python.hosts import GRACE, Options, Uncaught, above, no_open_timeout, no_origins
 from zaptools import EventRegister
 from zaptools.asgi import AsgiApp
 from zaptools.connectors import FastApiConnector
@@ -22,6 +22,7 @@ class AsgiHost:
         self, register: EventRegister, host: str, path: str, uncaught: Uncaught, options: Options
     ) -> None:
         no_origins(options)
+        no_open_timeout(options)
         self._server = UvicornServer(
             self._app(register, path, uncaught, options),
             host,

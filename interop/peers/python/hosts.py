@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib import import_module
 from typing import Any, Literal, Protocol, cast
@@ -25,6 +25,7 @@ __all__ = [
     "ZapServerHost",
     "above",
     "limits_of",
+    "no_open_timeout",
     "no_origins",
 ]
 
@@ -43,6 +44,7 @@ class Options:
     origins: Sequence[str] | None = None
     deflate: bool = False
     tls: str | None = None
+    open_timeout_s: float | None = None
 
     @property
     def compression(self) -> Literal["deflate"] | None:
@@ -91,7 +93,7 @@ class ZapServerHost:
             0,
             path,
             register=register,
-            limits=options.limits,
+            limits=_with_open_timeout(options),
             compression=options.compression,
             origins=options.origins,
             subprotocols=options.protocols,
@@ -108,9 +110,19 @@ class ZapServerHost:
     kill = stop
 
 
+def _with_open_timeout(options: Options) -> Limits:
+    given = options.open_timeout_s
+    return options.limits if given is None else replace(options.limits, open_timeout=given)
+
+
 def no_origins(options: Options) -> None:
     if options.origins is not None:
         raise Unsupported("a connector checks no origins: that is the framework's business")
+
+
+def no_open_timeout(options: Options) -> None:
+    if options.open_timeout_s is not None:
+        raise Unsupported("the framework has no time limit for the first request of a connection")
 
 
 def above(message_bytes: int | None) -> int:

@@ -80,6 +80,9 @@ class SanicHost:
             WEBSOCKET_PING_TIMEOUT=options.limits.ping_timeout,
             WEBSOCKET_MAX_SIZE=above(options.limits.message_bytes),
         )
+        if options.open_timeout_s is not None:  # before the first byte, and after it
+            seconds = options.open_timeout_s
+            app.config.update(KEEP_ALIVE_TIMEOUT=seconds, REQUEST_TIMEOUT=seconds)
         app.config.AUTO_EXTEND = app.config.MOTD = False
         app.config.TOUCHUP = False  # it would rewrite Sanic's own code, once per process
         self._listener = socket.create_server((host, 0))
