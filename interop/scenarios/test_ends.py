@@ -182,6 +182,23 @@ async def test_send_never_connected(client: Client, tap: Tap) -> None:
 
 
 @scenario(
+    "ends.close-unanswered",
+    "Closing a connection whose other side does not answer ends it within the declared time, and "
+    "is told.",
+    side="each",
+    rules=["E-26"],
+)
+async def test_close_unanswered(judged: Judged) -> None:
+    if await judged.declared("close_timeout_s") is None:
+        return
+    connection = await judged.open(more={"close_timeout_s": 0.1})
+    closing = judged.start_close()
+    await connection.next(CLOSE)
+    await judged.ended()
+    await judged.role.session.reply("close", closing)
+
+
+@scenario(
     "ends.close-twice",
     "Closing a closed connection succeeds or is an error; the application is told once.",
     side="each",

@@ -222,6 +222,7 @@ SERVERS: Mapping[str, Caught] = {
     "infinity-reported-as-null": by("infinity is reported as None", "contract.unencodable"),
     # The handshake.
     "header-in-one-segment": by("no event 'echo'", "amount.limit-in-pieces"),
+    "close-waits-for-ever": by("no disconnected", "ends.close-unanswered"),
     "refusals-without-body": by(r"less than the \d+ bytes", "handshake.refusal-whole"),
     "garbage-unanswered": by("ended the connection after", "handshake.garbage-told.frame"),
     "request-in-one-segment": by("reset the connection", "handshake.byte-by-byte"),

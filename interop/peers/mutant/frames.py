@@ -174,6 +174,11 @@ def _tells(**told: Any) -> Callable[..., CloseInfo]:
     return outcome
 
 
+def _waits_for_ever(old: Any, closing: Any, code: int, reason: str) -> None:
+    old(closing, code, reason)
+    closing.set_deadline(None)
+
+
 def _closes_with(code: int, reason: str) -> Callable[..., None]:
     return lambda old, transport, *asked: old(transport, code, reason)
 
@@ -218,6 +223,7 @@ SERVER: Mapping[str, Seed] = {
     "one-message-a-read": per_connection(_first_of_each_read),
     "events-before-close-lost": _of_closing(receive=_ends_without_messages),
     "close-unanswered": _of_frames("send_frame", _of(Opcode.CLOSE, None)),
+    "close-waits-for-ever": _of_closing(start=_waits_for_ever),
     "own-close-code-lost": _of_transport(start_close=_closes_with(1000, "")),
     "tells-another-close-code": _of_closing(outcome=_tells(code=1000)),
     "lost-is-closed": _of_closing(outcome=_lost_is_closed),
