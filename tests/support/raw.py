@@ -133,13 +133,29 @@ class RawPeer:
 
 @asynccontextmanager
 async def raw_client(
-    port: int, path: str = "/", *, extensions: Sequence[Any] | None = None, **options: Any
+    port: int,
+    path: str = "/",
+    *,
+    extensions: Sequence[Any] | None = None,
+    receive_buffer: int | None = None,
+    **options: Any,
 ) -> AsyncIterator[RawPeer]:
-    """Connect to a server on loopback, the opening handshake included."""
+    """Connect to a server on loopback, the opening handshake included.
+
+    Args:
+        receive_buffer: bytes of the kernel's buffer for what arrives. Default None: its own choice.
+    """
     uri = parse_uri(f"ws://127.0.0.1:{port}{path}")
     protocol = ClientProtocol(uri, extensions=extensions, max_size=None, **options)
     context = tls.client_context() if tls.everywhere else None
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+    where: dict[str, Any] = {"host": "127.0.0.1", "port": port}
+    if receive_buffer is not None:
+        tcp = socket.socket()
+        tcp.setblocking(False)
+        tcp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        await asyncio.get_running_loop().sock_connect(tcp, ("127.0.0.1", port))
+        where = {"sock": tcp, "server_hostname": "127.0.0.1" if tls.everywhere else None}
+    reader, writer = await asyncio.open_connection(**where, ssl=context)
     peer = RawPeer(protocol, reader, writer)
     protocol.send_request(protocol.connect())
     peer.flush()

@@ -34,6 +34,23 @@ async def served(**limits: Any) -> AsyncIterator[tuple[App, RawPeer]]:
         yield app, peer
 
 
+@asynccontextmanager
+async def narrow(**limits: Any) -> AsyncIterator[tuple[App, RawPeer]]:
+    """The same with small buffers in the kernel: a peer that does not read is soon felt.
+
+    The peer's is small from the beginning. One that is made smaller later has promised more room
+    than it has: Linux 6.18 drops what fills it, with the acknowledgements in it, and where both
+    sides wait for room neither writes for a minute or more.
+    """
+    async with (
+        App(limits=Limits(**limits)) as app,
+        raw_client(app.port, receive_buffer=1 << 16) as peer,
+    ):
+        sender = app.transport.tcp.get_extra_info("socket")
+        sender.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
+        yield app, peer
+
+
 async def gone(app: App, count: int = 1) -> CloseInfo:
     """Wait for the end of `count` connections; return how the last ended."""
     await until(lambda: len(app.ends) == count)
@@ -339,9 +356,8 @@ class TestBackpressure:
             await until(lambda: not app.transport.reading_paused)
 
     async def test_sends_wait_while_the_peer_does_not_read(self) -> None:
-        async with served() as (app, peer):
+        async with narrow() as (app, peer):
             app.on_event("flood", flood)
-            narrow(app, peer)
             peer.event("flood", 1000)  # more than the peer's side can hold
             await until(lambda: app.transport.writer.paused)
             assert app.seen[0].state.sent < 999
@@ -349,9 +365,8 @@ class TestBackpressure:
             assert numbers == list(range(1000))
 
     async def test_sends_give_up(self) -> None:
-        async with served(send_timeout=20 * MS, write_bytes=1000) as (app, peer):
+        async with narrow(send_timeout=20 * MS, write_bytes=1000) as (app, peer):
             app.on_event("flood", flood)
-            narrow(app, peer)
             peer.event("flood", 10**6)
             await until(lambda: app.errors)
             (error,) = app.errors
@@ -363,9 +378,8 @@ class TestBackpressure:
             assert (await peer.text())["payload"] == "alive"
 
     async def test_sends_that_wait_learn_of_the_end(self) -> None:
-        async with served(send_timeout=None) as (app, peer):
+        async with narrow(send_timeout=None) as (app, peer):
             app.on_event("flood", flood)
-            narrow(app, peer)
             peer.event("flood", 10**6)
             await until(lambda: app.transport.writer.paused)
             peer.drop()
@@ -376,31 +390,22 @@ class TestBackpressure:
 
     async def test_pings_of_a_peer_that_does_not_read(self) -> None:
         """Their answers take no memory without bound, and the last is given in the end."""
-        async with served() as (app, peer):
-            narrow(app, peer)
+        async with narrow() as (app, peer):
             transport, most = app.transport, 0
-            for _ in range(400):
+            for _ in range(100):
                 ping = Frame(Opcode.PING, b"x" * 125).serialize(mask=True)
                 peer.writer.write(ping * 500)
                 await within(peer.writer.drain())
                 most = max(most, transport.tcp.get_write_buffer_size())
-            assert most < 1 << 20  # of 25 MB
+            assert most < 1 << 20  # of 6 MB
             peer.writer.write(Frame(Opcode.PING, b"last").serialize(mask=True))
             peer.answers = False
             pongs = 1
             while (await peer.frame(Opcode.PONG)).data != b"last":
                 pongs += 1
-            assert pongs < 400 * 500
+            assert pongs < 100 * 500
             peer.event("echo", 1)
             assert (await peer.text())["payload"] == 1
-
-
-def narrow(app: App, peer: RawPeer) -> None:
-    """Make the kernel's buffers small, so that a peer which does not read is soon felt."""
-    sender = app.transport.tcp.get_extra_info("socket")
-    sender.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
-    receiver = peer.writer.get_extra_info("socket")
-    receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
 
 
 async def flood(ctx: EventContext) -> None:
@@ -412,9 +417,8 @@ async def flood(ctx: EventContext) -> None:
 class TestEnding:
     async def test_a_handler_is_cancelled_while_broadcasts_wait(self) -> None:
         """They go out in front of the close frame, and the connection is forgotten."""
-        async with served() as (app, peer):
+        async with narrow() as (app, peer):
             peer.event("gate")
-            narrow(app, peer)
             peer.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a read transport
             count = 0
             while not (await app.broadcast("tick", [count, "x" * 20_000])).failed:
