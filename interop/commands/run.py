@@ -6,7 +6,7 @@ import argparse
 import os
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -146,7 +146,8 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
         print_plan(not_run, total * plan.repeat, arguments.workers, console)
         stack.enter_context(held())  # until all is written; `run_plan` can still be interrupted
         hints = Hints(options=results.options, folder=results.folder)
-        with Progress(total * plan.repeat, console, hints) as progress, _swept(plan) as left:
+        swept = engine_kind(plan.engine).swept(plan.run)
+        with Progress(total * plan.repeat, console, hints) as progress, swept as left:
             results.cells, results.duration_s, results.broken = run_plan(
                 plan,
                 workers=arguments.workers,
@@ -333,27 +334,6 @@ def _logs(arguments: argparse.Namespace) -> Path | None:
     places = {"cache": CACHE_DIR / "logs", "results": arguments.results.resolve() / "logs"}
     kept = engine_kind(arguments.engine).logs
     return None if kept is None else places[kept]
-
-
-@contextmanager
-def _swept(plan: Plan) -> Iterator[list[str]]:
-    """Remove what the engine's workers leave behind, when they are interrupted too.
-
-    Yields:
-        The list of problems; filled at the end.
-    """
-    problems: list[str] = []
-    sweep = engine_kind(plan.engine).sweep
-    if sweep is None:
-        yield problems
-        return
-    try:
-        yield problems
-    finally:
-        try:
-            sweep(plan.run)
-        except (TestbedError, OSError) as exc:  # docker's APIError is an OSError
-            problems.append(str(exc))
 
 
 def _by_name(arguments: argparse.Namespace, api: Api) -> bool:

@@ -54,6 +54,11 @@ class LocalEngine:
     async def tap_host(self, address: Address) -> str:
         return "127.0.0.1"
 
+    def pid(self, peer: str) -> int | None:
+        """Return the id of the process that runs `peer`; None if none does."""
+        process = self._running.get(peer)
+        return process.pid if process is not None and process.alive else None
+
     async def restart(self, peer: str) -> None:
         async with self._locks.setdefault(peer, asyncio.Lock()):
             if process := self._running.pop(peer, None):
@@ -91,6 +96,10 @@ class _Process:
         return self._process.returncode is None
 
     @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
     def ended(self) -> str:
         """How it ended, for messages."""
         return ended(self._process.returncode)
@@ -104,10 +113,10 @@ class _Process:
         if not self.alive:
             how += self.ended
             await self._log.end()
-        elif _is_stopped(self._process.pid):
-            how += f"{self._process.pid} is stopped, as by SIGSTOP"
+        elif _is_stopped(self.pid):
+            how += f"{self.pid} is stopped, as by SIGSTOP"
         else:
-            how += f"{self._process.pid} runs"
+            how += f"{self.pid} runs"
         return f"{how}; its log: {self._log.where}" if self._log.where else how
 
     @classmethod

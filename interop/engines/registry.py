@@ -6,7 +6,8 @@ A new engine is a module of this folder, an entry in `ENGINES`, and its name in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -55,6 +56,23 @@ class EngineKind:
     logs: Literal["cache", "results"] | None = None
     faults: bool = False
     sweep: Callable[[str], None] | None = None
+
+    @contextmanager
+    def swept(self, run: str) -> Iterator[list[str]]:
+        """Remove what the workers of that run leave behind, when they are interrupted too.
+
+        Yields:
+            The list of problems; filled at the end.
+        """
+        problems: list[str] = []
+        try:
+            yield problems
+        finally:
+            try:
+                if self.sweep is not None:
+                    self.sweep(run)
+            except (TestbedError, OSError) as exc:  # docker's APIError is an OSError
+                problems.append(str(exc))
 
 
 def engine_kind(name: str) -> EngineKind:

@@ -3,13 +3,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from interop.cli import main
 from interop.commands import replay as command
+from interop.control.contract import Address
+from interop.engines.local import LocalEngine
 from interop.errors import CannotRun
 from interop.records import CellResult
 
@@ -60,16 +61,16 @@ def test_peers_obey_no_variable(
     recorded: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     seen: list[str | None] = []
-    played = command._played
+    address = LocalEngine.address
 
-    async def looking(*arguments: Any) -> Any:
+    async def looking(engine: LocalEngine, peer: str) -> Address:
         seen.append(os.environ.get("PYTHONWARNINGS"))
-        return await played(*arguments)
+        return await address(engine, peer)
 
-    monkeypatch.setattr(command, "_played", looking)
+    monkeypatch.setattr(LocalEngine, "address", looking)
     monkeypatch.setenv("PYTHONWARNINGS", "error")
     assert main(["replay", "echo.null", *recorded]) == 0
-    assert (seen, os.environ["PYTHONWARNINGS"]) == ([None], "error")
+    assert ({*seen}, os.environ["PYTHONWARNINGS"]) == ({None}, "error")
 
 
 def test_what_differs_is_status_1(

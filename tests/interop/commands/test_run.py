@@ -14,10 +14,12 @@ from interop.cli import main
 from interop.commands import run
 from interop.control.contract import Address
 from interop.engines.docker import LABEL
+from interop.engines.registry import engine_kind
 from interop.errors import CannotRun
 from interop.records import CellResult
 from interop.reports.results import SCHEMA_FILE, claimed
 from interop.run.plan import Plan
+from interop.runtimes.prepare import Preparer
 from interop.verdicts import deviations
 
 from ..engines.test_docker import FakeDocker
@@ -371,7 +373,7 @@ def test_a_subset_leaves_the_results_of_the_last_whole_run(
     whole, subset = tmp_path / "results", tmp_path / "results" / "subset"
     monkeypatch.setattr(run, "RESULTS", whole)
     monkeypatch.setattr(run, "SUBSET", subset)
-    monkeypatch.setattr(run, "_prepare", lambda *_: ({"python": ["python"]}, {}))
+    monkeypatch.setattr(Preparer, "command", lambda *_: ["python"])
     main(["run", "--versions", "all", "-n", "0"])
     assert f"\nresults: {whole}\n" in capsys.readouterr().out
     before = {path.name: path.read_bytes() for path in whole.iterdir()}
@@ -469,7 +471,7 @@ def test_what_an_interrupted_docker_run_left_is_removed(
     docker = FakeDocker()
     docker.run("sha256:1", labels={LABEL: "r1"}, network="n")
     monkeypatch.setattr("interop.engines.docker.connect", lambda: docker)
-    with pytest.raises(KeyboardInterrupt), run._swept(Plan(engine, (), (), run="r1")):
+    with pytest.raises(KeyboardInterrupt), engine_kind(engine).swept("r1"):
         raise KeyboardInterrupt
     assert docker.started[0].removed == (engine == "docker")
 
@@ -478,6 +480,6 @@ def test_what_cannot_be_removed_costs_no_result(monkeypatch: pytest.MonkeyPatch)
     docker = FakeDocker()
     monkeypatch.setattr("interop.engines.docker.connect", lambda: docker)
     docker.create("n", driver="bridge", labels={LABEL: "r1"}).in_use = True
-    with run._swept(Plan("docker", (), (), run="r1")) as left:
+    with engine_kind("docker").swept("r1") as left:
         assert left == []
     assert left == ["it has active endpoints"]

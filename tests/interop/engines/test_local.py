@@ -59,7 +59,7 @@ async def test_a_peer_that_ended_by_itself_is_told_of_at_the_end() -> None:
     peers = LocalEngine({"fake": command("dies")})
     with pytest.raises(PeerDied):
         await describe(peers)
-    await until(lambda: not peers._running["fake"].alive)
+    await until(lambda: peers.pid("fake") is None)
     with pytest.raises(PeerDied, match=r"no cell used them: fake ended with exit status 3$"):
         await peers.close()
     await peers.close()

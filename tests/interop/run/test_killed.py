@@ -81,7 +81,9 @@ async def run_until(peers: Pool, pair: tuple[Api, Api], moment: asyncio.Event) -
 
 
 def hit(engine: LocalEngine, program: str, number: signal.Signals) -> None:
-    os.kill(engine._running[program]._process.pid, number)
+    pid = engine.pid(program)
+    assert pid is not None
+    os.kill(pid, number)
 
 
 def verdict(pair: tuple[Api, Api], ran: Ran) -> tuple[str, str]:
@@ -143,6 +145,6 @@ async def test_a_peer_killed_while_no_cell_used_it_is_told_with_its_end(tmp_path
     async with pool(tmp_path) as (peers, engine):
         await peers.close("python", await peers.open(SERVER))
         hit(engine, "python", signal.SIGKILL)
-        await until(lambda: not engine._running["python"].alive)
+        await until(lambda: engine.pid("python") is None)
         with pytest.raises(PeerDied, match=r"while no cell used it; its process was .* SIGKILL"):
             await peers.open(SERVER)

@@ -257,12 +257,12 @@ def test_what_pytest_leaves_out_breaks_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # As it would with an option that reached it by a way that nobody knows yet.
-    run_pytest = runner._pytest
+    run_pytest = pytest.main
 
-    def with_option(*arguments: Any) -> int:
-        return run_pytest(*arguments, "-k", "fine")
+    def with_option(arguments: list[str], plugins: list[object]) -> int:
+        return run_pytest([*arguments, "-k", "fine"], plugins)
 
-    monkeypatch.setattr(runner, "_pytest", with_option)
+    monkeypatch.setattr(pytest, "main", with_option)
     cells, broken = run_file(tmp_path, "pass", workers=0)
     assert len(cells) == 3
     assert broken.startswith("pytest left out 1 tests, ")
@@ -271,12 +271,13 @@ def test_what_pytest_leaves_out_breaks_the_run(
 
 
 def test_a_catalogue_that_is_not_whole_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    run_pytest = runner._pytest
+    run_pytest = pytest.main
 
-    def with_option(*arguments: Any) -> int:
-        return run_pytest(*arguments, "--ignore", str(runner.SCENARIOS / "test_values.py"))
+    def with_option(arguments: list[str], plugins: list[object]) -> int:
+        missing = str(runner.SCENARIOS / "test_values.py")
+        return run_pytest([*arguments, "--ignore", missing], plugins)
 
-    monkeypatch.setattr(runner, "_pytest", with_option)
+    monkeypatch.setattr(pytest, "main", with_option)
     with pytest.raises(CatalogError, match=r"collected \d+ of \d+ scenarios; test_\w+ is missing"):
         load_catalogue()
 
@@ -284,10 +285,17 @@ def test_a_catalogue_that_is_not_whole_is_an_error(monkeypatch: pytest.MonkeyPat
 def test_ctrl_c_while_scenarios_are_collected_is_an_interrupt(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def interrupted(found: Any, session: object) -> None:
-        raise KeyboardInterrupt
+    class Interrupting:
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_collection_finish(self) -> None:
+            raise KeyboardInterrupt
 
-    monkeypatch.setattr(runner._Catalogue, "pytest_collection_finish", interrupted)
+    run_pytest = pytest.main
+
+    def interrupted(arguments: list[str], plugins: list[object]) -> int:
+        return run_pytest(arguments, [*plugins, Interrupting()])
+
+    monkeypatch.setattr(pytest, "main", interrupted)
     with pytest.raises(KeyboardInterrupt):
         load_catalogue()
 
@@ -391,7 +399,7 @@ def test_a_peer_that_a_cell_ends_spoils_no_other_that_uses_it(tmp_path: Path) ->
     text = SCENARIOS.replace(
         "    pass\n", "    import asyncio; await asyncio.sleep(0.3); await server.settle()\n"
     )
-    bad = "server.session._lines.write(b'no request'); await server.settle()"
+    bad = "server.session.start('x', {'op': 5}); await server.settle()"
     cells, broken = run_file(tmp_path, bad, workers=0, text=text, at_once=4)
     assert {cell.scenario: cell.verdict for cell in cells} == {
         "fine.a": "passed",
@@ -405,8 +413,9 @@ def test_a_peer_that_a_cell_ends_spoils_no_other_that_uses_it(tmp_path: Path) ->
 @pytest.mark.skipif(sys.platform == "win32", reason="no such signal there")
 def test_a_killed_peer_is_named_and_the_other_side_is_not_at_fault(tmp_path: Path) -> None:
     bad = (
-        "import gc; from interop.engines.local import _Process\n"
-        "    pids = [e._process.pid for e in gc.get_objects() if isinstance(e, _Process)]\n"
+        "import gc; from interop.engines.local import LocalEngine\n"
+        "    engines = [e for e in gc.get_objects() if isinstance(e, LocalEngine)]\n"
+        "    pids = [pid for e in engines if (pid := e.pid('python')) is not None]\n"
         "    for pid in pids: os.kill(pid, 9)\n"
         "    assert False, 'the client saw the end'"
     )
@@ -443,7 +452,7 @@ def test_a_peers_end_that_no_cell_repeats_breaks_the_run(tmp_path: Path) -> None
     text = SCENARIOS.replace("    pass\n", "    import asyncio; await asyncio.sleep(0.3)\n")
     bad = (
         f"once = not os.path.exists({ended!r}); os.close(os.open({ended!r}, os.O_CREAT))\n"
-        "    if once: server.session._lines.write(b'no request'); await server.settle()"
+        "    if once: server.session.start('x', {'op': 5}); await server.settle()"
     )
     cells, broken = run_file(tmp_path, bad, workers=0, text=text, at_once=4)
     assert {cell.verdict for cell in cells} == {"passed"}
