@@ -246,7 +246,7 @@ async def test_an_exception_that_nobody_took_is_told_in_asyncios_words() -> None
     async def fail() -> None:
         raise RuntimeError("boom")
 
-    task = _control._make_task(loop, fail())
+    task = _control.make_task(loop, fail())
     loop.set_exception_handler(lambda _, context: told.append(context["message"]))
     await asyncio.wait([task])
     del task
@@ -262,13 +262,13 @@ async def test_what_is_told_while_another_session_runs_is_not_blamed_on_that() -
         raise RuntimeError("boom")
 
     context = contextvars.copy_context()
-    context.run(_control._current.set, mine)
-    task = _control._make_task(loop, fail(), context=context)
-    loop.set_exception_handler(lambda _, context: told.append(_control._session_of(context)))
+    context.run(_control.current_session.set, mine)
+    task = _control.make_task(loop, fail(), context=context)
+    loop.set_exception_handler(lambda _, context: told.append(_control.session_of(context)))
     await asyncio.wait([task])
-    token = _control._current.set(other)
+    token = _control.current_session.set(other)
     del task
-    _control._current.reset(token)
+    _control.current_session.reset(token)
     assert told == [mine]
 
 

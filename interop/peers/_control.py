@@ -36,7 +36,18 @@ from interop.control.contract import (
 )
 from interop.control.lines import Lines
 
-__all__ = ["Failure", "PeerSession", "Unsupported", "at_exit", "describe", "keep", "main"]
+__all__ = [
+    "Failure",
+    "PeerSession",
+    "Unsupported",
+    "at_exit",
+    "current_session",
+    "describe",
+    "keep",
+    "main",
+    "make_task",
+    "session_of",
+]
 
 _READ = 1 << 16
 
@@ -156,7 +167,7 @@ class _Control:
         self._host = host
         self._tasks: set[asyncio.Task[None]] = set()
         self.context = contextvars.copy_context()
-        self.context.run(_current.set, self.session)
+        self.context.run(current_session.set, self.session)
 
     def _take(self, line: bytes) -> None:
         # Tasks start in the order in which they are made.
@@ -190,9 +201,10 @@ class _Control:
         self.lines.write(encode(reply))
 
 
-_current: contextvars.ContextVar[PeerSession | None] = contextvars.ContextVar(
-    "_current", default=None
+current_session: contextvars.ContextVar[PeerSession | None] = contextvars.ContextVar(
+    "current_session", default=None
 )
+"""The session whose code runs."""
 
 
 class _Host:
@@ -231,7 +243,7 @@ class _Host:
     def escaped(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Report what reached the loop's exception handler, to its session or else to all."""
         loop.default_exception_handler(context)
-        session = _session_of(context)
+        session = session_of(context)
         sessions = [control.session for control in self._controls]
         for each in sessions if session is None else (session,):
             each.uncaught(context.get("exception"), str(context.get("message")))
@@ -246,19 +258,21 @@ class Task(asyncio.Task[Any]):
     session: PeerSession | None = None
 
 
-def _make_task(loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> asyncio.Task[Any]:
+def make_task(loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> asyncio.Task[Any]:
+    """Make a `Task`, as the loop's factory of tasks."""
     task = Task(coro, loop=loop, **options)
     context = options.get("context")
-    task.session = _current.get() if context is None else context.get(_current)
+    task.session = current_session.get() if context is None else context.get(current_session)
     return task
 
 
-def _session_of(context: Mapping[str, Any]) -> PeerSession | None:
+def session_of(context: Mapping[str, Any]) -> PeerSession | None:
+    """Return the session that the context of an exception, as a loop's handler gets it, is of."""
     # An object may be collected, and reported, while another session's code runs.
     task, handle = context.get("task") or context.get("future"), context.get("handle")
     if isinstance(task, Task) and task.session is not None:
         return task.session
-    return _current.get() if handle is None else handle._context.get(_current)
+    return current_session.get() if handle is None else handle._context.get(current_session)
 
 
 def _host_and_port(text: str) -> tuple[str, int]:
@@ -274,7 +288,7 @@ async def _run(
     loop = asyncio.get_running_loop()
     host = _Host(make)
     loop.set_exception_handler(host.escaped)
-    loop.set_task_factory(_make_task)
+    loop.set_task_factory(make_task)
     stop = asyncio.Event()
     if exit_with_stdin:
         stdin = sys.stdin.fileno()

@@ -3,14 +3,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from interop.check.check import Check
+from interop.check.check import Check, Checked
+from interop.check.remote import Remote
 from interop.cli import main
 from interop.reports.results import read
 from interop.run.runner import Bound
@@ -101,15 +101,20 @@ def test_an_interrupted_check_writes_what_it_found(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     names: list[str] = []
-    cell = Check._cell
+    run = Check.run
 
-    async def interrupted(self: Check, name: str, bound: Bound) -> Any:
-        names.append(name)
-        if len(names) == 3:
-            os.kill(os.getpid(), number)
-        return await cell(self, name, bound)
+    async def interrupted(
+        self: Check, scenarios: Mapping[str, Bound], progress: Callable[[str], None]
+    ) -> Checked:
+        def begins(name: str) -> None:
+            progress(name)
+            names.append(name)
+            if len(names) == 3:
+                os.kill(os.getpid(), number)
 
-    monkeypatch.setattr(Check, "_cell", interrupted)
+        return await run(self, scenarios, begins)
+
+    monkeypatch.setattr(Check, "run", interrupted)
     chosen = ["--scenario", "frames.ping.*", "--results", str(tmp_path)]
     assert main(["check", url, *chosen]) == 2
     assert [c.scenario for c in read(tmp_path)] == names[:2]
@@ -122,11 +127,11 @@ def test_an_interrupted_check_writes_what_it_found(
 def test_a_check_that_is_interrupted_before_it_began_is_130(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def interrupted(self: Check) -> None:
+    async def interrupted(self: Remote) -> None:
         os.kill(os.getpid(), signal.SIGINT)
         await asyncio.sleep(0)
 
-    monkeypatch.setattr(Check, "_begin", interrupted)
+    monkeypatch.setattr(Remote, "check_reachable", interrupted)
     assert main(["check", url]) == 130
 
 
