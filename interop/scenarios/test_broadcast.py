@@ -180,7 +180,7 @@ async def test_slow_member_leaves(judged: JudgedServer) -> None:
     await burst_unread(judged, slow)
     tell(speaker, "at once")
     slow.abort(reset=True)
-    await judged.server.disconnected("1")
+    await judged.server.settle()  # that the application is told of the end is another rule
     tell(speaker, "afterwards")
     for connection in (speaker, other):
         for payload in ("at once", "afterwards"):

@@ -398,7 +398,7 @@ async def test_slow_member_leaves(judged: JudgedServer) -> None:
     await burst_unread(judged, slow)
     say(speaker, "at once")
     slow.abort(reset=True)
-    await judged.server.disconnected("1")
+    await judged.server.settle()  # that the application is told of the end is another rule
     say(speaker, "afterwards")
     for member in (speaker, other):
         for payload in ("at once", "afterwards"):
