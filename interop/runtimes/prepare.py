@@ -153,7 +153,7 @@ def make_environment(
     made = folder / ".made"
     if made.exists():
         return python
-    tell(f"making the environment of {peer.name}, {folder}: some 60 MB, a quarter of a minute")
+    tell(f"making the environment of {peer.name}, {folder}: some 80 MB, half a minute")
     shutil.rmtree(folder, ignore_errors=True)
     try:
         venv.create(folder, with_pip=True)

@@ -19,6 +19,7 @@ if Path(zaptools.__file__).resolve().is_relative_to(ROOT / "zaptools"):
     raise SystemExit(f"not the published package: {zaptools.__file__}")
 
 from client import ClientRole  # noqa: E402 # after the check
+from hosts import HOSTS  # noqa: E402 # after the check
 from server import ServerRole  # noqa: E402 # after the check
 
 from interop.peers._control import describe, main  # noqa: E402 # after the path
@@ -37,11 +38,11 @@ class Session(ServerRole, ClientRole):
     """Both roles."""
 
     async def op_describe(self) -> dict[str, Any]:
-        names = ("zaptools", "fastapi", "starlette", "uvicorn", "websockets")
+        names = ("zaptools", "fastapi", "starlette", "uvicorn", "sanic", "websockets")
         return describe(
             "pypi",
             names,
-            apis={"server": ["FastApiConnector"], "client": ["ZapClient"]},
+            apis={"server": list(HOSTS), "client": ["ZapClient"]},
             # What uvicorn and websockets' client do by themselves.
             limits={"server": _limits(1 << 24), "client": _limits(1 << 20)},
         )

@@ -1,11 +1,10 @@
-"""The server role: the published `FastApiConnector` under uvicorn."""
+"""The server role: the published connectors."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fastapi import FastAPI, WebSocket
 from generation import (
     HAS_ROOMS,
     ConnectionRouter,
@@ -14,19 +13,13 @@ from generation import (
     SessionRooms,
     WebSocketConnection,
 )
+from hosts import HOSTS, Options
 
 from interop.peers._app import EVENTS, handle
 from interop.peers._control import Failure, Unsupported
 from interop.peers._server import BaseServerRole
-from interop.peers._uvicorn import UvicornServer
 from zaptools import EventContext, EventRegister
-from zaptools.connectors import FastApiConnector
 
-_UVICORN = {
-    "message_bytes": "ws_max_size",
-    "ping_interval_s": "ws_ping_interval",
-    "ping_timeout_s": "ws_ping_timeout",
-}
 _NO_CODE = "WebSocketConnection.close() takes neither code nor reason"
 
 
@@ -85,20 +78,16 @@ class ServerRole(BaseServerRole):
         path: str = "/ws",
         protocols: Any = None,
         origins: Any = None,
-        deflate: bool = False,  # uvicorn always does
+        deflate: bool = False,
         tls: str | None = None,
         program: str | None = None,
         all: bool = False,
         on_connect: Sequence[Mapping[str, Any]] = (),
         **limits: Any,
     ) -> dict[str, Any]:
-        if protocols is not None or origins is not None:
-            raise Unsupported("FastApiConnector accepts with no subprotocol, from any origin")
-        if unknown := limits.keys() - _UVICORN:
-            raise Unsupported(f"uvicorn sets no {', '.join(unknown)}")
         if all:
             raise Unsupported("EventRegister has no handler of any event")
-        if api != "FastApiConnector":
+        if api not in HOSTS:
             raise Failure(f"no server API {api!r}")
         if self.server is not None:
             raise Failure("this session has its server")
@@ -109,26 +98,8 @@ class ServerRole(BaseServerRole):
         register.on_event("error")(self._on_error)
         for name in EVENTS:
             register.on_event(name)(self._on_event)
-        app = FastAPI()
-
-        @app.websocket(path)
-        async def endpoint(websocket: WebSocket) -> None:
-            try:
-                await FastApiConnector(register, websocket).start()
-            except Exception as exc:
-                self.uncaught(exc, "FastApiConnector.start raised")
-                raise
-
-        # The library has no server: its users run uvicorn.
-        self.server = server = UvicornServer(
-            app,
-            self.host,
-            tls,
-            lifespan="off",
-            log_level="info",
-            timeout_graceful_shutdown=5,
-            **{_UVICORN[name]: value for name, value in limits.items()},
-        )
+        options = Options(self.host, path, protocols, origins, deflate, tls, limits)
+        self.server = server = HOSTS[api](register, options, self.uncaught)
         return {"port": await server.start()}
 
     async def op_drop(self, conn: str, code: int | None = None, reason: str | None = None) -> None:

@@ -41,6 +41,7 @@ def test_a_peers_own_file_needs_no_name_of_it_and_older_versions_are_left_out() 
     )
     assert [api.id for api in change.apis] == [
         "pypi@0.5.2/FastApiConnector",
+        "pypi@0.5.2/SanicConnector",
         "pypi@0.5.2/ZapClient",
     ]
     assert change.id.endswith(" -> nothing")

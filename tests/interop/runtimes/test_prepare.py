@@ -60,7 +60,7 @@ def test_what_pip_says_is_passed_on_and_nothing_is_kept(tmp_path: Path) -> None:
     folder = environment_folder(peer(tmp_path, "venv"), tmp_path / "cache")
     assert not (folder / ".made").exists()
     (said,) = told
-    assert str(folder) in said and "60 MB" in said
+    assert str(folder) in said and "80 MB" in said
 
 
 def test_a_hung_install_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
