@@ -74,7 +74,7 @@ def check_told_once(judged: Judged, conn: str) -> None:
         )
     else:
         states = [n.data["state"] for n in notes if n.on == "state"]
-        assert states[2:] in (["offline"], ["error"], ["error", "offline"]), (
+        assert states[2:] in (["offline"], ["error", "offline"]), (
             f"expected one end, got {', '.join(states)}"
         )
 
