@@ -154,6 +154,7 @@ async def test_ping_in_between(judged: Judged) -> None:
     "time.no-handshake",
     "A server that was given a time for handshakes ends a connection that does not finish its own.",
     side="server",
+    rules=["T-16"],
 )
 async def test_no_handshake(judged: JudgedServer, written: str) -> None:
     await judged.serve(open_timeout_s=0.05)
