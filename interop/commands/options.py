@@ -131,14 +131,14 @@ def history_option(parser: argparse.ArgumentParser) -> None:
                              "changed since the runs before")  # fmt: skip
 
 
-def open_page(path: Path) -> None:
-    """Show a page in the user's browser.
+def open_page(page: Path | str) -> None:
+    """Show a page, a file or a URL, in the user's browser.
 
     Raises:
         Stop: there is none that could be started.
     """
-    if not webbrowser.open(path.resolve().as_uri()):
-        raise Stop(f"--open: no browser was found; the page is {path}")
+    if not webbrowser.open(page if isinstance(page, str) else page.resolve().as_uri()):
+        raise Stop(f"--open: no browser was found; the page is {page}")
 
 
 def catalogue(

@@ -24,6 +24,7 @@ from ..reports.durations import print_durations
 from ..reports.files import write_reports
 from ..reports.hints import Hints
 from ..reports.history import read_history
+from ..reports.live import Live
 from ..reports.progress import Progress
 from ..reports.provenance import other_sources
 from ..reports.results import Results, claimed
@@ -95,6 +96,9 @@ def add(commands: Commands, epilog: str) -> None:
            help="where to write the reports (default: results; results/subset for a run of "
                 "chosen rows, columns or scenarios)")  # fmt: skip
     option("--open", action="store_true", help="show the report in a browser at the end")
+    option("--serve", type=at_least(0), nargs="?", const=0, metavar="PORT",
+           help="show the report on this machine while the run goes on, and until Ctrl-C "
+                "(default port: any)")  # fmt: skip
     history_option(run)
     option("--patience", type=seconds, default=5.0, metavar="SECONDS",
            help="how long a scenario waits for what must come (default: 5)")  # fmt: skip
@@ -115,6 +119,11 @@ def add(commands: Commands, epilog: str) -> None:
 
 
 def _run(arguments: argparse.Namespace, console: Console) -> int:
+    with ExitStack() as served:
+        return _run_served(arguments, console, served)
+
+
+def _run_served(arguments: argparse.Namespace, console: Console, served: ExitStack) -> int:
     peers = load_peers()
     chosen = catalogue(arguments.scenario, peers, known=not arguments.no_deviations)
     scenarios = _possible(arguments, chosen)
@@ -146,8 +155,11 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
         print_plan(not_run, total * plan.repeat, arguments.workers, console)
         stack.enter_context(held())  # until all is written; `run_plan` can still be interrupted
         hints = Hints(options=results.options, folder=results.folder)
-        swept = engine_kind(plan.engine).swept(plan.run)
-        with Progress(total * plan.repeat, console, hints) as progress, swept as left:
+        live = _live(arguments, results, total, console)
+        if live is not None:
+            served.enter_context(live)
+        progress = Progress(total * plan.repeat, console, hints, live)
+        with progress, engine_kind(plan.engine).swept(plan.run) as left:
             results.cells, results.duration_s, results.broken = run_plan(
                 plan,
                 workers=arguments.workers,
@@ -168,6 +180,8 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
         results.broken = "; ".join(part for part in problems if part)
         results.sort()
         unwritten = _write(results, arguments)
+    if live is not None:
+        live.end()
     if unwritten is not None:
         results.broken = "; ".join(part for part in (results.broken, "no results written") if part)
     _print(results, plan, len(chosen) - len(scenarios), arguments, console)
@@ -177,9 +191,32 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.results == SUBSET and (RESULTS / "results.json").exists():
         where += f" (of what was chosen; those of the last whole run are in {shown(RESULTS)})"
     console.print(f"results: {escape(where)}", highlight=False, soft_wrap=True)
-    if arguments.open:
+    if live is not None:
+        console.print(f"report: {live.url} until Ctrl-C", highlight=False)
+        live.wait()
+    elif arguments.open:
         open_page(arguments.results / "report.html")
     return results.exit_status
+
+
+def _live(
+    arguments: argparse.Namespace, results: Results, total: int, console: Console
+) -> Live | None:
+    """Return the server of the run's page, if it was asked for.
+
+    Args:
+        total: how many cells there will be.
+
+    Raises:
+        TestbedError: its port cannot be had.
+    """
+    if arguments.serve is None:
+        return None
+    live = Live(results, total, arguments.serve)
+    console.print(f"report: {live.url}", highlight=False)
+    if arguments.open:
+        open_page(live.url)
+    return live
 
 
 def _print(

@@ -23,6 +23,7 @@ from markupsafe import Markup
 from ..catalog import JUDGES
 from ..output import printable
 from ..records import ROLES, VERDICTS, CellResult, Role, encode
+from ..spec.rules import quoted
 from .causes import Cause, causes, counted, others, size, told
 from .compatibility import compatibility
 from .durations import slowest
@@ -48,11 +49,18 @@ class Page:
     Args:
         found: the verdicts of its pairs.
         changed: what changed in the runs before, of which this run is the last one.
+        running: whether the run goes on: which side is at fault is known at its end.
     """
 
     def __init__(
-        self, results: Results, found: Sequence[Pair], changed: History | None = None
+        self,
+        results: Results,
+        found: Sequence[Pair],
+        changed: History | None = None,
+        *,
+        running: bool = False,
     ) -> None:
+        self._running = running
         self._results = results
         self._pairs = found
         self._changed = changed if changed is not None else History()
@@ -63,7 +71,7 @@ class Page:
 
     def whole(self) -> bytes:
         """Return all of it, as a file."""
-        blocks = [_packed(self.block(number)) for number in range(len(self._scenarios))]
+        blocks = [_packed(self.block(name)) for name in self._scenarios]
         return self._render("page.html", index=_packed(self.index()), blocks=blocks).encode()
 
     def live(self) -> bytes:
@@ -74,9 +82,9 @@ class Page:
         """Return the part that is rendered here, as HTML."""
         return self._render("overview.html")
 
-    def block(self, number: int) -> dict[str, Any]:
+    def block(self, scenario: str) -> dict[str, Any]:
         """Return the evidence of one scenario's cells, by ``server client``."""
-        cells = list(self._scenarios.values())[number]
+        cells = self._scenarios.get(scenario, [])
         return {f"{c.server} {c.client}": evidence(c, cells, self._hints) for c in cells}
 
     def index(self) -> dict[str, Any]:
@@ -93,7 +101,12 @@ class Page:
             "clients": results.clients,
             "verdicts": VERDICTS,
             "scenarios": [
-                {"id": name, "rule": cells[0].rule, "severity": cells[0].severity}
+                {
+                    "id": name,
+                    "rule": cells[0].rule,
+                    "severity": cells[0].severity,
+                    "quoted": quoted(cells[0].rules),
+                }
                 for name, cells in self._scenarios.items()
             ],
             "reasons": list(reasons),
@@ -126,7 +139,8 @@ class Page:
             .get_template(template)
             .render(
                 results=results,
-                state=_state(results),
+                state=_state(results, self._running),
+                running=self._running,
                 answer=_answer(self._pairs, results.cells),
                 counts={verdict: n for verdict, n in results.counts.items() if n},
                 meaning=MEANING,
@@ -232,8 +246,11 @@ def _changes(found: History) -> dict[str, Any] | None:
     }
 
 
-def _state(results: Results) -> dict[str, str]:
+def _state(results: Results, running: bool) -> dict[str, str]:
     red = [cell for cell in results.cells if is_red(cell) and cell.verdict != "warned"]
+    if running:
+        words = f"Running: {counted(len(red), 'cell')} not as expected so far"
+        return {"kind": "red" if red else "green", "mark": "…", "words": words}
     if results.exit_status == 2:
         why = results.broken or ("" if results.cells else "nothing ran")
         words = why or f"{counted(len(red), 'cell')} not as expected, with errors of the testbed"
@@ -273,6 +290,7 @@ def _cause(cause: Cause, hints: Hints) -> dict[str, Any]:
         "reason": shortened(cell.reason, 400),
         "told": str(error) if error is not None and error.message not in cell.reason else "",
         "frame": "",
+        "quoted": quoted(cell.rules),
         "again": hints.again(cell),
         "also": others(cause, 8),
         "cells": cause.cells[1 : _SHOWN_CELLS + 1],

@@ -8,6 +8,7 @@ from rich.progress import Progress as Bar
 
 from ..records import CellResult
 from .hints import Hints
+from .live import Live
 from .results import gates
 from .terminal import print_first
 
@@ -22,13 +23,21 @@ class Progress:
     Args:
         total: how many runs of cells there will be.
         hints: makes the command that runs that cell again.
+        live: shows the cells in a browser.
     """
 
-    def __init__(self, total: int, console: Console, hints: Hints | None = None) -> None:
+    def __init__(
+        self,
+        total: int,
+        console: Console,
+        hints: Hints | None = None,
+        live: Live | None = None,
+    ) -> None:
+        self._live = live
         self._total = total
         self._hints = hints or Hints()
         self._console = console
-        self._is_live = console.is_terminal
+        self._has_bar = console.is_terminal
         self._unexpected = 0
         self._tenths = 0
         columns = (
@@ -41,21 +50,23 @@ class Progress:
         self._task = self._bar.add_task("", total=total)
 
     def __enter__(self) -> Progress:
-        if self._is_live:
+        if self._has_bar:
             self._bar.start()
         return self
 
     def __exit__(self, *exc: object) -> None:
-        if self._is_live:
+        if self._has_bar:
             self._bar.stop()
 
     def __call__(self, count: int, cell: CellResult) -> None:
+        if self._live is not None:
+            self._live.add(cell)
         if gates(cell) or cell.verdict == "error":
             self._unexpected += 1
             if self._unexpected == 1:
                 print_first(cell, self._hints, self._console)
         words = f"{self._unexpected} unexpected"
-        if self._is_live:
+        if self._has_bar:
             self._bar.update(self._task, completed=count, description=words)
         elif count * 10 // self._total > self._tenths:
             self._tenths = count * 10 // self._total

@@ -77,8 +77,8 @@ async function load() {
   report = live ? await asked("index.json") : await unpacked($("#index").textContent);
   report.pairCells = new Map();
   report.cells = report.cells.map(([s, c, n, v, r]) => {
-    const { id, rule, severity } = report.scenarios[n];
-    const cell = { s: report.servers[s], c: report.clients[c], n: id, rule, severity, block: n, verdict: report.verdicts[v], reason: report.reasons[r] };
+    const { id, rule, severity, quoted } = report.scenarios[n];
+    const cell = { s: report.servers[s], c: report.clients[c], n: id, rule, severity, quoted, block: n, verdict: report.verdicts[v], reason: report.reasons[r] };
     const key = `${cell.s} ${cell.c}`;
     if (!report.pairCells.has(key)) report.pairCells.set(key, []);
     report.pairCells.get(key).push(cell);
@@ -90,7 +90,7 @@ async function load() {
 async function evidence(cell) {
   if (!blocks.has(cell.block)) {
     const packed = $(`#block-${cell.block}`);
-    blocks.set(cell.block, packed ? unpacked(packed.textContent) : asked(`evidence/${cell.block}.json`));
+    blocks.set(cell.block, packed ? unpacked(packed.textContent) : asked(`evidence/${encodeURIComponent(cell.n)}`));
   }
   return (await blocks.get(cell.block))[`${cell.s} ${cell.c}`];
 }
@@ -124,7 +124,7 @@ function filter() {
     ((role !== "client" && side(cell.s)) || (role !== "server" && side(cell.c))) &&
     (!severity || cell.severity === severity) &&
     (!verdicts.length || verdicts.includes(cell.verdict)) &&
-    (!words.length || words.every((word) => `${cell.n} ${cell.s} ${cell.c} ${cell.rule} ${cell.reason}`.toLowerCase().includes(word)));
+    (!words.length || words.every((word) => `${cell.n} ${cell.s} ${cell.c} ${cell.rule} ${cell.quoted.join(" ")} ${cell.reason}`.toLowerCase().includes(word)));
 }
 
 const isFiltered = () => FILTERS.some((name) => where.get(name));
@@ -278,7 +278,7 @@ async function cellView(cell) {
     el("section", { class: `verdict ${cell.verdict}` },
       el("h1", {}, cell.n),
       el("p", {}, badge(cell.verdict), ` between server ${cell.s} and client ${cell.c}`),
-      el("blockquote", {}, cell.rule, el("span", { class: "sub" }, `  (a ${cell.severity})`)),
+      el("blockquote", {}, cell.rule, el("span", { class: "sub" }, `  (a ${cell.severity})`), cell.quoted.map((rule) => el("span", { class: "quoted" }, rule))),
       culprit ? el("p", { class: "culprit" }, culprit.side === "unknown" ? "Which side is at fault is unknown" : `At fault: the ${culprit.side}, ${culprit.api}`) : "",
       faulty ? el("p", {}, el("a", { href: "#", click: (event) => { event.preventDefault(); toFault(); } }, `Frame ${fault}, ${faulty.by} → ${faulty.to}`), " ", el("code", { class: "frame-text" }, short(faulty.text, 400))) : "",
       el("dl", {}, [
@@ -468,6 +468,38 @@ function listen() {
   for (const button of all(".copy")) button.hidden = false;
 }
 
+/** Shows a run while it goes on: the server tells when there are more cells. */
+function follow() {
+  const source = new EventSource("news");
+  let busy = false;
+  source.onmessage = async ({ data }) => {
+    const { done, total, ended } = JSON.parse(data);
+    if (ended) source.close();
+    $("#live").hidden = ended;
+    $("#live").textContent = `${done.toLocaleString("en")} of ${counted(total, "cell")}`;
+    if (busy && !ended) return;
+    busy = true;
+    try { await refresh(); } finally { busy = false; }
+  };
+  source.onerror = () => { $("#live").textContent = "The run has gone"; };
+}
+
+async function refresh() {
+  const html = await (await fetch("overview.html")).text();
+  await load();
+  const overview = $("#overview");
+  const open = new Set(all("details[open] > summary", overview).map((each) => each.textContent));
+  const { activeElement } = document;
+  const form = $("#filters");
+  overview.innerHTML = html; // the server's templates have escaped it
+  $("#filters").replaceWith(form);
+  for (const each of all("details > summary", overview)) each.parentElement.open ||= open.has(each.textContent);
+  for (const button of all(".copy", overview)) button.hidden = false;
+  if (!where.get("n")) await route(); // a cell that is read stays as it is
+  const again = activeElement.dataset.pair && $(`[data-pair="${CSS.escape(activeElement.dataset.pair)}"]`);
+  if (again || form.contains(activeElement)) (again || activeElement).focus();
+}
+
 async function start() {
   let theme = "auto";
   try { theme = localStorage.getItem("theme") ?? theme; } catch { /* as above */ }
@@ -479,6 +511,7 @@ async function start() {
   addEventListener("hashchange", route);
   await route();
   document.documentElement.dataset.ready = "";
+  if (live) follow();
 }
 
 start();

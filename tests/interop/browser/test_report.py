@@ -12,6 +12,7 @@ from playwright.async_api import Page, expect
 
 from interop.records import CellResult, Verdict
 from interop.reports.files import report
+from interop.reports.live import Live
 from interop.reports.pairs import CORE
 from interop.reports.results import Results
 
@@ -335,3 +336,30 @@ async def test_a_green_run_says_so(opened: Open, tmp_path: Path) -> None:
             "All 4 pairs work: 3 without deviations, 1 with named deviations."
         )
         await expect(page.locator("#causes")).to_have_count(0)
+
+
+async def test_a_run_is_shown_while_it_goes_on(opened: Open) -> None:
+    results = run()
+    done, results.cells = results.cells, []
+    with Live(results, total=len(done) + 1) as live:
+        for each in done:
+            live.add(each)
+        async with opened(live.url) as page:
+            await expect(page.locator(".state")).to_contain_text("Running: 0 cells")
+            await expect(page.locator("#live")).to_have_text(
+                f"{len(done)} of {len(done) + 1} cells"
+            )
+            pair = page.locator(f'[data-pair="{RED["s"]} {RED["c"]}"]')
+            await expect(pair).to_contain_text("works")
+            text = page.get_by_label("Text")
+            await text.fill("null")
+            live.add(red())
+            await expect(pair).to_contain_text("broken")
+            await expect(text).to_be_focused()
+            await expect(text).to_have_value("null")
+            results.cells = [*done, red()]
+            live.end()
+            await expect(page.locator(".state")).to_have_text("✗ 1 cell not as expected")
+            await expect(page.locator("#live")).to_be_hidden()
+            await page.get_by_role("link", name="Show echo.null").click()
+            await expect(page.locator("#fault")).to_contain_text("event_name")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from interop.cli import main
+from interop.reports.live import Live
 
 from ..cells import cell, results
 
@@ -54,3 +55,37 @@ def test_results_that_cannot_be_read_are_told(
 ) -> None:
     assert main(["report", str(tmp_path)]) == 2
     assert "results.json: No such file" in capsys.readouterr().err
+
+
+def test_a_run_is_served_until_ctrl_c_and_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pages: list[bytes] = []
+    opened: list[str] = []
+
+    def wait(live: Live) -> None:
+        pages.append(live.page().overview().encode())
+
+    monkeypatch.setattr(Live, "wait", wait)
+    monkeypatch.setattr(webbrowser, "open", lambda url: not opened.append(url))
+    chosen = ["--server", "python/ZapServer", "--client", "python/ZapConsumer"]
+    more = ["--scenario", "echo.null", "-n", "0", "--history", str(tmp_path / "kept")]
+    results_ = tmp_path / "results"
+    status = main(["run", *chosen, *more, "--results", str(results_), "--serve", "--open"])
+    assert status == 0
+    assert b"All as expected" in pages[0]
+    (url,) = opened
+    assert f"report: {url} until Ctrl-C" in capsys.readouterr().out
+    assert (results_ / "report.html").exists()
+    assert len(list((tmp_path / "kept" / "runs").iterdir())) == 1
+
+
+def test_a_history_that_cannot_be_read_is_told_before_the_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "1.json.gz").write_bytes(b"")
+    assert main(["run", "--scenario", "echo.null", "--history", str(tmp_path)]) == 2
+    captured = capsys.readouterr()
+    assert "not the record of a run" in captured.err
+    assert captured.out == ""

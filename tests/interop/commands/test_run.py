@@ -34,7 +34,7 @@ def test_run_writes_every_report(tmp_path: Path, capsys: pytest.CaptureFixture[s
     jsonschema.validate(data, json.loads(SCHEMA_FILE.read_text("utf-8")))
     assert data["run"]["counts"]["passed"] == 1
     assert {path.name for path in tmp_path.iterdir()} == {
-        "results.json", "junit.xml", "summary.md",
+        "results.json", "report.html", "junit.xml", "summary.md",
     }  # fmt: skip
     assert "1 cells" in capsys.readouterr().out
 

@@ -48,11 +48,14 @@ def test_the_page_fetches_nothing() -> None:
 
 def test_the_index_holds_every_cell_and_the_blocks_their_evidence() -> None:
     text = rendered(
-        cell(frames=[frame("client", "hi")], frames_total=1), cell("failed", scenario="b.c")
+        cell(frames=[frame("client", "hi")], frames_total=1),
+        cell("failed", scenario="b.c", rules=["W-2", "W-0"]),
     )
     index = packed(text, "index")
+    rules = ["W-2: The object MUST have a member `eventName`, whose value is a string.", "W-0"]
     assert index["scenarios"][1] == {"id": "b.c", "rule": "A payload comes back.",
-                                     "severity": "must"}  # fmt: skip
+                                     "severity": "must", "quoted": rules}  # fmt: skip
+    assert f'<span class="quoted">{rules[0]}</span>' in text
     assert index["cells"] == [[0, 1, 0, 0, 0], [0, 1, 1, 3, 1]]
     assert index["reasons"] == ["", "why it failed"]
     assert index["pairs"][f"{SERVER} {CLIENT}"]["words"] == "broken: b.c: why it failed"

@@ -580,6 +580,7 @@ def test_what_ends_a_run_still_lets_it_write_its_results(
     assert {path.name for path in tmp_path.iterdir()} == {
         "results.json",
         "junit.xml",
+        "report.html",
         "summary.md",
     }
 
