@@ -48,6 +48,29 @@ async def test_split_each_byte(judged: Judged) -> None:
     await judged.received("echo", "é🙂")
 
 
+LIKE_FRAMES = {"server": "\U00010060" + "a" * 36, "client": "\u00c1 " + "a" * 32}
+"""Texts whose UTF-8 has a whole text frame in it, as that side reads frames."""
+
+
+@scenario(
+    "frames.like-frames",
+    "A long message is read whole, though TCP cuts it before bytes that look like a frame.",
+    side="each",
+    needs="load",
+    rules=["C-18"],
+)
+async def test_like_frames(judged: Judged) -> None:
+    payload = LIKE_FRAMES[judged.side] * 3000
+    connection = await judged.open()
+    form = {"mask": bytes(4)} if judged.side == "server" else {}
+    data = connection.frame(TEXT, judged.event(payload), **form)
+    cut = data.index(b"\x81", len(data) // 2)
+    connection.write(data[:cut])
+    await judged.role.settle()  # it has read that much by then
+    connection.write(data[cut:])
+    await judged.received("echo", payload)
+
+
 @scenario(
     "frames.empty-fragments",
     "Fragments may be empty, even all of them.",

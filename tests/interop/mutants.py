@@ -223,6 +223,7 @@ SERVERS: Mapping[str, Caught] = {
     # The handshake.
     "header-in-one-segment": by("no event 'echo'", "amount.limit-in-pieces"),
     "close-waits-for-ever": by("no disconnected", "ends.close-unanswered"),
+    "pieces-read-as-frames": by("no event 'echo'", "frames.like-frames"),
     "refusals-without-body": by(r"less than the \d+ bytes", "handshake.refusal-whole"),
     "garbage-unanswered": by("ended the connection after", "handshake.garbage-told.frame"),
     "request-in-one-segment": by("reset the connection", "handshake.byte-by-byte"),

@@ -206,6 +206,11 @@ def _needs_whole_header(old: Any, transport: Any, data: bytes) -> None:
         old(transport, data)
 
 
+def _reads_pieces_as_frames(old: Any, transport: Any, data: bytes) -> None:
+    size = 38  # of a masked frame with 32 bytes
+    old(transport, data[size:] if data.startswith(b"\x81\xa0") else data)
+
+
 def _drops_garbage(old: Any, transport: Any, events: list[Any], writes: list[bytes]) -> None:
     if events:
         old(transport, events, writes)
@@ -231,6 +236,7 @@ SERVER: Mapping[str, Seed] = {
     "waits-for-ever-to-send": per_connection(_waits_for_ever_to_send),
     "request-in-one-segment": _of_transport(receive_opening=_needs_whole_request),
     "header-in-one-segment": _of_transport(data_received=_needs_whole_header),
+    "pieces-read-as-frames": _of_transport(data_received=_reads_pieces_as_frames),
     "garbage-unanswered": _of_transport(receive_handshake=_drops_garbage),
 }
 """Defects of servers."""
