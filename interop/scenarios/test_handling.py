@@ -136,7 +136,7 @@ async def test_close_returns(judged: Judged) -> None:
 async def test_close_waits(judged: JudgedClient) -> None:
     if await judged.declared("close_timeout_s") is None:
         return
-    connection = await judged.open(more={"callbacks": True})
+    connection = await judged.open(more={"callbacks": True, "close_timeout_s": 5})
     await handling(judged, connection)
     closing = judged.start_close()
     await connection.next(CLOSE)
