@@ -76,7 +76,7 @@ class Judged(ABC):
     def keep_buffers_small(self) -> None:
         """Let the system buffer less of what the judge does not read, from the next connection on.
 
-        What a scenario has to send until the buffers are full is 2 MB then, not 12 MB.
+        A scenario that then sends 1.5 MB in one event keeps the buffers full.
         """
         self._small_segments = True
 

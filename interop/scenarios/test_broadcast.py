@@ -153,7 +153,6 @@ async def test_order(judged: JudgedServer) -> None:
     rules=["R-10"],
 )
 async def test_slow_member(judged: JudgedServer) -> None:
-    judged.keep_buffers_small()
     slow, speaker, other = await several(judged, 3)
     await burst_unread(judged, slow)
     tell(speaker, "at once")
@@ -175,7 +174,6 @@ async def test_slow_member(judged: JudgedServer) -> None:
     rules=["R-6"],
 )
 async def test_slow_member_leaves(judged: JudgedServer) -> None:
-    judged.keep_buffers_small()
     slow, speaker, other = await several(judged, 3)
     await burst_unread(judged, slow)
     tell(speaker, "at once")

@@ -369,7 +369,6 @@ async def test_of_fifty(judged: JudgedServer) -> None:
     rules=["R-10"],
 )
 async def test_slow_member(judged: JudgedServer) -> None:
-    judged.keep_buffers_small()
     slow, speaker, other = [await judged.open() for _ in range(3)]
     for member in (slow, speaker, other):
         await answered(judged, member, "join", "joined")
@@ -393,7 +392,6 @@ async def test_slow_member(judged: JudgedServer) -> None:
     rules=["R-6"],
 )
 async def test_slow_member_leaves(judged: JudgedServer) -> None:
-    judged.keep_buffers_small()
     slow, speaker, other = await in_room(judged, 3)
     await burst_unread(judged, slow)
     say(speaker, "at once")

@@ -25,7 +25,7 @@ async def send_unread(judged: Judged) -> tuple[RawConnection, list[asyncio.Futur
     """
     judged.keep_buffers_small()
     connection = await judged.open()
-    connection.pause()
+    connection.pause(small_buffer=True)
     sends = [judged.start_send("sent", [0, LARGE])]
     await judged.role.settle()  # the buffers are full now, and stay so
     sends += [judged.start_send("sent", [number, ""]) for number in range(1, COUNT)]

@@ -194,9 +194,9 @@ async def next_echo(connection: RawConnection) -> Any:
     return message["payload"] if message["eventName"] == "echo" else message["eventName"]
 
 
-SLOW = 125
+SLOW = 750
 FILLER = "x" * 16_000
-"""Makes 125 events 2 MB: more than the buffers hold after `keep_buffers_small`."""
+"""Makes 750 events 12 MB: more than the buffers of a loopback connection hold."""
 
 
 async def burst_unread(
@@ -205,11 +205,10 @@ async def burst_unread(
     """Connect, stop reading, and let the server send more than the buffers hold.
 
     Args:
-        connection: one that is open already, to use instead. Its buffers were to be kept small.
+        connection: one that is open already, to use instead.
     """
-    judged.keep_buffers_small()
     connection = connection or await judged.open()
-    connection.pause()
+    connection.pause(small_buffer=True)
     text = event_text(eventName="burst", payload={"count": SLOW}, headers={"filler": FILLER})
     connection.send(TEXT, text)
     await judged.server.settle()

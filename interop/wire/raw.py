@@ -296,18 +296,29 @@ class RawConnection:
         """End the TCP connection after the bytes written before."""
         self.streams[1].close()
 
-    def pause(self) -> None:
+    def pause(self, *, small_buffer: bool = False) -> None:
         """Read nothing from now on, so that the other side's buffers fill up.
 
-        The system's own buffer for what arrives stays small until `resume`.
+        Args:
+            small_buffer: whether to read no byte more, and to keep the system's own buffer small:
+                each byte that is read still lets the other side's system buffer more.
         """
         self._resumed.clear()
-        self._set_buffer(_SMALL_BUFFER)
+        if small_buffer:
+            self._reads().pause_reading()
+            self._set_buffer(_SMALL_BUFFER)
 
     def resume(self) -> None:
         """Read again."""
-        self._set_buffer(_READ)
+        if not self._reads().is_reading():
+            self._set_buffer(_READ)
+            self._reads().resume_reading()
         self._resumed.set()
+
+    def _reads(self) -> asyncio.ReadTransport:
+        transport: asyncio.BaseTransport = self.streams[1].transport
+        assert isinstance(transport, asyncio.ReadTransport)
+        return transport
 
     def _set_buffer(self, size: int) -> None:
         if self._socket is not None:
