@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from ..catalog import JUDGES
 from ..output import printable
@@ -30,7 +30,7 @@ from .durations import slowest
 from .evidence import evidence
 from .hints import Hints
 from .history import History, Run
-from .pairs import MEANING, Pair, PairVerdict, alone
+from .pairs import MEANING, PAIR_VERDICTS, Pair, alone
 from .provenance import commit_line, peer_lines, peer_words
 from .results import Results, is_red, shortened
 from .timeline import frame_words
@@ -117,6 +117,7 @@ class Page:
                     numbers[cell.scenario],
                     VERDICTS.index(cell.verdict),
                     reasons[cell.reason],
+                    cell.culprit.side if cell.culprit is not None and is_red(cell) else "",
                 )
                 for cell in results.cells
             ],
@@ -183,6 +184,7 @@ def _templates() -> jinja2.Environment:
         style=Markup(style), script=Markup(script), digests=digests, link=_link, counted=counted
     )
     found.filters["thousands"] = lambda number: f"{number:,}"
+    found.filters["code"] = _code
     return found
 
 
@@ -190,6 +192,15 @@ def _final(value: object) -> object:
     if isinstance(value, str) and not isinstance(value, Markup):
         return printable(value)
     return value
+
+
+def _code(text: str) -> Markup:
+    """Return a rule's text, in which what stands in backquotes is code."""
+    parts = escape(printable(text)).split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if number % 2 else part
+        for number, part in enumerate(parts)
+    )
 
 
 def _digest(text: str) -> str:
@@ -269,13 +280,26 @@ def _answer(found: Sequence[Pair], cells: Sequence[CellResult]) -> str:
     ran = counts.total() - counts["not run"]
     if not ran:
         return f"No pair ran plain use; {counted(len(cells), 'cell')} ran."
-    kinds: dict[PairVerdict, str] = {"works": "without", "deviates": "with named"}
-    parts = [f"{counts[v]} {words} deviations" for v, words in kinds.items() if counts[v]]
-    if broken := counts["broken"]:
-        share = f"{broken} of {counted(ran, 'pair')} broken"
-        return f"{share}; {' and '.join(parts)} work." if parts else f"{share}."
+    broken, named, clean = (counts[verdict] for verdict in PAIR_VERDICTS[:3])
+    if broken:
+        parts = [f"{broken} of {counted(ran, 'pair')} {_verb(broken, 'is', 'are')} broken"]
+        if clean:
+            parts.append(f"{clean} {_verb(clean, 'works', 'work')}")
+        if named:
+            parts.append(f"{named} {_verb(named, 'works', 'work')} with named deviations")
+        return "; ".join(parts) + "."
     each = "The pair works" if ran == 1 else f"All {ran} pairs work"
-    return f"{each}: {', '.join(parts)}."
+    if not named:
+        return f"{each}."
+    return (
+        f"{each}: {clean} without deviations, {named} with named ones."
+        if clean
+        else (f"{each}, with named deviations.")
+    )
+
+
+def _verb(count: int, one: str, many: str) -> str:
+    return one if count == 1 else many
 
 
 def _cause(cause: Cause, hints: Hints) -> dict[str, Any]:
@@ -308,6 +332,7 @@ def _pair(pair: Pair) -> dict[str, Any]:
     return {
         "verdict": pair.verdict,
         "words": pair.words,
+        "cell": pair.cell.scenario if pair.cell is not None else "",
         "deviations": [
             {"cause": str(known.excuse), "scenarios": known.scenarios, "plain": known.plain}
             for known in pair.deviations

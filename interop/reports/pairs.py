@@ -169,7 +169,16 @@ def _reason(cell: CellResult) -> str:
 def _deviations(cells: Iterable[CellResult]) -> tuple[Known, ...]:
     found: dict[Excuse, set[str]] = {}
     for cell in cells:
-        for excuse in cell.excuses if cell.verdict == "deviating" else ():
-            found.setdefault(excuse, set()).add(cell.scenario)
+        if cell.verdict == "deviating":
+            for excuse in cell.excuses or [_unnamed(cell)]:
+                found.setdefault(excuse, set()).add(cell.scenario)
     known = [Known(excuse, tuple(sorted(names))) for excuse, names in found.items()]
     return tuple(sorted(known, key=lambda each: (not each.plain, -len(each.scenarios))))
+
+
+def _unnamed(cell: CellResult) -> Excuse:
+    """Return the deviation of a cell in results of earlier versions, which told it in words."""
+    role: Role = (
+        "client" if cell.culprit is not None and cell.culprit.side == "client" else "server"
+    )
+    return Excuse(cell.api(role), role, shortened(cell.reason))

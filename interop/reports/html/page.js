@@ -76,9 +76,9 @@ const asked = async (path) => (await fetch(path)).json();
 async function load() {
   report = live ? await asked("index.json") : await unpacked($("#index").textContent);
   report.pairCells = new Map();
-  report.cells = report.cells.map(([s, c, n, v, r]) => {
+  report.cells = report.cells.map(([s, c, n, v, r, culprit]) => {
     const { id, rule, severity, quoted } = report.scenarios[n];
-    const cell = { s: report.servers[s], c: report.clients[c], n: id, rule, severity, quoted, block: n, verdict: report.verdicts[v], reason: report.reasons[r] };
+    const cell = { s: report.servers[s], c: report.clients[c], n: id, rule, severity, quoted, block: n, verdict: report.verdicts[v], reason: report.reasons[r], culprit };
     const key = `${cell.s} ${cell.c}`;
     if (!report.pairCells.has(key)) report.pairCells.set(key, []);
     report.pairCells.get(key).push(cell);
@@ -225,6 +225,7 @@ const reachable = () => all("#grid td a").filter((each) => each.offsetParent);
 function entry(cell, pair = false) {
   return el("li", {}, badge(cell.verdict), " ", link(cell), pair ? el("span", { class: "sub" }, `  ${cell.s} ↔ ${cell.c}`) : "",
     cell.severity === "should" ? el("span", { class: "sub" }, "  should") : "",
+    cell.culprit ? el("span", { class: "blame" }, cell.culprit === "unknown" ? "  culprit unknown" : `  ${cell.culprit} at fault`) : "",
     el("span", { class: "reason" }, cell.verdict === "passed" ? cell.rule : short(cell.reason)));
 }
 
@@ -246,6 +247,7 @@ function pairView(s, c, cells, missing) {
     el("section", { class: `verdict ${state}` },
       el("h1", {}, s === "judge/Raw" || c === "judge/Raw" ? `${s === "judge/Raw" ? c : s} alone` : `${s} ↔ ${c}`),
       el("p", { class: "culprit" }, pair.words),
+      pair.cell ? el("p", {}, el("a", { class: "button", href: to({ s, c, n: pair.cell }) }, `Show ${pair.cell}`)) : "",
       pair.deviations.length ? el("ul", {}, pair.deviations.map((known) => el("li", {}, known.cause, known.plain ? el("b", {}, " (in plain use)") : "", ": ",
         known.scenarios.slice(0, 5).map((n, i) => [i ? ", " : "", link({ s, c, n })]), known.scenarios.length > 5 ? ` and ${known.scenarios.length - 5} more` : ""))) : "",
       changes(s, c)),
@@ -278,7 +280,7 @@ async function cellView(cell) {
     el("section", { class: `verdict ${cell.verdict}` },
       el("h1", {}, cell.n),
       el("p", {}, badge(cell.verdict), ` between server ${cell.s} and client ${cell.c}`),
-      el("blockquote", {}, cell.rule, el("span", { class: "sub" }, `  (a ${cell.severity})`), cell.quoted.map((rule) => el("span", { class: "quoted" }, rule))),
+      el("blockquote", {}, cell.rule, el("span", { class: "sub" }, `  (a ${cell.severity})`), cell.quoted.map((rule) => el("span", { class: "quoted" }, rule.split("`").map((part, i) => (i % 2 ? el("code", {}, part) : part))))),
       culprit ? el("p", { class: "culprit" }, culprit.side === "unknown" ? "Which side is at fault is unknown" : `At fault: the ${culprit.side}, ${culprit.api}`) : "",
       faulty ? el("p", {}, el("a", { href: "#", click: (event) => { event.preventDefault(); toFault(); } }, `Frame ${fault}, ${faulty.by} → ${faulty.to}`), " ", el("code", { class: "frame-text" }, short(faulty.text, 400))) : "",
       el("dl", {}, [

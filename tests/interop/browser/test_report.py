@@ -122,7 +122,7 @@ async def hash_of(page: Page) -> str:
 async def test_a_red_run_says_first_which_side_and_which_frame(opened: Open, url: str) -> None:
     async with opened(url) as page:
         await expect(page.locator(".state")).to_have_text("✗ 1 cell not as expected")
-        await expect(page.locator("h1")).to_contain_text("1 of 4 pairs broken")
+        await expect(page.locator("h1")).to_contain_text("1 of 4 pairs is broken")
         first = page.locator("section").nth(1).locator(".cause")
         await expect(first.locator("h3")).to_contain_text("server python/ZapServer")
         await expect(first.locator(".at-fault")).to_contain_text("Frame 1, server → client")
@@ -147,6 +147,7 @@ async def test_one_drills_down_from_the_grid_and_back(opened: Open, url: str) ->
         await pair.click()
         await expect(page.locator("h1:visible")).to_be_focused()
         await expect(page.locator(".culprit")).to_contain_text("broken: echo.null: no event")
+        await expect(page.locator(".scenarios li").first).to_contain_text("server at fault")
         await page.get_by_role("link", name="echo.null").first.click()
         await expect(page.locator("h1:visible")).to_have_text("echo.null")
         beside = page.get_by_role("heading", name="Beside dart@0.3.0/ZapServer, which passes")
@@ -333,7 +334,7 @@ async def test_a_green_run_says_so(opened: Open, tmp_path: Path) -> None:
     async with opened(written(tmp_path, run(cell(RED["s"], RED["c"], RED["n"])))) as page:
         await expect(page.locator(".state")).to_have_text("✓ All as expected")
         await expect(page.locator("h1")).to_have_text(
-            "All 4 pairs work: 3 without deviations, 1 with named deviations."
+            "All 4 pairs work: 3 without deviations, 1 with named ones."
         )
         await expect(page.locator("#causes")).to_have_count(0)
 

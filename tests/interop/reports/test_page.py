@@ -8,8 +8,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from interop.records import CellResult
+from interop.records import CellResult, Verdict
 from interop.reports.files import report
+from interop.reports.pairs import CORE
 from interop.reports.results import Results, load
 
 from ..cells import cell, frame, results
@@ -55,8 +56,9 @@ def test_the_index_holds_every_cell_and_the_blocks_their_evidence() -> None:
     rules = ["W-2: The object MUST have a member `eventName`, whose value is a string.", "W-0"]
     assert index["scenarios"][1] == {"id": "b.c", "rule": "A payload comes back.",
                                      "severity": "must", "quoted": rules}  # fmt: skip
-    assert f'<span class="quoted">{rules[0]}</span>' in text
-    assert index["cells"] == [[0, 1, 0, 0, 0], [0, 1, 1, 3, 1]]
+    shown = rules[0].replace("`eventName`", "<code>eventName</code>")
+    assert f'<span class="quoted">{shown}</span>' in text
+    assert index["cells"] == [[0, 1, 0, 0, 0, ""], [0, 1, 1, 3, 1, ""]]
     assert index["reasons"] == ["", "why it failed"]
     assert index["pairs"][f"{SERVER} {CLIENT}"]["words"] == "broken: b.c: why it failed"
     (row,) = packed(text, "block-0")[f"{SERVER} {CLIENT}"]["rows"]
@@ -90,6 +92,33 @@ def test_what_could_not_run_is_in_the_grid_and_in_a_list() -> None:
     text = rendered(cell())
     assert "<dt>pypi@0.5.2/ZapClient</dt><dd>no network</dd>" in text
     assert f'data-pair="{SERVER} pypi@0.5.2/ZapClient"' in text
+
+
+def test_one_sentence_says_how_many_pairs_work() -> None:
+    def said(*verdicts: Verdict) -> str:
+        names = [pattern.replace("*", "bmp") for pattern in CORE]
+        excuse = {"peer": "a", "role": "server", "cause": "why"}
+        found = [
+            cell(each, client=f"c{number}/C", scenario=name, excuses=[excuse])
+            for number, verdict in enumerate(verdicts)
+            for name, each in (*((name, "passed") for name in names), ("rooms.once", verdict))
+        ]
+        run = Results("", "local", [SERVER], sorted({each.client for each in found}), {})
+        run.cells = found
+        sentence: str
+        (sentence,) = re.findall("<h1>(.*?)</h1>", report(run).decode())
+        return sentence
+
+    assert said("passed") == "The pair works."
+    assert said("passed", "passed") == "All 2 pairs work."
+    assert said("deviating", "deviating") == "All 2 pairs work, with named deviations."
+    assert said("passed", "deviating") == (
+        "All 2 pairs work: 1 without deviations, 1 with named ones."
+    )
+    assert said("failed") == "1 of 1 pair is broken."
+    assert said("failed", "error", "passed", "deviating") == (
+        "2 of 4 pairs are broken; 1 works; 1 works with named deviations."
+    )
 
 
 def test_a_broken_run_says_why() -> None:

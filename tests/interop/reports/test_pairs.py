@@ -52,6 +52,12 @@ def test_named_deviations_are_counted_by_their_cause_with_those_of_plain_use_fir
     assert found.deviations[1].scenarios == ("closing.a", "closing.b")
 
 
+def test_deviations_of_earlier_results_count_though_they_are_told_in_words_alone() -> None:
+    old = [cell(name, "deviating", reason="b: loses it") for name in ("closing.a", "closing.b")]
+    found = verdict(*core(), *old, cell("closing.c", "deviating", reason="a: too late"))
+    assert found.words == "works, with 2 named deviations"
+
+
 def test_a_red_cell_breaks_a_pair_and_plain_use_is_named_first() -> None:
     for red in ("failed", "flaky", "error"):
         found = verdict(
