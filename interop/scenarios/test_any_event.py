@@ -21,7 +21,7 @@ async def caught(judged: Judged, name: str) -> dict[str, Any]:
     got = await judged.role.wait(
         "event",
         lambda n: n.data["name"] == name and n.data["via"] == "all",
-        what=f"event {name!r} at the catch-all",
+        what=f"event {name!a} at the catch-all",
     )
     return dict(got.data)
 
@@ -76,6 +76,21 @@ async def test_order(judged: Judged) -> None:
     assert ways in (["named", "all"], ["all"]), f"the event's handlers were called as {ways}"
 
 
+@scenario(
+    "any.raised",
+    "The catch-all gets an event whose own handler raised.",
+    side="server",
+    escapes=True,
+    rules=["D-14"],
+)
+async def test_raised(judged: JudgedServer) -> None:
+    connection = await judged.open(more=ALL)
+    connection.send_event("boom", {})
+    await heard_past(judged, connection)
+    got = told(judged, "all")
+    assert got == ["boom", "past it"], f"expected boom at the catch-all, then past it, got {got}"
+
+
 @pytest.mark.parametrize("kind", ["absent", *PAYLOADS])
 @scenario(
     "any.whole",
@@ -94,6 +109,19 @@ async def test_whole(judged: Judged, kind: str) -> None:
             headers = FULL
         got = await caught(judged, UNKNOWN)
         check_event("the catch-all received", {"payload": None, **got}, payload, headers)
+
+
+@scenario(
+    "any.name",
+    "The catch-all gets an event's name as it was sent.",
+    side="each",
+    rules=["D-14", "W-22"],
+)
+async def test_name(judged: Judged) -> None:
+    connection = await judged.open(more=ALL)
+    for name in [*PAYLOADS["text"], "UPPER", " padded ", "x" * 300]:
+        connection.send_event(name, 1)
+        await caught(judged, name)
 
 
 @scenario(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from interop.roles.judged import Judged, JudgedClient, JudgedServer
@@ -87,6 +89,31 @@ async def test_sender(judged: JudgedServer, name: str) -> None:
 
 NAMES_AS_TEXT = ["5", "null", "None", "undefined", "true", "True", "{}", "[]", "[object Object]"]
 """Names that a reader which makes a text of everything could come to."""
+
+
+@pytest.mark.parametrize("name", CLASSES)
+@scenario(
+    "malformed.end-told-once",
+    "The end of a connection after a malformed message is told to the server's application no more "
+    "than once.",
+    side="server",
+    escapes=True,
+    rules=["E-16"],
+)
+async def test_end_told_once(judged: JudgedServer, name: str) -> None:
+    connection = await judged.open()
+    write(connection, MALFORMED[name])
+    connection.send_close(1000)  # behind it, where the server has not ended the connection
+    told = asyncio.ensure_future(judged.server.wait("disconnected"))
+    ended = asyncio.ensure_future(connection.failed())
+    await judged.first(told, ended)
+    for task in (told, ended):
+        task.cancel()
+    await asyncio.gather(told, ended, return_exceptions=True)
+    connection.end_tcp()
+    await judged.role.settle()
+    count = judged.server.count("disconnected")
+    assert count <= 1, f"the disconnected callback fired {count} times"
 
 
 @pytest.mark.parametrize("name", [name for name in MALFORMED if name not in LENIENT])

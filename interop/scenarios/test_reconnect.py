@@ -468,6 +468,21 @@ async def test_kept(judged: JudgedClient, way: str) -> None:
 
 
 @scenario(
+    "offline.before-greeting",
+    "What was sent offline is written before what the connected callback sends.",
+    side="client",
+    rules=["L-27"],
+)
+async def test_before_greeting(judged: JudgedClient) -> None:
+    greeting = [{"event": "kept", "payload": "greeting", "headers": {}}]
+    await cut(judged, await judged.open(more={**keeping(), "on_connect": greeting}))
+    for number in range(2):
+        await judged.client.send("kept", number)
+    connection = await again(judged, "by-hand")
+    await check_sent(judged, connection, 0, 1, "greeting")
+
+
+@scenario(
     "offline.before-first",
     "Events that are sent before the first connection are kept too.",
     side="client",

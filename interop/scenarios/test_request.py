@@ -211,6 +211,49 @@ async def test_replies_swapped(judged: Judged) -> None:
 
 
 @scenario(
+    "request.reply-of-another",
+    "A reply counts only if the connection sends it that was asked.",
+    side="server",
+    rules=["R-31"],
+)
+async def test_reply_of_another(judged: JudgedServer) -> None:
+    other = await judged.open()
+    connection = await judged.open()
+    request_id, asking = await judged.take_request(
+        connection, "question", PAYLOAD, seconds=PATIENCE
+    )
+    other.send_event("question", "forged", {"replyTo": request_id})
+    await judged.works(other)
+    connection.send_event("question", "asked for", {"replyTo": request_id})
+    got = (await judged.role.session.reply("request", asking))["payload"]
+    assert got == "asked for", f"expected the reply of the connection that was asked, got {got!r}"
+
+
+@scenario(
+    "request.error-kinds",
+    "A reply is an error whatever its replyError holds, an empty text too, unless it is null or "
+    "false.",
+    side="each",
+    rules=["R-23"],
+)
+async def test_error_kinds(judged: Judged) -> None:
+    connection = await judged.open()
+    errors: list[Any] = ["", "no", 0, {}, [], True, None, False]
+    for error in errors:
+        request_id, asking = await judged.take_request(
+            connection, "question", PAYLOAD, seconds=PATIENCE
+        )
+        connection.send_event("question", 1, {"replyTo": request_id, "replyError": error})
+        kind = None
+        try:
+            await judged.role.session.reply("request", asking)
+        except PeerFailure as failure:
+            kind = failure.kind
+        expected = None if error is None or error is False else "RemoteError"
+        assert kind == expected, f"for the replyError {error!r}: expected {expected}, got {kind}"
+
+
+@scenario(
     "request.by-hand-to-client",
     "A client's handler answers a request with one header, and every kind of payload.",
     side="client",

@@ -127,6 +127,26 @@ async def test_members(clients: Clients) -> None:
     assert other.count("event", name="said") == 0
 
 
+NAMES = ["team", "Team", " team", "team ", "\u00e9", "e\u0301", "\u00df", "ss", "te.am", "*", ""]
+"""Names of rooms that are almost the same, or patterns of another one's."""
+
+
+@scenario(
+    "rooms.name-exact", "The names of rooms are compared exactly.", side="server", rules=["R-1"]
+)
+async def test_name_exact(judged: JudgedServer) -> None:
+    speaker = await judged.open()
+    members = [await judged.open() for _ in NAMES]
+    for member, name in zip(members, NAMES, strict=True):
+        await answered(judged, member, "join", "joined", name)
+    for name in NAMES:
+        say(speaker, name, room=name)
+    await hears_no_more(speaker)
+    for member, name in zip(members, NAMES, strict=True):
+        got = await heard(member)
+        assert got == [name], f"expected {name!a} alone in the room {name!a}, got {got!a}"
+
+
 @scenario(
     "rooms.exclude-self",
     "The sender of an event to a room can exclude itself.",

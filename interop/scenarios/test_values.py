@@ -126,6 +126,10 @@ HARD: dict[str, str] = {
     "wide-object": "{" + ",".join(f'"key {n}":{n}' for n in range(10_000)) + "}",
     "wide-array": "[" + ",".join(map(str, range(10_000))) + "]",
     "long-key": '{"' + "k" * 100_000 + '":1}',
+    "texts-like-dates": '"2026-01-02","2026-01-02T03:04:05Z","2026-01-02T03:04:05+01:00"',
+    "texts-like-values": '"12","1.50","1e3","true","null","NaN","{}","[1]",""," padded "',
+    "texts-not-composed": '"e\\u0301","\u00e9","\\ufb01"',
+    "keys-like-members": '{"__proto__":{"a":1},"constructor":1,"toString":2,"__class__":3}',
 }
 
 

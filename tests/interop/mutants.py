@@ -69,7 +69,7 @@ SERVERS: Mapping[str, Caught] = {
     "needs-compact-text": by("no event 'echo'", "form.white-space"),
     "dies-of-byte-order-mark": by("wrote no close frame", "malformed.byte-order-mark"),
     "malformed-unreported": by("no error callback", "malformed.reported"),
-    "folds-case-of-names": by(r"\['echo', 'echo', 'echo'\] ==", "events.name-exact"),
+    "folds-case-of-names": by(r"called once, got \['echo', 'echo', 'echo'\]", "events.name-exact"),
     "headers-lost-beside-nothing": by(
         "the server received other headers",
         "headers.read.absent",
@@ -139,6 +139,13 @@ SERVERS: Mapping[str, Caught] = {
     "catch-all-gets-unknown-alone": by(
         r"at the catch-all, got \['unregistered', 'past it'\]", "any.once"
     ),
+    "reply-of-anyone": by("that was asked, got 'forged'", "request.reply-of-another"),
+    "folds-case-of-rooms": by("'team' alone in the room 'team', got", "rooms.name-exact"),
+    "composes-names": by("no event .* at the catch-all", "any.name"),
+    "catch-all-without-failed": by(r"then past it, got \['past it'\]", "any.raised"),
+    "malformed-end-told-twice": by("callback fired 2 times", "malformed.end-told-once.not-json"),
+    "composes-texts": by("back came another value", "hard.answered.texts-not-composed"),
+    "numbers-from-texts": by("back came another value", "hard.answered.texts-like-values"),
     "catch-all-is-first": by(r"called as \['all', 'named'\]", "any.order"),
     "connected-cannot-send": by(
         "wrote no text frame|no event 'welcome'", "events.greeting", "events.sent-on-connect"
@@ -428,6 +435,15 @@ CLIENTS: Mapping[str, Caught] = {
         "offline.dropped",
     ),
     "kept-after-first-only": by(r"\[0\], got \[\]", "offline.before-first"),
+    "kept-until-greeted": by(
+        r"\[0, 1, 'greeting'\], got \['greeting', 0, 1\]", "offline.before-greeting"
+    ),
+    "revives-dates": by("back came another value", "hard.answered.texts-like-dates"),
+    "drops-keys-like-members": by("back came another value", "hard.answered.keys-like-members"),
+    "inherits-a-handler": by(r"called once, got \['echo', 'echo'\]", "events.name-exact"),
+    "empty-error-is-reply": by(
+        "for the replyError '': expected RemoteError, got None", "request.error-kinds"
+    ),
     "kept-until-refused": by(r"\[0, 1\], got \[1\]", "offline.kept-while-refused"),
     # Sending, handlers, streams.
     "late-send-lost": by(

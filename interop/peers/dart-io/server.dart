@@ -182,8 +182,11 @@ class Server {
       final event = decode(message);
       name = event.name;
       if (lifecycleNames.contains(name)) return;
-      await _handlers[name]?.call(connection, event);
-      await onAny?.call(connection, event);
+      try {
+        await _handlers[name]?.call(connection, event);
+      } finally {
+        await onAny?.call(connection, event);
+      }
     } catch (error) {
       onError?.call(connection, error, name);
     }

@@ -562,6 +562,7 @@ def _keeps(
     *,
     before_first: bool = True,
     while_refused: bool = True,
+    after_greeting: bool = False,
 ) -> Seed:
     """Keep what is sent offline in another queue, which has no bound.
 
@@ -569,6 +570,7 @@ def _keeps(
         flushed: returns what is sent of the kept events.
         before_first: whether it keeps events before the first connection.
         while_refused: whether it keeps them over a refused attempt.
+        after_greeting: whether the connected callback is called before they are sent.
     """
 
     def seed(seam: ClientSeam) -> None:
@@ -583,10 +585,13 @@ def _keeps(
                 kept.append((event, more))
 
         async def flush(context: EventContext) -> None:
+            if after_greeting:
+                await on_connected(context)
             for event, more in flushed(kept):
                 await send_event(*event, **more)
             kept.clear()
-            await on_connected(context)
+            if not after_greeting:
+                await on_connected(context)
 
         async def forget(state: ZapClientState) -> None:
             if state is ERROR and not while_refused:
@@ -667,17 +672,24 @@ def _any_event_is_reply(seam: ClientSeam) -> None:
     client.request = request
 
 
-def _error_is_reply(seam: ClientSeam) -> None:
-    """Return an error as if it were the reply."""
-    request = seam.client.request
+def _error_is_reply(*, with_text: bool) -> Seed:
+    """Return an error as if it were the reply: one `with_text` too, or one without alone."""
 
-    async def take(event: str, **more: Any) -> Any:
-        try:
-            return await request(event, **more)
-        except RemoteError as exc:
-            return exc.reply
+    def seed(seam: ClientSeam) -> None:
+        request = seam.client.request
 
-    seam.client.request = take
+        async def take(event: str, **more: Any) -> Any:
+            try:
+                return await request(event, **more)
+            except RemoteError as exc:
+                reply: Any = exc.reply
+                if reply.headers["replyError"] and not with_text:
+                    raise
+                return reply
+
+        seam.client.request = take
+
+    return seed
 
 
 def _request_outlives_connection(seam: ClientSeam) -> None:
@@ -831,13 +843,15 @@ DEFECTS: Mapping[str, Seed] = {
     "kept-twice": _keeps(lambda kept: kept * 2),
     "kept-whatever-is-asked": _keeps(),
     "kept-after-first-only": _keeps(before_first=False),
+    "kept-until-greeted": _keeps(after_greeting=True),
     "kept-until-refused": _keeps(while_refused=False),
     "late-send-lost": _late_sends_are_lost,
     "late-handlers-ignored": _late_handlers_are_lost,
     "calls-of-the-first-connection": _calls_of_the_first_connection,
     "catch-all-is-the-rest": _catch_all_is_the_rest,
     "any-event-is-reply": _any_event_is_reply,
-    "error-is-reply": _error_is_reply,
+    "error-is-reply": _error_is_reply(with_text=True),
+    "empty-error-is-reply": _error_is_reply(with_text=False),
     "request-outlives-connection": _request_outlives_connection,
     "reply-of-nothing-is-null": _reply_of_nothing_is_null,
     "any-event-is-unknown": _catches(_unknown_alone),

@@ -237,6 +237,28 @@ def _catches_first(seam: ServerSeam) -> None:
     _catches_unknown_alone(seam)
 
 
+def _catches_no_failed(seam: ServerSeam) -> None:
+    """Call the catch-all for no event whose own handler raised."""
+    any_event = seam.book.any_event
+    if any_event is None:
+        return
+    failed: list[Any] = []
+
+    async def around(handler: Handler, context: EventContext) -> None:
+        try:
+            await _call(handler, context)
+        except RuntimeError:
+            failed.append(context.event_data)
+            raise
+
+    async def sound(context: EventContext) -> None:
+        if not any(context.event_data is each for each in failed):
+            await _call_any(any_event, context)
+
+    _around_handlers(seam, around)
+    seam.book.any_event = sound
+
+
 async def _call_any(handler: Handler, context: EventContext) -> None:
     handler(context)  # the interop app's catch-all is a plain function
 
@@ -290,6 +312,24 @@ def _error_is_reply_too(seam: ServerSeam) -> None:
                 return exc.reply
 
         base = override(transport.connection, request=request)
+
+    seam.opened.append(hook)
+
+
+def _takes_replies_of_anyone(seam: ServerSeam) -> None:
+    """Take a reply from any connection while there is one that waits."""
+    dispatchers: list[Any] = []
+
+    def hook(transport: Any) -> None:
+        def feed(dispatcher: Any, messages: list[Message]) -> None:
+            for message in messages:
+                is_reply = "replyTo" in (event_of(message).get("headers") or ())
+                asking = [each for each in dispatchers if is_reply and each.mailbox.has_waiters]
+                for each in asking or [dispatcher]:
+                    base.feed(each, [message])
+
+        base = override(transport.dispatcher, feed=feed)
+        dispatchers.append(transport.dispatcher)
 
     seam.opened.append(hook)
 
@@ -406,6 +446,27 @@ def _malformed_ends_all(seam: ServerSeam) -> None:
     seam.opened.append(hook)
 
 
+def _malformed_end_told_twice(seam: ServerSeam) -> None:
+    disconnected = seam.book.lifecycle["disconnected"]
+    spoilt: set[Any] = set()
+
+    async def told(context: EventContext) -> None:
+        await _call(disconnected, context)
+        if context.connection in spoilt:
+            await _call(disconnected, context)
+
+    def hook(transport: Any) -> None:
+        def feed(dispatcher: Any, messages: list[Message]) -> None:
+            if not all(map(event_of, messages)):
+                spoilt.add(transport.connection)
+            base.feed(dispatcher, messages)
+
+        base = override(transport.dispatcher, feed=feed)
+
+    seam.opened.append(hook)
+    seam.book.lifecycle["disconnected"] = told
+
+
 def _stop_leaves_connections(seam: ServerSeam) -> None:
     stop, transports = seam.server.close, seam.server.roster.transports
     left: list[Any] = []
@@ -449,6 +510,14 @@ def _with_exclude_self(value: bool, event: str = "to-room") -> Seed:
         seam.book.events[event] = to_several
 
     return seed
+
+
+def _folds_case_of_rooms(seam: ServerSeam) -> None:
+    rooms = seam.role.rooms
+    add, remove, send = rooms.add_to_room, rooms.remove_from_room, rooms.send_to_room
+    rooms.add_to_room = lambda name, connection: add(name.casefold(), connection)
+    rooms.remove_from_room = lambda name, connection: remove(name.casefold(), connection)
+    rooms.send_to_room = lambda name, *event, **more: send(name.casefold(), *event, **more)
 
 
 def _leaves_all_rooms(seam: ServerSeam) -> None:
@@ -808,6 +877,9 @@ DEFECTS: Mapping[str, Seed] = {
     "reply-among-a-hundred": _looks_at_a_hundred,
     "catch-all-gets-unknown-alone": _catches_unknown_alone,
     "catch-all-is-first": _catches_first,
+    "reply-of-anyone": _takes_replies_of_anyone,
+    "folds-case-of-rooms": _folds_case_of_rooms,
+    "catch-all-without-failed": _catches_no_failed,
     "connected-is-of-first": _connected_is_of_first,
     "connected-cannot-send": _connected_cannot_send,
     "messages-fire-lifecycle": _messages_fire_lifecycle,
@@ -817,6 +889,7 @@ DEFECTS: Mapping[str, Seed] = {
     "ids-used-again": _with_used_ids,
     "deaf-after-one-left": _deaf_after_one_left,
     "malformed-ends-all": _malformed_ends_all,
+    "malformed-end-told-twice": _malformed_end_told_twice,
     "stop-leaves-connections": _stop_leaves_connections,
     "send-after-close-lost": _late_sends_are_lost,
     "room-keeps-past-members": _keeps_past_members,

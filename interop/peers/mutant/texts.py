@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 from typing import Any, TypeVar
@@ -243,6 +244,46 @@ def _folds_case(old: Message) -> list[Message]:
     return [text_of({**event, "eventName": name.strip().lower()}).decode()] if name else [old]
 
 
+def _reads_texts(change: Callable[[str], object]) -> Seed:
+    """Take the texts of a list for something else."""
+
+    def read(old: Message) -> list[Message]:
+        event = event_of(old)
+        payload = event.get("payload")
+        if not isinstance(payload, list):
+            return [old]
+        event["payload"] = [change(each) if isinstance(each, str) else each for each in payload]
+        return [text_of(event).decode()]
+
+    return reads(lambda transport: read)
+
+
+def _drops_members(old: Message) -> list[Message]:
+    """Lose a key that assigning to an object of JavaScript's would not add."""
+    event = event_of(old)
+    payload = event.get("payload")
+    if not isinstance(payload, list) or payload[:1] == [] or not isinstance(payload[0], dict):
+        return [old]
+    payload[0].pop("__proto__", None)
+    return [text_of(event).decode()]
+
+
+def _composes_names(old: Message) -> list[Message]:
+    """Compose the characters of names."""
+    event = event_of(old)
+    if not isinstance(name := event.get("eventName"), str):
+        return [old]
+    return [text_of({**event, "eventName": unicodedata.normalize("NFC", name)}).decode()]
+
+
+def _inherits_a_handler(old: Message) -> list[Message]:
+    """Find a handler for a name that every object of JavaScript's has."""
+    event = event_of(old)
+    if event.get("eventName") != "constructor":
+        return [old]
+    return [text_of({**event, "eventName": "echo"}).decode()]
+
+
 def _drops_read_headers(old: Message) -> list[Message]:
     event = event_of(old)
     return [text_of({**event, "headers": {}}).decode()] if event else [old]
@@ -304,6 +345,9 @@ SERVER: Mapping[str, Seed] = {
     "any-name-is-text": reads(lambda transport: _takes_any_name),
     "long-read-late": reads(lambda transport: _long_last()),
     "last-of-two-keys": reads(lambda transport: _keeps_last_of_two_keys),
+    "composes-names": reads(lambda transport: _composes_names),
+    "composes-texts": _reads_texts(lambda text: unicodedata.normalize("NFC", text)),
+    "numbers-from-texts": _reads_texts(lambda text: int(text) if text.isdigit() else text),
 }
 """Defects of servers."""
 
@@ -330,5 +374,8 @@ CLIENT: Mapping[str, Seed] = {
     "takes-any-name": reads(lambda transport: _takes_any_name),
     "handles-long-late": reads(lambda transport: _long_last()),
     "malformed-escapes": reads(_lets_malformed_escape),
+    "revives-dates": _reads_texts(lambda text: re.sub(r"(?<=:\d\d)Z$", ".000Z", text)),
+    "drops-keys-like-members": reads(lambda transport: _drops_members),
+    "inherits-a-handler": reads(lambda transport: _inherits_a_handler),
 }
 """Defects of clients."""
