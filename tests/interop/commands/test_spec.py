@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,12 @@ from interop.commands import spec
 from interop.commands.options import Stop
 from interop.run.runner import load_catalogue
 from interop.spec.rules import load, load_versions
+from interop.verdicts import deviations
 
 from ..spec.small import TEXT, rules
+
+ROOT = Path(__file__).parents[3]
+TEST = re.compile(r"`(tests/[\w/.]+)(?:::(\w+))?`")
 
 
 def test_the_pages_are_those_of_the_rules() -> None:
@@ -23,6 +28,22 @@ def test_each_page_is_named_in_the_introduction() -> None:
     pages = {path.name for path in spec.FOLDER.glob("*.md")} - {"README.md"}
     assert pages == {path.name for path in spec.pages(load(), {}, {})}
     assert [name for name in pages if f"]({name})" not in introduction] == []
+
+
+def test_the_tests_that_look_where_no_scenario_does_are_there() -> None:
+    named = {match for rule in load().rule.values() for match in TEST.findall(rule.unseen)}
+    assert len(named) > 5
+    for path, name in named:
+        assert (ROOT / path).exists(), path
+        assert not name or f"def {name}(" in (ROOT / path).read_text("utf-8"), name
+
+
+def test_this_library_keeps_what_its_page_says() -> None:
+    page = (ROOT / "docs" / "wire.md").read_text("utf-8")
+    assert "`ZapServer` and the clients keep all of wire version 1" in page
+    frameworks = ("AsgiApp", "AioHttpConnector", "FastApiConnector", "SanicConnector")
+    excused = {each.peer for each in deviations.load() if each.peer.startswith("python")}
+    assert excused <= {f"python/{name}" for name in frameworks}
 
 
 def test_a_stale_page_is_named_and_written_anew(
