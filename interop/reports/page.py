@@ -30,6 +30,7 @@ from .durations import slowest
 from .evidence import evidence
 from .hints import Hints
 from .history import History, Run
+from .kept import by_rule
 from .pairs import MEANING, PAIR_VERDICTS, Pair, alone
 from .provenance import commit_line, peer_lines, peer_words
 from .results import Results, is_red, shortened
@@ -153,6 +154,7 @@ class Page:
                 not_run=_joined(results.not_run),
                 versions=compatibility(results.cells),
                 deviations=_deviations(results.cells),
+                rules=by_rule(results.cells),
                 slowest=slowest(results.cells),
                 changes=_changes(self._changed),
                 ran=[commit_line(results.commit), *peer_lines(results.peers)],
@@ -181,7 +183,12 @@ def _templates() -> jinja2.Environment:
     style, script = ((_FILES / name).read_text("utf-8") for name in ("page.css", "page.js"))
     digests = {name: _digest(text) for name, text in (("style", style), ("script", script))}
     found.globals.update(
-        style=Markup(style), script=Markup(script), digests=digests, link=_link, counted=counted
+        style=Markup(style),
+        script=Markup(script),
+        digests=digests,
+        link=_link,
+        about=_about,
+        counted=counted,
     )
     found.filters["thousands"] = lambda number: f"{number:,}"
     found.filters["code"] = _code
@@ -217,6 +224,11 @@ def _link(server: str, client: str, scenario: str = "") -> str:
     """Return the fragment of a pair, or of a cell."""
     where = {"s": server, "c": client, "n": scenario} if scenario else {"s": server, "c": client}
     return "#" + urlencode(where, errors="replace")
+
+
+def _about(number: str) -> str:
+    """Return the fragment of the cells that a rule is about: the filter on its number."""
+    return "#" + urlencode({"q": f"{number}:"})
 
 
 def _run(run: Run) -> str:
@@ -314,7 +326,7 @@ def _cause(cause: Cause, hints: Hints) -> dict[str, Any]:
         "reason": shortened(cell.reason, 400),
         "told": str(error) if error is not None and error.message not in cell.reason else "",
         "frame": "",
-        "quoted": quoted(cell.rules),
+        "quoted": quoted(cell.broken),
         "again": hints.again(cell),
         "also": others(cause, 8),
         "cells": cause.cells[1 : _SHOWN_CELLS + 1],

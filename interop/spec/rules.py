@@ -28,6 +28,7 @@ __all__ = [
     "RuleError",
     "Rules",
     "Versions",
+    "in_order",
     "load",
     "load_versions",
     "quoted",
@@ -138,6 +139,19 @@ def quoted(numbers: Iterable[str]) -> list[str]:
     """
     known = _known().rule
     return [f"{each}: {known[each].text}" if each in known else each for each in numbers]
+
+
+def in_order(numbers: Iterable[str]) -> list[str]:
+    """Return numbers in the order of the letters in the file, and of the numbers of each."""
+    letters = [*_known().letter]
+
+    def place(number: str) -> tuple[int, int, str]:
+        match = NUMBER.fullmatch(number)
+        if match is None or match[1] not in letters:
+            return len(letters), 0, number
+        return letters.index(match[1]), int(match[2]), number
+
+    return sorted(numbers, key=place)
 
 
 @functools.cache

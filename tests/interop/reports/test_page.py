@@ -141,3 +141,15 @@ def test_results_of_earlier_versions_are_rendered(tmp_path: Path) -> None:
     (tmp_path / "results.json").write_text(json.dumps({"format": 1, "cells": [old], "run": {}}))
     text = report(load(tmp_path).results(tmp_path)).decode()
     assert packed(text, "index")["servers"] == [SERVER]
+
+
+def test_the_rules_that_are_not_kept_are_listed_with_the_sides_that_break_them() -> None:
+    excuse = {"peer": "python", "role": "server", "cause": "it does"}
+    text = rendered(
+        cell("deviating", rules=["W-9"], excuses=[excuse]), cell(scenario="b", rules=["W-10"])
+    )
+    assert "2 looked at, 1 kept on every side" in text
+    assert '<a href="#q=W-9%3A">W-9</a>: A receiver MUST take' in text
+    assert 'python/ZapServer <span class="sub">(deviating)</span></td>' in text
+    assert ">W-10</a>" not in text
+    assert "<h2>Rules</h2>" not in rendered(cell())
