@@ -510,7 +510,9 @@ class JudgedClient(Judged):
 
     async def ended(self) -> None:
         ends = ("offline", "error")
-        await self.role.wait("state", lambda n: n.data["state"] in ends, what="the end")
+        await self.role.wait(
+            "state", lambda n: n.data["state"] in ends, what="end of the connection"
+        )
 
     async def send(self, name: str, payload: Any, headers: dict[str, Any] | None = None) -> None:
         await self.client.send(name, payload, headers)

@@ -303,7 +303,7 @@ CLIENTS: Mapping[str, Caught] = {
     "wrong-pong": by("assert b'' ==", "frames.ping.125"),
     "unmasked": by("mask|no WebSocket frame", "frames.new-masks", "echo.null"),
     "one-mask": by("masking keys repeat", "frames.new-masks"),
-    "silent-peer-unnoticed": by("no the end within", "time.silent-peer"),
+    "silent-peer-unnoticed": by("no end of the connection within", "time.silent-peer"),
     "loses-events-before-close": by("no event 'echo'", "frames.messages-before-close"),
     "answers-close-with-1002": by(
         "got 1002|1002 == 4002", "frames.close-code.1000", "lifecycle.server-close-code"
@@ -340,7 +340,7 @@ CLIENTS: Mapping[str, Caught] = {
         "got connected, disconnected, connected, event$", "again.callbacks.by-hand"
     ),
     "no-connected-callback": by("got event, disconnected", "ends.callbacks.own-close"),
-    "last-hears-all": by("no the end within", "apart.ends"),
+    "last-hears-all": by("no end of the connection within", "apart.ends"),
     # Connecting.
     "offers-no-subprotocols": by("no subprotocols supported", "request.subprotocols"),
     "sends-no-request-headers": by("assert None == 'abc'", "request.headers"),
