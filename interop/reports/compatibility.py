@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
+from functools import cache
 from itertools import groupby
 from typing import Any
 
@@ -38,6 +39,7 @@ reconnecting."""
 _Blockers = tuple[str, ...]
 
 
+@cache
 def is_plain(scenario: str) -> bool:
     """Whether a scenario is one of plain use; `scenario` is its id with its parameters."""
     return any(fnmatchcase(scenario, pattern) for pattern in PLAIN)

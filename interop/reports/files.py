@@ -58,12 +58,15 @@ def report(results: Results, earlier: Sequence[Results] = (), kept: Path | None 
     Raises:
         TestbedError: the history cannot be read or written.
     """
+    found = judged_pairs(results)
+    if not earlier and kept is None:
+        return Page(results, found).whole()
     records = []
     for each in (*earlier, results):
-        found = judged_pairs(each)
-        records.append(record(each, found))
+        of_run = found if each is results else judged_pairs(each)
+        records.append(record(each, of_run))
         if kept is not None:
-            keep(kept, each, found)
+            keep(kept, each, of_run)
     started = {each.run.started for each in records}
     if kept is not None:
         records += [old for old in read_history(kept) if old.run.started not in started]

@@ -17,6 +17,7 @@ from interop.run.runner import Bound
 from tests.support import tls
 
 from .. import servers
+from ..pages import elements
 
 
 @pytest.fixture(autouse=True)
@@ -87,7 +88,9 @@ def test_results_like_those_of_a_run(
         (url, "judge/Raw", "passed")
     }
     written = "".join(path.read_text() for path in tmp_path.iterdir())
-    assert len(list(tmp_path.iterdir())) == 3
+    assert len(list(tmp_path.iterdir())) == 4
+    written += "".join(elements((tmp_path / "report.html").read_text()).values())
+    assert "frames.ping" in written
     for secret in ("qwertz", "geheim"):
         assert secret not in written + capsys.readouterr().out
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import base64
-import gzip
 import hashlib
 import json
 import re
@@ -14,6 +13,7 @@ from interop.reports.pairs import CORE
 from interop.reports.results import Results, load
 
 from ..cells import cell, frame, results
+from ..pages import data
 
 SERVER, CLIENT = "python/ZapServer", "dart@0.5.0/ZapConsumer"
 
@@ -22,14 +22,8 @@ def rendered(*found: CellResult, **more: Any) -> str:
     return report(results(*found, **more)).decode()
 
 
-def packed(text: str, id: str) -> Any:
-    """Return the data of one of the page's elements."""
-    (found,) = re.findall(f'<script type="text/plain" id="{id}">(.*?)</script>', text)
-    return json.loads(gzip.decompress(base64.b64decode(found)))
-
-
 def evidence(found: CellResult, *more: CellResult) -> Any:
-    return packed(rendered(found, *more), "block-0")[f"{found.server} {found.client}"]
+    return data(rendered(found, *more), "block-0")[f"{found.server} {found.client}"]
 
 
 def test_only_the_pages_own_script_and_style_may_run() -> None:
@@ -52,7 +46,7 @@ def test_the_index_holds_every_cell_and_the_blocks_their_evidence() -> None:
         cell(frames=[frame("client", "hi")], frames_total=1),
         cell("failed", scenario="b.c", rules=["W-2", "W-0"]),
     )
-    index = packed(text, "index")
+    index = data(text, "index")
     rules = ["W-2: The object MUST have a member `eventName`, whose value is a string.", "W-0"]
     assert index["scenarios"][1] == {"id": "b.c", "rule": "A payload comes back.",
                                      "severity": "must", "quoted": rules}  # fmt: skip
@@ -61,10 +55,10 @@ def test_the_index_holds_every_cell_and_the_blocks_their_evidence() -> None:
     assert index["cells"] == [[0, 1, 0, 0, 0, ""], [0, 1, 1, 3, 1, ""]]
     assert index["reasons"] == ["", "why it failed"]
     assert index["pairs"][f"{SERVER} {CLIENT}"]["words"] == "broken: b.c: why it failed"
-    (row,) = packed(text, "block-0")[f"{SERVER} {CLIENT}"]["rows"]
+    (row,) = data(text, "block-0")[f"{SERVER} {CLIENT}"]["rows"]
     assert row == {"t": 1.0, "at": "wire", "text": "text: hi", "frame": 0, "by": "client",
                    "to": "server"}  # fmt: skip
-    assert "rows" not in packed(text, "block-1")[f"{SERVER} {CLIENT}"]
+    assert "rows" not in data(text, "block-1")[f"{SERVER} {CLIENT}"]
 
 
 def test_secrets_of_handshakes_are_left_out() -> None:
@@ -140,7 +134,7 @@ def test_results_of_earlier_versions_are_rendered(tmp_path: Path) -> None:
            "verdict": "passed", "reason": "", "duration_ms": 1.0}  # fmt: skip
     (tmp_path / "results.json").write_text(json.dumps({"format": 1, "cells": [old], "run": {}}))
     text = report(load(tmp_path).results(tmp_path)).decode()
-    assert packed(text, "index")["servers"] == [SERVER]
+    assert data(text, "index")["servers"] == [SERVER]
 
 
 def test_the_rules_that_are_not_kept_are_listed_with_the_sides_that_break_them() -> None:
