@@ -191,10 +191,10 @@ def _run_served(arguments: argparse.Namespace, console: Console, served: ExitSta
     if arguments.results == SUBSET and (RESULTS / "results.json").exists():
         where += f" (of what was chosen; those of the last whole run are in {shown(RESULTS)})"
     console.print(f"results: {escape(where)}", highlight=False, soft_wrap=True)
-    if live is not None:
+    if live is not None and not results.broken:  # as an interrupted run is: it is to end
         console.print(f"report: {live.url} until Ctrl-C", highlight=False)
         live.wait()
-    elif arguments.open:
+    elif live is None and arguments.open:
         open_page(arguments.results / "report.html")
     return results.exit_status
 

@@ -511,6 +511,7 @@ async function start() {
   listen();
   await load();
   addEventListener("hashchange", route);
+  addEventListener("beforeprint", () => { for (const each of all("details")) each.open = true; });
   await route();
   document.documentElement.dataset.ready = "";
   if (live) follow();

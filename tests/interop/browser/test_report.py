@@ -47,6 +47,7 @@ def red() -> CellResult:
         RED["c"],
         RED["n"],
         "failed",
+        rules=["W-2"],
         reason=f"no event: {HOSTILE}",
         raised=f"no event: {HOSTILE}",
         frames=[
@@ -311,6 +312,9 @@ async def test_without_scripts_the_verdict_is_there(opened: Open, url: str) -> N
 
 async def test_on_paper_there_are_no_controls(opened: Open, url: str) -> None:
     async with opened(url) as page:
+        await page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        await expect(page.get_by_role("heading", name="Slowest scenarios")).to_be_visible()
+        assert await page.locator("details:not([open])").count() == 0
         await page.emulate_media(media="print")
         await expect(page.locator("#filters")).to_be_hidden()
         await expect(page.locator(".copy").first).to_be_hidden()
