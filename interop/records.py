@@ -194,12 +194,18 @@ class Culprit(Struct, frozen=True):
     frame: _Count | None = None
 
 
-class Excuse(Struct, frozen=True):
-    """An entry of ``deviations.toml`` that excuses a failure."""
+class Excuse(Struct, frozen=True, omit_defaults=True):
+    """An entry of ``deviations.toml`` that excuses a failure.
+
+    Attributes:
+        cause: the cause in the implementation's source, or as observed.
+        means: what an application sees of it, in one plain sentence.
+    """
 
     peer: str
     role: Role
     cause: str
+    means: str = ""
 
     def __str__(self) -> str:
         return f"{self.peer} ({self.role}): {self.cause}"

@@ -5,19 +5,20 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from ..catalog import load_peers
 from ..output import printable
-from ..records import CellResult, Verdict
+from ..records import CellResult
+from .answer import Answer, missing
 from .causes import Cause, causes, counted, details, size
 from .compatibility import compatibility
 from .hints import Hints
 from .history import history, keep, read_history, record
 from .page import Page
-from .pairs import Pair, pairs
+from .pairs import MEANING, Pair, pairs
 from .provenance import commit_line, peer_lines
 from .results import Results, gates, is_red, shortened, write_files
 
@@ -83,15 +84,14 @@ def judged_pairs(results: Results) -> list[Pair]:
 def summary(results: Results) -> str:
     """Return the matrix, the failures and the deviations as Markdown."""
     lines = ["# zaptools interop", ""]
+    answer = Answer(judged_pairs(results), results.cells)
+    lines += [f"**{answer.sentence}**", "", *_grid(answer)]
     counts = ", ".join(f"{n} {verdict}" for verdict, n in results.counts.items() if n)
-    lines += [f"{len(results.cells)} cells: {counts or 'none'}.", ""]
-    lines += ["| server ╲ client | " + " | ".join(results.clients) + " |"]
-    lines += ["|---" * (len(results.clients) + 1) + "|"]
-    pairs = results.by_pair()
-    for server in results.servers:
-        row = [_counts(pairs.get((server, client), {})) for client in results.clients]
-        lines.append(f"| {server} | " + " | ".join(row) + " |")
-    lines += [f"\nNot run: {name}: {reason}" for name, reason in results.not_run.items()]
+    lines += ["", f"{len(results.cells)} cells: {counts or 'none'}."]
+    for each in missing(results.not_run):
+        lines += ["", f"Not run: {each.what}: {', '.join(each.names)}"]
+        if each.details:
+            lines += ["", *(f"    {line}" for line in each.details.splitlines())]
     if results.stopped:
         lines += ["", f"**Stopped:** {results.stopped}"]
     if results.broken:
@@ -149,9 +149,23 @@ def _outcome(case: ET.Element, cell: CellResult, hints: Hints, cause: str) -> No
         ET.SubElement(case, "skipped", message=f"{verdict}: {reason}")
 
 
-def _counts(counts: Mapping[Verdict, int]) -> str:
-    parts = [f"{n} {verdict}" for verdict, n in counts.items() if n]
-    return "<br>".join(parts) or "-"
+def _grid(answer: Answer) -> list[str]:
+    """Return the verdict of each pair as a table, and what it leaves open."""
+    if not answer.pairs:
+        return []
+    lines = [MEANING, "", f"| server ╲ client | {' | '.join(answer.columns)} |"]
+    lines += ["|---" * (len(answer.columns) + 1) + "|"]
+    for row in answer.rows:
+        found = [answer.pairs.get((row, column)) for column in answer.columns]
+        marks = ["" if pair is None else answer.mark(pair) for pair in found]
+        lines.append(f"| {row} | {' | '.join(marks)} |")
+    lines += ["", f"{answer.legend()}."]
+    if answer.exempt:
+        lines += ["", "Excepted in plain use:", ""]
+        lines += [f"- {each.letter}: {each}" for each in answer.exempt]
+    if broken := answer.broken():
+        lines += ["", "Broken:", "", *(f"- {each.where}: {each.reason}" for each in broken)]
+    return lines
 
 
 def _cause(cause: Cause, hints: Hints) -> str:

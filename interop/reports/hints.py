@@ -1,4 +1,4 @@
-"""The commands for a cell: one shows what was recorded of it, one runs it again. Pure."""
+"""The commands for a cell, to show it and to run it again, and for a pair. Pure."""
 
 from __future__ import annotations
 
@@ -49,9 +49,7 @@ class Hints:
 
     def show(self, cell: CellResult) -> str:
         """Return the command that shows a cell."""
-        names = " ".join(shlex.quote(name) for name in cell.key)
-        default = self._folder == DEFAULT_FOLDER
-        return f"python -m interop show {names}" + ("" if default else self._results(self._folder))
+        return self._looked("show", *cell.key)
 
     def again(self, cell: CellResult) -> str:
         """Return the command that runs a cell again, as its run did and with the same culprit.
@@ -77,6 +75,13 @@ class Hints:
         services = dict.fromkeys(peer_of(api) for role in ROLES for api in chosen[role])
         peers = " ".join(name for name in services if name != JUDGES["server"].peer)
         return f"docker compose up --detach {peers} && docker compose run --rm matrix {command}"
+
+    def _looked(self, command: str, *names: str) -> str:
+        """Return the command that looks at something in these results."""
+        words = " ".join(map(shlex.quote, names))
+        default = self._folder == DEFAULT_FOLDER
+        where = "" if default else self._results(self._folder)
+        return f"python -m interop {command} {words}{where}"
 
     @staticmethod
     def _results(folder: Path) -> str:

@@ -24,6 +24,7 @@ from ..catalog import JUDGES
 from ..output import printable
 from ..records import ROLES, VERDICTS, CellResult, Role, encode
 from ..spec.rules import quoted
+from .answer import missing, sentence
 from .causes import Cause, causes, counted, others, size, told
 from .compatibility import compatibility
 from .durations import slowest
@@ -31,7 +32,7 @@ from .evidence import evidence
 from .hints import Hints
 from .history import History, Run
 from .kept import by_rule
-from .pairs import MEANING, PAIR_VERDICTS, Pair, alone
+from .pairs import MEANING, Pair, alone
 from .provenance import commit_line, peer_lines, peer_words
 from .results import Results, is_red, shortened
 from .timeline import frame_words
@@ -143,7 +144,7 @@ class Page:
                 results=results,
                 state=_state(results, self._running),
                 running=self._running,
-                answer=_answer(self._pairs, results.cells),
+                answer=sentence(self._pairs, results.cells),
                 counts={verdict: n for verdict, n in results.counts.items() if n},
                 meaning=MEANING,
                 causes=[_cause(cause, self._hints) for cause in red],
@@ -151,7 +152,7 @@ class Page:
                 columns=columns or [name for name in results.clients if name not in _JUDGES],
                 pairs={(pair.server, pair.client): pair for pair in self._pairs},
                 alone={role: self._alone(role) for role in ROLES},
-                not_run=_joined(results.not_run),
+                not_run=missing(results.not_run),
                 versions=compatibility(results.cells),
                 deviations=_deviations(results.cells),
                 rules=by_rule(results.cells),
@@ -286,34 +287,6 @@ def _state(results: Results, running: bool) -> dict[str, str]:
     return {"kind": "green", "mark": "✓", "words": "All as expected"}
 
 
-def _answer(found: Sequence[Pair], cells: Sequence[CellResult]) -> str:
-    """Return in one sentence how many pairs work."""
-    counts = Counter(pair.verdict for pair in found)
-    ran = counts.total() - counts["not run"]
-    if not ran:
-        return f"No pair ran plain use; {counted(len(cells), 'cell')} ran."
-    broken, named, clean = (counts[verdict] for verdict in PAIR_VERDICTS[:3])
-    if broken:
-        parts = [f"{broken} of {counted(ran, 'pair')} {_verb(broken, 'is', 'are')} broken"]
-        if clean:
-            parts.append(f"{clean} {_verb(clean, 'works', 'work')}")
-        if named:
-            parts.append(f"{named} {_verb(named, 'works', 'work')} with named deviations")
-        return "; ".join(parts) + "."
-    each = "The pair works" if ran == 1 else f"All {ran} pairs work"
-    if not named:
-        return f"{each}."
-    return (
-        f"{each}: {clean} without deviations, {named} with named ones."
-        if clean
-        else (f"{each}, with named deviations.")
-    )
-
-
-def _verb(count: int, one: str, many: str) -> str:
-    return one if count == 1 else many
-
-
 def _cause(cause: Cause, hints: Hints) -> dict[str, Any]:
     cell = cause.example
     error = told(cell)
@@ -350,14 +323,6 @@ def _pair(pair: Pair) -> dict[str, Any]:
             for known in pair.deviations
         ],
     }
-
-
-def _joined(not_run: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Return the reasons why rows and columns did not run, each with all that it concerns."""
-    reasons: dict[str, list[str]] = {}
-    for name, reason in not_run.items():
-        reasons.setdefault(reason, []).append(name)
-    return [(", ".join(names), reason) for reason, names in reasons.items()]
 
 
 def _deviations(cells: Iterable[CellResult]) -> list[tuple[str, str, int]]:

@@ -55,6 +55,11 @@ class Known:
     def plain(self) -> bool:
         return any(map(is_plain, self.scenarios))
 
+    @property
+    def means(self) -> str:
+        """What an application sees of it in plain words, else its cause."""
+        return self.excuse.means or self.excuse.cause
+
 
 @dataclass(frozen=True, slots=True)
 class Pair:
@@ -64,6 +69,7 @@ class Pair:
         reason: why it is broken, or what makes it run; empty for a pair that works.
         cell: the cell that shows that it is broken.
         deviations: those of plain use first, since they matter most to an application.
+        partly: whether the pair has cells, and not all that a verdict needs.
     """
 
     server: str
@@ -72,6 +78,7 @@ class Pair:
     reason: str = ""
     cell: CellResult | None = None
     deviations: tuple[Known, ...] = ()
+    partly: bool = False
 
     @property
     def words(self) -> str:
@@ -139,7 +146,7 @@ def _pair(
         chosen = f"--server {shlex.quote(server)} --client {shlex.quote(client)}"
         which = "not all scenarios of plain use ran" if cells else "it has no cell in this run"
         reason = f"{which}: python -m interop run {chosen}"
-        return Pair(server, client, "not run", reason, deviations=deviations)
+        return Pair(server, client, "not run", reason, None, deviations, partly=bool(cells))
     return Pair(server, client, "deviates" if deviations else "works", deviations=deviations)
 
 

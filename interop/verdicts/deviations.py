@@ -6,7 +6,7 @@ Each entry of ``deviations.toml`` names an implementation (`peer`, a glob as for
 match. An optional `other` narrows it to certain implementations on the other
 side, and `upstream` links the report or the source. `framework` names the server
 software at fault, so that the entry also holds for any server of that framework that
-``check`` looks at.
+``check`` looks at. `means` says in one plain sentence what an application sees of it.
 
 A table ``recorded`` says what the peers were when their entries were recorded: versions, and
 digests of sources. An expected failure that passes is judged by them.
@@ -46,7 +46,7 @@ __all__ = [
 
 DEVIATIONS_FILE = Path(__file__).parents[1] / "deviations.toml"
 
-_KEYS = {"peer", "role", "scenario", "seen", "cause", "other", "upstream", "framework"}
+_KEYS = {"peer", "role", "scenario", "seen", "cause", "means", "other", "upstream", "framework"}
 
 _UNLIKELY = "\x00 a failure that no entry describes \x00"
 """A pattern that matches this text matches every failure."""
@@ -68,6 +68,7 @@ class Deviation:
     other: str = "*"
     upstream: str = ""
     framework: str = ""
+    means: str = ""
 
     def concerns(self, server: Api, client: Api) -> bool:
         """Whether it can match a cell of that pair."""
@@ -87,7 +88,7 @@ class Deviation:
     @property
     def excuse(self) -> Excuse:
         """The part of the entry that a result keeps."""
-        return Excuse(self.peer, self.role, self.cause)
+        return Excuse(self.peer, self.role, self.cause, self.means)
 
 
 def load(path: Path = DEVIATIONS_FILE, *, server: str = "") -> list[Deviation]:
@@ -186,7 +187,8 @@ def of_framework(entries: Iterable[Deviation], name: str) -> list[Deviation]:
 def known_to_check(path: Path, scenarios: Sequence[str]) -> list[Deviation]:
     """Read a file of deviations of one server, for ``check``.
 
-    An entry has `scenario`, `seen` and `cause`, and may have `upstream`: there is one server alone.
+    An entry has `scenario`, `seen` and `cause`, and may have `means` and `upstream`: there is one
+    server alone.
 
     Raises:
         DeviationError: as for `load`; or an entry names none of the `scenarios`.
@@ -217,7 +219,7 @@ def _entry(number: int, entry: dict[str, Any], server: str) -> Deviation:
     for key in ("peer", "cause"):
         if not isinstance(entry.get(key), str) or not entry[key].strip():
             raise DeviationError(f"{where}: {key!r} must be a non-empty string")
-    for key in ("other", "upstream", "framework"):
+    for key in ("means", "other", "upstream", "framework"):
         if not isinstance(entry.get(key, ""), str):
             raise DeviationError(f"{where}: {key!r} must be a string")
     role = entry.get("role")
@@ -232,6 +234,7 @@ def _entry(number: int, entry: dict[str, Any], server: str) -> Deviation:
         other=entry.get("other", "*"),
         upstream=entry.get("upstream", ""),
         framework=entry.get("framework", ""),
+        means=" ".join(entry.get("means", "").split()),
     )
 
 

@@ -114,9 +114,9 @@ def test_a_peer_not_requested_by_name_is_shown_as_not_run(
     clients = ["--client", "*[no]/*Client"]  # dart-io's and python's
     assert main(["run", *ONE_CELL, *clients, "--results", str(tmp_path)]) == 0
     first, second, *more = capsys.readouterr().out.splitlines()
-    assert first.startswith("not run: dart-io/Client: no dart")
+    assert first.startswith("not run: no dart")
     assert second == "1 cells, about 1 s"
-    assert "not run: 1 rows and columns, as said above" in more
+    assert first in more
     run = json.loads((tmp_path / "results.json").read_text("utf-8"))["run"]
     assert list(run["not_run"]) == ["dart-io/Client"]
 
@@ -289,7 +289,7 @@ def test_a_run_that_ends_at_the_first_failure_says_what_it_left_out(
     said = re.search(r"stopped: (\d+) of (\d+) runs of cells have a result: --fail-fast", out)
     assert said is not None
     assert 0 < int(said[1]) < int(said[2])
-    assert out.index("the first unexpected result:") < out.index("servers down")
+    assert out.index("the first unexpected result:") < out.index("Works: ")
     assert "the testbed failed" not in out
     assert "**Stopped:** " in (tmp_path / "summary.md").read_text("utf-8")
     data = json.loads((tmp_path / "results.json").read_text("utf-8"))
