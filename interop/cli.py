@@ -12,6 +12,7 @@ from .commands import (
     check,
     compare,
     deviations,
+    explain,
     listing,
     model,
     mutate,
@@ -97,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     compare.add(commands)
     check.add(commands)
     show.add(commands)
+    explain.add(commands)
     report.add(commands)
     replay.add(commands)
     mutate.add(commands)

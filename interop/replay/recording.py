@@ -5,9 +5,9 @@ The *live* side is run again; the other half is *played* from the record.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from ..catalog import JUDGES, did_you_mean
 from ..errors import TestbedError
@@ -23,11 +23,15 @@ __all__ = [
     "RecordingError",
     "Step",
     "Told",
+    "chosen",
     "find",
     "steps",
 ]
 
 _SHOWN = 10
+_NAMES = {"cell": "its server, client and scenario", "pair": "its server and client"}
+
+T = TypeVar("T")
 
 
 class RecordingError(TestbedError):
@@ -105,40 +109,51 @@ Step = Ask | Answer | Connect | Play | Expect | Told | Ended
 
 
 def find(cells: Sequence[CellResult], words: Sequence[str]) -> CellResult:
-    """Return the one cell that has all `words` in its server, client and scenario.
+    """Return the one cell that has all `words` in its server, client and scenario; see `chosen`."""
+    return chosen(cells, lambda cell: cell.key, words, "cell")
 
-    Of several such cells, the one in which most of the words are whole names is meant.
+
+def chosen(
+    things: Sequence[T], key: Callable[[T], Sequence[str]], words: Sequence[str], noun: str
+) -> T:
+    """Return the one thing that has all `words` in its names.
+
+    Of several such things, the one in which most of the words are whole names is meant.
+
+    Args:
+        key: returns a thing's names: its server and client, and its scenario if it is a cell.
+        noun: ``cell`` or ``pair``, for the error.
 
     Raises:
-        RecordingError: no cell, or several; names them.
+        RecordingError: no such thing, or several; names them.
     """
     asked = [
         word.strip(":,") for text in words for word in text.split() if word not in ("<->", "-")
     ]
     if not asked:
-        raise RecordingError("no cell is named: give its server, client and scenario")
-    ranked = [(whole, cell) for cell in cells if (whole := _whole(cell, asked)) is not None]
+        raise RecordingError(f"no {noun} is named: give {_NAMES[noun]}")
+    ranked = [(whole, each) for each in things if (whole := _whole(key(each), asked)) is not None]
     best = max((whole for whole, _ in ranked), default=0)
-    found = [cell for whole, cell in ranked if whole == best]
+    found = [each for whole, each in ranked if whole == best]
     if len(found) == 1:
         return found[0]
     if not found:
-        unknown = [word for word in asked if all(_whole(cell, [word]) is None for cell in cells)]
-        why = "no cell has all of that"
+        known = [key(each) for each in things]
+        unknown = [word for word in asked if all(_whole(names, [word]) is None for names in known)]
+        why = f"no {noun} has all of that"
         if unknown:
-            parts = {part for cell in cells for key in cell.key for part in (key, *key.split("/"))}
+            parts = {part for names in known for name in names for part in (name, *name.split("/"))}
             why = f"{unknown[0]!r} is in none{did_you_mean(unknown[0], sorted(parts))}"
-        raise RecordingError(f"{' '.join(asked)}: no such cell among {len(cells)}: {why}")
-    names = [f"\n  {c.server} {c.client} {c.scenario}" for c in found[:_SHOWN]]
+        raise RecordingError(f"{' '.join(asked)}: no such {noun} among {len(things)}: {why}")
+    names = [f"\n  {' '.join(key(each))}" for each in found[:_SHOWN]]
     more = f"\n  and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
     raise RecordingError(
-        f"{' '.join(asked)}: {len(found)} cells; say which one:{''.join(names)}{more}"
+        f"{' '.join(asked)}: {len(found)} {noun}s; say which one:{''.join(names)}{more}"
     )
 
 
-def _whole(cell: CellResult, words: Sequence[str]) -> int | None:
-    """Return how many words are whole names of the cell; None if one is part of none."""
-    names = cell.key
+def _whole(names: Sequence[str], words: Sequence[str]) -> int | None:
+    """Return how many words are whole names; None if one is part of none."""
     if not all(any(word in name for name in names) for word in words):
         return None
     return sum(word in names for word in words)

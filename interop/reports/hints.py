@@ -51,6 +51,10 @@ class Hints:
         """Return the command that shows a cell."""
         return self._looked("show", *cell.key)
 
+    def explain(self, server: str, client: str) -> str:
+        """Return the command that says in words how a pair goes together."""
+        return self._looked("explain", server, client)
+
     def again(self, cell: CellResult) -> str:
         """Return the command that runs a cell again, as its run did and with the same culprit.
 

@@ -29,6 +29,7 @@ from .causes import Cause, causes, counted, others, size, told
 from .compatibility import compatibility
 from .durations import slowest
 from .evidence import evidence
+from .explain import in_words
 from .hints import Hints
 from .history import History, Run
 from .kept import by_rule
@@ -317,9 +318,15 @@ def _pair(pair: Pair) -> dict[str, Any]:
     return {
         "verdict": pair.verdict,
         "words": pair.words,
+        "sentence": "" if {pair.server, pair.client} & _JUDGES else in_words(pair),
         "cell": pair.cell.scenario if pair.cell is not None else "",
         "deviations": [
-            {"cause": str(known.excuse), "scenarios": known.scenarios, "plain": known.plain}
+            {
+                "means": known.excuse.means,
+                "cause": str(known.excuse),
+                "scenarios": known.scenarios,
+                "plain": known.plain,
+            }
             for known in pair.deviations
         ],
     }

@@ -96,13 +96,6 @@ class Results:
             return 2
         return 1 if any(gates(cell) for cell in self.cells) else 0
 
-    def by_pair(self) -> dict[tuple[str, str], dict[Verdict, int]]:
-        """Return the verdicts' counts of each (server, client)."""
-        pairs: dict[tuple[str, str], list[CellResult]] = {}
-        for cell in self.cells:
-            pairs.setdefault((cell.server, cell.client), []).append(cell)
-        return {pair: _counts(cells) for pair, cells in pairs.items()}
-
     def summary(self) -> RunRecord:
         """Return the run's own record."""
         return RunRecord(

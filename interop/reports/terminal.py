@@ -73,7 +73,7 @@ def print_report(results: Results, console: Console) -> None:
     found = judged_pairs(results)
     answer = Answer(found, results.cells)
     hints = Hints(results.cells, results.options, results.folder)
-    _print_grid(answer, console)
+    _print_grid(answer, hints, console)
     for each in missing(results.not_run):
         _print_missing(each, console)
     _print_causes(console, results, hints)
@@ -108,7 +108,7 @@ def print_first(cell: CellResult, hints: Hints, console: Console) -> None:
     console.print(f"   again: {escape(hints.again(cell))}", highlight=False, soft_wrap=True)
 
 
-def _print_grid(answer: Answer, console: Console) -> None:
+def _print_grid(answer: Answer, hints: Hints, console: Console) -> None:
     """Print the verdicts of the pairs, then what they leave open: exceptions, and broken ones."""
     marks = {
         place: Text(answer.mark(pair), _PAIR_STYLES[pair.verdict])
@@ -138,6 +138,9 @@ def _print_grid(answer: Answer, console: Console) -> None:
             console.print(words, highlight=False, soft_wrap=True)
     if rest := sum(len(group.pairs) for group in broken[_SHOWN_BROKEN:]):
         console.print(f"[bold red]broken:[/] {counted(rest, 'more pair')}", highlight=False)
+    if (pair := answer.example) is not None:
+        command = hints.explain(pair.server, pair.client)
+        console.print(f"one pair in words: {escape(command)}", highlight=False, soft_wrap=True)
 
 
 def _print_missing(each: Missing, console: Console) -> None:

@@ -63,12 +63,6 @@ def test_cells_are_put_in_the_matrixs_order() -> None:
     ]
 
 
-def test_pairs_are_counted() -> None:
-    run = results(cell(), cell(scenario="x"), cell("failed", scenario="y"))
-    counts = run.by_pair()[("python/ZapServer", "dart@0.5.0/ZapConsumer")]
-    assert counts == dict.fromkeys(VERDICTS, 0) | {"passed": 2, "failed": 1}
-
-
 EVIDENCE: dict[str, Any] = {
     "frames": [
         {"t_ms": 1.5, "connection": 1, "author": "client", "to": "server", "kind": "text",

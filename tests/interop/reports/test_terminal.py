@@ -31,6 +31,8 @@ def test_the_answer_is_a_verdict_for_each_pair_with_its_exceptions() -> None:
     assert text.startswith("Works: events with text and objects get there and back")
     assert re.search(r"\npython/ZapServer +- +~2a +-\n", text)
     assert "excepted in plain use:\n a python/ZapServer (server): Null is not read.\n" in text
+    explain = "python -m interop explain python/ZapServer dart@0.5.0/ZapConsumer"
+    assert f"one pair in words: {explain}\n" in text
     assert text.splitlines()[-2] == "The pair works, with named deviations."
     assert "6 cells in 0 s: 4 passed, 2 deviating - exit status 0" in text
 
