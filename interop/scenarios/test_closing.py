@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 
 import pytest
 
@@ -12,6 +11,7 @@ from interop.errors import PeerFailure, Unsupported
 from interop.roles.judged import Judged, JudgedServer
 from interop.scenarios.scenario import scenario
 from interop.wire.frames import CLOSE, TEXT, close_payload
+from interop.wire.rules import read_event
 
 PROTOCOL_ERROR, NO_TEXT = 1002, 1007
 
@@ -201,7 +201,9 @@ async def test_handler_close_code(judged: JudgedServer) -> None:
     connection.send_event("close-me", {"code": 4005})
     frame = await connection.next(CLOSE, TEXT)
     if frame.opcode == TEXT:  # the app answers that its library cannot
-        why = json.loads(frame.payload)["payload"]["why"]
+        refusal = read_event(frame.payload, "server")
+        assert refusal["eventName"] == "unsupported", f"got {refusal}, not a close"
+        why = refusal["payload"]["why"]
         raise Unsupported(why, api=judged.server.api, op="close-me")
     assert frame.code == 4005, f"expected the close code 4005, got {frame.code}"
     await judged.server.event("close-me")

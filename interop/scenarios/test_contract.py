@@ -7,7 +7,6 @@ an event would otherwise be found only where a scenario about something else hap
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,7 +19,7 @@ from interop.roles.judged import STILL_THERE, Judged, JudgedClient, JudgedServer
 from interop.scenarios.scenario import scenario
 from interop.wire.frames import CLOSE, TEXT
 from interop.wire.raw import RawConnection
-from interop.wire.rules import differ
+from interop.wire.rules import differ, read_event
 
 HEADERS = {"token": "abc", "trace": {"n": [1, 2.5, None]}}
 KINDS: list[Any] = [False, 0, "", [], {}, "é🙂", 2.5, {"a": [1, None, {"b": True}]}]
@@ -209,7 +208,7 @@ async def test_app_refuses(judged: JudgedServer, event: str) -> None:
     if frame.opcode == CLOSE:
         assert event == "close-me" and frame.code == 4001, f"closed with {frame.code}"
         return
-    message = {"payload": None, **json.loads(frame.payload)}
+    message = {"payload": None, **read_event(frame.payload, "server")}
     if message["eventName"] == "unsupported":
         check_refusal(message, event, HEADERS)
     else:
@@ -303,7 +302,7 @@ async def test_all(judged: JudgedClient) -> None:
         got = [data["name"] for data in told if data["via"] == via]
         alone = via == "named" and not got  # an API may have one stream of everything
         assert got == expected or alone, f"expected {expected} via {via}, got {got}"
-    replies += [json.loads(f.payload) for f in connection.frames if f.opcode == TEXT][1:]
+    replies += [read_event(f.payload, "server") for f in connection.frames if f.opcode == TEXT][1:]
     answered = sum("replyTo" in (reply.get("headers") or {}) for reply in replies)
     assert answered == 1, f"fail was answered {answered} times"
 

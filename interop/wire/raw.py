@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import socket
 import ssl
 from asyncio.trsock import TransportSocket
@@ -41,7 +40,7 @@ from .frames import (
 from .http import Head, parse_head
 from .log import Log
 from .passage import reset_on_close
-from .rules import OPCODES, event_text
+from .rules import OPCODES, event_text, read_event
 
 __all__ = ["MAX_HEAD", "Bounds", "RawConnection", "RawServer", "Streams", "take_small_segments"]
 
@@ -241,12 +240,7 @@ class RawConnection:
         Raises:
             Violation: the other side wrote none within the patience, or what is no event.
         """
-        text = (await self.next(TEXT)).payload
-        try:
-            message = json.loads(text.decode())  # bytes would be searched for their encoding
-            return {"payload": None, **message, "eventName": message["eventName"]}
-        except (ValueError, TypeError, KeyError, RecursionError):
-            raise Violation(f"the {self.other} wrote what is no event: {text[:120]!r}") from None
+        return {"payload": None, **read_event((await self.next(TEXT)).payload, self.other)}
 
     async def failed(self, *codes: int) -> None:
         """Check that the other side fails the connection, with one of these codes if any is given.

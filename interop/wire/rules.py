@@ -14,6 +14,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..errors import Violation
 from ..records import Author, Role
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "check_text",
     "differ",
     "event_text",
+    "read_event",
 ]
 
 OPCODES = {0: "continuation", 1: "text", 2: "binary", 8: "close", 9: "ping", 10: "pong"}
@@ -112,6 +114,19 @@ def check_text(data: bytes) -> list[Breach]:
     if _ESCAPED_SURROGATE.search(text) and _has_surrogate(message):
         found.append(Breach("a lone surrogate in a string", "W-7"))
     return found
+
+
+def read_event(data: bytes, author: Author) -> dict[str, Any]:
+    """Return the object of a text message, which has a name.
+
+    Raises:
+        Violation: it is no event.
+    """
+    try:
+        message = json.loads(data.decode())  # bytes would be searched for their encoding
+        return {**message, "eventName": message["eventName"]}
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise Violation(f"the {author} wrote what is no event: {data[:120]!r}") from None
 
 
 class _Decoder(json.JSONDecoder):
