@@ -43,7 +43,10 @@ class TestbedError(Exception):
 
 
 class CannotRun(TestbedError):
-    """A peer cannot run on this machine; says why, and what to install."""
+    """A peer cannot run on this machine; says why, and what to install.
+
+    Where several peers lack the same, they have the same first line; details follow it.
+    """
 
 
 class PeerDied(TestbedError):

@@ -75,6 +75,7 @@ class Missing:
     """Rows and columns that did not run for want of one thing.
 
     Attributes:
+        names: their programs.
         what: what is missing, and what to do about it.
         details: what was tried, and how it failed; empty where `what` says it all.
     """
@@ -82,6 +83,9 @@ class Missing:
     names: tuple[str, ...]
     what: str
     details: str
+
+    def __str__(self) -> str:
+        return f"{', '.join(self.names)}: {self.what}"
 
 
 class Answer:
@@ -230,7 +234,10 @@ def missing(not_run: Mapping[str, str]) -> list[Missing]:
         what, _, more = reason.partition("\n")
         wanting.setdefault(what, []).append(name)
         details.setdefault(what, more)
-    return [Missing(tuple(names), what, details[what]) for what, names in wanting.items()]
+    return [
+        Missing(tuple(dict.fromkeys(map(program_of, names))), what, details[what])
+        for what, names in wanting.items()
+    ]
 
 
 def _verb(count: int, one: str, many: str) -> str:

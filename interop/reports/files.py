@@ -89,7 +89,7 @@ def summary(results: Results) -> str:
     counts = ", ".join(f"{n} {verdict}" for verdict, n in results.counts.items() if n)
     lines += ["", f"{len(results.cells)} cells: {counts or 'none'}."]
     for each in missing(results.not_run):
-        lines += ["", f"Not run: {each.what}: {', '.join(each.names)}"]
+        lines += ["", f"Not run: {each}"]
         if each.details:
             lines += ["", *(f"    {line}" for line in each.details.splitlines())]
     if results.stopped:

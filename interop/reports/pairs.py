@@ -140,7 +140,8 @@ def _pair(
         return Pair(server, client, "broken", _reason(cell), cell, deviations)
     for api in (server, client):
         if api in not_run:
-            return Pair(server, client, "not run", f"{api}: {not_run[api]}")
+            what = not_run[api].partition("\n")[0]
+            return Pair(server, client, "not run", f"{api}: {what}")
     ran = {pattern for pattern in CORE if any(fnmatchcase(c.scenario, pattern) for c in cells)}
     if len(ran) < len(CORE):
         chosen = f"--server {shlex.quote(server)} --client {shlex.quote(client)}"

@@ -144,8 +144,7 @@ def _print_grid(answer: Answer, hints: Hints, console: Console) -> None:
 
 
 def _print_missing(each: Missing, console: Console) -> None:
-    text = f"[yellow]not run:[/] {escape(each.what)}: {escape(', '.join(each.names))}"
-    console.print(text, highlight=False, soft_wrap=True)
+    console.print(f"[yellow]not run:[/] {escape(str(each))}", highlight=False, soft_wrap=True)
 
 
 def _print_causes(console: Console, results: Results, hints: Hints) -> None:

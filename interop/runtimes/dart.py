@@ -22,6 +22,7 @@ __all__ = [
     "Readiness",
     "command",
     "find_dart",
+    "get_packages",
     "package_config",
     "packages_ready",
     "snapshot",
@@ -135,7 +136,7 @@ def snapshot(dart: DartVM, peer_dir: Path, cache_dir: Path) -> Path:
         CannotRun: a ``pubspec.yaml`` is broken.
     """
     peer_dir = peer_dir.resolve()
-    _get_packages(dart, peer_dir)
+    get_packages(dart, peer_dir)
     kernel = cache_dir.resolve() / f"{peer_dir.name}-{_key(dart, peer_dir)}.dill"
     if not kernel.is_file():
         cache_dir.mkdir(parents=True, exist_ok=True)
@@ -151,7 +152,12 @@ def command(dart: DartVM, peer_dir: Path, kernel: Path) -> list[str]:
     return [str(dart.path), *_packages_option(peer_dir.resolve()), str(kernel)]
 
 
-def _get_packages(dart: DartVM, peer_dir: Path) -> None:
+def get_packages(dart: DartVM, peer_dir: Path) -> None:
+    """Get a peer's packages by pub, unless they are in place.
+
+    Raises:
+        CannotRun: they are missing, and pub cannot get them, or there is no pub.
+    """
     ready = packages_ready(peer_dir)
     if ready:
         return

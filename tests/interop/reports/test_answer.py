@@ -113,8 +113,8 @@ def test_more_exceptions_than_letters_share_the_last_mark() -> None:
 def test_what_is_missing_is_told_once_with_its_details() -> None:
     found = missing({"a/S": "Dart: get it\nno dart", "b/C": "Dart: get it\nno dart", "c/C": "Go"})
     assert [(each.names, each.what, each.details) for each in found] == [
-        (("a/S", "b/C"), "Dart: get it", "no dart"),
-        (("c/C",), "Go", ""),
+        (("a", "b"), "Dart: get it", "no dart"),
+        (("c",), "Go", ""),
     ]
 
 

@@ -36,7 +36,7 @@ def test_the_summary_has_matrix_failures_and_causes() -> None:
     assert "culprit: client x/Y (it wrote" in text
     assert "**The testbed failed:** interrupted" in text
     assert "- dart (server): its cause (c, d)" in text
-    assert "Not run: no network: pypi@0.5.2/ZapClient" in text
+    assert "Not run: pypi@0.5.2: no network" in text
 
 
 def test_the_summary_names_every_cell_of_a_cause() -> None:

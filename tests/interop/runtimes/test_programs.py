@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from interop.errors import CannotRun
-from interop.runtimes.programs import find_program, run_program, succeeds
+from interop.runtimes.programs import find_program, needs, python_command, run_program, succeeds
 
 from ..scripts import program
 
@@ -34,6 +35,36 @@ def test_what_is_missing_says_where_it_was_looked_for_and_what_to_install(
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(CannotRun, match=f"^no gopher: {source}, which is no program; dig one out"):
         find_program("gopher", "dig one out", explicit=explicit, variable="GOPHER")
+
+
+def test_what_a_wheel_brings_is_found_beside_this_python_and_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = program(tmp_path / "venv", "gopher", "")
+    monkeypatch.setattr(sys, "executable", str(path.with_name("python")))
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert find_program("gopher", "") == path
+    first = program(tmp_path / "bin", "gopher", "")
+    monkeypatch.setenv("PATH", str(first.parent))
+    assert find_program("gopher", "") == first
+
+
+def test_what_is_lacking_is_one_line_with_one_command_and_the_details_follow() -> None:
+    with pytest.raises(CannotRun) as caught, needs("gopher", "dig it out"):
+        find_program("gopher", "why")
+    what, details = str(caught.value).split("\n")
+    assert what == "no gopher; to have it: dig it out"
+    assert details.startswith("no gopher: PATH gives 'gopher'")
+
+
+def test_this_python_is_named_as_a_shell_takes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "a b" / "python"))
+    monkeypatch.chdir(tmp_path)
+    assert python_command() == "'a b/python'"
+    monkeypatch.setattr(sys, "executable", "/usr/bin/python3")
+    assert python_command() == "/usr/bin/python3"
 
 
 def test_both_outputs_come_back_and_the_environment_is_added_to(
