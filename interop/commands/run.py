@@ -32,6 +32,7 @@ from ..reports.terminal import print_plan, print_report
 from ..run.plan import Plan
 from ..run.runner import run_plan
 from ..runtimes import dart
+from ..runtimes.dart_download import DECLINED
 from ..runtimes.git import current_commit
 from ..runtimes.prepare import CACHE_DIR, ROOT, Preparer
 from ..scenarios.scenario import Scenario
@@ -115,7 +116,8 @@ def add(commands: Commands, epilog: str) -> None:
     option("--durations", action="store_true", help="show where the time went")
     option("-v", "--verbose", action="store_true", help="show pytest's own output")
     option("--dart", metavar="PATH",
-           help="the Dart VM or SDK (default: $DART, then PATH)")  # fmt: skip
+           help="the Dart VM or SDK (default: $DART, then PATH, then one that is "
+                "downloaded; DART=none declines that)")  # fmt: skip
 
 
 def _run(arguments: argparse.Namespace, console: Console) -> int:
@@ -459,7 +461,7 @@ def _check_dart_argument(arguments: argparse.Namespace) -> None:
 def _check_dart_environment(vm: str | None, packages: str | None) -> None:
     """Check the variables that concern Dart, for a run with a Dart peer: a mistyped path must
     not turn its peers into "not run". Where `vm` is given, ``$DART`` is not used."""
-    if not vm and os.environ.get("DART"):
+    if not vm and os.environ.get("DART") not in (None, "", DECLINED):
         try:
             dart.find_dart()
         except CannotRun as exc:

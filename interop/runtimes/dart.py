@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from ..errors import CannotRun
+from .dart_download import DECLINED
 from .dart_packages import GENERATOR, Package, allows, tree_digest
 from .programs import find_program, run_program, succeeds
 
@@ -23,6 +26,7 @@ __all__ = [
     "command",
     "find_dart",
     "get_packages",
+    "is_there",
     "package_config",
     "packages_ready",
     "snapshot",
@@ -61,12 +65,19 @@ class Readiness:
         return not self.why
 
 
+def is_there() -> bool:
+    """Whether ``$DART`` is set, to a Dart or to decline one, or there is one on the ``PATH``."""
+    return bool(os.environ.get("DART")) or shutil.which("dart") is not None
+
+
 def find_dart(explicit: str | None = None) -> DartVM:
     """Find a Dart that runs: `explicit`, else ``$DART``, else ``dart`` on the ``PATH``.
 
     Raises:
         CannotRun: none was found, or it does not run; says what to install.
     """
+    if not explicit and os.environ.get("DART") == DECLINED:
+        raise CannotRun(f"DART={DECLINED} declines one")
     path = find_program(
         "dart",
         "install the Dart SDK (https://dart.dev/get-dart) or name a Dart VM in $DART",

@@ -19,7 +19,7 @@ from pathlib import Path
 from ..catalog import RUNTIMES, Peer
 from ..errors import CannotRun
 from ..locks import locked
-from . import dart, golang, node
+from . import dart, dart_download, golang, node
 from .dart_packages import write_package_config
 from .programs import needs, python_command, run_program, system_packages
 
@@ -38,9 +38,11 @@ class Preparer:
     """Prepares peers for the local engine.
 
     Args:
-        dart_vm: the Dart VM; by default that of ``$DART``, then of ``PATH``.
+        dart_vm: the Dart VM; by default that of ``$DART``, then of ``PATH``, then one that is
+            downloaded.
         packages: a folder of unpacked Dart packages; by default ``$ZAPTOOLS_DART_PACKAGES``.
         cache: the folder for environments and compiled peers.
+        downloads: the folder for what is downloaded once for all caches.
         tell: called with a message before a slow step.
     """
 
@@ -50,11 +52,14 @@ class Preparer:
         dart_vm: str | None = None,
         packages: Path | None = None,
         cache: Path = CACHE_DIR,
+        downloads: Path = CACHE_DIR,
         tell: Callable[[str], None] = lambda words: None,
     ) -> None:
         self._dart = dart_vm
         self._packages = packages
         self._cache = cache
+        self._downloads = downloads
+        self._no_dart: CannotRun | None = None  # why there is none: it is looked for once
         self._tell = tell
 
     def command(self, peer: Peer, version: str | None = None) -> list[str]:
@@ -96,14 +101,31 @@ class Preparer:
                     golang.build(go, peer.folder, binary)
                 return [str(binary)]
             case "dart":
-                with needs("Dart", "DART=/path/to/dart make interop"):
-                    vm = dart.find_dart(self._dart)
+                with needs("Dart", dart_download.remedy()):
+                    vm = self._dart_vm()
                 with needs("Dart packages", "ZAPTOOLS_DART_PACKAGES=DIR make interop"):
                     if self._packages is not None and (peer.folder / "pubspec.yaml").exists():
                         write_package_config(self._packages, peer.folder)
                     dart.get_packages(vm, peer.folder)
                 return dart.command(vm, peer.folder, dart.snapshot(vm, peer.folder, self._cache))
         raise CannotRun(f"{peer.name}: nothing here prepares the runtime {peer.runtime!r}")
+
+    def _dart_vm(self) -> dart.DartVM:
+        """Return the Dart that is named or found, or downloaded where there is none.
+
+        Raises:
+            CannotRun: it does not run, or there is none and none can be had.
+        """
+        if self._no_dart is not None:
+            raise self._no_dart
+        try:
+            if self._dart is None and not dart.is_there():
+                found = dart_download.obtain(self._downloads / "dart", self._tell)
+                return dart.find_dart(str(found))
+            return dart.find_dart(self._dart)
+        except CannotRun as exc:
+            self._no_dart = exc
+            raise
 
 
 def pinned(peer: Peer, version: str, cache: Path) -> Peer:

@@ -1,10 +1,17 @@
-"""Synthetic Dart packages, for the tests that need no Dart."""
+"""Synthetic Dart packages, for the tests that need no Dart; no test downloads one."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+
+from interop.runtimes.dart import is_there
+from interop.runtimes.dart_download import DECLINED
+
+if not is_there():
+    os.environ["DART"] = DECLINED  # processes that tests start inherit it
 
 
 def write_pubspec(folder: Path, name: str, version: str = "1.0.0", **dependencies: str) -> Path:
