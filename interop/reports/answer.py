@@ -63,6 +63,10 @@ class Broken:
             return ", ".join(map(_called, self.pairs))
         servers = dict.fromkeys(pair.server for pair in self.pairs)
         clients = dict.fromkeys(pair.client for pair in self.pairs)
+        if not _JUDGES.isdisjoint(clients):
+            return f"{counted(len(servers), 'server')} {ALONE}"
+        if not _JUDGES.isdisjoint(servers):
+            return f"{counted(len(clients), 'client')} {ALONE}"
         if len(servers) == 1:
             return f"{next(iter(servers))} <-> {counted(len(clients), 'client')}"
         if len(clients) == 1:

@@ -34,6 +34,10 @@ INSTALL_TIMEOUT = 600.0
 """Seconds for ``pip install``."""
 
 
+def _to_stderr(words: str) -> None:
+    sys.stderr.write(f"{words}\n")
+
+
 class Preparer:
     """Prepares peers for the local engine.
 
@@ -43,7 +47,7 @@ class Preparer:
         packages: a folder of unpacked Dart packages; by default ``$ZAPTOOLS_DART_PACKAGES``.
         cache: the folder for environments and compiled peers.
         downloads: the folder for what is downloaded once for all caches.
-        tell: called with a message before a slow step.
+        tell: called with a message before a slow step; by default it goes to stderr.
     """
 
     def __init__(
@@ -53,7 +57,7 @@ class Preparer:
         packages: Path | None = None,
         cache: Path = CACHE_DIR,
         downloads: Path = CACHE_DIR,
-        tell: Callable[[str], None] = lambda words: None,
+        tell: Callable[[str], None] = _to_stderr,
     ) -> None:
         self._dart = dart_vm
         self._packages = packages

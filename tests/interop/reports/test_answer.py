@@ -92,6 +92,19 @@ def test_one_side_alone_has_a_field_of_its_own() -> None:
     assert [group.where for group in said.broken()] == ["python/A alone"]
 
 
+def test_many_sides_that_are_broken_alone_are_counted() -> None:
+    red = [
+        cell("frames.x", "failed", server=server, client="judge/Raw", defect="no pong")
+        for server in SERVERS
+    ]
+    assert [group.where for group in answer(*red).broken()] == ["3 servers alone"]
+    red = [
+        cell("frames.x", "failed", server="judge/Raw", client=f"{name}/C", defect="no pong")
+        for name in "abc"
+    ]
+    assert [group.where for group in answer(*red).broken()] == ["3 clients alone"]
+
+
 def test_a_pair_that_did_not_run_or_only_in_part_is_marked() -> None:
     said = answer(not_run={"node/C": "Node.js: install it"})
     assert said.mark(said.pairs["python/A", "node/C"]) == "-"
