@@ -6,7 +6,7 @@ import contextlib
 
 import pytest
 
-from interop.errors import PeerFailure
+from interop.errors import PeerFailure, Violation
 from interop.roles.client import Client
 from interop.roles.judged import Judged, JudgedClient
 from interop.roles.server import Server
@@ -106,6 +106,31 @@ async def test_send_after(judged: Judged, how: str) -> None:
     except PeerFailure:
         return
     raise AssertionError(f"expected an error from the {judged.side}'s send after the end, got none")
+
+
+@scenario(
+    "ends.send-while-closing",
+    "Sending on a connection that its own side is closing is an error to the caller.",
+    side="each",
+    rules=["E-34"],
+)
+async def test_send_while_closing(judged: Judged) -> None:
+    connection = await judged.open()
+    closing = judged.start_close()
+    await connection.next(CLOSE)
+    late = judged.start_send("late", 1)
+    try:
+        await judged.role.session.reply("send", late)
+    except PeerFailure:
+        return
+    finally:
+        connection.send_close(1000)
+        connection.end_tcp()
+        with contextlib.suppress(PeerFailure):  # it may report that the other side closed first
+            await judged.role.session.reply("close", closing)
+    raise Violation(
+        f"expected an error from the {judged.side}'s send behind its close frame, got none"
+    )
 
 
 @scenario(

@@ -385,6 +385,20 @@ async def test_subprotocol(judged: JudgedServer, offer: str) -> None:
     await judged.works(connection)
 
 
+@scenario(
+    "handshake.subprotocol-preferred",
+    "Of several subprotocols in common, a server chooses the one that is first in its own list.",
+    severity="should",
+    side="server",
+    rules=["H-43"],
+)
+async def test_subprotocol_preferred(judged: JudgedServer) -> None:
+    offer = [("Sec-WebSocket-Protocol", "c, b, a")]
+    connection = await judged.open(extra=offer, more={"protocols": ["a", "b"]})
+    chosen = connection.head.all("Sec-WebSocket-Protocol")
+    assert chosen == ["a"], f"expected the subprotocol 'a' chosen, got {chosen}"
+
+
 ORIGIN = {"Origin": "https://mine.example"}
 AGAIN: dict[str, dict[str, Any]] = {
     "subprotocols": {"protocols": ["a"]},

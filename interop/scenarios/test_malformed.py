@@ -116,6 +116,23 @@ async def test_end_told_once(judged: JudgedServer, name: str) -> None:
     assert count <= 1, f"the disconnected callback fired {count} times"
 
 
+@pytest.mark.parametrize("name", CLASSES)
+@scenario(
+    "malformed.end-told",
+    "The end of a connection is told to the server's application also after a malformed message.",
+    side="server",
+    escapes=True,
+    rules=["E-16"],
+)
+async def test_end_told(judged: JudgedServer, name: str) -> None:
+    connection = await judged.open()
+    write(connection, MALFORMED[name])
+    await judged.role.settle()  # it has read this by then, and maybe ended the connection
+    connection.send_close(1000)
+    connection.end_tcp()
+    await judged.ended()
+
+
 @pytest.mark.parametrize("name", [name for name in MALFORMED if name not in LENIENT])
 @scenario(
     "malformed.client-unheard",

@@ -77,6 +77,25 @@ async def test_silent_peer(judged: Judged) -> None:
 
 
 @scenario(
+    "time.events-for-pongs",
+    "A peer whose events arrive is not taken for a silent one, though it answers no ping.",
+    severity="should",
+    side="each",
+    rules=["T-17"],
+)
+async def test_events_for_pongs(judged: Judged) -> None:
+    interval = max(0.25, 20 * await judged.pace())
+    timeout = 3 * interval
+    connection = await judged.open(more={"ping_interval_s": interval, "ping_timeout_s": timeout})
+    connection.patience = connection.patience.at_least(2 * interval)
+    for number in range(6):  # the last ping comes when the first one's time is over
+        await connection.next(PING)
+        connection.send_event("echo", number)
+        await judged.received("echo", number)
+    await judged.works(connection)
+
+
+@scenario(
     "time.idle",
     "A connection that carries only pings and pongs stays open.",
     side="each",

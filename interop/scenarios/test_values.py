@@ -169,6 +169,27 @@ async def test_hard_answered(judged: Judged, name: str) -> None:
         raise Violation(f"back came another value at {difference}")
 
 
+LIKE_VALUES = ["12", "-1.50", "1e3", "true", "null", "NaN", "{}", "[1]", '"x"', " 1 "]
+"""Texts that a reader of JSON would take for other values."""
+
+
+@scenario(
+    "hard.text-like-value",
+    "A payload that is a text stays one, also where that text is JSON itself.",
+    side="each",
+    rules=["W-18"],
+)
+async def test_text_like_value(judged: Judged) -> None:
+    connection = await judged.open()
+    for text in LIKE_VALUES:
+        connection.send_event("echo", text)
+        await judged.received("echo", text)
+        await judged.send("news", text)
+        written = (await connection.next_event("news"))["payload"]
+        if difference := differ(text, written):
+            raise Violation(f"the {judged.side} sent another payload at {difference}")
+
+
 @scenario(
     "hard.deep-both-ways",
     "An event that a library sends is not nested too deep for it to read.",

@@ -88,6 +88,7 @@ SERVERS: Mapping[str, Caught] = {
     # Frames, time, endings.
     "no-pong": by("wrote no pong frame", "frames.ping.1"),
     "late-pong": by("had to wait|wrote no pong or text frame", "time.ping-while-handling"),
+    "needs-pongs": by("wrote no ping frame", "time.events-for-pongs"),
     "no-pings": by("wrote no ping frame", "time.pings"),
     "no-size-limit": by("wrote no close frame", "amount.scaled-limit.one-frame"),
     "loses-last-fragment": by("no event 'echo'", "frames.split-in-two"),
@@ -149,6 +150,8 @@ SERVERS: Mapping[str, Caught] = {
     "composes-names": by("no event .* at the catch-all", "any.name"),
     "catch-all-without-failed": by(r"then past it, got \['past it'\]", "any.raised"),
     "malformed-end-told-twice": by("callback fired 2 times", "malformed.end-told-once.not-json"),
+    "malformed-end-untold": by("no disconnected within", "malformed.end-told.not-json"),
+    "parses-texts": by(r"got 'echo' with the payload 12", "hard.text-like-value"),
     "composes-texts": by("back came another value", "hard.answered.texts-not-composed"),
     "numbers-from-texts": by("back came another value", "hard.answered.texts-like-values"),
     "catch-all-is-first": by(r"called as \['all', 'named'\]", "any.order"),
@@ -165,6 +168,7 @@ SERVERS: Mapping[str, Caught] = {
     ),
     "stop-leaves-connections": by("no state offline", "lifecycle.stop-tells-clients"),
     "send-after-close-lost": by("an error from the server's send", "ends.send-after.close"),
+    "send-while-closing-lost": by("behind its close frame, got none", "ends.send-while-closing"),
     "room-keeps-past-members": by(r"no more events, got \['without you'\]", "rooms.leave"),
     "room-leaves-sender-out": by("no event 'said'", "rooms.members"),
     "room-ignores-exclude": by(r"no more events, got \['to you'\]", "rooms.exclude-self"),
@@ -254,6 +258,7 @@ SERVERS: Mapping[str, Caught] = {
     "query-refused": by("404 Not Found., not 101", "handshake.query.plain"),
     "plain-http-is-fine": by("got .*200 OK", "handshake.plain-http.GET"),
     "wrong-accept": by("s3pPLMBiTxaQ9kYGzzhZRbK", "handshake.accept-key"),
+    "prefers-its-last-subprotocol": by("'a' chosen, got", "handshake.subprotocol-preferred"),
     "no-subprotocol": by(r"chosen, got \[\]", "handshake.subprotocol.one"),
     "any-origin": by("upgraded", "handshake.origin-refused"),
     "options-for-the-first-alone": by(

@@ -136,6 +136,25 @@ def _first_of_each_read(transport: Any) -> None:
     )
 
 
+def _needs_pongs(transport: Any) -> None:
+    """End a connection with no pong in time, whatever else comes."""
+    limits, heard = transport.limits, []
+
+    def data_received(transport: Any, data: bytes) -> None:
+        if data[:1] == b"\x8a":
+            heard.append(data)
+        base.data_received(transport, data)
+
+    def check() -> None:
+        if not heard:
+            transport.start_close(1011, "")
+
+    base = override(transport, data_received=data_received)
+    if limits.ping_interval is not None and limits.ping_timeout is not None:
+        seconds = limits.ping_interval + limits.ping_timeout
+        asyncio.get_running_loop().call_later(seconds, check)
+
+
 # --- Endings ------------------------------------------------------------------------------
 
 
@@ -221,6 +240,7 @@ def _drops_garbage(old: Any, transport: Any, events: list[Any], writes: list[byt
 SERVER: Mapping[str, Seed] = {
     "no-pong": _of_frames("send_frame", _of(Opcode.PONG, None)),
     "late-pong": lambda seam: seam.made.append(_pongs_when_idle),
+    "needs-pongs": lambda seam: seam.made.append(_needs_pongs),
     "no-pings": _limited(ping_interval=None),
     "no-size-limit": _limited(message_bytes=None),
     "binary-is-text": reads(lambda transport: _binary_is_text),

@@ -446,13 +446,17 @@ def _malformed_ends_all(seam: ServerSeam) -> None:
     seam.opened.append(hook)
 
 
-def _malformed_end_told_twice(seam: ServerSeam) -> None:
+def _malformed_end_told(times: int) -> Seed:
+    """Call the disconnected handler so often where a malformed message came."""
+    return partial(_tell_malformed_end, times)
+
+
+def _tell_malformed_end(times: int, seam: ServerSeam) -> None:
     disconnected = seam.book.lifecycle["disconnected"]
     spoilt: set[Any] = set()
 
     async def told(context: EventContext) -> None:
-        await _call(disconnected, context)
-        if context.connection in spoilt:
+        for _ in range(times if context.connection in spoilt else 1):
             await _call(disconnected, context)
 
     def hook(transport: Any) -> None:
@@ -486,6 +490,20 @@ def _late_sends_are_lost(seam: ServerSeam) -> None:
         async def send(connection: Any, *event: Any, **more: Any) -> None:
             with suppress(ConnectionClosedError):
                 await base.send(connection, *event, **more)
+
+        base = override(transport.connection, send=send)
+
+    seam.opened.append(hook)
+
+
+def _sends_while_closing_are_lost(seam: ServerSeam) -> None:
+    def hook(transport: Any) -> None:
+        async def send(connection: Any, *event: Any, **more: Any) -> None:
+            try:
+                await base.send(connection, *event, **more)
+            except ConnectionClosedError:
+                if transport.lost.done():
+                    raise
 
         base = override(transport.connection, send=send)
 
@@ -842,6 +860,14 @@ def _without(option: str) -> Seed:
     return lambda seam: seam.set_up(**{option: None})
 
 
+def _prefers_its_last_subprotocol(seam: ServerSeam) -> None:
+    def hook(transport: Any) -> None:
+        own = transport.protocol.available_subprotocols
+        transport.protocol.available_subprotocols = own and own[::-1]
+
+    seam.made.append(hook)
+
+
 def _for_the_first_alone(seam: ServerSeam) -> None:
     """Forget, for every connection but the first, the options that the server was given."""
     made: list[Any] = []
@@ -889,9 +915,11 @@ DEFECTS: Mapping[str, Seed] = {
     "ids-used-again": _with_used_ids,
     "deaf-after-one-left": _deaf_after_one_left,
     "malformed-ends-all": _malformed_ends_all,
-    "malformed-end-told-twice": _malformed_end_told_twice,
+    "malformed-end-told-twice": _malformed_end_told(2),
+    "malformed-end-untold": _malformed_end_told(0),
     "stop-leaves-connections": _stop_leaves_connections,
     "send-after-close-lost": _late_sends_are_lost,
+    "send-while-closing-lost": _sends_while_closing_are_lost,
     "room-keeps-past-members": _keeps_past_members,
     "room-leaves-sender-out": _with_exclude_self(True),
     "room-ignores-exclude": _with_exclude_self(False),
@@ -928,6 +956,7 @@ DEFECTS: Mapping[str, Seed] = {
     "refusals-without-body": _answers(_without_body),
     "wrong-accept": _answers(_with_accept_of_another),
     "no-subprotocol": _without("subprotocols"),
+    "prefers-its-last-subprotocol": _prefers_its_last_subprotocol,
     "any-origin": _without("origins"),
     "options-for-the-first-alone": _for_the_first_alone,
 }

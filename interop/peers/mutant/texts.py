@@ -7,6 +7,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from itertools import count
 from typing import Any, TypeVar
 
@@ -258,6 +259,16 @@ def _reads_texts(change: Callable[[str], object]) -> Seed:
     return reads(lambda transport: read)
 
 
+def _parses_texts(old: Message) -> list[Message]:
+    """Take a payload that is a text for the JSON that it holds, if it does."""
+    event = event_of(old)
+    if not isinstance(text := event.get("payload"), str):
+        return [old]
+    with suppress(ValueError):
+        event["payload"] = json.loads(text)
+    return [text_of(event).decode()]
+
+
 def _drops_members(old: Message) -> list[Message]:
     """Lose a key that assigning to an object of JavaScript's would not add."""
     event = event_of(old)
@@ -347,6 +358,7 @@ SERVER: Mapping[str, Seed] = {
     "last-of-two-keys": reads(lambda transport: _keeps_last_of_two_keys),
     "composes-names": reads(lambda transport: _composes_names),
     "composes-texts": _reads_texts(lambda text: unicodedata.normalize("NFC", text)),
+    "parses-texts": reads(lambda transport: _parses_texts),
     "numbers-from-texts": _reads_texts(lambda text: int(text) if text.isdigit() else text),
 }
 """Defects of servers."""
