@@ -20,7 +20,7 @@ from interop.wire.tap import Tap
 
 HEADERS: dict[str, dict[str, Any]] = {
     "empty": {},
-    "strings": {"token": "abc", "x-trace": "é🙂"},
+    "strings": {"token": "abc", "x-trace": "é🙂", "id": "0012", "flag": "true", "list": "[1]"},
     "values": {"n": 1, "f": 1.5, "t": True, "none": None},
     "nested": {"a": {"b": [1, {"c": "d"}]}},
 }
@@ -66,6 +66,8 @@ PAYLOADS: dict[str, list[Any]] = {
         "🙂 👩‍👩‍👧‍👦 𝄞",
         "e\u0301 \u200d \ufeff",
         "\u2028\u2029",
+        "12",
+        '{"a":1}',
     ],
     "list": [[1, "two", None, {}, True], [[[]]]],
     "map": [{"a": {"b": [1]}}, {"headers": {"not": "these"}, "": None}],

@@ -152,6 +152,7 @@ SERVERS: Mapping[str, Caught] = {
     "malformed-end-told-twice": by("callback fired 2 times", "malformed.end-told-once.not-json"),
     "malformed-end-untold": by("no disconnected within", "malformed.end-told.not-json"),
     "parses-texts": by(r"got 'echo' with the payload 12", "hard.text-like-value"),
+    "parses-header-texts": by("received other headers|back came other", "headers.echo.strings"),
     "composes-texts": by("back came another value", "hard.answered.texts-not-composed"),
     "numbers-from-texts": by("back came another value", "hard.answered.texts-like-values"),
     "catch-all-is-first": by(r"called as \['all', 'named'\]", "any.order"),

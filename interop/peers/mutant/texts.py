@@ -259,14 +259,26 @@ def _reads_texts(change: Callable[[str], object]) -> Seed:
     return reads(lambda transport: read)
 
 
+def _parsed(value: Any) -> Any:
+    with suppress(ValueError):
+        return json.loads(value) if isinstance(value, str) else value
+    return value
+
+
 def _parses_texts(old: Message) -> list[Message]:
     """Take a payload that is a text for the JSON that it holds, if it does."""
     event = event_of(old)
     if not isinstance(text := event.get("payload"), str):
         return [old]
-    with suppress(ValueError):
-        event["payload"] = json.loads(text)
-    return [text_of(event).decode()]
+    return [text_of({**event, "payload": _parsed(text)}).decode()]
+
+
+def _parses_header_texts(old: Message) -> list[Message]:
+    event = event_of(old)
+    if not isinstance(headers := event.get("headers"), dict):
+        return [old]
+    parsed = {name: _parsed(value) for name, value in headers.items()}
+    return [text_of({**event, "headers": parsed}).decode()]
 
 
 def _drops_members(old: Message) -> list[Message]:
@@ -359,6 +371,7 @@ SERVER: Mapping[str, Seed] = {
     "composes-names": reads(lambda transport: _composes_names),
     "composes-texts": _reads_texts(lambda text: unicodedata.normalize("NFC", text)),
     "parses-texts": reads(lambda transport: _parses_texts),
+    "parses-header-texts": reads(lambda transport: _parses_header_texts),
     "numbers-from-texts": _reads_texts(lambda text: int(text) if text.isdigit() else text),
 }
 """Defects of servers."""
