@@ -134,9 +134,11 @@ class Answer:
         return max(known, key=lambda pair: len(self.letters(pair)), default=None)
 
     def legend(self) -> str:
-        """Return what the marks mean that there are."""
+        """Return what rows, columns and those marks mean that there are."""
         found = self.pairs.values()
-        parts = ["ok: works"] if any(pair.verdict == "works" for pair in found) else []
+        parts = ["servers down, clients across"]
+        if any(pair.verdict == "works" for pair in found):
+            parts.append("ok: works")
         if (known := self.example) is not None:
             letters = joined(self.letters(known))
             plain = f", {letters} of them in plain use" if letters else ""

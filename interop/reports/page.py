@@ -24,7 +24,7 @@ from ..catalog import JUDGES
 from ..output import printable
 from ..records import ROLES, VERDICTS, CellResult, Role, encode
 from ..spec.rules import quoted
-from .answer import missing, sentence
+from .answer import Answer, missing
 from .causes import Cause, causes, counted, others, size, told
 from .compatibility import compatibility
 from .durations import slowest
@@ -143,9 +143,9 @@ class Page:
             .get_template(template)
             .render(
                 results=results,
-                state=_state(results, self._running),
+                state=_state(results, red, self._running),
                 running=self._running,
-                answer=sentence(self._pairs, results.cells),
+                answer=Answer(self._pairs, results.cells).sentence,
                 counts={verdict: n for verdict, n in results.counts.items() if n},
                 meaning=MEANING,
                 causes=[_cause(cause, self._hints) for cause in red],
@@ -271,7 +271,7 @@ def _changes(found: History) -> dict[str, Any] | None:
     }
 
 
-def _state(results: Results, running: bool) -> dict[str, str]:
+def _state(results: Results, found: Sequence[Cause], running: bool) -> dict[str, str]:
     red = [cell for cell in results.cells if is_red(cell) and cell.verdict != "warned"]
     if running:
         words = f"Running: {counted(len(red), 'cell')} not as expected so far"
@@ -281,9 +281,13 @@ def _state(results: Results, running: bool) -> dict[str, str]:
         words = why or f"{counted(len(red), 'cell')} not as expected, with errors of the testbed"
         return {"kind": "error", "mark": "!", "words": f"The testbed failed: {words}"}
     if red:
-        alone = sum(bool({cell.server, cell.client} & _JUDGES) for cell in red)
-        where = f", {alone if alone < len(red) else 'all'} of one side alone" if alone else ""
-        words = f"{counted(len(red), 'cell')} not as expected{where}"
+        names = dict.fromkeys(
+            cause.culprit
+            for cause in found
+            if (blame := cause.example.culprit) is not None and blame.side != "unknown"
+        )
+        fault = f"; at fault: {', '.join(names)}" if names else ""
+        words = f"{counted(len(red), 'cell')} not as expected{fault}"
         return {"kind": "red", "mark": "✗", "words": words}
     return {"kind": "green", "mark": "✓", "words": "All as expected"}
 
@@ -306,10 +310,11 @@ def _cause(cause: Cause, hints: Hints) -> dict[str, Any]:
         "cells": cause.cells[1 : _SHOWN_CELLS + 1],
         "more": max(len(cause.cells) - 1 - _SHOWN_CELLS, 0),
     }
-    index = cell.culprit.frame if cell.culprit is not None else None
-    if index is not None and index < len(cell.frames):
-        frame = cell.frames[index]
-        found["frame"] = f"Frame {index}, {frame.author} → {frame.to}"
+    blame = cell.culprit
+    if blame is not None and blame.frame is not None and blame.frame < len(cell.frames):
+        frame = cell.frames[blame.frame]
+        what = "" if frame.author == blame.side else "Read wrongly, or left unanswered: "
+        found["frame"] = f"{what}Frame {blame.frame}, {frame.author} → {frame.to}"
         found["text"] = shortened(frame_words(frame)[0], 400)
     return found
 

@@ -283,7 +283,7 @@ async function cellView(cell) {
       el("p", {}, badge(cell.verdict), ` between server ${cell.s} and client ${cell.c}`),
       el("blockquote", {}, cell.rule, el("span", { class: "sub" }, `  (a ${cell.severity})`), cell.quoted.map((rule) => el("span", { class: "quoted" }, rule.split("`").map((part, i) => (i % 2 ? el("code", {}, part) : part))))),
       culprit ? el("p", { class: "culprit" }, culprit.side === "unknown" ? "Which side is at fault is unknown" : `At fault: the ${culprit.side}, ${culprit.api}`) : "",
-      faulty ? el("p", {}, el("a", { href: "#", click: (event) => { event.preventDefault(); toFault(); } }, `Frame ${fault}, ${faulty.by} → ${faulty.to}`), " ", el("code", { class: "frame-text" }, short(faulty.text, 400))) : "",
+      faulty ? el("p", {}, el("a", { href: "#", click: (event) => { event.preventDefault(); toFault(); } }, `Frame ${fault}, ${faulty.by} → ${faulty.to}`), faulty.by === culprit.side ? " " : ", which it read wrongly or left unanswered: ", el("code", { class: "frame-text" }, short(faulty.text, 400))) : "",
       el("dl", {}, [
         ["Why", culprit?.why],
         ["Seen", cell.verdict === "passed" ? "" : found.raised || cell.reason],
@@ -296,7 +296,7 @@ async function cellView(cell) {
         ...(found.runs ?? []).map((run) => [`Run ${run.run}`, `${run.verdict}${run.reason ? `: ${run.reason}` : ""}`]),
       ].filter(([, words]) => words).map(([term, words]) => [el("dt", {}, term), el("dd", {}, short(words, 2000))])),
       changes(cell.s, cell.c, cell.n)),
-    timeline(cell, found.rows ?? [], fault),
+    timeline(cell, found.rows ?? [], fault, culprit?.side),
     difference(found.difference, cell),
     el("section", {}, el("h2", {}, "Run it again"), command(found.again), el("p", { class: "sub" }, "or show this record on the terminal"), command(found.show)),
     elsewhere(cell),
@@ -306,17 +306,17 @@ async function cellView(cell) {
   return parts.filter(Boolean);
 }
 
-function timeline(cell, rows, fault) {
+function timeline(cell, rows, fault, blamed) {
   const at = rows.findIndex((row) => fault !== undefined && row.frame === fault);
   const from = at < STEP ? 0 : at - 10;
   const list = el("ol", { class: "timeline" },
     el("li", { class: "head" }, el("div", {}, "ms"), el("div", { class: "server" }, `server ${cell.s}`), el("div", { class: "wire" }, "wire"), el("div", { class: "client" }, `client ${cell.c}`)),
-    from ? el("li", {}, el("div", { class: "wire happened" }, `${counted(from, "earlier row")} `, el("button", { type: "button", class: "quiet", click: (event) => event.target.closest("li").replaceWith(...some(rows.slice(0, from), (row) => line(row, fault))) }, "Show"))) : "",
-    some(rows, (row) => line(row, fault), { from }));
+    from ? el("li", {}, el("div", { class: "wire happened" }, `${counted(from, "earlier row")} `, el("button", { type: "button", class: "quiet", click: (event) => event.target.closest("li").replaceWith(...some(rows.slice(0, from), (row) => line(row, fault, blamed))) }, "Show"))) : "",
+    some(rows, (row) => line(row, fault, blamed), { from }));
   return el("section", {}, el("h2", {}, "What happened"), rows.length ? list : el("p", { class: "sub" }, "Nothing is recorded."));
 }
 
-function line(row, fault) {
+function line(row, fault, blamed) {
   const time = el("time", {}, row.t.toFixed(1));
   if (row.frame === undefined) {
     const [, verb, words] = /^((?:\(\d+\) )?(?:asked|told):)?([^]*)$/.exec(row.text);
@@ -326,7 +326,7 @@ function line(row, fault) {
   }
   const isFault = row.frame === fault;
   return el("li", isFault ? { class: "fault", id: "fault", tabindex: "-1" } : {}, time,
-    el("div", { class: "wire" }, isFault ? el("span", { class: "flag" }, "▶ at fault") : "",
+    el("div", { class: "wire" }, isFault ? el("span", { class: "flag" }, row.by === blamed ? "▶ at fault" : `▶ read wrongly, or left unanswered, by the ${blamed}`) : "",
       el("div", { class: `arrow by-${row.by} to-${row.to}` }, el("span", { class: "number" }, `#${row.frame}`),
         el("span", { class: "unseen" }, ` ${row.by} to ${row.to}: `), row.by === "judge" ? " judge" : "", row.connection ? ` c${row.connection}` : "", " ",
         el("code", {}, row.text), row.tail ? el("span", { class: "sub" }, ` ${row.tail}`) : ""),

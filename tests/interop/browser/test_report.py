@@ -122,7 +122,9 @@ async def hash_of(page: Page) -> str:
 
 async def test_a_red_run_says_first_which_side_and_which_frame(opened: Open, url: str) -> None:
     async with opened(url) as page:
-        await expect(page.locator(".state")).to_have_text("✗ 1 cell not as expected")
+        await expect(page.locator(".state")).to_have_text(
+            "✗ 1 cell not as expected; at fault: server python/ZapServer"
+        )
         await expect(page.locator("h1")).to_contain_text("1 of 4 pairs is broken")
         first = page.locator("section").nth(1).locator(".cause")
         await expect(first.locator("h3")).to_contain_text("server python/ZapServer")
@@ -133,7 +135,7 @@ async def test_a_red_run_says_first_which_side_and_which_frame(opened: Open, url
             "At fault: the server, python/ZapServer"
         )
         fault = page.locator("#fault")
-        await expect(fault).to_contain_text("at fault")
+        await expect(fault).to_contain_text("▶ at fault")
         await expect(fault).to_contain_text("event_name")
         await expect(fault).to_contain_text("breach: no eventName")
         await page.get_by_role("link", name="Frame 1, server → client").click()
@@ -364,7 +366,7 @@ async def test_a_run_is_shown_while_it_goes_on(opened: Open) -> None:
             await expect(text).to_have_value("null")
             results.cells = [*done, red()]
             live.end()
-            await expect(page.locator(".state")).to_have_text("✗ 1 cell not as expected")
+            await expect(page.locator(".state")).to_contain_text("✗ 1 cell not as expected")
             await expect(page.locator("#live")).to_be_hidden()
             await page.get_by_role("link", name="Show echo.null").click()
             await expect(page.locator("#fault")).to_contain_text("event_name")

@@ -50,7 +50,8 @@ def test_a_mark_counts_deviations_and_names_those_in_plain_use_by_letters() -> N
     assert marks["python/A", "python/C"] == "ok"
     assert [str(each) for each in said.exempt] == ["dart@0.3.0 (server): Null is not read."]
     assert said.legend() == (
-        "ok: works; ~2a: works, with 2 named deviations, a of them in plain use"
+        "servers down, clients across; ok: works; "
+        "~2a: works, with 2 named deviations, a of them in plain use"
     )
 
 
@@ -76,7 +77,7 @@ def test_broken_pairs_are_told_once_by_their_reason() -> None:
         ("python/A <-> python/C", "x.y: late"),
     ]
     assert said.sentence == "4 of 6 pairs are broken; 2 work."
-    assert said.legend() == "ok: works; X: broken"
+    assert said.legend() == "servers down, clients across; ok: works; X: broken"
 
 
 def test_one_side_alone_has_a_field_of_its_own() -> None:
@@ -108,11 +109,11 @@ def test_many_sides_that_are_broken_alone_are_counted() -> None:
 def test_a_pair_that_did_not_run_or_only_in_part_is_marked() -> None:
     said = answer(not_run={"node/C": "Node.js: install it"})
     assert said.mark(said.pairs["python/A", "node/C"]) == "-"
-    assert said.legend() == "ok: works; -: not run"
+    assert said.legend() == "servers down, clients across; ok: works; -: not run"
     part = [cell("echo.null", server="python/A", client="python/C")]
     said = Answer(pairs(part, ["python/A"], ["python/C"], {}), part)
     assert said.mark(said.pairs["python/A", "python/C"]) == ".."
-    assert said.legend() == "..: not all of plain use ran"
+    assert said.legend() == "servers down, clients across; ..: not all of plain use ran"
     assert said.sentence == "No pair ran plain use; 1 cell ran."
 
 

@@ -82,6 +82,21 @@ def test_a_red_cell_is_compared_with_one_that_passes_in_its_place() -> None:
     assert "difference" not in evidence(red, elsewhere)
 
 
+def test_a_frame_that_the_side_at_fault_did_not_write_is_not_called_at_fault() -> None:
+    def page(by: str) -> str:
+        culprit = {"side": "client", "why": "w", "basis": "judge", "api": CLIENT, "frame": 0}
+        red = cell("failed", server="judge/Raw", culprit=culprit, frames=[frame(by)])
+        found = results(red)
+        found.servers.append("judge/Raw")
+        return report(found).decode()
+
+    text = page("judge")
+    assert "1 cell not as expected; at fault: client dart@0.5.0/ZapConsumer" in text
+    assert "Broken: dart@0.5.0/ZapConsumer alone." in text
+    assert "<b>Read wrongly, or left unanswered: Frame 0, judge → client</b>" in text
+    assert "<b>Frame 0, client → server</b>" in page("client")
+
+
 def test_what_could_not_run_is_in_the_grid_and_in_a_list() -> None:
     text = rendered(cell())
     assert "<dt>pypi@0.5.2</dt><dd>no network</dd>" in text
