@@ -381,21 +381,24 @@ def _close_needs_a_connection(seam: ClientSeam) -> None:
 
 
 def _connects_once_closed(seam: ClientSeam) -> None:
-    """Refuse to connect until a close that is under way is done."""
+    """Refuse the first connect after a close that came while the client was connecting."""
     connect, disconnect = seam.client.connect, seam.client.disconnect
-    closing: set[object] = set()
+    attempts: set[object] = set()
+    broken_off: list[object] = []
 
     async def connect_if_closed(*offer: Any, **how: Any) -> None:
-        if closing:
+        if broken_off:
+            broken_off.clear()
             raise AlreadyConnectedError(seam.client.url)
-        await connect(*offer, **how)
+        attempts.add(mark := object())
+        try:
+            await connect(*offer, **how)
+        finally:
+            attempts.discard(mark)
 
     async def noted(*how: Any, **more: Any) -> None:
-        closing.add(mark := object())
-        try:
-            await disconnect(*how, **more)
-        finally:
-            closing.discard(mark)
+        broken_off.extend(attempts)
+        await disconnect(*how, **more)
 
     seam.client.connect, seam.client.disconnect = connect_if_closed, noted
 
