@@ -13,6 +13,7 @@ const live = !$("#index").textContent;
 let report; // the index, and its cells as objects
 let where = new URLSearchParams();
 let shown = ""; // the view, without filters
+let left = null; // the link by which the overview was left, and how far it was scrolled then
 let blocks = new Map(); // the evidence of scenarios, as promises
 
 // --- making elements ---
@@ -137,6 +138,10 @@ async function route() {
   shown = view;
   const detail = $("#detail");
   const overview = $("#overview");
+  if (view && !before) {
+    const link = document.activeElement;
+    left = overview.contains(link) && link.hash ? { link, top: scrollY } : null;
+  }
   if (!view) {
     overview.hidden = false;
     detail.hidden = true;
@@ -144,10 +149,7 @@ async function route() {
     document.title = `zaptools interop: ${$(".state").textContent.trim()}`;
     showFilters();
     showGrid();
-    if (before) {
-      const [server, client] = before.split(" ");
-      ($(`[data-pair="${CSS.escape(`${server} ${client}`)}"]`) ?? $("#main")).focus();
-    }
+    if (before) back(before);
     return;
   }
   const cells = report.pairCells.get(`${s} ${c}`) ?? [];
@@ -162,8 +164,22 @@ async function route() {
   if (before !== view) {
     title.tabIndex = -1;
     title.focus();
-    window.scrollTo(0, 0);
+    window.scrollTo({ top: 0, behavior: "instant" });
   }
+}
+
+/** Takes up the overview where it was left; if it was not shown before, at the pair that was. */
+function back(before) {
+  const [server, client] = before.split(" ");
+  const pair = $(`[data-pair="${CSS.escape(`${server} ${client}`)}"]`) ?? $("#main");
+  if (!left) {
+    pair.focus();
+    return;
+  }
+  const { link, top } = left;
+  const again = link.isConnected ? link : all("a", $("#overview")).find((each) => each.hash === link.hash && each.offsetParent);
+  (again ?? pair).focus({ preventScroll: true });
+  window.scrollTo({ top, behavior: "instant" });
 }
 
 // --- the grid ---
@@ -241,9 +257,11 @@ function pairView(s, c, cells, missing) {
   const listed = cells.filter(fits);
   const groups = [["Not as expected", RED], ["Known deviations", ["deviating"]], ["Unsupported", ["unsupported"]], ["Passed", ["passed"]]];
   const state = { works: "passed", deviates: "deviating", broken: "failed" }[pair.verdict] ?? "";
+  const absent = [report.servers.includes(s) ? "" : `no row ${s}`, report.clients.includes(c) ? "" : `no column ${c}`].filter(Boolean).join(" and ");
+  const note = absent && !report.pairs[`${s} ${c}`] ? `This run has ${absent}.` : missing ? `This run has no cell ${missing} of this pair.` : "";
   return [
     crumbs(el("span", {}, `${s} ↔ ${c}`)),
-    missing ? el("p", { class: "note" }, `This run has no cell ${missing} of this pair.`) : "",
+    note ? el("p", { class: "note" }, note) : "",
     el("section", { class: `verdict ${state}` },
       el("h1", {}, s === "judge/Raw" || c === "judge/Raw" ? `${s === "judge/Raw" ? c : s} alone` : `${s} ↔ ${c}`),
       el("p", { class: "culprit" }, pair.words),
@@ -271,9 +289,10 @@ async function cellView(cell) {
   const found = await evidence(cell);
   const culprit = found.culprit;
   const fits = filter();
-  const siblings = report.pairCells.get(`${cell.s} ${cell.c}`).filter((each) => each === cell || fits(each));
+  const red = RED.includes(cell.verdict); // from a failure to the next one, in whatever pair
+  const siblings = (red ? report.cells.filter((each) => RED.includes(each.verdict)) : report.pairCells.get(`${cell.s} ${cell.c}`)).filter((each) => each === cell || fits(each));
   const at = siblings.indexOf(cell);
-  const step = (index, words, name) => (siblings[index] ? el("a", { href: to({ s: cell.s, c: cell.c, n: siblings[index].n }), class: name, rel: name, title: siblings[index].n }, words) : "");
+  const step = (found, words, name) => (found ? el("a", { href: to({ s: found.s, c: found.c, n: found.n }), class: name, rel: name, title: red ? `${found.n}, ${found.s} ↔ ${found.c}` : found.n }, words) : "");
   const fault = culprit?.frame;
   const faulty = found.rows?.find((row) => row.frame === fault && fault !== undefined);
   const parts = [
@@ -302,7 +321,7 @@ async function cellView(cell) {
     elsewhere(cell),
     el("section", {}, el("h2", {}, "What ran"), el("dl", {}, [["Server", cell.s], ["Client", cell.c]].map(([side, id]) => [el("dt", {}, side), el("dd", {}, id, report.peers[id] ? `: ${report.peers[id]}` : "")]))),
   ];
-  parts[0].append(el("span", { class: "next" }, step(at - 1, "‹ previous", "prev"), step(at + 1, "next ›", "next")));
+  parts[0].append(el("span", { class: "next" }, step(siblings[at - 1], red ? "‹ previous failure" : "‹ previous", "prev"), step(siblings[at + 1], red ? "next failure ›" : "next ›", "next")));
   return parts.filter(Boolean);
 }
 

@@ -204,6 +204,12 @@ async def test_versions_are_those_of_the_chosen_peer(opened: Open, url: str) -> 
 async def test_a_link_to_what_is_not_there_says_so(opened: Open, url: str) -> None:
     async with opened(at(url, **{**RED, "n": "no.such"})) as page:
         await expect(page.locator(".note")).to_contain_text("no cell no.such")
+    async with opened(at(url, s="go/None", c="judge/None", n="no.such")) as page:
+        await expect(page.locator(".note")).to_have_text(
+            "This run has no row go/None and no column judge/None."
+        )
+    async with opened(at(url, s=SERVERS[0], c="go/None")) as page:
+        await expect(page.locator(".note")).to_have_text("This run has no column go/None.")
 
 
 async def test_copy_copies_the_command(opened: Open, url: str) -> None:
@@ -238,12 +244,52 @@ async def test_the_keyboard_alone_is_enough(opened: Open, url: str) -> None:
             await expect(page.locator(f'[data-pair="{pair}"]')).to_be_focused()
         await page.keyboard.press("Enter")
         await expect(page.locator("h1:visible")).to_have_text(f"{RED['s']} ↔ {RED['c']}")
-        await page.locator(".scenarios a").first.press("Enter")
-        await expect(page.locator("h1:visible")).to_have_text("echo.null")
-        await page.keyboard.press("ArrowLeft")
-        await expect(page.locator("h1:visible")).to_have_text("lifecycle.connected-once")
+        passed = page.locator("summary").filter(has_text="Passed")
+        await passed.press("Enter")
+        await page.get_by_role("link", name="order.pushed").press("Enter")
+        await expect(page.locator("h1:visible")).to_have_text("order.pushed")
         await page.keyboard.press("ArrowRight")
+        await expect(page.locator("h1:visible")).to_have_text("lifecycle.connected-once")
+        await page.keyboard.press("ArrowLeft")
+        await expect(page.locator("h1:visible")).to_have_text("order.pushed")
+
+
+async def test_from_a_failure_one_goes_to_the_next_failure(opened: Open, tmp_path: Path) -> None:
+    other = cell(SERVERS[1], CLIENTS[0], "order.many", "warned", reason="late")
+    async with opened(at(written(tmp_path, run(red(), other)), **RED)) as page:
+        await expect(page.locator(".crumbs .prev")).to_have_count(0)
+        await page.get_by_role("link", name="next failure").click()
+        await expect(page.locator("h1:visible")).to_have_text("order.many")
+        await expect(page.locator(".crumbs")).to_contain_text(f"{SERVERS[1]} ↔ {CLIENTS[0]}")
+        await expect(page.get_by_role("link", name="next failure")).to_have_count(0)
+        await page.keyboard.press("ArrowLeft")
         await expect(page.locator("h1:visible")).to_have_text("echo.null")
+
+
+@pytest.mark.parametrize("way", ["back", "Escape", "All pairs"])
+async def test_one_returns_to_the_cause_that_was_left(
+    opened: Open, tmp_path: Path, way: str
+) -> None:
+    other = cell(SERVERS[1], CLIENTS[0], "order.many", "failed", reason="late")
+    path = written(tmp_path, run(red(), other))
+    async with opened(path, viewport={"width": 360, "height": 300}) as page:
+        link = page.get_by_role("link", name="Show order.many")
+        await link.scroll_into_view_if_needed()
+        top = await page.evaluate("scrollY")
+        assert top > 0
+        await link.click()
+        await expect(page.locator("h1:visible")).to_have_text("order.many")
+        assert await page.evaluate("scrollY") == 0
+        if way == "back":
+            await page.go_back()
+        elif way == "All pairs":
+            await page.get_by_role("link", name=way).click()
+        else:
+            await page.keyboard.press(way)
+            await expect(page.locator("h1:visible")).to_contain_text("↔")
+            await page.keyboard.press(way)
+        await expect(link).to_be_focused()
+        assert await page.evaluate("scrollY") == top
 
 
 async def test_hostile_texts_stay_texts(opened: Open, url: str) -> None:
