@@ -46,6 +46,7 @@ class Live:
         self._total = total
         self._cells: dict[tuple[str, str, str], CellResult] = {}
         self._ended = False
+        self._version = 0  # how often what is above changed
         self._news = threading.Condition()  # held to read or write what is above
         self._page: Page | None = None  # of the cells that there are; None when there are more
         self._pause = _PAUSE
@@ -72,15 +73,13 @@ class Live:
             known = self._cells.get(cell.key)
             if known is None or not is_red(known):
                 self._cells[cell.key] = cell
-            self._page = None
-            self._news.notify_all()
+                self._changed()
 
     def end(self) -> None:
         """Show the results as they are at the run's end."""
         with self._news:
             self._ended = True
-            self._page = None
-            self._news.notify_all()
+            self._changed()
 
     def wait(self) -> None:
         """Go on serving until Ctrl-C."""
@@ -100,12 +99,14 @@ class Live:
     def news(self, seen: int) -> tuple[int, dict[str, Any]]:
         """Wait until there is something that a page has not seen, and return it."""
         with self._news:
-            self._news.wait_for(lambda: self._count() > seen)
+            self._news.wait_for(lambda: self._version > seen)
             done = len(self._results.cells) if self._ended else len(self._cells)
-            return self._count(), {"done": done, "total": self._total, "ended": self._ended}
+            return self._version, {"done": done, "total": self._total, "ended": self._ended}
 
-    def _count(self) -> int:
-        return len(self._cells) + self._ended
+    def _changed(self) -> None:
+        self._version += 1
+        self._page = None
+        self._news.notify_all()
 
     def timed(self, render: Callable[[], bytes]) -> bytes:
         """Render a part, and let the pauses be long enough that it costs the run little."""
@@ -115,9 +116,9 @@ class Live:
         return made
 
     def rest(self) -> None:
-        """Wait before the next news."""
-        if not self._ended:
-            time.sleep(self._pause)
+        """Wait before the next news, but for the run's end, which is told at once."""
+        with self._news:
+            self._news.wait_for(lambda: self._ended, self._pause)
 
 
 class _Server(ThreadingHTTPServer):

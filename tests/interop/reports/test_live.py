@@ -30,7 +30,7 @@ def got(live: Live, path: str) -> bytes:
 
 
 def told(live: Live) -> HTTPResponse:
-    response: HTTPResponse = urllib.request.urlopen(live.url + "news")
+    response: HTTPResponse = urllib.request.urlopen(live.url + "news", timeout=10)
     return response
 
 
@@ -67,6 +67,14 @@ def test_of_several_runs_of_a_cell_a_red_one_stays(live: Live) -> None:
     for verdict in ("passed", "failed", "passed"):
         live.add(cell(verdict))
     assert json.loads(got(live, "index.json"))["cells"][0][3] == 3
+
+
+def test_a_cell_that_turns_red_in_a_later_run_is_news(live: Live) -> None:
+    live.add(cell("passed"))
+    with told(live) as response:
+        assert news(response)["done"] == 1
+        live.add(cell("failed"))
+        assert news(response) == {"done": 1, "total": 3, "ended": False}
 
 
 def test_a_name_that_was_made_to_lead_here_is_refused(live: Live) -> None:
