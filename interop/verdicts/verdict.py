@@ -8,6 +8,7 @@ happen is a failure too.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -132,7 +133,8 @@ def _objection(case: Case, entry: Deviation) -> str:
     """Return why an entry does not excuse this failure; empty if it does."""
     entry_name = f"the known deviation of {entry.peer} ({entry.role})"
     if not entry.describes(case.text):
-        return f"{entry_name} describes another failure: {' | '.join(entry.seen)}"
+        seen = " | ".join(re.sub(r"\\([^\w\s])", r"\1", each) for each in entry.seen)  # for people
+        return f"{entry_name} describes another failure: {seen}"
     if case.culprit is not None and case.culprit.side not in (entry.role, "unknown"):
         return f"{entry_name} blames the {entry.role}, but {case.culprit.why}"
     return ""

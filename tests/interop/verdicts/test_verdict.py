@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -50,6 +51,12 @@ def test_one_of_several_entries_must_describe_the_failure() -> None:
     assert kind == "failed"
     assert "deviation of python (client) describes another failure: never; the" in reason
     assert "deviation of dart (server) describes another failure: no echo | late" in reason
+
+
+def test_what_an_entry_describes_is_told_without_escapes() -> None:
+    entry = replace(KNOWN, seen=(r"still there\?", r"got \['slow'\]"))
+    _, reason = verdict("failed", "crash", known=[entry])
+    assert "describes another failure: still there? | got ['slow']" in reason
 
 
 @pytest.mark.parametrize("should", [True, False])
