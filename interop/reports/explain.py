@@ -85,7 +85,7 @@ class Explanation:
     """A pair in words.
 
     Attributes:
-        sentence: the whole of it, to be told to others.
+        sentence: the whole of it, to be quoted alone.
         parts: the details, without those of which there are none.
     """
 

@@ -345,4 +345,4 @@ def _deviations(cells: Iterable[CellResult]) -> list[tuple[str, str, int]]:
         if cell.verdict == "deviating"
         for excuse in cell.excuses
     )
-    return [(who, cause, count) for (who, cause), count in found.most_common()]
+    return [(side, cause, count) for (side, cause), count in found.most_common()]
