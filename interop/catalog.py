@@ -21,6 +21,7 @@ from .records import ROLES, Role
 
 __all__ = [
     "JUDGES",
+    "JUDGE_IDS",
     "PEERS_DIR",
     "RUNTIMES",
     "Api",
@@ -122,6 +123,8 @@ def _is_named(peer: str, version: str | None, name: str, pattern: str) -> bool:
 
 JUDGES: dict[Role, Api] = {role: Api("judge", role, "Raw") for role in ROLES}
 """The testbed itself, as the other side in a scenario that concerns one side alone."""
+
+JUDGE_IDS = frozenset(api.id for api in JUDGES.values())
 
 
 @dataclass(frozen=True, slots=True)

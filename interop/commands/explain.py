@@ -15,7 +15,7 @@ from ..replay.recording import chosen
 from ..reports.explain import Point, explain
 from ..reports.files import judged_pairs
 from ..reports.results import Results, load
-from .options import RESULTS, Commands, given_path, named
+from .options import Commands, named, recorded_option
 
 __all__ = ["add", "print_explanation"]
 
@@ -31,8 +31,7 @@ def add(commands: Commands) -> None:
     option = parser.add_argument
     option("pair", nargs="+", metavar="PAIR",
            help="the server and the client, or parts that only this pair has")  # fmt: skip
-    option("--results", type=given_path, default=RESULTS, metavar="DIR",
-           help="where the pair was recorded (default: results)")  # fmt: skip
+    recorded_option(parser, "pair")
 
 
 def _explain(arguments: argparse.Namespace, console: Console) -> int:

@@ -14,6 +14,7 @@ from ..reports.results import read
 from ..run.runner import load_catalogue
 from ..runtimes.prepare import ROOT
 from .options import Commands, given_path
+from .pages import report_pages
 
 __all__ = ["add", "pages"]
 
@@ -46,14 +47,4 @@ def _model(arguments: argparse.Namespace, console: Console) -> int:
     found = problems(model, scenarios=[*load_catalogue()], items=items)
     if arguments.results is not None:
         found += contradicted(model, read(arguments.results), items)
-    for path, text in pages().items():
-        if path.exists() and path.read_text("utf-8") == text:
-            continue
-        if arguments.write:
-            path.write_text(text, "utf-8")
-            console.print(f"wrote {path}", soft_wrap=True)
-        else:
-            found.append(f"{path} is stale: python -m interop model --write")
-    for problem in found:
-        console.print(problem, soft_wrap=True, highlight=False, markup=False)
-    return 1 if found else 0
+    return report_pages(pages(), found, "model", console, write=arguments.write)

@@ -29,6 +29,7 @@ __all__ = [
     "matching",
     "named",
     "open_page",
+    "recorded_option",
     "results_argument",
     "seconds",
     "selection",
@@ -122,6 +123,12 @@ def results_argument(parser: argparse.ArgumentParser) -> None:
     """Add the optional argument that names the results to read."""
     parser.add_argument("results", type=given_path, nargs="?", default=RESULTS, metavar="RESULTS",
                         help="results.json, or its folder (default: results)")  # fmt: skip
+
+
+def recorded_option(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add the option that names the results in which a cell or a pair is looked for."""
+    parser.add_argument("--results", type=given_path, default=RESULTS, metavar="DIR",
+                        help=f"where the {what} was recorded (default: results)")  # fmt: skip
 
 
 def history_option(parser: argparse.ArgumentParser) -> None:

@@ -22,7 +22,7 @@ from ..reports.results import load
 from ..run.pool import Pool
 from ..run.runner import own_arguments_only
 from ..runtimes.prepare import CACHE_DIR, Preparer
-from .options import RESULTS, Commands, Stop, given_path, named, seconds
+from .options import Commands, Stop, named, recorded_option, seconds
 
 __all__ = ["add"]
 
@@ -37,8 +37,7 @@ def add(commands: Commands) -> None:
     option = replay.add_argument
     option("cell", nargs="+", metavar="CELL",
            help="the cell's server, client and scenario, or parts that only it has")  # fmt: skip
-    option("--results", type=given_path, default=RESULTS, metavar="DIR",
-           help="where the cell was recorded (default: results)")  # fmt: skip
+    recorded_option(replay, "cell")
     live = replay.add_mutually_exclusive_group()
     live.add_argument("--server", metavar="API", help="play the client's half to this server")
     live.add_argument("--client", metavar="API", help="play the server's half to this client")

@@ -17,7 +17,7 @@ from ..reports.results import Recorded, culprit_line, load
 from ..reports.terminal import STYLES
 from ..reports.timeline import table
 from ..spec.rules import quoted
-from .options import RESULTS, Commands, Stop, at_least, given_path, named
+from .options import Commands, Stop, at_least, named, recorded_option
 
 __all__ = ["add"]
 
@@ -31,8 +31,7 @@ def add(commands: Commands) -> None:
     option = show.add_argument
     option("cell", nargs="+", metavar="CELL",
            help="the cell's server, client and scenario, or parts that only it has")  # fmt: skip
-    option("--results", type=given_path, default=RESULTS, metavar="DIR",
-           help="where the cell was recorded (default: results)")  # fmt: skip
+    recorded_option(show, "cell")
     option("--run", type=at_least(1), metavar="N",
            help="of a cell that ran several times, this run (default: the worst)")  # fmt: skip
 

@@ -18,6 +18,7 @@ from ..spec.pages import files, page
 from ..spec.rules import VERSIONS, RuleError, Rules, Versions, load, load_versions
 from ..verdicts import deviations
 from .options import Commands, Stop
+from .pages import report_pages
 
 __all__ = ["add", "frozen", "pages"]
 
@@ -80,14 +81,6 @@ def _spec(arguments: argparse.Namespace, console: Console) -> int:
         VERSIONS.write_text(frozen(rules, versions), "utf-8")
         console.print(f"wrote {VERSIONS}", soft_wrap=True)
         versions = load_versions()
-    for path, text in pages(rules, versions, scenarios).items():
-        if path.exists() and path.read_text("utf-8") == text:
-            continue
-        if arguments.write:
-            path.write_text(text, "utf-8")
-            console.print(f"wrote {path}", soft_wrap=True)
-        else:
-            found.append(f"{path} is stale: python -m interop spec --write")
-    for problem in found:
-        console.print(problem, soft_wrap=True, highlight=False, markup=False)
-    return 1 if found else 0
+    return report_pages(
+        pages(rules, versions, scenarios), found, "spec", console, write=arguments.write
+    )

@@ -25,7 +25,7 @@ from typing import Generic, Literal, Self, TypeVar
 
 import msgspec
 
-from ..catalog import JUDGES
+from ..catalog import JUDGE_IDS
 from ..errors import TestbedError
 from ..records import OTHER
 from ..run.plan import Plan
@@ -65,8 +65,6 @@ Blame = Literal["right", "wrong", "unknown"]
 _LAUNCH = "interop.mutate.launch"
 
 SOUND = (sys.executable, "-m", PEER)
-
-_JUDGES = {api.id for api in JUDGES.values()}
 
 SILENCE = 10.0
 """Seconds without a finished cell after which a peer hangs, or twice what all of the stage takes
@@ -452,7 +450,7 @@ def verdict(stage: Stage, ended: Ended) -> tuple[Outcome, str, str, Seen | None]
 
 def some(red: Sequence[Red]) -> list[Red]:
     """Return some red cells of both kinds, to be run again."""
-    judged = [each for each in red if _JUDGES & {each.server, each.client}]
+    judged = [each for each in red if JUDGE_IDS & {each.server, each.client}]
     pairs = [each for each in red if each not in judged]
     return [*pairs[:_PAIRS], *judged[:_JUDGED]]
 

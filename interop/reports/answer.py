@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..catalog import JUDGES, peer_of, program_of
+from ..catalog import JUDGE_IDS, JUDGES, peer_of, program_of
 from ..records import CellResult, Role
 from .causes import counted
 from .pairs import Known, Pair, alone
@@ -19,8 +19,6 @@ __all__ = ["ALONE", "Answer", "Broken", "Exempt", "Missing", "joined", "missing"
 
 ALONE = "alone"
 """The name of the row and the column of the judge: a side alone, with no implementation."""
-
-_JUDGES = {api.id for api in JUDGES.values()}
 
 _LETTERS = string.ascii_letters + "+"
 """The letters of exceptions; the last stands for all that follow."""
@@ -63,9 +61,9 @@ class Broken:
             return ", ".join(map(_called, self.pairs))
         servers = dict.fromkeys(pair.server for pair in self.pairs)
         clients = dict.fromkeys(pair.client for pair in self.pairs)
-        if not _JUDGES.isdisjoint(clients):
+        if not JUDGE_IDS.isdisjoint(clients):
             return f"{counted(len(servers), 'server')} {ALONE}"
-        if not _JUDGES.isdisjoint(servers):
+        if not JUDGE_IDS.isdisjoint(servers):
             return f"{counted(len(clients), 'client')} {ALONE}"
         if len(servers) == 1:
             return f"{next(iter(servers))} <-> {counted(len(clients), 'client')}"
@@ -257,10 +255,10 @@ def _key(known: Known) -> tuple[str, Role, str]:
 
 def _called(pair: Pair) -> str:
     """Return a pair's name; that of one side where the other is the judge."""
-    if pair.server in _JUDGES:
+    if pair.server in JUDGE_IDS:
         return f"{pair.client} {ALONE}"
     return (
-        f"{pair.server} {ALONE}" if pair.client in _JUDGES else f"{pair.server} <-> {pair.client}"
+        f"{pair.server} {ALONE}" if pair.client in JUDGE_IDS else f"{pair.server} <-> {pair.client}"
     )
 
 

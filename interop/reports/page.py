@@ -20,7 +20,7 @@ from urllib.parse import urlencode
 import jinja2
 from markupsafe import Markup, escape
 
-from ..catalog import JUDGES
+from ..catalog import JUDGE_IDS
 from ..output import printable
 from ..records import ROLES, VERDICTS, CellResult, Role, encode
 from ..spec.rules import quoted
@@ -41,7 +41,6 @@ from .timeline import frame_words
 __all__ = ["Page"]
 
 _FILES = Path(__file__).parent / "html"
-_JUDGES = {api.id for api in JUDGES.values()}
 _SHOWN_CELLS = 40
 """The cells of a cause that are listed."""
 
@@ -149,8 +148,8 @@ class Page:
                 counts={verdict: n for verdict, n in results.counts.items() if n},
                 meaning=MEANING,
                 causes=[_cause(cause, self._hints) for cause in red],
-                rows=rows or [name for name in results.servers if name not in _JUDGES],
-                columns=columns or [name for name in results.clients if name not in _JUDGES],
+                rows=rows or [name for name in results.servers if name not in JUDGE_IDS],
+                columns=columns or [name for name in results.clients if name not in JUDGE_IDS],
                 pairs={(pair.server, pair.client): pair for pair in self._pairs},
                 alone={role: self._alone(role) for role in ROLES},
                 not_run=missing(results.not_run),
@@ -167,7 +166,7 @@ class Page:
     def _alone(self, role: Role) -> dict[str, Pair | None]:
         names = self._results.servers if role == "server" else self._results.clients
         return {
-            name: alone(self._results.cells, name, role) for name in names if name not in _JUDGES
+            name: alone(self._results.cells, name, role) for name in names if name not in JUDGE_IDS
         }
 
 
@@ -323,7 +322,7 @@ def _pair(pair: Pair) -> dict[str, Any]:
     return {
         "verdict": pair.verdict,
         "words": pair.words,
-        "sentence": "" if {pair.server, pair.client} & _JUDGES else in_words(pair),
+        "sentence": "" if {pair.server, pair.client} & JUDGE_IDS else in_words(pair),
         "cell": pair.cell.scenario if pair.cell is not None else "",
         "deviations": [
             {

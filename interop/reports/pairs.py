@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
 
-from ..catalog import JUDGES, Api
+from ..catalog import JUDGE_IDS, JUDGES, Api
 from ..records import OTHER, CellResult, Excuse, Role
 from .causes import counted
 from .compatibility import is_plain
@@ -36,7 +36,6 @@ PAIR_VERDICTS: tuple[PairVerdict, ...] = ("broken", "deviates", "works", "not ru
 """The worst first."""
 
 _RED = ("failed", "flaky", "error")
-_JUDGES = {api.id for api in JUDGES.values()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +112,7 @@ def pairs(
         _pair(server, client, by_pair.get((server, client), []), not_run)
         for server in dict.fromkeys(rows)
         for client in dict.fromkeys(columns)
-        if not {server, client} & _JUDGES
+        if not {server, client} & JUDGE_IDS
     ]
 
 

@@ -40,15 +40,13 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from ..catalog import JUDGES
+from ..catalog import JUDGE_IDS
 from ..records import OTHER, ROLES, CellResult, Culprit, FrameRecord, Role
 from ..wire.diff import canonical
 from .forms import recorded_forms
 from .trace import Fault, faults
 
 __all__ = ["better", "by_evidence", "by_matrix", "name_culprits", "undeclared"]
-
-_JUDGES = {api.id for api in JUDGES.values()}
 
 _CERTAIN = ("frame", "unsupported", "uncaught")
 """The kinds of evidence in the cell itself that no other cell changes, but that an exception may be
@@ -104,7 +102,7 @@ def by_matrix(
     """
     cells = list(same_scenario)
     for side in ROLES:
-        if cell.api(OTHER[side]) in _JUDGES:
+        if cell.api(OTHER[side]) in JUDGE_IDS:
             why = "the other side is the judge itself"
             frame = _frame_at_fault(cell, side, _others_that_pass(cells, cell, side))
             if frame is None and not _is_cut(cell):
@@ -285,7 +283,7 @@ def _judged(cells: Iterable[CellResult]) -> dict[str, dict[str, int]]:
     for cell in cells:
         if cell.verdict in ("failed", "warned", "flaky") and _violated(cell):
             for side in ROLES:
-                if cell.api(OTHER[side]) in _JUDGES:
+                if cell.api(OTHER[side]) in JUDGE_IDS:
                     counts = found.setdefault(cell.api(side), {})
                     for key in ("", cell.scenario.partition(".")[0]):
                         counts[key] = counts.get(key, 0) + 1

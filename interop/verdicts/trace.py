@@ -23,14 +23,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..catalog import JUDGES
+from ..catalog import JUDGE_IDS
 from ..control.operations import OPERATIONS
 from ..records import KEPT, OTHER, ROLES, CellResult, FrameRecord, Note, RequestRecord, Role
 from ..wire.rules import check_text, differ
 
 __all__ = ["Fault", "faults"]
-
-_JUDGES = {api.id for api in JUDGES.values()}
 
 _ANY: Any = object()
 """A value that is not known, because the record is cut, or that may be anything."""
@@ -97,7 +95,7 @@ class _Event:
 
 def faults(cell: CellResult) -> list[Fault]:
     """Return the faults of both sides, in the order of time."""
-    sides = [side for side in ROLES if cell.api(side) not in _JUDGES]
+    sides = [side for side in ROLES if cell.api(side) not in JUDGE_IDS]
     found = [fault for side in sides for fault in _Side(cell, side).faults()]
     return sorted(found, key=lambda fault: (fault.t_ms, not fault.wrote))
 
@@ -175,7 +173,7 @@ class _Side:
     @property
     def _is_judged(self) -> bool:
         """Whether the other side is the judge, so that no other library can be at fault."""
-        return self.cell.api(OTHER[self.side]) in _JUDGES
+        return self.cell.api(OTHER[self.side]) in JUDGE_IDS
 
     def _last_received(self, when: float) -> int | None:
         return max(
