@@ -28,7 +28,7 @@ class Answer(requests.Response):
 
 class FakeContainer:
     going = False
-    """Whether somebody else has begun to remove it."""
+    """Whether something else has begun to remove it."""
     stuck = False
 
     def __init__(self, docker: FakeDocker, image: str, options: dict[str, Any]) -> None:

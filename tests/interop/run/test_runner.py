@@ -256,7 +256,7 @@ def test_the_environment_takes_nothing_out_of_the_catalogue(
 def test_what_pytest_leaves_out_breaks_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # As it would with an option that reached it by a way that nobody knows yet.
+    # As it would with an option that reached it by a way that is not known yet.
     run_pytest = pytest.main
 
     def with_option(arguments: list[str], plugins: list[object]) -> int:
