@@ -16,7 +16,7 @@ import socket
 import ssl
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any, ClassVar
 
@@ -33,7 +33,14 @@ from .client import Client
 from .role import SETUP_PATIENCE
 from .server import Server
 
-__all__ = ["STILL_THERE", "Judged", "JudgedClient", "JudgedServer", "in_bytes"]
+__all__ = [
+    "STILL_THERE",
+    "Judged",
+    "JudgedClient",
+    "JudgedServer",
+    "in_bytes",
+    "request_id_of",
+]
 
 STILL_THERE = "still there?"
 """The payload of the probe of `Judged.works`."""
@@ -145,10 +152,7 @@ class Judged(ABC):
         asked = asyncio.ensure_future(connection.next_event(name))
         await self.first(asking, asked)
         if asked.done():
-            headers = (await asked).get("headers") or {}
-            if not isinstance(headers.get("requestId"), str):
-                raise Violation(f"the {self.side} wrote a request with the headers {headers}")
-            return headers["requestId"], asking
+            return request_id_of(await asked, self.side), asking
         asked.cancel()
         await self.role.session.reply("request", asking)
         raise Violation("a request got a reply that was not sent", api=self.role.api)
@@ -531,6 +535,21 @@ class JudgedClient(Judged):
     async def close(self) -> None:
         if self._listener is not None:
             await self._listener.close()
+
+
+def request_id_of(message: Mapping[str, Any], author: Role) -> str:
+    """Return the id that a request has in its headers.
+
+    Args:
+        message: the request, as `interop.wire.rules.read_event` returns it.
+
+    Raises:
+        Violation: it has none.
+    """
+    headers = message.get("headers") or {}
+    if not isinstance(found := headers.get("requestId"), str):
+        raise Violation(f"the {author} wrote a request with the headers {headers}")
+    return found
 
 
 async def in_bytes(connection: RawConnection, head: bytes) -> None:

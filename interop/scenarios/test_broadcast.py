@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from interop.control.operations import asked_of
-from interop.errors import Unsupported
 from interop.roles.judged import JudgedServer
 from interop.scenarios.scenario import scenario
 from interop.scenarios.test_headers import FULL, check_event
@@ -36,8 +35,7 @@ async def several(judged: JudgedServer, count: int) -> list[RawConnection]:
     judged.server.session.features |= asked_of("broadcast", {})
     tell(connections[0], "to begin with")
     got = await connections[0].next_message()
-    if got["eventName"] == "unsupported":
-        raise Unsupported(got["payload"]["why"], api=judged.server.api, op="broadcast")
+    judged.server.check_supported("broadcast", got["eventName"], got["payload"])
     for connection in connections[1:]:
         await hears(connection, "to begin with")
     return connections

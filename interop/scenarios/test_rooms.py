@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from interop.control.operations import asked_of
-from interop.errors import Unsupported, Violation
+from interop.errors import Violation
 from interop.roles.judged import JudgedServer
 from interop.scenarios.scenario import Clients, scenario
 from interop.scenarios.test_headers import FULL, PAYLOADS, check_event
@@ -43,8 +43,7 @@ async def answered(
     judged.server.session.features |= asked_of(event, {})
     connection.send_event(event, {"room": room})
     got = await connection.next_message()
-    if got["eventName"] == "unsupported":
-        raise Unsupported(got["payload"]["why"], api=judged.server.api, op=event)
+    judged.server.check_supported(event, got["eventName"], got["payload"])
     assert got["eventName"] == answer
 
 
@@ -116,9 +115,7 @@ async def test_members(clients: Clients) -> None:
     for client in (first, second):
         await client.send("join", {"room": "r"})
         answer = await client.wait("event", lambda n: n.data["name"] in names, what="joined")
-        if answer.data["name"] == "unsupported":
-            why = answer.data["payload"]["why"]
-            raise Unsupported(why, api=client.server.api, op="join")
+        client.server.check_supported("join", answer.data["name"], answer.data["payload"])
     say = {"room": "r", "event": "said", "payload": "hi", "exclude-self": False}
     await first.send("to-room", say)
     for client in (first, second):

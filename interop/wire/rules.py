@@ -8,6 +8,7 @@ may be absent) and ``headers`` (object, may be absent or null).
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections import Counter
@@ -117,16 +118,20 @@ def check_text(data: bytes) -> list[Breach]:
 
 
 def read_event(data: bytes, author: Author) -> dict[str, Any]:
-    """Return the object of a text message, which has a name.
+    """Return the object of a text message, which has a name; its headers, if any, are an object.
 
     Raises:
         Violation: it is no event.
     """
-    try:
+    with contextlib.suppress(ValueError, RecursionError):
         message = json.loads(data.decode())  # bytes would be searched for their encoding
-        return {**message, "eventName": message["eventName"]}
-    except (ValueError, TypeError, KeyError, RecursionError):
-        raise Violation(f"the {author} wrote what is no event: {data[:120]!r}") from None
+        if (
+            isinstance(message, dict)
+            and isinstance(message.get("eventName"), str)
+            and isinstance(message.get("headers"), dict | None)
+        ):
+            return message
+    raise Violation(f"the {author} wrote what is no event: {data[:120]!r}")
 
 
 class _Decoder(json.JSONDecoder):

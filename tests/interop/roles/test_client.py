@@ -11,7 +11,7 @@ import pytest
 from interop.catalog import Api
 from interop.control.contract import Address
 from interop.control.patience import Patience
-from interop.errors import Violation
+from interop.errors import Unsupported, Violation
 from interop.roles.client import Client
 from interop.roles.server import Server
 from interop.wire.log import Log
@@ -73,6 +73,20 @@ async def test_usable_means_the_same_probe_comes_back() -> None:
 
 def failing(kind: str) -> Script:
     return lambda _: {"error": {"kind": kind, "message": "no"}}
+
+
+async def test_a_refusal_of_the_app_needs_a_reason() -> None:
+    async with roles(saying()) as (server, _):
+        server.check_supported("join", "joined", {"room": "r"})
+        with pytest.raises(Unsupported, match="it has no rooms") as refused:
+            server.check_supported(
+                "join", "unsupported", {"event": "join", "why": "it has no rooms"}
+            )
+        assert (refused.value.api, refused.value.op) == (server.api, "join")
+        without: list[Any] = [None, [], {}, {"why": None}, {"why": ""}]
+        for payload in without:
+            with pytest.raises(Violation, match="unsupported says no why"):
+                server.check_supported("join", "unsupported", payload)
 
 
 async def test_a_refusal_is_told_from_a_library_that_broke() -> None:

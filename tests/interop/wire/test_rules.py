@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from interop.errors import Violation
 from interop.spec.rules import load
-from interop.wire.rules import Breach, Frame, check_text, differ, event_text
+from interop.wire.rules import Breach, Frame, check_text, differ, event_text, read_event
 
 
 @pytest.mark.parametrize(
@@ -107,3 +108,25 @@ def test_a_difference_says_where_and_how(expected: Any, actual: Any, where: str)
 
 def test_the_judges_own_message() -> None:
     assert event_text(eventName="é") == '{"eventName":"é"}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[1]",
+        "{}",
+        '{"eventName":1}',
+        '{"eventName":"a","headers":[]}',
+        '{"eventName":"a","headers":"x"}',
+        "[" * 100_000,
+    ],
+)
+def test_what_is_read_as_an_event_has_a_name_and_headers_or_none(text: str) -> None:
+    with pytest.raises(Violation, match="the client wrote what is no event"):
+        read_event(text.encode(), "client")
+
+
+def test_an_event_is_read_as_it_is() -> None:
+    for event in ({"eventName": "a"}, {"eventName": "", "headers": None, "payload": [1]}):
+        assert read_event(json.dumps(event).encode(), "server") == event
