@@ -17,7 +17,7 @@ from ..reports.files import judged_pairs
 from ..reports.results import Results, load
 from .options import Commands, named, recorded_option
 
-__all__ = ["add", "print_explanation"]
+__all__ = ["add"]
 
 _SHOWN = 4
 
@@ -39,11 +39,11 @@ def _explain(arguments: argparse.Namespace, console: Console) -> int:
         recorded = load(arguments.results)
     except TestbedError as exc:
         raise TestbedError(f"{exc}; to have results: python -m interop run") from exc
-    print_explanation(recorded.results(named(arguments.results)), arguments.pair, console)
+    _print_explanation(recorded.results(named(arguments.results)), arguments.pair, console)
     return 0
 
 
-def print_explanation(results: Results, words: list[str], console: Console) -> None:
+def _print_explanation(results: Results, words: list[str], console: Console) -> None:
     """Print what is known of one pair of a run.
 
     Raises:

@@ -19,6 +19,7 @@ import msgspec
 from ..errors import TestbedError
 from ..locks import locked
 from ..records import (
+    ROLES,
     VERDICTS,
     CellResult,
     Commit,
@@ -181,11 +182,9 @@ class Recorded(msgspec.Struct):
     def results(self, folder: Path) -> Results:
         """Return them as those of a run that writes below `folder`."""
         facts = msgspec.structs.asdict(self.run)
-        for name in ("servers", "clients"):
-            present = dict.fromkeys(
-                cell.api("server" if name == "servers" else "client") for cell in self.cells
-            )
-            facts[name] = list(dict.fromkeys([*facts[name], *present]))
+        for role in ROLES:
+            present = (cell.api(role) for cell in self.cells)
+            facts[f"{role}s"] = list(dict.fromkeys([*facts[f"{role}s"], *present]))
         return Results(**facts, cells=self.cells, folder=folder)
 
 

@@ -95,11 +95,10 @@ def remedy() -> str:
     if os.environ.get("DART") == DECLINED:
         return "env --unset=DART make interop"
     packages = [] if shutil.which("npm") else ["npm"]
-    if VM_LOADER.exists() or not _vm_runs_here():
-        install = "apt-get install"
-    else:
+    install = "apt-get install"
+    if not VM_LOADER.exists():
         packages.append("libc6:i386")
-        install = "dpkg --add-architecture i386 && apt-get update && apt-get install"
+        install = f"dpkg --add-architecture i386 && apt-get update && {install}"
     if packages and _vm_runs_here():
         return f"{install} {' '.join(packages)}"
     return "DART=/path/to/dart make interop"

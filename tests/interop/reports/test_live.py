@@ -97,9 +97,13 @@ def test_a_port_that_is_taken_is_told(live: Live) -> None:
 
 
 def test_it_goes_on_until_interrupted(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float | None] = []
+
     class Interrupted(threading.Event):
         def wait(self, timeout: float | None = None) -> bool:
+            waited.append(timeout)
             raise KeyboardInterrupt
 
     monkeypatch.setattr(threading, "Event", Interrupted)
     live.wait()
+    assert waited == [None]
