@@ -131,7 +131,7 @@ class PeerFailure(Violation):
 
     Attributes:
         op: the operation.
-        kind: the library's own name for the error, or ``Slow`` where it did not finish in time.
+        kind: the library's own name for the error.
         message: the library's own words.
     """
 

@@ -133,7 +133,8 @@ class Session:
         """Await the reply to a request and return its ``ok``.
 
         Raises:
-            PeerFailure: the library refused or failed, or took too long.
+            PeerFailure: the library refused or failed.
+            Violation: it did neither in time: that is no error told to its caller.
             Unsupported: the peer answered that its library has no such thing.
             PeerDied: the connection ended, or the peer hung.
         """
@@ -145,7 +146,7 @@ class Session:
             if op == "describe":
                 self._end(PeerHung(f"no reply to {op!r} within {within:g} s", api=self.api))
             await self.check_alive()
-            raise PeerFailure(op, "Slow", f"not done within {within:g} s", api=self.api) from None
+            raise Violation(f"{op} not done", api=self.api, within=f"{within:g} s") from None
         if reply.unsupported is not None:
             raise Unsupported(reply.unsupported, api=self.api, op=op)
         if reply.error is not None:

@@ -17,7 +17,7 @@ from .server import Server
 __all__ = ["Client", "check_refusal"]
 
 _BROKEN_KINDS = frozenset(
-    {"Slow", "Failure", "BadRequest", "AssertionError", "ArgumentError", "AttributeError"}
+    {"Failure", "BadRequest", "AssertionError", "ArgumentError", "AttributeError"}
     | {"KeyError", "NameError", "NoSuchMethodError", "RangeError", "TypeError", "_TypeError"}
 )
 """Kinds of failure that are a defect of the library or its peer, not a refused connection."""
@@ -97,10 +97,11 @@ class Client(BaseRole):
         """
         try:
             await self.dial(self._url())
-            conn = (await self.server.wait("connected")).data["conn"]
         except PeerFailure as failure:
             check_refusal(failure)
             return
+        try:
+            conn = (await self.server.wait("connected")).data["conn"]
         except Violation:
             return  # the client connected to another process
         raise Violation(f"took another connection, {conn}", api=self.server.api)

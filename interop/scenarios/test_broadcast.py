@@ -14,12 +14,13 @@ from interop.scenarios.test_headers import FULL, check_event
 from interop.scenarios.test_rooms import (
     SENT,
     check_order,
-    half_closed,
+    check_past_closing,
+    check_slow,
+    check_slow_leaves,
     heard,
     hears,
     hears_no_more,
 )
-from interop.scenarios.test_time import burst_unread
 from interop.scenarios.test_values import LENGTHS, check_length
 from interop.wire.frames import TEXT
 from interop.wire.raw import RawConnection
@@ -151,17 +152,7 @@ async def test_order(judged: JudgedServer) -> None:
     rules=["R-10"],
 )
 async def test_slow_member(judged: JudgedServer) -> None:
-    slow, speaker, other = await several(judged, 3)
-    await burst_unread(judged, slow)
-    tell(speaker, "at once")
-    for connection in (speaker, other):
-        await hears(connection, "at once")
-    judged.extend_timeouts()
-    slow.patience = judged.role.patience
-    slow.resume()
-    tell(speaker, "later")
-    for payload in ("at once", "later"):
-        await hears(slow, payload)
+    await check_slow(judged, await several(judged, 3), tell)
 
 
 @scenario(
@@ -172,15 +163,7 @@ async def test_slow_member(judged: JudgedServer) -> None:
     rules=["R-6"],
 )
 async def test_slow_member_leaves(judged: JudgedServer) -> None:
-    slow, speaker, other = await several(judged, 3)
-    await burst_unread(judged, slow)
-    tell(speaker, "at once")
-    slow.abort(reset=True)
-    await judged.server.settle()  # that the application is told of the end is another rule
-    tell(speaker, "afterwards")
-    for connection in (speaker, other):
-        for payload in ("at once", "afterwards"):
-            await hears(connection, payload)
+    await check_slow_leaves(judged, await several(judged, 3), tell)
 
 
 @scenario(
@@ -190,8 +173,4 @@ async def test_slow_member_leaves(judged: JudgedServer) -> None:
     rules=["R-6"],
 )
 async def test_past_closing(judged: JudgedServer) -> None:
-    closing, first, second = await several(judged, 3)
-    await half_closed(judged, closing, "1")
-    tell(first, "to the others")
-    for connection in (first, second):
-        await hears(connection, "to the others")
+    await check_past_closing(judged, await several(judged, 3), tell)

@@ -226,20 +226,22 @@ FORMS: dict[str, dict[str, Any]] = {
     "other-key-order": {"payload": "x", "headers": {}, "eventName": "echo"},
 }
 
+FORM_RULES = {
+    "headers-absent": ["W-10"],
+    "headers-null": ["W-10"],
+    "payload-absent": ["W-9"],
+    "payload-and-headers-absent": ["W-9", "W-10"],
+    "unknown-keys": ["W-11"],
+    "other-key-order": ["W-12"],
+}
+
 
 @pytest.mark.parametrize("form", FORMS)
 @scenario(
     "form.server",
     "A server reads every legal form of a message.",
     side="server",
-    rules_of={
-        "headers-absent": ["W-10"],
-        "headers-null": ["W-10"],
-        "payload-absent": ["W-9"],
-        "payload-and-headers-absent": ["W-9", "W-10"],
-        "unknown-keys": ["W-11"],
-        "other-key-order": ["W-12"],
-    },
+    rules_of=FORM_RULES,
 )
 async def test_form_to_server(judged: JudgedServer, form: str) -> None:
     connection = await judged.open()
@@ -256,14 +258,7 @@ async def test_form_to_server(judged: JudgedServer, form: str) -> None:
     "form.client",
     "A client reads every legal form of a message.",
     side="client",
-    rules_of={
-        "headers-absent": ["W-10"],
-        "headers-null": ["W-10"],
-        "payload-absent": ["W-9"],
-        "payload-and-headers-absent": ["W-9", "W-10"],
-        "unknown-keys": ["W-11"],
-        "other-key-order": ["W-12"],
-    },
+    rules_of=FORM_RULES,
 )
 async def test_form_to_client(judged: JudgedClient, form: str) -> None:
     connection = await judged.open()

@@ -87,9 +87,53 @@ async def hears_no_more(connection: RawConnection) -> None:
     assert got == [], f"expected no more events, got {got}"
 
 
-async def check_order(
-    connections: Sequence[RawConnection], send: Callable[[RawConnection, int], None]
+Send = Callable[[RawConnection, Any], None]
+"""Sends a payload from a connection to the room, or to all."""
+
+
+async def check_slow(judged: JudgedServer, three: Sequence[RawConnection], send: Send) -> None:
+    """Check that the first connection, while it reads nothing, does not hold up the others."""
+    slow, speaker, other = three
+    await burst_unread(judged, slow)
+    send(speaker, "at once")
+    for connection in (speaker, other):
+        await hears(connection, "at once")
+    judged.extend_timeouts()
+    slow.patience = judged.role.patience
+    slow.resume()
+    send(speaker, "later")
+    for payload in ("at once", "later"):
+        await hears(slow, payload)
+
+
+async def check_slow_leaves(
+    judged: JudgedServer, three: Sequence[RawConnection], send: Send
 ) -> None:
+    """Check that the first, which reads nothing and then leaves, does not hold up the others."""
+    slow, speaker, other = three
+    await burst_unread(judged, slow)
+    send(speaker, "at once")
+    slow.abort(reset=True)
+    await judged.server.settle()  # that the application is told of the end is another rule
+    send(speaker, "afterwards")
+    for connection in (speaker, other):
+        for payload in ("at once", "afterwards"):
+            await hears(connection, payload)
+
+
+async def check_past_closing(
+    judged: JudgedServer, three: Sequence[RawConnection], send: Send
+) -> None:
+    """Check that the others are reached while the server's close of the first is unanswered."""
+    closing, speaker, other = three
+    judged.server.session.start("drop", {"conn": "1"})
+    await closing.next(CLOSE)
+    send(speaker, "to the others")
+    for connection in (speaker, other):
+        await hears(connection, "to the others")
+
+
+async def check_order(connections: Sequence[RawConnection], send: Send) -> None:
     """Let the first connection send numbers, and check that all get them in order."""
     for number in range(20):
         send(connections[0], number)
@@ -386,19 +430,7 @@ async def test_of_fifty(judged: JudgedServer) -> None:
     rules=["R-10"],
 )
 async def test_slow_member(judged: JudgedServer) -> None:
-    slow, speaker, other = [await judged.open() for _ in range(3)]
-    for member in (slow, speaker, other):
-        await answered(judged, member, "join", "joined")
-    await burst_unread(judged, slow)
-    say(speaker, "at once")
-    for member in (speaker, other):
-        await hears(member, "at once")
-    judged.extend_timeouts()
-    slow.patience = judged.role.patience
-    slow.resume()
-    say(speaker, "later")
-    for payload in ("at once", "later"):
-        await hears(slow, payload)
+    await check_slow(judged, await in_room(judged, 3), say)
 
 
 @scenario(
@@ -409,21 +441,7 @@ async def test_slow_member(judged: JudgedServer) -> None:
     rules=["R-6"],
 )
 async def test_slow_member_leaves(judged: JudgedServer) -> None:
-    slow, speaker, other = await in_room(judged, 3)
-    await burst_unread(judged, slow)
-    say(speaker, "at once")
-    slow.abort(reset=True)
-    await judged.server.settle()  # that the application is told of the end is another rule
-    say(speaker, "afterwards")
-    for member in (speaker, other):
-        for payload in ("at once", "afterwards"):
-            await hears(member, payload)
-
-
-async def half_closed(judged: JudgedServer, connection: RawConnection, conn: str) -> None:
-    """Let the server close a connection, its `conn`, and leave its close frame unanswered."""
-    judged.server.session.start("drop", {"conn": conn})
-    await connection.next(CLOSE)
+    await check_slow_leaves(judged, await in_room(judged, 3), say)
 
 
 @scenario(
@@ -433,8 +451,4 @@ async def half_closed(judged: JudgedServer, connection: RawConnection, conn: str
     rules=["R-6"],
 )
 async def test_past_closing(judged: JudgedServer) -> None:
-    closing, first, second = await in_room(judged, 3)
-    await half_closed(judged, closing, "1")
-    say(first, "to the others")
-    for member in (first, second):
-        await hears(member, "to the others")
+    await check_past_closing(judged, await in_room(judged, 3), say)
