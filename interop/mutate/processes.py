@@ -150,7 +150,7 @@ def _kill_descendants(folder: Path) -> None:
     """Kill all processes that have a folder for temporary files; return when there are none."""
     variable = f"TMPDIR={folder}".encode()
     while _kill_those_with(variable):
-        time.sleep(_POLL)
+        time.sleep(_POLL)  # a killed process ends a moment later
 
 
 def _kill_those_with(variable: bytes) -> bool:

@@ -158,7 +158,7 @@ class Once(Generic[K, V]):
         if first:
             try:
                 result.set_result(self._work(key))
-            except BaseException as exc:  # raised in the callers that wait for it, too
+            except BaseException as exc:  # of any kind: the others would wait for ever
                 result.set_exception(exc)
         return result.result()
 

@@ -302,7 +302,8 @@ async def test_all(judged: JudgedClient) -> None:
         got = [data["name"] for data in told if data["via"] == via]
         alone = via == "named" and not got  # an API may have one stream of everything
         assert got == expected or alone, f"expected {expected} via {via}, got {got}"
-    replies += [read_event(f.payload, "server") for f in connection.frames if f.opcode == TEXT][1:]
+    texts = [f.payload for f in connection.frames if f.opcode == TEXT]
+    replies += [read_event(text, "client") for text in texts[1:]]
     answered = sum("replyTo" in (reply.get("headers") or {}) for reply in replies)
     assert answered == 1, f"fail was answered {answered} times"
 

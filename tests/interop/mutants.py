@@ -145,7 +145,7 @@ SERVERS: Mapping[str, Caught] = {
     "catch-all-gets-unknown-alone": by(
         r"at the catch-all, got \['unregistered', 'past it'\]", "any.once"
     ),
-    "reply-of-anyone": by("that was asked, got 'forged'", "request.reply-of-another"),
+    "reply-of-any-connection": by("that was asked, got 'forged'", "request.reply-of-another"),
     "folds-case-of-rooms": by("'team' alone in the room 'team', got", "rooms.name-exact"),
     "composes-names": by("no event .* at the catch-all", "any.name"),
     "catch-all-without-failed": by(r"then past it, got \['past it'\]", "any.raised"),

@@ -16,7 +16,7 @@ class Client {
   final Iterable<String>? protocols;
   final Map<String, dynamic>? headers;
 
-  /// Time between pings, and how long a pong may take; null pings nobody.
+  /// Time between pings, and how long a pong may take; null for no pings.
   final Duration? pingInterval;
 
   void Function()? onConnected;

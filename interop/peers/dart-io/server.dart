@@ -58,7 +58,7 @@ class Server {
   /// Time for a request, which takes at most twice as long; null leaves it at that of `dart:io`.
   final Duration? openTimeout;
 
-  /// Time between pings, and how long a pong may take; null pings nobody.
+  /// Time between pings, and how long a pong may take; null for no pings.
   final Duration? pingInterval;
 
   void Function(Connection connection)? onConnected;
@@ -131,7 +131,7 @@ class Server {
     ]);
   }
 
-  /// Stops at once, without waiting for anyone.
+  /// Stops at once, without waiting for its connections.
   Future<void> kill() async {
     await _http?.close(force: true);
     for (final connection in _connections.toList()) {

@@ -316,7 +316,7 @@ def _error_is_reply_too(seam: ServerSeam) -> None:
     seam.opened.append(hook)
 
 
-def _takes_replies_of_anyone(seam: ServerSeam) -> None:
+def _takes_replies_of_any_connection(seam: ServerSeam) -> None:
     """Take a reply from any connection while there is one that waits."""
     dispatchers: list[Any] = []
 
@@ -903,7 +903,7 @@ DEFECTS: Mapping[str, Seed] = {
     "reply-among-a-hundred": _looks_at_a_hundred,
     "catch-all-gets-unknown-alone": _catches_unknown_alone,
     "catch-all-is-first": _catches_first,
-    "reply-of-anyone": _takes_replies_of_anyone,
+    "reply-of-any-connection": _takes_replies_of_any_connection,
     "folds-case-of-rooms": _folds_case_of_rooms,
     "catch-all-without-failed": _catches_no_failed,
     "connected-is-of-first": _connected_is_of_first,
