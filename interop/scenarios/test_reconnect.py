@@ -292,8 +292,8 @@ async def test_close_and_connect(judged: JudgedClient) -> None:
     judged.answer(connection)
     await again
     await judged.client.session.reply("close", closing)
-    await judged.fails(connection, opening)
     await judged.works(connection)
+    await judged.fails(connection, opening)
     await judged.role.settle()
     states = judged.client.states
     assert states.count("online") == 1, f"expected to be online once, got {states}"

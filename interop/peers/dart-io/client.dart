@@ -28,18 +28,31 @@ class Client {
   final _handlers = <String, void Function(Event event)>{};
   WebSocket? _socket;
 
+  /// The HTTP client of the attempt under way; closing it ends the attempt.
+  HttpClient? _attempt;
+
   void on(String event, void Function(Event event) handler) => _handlers[event] = handler;
 
   /// Connects. Throws, with the state `error`, when that fails.
   Future<void> connect() async {
     if (_socket != null) throw StateError('the client is connected already');
     onState?.call(ClientState.connecting);
+    final attempt = _attempt = HttpClient();
     final WebSocket socket;
     try {
-      socket = await WebSocket.connect('$url', protocols: protocols, headers: headers);
+      socket = await WebSocket.connect(
+        '$url',
+        protocols: protocols,
+        headers: headers,
+        customClient: attempt,
+      );
     } catch (_) {
-      onState?.call(ClientState.error);
+      // An attempt that was closed says nothing of the one that was begun since.
+      if (_attempt == null || identical(_attempt, attempt)) onState?.call(ClientState.error);
       rethrow;
+    } finally {
+      if (identical(_attempt, attempt)) _attempt = null;
+      attempt.close();
     }
     _socket = socket..pingInterval = pingInterval;
     onState?.call(ClientState.online);
@@ -52,8 +65,12 @@ class Client {
     socket.add(encode(event, payload, headers));
   }
 
-  /// Closes, and returns when the closing handshake is done.
-  Future<void> close([int? code, String? reason]) async => _socket?.close(code, reason);
+  /// Closes, and returns when the closing handshake is done. An attempt to connect fails.
+  Future<void> close([int? code, String? reason]) async {
+    _attempt?.close(force: true);
+    _attempt = null;
+    await _socket?.close(code, reason);
+  }
 
   Future<void> _receive(WebSocket socket) async {
     try {
