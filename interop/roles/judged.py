@@ -260,6 +260,23 @@ class Judged(ABC):
         ):
             raise Violation(f"delivered {count} events, not none", api=self.role.api)
 
+    async def undelivered(self, connection: RawConnection) -> None:
+        """Wait until the other side fails the connection, or delivers an event.
+
+        Raises:
+            Violation: it delivered one.
+        """
+        before = self.role.session.count("event")
+        heard = asyncio.ensure_future(self.role.wait("event"))
+        failed = asyncio.ensure_future(connection.failed())
+        await self.first(heard, failed)
+        for task in (heard, failed):
+            task.cancel()
+        await asyncio.gather(heard, failed, return_exceptions=True)
+        await self.role.settle()
+        if self.role.session.count("event") > before:
+            raise Violation("delivered what has to fail the connection", api=self.role.api)
+
 
 class JudgedServer(Judged):
     """A server under test; the judge is its client.

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
+from typing import Any
+
 import pytest
 
 from interop.errors import Violation
 from interop.records import ROLES
 from interop.roles.client import Client
-from interop.roles.judged import JudgedServer
+from interop.roles.judged import Judged, JudgedClient, JudgedServer
 from interop.scenarios import test_rooms as rooms
 from interop.scenarios.scenario import scenario
-from interop.wire.frames import Inflater, deflate_parameters
+from interop.scenarios.test_time import LIMIT, padded
+from interop.wire.frames import DEFLATE, TEXT, Inflater, deflate_parameters, deflated
+from interop.wire.raw import RawConnection
 from interop.wire.tap import Tap
 
 OFFERS = {
@@ -149,3 +155,80 @@ async def test_agreed(tap: Tap, client: Client) -> None:
     for role in ROLES:
         if not tap.connections[-1].compressed(role):
             raise Violation(f"expected compressed messages of the {role}, got none")
+
+
+# --- What is compressed, in each direction ------------------------------------------------
+
+
+async def compressed(judged: Judged, **more: Any) -> tuple[RawConnection, int]:
+    """Connect with permessage-deflate agreed on.
+
+    Args:
+        more: further arguments of the operation that starts the side under test.
+
+    Returns:
+        The judge's end, and the bits of the window that the judge may compress with.
+
+    Raises:
+        Violation: the side under test does not agree to the usual offer, or makes none.
+    """
+    if isinstance(judged, JudgedServer):
+        offered = {"Sec-WebSocket-Extensions": OFFERS["client-bits"]}
+        more["deflate"] = True
+        # This inflates what any answer allows.
+        connection = await judged.open(Inflater(), headers=offered, more=more)
+        chosen = connection.head.all("Sec-WebSocket-Extensions")
+        agreed = answered(chosen, OFFERS["client-bits"])
+        if agreed is None:
+            raise Violation("expected the usual offer of clients to be accepted, got it declined")
+        return connection, int(agreed.get("client_max_window_bits") or 15)
+    assert isinstance(judged, JudgedClient)
+    connection, opening = await judged.dialled(deflate=True, **more)
+    offers = connection.head.all("Sec-WebSocket-Extensions")
+    if not any(offer.lower().startswith("permessage-deflate") for offer in offers):
+        raise Violation("expected an offer of permessage-deflate, got none")
+    judged.answer(connection, Inflater(), headers={"Sec-WebSocket-Extensions": OFFERS["plain"]})
+    await opening
+    return connection, 15
+
+
+TOO_LONG = {"one-byte": LIMIT + 1, "twice": 2 * LIMIT, "500-times": 500 * LIMIT}
+"""Lengths beyond the limit, all of which are short of it once they are compressed."""
+
+
+@pytest.mark.parametrize("over", TOO_LONG)
+@scenario(
+    "deflate.limit",
+    "A compressed message is as long as what it inflates to: one as long as the limit is read, a "
+    "longer one is refused with 1009.",
+    side="each",
+    escapes=True,
+    rules=["T-18"],
+)
+async def test_limit(judged: Judged, over: str) -> None:
+    connection, window = await compressed(judged, message_bytes=LIMIT)
+    connection.send(TEXT, deflated(padded(LIMIT), window), rsv=DEFLATE)
+    await judged.received("echo", "x")
+    connection.send(TEXT, deflated(padded(TOO_LONG[over]), window), rsv=DEFLATE)
+    await judged.undelivered(connection)
+    await connection.failed(1009)
+
+
+AT_ONCE = 20
+
+
+@scenario(
+    "deflate.sent-at-once",
+    "Events of all sizes that an application sends at once leave in order, each compressed whole.",
+    side="each",
+    rules=["C-23"],
+)
+async def test_sent_at_once(judged: Judged) -> None:
+    connection, _ = await compressed(judged)
+    large = random.Random(1).randbytes(20_000).hex()
+    sent = [[number, "small" if number % 4 else large] for number in range(AT_ONCE)]
+    await asyncio.gather(*(judged.send("tick", payload) for payload in sent))
+    got = [(await connection.next_event("tick"))["payload"] for _ in sent]
+    numbers = [payload[0] for payload in got]
+    assert numbers == list(range(AT_ONCE)), f"expected 0 to {AT_ONCE - 1}, got {numbers}"
+    assert got == sent, "an event came with another payload"

@@ -90,6 +90,8 @@ SERVERS: Mapping[str, Caught] = {
     "late-pong": by("had to wait|wrote no pong or text frame", "time.ping-while-handling"),
     "needs-pongs": by("wrote no ping frame", "time.events-for-pongs"),
     "no-pings": by("wrote no ping frame", "time.pings"),
+    "limit-of-compressed": by("delivered what has to fail", "deflate.limit.500-times"),
+    "compressed-large-late": by("wrote what is no event", "deflate.sent-at-once"),
     "no-size-limit": by("wrote no close frame", "amount.scaled-limit.one-frame"),
     "loses-last-fragment": by("no event 'echo'", "frames.split-in-two"),
     "events-before-close-lost": by("no event 'echo'", "frames.messages-before-close"),
@@ -313,6 +315,8 @@ CLIENTS: Mapping[str, Caught] = {
     # Frames, time, endings.
     "wrong-pong": by("assert b'' ==", "frames.ping.125"),
     "unmasked": by("mask|no WebSocket frame", "frames.new-masks", "echo.null"),
+    "limit-of-what-is-compressed": by("delivered what has to fail", "deflate.limit.one-byte"),
+    "compresses-large-late": by("wrote what is no event", "deflate.sent-at-once"),
     "one-mask": by("masking keys repeat", "frames.new-masks"),
     "silent-peer-unnoticed": by("no end of the connection within", "time.silent-peer"),
     "loses-events-before-close": by("no event 'echo'", "frames.messages-before-close"),

@@ -22,6 +22,8 @@ Seed = Callable[[Seam], None]
 _HEADER = 6
 """Bytes of the shortest header of a masked frame."""
 
+_LARGE = 1000
+
 
 def _of_transport(**methods: Callable[..., Any]) -> Seed:
     """Replace methods of each connection's transport; each takes the original method first."""
@@ -155,6 +157,27 @@ def _needs_pongs(transport: Any) -> None:
         asyncio.get_running_loop().call_later(seconds, check)
 
 
+def _inflates_without_limit(transport: Any) -> None:
+    for extension in transport.protocol.extensions:
+        decode = partial(type(extension).decode, extension)
+        override(extension, decode=lambda _, frame, *, max_size=None, decode=decode: decode(frame))
+
+
+def _large_written_late(transport: Any) -> None:
+    """Compress each event as it is sent, and write a large one after the small ones behind it."""
+
+    def send(writer: Any, data: bytes) -> Any:
+        if len(data) < _LARGE:
+            return base.send(writer, data)
+        frame = Frame(Opcode.TEXT, data).serialize(
+            mask=writer.is_masking, extensions=transport.protocol.extensions
+        )
+        asyncio.get_running_loop().call_later(0.005, writer.write, [frame])
+        return None
+
+    base = override(transport.writer, send=send)
+
+
 # --- Endings ------------------------------------------------------------------------------
 
 
@@ -243,6 +266,8 @@ SERVER: Mapping[str, Seed] = {
     "needs-pongs": lambda seam: seam.made.append(_needs_pongs),
     "no-pings": _limited(ping_interval=None),
     "no-size-limit": _limited(message_bytes=None),
+    "limit-of-compressed": per_connection(_inflates_without_limit),
+    "compressed-large-late": per_connection(_large_written_late),
     "binary-is-text": reads(lambda transport: _binary_is_text),
     "loses-last-fragment": _of_frames("recv_frame", _without_last_part),
     "one-message-a-read": per_connection(_first_of_each_read),
@@ -267,6 +292,8 @@ CLIENT: Mapping[str, Seed] = {
     "wrong-pong": _of_frames("send_frame", _of(Opcode.PONG, b"")),
     "unmasked": lambda seam: seam.made.append(_unmasked),
     "one-mask": lambda seam: seam.made.append(_one_mask),
+    "limit-of-what-is-compressed": per_connection(_inflates_without_limit),
+    "compresses-large-late": per_connection(_large_written_late),
     "silent-peer-unnoticed": _limited(ping_timeout=None),
     "one-event-a-read": per_connection(_first_of_each_read),
     "loses-events-before-close": _of_closing(receive=_ends_without_messages),
