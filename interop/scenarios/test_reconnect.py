@@ -17,7 +17,9 @@ from interop.errors import PeerFailure, TestbedError, Violation
 from interop.roles.judged import JudgedClient
 from interop.scenarios.scenario import scenario
 from interop.scenarios.test_ends import THEIRS, end, told
+from interop.wire.certificate import certificate
 from interop.wire.frames import PING
+from interop.wire.http import answer
 from interop.wire.raw import RawConnection
 
 SOON = {"delay_s": 0.001}
@@ -26,6 +28,9 @@ LATE = {"delay_s": 60}
 ONCE = ["connecting", "online", "offline"]
 REFUSED = ["connecting", "offline"]
 """The states of an attempt that fails and is followed by another."""
+
+RESERVED = 0x3
+"""An opcode that no frame may have (RFC 6455, section 5.2)."""
 
 FOR_GOOD = ["401 Unauthorized", "403 Forbidden", "404 Not Found"]
 WAYS = ["by-hand", "by-itself", "try-reconnect"]
@@ -97,6 +102,78 @@ async def test_by_itself(judged: JudgedClient, how: str) -> None:
     await check_states(judged, *ONCE, "connecting", "online")
 
 
+@pytest.mark.parametrize("why", ["silent", "bad-frame", "too-long"])
+@scenario(
+    "reconnect.after-own-failure",
+    "A client with a reconnect policy connects again when it has given a connection up itself: for "
+    "a ping that is not answered, a frame that is not allowed, a message beyond its limit.",
+    side="client",
+    rules=["L-33"],
+)
+async def test_after_own_failure(judged: JudgedClient, why: str) -> None:
+    options: dict[str, Any] = {"reconnect": SOON}
+    if why == "silent":
+        interval = max(0.1, 20 * await judged.pace())
+        options |= {"ping_interval_s": interval, "ping_timeout_s": interval}
+    elif why == "too-long":
+        options["message_bytes"] = 2000
+    connection = await judged.open(more=options)
+    if why == "silent":
+        await connection.next(PING)
+    elif why == "bad-frame":
+        connection.write(connection.frame(RESERVED))
+    else:
+        connection.send_event("echo", "x" * 2000)
+    await connection.failed()
+    connection.end_tcp()
+    judged.pongs = True
+    await judged.works(await judged.accept())
+    await check_states(judged, *ONCE, "connecting", "online")
+
+
+@pytest.mark.parametrize("before", ["own-close", "gave-up", "by-hand"])
+@scenario(
+    "reconnect.by-itself-after",
+    "A client that its application has connected again, after closing it, after it gave up, or "
+    "while it waited, connects by itself again after that.",
+    side="client",
+    rules=["L-34"],
+)
+async def test_by_itself_after(judged: JudgedClient, other: JudgedClient, before: str) -> None:
+    if before == "by-hand":
+        judged, connection = await connected_early(judged, other)
+    elif before == "own-close":
+        await end(judged, await judged.open(more={"reconnect": SOON}), "own-close")
+        await told(judged)
+        connection = await again(judged, "by-hand")
+    else:
+        await cut(judged, await judged.open(more={"reconnect": {**SOON, "attempts": 1}}))
+        judged.refuse(await judged.asked())
+        await judged.client.state("error")
+        connection = await again(judged, "by-hand")
+    connection.abort(reset=True)
+    await judged.works(await judged.accept())
+    await check_connections(judged, 4 if before == "gave-up" else 3)
+
+
+async def connected_early(*sides: JudgedClient) -> tuple[JudgedClient, RawConnection]:
+    """Connect a client by hand while it waits for its next attempt, which makes one connection.
+
+    On a busy machine the attempt may come first: each of `sides` waits longer than the one before.
+    """
+    for side, delay in zip(sides, (0.25, 4), strict=True):
+        await cut(side, await side.open(more={"reconnect": {"delay_s": delay}}))
+        began = time.monotonic()
+        try:
+            connection = await again(side, "by-hand")
+        except PeerFailure:
+            if time.monotonic() - began < delay:
+                raise
+        else:
+            return side, connection
+    raise TestbedError(f"the call came later than the next attempt, which waits {delay} s")
+
+
 @pytest.mark.parametrize("way", WAYS[1:])
 @scenario(
     "reconnect.waits",
@@ -143,23 +220,64 @@ async def test_not_after_own_close(judged: JudgedClient, how: str) -> None:
     await check_states(judged, *ONCE)
 
 
-@pytest.mark.parametrize("how", ["status", "no-answer"])
+REFUSALS = ["status", "no-answer", "garbage", "half-an-answer", "wrong-accept"]
+
+
+@pytest.mark.parametrize("how", [*REFUSALS, "no-listener", "tls-refused"])
 @scenario(
     "reconnect.refused-then-accepted",
-    "A client with a reconnect policy tries on when it is refused, with its states in order.",
+    "A client with a reconnect policy tries on when an attempt fails, however it does, with its "
+    "states in order.",
     side="client",
-    rules=["L-14"],
+    rules=["L-14", "L-35"],
 )
 async def test_refused_then_accepted(judged: JudgedClient, how: str) -> None:
-    await cut(judged, await judged.open(more={"reconnect": SOON}))
+    if how in REFUSALS:
+        await cut(judged, await judged.open(more={"reconnect": SOON}))
+        for _ in range(3):
+            refuse(judged, await judged.asked(), how)
+        connection, failed = await judged.accept(), 3
+    else:
+        connection = await accepted_after_unseen_attempts(judged, how)
+        failed = max(3, judged.client.states.count("connecting") - 2)
+    await judged.works(connection)
+    await check_states(judged, *ONCE, *REFUSED * failed, "connecting", "online")
+
+
+def refuse(judged: JudgedClient, connection: RawConnection, how: str) -> None:
+    """Refuse a connection in one of the ways of `REFUSALS`."""
+    if how == "status":
+        judged.refuse(connection)
+        return
+    if how == "garbage":
+        connection.write(b"220 mail.example.org ready\r\n\r\n")
+    elif how == "half-an-answer":
+        connection.write(answer(connection.head)[:60])
+    elif how == "wrong-accept":
+        headers = {"Sec-WebSocket-Accept": "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="}
+        connection.write(answer(connection.head, headers=headers))
+    connection.end_tcp()
+
+
+async def accepted_after_unseen_attempts(judged: JudgedClient, how: str) -> RawConnection:
+    """Cut a client, let three attempts fail before they reach the judge, and accept it."""
+    shown = certificate(judged.host) if how == "tls-refused" else None
+    tls = shown.for_server() if shown is not None else None
+    listener = await judged.listener(tls)
+    trust = {"ca": shown.pem} if shown is not None else {}
+    connection = await judged.open(more={"reconnect": SOON, **trust})
+    if tls is None:
+        listener.stop_listening()
+    else:
+        certificate(judged.host, "that no client is told of").show_in(tls)
+    await cut(judged, connection)
     for _ in range(3):
-        connection = await judged.asked()
-        if how == "status":
-            judged.refuse(connection)
-        else:
-            connection.end_tcp()
-    await judged.works(await judged.accept())
-    await check_states(judged, *ONCE, *REFUSED * 3, "connecting", "online")
+        await judged.ended()
+    if shown is None or tls is None:
+        await listener.listen_again()
+    else:
+        shown.show_in(tls)
+    return await judged.accept()
 
 
 @scenario(

@@ -34,11 +34,15 @@ class Certificate:
     def for_server(self) -> ssl.SSLContext:
         """Return the TLS context of a server that has this certificate."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.show_in(context)
+        return context
+
+    def show_in(self, context: ssl.SSLContext) -> None:
+        """Let the server with this TLS context show this certificate from now on."""
         with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:  # it loads from files alone
             file.write(self.with_key)
             file.flush()
             context.load_cert_chain(file.name)
-        return context
 
     def for_client(self) -> ssl.SSLContext:
         """Return the TLS context of a client that trusts this certificate alone."""

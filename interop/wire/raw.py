@@ -401,6 +401,7 @@ class RawServer:
         self._small_segments = small_segments
         self._arrived: asyncio.Queue[RawConnection] = asyncio.Queue()
         self._server: asyncio.Server | None = None
+        self._held: socket.socket | None = None  # keeps the port while nothing listens there
         self._made: list[RawConnection] = []
         self._closed = False  # set by `close`: a connection may have been on its way
 
@@ -412,6 +413,20 @@ class RawServer:
             take_small_segments(listening)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
+
+    def stop_listening(self) -> None:
+        """Let the system refuse connections to this port until `listen_again`."""
+        assert self._server is not None
+        self._server.close()
+        self._held = socket.socket()
+        self._held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._held.bind((self.host, self.port))
+
+    async def listen_again(self) -> None:
+        self._server = await asyncio.start_server(
+            self._accept, sock=self._held, limit=MAX_HEAD, ssl=self.tls
+        )
+        self._held = None
 
     def url(self, path: str = "/ws") -> str:
         return f"{'wss' if self.tls else 'ws'}://{self.host}:{self.port}{path}"
@@ -448,6 +463,8 @@ class RawServer:
                 asyncio.get_running_loop().remove_reader(listening.fileno())
             await asyncio.sleep(0)  # until the tasks of accepted sockets are begun
             self._server.close()
+        if self._held is not None:
+            self._held.close()
         for connection in self._made:
             await connection.close()
 

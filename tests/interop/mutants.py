@@ -378,6 +378,26 @@ CLIENTS: Mapping[str, Caught] = {
         "expected 1 connections, got 2", "reconnect.not-after-own-close.own-close"
     ),
     "reconnects-after-1008": by("no state 'error'|got 2", "reconnect.not-after-1008"),
+    "own-failure-is-own-close": by(
+        "did not connect within",
+        "reconnect.after-own-failure.silent",
+        "reconnect.after-own-failure.bad-frame",
+        "reconnect.after-own-failure.too-long",
+    ),
+    "forgets-policy-once-called": by(
+        "did not connect within",
+        "reconnect.by-itself-after.own-close",
+        "reconnect.by-itself-after.gave-up",
+        "reconnect.by-itself-after.by-hand",
+    ),
+    "gives-up-without-status": by(
+        "did not connect within|no end of the connection",
+        "reconnect.refused-then-accepted.garbage",
+        "reconnect.refused-then-accepted.half-an-answer",
+        "reconnect.refused-then-accepted.wrong-accept",
+        "reconnect.refused-then-accepted.no-listener",
+        "reconnect.refused-then-accepted.tls-refused",
+    ),
     "gives-up-when-refused": by("did not connect", "reconnect.refused-then-accepted.status"),
     "never-gives-up": by("no state 'error'", "reconnect.gives-up"),
     "every-refusal-is-temporary": by("no state 'error'", "reconnect.refused-for-good.401"),

@@ -324,6 +324,44 @@ def _reconnects_after_1008(seam: ClientSeam) -> None:
     seam.link.on_disconnected = connect_again
 
 
+def _own_failure_is_own_close(seam: ClientSeam) -> None:
+    on_disconnected = seam.link.on_disconnected
+
+    async def dismissed(context: EventContext) -> None:
+        await on_disconnected(context)
+        if seam.client.closed.by == "local":
+            context.connection.attempt.dismiss("the client has ended it")  # type: ignore[attr-defined]  # a client's
+
+    seam.link.on_disconnected = dismissed
+
+
+def _forgets_policy_once_called(seam: ClientSeam) -> None:
+    """Lose the policy when the application connects a second time."""
+    connect = seam.client.connect
+
+    async def connect_for_good(*offer: Any, **how: Any) -> None:
+        if seam.client.closed is not None:
+            seam.link.policy = None
+        await connect(*offer, **how)
+
+    seam.client.connect = connect_for_good
+
+
+def _gives_up_without_status(seam: ClientSeam) -> None:
+    """Try again after an HTTP status alone."""
+    opener = seam.link.opener
+
+    async def open_or_fail(url: str, *more: Any, **options: Any) -> Any:
+        try:
+            return await opener(url, *more, **options)
+        except ConnectError as exc:
+            if getattr(exc, "status", None) is None:
+                raise ValueError("what is this?") from exc
+            raise
+
+    seam.link.opener = open_or_fail
+
+
 def _every_refusal_is_temporary(seam: ClientSeam) -> None:
     opener = seam.link.opener
 
@@ -816,6 +854,9 @@ DEFECTS: Mapping[str, Seed] = {
     "never-reconnects": _never_reconnects,
     "reconnects-after-own-close": _reconnects_after_own_close,
     "reconnects-after-1008": _reconnects_after_1008,
+    "own-failure-is-own-close": _own_failure_is_own_close,
+    "forgets-policy-once-called": _forgets_policy_once_called,
+    "gives-up-without-status": _gives_up_without_status,
     "gives-up-when-refused": _with_policy(max_attempts=1),
     "never-gives-up": _with_policy(max_attempts=None),
     "every-refusal-is-temporary": _every_refusal_is_temporary,

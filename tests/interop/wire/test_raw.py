@@ -157,6 +157,28 @@ async def test_a_handshake_that_does_not_come(says: bytes | None, words: str) ->
     assert server.url("/p") == f"ws://127.0.0.1:{server.port}/p"
 
 
+async def test_a_server_that_stops_listening_refuses_connections_until_it_listens_again() -> None:
+    server = await RawServer("127.0.0.1", Log(), PATIENCE).start()
+    server.stop_listening()
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", server.port)
+    await server.listen_again()
+    _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(request(host="x"))
+    await server.accept()
+    writer.close()
+    await server.close()
+    assert server.accepted == 1
+
+
+async def test_a_server_that_does_not_listen_frees_its_port_when_it_closes() -> None:
+    server = await RawServer("127.0.0.1", Log(), PATIENCE).start()
+    server.stop_listening()
+    await server.close()
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", server.port))
+
+
 async def test_a_connection_that_arrives_while_a_server_closes_is_ended() -> None:
     server = await RawServer("127.0.0.1", Log(), PATIENCE).start()
     with socket.create_connection(("127.0.0.1", server.port), timeout=5) as client:
