@@ -17,8 +17,9 @@ from interop.errors import PeerFailure, TestbedError, Violation
 from interop.roles.judged import JudgedClient
 from interop.scenarios.scenario import scenario
 from interop.scenarios.test_ends import THEIRS, end, told
+from interop.scenarios.test_slow import LARGE
 from interop.wire.certificate import certificate
-from interop.wire.frames import PING
+from interop.wire.frames import PING, TEXT
 from interop.wire.http import answer
 from interop.wire.raw import RawConnection
 
@@ -33,6 +34,9 @@ RESERVED = 0x3
 """An opcode that no frame may have (RFC 6455, section 5.2)."""
 
 FOR_GOOD = ["401 Unauthorized", "403 Forbidden", "404 Not Found"]
+KEPT = 4
+"""How many events are kept where the connection ends while they are being written."""
+
 WAYS = ["by-hand", "by-itself", "try-reconnect"]
 
 
@@ -560,13 +564,19 @@ def keeping(way: str = "by-hand", **more: Any) -> dict[str, Any]:
     return {"offline": {"policy": "queue", **more}, **policy}
 
 
-async def check_sent(judged: JudgedClient, connection: RawConnection, *expected: object) -> None:
-    """Check that these are the payloads that the client writes, and no others before a probe."""
+async def sent(judged: JudgedClient, connection: RawConnection) -> list[Any]:
+    """Return the payloads that the client writes on a new connection before a probe."""
     await judged.role.settle()  # it is online
     await judged.client.send("kept", "later")
     got = []
     while (payload := (await connection.next_event("kept"))["payload"]) != "later":
         got.append(payload)
+    return got
+
+
+async def check_sent(judged: JudgedClient, connection: RawConnection, *expected: object) -> None:
+    """Check that these are the payloads that the client writes, and no others before a probe."""
+    got = await sent(judged, connection)
     assert got == [*expected], f"expected the payloads {[*expected]}, got {got}"
     await judged.works(connection)
 
@@ -585,6 +595,50 @@ async def test_kept(judged: JudgedClient, way: str) -> None:
         await judged.client.send("kept", number)
     connection = await again(judged, way)
     await check_sent(judged, connection, 0, 1, 2)
+
+
+@scenario(
+    "offline.kept-once",
+    "What was kept while a client was offline is written on the next connection alone, and not "
+    "again on the one after it.",
+    side="client",
+    rules=["L-27"],
+)
+async def test_kept_once(judged: JudgedClient) -> None:
+    await cut(judged, await judged.open(more=keeping("by-itself")))
+    await judged.client.send("kept", 0)
+    connection = await judged.accept()
+    await check_sent(judged, connection, 0)
+    await cut(judged, connection)
+    await check_sent(judged, await judged.accept())
+
+
+@scenario(
+    "offline.cut-while-written",
+    "When the connection ends while kept events are being written, those that wait are written on "
+    "the next one, and those that the server has got are not written again.",
+    side="client",
+    rules=["L-36"],
+)
+async def test_cut_while_written(judged: JudgedClient) -> None:
+    judged.extend_timeouts()
+    judged.keep_buffers_small()
+    await cut(judged, await judged.open(more=keeping("by-itself")))
+    for number in range(KEPT):
+        await judged.client.send("kept", [number, LARGE if number else ""])
+    connection = await judged.asked()
+    connection.keep_buffer_small()
+    judged.answer(connection)
+    await connection.next_event("kept")
+    connection.pause(small_buffer=True)
+    await judged.role.settle()  # the buffers are full now, and the rest waits
+    await cut(judged, connection)
+    got = sum(frame.opcode == TEXT for frame in connection.frames)
+    rest = [number for number, _ in await sent(judged, await judged.accept())]
+    # The one that was under way may be lost: its sender cannot know how far it came.
+    assert rest in ([*range(got, KEPT)], [*range(got + 1, KEPT)]), (
+        f"of the events 0 to {KEPT - 1} the server got {got}, and then the numbers {rest}"
+    )
 
 
 @scenario(

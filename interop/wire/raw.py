@@ -300,7 +300,11 @@ class RawConnection:
         self._resumed.clear()
         if small_buffer:
             self._reads().pause_reading()
-            self._set_buffer(_SMALL_BUFFER)
+            self.keep_buffer_small()
+
+    def keep_buffer_small(self) -> None:
+        """Keep the system's own buffer small, also while reading."""
+        self._set_buffer(_SMALL_BUFFER)
 
     def resume(self) -> None:
         """Read again."""

@@ -464,11 +464,17 @@ CLIENTS: Mapping[str, Caught] = {
     "kept-in-reverse": by(r"\[0, 1, 2\], got \[2, 1, 0\]", "offline.kept.by-hand"),
     "kept-twice": by(r"got \[0, 1, 2, 0, 1, 2\]", "offline.kept.by-itself"),
     "kept-whatever-is-asked": by(
-        r"an error from the third send|the payloads \[\], got \[0\]",
+        r"an error from the third send|the payloads \[\], got \[0\]|"
+        r"and then the numbers \[0, 1, 2, 3\]",
+        "offline.cut-while-written",
         "offline.limit",
         "offline.closed",
         "offline.dropped",
     ),
+    "kept-until-connected": by(
+        r"the server got 1, and then the numbers \[\]", "offline.cut-while-written"
+    ),
+    "kept-for-ever": by(r"the payloads \[\], got \[0\]", "offline.kept-once"),
     "kept-after-first-only": by(r"\[0\], got \[\]", "offline.before-first"),
     "kept-until-greeted": by(
         r"\[0, 1, 'greeting'\], got \['greeting', 0, 1\]", "offline.before-greeting"

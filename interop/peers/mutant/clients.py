@@ -604,6 +604,8 @@ def _keeps(
     before_first: bool = True,
     while_refused: bool = True,
     after_greeting: bool = False,
+    until_connected: bool = False,
+    for_ever: bool = False,
 ) -> Seed:
     """Keep what is sent offline in another queue, which has no bound.
 
@@ -612,6 +614,8 @@ def _keeps(
         before_first: whether it keeps events before the first connection.
         while_refused: whether it keeps them over a refused attempt.
         after_greeting: whether the connected callback is called before they are sent.
+        until_connected: whether it forgets them when there is a connection, before they are sent.
+        for_ever: whether it never forgets them.
     """
 
     def seed(seam: ClientSeam) -> None:
@@ -628,9 +632,13 @@ def _keeps(
         async def flush(context: EventContext) -> None:
             if after_greeting:
                 await on_connected(context)
-            for event, more in flushed(kept):
-                await send_event(*event, **more)
-            kept.clear()
+            waiting = [*flushed(kept)]
+            if until_connected:
+                kept.clear()
+            for event, more in waiting:
+                await context.connection.send(*event, **more)
+            if not for_ever:
+                kept.clear()
             if not after_greeting:
                 await on_connected(context)
 
@@ -888,6 +896,8 @@ DEFECTS: Mapping[str, Seed] = {
     "kept-whatever-is-asked": _keeps(),
     "kept-after-first-only": _keeps(before_first=False),
     "kept-until-greeted": _keeps(after_greeting=True),
+    "kept-until-connected": _keeps(until_connected=True),
+    "kept-for-ever": _keeps(for_ever=True),
     "kept-until-refused": _keeps(while_refused=False),
     "late-send-lost": _late_sends_are_lost,
     "late-handlers-ignored": _late_handlers_are_lost,
