@@ -10,6 +10,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+from rich.markup import escape
+
 from ..catalog import JUDGES, Api, Peer, did_you_mean, select
 from ..run.runner import load_catalogue
 from ..runtimes.prepare import ROOT
@@ -138,14 +141,15 @@ def history_option(parser: argparse.ArgumentParser) -> None:
                              "changed since the runs before")  # fmt: skip
 
 
-def open_page(page: Path | str) -> None:
-    """Show a page, a file or a URL, in the user's browser.
-
-    Raises:
-        Stop: there is none that could be started.
-    """
-    if not webbrowser.open(page if isinstance(page, str) else page.resolve().as_uri()):
-        raise Stop(f"--open: no browser was found; the page is {page}")
+def open_page(page: Path | str, console: Console) -> None:
+    """Show a page, a file or a URL, in the user's browser; without one, print its URL."""
+    url = page if isinstance(page, str) else page.resolve().as_uri()
+    if not webbrowser.open(url):
+        console.print(
+            f"--open: no browser was found; the page is {escape(url)}",
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def catalogue(

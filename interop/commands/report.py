@@ -41,7 +41,7 @@ def _report(arguments: argparse.Namespace, console: Console) -> int:
     write_files(output.parent, {output.name: page})
     console.print(f"report: {escape(str(output))}", highlight=False, soft_wrap=True)
     if arguments.open:
-        open_page(output)
+        open_page(output, console)
     return 0
 
 

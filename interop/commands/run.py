@@ -197,7 +197,7 @@ def _run_served(arguments: argparse.Namespace, console: Console, served: ExitSta
         console.print(f"report: {live.url} until Ctrl-C", highlight=False)
         live.wait()
     elif live is None and arguments.open:
-        open_page(arguments.results / "report.html")
+        open_page(arguments.results / "report.html", console)
     return results.exit_status
 
 
@@ -217,7 +217,7 @@ def _live(
     live = Live(results, total, arguments.serve)
     console.print(f"report: {live.url}", highlight=False)
     if arguments.open:
-        open_page(live.url)
+        open_page(live.url, console)
     return live
 
 

@@ -39,8 +39,9 @@ def test_it_is_opened_in_a_browser(
     assert main(["report", results_, "--output", str(page), "--open"]) == 0
     assert opened == [page.as_uri()]
     monkeypatch.setattr(webbrowser, "open", lambda url: False)
-    assert main(["report", results_, "--open"]) == 2
-    assert "--open: no browser was found; the page is" in capsys.readouterr().err
+    assert main(["report", results_, "--output", str(page), "--open"]) == 0
+    told = f"--open: no browser was found; the page is {page.as_uri()}"
+    assert told in capsys.readouterr().out.splitlines()
 
 
 def test_the_history_is_kept(tmp_path: Path) -> None:
@@ -57,8 +58,12 @@ def test_results_that_cannot_be_read_are_told(
     assert "results.json: No such file" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("browser", [True, False])
 def test_a_run_is_served_until_ctrl_c_and_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    browser: bool,
 ) -> None:
     pages: list[bytes] = []
     opened: list[str] = []
@@ -67,7 +72,7 @@ def test_a_run_is_served_until_ctrl_c_and_kept(
         pages.append(live.page().overview().encode())
 
     monkeypatch.setattr(Live, "wait", wait)
-    monkeypatch.setattr(webbrowser, "open", lambda url: not opened.append(url))
+    monkeypatch.setattr(webbrowser, "open", lambda url: not opened.append(url) and browser)
     chosen = ["--server", "python/ZapServer", "--client", "python/ZapConsumer"]
     more = ["--scenario", "echo.null", "-n", "0", "--history", str(tmp_path / "kept")]
     results_ = tmp_path / "results"
@@ -75,7 +80,9 @@ def test_a_run_is_served_until_ctrl_c_and_kept(
     assert status == 0
     assert b"All as expected" in pages[0]
     (url,) = opened
-    assert f"report: {url} until Ctrl-C" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert f"report: {url} until Ctrl-C" in told
+    assert (f"no browser was found; the page is {url}" in told) != browser
     assert (results_ / "report.html").exists()
     assert len(list((tmp_path / "kept" / "runs").iterdir())) == 1
 
