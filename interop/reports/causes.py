@@ -1,36 +1,38 @@
-"""The red cells of a run, grouped by their cause. Pure.
+"""The red cells of a run, grouped by their cause, and causes by their culprit. Pure.
 
 One defect turns many cells red. They have the same culprit, and failures of the same form: texts
-that are equal once ids, numbers and times are left out.
+that are equal once ids, numbers and times are left out. It may show in several forms, so what one
+culprit is at fault for stays together.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from ..catalog import program_of
 from ..records import OTHER, ROLES, CellResult, CulpritSide, Role
 from ..spec.rules import quoted
 from ..wire.diff import masked
+from .compatibility import is_plain
 from .results import culprit_line, shortened, without_middle
 
 __all__ = [
+    "Blame",
     "Cause",
     "Told",
+    "blames",
     "causes",
     "counted",
     "details",
     "form",
     "others",
-    "size",
     "told",
 ]
 
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_NUMBER = re.compile(r"(?:(?<![\w.-])-)?\d+(?:[.,]\d+)*")
 _QUOTED = re.compile(r"""(["']).*\1""")
 _NESTED = re.compile(r"\{.*\}|\[.*\]")
 _VERSION = re.compile(r"(?<=@)[\w.]+(?=/)")
@@ -77,53 +79,82 @@ class Cause:
         side, apis: the culprit's side, and its rows or columns; both empty for cells without one.
         cells: the cells, the plainest first: that is the example.
         form: the failure's text, with ids, numbers and times left out.
-        alone: whether no other cause has the same culprit.
     """
 
     side: CulpritSide | Literal[""]
     apis: tuple[str, ...]
     form: str
     cells: tuple[CellResult, ...]
-    alone: bool = True
 
     @property
     def example(self) -> CellResult:
         return self.cells[0]
 
     @property
-    def pairs(self) -> int:
-        """How many pairs of a server and a client it concerns."""
-        return len({(cell.server, cell.client) for cell in self.cells})
+    def is_should(self) -> bool:
+        """Whether all of it breaks what is a *should*."""
+        return all(cell.verdict == "warned" for cell in self.cells)
 
     @property
-    def scenarios(self) -> int:
-        """How many scenarios it concerns."""
-        return len({cell.scenario for cell in self.cells})
+    def words(self) -> str:
+        """How much of the run it concerns, and the failure's form."""
+        return f"{_size(self.cells)}: {without_middle(self.form, _MOST_OF_FORM)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Blame:
+    """What one culprit is at fault for: its causes, the most harmful first."""
+
+    causes: tuple[Cause, ...]
 
     @property
     def culprit(self) -> str:
         """The culprit in words: its side, and its rows or columns."""
-        if not self.apis:
-            return "culprit unknown" if self.side else "no side at fault"
-        peer = program_of(self.apis[0])
-        names = ", ".join(api.partition("/")[2] for api in self.apis)
-        return f"{self.side} {peer}/{names}"
+        apis = sorted({api for cause in self.causes for api in cause.apis})
+        if not apis:
+            return "culprit unknown" if self.causes[0].side else "no side at fault"
+        names = ", ".join(api.partition("/")[2] for api in apis)
+        return f"{self.causes[0].side} {program_of(apis[0])}/{names}"
+
+    @property
+    def size(self) -> str:
+        """How many cells, scenarios and pairs it has."""
+        return _size([cell for cause in self.causes for cell in cause.cells])
+
+    @property
+    def heading(self) -> str:
+        """The culprit, how much of the run it concerns, and how many causes that has."""
+        count = len(self.causes)
+        kinds = f"; {count} kinds of failure, the most harmful first" if count > 1 else ""
+        return f"{self.culprit}: {self.size}{kinds}"
+
+    @property
+    def is_should(self) -> bool:
+        """Whether all of it breaks what is a *should*."""
+        return all(cause.is_should for cause in self.causes)
+
+
+def blames(cells: Iterable[CellResult]) -> list[Blame]:
+    """Group the causes of red cells by their culprit: in the order of each one's first cause."""
+    found: dict[tuple[str, str], list[Cause]] = {}
+    for cause in causes(cells):
+        # Without a side at fault, an error of the testbed and a failure have nothing in common.
+        key = _blamed(cause.example) if cause.side else ("", cause.example.verdict)
+        found.setdefault(key, []).append(cause)
+    return [Blame(tuple(group)) for group in found.values()]
 
 
 def causes(cells: Iterable[CellResult]) -> list[Cause]:
-    """Group cells by their cause, the most telling first.
+    """Group cells by their cause, the most harmful first.
 
-    That is one of a *must* before one of a *should*, then one that concerns more pairs, then one
-    with more direct evidence. Errors of the testbed come before all others, since they leave open
-    what holds.
+    That is one of a *must* before one of a *should*, then one that shows in plain use, then one
+    that concerns more pairs, then one with more direct evidence. Errors of the testbed come before
+    all others, since they leave open what holds.
     """
     groups: dict[tuple[str, str, str], list[CellResult]] = {}
     for cell in cells:
         groups.setdefault(_key(cell), []).append(cell)
-    found = [_cause(form, group) for (_, _, form), group in groups.items()]
-    count = Counter(cause.culprit for cause in found)
-    named = [replace(cause, alone=count[cause.culprit] == 1) for cause in found]
-    return sorted(named, key=_rank)
+    return sorted((_cause(form, group) for (_, _, form), group in groups.items()), key=_rank)
 
 
 def told(cell: CellResult) -> Told | None:
@@ -150,17 +181,6 @@ def form(text: str) -> str:
     """
     line = " ".join(_VERSION.sub("N", masked(text)).partition("\n")[0].split())
     return _NUMBER.sub("N", _NESTED.sub("…", _QUOTED.sub("…", line)))
-
-
-def size(cause: Cause) -> str:
-    """Return the culprit of a cause, and how many cells, scenarios and pairs it has.
-
-    Where other causes have the same culprit, the failure's form tells them apart.
-    """
-    cells, pairs = counted(len(cause.cells), "cell"), counted(cause.pairs, "pair")
-    counts = f"{cells}, {counted(cause.scenarios, 'scenario')}, {pairs}"
-    which = "" if cause.alone else f": {without_middle(cause.form, _MOST_OF_FORM)}"
-    return f"{cause.culprit}: {counts}{which}"
 
 
 def details(cell: CellResult) -> list[str]:
@@ -190,6 +210,13 @@ def others(cause: Cause, most: int) -> str:
     ]
     more = [f"and {counted(len(named) - most, 'more topic')}"] if len(named) > most else []
     return "also " + ", ".join([*named[:most], *more]) if named else ""
+
+
+def _size(cells: Sequence[CellResult]) -> str:
+    scenarios = {cell.scenario for cell in cells}
+    pairs = {(cell.server, cell.client) for cell in cells}
+    counts = (len(cells), "cell"), (len(scenarios), "scenario"), (len(pairs), "pair")
+    return ", ".join(counted(count, noun) for count, noun in counts)
 
 
 def counted(count: int, noun: str) -> str:
@@ -237,9 +264,11 @@ def _plainness(cell: CellResult) -> tuple[bool, bool, int, tuple[str, str, str]]
     return cell.severity != "must", not frame, cell.frames_total, cell.key
 
 
-def _rank(cause: Cause) -> tuple[bool, bool, int, int, int, str]:
+def _rank(cause: Cause) -> tuple[bool, bool, bool, int, int, int, str]:
     error = any(cell.verdict == "error" for cell in cause.cells)
     must = any(cell.severity == "must" for cell in cause.cells)
+    plain = any(is_plain(cell.scenario) for cell in cause.cells)
+    pairs = len({(cell.server, cell.client) for cell in cause.cells})
     bases = {cell.culprit.basis for cell in cause.cells if cell.culprit is not None}
     evidence = min((_BASES.index(basis) for basis in bases if basis in _BASES), default=len(_BASES))
-    return not error, not must, -cause.pairs, evidence, -len(cause.cells), cause.form
+    return not error, not must, not plain, -pairs, evidence, -len(cause.cells), cause.form

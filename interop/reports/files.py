@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -13,7 +13,7 @@ from ..catalog import load_peers
 from ..output import printable
 from ..records import CellResult
 from .answer import Answer, missing
-from .causes import Cause, causes, counted, details, size
+from .causes import Blame, Cause, blames, counted, details
 from .compatibility import compatibility
 from .hints import Hints
 from .history import history, keep, read_history, record
@@ -96,10 +96,10 @@ def summary(results: Results) -> str:
         lines += ["", f"**Stopped:** {results.stopped}"]
     if results.broken:
         lines += ["", f"**The testbed failed:** {results.broken}"]
-    red = causes(cell for cell in results.cells if is_red(cell))
+    red = blames(cell for cell in results.cells if is_red(cell))
     if red:
         hints = Hints(results.cells, results.options, results.folder)
-        lines += ["", "## Unexpected", *(_cause(cause, hints) for cause in red)]
+        lines += ["", "## Unexpected", *(line for blame in red for line in _blame(blame, hints))]
     versions = compatibility(results.cells)
     if versions:
         lines += ["", "## Versions", "", *(f"- {line}" for line in versions)]
@@ -117,8 +117,12 @@ def junit(results: Results) -> ET.ElementTree[ET.Element]:
     root = ET.Element("testsuites", name="zaptools interop")
     suites: dict[tuple[str, str], ET.Element] = {}
     hints = Hints(results.cells, results.options, results.folder)
-    red = causes(cell for cell in results.cells if is_red(cell))
-    kinds = {cell.key: f"{cause.culprit}: {cause.form}" for cause in red for cell in cause.cells}
+    kinds = {
+        cell.key: f"{blame.culprit}: {cause.form}"
+        for blame in blames(cell for cell in results.cells if is_red(cell))
+        for cause in blame.causes
+        for cell in cause.cells
+    }
     for cell in results.cells:
         pair = (cell.server, cell.client)
         if pair not in suites:
@@ -168,10 +172,19 @@ def _grid(answer: Answer) -> list[str]:
     return lines
 
 
+def _blame(blame: Blame, hints: Hints) -> Iterator[str]:
+    """Yield what one culprit is at fault for."""
+    yield f"\n### {blame.heading}"
+    for cause in blame.causes:
+        if len(blame.causes) > 1:
+            yield f"\n#### {cause.words}"
+        yield _cause(cause, hints)
+
+
 def _cause(cause: Cause, hints: Hints) -> str:
     """Return a cause: its example whole, and all its other cells."""
     cell = cause.example
-    lines = ["", f"### {size(cause)}", "", f"**{cell.scenario}**{_kind(cell)}: {cell.rule}", ""]
+    lines = ["", f"**{cell.scenario}**{_kind(cell)}: {cell.rule}", ""]
     reason = shortened(cell.reason, 400)
     lines += [f"- {line}" for line in (f"{cell.server} ↔ {cell.client}: {reason}", *details(cell))]
     lines += [f"- `{command}`" for command in (hints.show(cell), hints.again(cell))]

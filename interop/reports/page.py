@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
@@ -25,7 +26,7 @@ from ..output import printable
 from ..records import ROLES, VERDICTS, CellResult, Role, encode
 from ..spec.rules import quoted
 from .answer import Answer, missing
-from .causes import Cause, causes, counted, others, size, told
+from .causes import Blame, Cause, blames, counted, others, told
 from .compatibility import compatibility
 from .durations import slowest
 from .evidence import evidence
@@ -70,6 +71,7 @@ class Page:
         self._scenarios: dict[str, list[CellResult]] = {}
         for cell in results.cells:
             self._scenarios.setdefault(cell.scenario, []).append(cell)
+        self._blames = blames(cell for cell in results.cells if is_red(cell))
 
     def whole(self) -> bytes:
         """Return all of it, as a file."""
@@ -95,6 +97,13 @@ class Page:
         numbers = {name: number for number, name in enumerate(self._scenarios)}
         servers = {name: number for number, name in enumerate(results.servers)}
         clients = {name: number for number, name in enumerate(results.clients)}
+        of_cause = {
+            cell.key: number
+            for number, cause in enumerate(
+                cause for blame in self._blames for cause in blame.causes
+            )
+            for cell in cause.cells
+        }
         reasons = {reason: n for n, reason in enumerate({c.reason: None for c in results.cells})}
         shown = [*self._pairs, *filter(None, self._alone("server").values())]
         shown += filter(None, self._alone("client").values())
@@ -120,6 +129,7 @@ class Page:
                     VERDICTS.index(cell.verdict),
                     reasons[cell.reason],
                     cell.culprit.side if cell.culprit is not None and is_red(cell) else "",
+                    of_cause.get(cell.key, -1),
                 )
                 for cell in results.cells
             ],
@@ -134,7 +144,6 @@ class Page:
 
     def _render(self, template: str, **more: Any) -> str:
         results = self._results
-        red = causes(cell for cell in results.cells if is_red(cell))
         rows = list(dict.fromkeys(pair.server for pair in self._pairs))
         columns = list(dict.fromkeys(pair.client for pair in self._pairs))
         return (
@@ -142,12 +151,12 @@ class Page:
             .get_template(template)
             .render(
                 results=results,
-                state=_state(results, red, self._running),
+                state=_state(results, self._blames, self._running),
                 running=self._running,
                 answer=Answer(self._pairs, results.cells).sentence,
                 counts={verdict: n for verdict, n in results.counts.items() if n},
                 meaning=MEANING,
-                causes=[_cause(cause, self._hints) for cause in red],
+                blames=[_blame(blame, self._hints) for blame in self._blames],
                 rows=rows or [name for name in results.servers if name not in JUDGE_IDS],
                 columns=columns or [name for name in results.clients if name not in JUDGE_IDS],
                 pairs={(pair.server, pair.client): pair for pair in self._pairs},
@@ -193,6 +202,7 @@ def _templates() -> jinja2.Environment:
     )
     found.filters["thousands"] = lambda number: f"{number:,}"
     found.filters["code"] = _code
+    found.filters["breakable"] = _breakable
     return found
 
 
@@ -209,6 +219,11 @@ def _code(text: str) -> Markup:
         Markup("<code>{}</code>").format(part) if number % 2 else part
         for number, part in enumerate(parts)
     )
+
+
+def _breakable(name: str) -> Markup:
+    """Return a name that may go on in another line before each of its words."""
+    return Markup("<wbr>").join(re.split("(?<=[a-z])(?=[A-Z])", printable(name)))
 
 
 def _digest(text: str) -> str:
@@ -270,7 +285,7 @@ def _changes(found: History) -> dict[str, Any] | None:
     }
 
 
-def _state(results: Results, found: Sequence[Cause], running: bool) -> dict[str, str]:
+def _state(results: Results, found: Sequence[Blame], running: bool) -> dict[str, str]:
     red = [cell for cell in results.cells if is_red(cell) and cell.verdict != "warned"]
     if running:
         words = f"Running: {counted(len(red), 'cell')} not as expected so far"
@@ -280,27 +295,33 @@ def _state(results: Results, found: Sequence[Cause], running: bool) -> dict[str,
         words = why or f"{counted(len(red), 'cell')} not as expected, with errors of the testbed"
         return {"kind": "error", "mark": "!", "words": f"The testbed failed: {words}"}
     if red:
-        names = dict.fromkeys(
-            cause.culprit
-            for cause in found
-            if (blame := cause.example.culprit) is not None and blame.side != "unknown"
-        )
+        names = [blame.culprit for blame in found if blame.causes[0].side in ROLES]
         fault = f"; at fault: {', '.join(names)}" if names else ""
         words = f"{counted(len(red), 'cell')} not as expected{fault}"
         return {"kind": "red", "mark": "✗", "words": words}
     return {"kind": "green", "mark": "✓", "words": "All as expected"}
 
 
+def _blame(blame: Blame, hints: Hints) -> dict[str, Any]:
+    return {
+        "culprit": blame.culprit,
+        "size": blame.size,
+        "is_should": blame.is_should,
+        "causes": [_cause(cause, hints) for cause in blame.causes],
+    }
+
+
 def _cause(cause: Cause, hints: Hints) -> dict[str, Any]:
     cell = cause.example
     error = told(cell)
+    seen = cell.raised or cell.reason
     found: dict[str, Any] = {
-        "size": size(cause),
-        "culprit": cause.culprit,
-        "severity": "should" if all(c.verdict == "warned" for c in cause.cells) else "must",
+        "words": cause.words,
+        "is_should": cause.is_should,
         "cell": cell,
         "why": cell.culprit.why if cell.culprit is not None else "",
-        "reason": shortened(cell.reason, 400),
+        "reason": shortened(seen, 400),
+        "unexcused": shortened(cell.reason.removeprefix(seen).strip(" []"), 400),
         "told": str(error) if error is not None and error.message not in cell.reason else "",
         "frame": "",
         "quoted": quoted(cell.broken),

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from ..records import CellResult, Verdict
 from .answer import Answer, Missing, missing
-from .causes import Cause, causes, counted, details, others, size
+from .causes import Blame, Cause, blames, counted, details, others
 from .compatibility import compatibility
 from .files import judged_pairs
 from .grid import grid
@@ -44,6 +44,9 @@ _RATE = 90.0
 
 _WHOLE = 3000
 """Characters of a reason that is shown whole."""
+
+_BRIEF = 160
+"""The same, of a reason that is shown in short."""
 
 _SHOWN_BROKEN = 8
 _SHOWN_CAUSES = 12
@@ -148,22 +151,43 @@ def _print_missing(each: Missing, console: Console) -> None:
 
 
 def _print_causes(console: Console, results: Results, hints: Hints) -> None:
-    found = causes(cell for cell in results.cells if is_red(cell))
-    for cause in found[:_SHOWN_CAUSES]:
-        console.print()
-        _print_cause(console, cause, hints)
-    if rest := found[_SHOWN_CAUSES:]:
+    found = blames(cell for cell in results.cells if is_red(cell))
+    most = _SHOWN_CAUSES
+    for blame in found:
+        if most > 0:
+            console.print()
+            _print_blame(console, blame, most, hints)
+        most -= len(blame.causes)
+    if most < 0:
+        rest = [cause for blame in found for cause in blame.causes][most:]
         count = sum(len(cause.cells) for cause in rest)
         more = f"{counted(len(rest), 'more cause')} of {counted(count, 'cell')}"
         console.print(f"and {more}: see summary.md", highlight=False)
 
 
+def _print_blame(console: Console, blame: Blame, most: int, hints: Hints) -> None:
+    """Print what one culprit is at fault for: the first cause whole, the others in short.
+
+    Args:
+        most: how many causes are shown.
+    """
+    first, *rest = blame.causes[:most]
+    title = "[bold yellow]should[/]" if blame.is_should else "[bold red]unexpected[/]"
+    console.print(f"{title} {escape(blame.heading)}", highlight=False, soft_wrap=True)
+    _print_cause(console, first, hints)
+    for cause in rest:
+        cell = cause.example
+        should = " (a should)" if cause.is_should else ""
+        words = f"[bold]and[/] {escape(cause.words)}{should}"
+        console.print(words, highlight=False, soft_wrap=True)
+        pair = f"{cell.server} <-> {cell.client}"
+        _say(console, f"{cell.scenario}, {pair}: {shortened(cell.reason, _BRIEF)}")
+        console.print(f"   show: {escape(hints.show(cell))}", highlight=False, soft_wrap=True)
+
+
 def _print_cause(console: Console, cause: Cause, hints: Hints) -> None:
     """Print one cell of a cause whole, count the others, and show what to do with it."""
     cell = cause.example
-    amber = all(each.verdict == "warned" for each in cause.cells)
-    title = "[bold yellow]should[/]" if amber else "[bold red]unexpected[/]"
-    console.print(f"{title} {escape(size(cause))}", highlight=False, soft_wrap=True)
     pair = f"{cell.server} <-> {cell.client}"
     lines = [f"{cell.scenario}: {cell.rule}", f"{pair}: {shortened(cell.reason)}", *details(cell)]
     if also := others(cause, _SHOWN_TOPICS):

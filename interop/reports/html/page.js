@@ -2,6 +2,7 @@
 // What is not shown is not in the document. Texts of peers are hostile: they only ever become text.
 "use strict";
 
+const FEW = 8; // the cells that fit a filter and are shown at once: the grid is below them
 const STEP = 100; // the entries of a list that are shown at once, and then each time more
 const FILTERS = ["peer", "role", "version", "severity", "q", "verdict"];
 const RED = ["failed", "flaky", "error", "warned"];
@@ -10,10 +11,12 @@ const MARKS = { passed: "✓", deviating: "≈", unsupported: "–", warned: "!"
 const $ = (selector, root = document) => root.querySelector(selector);
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 const live = !$("#index").textContent;
+const narrow = matchMedia("(max-width: 44rem)").matches; // a phone: what is not the answer is folded
 let report; // the index, and its cells as objects
 let where = new URLSearchParams();
 let shown = ""; // the view, without filters
 let left = null; // the link by which the overview was left, and how far it was scrolled then
+const pairsLeft = new Map(); // of each pair that was left for a cell, which lists were open, and how far it was scrolled
 let blocks = new Map(); // the evidence of scenarios, as promises
 
 // --- making elements ---
@@ -42,12 +45,12 @@ function visible(text) {
 }
 
 /** Returns the first entries of a list as elements, with a button for more of them. */
-function some(entries, make, { from = 0, tag = "li" } = {}) {
-  const part = entries.slice(from, from + STEP).map(make);
-  const rest = entries.length - from - STEP;
+function some(entries, make, { from = 0, tag = "li", count = STEP } = {}) {
+  const part = entries.slice(from, from + count).map(make);
+  const rest = entries.length - from - count;
   if (rest > 0) {
     const more = el(tag, {}, el("button", { type: "button", class: "quiet", click: () => {
-      const next = some(entries, make, { from: from + STEP, tag });
+      const next = some(entries, make, { from: from + count, tag });
       more.replaceWith(...next);
       focus(next[0].querySelector("a") ?? next[0]);
     } }, `Show ${Math.min(STEP, rest)} of ${rest.toLocaleString("en")} more`));
@@ -61,6 +64,7 @@ function focus(element) {
   element.focus();
 }
 
+const fold = (title, ...parts) => el("section", {}, el("details", { class: "aside", open: !narrow }, el("summary", {}, el("h2", {}, title)), parts));
 const counted = (count, noun) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
 const badge = (verdict) => el("span", { class: `badge ${verdict}` }, `${MARKS[verdict]} ${verdict}`);
 const command = (text) => el("div", { class: "command" }, el("code", {}, text), el("button", { type: "button", class: "copy quiet" }, "Copy"));
@@ -77,9 +81,9 @@ const asked = async (path) => (await fetch(path)).json();
 async function load() {
   report = live ? await asked("index.json") : await unpacked($("#index").textContent);
   report.pairCells = new Map();
-  report.cells = report.cells.map(([s, c, n, v, r, culprit]) => {
+  report.cells = report.cells.map(([s, c, n, v, r, culprit, cause]) => {
     const { id, rule, severity, quoted } = report.scenarios[n];
-    const cell = { s: report.servers[s], c: report.clients[c], n: id, rule, severity, quoted, block: n, verdict: report.verdicts[v], reason: report.reasons[r], culprit };
+    const cell = { s: report.servers[s], c: report.clients[c], n: id, rule, severity, quoted, block: n, verdict: report.verdicts[v], reason: report.reasons[r], culprit, cause };
     const key = `${cell.s} ${cell.c}`;
     if (!report.pairCells.has(key)) report.pairCells.set(key, []);
     report.pairCells.get(key).push(cell);
@@ -142,6 +146,10 @@ async function route() {
     const link = document.activeElement;
     left = overview.contains(link) && link.hash ? { link, top: scrollY } : null;
   }
+  const pairs = [before, view].map((each) => each.split(" ").slice(0, 2).join(" "));
+  const inPair = before && pairs[0] === pairs[1];
+  if (inPair && n && before === `${pairs[0]} `) pairsLeft.set(pairs[0], { top: scrollY, open: opened(detail) });
+  const come = inPair && !n ? before.split(" ")[2] : ""; // the cell from which one comes back
   if (!view) {
     overview.hidden = false;
     detail.hidden = true;
@@ -154,7 +162,7 @@ async function route() {
   }
   const cells = report.pairCells.get(`${s} ${c}`) ?? [];
   const cell = n && cells.find((each) => each.n === n);
-  const made = n && cell ? await cellView(cell) : pairView(s, c, cells, n);
+  const made = n && cell ? await cellView(cell) : pairView(s, c, cells, n, come);
   if (shown !== view) return; // another place was asked for meanwhile
   overview.hidden = true;
   detail.hidden = false;
@@ -162,11 +170,15 @@ async function route() {
   const title = $("h1", detail);
   document.title = `${title.textContent} - zaptools interop`;
   if (before !== view) {
-    title.tabIndex = -1;
-    title.focus();
-    window.scrollTo({ top: 0, behavior: "instant" });
+    const again = come && all(".scenarios a", detail).find((each) => each.textContent === come);
+    if (!again) title.tabIndex = -1;
+    (again || title).focus({ preventScroll: true });
+    window.scrollTo({ top: (again && pairsLeft.get(pairs[1])?.top) || 0, behavior: "instant" });
+    if (again) again.scrollIntoView({ block: "nearest", behavior: "instant" });
   }
 }
+
+const opened = (detail) => all("details[data-list]", detail).filter((each) => each.open).map((each) => each.dataset.list);
 
 /** Takes up the overview where it was left; if it was not shown before, at the pair that was. */
 function back(before) {
@@ -186,7 +198,7 @@ function back(before) {
 
 function showFilters() {
   const form = $("#filters");
-  form.hidden = false;
+  $("#filter").hidden = false;
   const apis = [...new Set([...report.servers, ...report.clients])].map(api).filter(({ peer }) => peer !== "judge");
   const peer = where.get("peer") ?? "";
   const options = (select, values, none) => {
@@ -228,12 +240,25 @@ function showGrid() {
   for (const row of all("tr", grid)) [...row.cells].forEach((box, column) => { box.hidden = column > 0 && filtered && !used.has(column); });
   const links = reachable();
   links.forEach((each, i) => { each.tabIndex = i ? -1 : 0; });
+  showCauses(found, filtered);
+  $("#matching").textContent = filtered ? `${counted(found.length, "cell")} of ${report.cells.length.toLocaleString("en")} match${found.length === 1 ? "es" : ""}` : "";
   const matches = $("#matches");
   matches.hidden = !filtered;
   matches.replaceChildren(...(filtered ? [
-    el("h3", {}, `${counted(found.length, "cell")} match${found.length === 1 ? "es" : ""}`),
-    el("ul", { class: "scenarios" }, some(found, (cell) => entry(cell, true))),
+    el("h2", {}, `${counted(found.length, "cell")} match${found.length === 1 ? "es" : ""}`),
+    el("ul", { class: "scenarios" }, some(found, (cell) => entry(cell, true), { count: FEW })),
   ] : []));
+}
+
+/** Shows the causes that have a cell among those that were found. */
+function showCauses(found, filtered) {
+  const causes = new Set(found.map((cell) => `${cell.cause}`));
+  const section = $("#causes");
+  if (!section) return;
+  for (const each of all("[data-cause]", section)) each.hidden = filtered && !causes.has(each.dataset.cause);
+  for (const each of all(".more", section)) each.hidden = filtered;
+  for (const each of all(".cause", section)) each.hidden = !$("[data-cause]:not([hidden])", each);
+  section.hidden = !$(".cause:not([hidden])", section);
 }
 
 const reachable = () => all("#grid td a").filter((each) => each.offsetParent);
@@ -251,10 +276,11 @@ const short = (text, most = 300) => (text.length > most ? `${text.slice(0, most)
 
 const crumbs = (...parts) => el("nav", { class: "crumbs", "aria-label": "Where you are" }, el("a", { href: to({}) }, "All pairs"), parts.map((part) => [el("span", { "aria-hidden": "true" }, "›"), part]));
 
-function pairView(s, c, cells, missing) {
+function pairView(s, c, cells, missing, come) {
   const pair = report.pairs[`${s} ${c}`] ?? { verdict: "not run", words: "not run", deviations: [] };
   const fits = filter();
   const listed = cells.filter(fits);
+  const kept = history.state?.open ?? pairsLeft.get(`${s} ${c}`)?.open; // the lists that were open
   const groups = [["Not as expected", RED], ["Known deviations", ["deviating"]], ["Unsupported", ["unsupported"]], ["Passed", ["passed"]]];
   const state = { works: "passed", deviates: "deviating", broken: "failed" }[pair.verdict] ?? "";
   const absent = [report.servers.includes(s) ? "" : `no row ${s}`, report.clients.includes(c) ? "" : `no column ${c}`].filter(Boolean).join(" and ");
@@ -275,10 +301,15 @@ function pairView(s, c, cells, missing) {
       const found = listed.filter((cell) => verdicts.includes(cell.verdict));
       if (!found.length) return "";
       const list = el("ul", { class: "scenarios" });
-      const fill = () => { if (!list.children.length) list.append(...some(found, (cell) => entry(cell))); };
-      const open = verdicts === RED || isFiltered();
+      const at = found.findIndex((cell) => cell.n === come);
+      const fill = () => { if (!list.children.length) list.append(...some(found, (cell) => entry(cell), { count: Math.max(STEP, at + 1) })); };
+      const open = at >= 0 || (kept ? kept.includes(title) : verdicts === RED || isFiltered());
       if (open) fill();
-      return el("section", {}, el("details", { open, toggle: fill }, el("summary", {}, el("h2", {}, title), el("span", { class: "sub" }, `  ${found.length}`)), list));
+      const toggle = ({ target }) => {
+        fill();
+        if (target.isConnected) history.replaceState({ open: opened($("#detail")) }, "");
+      };
+      return el("section", {}, el("details", { open, toggle, "data-list": title }, el("summary", {}, el("h2", {}, title), el("span", { class: "sub" }, `  ${found.length}`)), list));
     }),
   ].filter(Boolean);
 }
@@ -319,7 +350,7 @@ async function cellView(cell) {
     difference(found.difference, cell),
     el("section", {}, el("h2", {}, "Run it again"), command(found.again), el("p", { class: "sub" }, "or show this record on the terminal"), command(found.show)),
     elsewhere(cell),
-    el("section", {}, el("h2", {}, "What ran"), el("dl", {}, [["Server", cell.s], ["Client", cell.c]].map(([side, id]) => [el("dt", {}, side), el("dd", {}, id, report.peers[id] ? `: ${report.peers[id]}` : "")]))),
+    fold("What ran", el("dl", {}, [["Server", cell.s], ["Client", cell.c]].map(([side, id]) => [el("dt", {}, side), el("dd", {}, id, report.peers[id] ? `: ${report.peers[id]}` : "")]))),
   ];
   parts[0].append(el("span", { class: "next" }, step(siblings[at - 1], red ? "‹ previous failure" : "‹ previous", "prev"), step(siblings[at + 1], red ? "next failure ›" : "next ›", "next")));
   return parts.filter(Boolean);
@@ -396,7 +427,7 @@ function elsewhere(cell) {
     chips(`With client ${cell.c}`, (each) => each.c === cell.c, (each) => each.s),
     chips(`With server ${cell.s}`, (each) => each.s === cell.s, (each) => each.c),
   ].filter(Boolean);
-  return parts.length ? el("section", {}, el("h2", {}, "The same scenario elsewhere"), parts) : "";
+  return parts.length ? fold("The same scenario elsewhere", parts) : "";
 }
 
 /** Returns when a cell, or a pair and its cells, changed in the runs before. */
@@ -453,7 +484,7 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && typing) event.target.blur();
   else if (event.key === "Escape" && shown) go(to(where.get("n") ? { s: where.get("s"), c: where.get("c") } : {}));
   else if (typing) return;
-  else if (event.key === "/" && !shown) { event.preventDefault(); $("#filters").q.focus(); }
+  else if (event.key === "/" && !shown) { event.preventDefault(); $("#filter").open = true; $("#filters").q.focus(); }
   else if (pair) inGrid(event, pair);
   else if (event.key === "ArrowLeft" && !event.target.closest("[tabindex='0']")) $(".crumbs .prev")?.click();
   else if (event.key === "ArrowRight" && !event.target.closest("[tabindex='0']")) $(".crumbs .next a.next")?.click();
@@ -510,16 +541,22 @@ async function refresh() {
   const html = await (await fetch("overview.html")).text();
   await load();
   const overview = $("#overview");
-  const open = new Set(all("details[open] > summary", overview).map((each) => each.textContent));
+  const named = (details) => $("summary h2", details)?.textContent ?? $("summary", details).textContent;
+  const open = new Map(all("details", overview).map((each) => [named(each), each.open]));
   const { activeElement } = document;
-  const form = $("#filters");
+  const form = $("#filter");
   overview.innerHTML = html; // the server's templates have escaped it
-  $("#filters").replaceWith(form);
-  for (const each of all("details > summary", overview)) each.parentElement.open ||= open.has(each.textContent);
+  $("#filter").replaceWith(form);
+  foldAsides();
+  for (const each of all("details", overview)) each.open = open.get(named(each)) ?? each.open;
   for (const button of all(".copy", overview)) button.hidden = false;
   if (!where.get("n")) await route(); // a cell that is read stays as it is
   const again = activeElement.dataset.pair && $(`[data-pair="${CSS.escape(activeElement.dataset.pair)}"]`);
   if (again || form.contains(activeElement)) (again || activeElement).focus();
+}
+
+function foldAsides() {
+  for (const each of all(".aside", $("#overview"))) each.open = !narrow;
 }
 
 async function start() {
@@ -529,10 +566,12 @@ async function start() {
   $("#theme").hidden = false;
   $("#theme").addEventListener("click", () => setTheme(THEMES[(THEMES.indexOf(document.documentElement.dataset.theme) + 1) % 3]));
   listen();
+  foldAsides();
   await load();
   addEventListener("hashchange", route);
   addEventListener("beforeprint", () => { for (const each of all("details")) each.open = true; });
   await route();
+  $("#filter").open = !narrow || isFiltered();
   document.documentElement.dataset.ready = "";
   if (live) follow();
 }

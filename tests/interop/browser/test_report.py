@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -65,6 +66,13 @@ def red() -> CellResult:
     )  # fmt: skip
 
 
+def late(client: str) -> CellResult:
+    """Return another failure of the same side."""
+    culprit = {"side": "server", "api": RED["s"], "why": "it fails alone", "basis": "row"}
+    return cell(RED["s"], client, "order.many", "failed", reason="late", raised="late",
+                culprit=culprit)  # fmt: skip
+
+
 def run(*more: CellResult, **facts: Any) -> Results:
     core = [pattern.replace("*", "bmp") for pattern in CORE]
     found: list[CellResult] = [
@@ -126,7 +134,7 @@ async def test_a_red_run_says_first_which_side_and_which_frame(opened: Open, url
             "✗ 1 cell not as expected; at fault: server python/ZapServer"
         )
         await expect(page.locator("h1")).to_contain_text("1 of 4 pairs is broken")
-        first = page.locator("section").nth(1).locator(".cause")
+        first = page.locator("section:visible").nth(1).locator(".cause")
         await expect(first.locator("h3")).to_contain_text("server python/ZapServer")
         await expect(first.locator(".at-fault")).to_contain_text("Frame 1, server → client")
         await first.get_by_role("link", name="Show echo.null").click()
@@ -173,7 +181,8 @@ async def test_filters_are_in_the_url_and_a_link_opens_the_same(opened: Open, ur
         await form.get_by_label("unsupported").check()
         wanted = "#peer=dart&role=server&severity=should&q=members+ROOM&verdict=unsupported"
         assert await hash_of(page) == wanted
-        await expect(page.locator("#matches h3")).to_have_text("1 cell matches")
+        await expect(page.locator("#matches h2")).to_have_text("1 cell matches")
+        await expect(page.locator("#matching")).to_have_text("1 cell of 22 matches")
         await expect(page.locator("#grid tbody tr:visible")).to_have_count(1)
         link = page.url
     async with opened(link) as page:
@@ -188,6 +197,84 @@ async def test_filters_are_in_the_url_and_a_link_opens_the_same(opened: Open, ur
         await expect(page.locator("#matches")).to_be_hidden()
         await expect(page.locator("#grid tbody tr:visible")).to_have_count(3)
         assert await hash_of(page) == ""
+
+
+async def test_filters_are_above_the_causes_and_leave_those_that_fit(
+    opened: Open, tmp_path: Path
+) -> None:
+    path = written(tmp_path, run(red(), late(RED["c"])))
+    async with opened(path, viewport={"width": 1280, "height": 720}) as page:
+        form, cause = page.locator("#filters"), page.locator(".cause")
+        await expect(page.locator("h1")).to_be_in_viewport(ratio=1)
+        await expect(form).to_be_in_viewport(ratio=1)
+        await expect(cause.locator("h3")).to_be_in_viewport(ratio=1)
+        await form.get_by_label("Text").fill("order.many")
+        await expect(cause.get_by_text("1 cell, 1 scenario, 1 pair: late")).to_be_visible()
+        await expect(page.get_by_role("link", name="Show echo.null")).to_be_hidden()
+        await form.get_by_label("Text").fill("room.none")
+        await expect(page.locator("#causes")).to_be_hidden()
+        await page.get_by_role("button", name="Clear").click()
+        await expect(page.get_by_role("link", name="Show echo.null")).to_be_visible()
+
+
+async def test_one_culprit_has_one_card(opened: Open, tmp_path: Path) -> None:
+    async with opened(written(tmp_path, run(red(), late(CLIENTS[0])))) as page:
+        await expect(page.locator(".cause")).to_have_count(1)
+        await expect(page.locator(".cause h3")).to_contain_text("2 cells, 2 scenarios, 2 pairs")
+        link = page.get_by_role("link", name="Show order.many")
+        await expect(link).to_be_hidden()
+        await page.get_by_text("1 cell, 1 scenario, 1 pair: late").click()
+        await link.click()
+        await page.go_back()
+        await expect(link).to_be_focused()
+
+
+async def test_what_is_not_the_answer_is_folded_on_a_phone(opened: Open, url: str) -> None:
+    phone = {"width": 390, "height": 844}
+    for viewport, is_open in ((phone, False), ({"width": 1280, "height": 800}, True)):
+        async with opened(url, viewport=viewport) as page:
+            await expect(page.get_by_label("Text")).to_be_visible(visible=is_open)
+            asides = await page.locator("details.aside").all()
+            assert [await each.get_attribute("open") is not None for each in asides] == [
+                is_open
+            ] * 2
+            await page.keyboard.press("/")
+            await expect(page.get_by_label("Text")).to_be_focused()
+    async with opened(at(url, q="null"), viewport=phone) as page:
+        await expect(page.get_by_label("Text")).to_have_value("null")
+        await expect(page.get_by_label("Text")).to_be_visible()
+
+
+@pytest.mark.parametrize("way", ["back", "Escape", "crumb", "reload"])
+async def test_one_returns_to_the_lists_that_were_open(
+    opened: Open, tmp_path: Path, way: str
+) -> None:
+    passed = [cell(RED["s"], RED["c"], f"many.{n:03}") for n in range(150)]
+    path = at(written(tmp_path, run(red(), *passed)), s=RED["s"], c=RED["c"])
+    async with opened(path, viewport={"width": 800, "height": 600}) as page:
+        summary = page.locator("summary", has=page.get_by_role("heading", name="Passed"))
+        wrong = page.locator("summary", has=page.get_by_role("heading", name="Not as expected"))
+        await summary.click()
+        await wrong.click()
+        await page.get_by_role("button", name=re.compile("^Show .* more$")).click()
+        link = page.get_by_role("link", name="many.140")
+        await link.click()
+        await expect(page.locator("h1:visible")).to_have_text("many.140")
+        if way == "Escape":
+            await page.keyboard.press("Escape")
+        elif way == "crumb":
+            await page.locator(".crumbs a").nth(1).click()
+        else:
+            await page.go_back()
+        if way == "reload":
+            await expect(link).to_be_focused()
+            await page.reload()
+            await expect(page.get_by_role("link", name="many.001")).to_be_visible()
+        else:
+            await expect(link).to_be_focused()
+            await expect(link).to_be_in_viewport()
+        assert await summary.locator("..").get_attribute("open") is not None
+        assert await wrong.locator("..").get_attribute("open") is None
 
 
 async def test_versions_are_those_of_the_chosen_peer(opened: Open, url: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from interop.records import CellResult, Verdict
-from interop.reports.causes import causes, details, form, others, size, told
+from interop.reports.causes import blames, causes, details, form, others, told
 
 from ..cells import cell
 
@@ -38,6 +38,7 @@ def error(message: str, t_ms: float = 1.0, on: str = "error") -> dict[str, Any]:
     [
         ("no event 'echo' within 0.2 s", "no event 'tick' within 5 s"),
         ("closed with 1002", "closed with 1006"),
+        ("expected a number -0.0, got a string '0'", "expected a number 0.1, got a string '0.1'"),
         ("id 1b4e28ba-2fa1-11d2-883f-0016d3cca427", "id 1b4e28ba-2fa1-11d2-883f-0016d3cca428"),
         ("missing (in '{\"a\": 1}')", 'missing (in \'{"b": {"c": ["x"]}}\')'),
         ("expected [1, 2], got [1]", "expected [1, 2, 3], got []"),
@@ -57,26 +58,44 @@ def test_texts_of_two_forms(one: str, other: str) -> None:
 
 
 def test_cells_with_the_same_culprit_and_form_are_one_cause() -> None:
-    (found,) = causes(
+    (found,) = blames(
         [
             red(defect="no event 'b'", scenario="echo.b", client="x/A"),
             red(defect="no event 'c'", scenario="echo.c"),
             red(defect="no event 'a'", scenario="order.a", api="python/AsgiApp"),
         ]
     )
-    assert size(found) == "server python/AsgiApp, ZapServer: 3 cells, 3 scenarios, 2 pairs"
-    assert others(found, 8) == "also echo.b (1), order.a (1)"
-    assert others(found, 1) == "also echo.b (1), and 1 more topic"
+    assert found.heading == "server python/AsgiApp, ZapServer: 3 cells, 3 scenarios, 2 pairs"
+    (cause,) = found.causes
+    assert others(cause, 8) == "also echo.b (1), order.a (1)"
+    assert others(cause, 1) == "also echo.b (1), and 1 more topic"
 
 
-def test_causes_of_one_culprit_are_told_apart_by_their_forms() -> None:
-    cells = [red(defect="no event 'a' within 5 s"), red(defect="x" * 120), red(side="client")]
-    counts = "1 cell, 1 scenario, 1 pair"
-    assert [size(each) for each in causes(cells)] == [
-        f"client dart@0.5.0/ZapConsumer: {counts}",
-        f"server python/ZapServer: {counts}: no event … within N s",
-        f"server python/ZapServer: {counts}: {'x' * 67}… 20 characters …{'x' * 33}",
+def test_causes_of_one_culprit_are_together_and_told_apart_by_their_forms() -> None:
+    cells = [
+        red(defect="no event 'a' within 5 s", api="python/AsgiApp"),
+        red(side="client", severity="should"),
+        red(defect="x" * 120, scenario="b", severity="should", verdict="warned"),
     ]
+    first, second = blames(cells)
+    count = "2 cells, 2 scenarios, 1 pair; 2 kinds of failure, the most harmful first"
+    assert first.heading == f"server python/AsgiApp, ZapServer: {count}"
+    assert not first.is_should
+    assert [(each.words, each.is_should) for each in first.causes] == [
+        ("1 cell, 1 scenario, 1 pair: no event … within N s", False),
+        (f"1 cell, 1 scenario, 1 pair: {'x' * 67}… 20 characters …{'x' * 33}", True),
+    ]
+    assert second.heading == "client dart@0.5.0/ZapConsumer: 1 cell, 1 scenario, 1 pair"
+
+
+def test_what_has_no_side_at_fault_is_apart_where_the_testbed_failed() -> None:
+    cells = [cell("failed", scenario="a"), cell("error", scenario="b", reason="it broke")]
+    found = blames(cells)
+    assert [[each.form for each in blame.causes] for blame in found] == [
+        ["it broke"],
+        ["why it failed"],
+    ]
+    assert {blame.culprit for blame in found} == {"no side at fault"}
 
 
 @pytest.mark.parametrize(
@@ -119,11 +138,12 @@ def test_the_most_telling_cause_is_first() -> None:
             *cause("frame", pairs=3, basis="frame", why="frame"),
             *cause("many", pairs=3, cells=3),
             *cause("widest", pairs=4),
+            *[each for each in cause("plain") for each.scenario in ["echo.null"]],
             *cause("testbed", verdict="error", raised=""),
         ]
     )
     assert [each.form for each in found] == [
-        "testbed", "widest", "frame", "many", "matrix", "unknown", "aaa", "should",
+        "testbed", "plain", "widest", "frame", "many", "matrix", "unknown", "aaa", "should",
     ]  # fmt: skip
 
 
@@ -179,6 +199,6 @@ def test_what_is_wrong_on_the_wire_is_quoted_first() -> None:
 
 
 def test_cells_without_a_culprit_are_a_cause_too() -> None:
-    (found,) = causes([cell("failed", reason="expected to fail, but passed")])
-    assert size(found) == "no side at fault: 1 cell, 1 scenario, 1 pair"
-    assert details(found.example) == []
+    (found,) = blames([cell("failed", reason="expected to fail, but passed")])
+    assert found.heading == "no side at fault: 1 cell, 1 scenario, 1 pair"
+    assert details(found.causes[0].example) == []

@@ -47,6 +47,13 @@ def test_the_summary_names_every_cell_of_a_cause() -> None:
     assert all(f"s{n}" in text for n in range(30))
 
 
+def test_the_summary_has_each_cause_of_a_culprit_below_it() -> None:
+    cells = [cell("failed", scenario=name, reason=f"{name} is wrong") for name in ("a", "b")]
+    text = summary(results(*cells))
+    assert text.count("\n### no side at fault: 2 cells, 2 scenarios, 1 pair; 2 kinds of") == 1
+    assert "\n#### 1 cell, 1 scenario, 1 pair: b is wrong\n\n**b**: " in text
+
+
 def test_a_clean_run_has_no_failures_to_show() -> None:
     text = summary(results(cell()))
     assert "## Unexpected" not in text

@@ -52,7 +52,7 @@ def test_the_index_holds_every_cell_and_the_blocks_their_evidence() -> None:
                                      "severity": "must", "quoted": rules}  # fmt: skip
     shown = rules[0].replace("`eventName`", "<code>eventName</code>")
     assert f'<span class="quoted">{shown}</span>' in text
-    assert index["cells"] == [[0, 1, 0, 0, 0, ""], [0, 1, 1, 3, 1, ""]]
+    assert index["cells"] == [[0, 1, 0, 0, 0, "", -1], [0, 1, 1, 3, 1, "", 0]]
     assert index["reasons"] == ["", "why it failed"]
     assert index["pairs"][f"{SERVER} {CLIENT}"]["words"] == "broken: b.c: why it failed"
     (row,) = data(text, "block-0")[f"{SERVER} {CLIENT}"]["rows"]

@@ -82,8 +82,28 @@ def test_one_cause_of_many_cells_is_shown_once() -> None:
 def test_many_causes_are_cut_and_said() -> None:
     found = [cell("failed", scenario=f"s{n:02}", reason="why " + "y" * n) for n in range(25)]
     text = shown(results(*found))
-    assert text.count("unexpected ") == 12
+    assert text.count("unexpected ") == 1
+    assert "25 cells, 25 scenarios, 1 pair; 25 kinds of failure, the most harmful first\n" in text
+    assert text.count("   again: ") == 1
+    assert text.count("   show: ") == 12
     assert "and 13 more causes of 13 cells: see summary.md" in text
+
+
+def test_what_one_culprit_is_at_fault_for_is_together() -> None:
+    culprit = {"side": "server", "why": "no", "basis": "row", "api": "python/ZapServer"}
+    cells = [
+        cell("failed", culprit=culprit, scenario="echo.null", reason="no event 'a'"),
+        cell("failed", culprit={**culprit, "api": "x/Y", "side": "client"}, scenario="b"),
+        cell("failed", culprit=culprit, scenario="order.many", reason="z" * 400),
+        cell("warned", culprit=culprit, scenario="d", severity="should", reason="late"),
+    ]
+    text = shown(results(*cells))
+    first, second = (
+        text.index(f"unexpected {each}: ") for each in ("server python/ZapServer", "client x/Y")
+    )
+    assert first < text.index("\nand 1 cell, 1 scenario, 1 pair: late (a should)\n") < second
+    assert "order.many, python/ZapServer <-> dart@0.5.0/ZapConsumer: zzz" in text[first:second]
+    assert "z" * 200 not in text[first:second]
 
 
 def test_a_long_reason_wraps_on_a_terminal_and_nowhere_else() -> None:
