@@ -13,13 +13,14 @@ from typing import Any
 
 import pytest
 
+from interop.control.contract import Reply
 from interop.errors import PeerFailure, TestbedError, Violation
 from interop.roles.judged import JudgedClient
 from interop.scenarios.scenario import scenario
 from interop.scenarios.test_ends import THEIRS, end, told
 from interop.scenarios.test_slow import LARGE
 from interop.wire.certificate import certificate
-from interop.wire.frames import PING, TEXT
+from interop.wire.frames import CLOSE, PING, TEXT
 from interop.wire.http import answer
 from interop.wire.raw import RawConnection
 
@@ -518,6 +519,97 @@ async def test_refused(judged: JudgedClient, way: str) -> None:
     states = judged.client.states[before:]
     assert states == ["connecting", "error"], f"expected connecting, then error, got {states}"
     await judged.works(await again(judged, way))
+
+
+@pytest.mark.parametrize("way", ["by-hand", "by-itself"])
+@scenario(
+    "reconnect.connect-while-connecting",
+    "Connecting a client that is connecting leaves it with one connection, which works, whether "
+    "the call is refused or not.",
+    side="client",
+    rules=["L-37"],
+)
+async def test_connect_while_connecting(judged: JudgedClient, way: str) -> None:
+    session = judged.client.session
+    if way == "by-hand":
+        first, opening = await judged.dialled()
+    else:
+        await cut(judged, await judged.open(more={"reconnect": SOON}))
+        first = await judged.asked()
+    calling, accepting = session.start("reconnect", {}), judged.accepting()
+    await judged.role.settle()
+    made = [judged.answer(first)]
+    await judged.first(calling, accepting)
+    if accepting.done():
+        made.append(judged.answer(await accepting))
+    accepting.cancel()
+    with contextlib.suppress(PeerFailure):
+        await session.reply("reconnect", calling)
+    if way == "by-hand":
+        with contextlib.suppress(PeerFailure):
+            await opening
+    await judged.role.settle()
+    left = [each for each in made if is_open(each)]
+    assert len(left) == 1, f"expected one connection, got {len(left)}"
+    await judged.works(left[0])
+    await judged.role.settle()
+    count = judged.role.count("event", name="echo")
+    assert count == 1, f"expected one event, got {count}"
+
+
+def is_open(connection: RawConnection) -> bool:
+    """Whether the client has done nothing to end it."""
+    closes = any(frame.opcode == CLOSE for frame in connection.frames)
+    return not closes and not connection.ended.is_set()
+
+
+@pytest.mark.parametrize("how", ["own-close", "close"])
+@scenario(
+    "reconnect.while-closing",
+    "A client that is told to connect while its connection is closing refuses, or connects; the "
+    "end of the old connection is no end of the new one.",
+    side="client",
+    rules=["L-38"],
+)
+async def test_while_closing(judged: JudgedClient, how: str) -> None:
+    session, old = judged.client.session, await judged.open()
+    if how == "own-close":
+        closing = judged.start_close()
+    else:
+        old.send_close(1000)
+    await old.next(CLOSE)
+    calling, accepting = session.start("reconnect", {}), judged.accepting()
+    connecting = asyncio.create_task(connection_of(judged, calling, accepting))
+    await judged.role.settle()
+    if accepting.done():
+        await connecting
+    if how == "own-close":
+        old.send(CLOSE)
+    old.end_tcp()
+    if how == "own-close":
+        with contextlib.suppress(PeerFailure):  # it may report that the connection is another now
+            await session.reply("close", closing)
+    connection = await connecting or await again(judged, "by-hand")
+    await judged.works(connection)
+    await judged.role.settle()
+    states = judged.client.states
+    assert states[-1] == "online", f"expected to end online, got {states}"
+    await judged.works(connection, "and still")
+
+
+async def connection_of(
+    judged: JudgedClient, calling: asyncio.Future[Reply], accepting: asyncio.Task[RawConnection]
+) -> RawConnection | None:
+    """Accept the connection that a call of ``reconnect`` makes; return None if it is refused."""
+    await judged.first(calling, accepting)
+    if accepting.done():
+        connection = judged.answer(await accepting)
+        await judged.client.session.reply("reconnect", calling)
+        return connection
+    accepting.cancel()
+    with contextlib.suppress(PeerFailure):
+        await judged.client.session.reply("reconnect", calling)
+    return None
 
 
 @scenario(

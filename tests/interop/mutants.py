@@ -369,6 +369,16 @@ CLIENTS: Mapping[str, Caught] = {
     "any-accept": by("connected where it has to fail", "response.fails.wrong-accept"),
     "first-moment-lost": by("no event 'echo'", "response.first-moment"),
     "second-socket": by(r"\(2 - 0\) == 1", "ends.connect-twice"),
+    "second-socket-of-attempt": by(
+        "one connection, got 2",
+        "reconnect.connect-while-connecting.by-hand",
+        "reconnect.connect-while-connecting.by-itself",
+    ),
+    "old-end-is-new-end": by(
+        "expected to end online",
+        "reconnect.while-closing.own-close",
+        "reconnect.while-closing.close",
+    ),
     "handlers-twice-after-reconnect": by("assert 2 == 1", "lifecycle.reconnect"),
     "sends-again-after-reconnect": by(
         r"got \['before', 'before', 'after'\]", "lifecycle.reconnect-says-nothing"

@@ -35,7 +35,9 @@ class Client {
 
   /// Connects. Throws, with the state `error`, when that fails.
   Future<void> connect() async {
-    if (_socket != null) throw StateError('the client is connected already');
+    if (_socket != null || _attempt != null) {
+      throw StateError('the client is connected already, or about to be');
+    }
     onState?.call(ClientState.connecting);
     final attempt = _attempt = HttpClient();
     final WebSocket socket;

@@ -226,26 +226,47 @@ def _loses_first_moment(seam: ClientSeam) -> None:
 # --- Connecting again ---------------------------------------------------------------------
 
 
-def _second_socket(seam: ClientSeam) -> None:
-    client = seam.client
-    connect, disconnect = client.connect, client.disconnect
-    others: list[ZapConsumer] = []
+def _second_socket(state: ZapClientState) -> Seed:
+    """Make another connection when told to connect in this state."""
 
-    async def connect_beside(*offer: Any) -> None:
-        if not client.is_connected:
-            await connect(*offer)
-            return
-        other = ZapConsumer(client.url)
-        link_of(other).book.events = seam.book.events
-        others.append(other)
-        await other.connect()
+    def seed(seam: ClientSeam) -> None:
+        client = seam.client
+        connect, disconnect = client.connect, client.disconnect
+        others: list[ZapConsumer] = []
 
-    async def disconnect_all(*how: Any, **more: Any) -> None:
-        await disconnect(*how, **more)
-        for other in others:
-            await other.disconnect()
+        async def connect_beside(*offer: Any) -> None:
+            if seam.link.state is not state:
+                await connect(*offer)
+                return
+            other = ZapConsumer(client.url)
+            link_of(other).book.events = seam.book.events
+            others.append(other)
+            await other.connect()
 
-    client.connect, client.disconnect = connect_beside, disconnect_all
+        async def disconnect_all(*how: Any, **more: Any) -> None:
+            await disconnect(*how, **more)
+            for other in others:
+                await other.disconnect()
+
+        client.connect, client.disconnect = connect_beside, disconnect_all
+
+    return seed
+
+
+def _old_end_is_new_end(seam: ClientSeam) -> None:
+    """Connect while the last connection is closing, and tell its end after that."""
+    connect = seam.client.connect
+
+    async def connect_early(*offer: Any, **how: Any) -> None:
+        latest = seam.link.latest
+        is_closing = latest is not None and not latest.transport.lost.done()
+        if is_closing:
+            latest.transport.abort()
+        await connect(*offer, **how)
+        if is_closing:
+            await seam.link.on_state(OFFLINE)
+
+    seam.client.connect = connect_early
 
 
 def _handlers_twice(seam: ClientSeam) -> None:
@@ -856,7 +877,9 @@ DEFECTS: Mapping[str, Seed] = {
     "one-key": _with_protocol(_uses_one_key),
     "any-accept": _with_protocol(_takes_any_accept),
     "first-moment-lost": _loses_first_moment,
-    "second-socket": _second_socket,
+    "second-socket": _second_socket(ONLINE),
+    "second-socket-of-attempt": _second_socket(CONNECTING),
+    "old-end-is-new-end": _old_end_is_new_end,
     "handlers-twice-after-reconnect": _handlers_twice,
     "sends-again-after-reconnect": _sends_again,
     "never-reconnects": _never_reconnects,

@@ -27,6 +27,7 @@ function decode(data, isBinary) {
 export class Client {
   #socket = null;
   #closed = Promise.resolve();
+  #online = false;
   names = new Set();
   all = false;
 
@@ -42,7 +43,10 @@ export class Client {
     Object.assign(this, { url, protocols: protocols ?? [], callbacks });
   }
 
-  connect() {
+  async connect() {
+    if (this.#online && this.#socket.readyState === WebSocket.CLOSING) {
+      await this.#closed; // the end of a connection is told before the next one begins
+    }
     if (this.#socket && this.#socket.readyState !== WebSocket.CLOSING) {
       throw new Error('the client is connected already');
     }
@@ -66,13 +70,14 @@ export class Client {
       socket.on('error', fail);
       socket.on('message', (data, isBinary) => this.#receive(data, isBinary));
       socket.on('open', () => {
-        open = true;
+        open = this.#online = true;
         callbacks.state('online');
         resolve(callbacks.connected());
       });
       socket.on('close', (code, reason) => {
         if (this.#socket === socket) this.#socket = null;
         if (!open) return;
+        this.#online = false;
         callbacks.state('offline');
         callbacks.disconnected(code, reason.toString('utf8'));
       });
