@@ -8,11 +8,12 @@ import pytest
 
 from interop.errors import PeerFailure, Violation
 from interop.roles.client import Client
-from interop.roles.judged import Judged, JudgedClient
+from interop.roles.judged import Judged, JudgedClient, JudgedServer
 from interop.roles.server import Server
 from interop.scenarios.scenario import Clients, scenario
-from interop.wire.frames import CLOSE
+from interop.wire.frames import CLOSE, TEXT
 from interop.wire.raw import RawConnection
+from interop.wire.rules import event_text, read_event
 from interop.wire.tap import Tap
 
 OURS = ["own-close", "own-close-code"]
@@ -190,6 +191,74 @@ async def test_no_reason(judged: Judged) -> None:
     assert frame.payload[2:] == b"", (
         f"expected no reason in the close frame, got {frame.payload[2:]!r}"
     )
+
+
+SENT = 50
+LARGE = "x" * 600_000
+
+
+@scenario(
+    "ends.sent-before-close",
+    "What an application sends before it closes leaves before the close frame, though it waits for "
+    "no send to return.",
+    side="each",
+    rules=["E-35"],
+)
+async def test_sent_before_close(judged: Judged) -> None:
+    connection = await judged.open()
+    filler = {SENT // 2: LARGE}
+    sends = [judged.start_send("tick", [n, filler.get(n, "")]) for n in range(SENT)]
+    closing = judged.start_close()
+    await check_all_before_close(connection)
+    connection.send_close(1000)
+    connection.end_tcp()
+    for each in sends:
+        await judged.role.session.reply("send", each)
+    with contextlib.suppress(PeerFailure):  # it may report that the other side closed first
+        await judged.role.session.reply("close", closing)
+
+
+@scenario(
+    "ends.burst-before-close",
+    "What a handler sends leaves before the close frame of a handler that closes next.",
+    side="server",
+    rules=["E-35"],
+)
+async def test_burst_before_close(judged: JudgedServer) -> None:
+    connection = await judged.open()
+    burst = event_text(eventName="burst", payload={"count": SENT}, headers={"filler": LARGE[:9000]})
+    close = event_text(eventName="close-me", payload={}, headers={})
+    connection.write(connection.frame(TEXT, burst), connection.frame(TEXT, close))
+    await check_all_before_close(connection)
+
+
+async def check_all_before_close(connection: RawConnection) -> None:
+    """Check that events with the numbers from 0 on come, all of them, and then a close frame."""
+    got = []
+    while (frame := await connection.next(TEXT, CLOSE)).opcode == TEXT:
+        payload = read_event(frame.payload, connection.other)["payload"]
+        got.append(payload[0] if isinstance(payload, list) else payload)
+    assert got == list(range(SENT)), f"expected {SENT} events before the close frame, got {got}"
+
+
+@scenario(
+    "ends.events-behind-own-close",
+    "Of events that arrive behind the one whose handler closes the connection, none is told after "
+    "the end.",
+    side="server",
+    rules=["E-17"],
+)
+async def test_events_behind_own_close(judged: JudgedServer) -> None:
+    connection = await judged.open()
+    close = event_text(eventName="close-me", payload={}, headers={})
+    behind = [connection.frame(TEXT, judged.event(number)) for number in range(SENT)]
+    connection.write(connection.frame(TEXT, close), *behind)
+    await connection.failed()
+    connection.send_close(1000)
+    connection.end_tcp()
+    await told(judged)
+    fired = [n.on for n in judged.role.session.notifications if n.on in ("event", "disconnected")]
+    assert fired[-1] == "disconnected", f"expected the end to be told last, got {fired[-1]!r}"
 
 
 @scenario(

@@ -171,6 +171,12 @@ SERVERS: Mapping[str, Caught] = {
     ),
     "stop-leaves-connections": by("no state offline", "lifecycle.stop-tells-clients"),
     "send-after-close-lost": by("an error from the server's send", "ends.send-after.close"),
+    "end-told-at-own-close": by("expected the end to be told last", "ends.events-behind-own-close"),
+    "close-overtakes-sends": by(
+        "expected 50 events before the close frame",
+        "ends.sent-before-close",
+        "ends.burst-before-close",
+    ),
     "send-while-closing-lost": by("behind its close frame, got none", "ends.send-while-closing"),
     "room-keeps-past-members": by(r"no more events, got \['without you'\]", "rooms.leave"),
     "room-leaves-sender-out": by("no event 'said'", "rooms.members"),
@@ -322,6 +328,9 @@ CLIENTS: Mapping[str, Caught] = {
     "loses-events-before-close": by("no event 'echo'", "frames.messages-before-close"),
     "answers-close-with-1002": by(
         "got 1002|1002 == 4002", "frames.close-code.1000", "lifecycle.server-close-code"
+    ),
+    "closes-before-it-sends": by(
+        "expected 50 events before the close frame", "ends.sent-before-close"
     ),
     "wrong-close-code": by("1000 == 4001", "lifecycle.client-close-code"),
     "close-without-frame": by("no close frame", "lifecycle.client-close-clean"),

@@ -181,6 +181,19 @@ def _large_written_late(transport: Any) -> None:
 # --- Endings ------------------------------------------------------------------------------
 
 
+def _sends_a_little_later(transport: Any) -> None:
+    """Keep each event for 5 ms: it is lost where the connection is closed meanwhile."""
+
+    def late(writer: Any, data: bytes) -> None:
+        if transport.connection.closed is None:
+            base.send(writer, data)
+
+    def send(writer: Any, data: bytes) -> None:
+        asyncio.get_running_loop().call_later(0.005, late, writer, data)
+
+    base = override(transport.writer, send=send)
+
+
 def _closes_without_frame(old: object, transport: Any, code: int, reason: str) -> None:
     transport.tcp.close()
 
@@ -272,6 +285,7 @@ SERVER: Mapping[str, Seed] = {
     "loses-last-fragment": _of_frames("recv_frame", _without_last_part),
     "one-message-a-read": per_connection(_first_of_each_read),
     "events-before-close-lost": _of_closing(receive=_ends_without_messages),
+    "close-overtakes-sends": per_connection(_sends_a_little_later),
     "close-unanswered": _of_frames("send_frame", _of(Opcode.CLOSE, None)),
     "close-waits-for-ever": _of_closing(start=_waits_for_ever),
     "own-close-code-lost": _of_transport(start_close=_closes_with(1000, "")),
@@ -298,6 +312,7 @@ CLIENT: Mapping[str, Seed] = {
     "one-event-a-read": per_connection(_first_of_each_read),
     "loses-events-before-close": _of_closing(receive=_ends_without_messages),
     "answers-close-with-1002": lambda seam: seam.made.append(_answers_close_wrongly),
+    "closes-before-it-sends": per_connection(_sends_a_little_later),
     "wrong-close-code": _of_transport(start_close=_closes_with(1000, "")),
     "close-without-frame": _of_transport(start_close=_closes_without_frame),
     "close-reason-lost": _of_closing(outcome=_tells(reason="")),

@@ -96,6 +96,29 @@ def _busy_end_told_twice(seam: ServerSeam) -> None:
     _around_handlers(seam, around)
 
 
+def _end_told_at_own_close(seam: ServerSeam) -> None:
+    """Tell the end once the handler that closes is done, and go on with the events behind it."""
+    disconnected = seam.book.lifecycle["disconnected"]
+    told = set()
+
+    async def tell(context: EventContext) -> None:
+        if context.connection not in told:
+            told.add(context.connection)
+            await _call(disconnected, context)
+
+    async def around(handler: Handler, context: EventContext) -> None:
+        await _call(handler, context)
+        if context.connection.closed is not None:
+            await tell(context)
+
+    def hook(transport: Any) -> None:
+        override(transport.dispatcher, drop_messages=lambda dispatcher: None)
+
+    seam.opened.append(hook)
+    _around_handlers(seam, around)
+    seam.book.lifecycle["disconnected"] = tell
+
+
 def _drop_awaits_handlers(seam: ServerSeam) -> None:
     drop, busy = seam.role.op_drop, [asyncio.Event()]
 
@@ -919,6 +942,7 @@ DEFECTS: Mapping[str, Seed] = {
     "malformed-end-untold": _malformed_end_told(0),
     "stop-leaves-connections": _stop_leaves_connections,
     "send-after-close-lost": _late_sends_are_lost,
+    "end-told-at-own-close": _end_told_at_own_close,
     "send-while-closing-lost": _sends_while_closing_are_lost,
     "room-keeps-past-members": _keeps_past_members,
     "room-leaves-sender-out": _with_exclude_self(True),
