@@ -47,6 +47,8 @@ class BaseServerRole(PeerSession):
         super().__init__(*args)
         self.server: _Server | None = None  # set by ``serve``, until the session is torn down
         self.greeting: Sequence[Mapping[str, Any]] = ()  # what the connected handler sends
+        self.at_connect: Mapping[str, Any] | None = None  # the event that it then does as told
+        self.at_disconnect: Mapping[str, Any] | None = None  # likewise the disconnected handler
         self._names: dict[Any, str] = {}  # of every connection that was reported
         self._connections: dict[str, Any] = {}  # the same the other way round
 
@@ -80,6 +82,16 @@ class BaseServerRole(PeerSession):
         self.notify("connected", conn=self.name(ctx.connection))
         for sent in self.greeting:
             await ctx.connection.send(sent["event"], sent["payload"], sent["headers"])
+        await self.act(ctx, self.at_connect)
+
+    async def act(self, ctx: Any, asked: Mapping[str, Any] | None) -> None:
+        """Do what the interop app does at that event, if there is one."""
+        if asked is not None:
+            await self.app(ctx, asked["event"], asked["payload"], {})
+
+    async def app(self, ctx: Any, name: str, payload: Any, headers: Any) -> None:
+        """Do what the interop app does at an event of the context's connection."""
+        raise NotImplementedError
 
     def report(self, ctx: Any, via: str = "named") -> None:
         """Report an event that came to its handler, or to the catch-all."""

@@ -215,23 +215,25 @@ class Judged(ABC):
     async def _answer_probe(self, probe: str) -> None:
         """Make the application send the probe back, where its ``echo`` handler does not."""
 
-    async def usable_or_closed(self, connection: RawConnection) -> None:
-        """Check that events still pass, or that the other side closes the connection cleanly.
+    async def usable_or_closed(self, connection: RawConnection, *, clean: bool = True) -> None:
+        """Check that events still pass, or that the other side ends the connection.
+
+        Args:
+            clean: whether it has to write a close frame then.
 
         Raises:
             Violation: neither; its text is the same for every such case.
         """
         works = asyncio.ensure_future(self.works(connection))
-        closed = asyncio.ensure_future(connection.closing())
+        closed = asyncio.ensure_future(connection.closing() if clean else connection.failed())
         try:
             await self.first(works, closed)
             if works.done() and works.exception() is None:
                 return
             await closed
         except Violation:
-            raise Violation(
-                f"the connection is not usable and the {self.side} wrote no close frame"
-            ) from None
+            missing = "wrote no close frame" if clean else "does not end it"
+            raise Violation(f"the connection is not usable and the {self.side} {missing}") from None
         finally:
             for task in (works, closed):
                 task.cancel()

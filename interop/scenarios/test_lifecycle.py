@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from interop.control.patience import Patience
 from interop.errors import Violation
 from interop.roles.client import Client
 from interop.roles.judged import JudgedServer
 from interop.roles.server import Server
 from interop.scenarios.scenario import Clients, scenario
+from interop.scenarios.test_ends import end
+from interop.scenarios.test_time import next_echo
 from interop.wire.tap import Tap
 
 ENDED = ("offline", "error")
@@ -309,3 +315,131 @@ async def test_stop_tells_clients(server: Server, client: Client) -> None:
     await client.echo("hello")
     await server.stop()
     await gone(client)
+
+
+# --- Handlers of a connection's beginning and end that raise, or take long ------------------------
+
+BOOM = {"event": "boom", "payload": {}}
+RAISING = {"connected": {"at_connect": BOOM}, "disconnected": {"at_disconnect": BOOM}}
+"""Arguments of ``serve`` with which that handler raises."""
+
+
+async def raised(judged: JudgedServer, handler: str) -> None:
+    """Let that handler of a connection raise."""
+    connection = await judged.open(more=RAISING[handler])
+    if handler == "disconnected":
+        connection.abort(reset=True)
+        await judged.ended()
+    await judged.role.settle()
+
+
+@scenario(
+    "lifecycle.connected-raises",
+    "A connected handler that raises leaves its connection usable, or ends it; its application is "
+    "told of each end once, and others can connect.",
+    side="server",
+    escapes=True,
+    rules=["D-19"],
+)
+async def test_connected_raises(judged: JudgedServer) -> None:
+    for conn in ("1", "2"):
+        connection = await judged.open(more=RAISING["connected"])
+        await judged.usable_or_closed(connection, clean=False)
+        connection.abort(reset=True)
+        await judged.server.disconnected(conn)
+    await judged.role.settle()
+    count = judged.role.count("disconnected")
+    assert count == 2, f"expected to be told of two ends, got {count}"
+
+
+@pytest.mark.parametrize("how", ["close", "reset"])
+@scenario(
+    "lifecycle.disconnected-raises",
+    "A disconnected handler that raises is called once for each end, and leaves the other "
+    "connections usable.",
+    side="server",
+    escapes=True,
+    rules=["D-19"],
+)
+async def test_disconnected_raises(judged: JudgedServer, how: str) -> None:
+    stays = await judged.open(more=RAISING["disconnected"])
+    await end(judged, await judged.open(), how)
+    await judged.ended()
+    await judged.works(stays)
+    await judged.works(await judged.open(), "and another")
+    await judged.role.settle()
+    count = judged.role.count("disconnected")
+    assert count == 1, f"expected to be told of one end, got {count}"
+
+
+@pytest.mark.parametrize("handler", RAISING)
+@scenario(
+    "lifecycle.raise-contained",
+    "What a connected or disconnected handler raises does not escape the library.",
+    side="server",
+    rules=["D-7"],
+)
+async def test_raise_contained(judged: JudgedServer, handler: str) -> None:
+    await raised(judged, handler)
+
+
+@pytest.mark.parametrize("handler", RAISING)
+@scenario(
+    "lifecycle.raise-reported",
+    "What a connected or disconnected handler raises reaches the error callback.",
+    side="server",
+    escapes=True,
+    rules=["D-8"],
+)
+async def test_raise_reported(judged: JudgedServer, handler: str) -> None:
+    await raised(judged, handler)
+    error = await judged.role.wait("error", what="error callback")
+    assert "boom" in error.data["message"], f"expected 'boom', got {error.data['message']!r}"
+
+
+def taking(ms: int) -> dict[str, Any]:
+    """Return arguments of ``serve`` with which the connected handler takes so many milliseconds."""
+    return {"at_connect": {"event": "slow", "payload": {"ms": ms}}}
+
+
+@scenario(
+    "lifecycle.slow-connected",
+    "Events that arrive while the connected handler runs are kept, and delivered once it is done.",
+    side="server",
+    rules=["D-20"],
+)
+async def test_slow_connected(judged: JudgedServer) -> None:
+    connection = await judged.open(more=taking(500))
+    for number in range(3):
+        connection.send_event("echo", number)
+    for expected in ("slow", 0, 1, 2):
+        got = await next_echo(connection)
+        assert got == expected, f"expected slow, then 0 to 2, got {got!r} for {expected!r}"
+
+
+@scenario(
+    "lifecycle.slow-connected-alone",
+    "A connected handler that takes long does not keep others from connecting.",
+    side="server",
+    rules=["D-4"],
+)
+async def test_slow_connected_alone(judged: JudgedServer) -> None:
+    for _ in range(3):
+        await judged.open(more=taking(60_000))
+
+
+@pytest.mark.parametrize("how", ["close", "reset"])
+@scenario(
+    "lifecycle.slow-connected-left",
+    "When a client leaves while the connected handler runs, the application is told once.",
+    side="server",
+    escapes=True,  # what that handler's send on the closed connection raises
+    rules=["E-31"],
+)
+async def test_slow_connected_left(judged: JudgedServer, how: str) -> None:
+    connection = await judged.open(more=taking(100))
+    await end(judged, connection, how)
+    await judged.ended()
+    await judged.role.settle()
+    told = [n.on for n in judged.role.session.notifications if n.on != "error"]
+    assert told == ["connected", "disconnected"], f"expected one end, got {', '.join(told)}"

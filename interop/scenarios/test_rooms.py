@@ -142,10 +142,18 @@ async def check_order(connections: Sequence[RawConnection], send: Send) -> None:
             await hears(connection, number)
 
 
+async def ends(judged: JudgedServer, connection: RawConnection, conn: str, how: str) -> None:
+    """End a connection, the server's `conn`, and wait until its application was told."""
+    if how == "reset":
+        connection.abort(reset=True)
+    else:
+        connection.send_close(1000)
+    await judged.server.disconnected(conn)
+
+
 async def leaves(judged: JudgedServer, connection: RawConnection, conn: str) -> None:
     """Close a connection, the server's `conn`, and wait until its application was told."""
-    connection.send_close(1000)
-    await judged.server.disconnected(conn)
+    await ends(judged, connection, conn, "close")
 
 
 @scenario(
@@ -374,6 +382,47 @@ async def test_leave_by_disconnecting(judged: JudgedServer) -> None:
             await hears(member, payload)
     assert judged.server.session.count("error") == 0
     assert judged.server.session.count("uncaught") == 0
+
+
+@pytest.mark.parametrize("how", ["close", "reset"])
+@scenario(
+    "rooms.leaver-announced",
+    "The disconnected handler of a member can tell the room of it: the others hear it, once.",
+    side="server",
+    rules=["R-6"],
+)
+async def test_leaver_announced(judged: JudgedServer, how: str) -> None:
+    said = {"room": "r", "event": "said", "payload": "has left", "exclude-self": False}
+    await judged.serve(at_disconnect={"event": "to-room", "payload": said})
+    leaver, *others = await in_room(judged, 3)
+    await ends(judged, leaver, "1", how)
+    for member in others:
+        await hears(member, "has left")
+        await hears_no_more(member)
+    assert judged.server.count("error") == 0, "the server reported an error"
+
+
+@pytest.mark.parametrize("how", ["close", "reset"])
+@scenario(
+    "rooms.join-after-end",
+    "A connection that joins a room once it has ended disturbs nothing that is sent there.",
+    side="server",
+    escapes=True,  # what the answer to its joining raises
+    rules=["R-32"],
+)
+async def test_join_after_end(judged: JudgedServer, how: str) -> None:
+    await judged.serve(at_disconnect={"event": "join", "payload": {"room": "r"}})
+    leaver = await judged.open()
+    first, second = await in_room(judged, 2)
+    await ends(judged, leaver, "1", how)
+    await judged.server.settle()
+    errors = judged.server.count("error")  # of the answer
+    for payload in ("once", "twice"):
+        say(first, payload)
+        for member in (first, second):
+            await hears(member, payload)
+    more = judged.server.count("error") - errors
+    assert more == 0, f"the server reported {more} more errors"
 
 
 @scenario(

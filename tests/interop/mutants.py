@@ -122,6 +122,27 @@ SERVERS: Mapping[str, Caught] = {
         r"no event with the payload 'still there\?'", "handlers.raise"
     ),
     "handler-error-escapes": by("let an exception escape: .*boom", "handlers.raise-contained"),
+    "deaf-once-connected-raised": by(
+        "not usable and the server does not end it", "lifecycle.connected-raises"
+    ),
+    "disconnected-raising-ends-all": by(
+        r"no event with the payload 'still there\?'|the server (ended|reset)",
+        "lifecycle.disconnected-raises.close",
+        "lifecycle.disconnected-raises.reset",
+    ),
+    "lifecycle-error-escapes": by(
+        "let an exception escape: .*boom",
+        "lifecycle.raise-contained.connected",
+        "lifecycle.raise-contained.disconnected",
+    ),
+    "lifecycle-errors-swallowed": by(
+        "no error callback",
+        "lifecycle.raise-reported.connected",
+        "lifecycle.raise-reported.disconnected",
+    ),
+    "connected-unawaited": by("expected slow, then 0 to 2, got 0", "lifecycle.slow-connected"),
+    "connects-one-at-a-time": by("no connected within", "lifecycle.slow-connected-alone"),
+    "early-end-untold": by("no disconnected within", "lifecycle.slow-connected-left.reset"),
     "busy-end-told-again": by(
         "got connected, event, disconnected, disconnected",
         "handling.peer-leaves.reset",
@@ -205,6 +226,16 @@ SERVERS: Mapping[str, Caught] = {
         "no event 'said' with the payload",
         "rooms.from-outside.all",
         "rooms.from-outside.exclude-self",
+    ),
+    "room-ignores-leavers": by(
+        "no event 'said' with the payload 'has left'",
+        "rooms.leaver-announced.close",
+        "rooms.leaver-announced.reset",
+    ),
+    "room-fails-at-ghosts": by(
+        "no event 'said' with the payload 'once'",
+        "rooms.join-after-end.close",
+        "rooms.join-after-end.reset",
     ),
     "room-raises-when-empty": by(
         "the server reported an error",

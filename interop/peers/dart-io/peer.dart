@@ -1,6 +1,8 @@
 /// The peer `dart-io`: Dart's own WebSocket, JSON and numbers, with no package.
 library;
 
+import 'dart:async';
+
 import '../dart_shared/control.dart';
 import 'client.dart';
 import 'server.dart';
@@ -24,7 +26,9 @@ class _IoServer implements ServerRole {
         openTimeout: options.openTimeout,
         pingInterval: options.pingInterval,
       ),
-      _onConnect = options.onConnect {
+      _onConnect = options.onConnect,
+      _atConnect = options.atConnect,
+      _atDisconnect = options.atDisconnect {
     _server
       ..onConnected = _connected
       ..onDisconnected = _disconnected
@@ -47,6 +51,8 @@ class _IoServer implements ServerRole {
   final Session _session;
   final Server _server;
   final List<Sent> _onConnect;
+  final Sent? _atConnect;
+  final Sent? _atDisconnect;
   final _names = ConnectionNames<Connection>();
 
   @override
@@ -65,11 +71,12 @@ class _IoServer implements ServerRole {
   @override
   Future<void> tearDown() => _server.kill();
 
-  void _connected(Connection connection) {
+  FutureOr<void> _connected(Connection connection) {
     _session.notify({'on': 'connected', 'conn': _names.of(connection)});
     for (final (:event, :payload, :headers) in _onConnect) {
       connection.send(event, payload, headers);
     }
+    return act(_IoConnection(this, connection), _atConnect);
   }
 
   void _any(Connection connection, Event event) => _session.notifyEvent(
@@ -80,12 +87,15 @@ class _IoServer implements ServerRole {
     conn: _names.of(connection),
   );
 
-  void _disconnected(Connection connection) => _session.notify({
-    'on': 'disconnected',
-    'conn': _names.of(connection),
-    if (connection.closeCode case final code?) 'code': code,
-    if (connection.closeReason case final reason?) 'reason': reason,
-  });
+  FutureOr<void> _disconnected(Connection connection) {
+    _session.notify({
+      'on': 'disconnected',
+      'conn': _names.of(connection),
+      if (connection.closeCode case final code?) 'code': code,
+      if (connection.closeReason case final reason?) 'reason': reason,
+    });
+    return act(_IoConnection(this, connection), _atDisconnect);
+  }
 
   void _error(Connection connection, Object error, String? event) => _session.notify({
     'on': 'error',

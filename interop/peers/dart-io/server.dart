@@ -8,6 +8,7 @@ import 'dart:math';
 import 'wire.dart';
 
 typedef EventHandler = FutureOr<void> Function(Connection connection, Event event);
+typedef LifecycleHandler = FutureOr<void> Function(Connection connection);
 
 /// One client's connection.
 class Connection {
@@ -61,8 +62,8 @@ class Server {
   /// Time between pings, and how long a pong may take; null for no pings.
   final Duration? pingInterval;
 
-  void Function(Connection connection)? onConnected;
-  void Function(Connection connection)? onDisconnected;
+  LifecycleHandler? onConnected;
+  LifecycleHandler? onDisconnected;
   void Function(Connection connection, Object error, String? event)? onError;
 
   /// The handler of every event, called after the event's own.
@@ -162,18 +163,25 @@ class Server {
 
   Future<void> _serve(Connection connection) async {
     _connections.add(connection);
-    onConnected?.call(connection);
-    try {
+    await _reporting(connection, () => onConnected?.call(connection));
+    await _reporting(connection, () async {
       await for (final message in connection._socket) {
         await _handle(connection, message);
       }
-    } catch (error) {
-      onError?.call(connection, error, null);
-    }
+    });
     connection._over = true;
     _connections.remove(connection);
     _rooms.keys.toList().forEach(connection.leave);
-    onDisconnected?.call(connection);
+    await _reporting(connection, () => onDisconnected?.call(connection));
+  }
+
+  /// Does a part of the connection's life, and reports what it throws.
+  Future<void> _reporting(Connection connection, FutureOr<void>? Function() part) async {
+    try {
+      await part();
+    } catch (error) {
+      onError?.call(connection, error, null);
+    }
   }
 
   Future<void> _handle(Connection connection, Object? message) async {

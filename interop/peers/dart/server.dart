@@ -14,12 +14,16 @@ import '../dart_shared/control.dart';
 abstract class _LibraryServer implements ServerRole {
   _LibraryServer(this.session, ServerOptions options)
     : _onConnect = options.onConnect,
+      _atConnect = options.atConnect,
+      _atDisconnect = options.atDisconnect,
       _openTimeout = options.openTimeout {
     if (options.all) throw const Unsupported('zaptools_server has no handler of any event');
   }
 
   final Session session;
   final List<Sent> _onConnect;
+  final Sent? _atConnect;
+  final Sent? _atDisconnect;
   final Duration? _openTimeout;
   final _names = ConnectionNames<WebSocketConnection>();
   final _roomManager = RoomManager();
@@ -57,10 +61,13 @@ abstract class _LibraryServer implements ServerRole {
     for (final (:event, :payload, :headers) in _onConnect) {
       context.connection.send(event, payload, headers: headers);
     }
+    act(_LibraryConnection(this, context.connection), _atConnect);
   }
 
-  void _disconnected(EventContext context) =>
-      session.notify({'on': 'disconnected', 'conn': _names.of(context.connection)});
+  void _disconnected(EventContext context) {
+    session.notify({'on': 'disconnected', 'conn': _names.of(context.connection)});
+    act(_LibraryConnection(this, context.connection), _atDisconnect);
+  }
 
   void _error(EventContext context) => session.notify({
     'on': 'error',

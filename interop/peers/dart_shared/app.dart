@@ -95,6 +95,13 @@ FutureOr<void> runHandler(
   Map<String, dynamic> headers,
 ) {
   session.notifyEvent(event, payload, headers, via: 'named', conn: conn.name);
+  return act(conn, (event: event, payload: payload, headers: headers));
+}
+
+/// Does what the contract says of an event, if there is one.
+FutureOr<void> act(AppConnection conn, Sent? asked) {
+  if (asked == null) return null;
+  final (:event, :payload, :headers) = asked;
   try {
     return _handlers[event]!(conn, payload, headers);
   } on Unsupported catch (error) {

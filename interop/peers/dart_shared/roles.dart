@@ -79,6 +79,8 @@ class ServerOptions {
     this.pingInterval,
     this.all = false,
     this.onConnect = const [],
+    this.atConnect,
+    this.atDisconnect,
   });
 
   final String path;
@@ -97,6 +99,12 @@ class ServerOptions {
 
   /// What the connected callback sends.
   final List<Sent> onConnect;
+
+  /// The event at which the app does what the connected callback does then; null for nothing.
+  final Sent? atConnect;
+
+  /// Likewise of the disconnected callback.
+  final Sent? atDisconnect;
 }
 
 typedef MakeServer = ServerRole Function(Session session, ServerOptions options);

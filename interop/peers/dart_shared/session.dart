@@ -193,6 +193,8 @@ class Session {
       pingInterval: _pingInterval(request),
       all: request.flag('all'),
       onConnect: _onConnect(request),
+      atConnect: _at(request, 'at_connect'),
+      atDisconnect: _at(request, 'at_disconnect'),
     );
     final server = _server = make(this, options);
     final int port;
@@ -276,6 +278,12 @@ class Session {
         headers: sent['headers'] as Map<String, dynamic>,
       ),
   ];
+
+  /// The event at which the app does what a callback is to do at last.
+  Sent? _at(Request request, String key) => switch (request.object(key)) {
+    null => null,
+    final asked => (event: asked['event'] as String, payload: asked['payload'], headers: {}),
+  };
 
   void _subscribe(ClientRole client, Request request) {
     client.subscribe(request.texts('events') ?? const [], all: request.flag('all'));

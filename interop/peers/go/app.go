@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -21,9 +22,11 @@ func (s *server) registerApp() {
 				EventName: sent.Event, Payload: sent.Payload, Headers: sent.Headers,
 			})
 		}
+		s.act(ctx.Connection, s.atConnect)
 	})
 	s.on("disconnected", func(ctx *zap.EventContext) {
 		s.session.notify("disconnected", object{"conn": s.name(ctx.Connection)})
+		s.act(ctx.Connection, s.atDisconnect)
 	})
 	for _, name := range []string{"error", "send-error"} {
 		s.on(name, func(ctx *zap.EventContext) {
@@ -56,8 +59,17 @@ func (s *server) handle(ctx *zap.EventContext) {
 		"conn": s.name(ctx.Connection), "name": name, "payload": payload, "headers": headers,
 		"via": "named",
 	})
+	s.act(ctx.Connection, &sent{name, payload, headers})
+}
+
+// act does what the contract says of an event, if there is one.
+func (s *server) act(conn *zap.WebSocketConnection, asked *sent) {
+	if asked == nil {
+		return
+	}
+	name, payload, headers := asked.Event, asked.Payload, asked.Headers
 	send := func(event string, payload any, headers object) {
-		ctx.Connection.SendEvent(&zap.EventData{EventName: event, Payload: payload, Headers: headers})
+		conn.SendEvent(&zap.EventData{EventName: event, Payload: payload, Headers: headers})
 	}
 	refuse := func(why unsupported) {
 		send("unsupported", object{"event": name, "why": why}, headers)
@@ -66,22 +78,22 @@ func (s *server) handle(ctx *zap.EventContext) {
 	case "echo":
 		send("echo", payload, headers)
 	case "burst":
-		for number := range int(payload.(object)["count"].(float64)) {
+		for number := range integer(payload, "count") {
 			send("tick", number, headers)
 		}
 	case "boom":
 		panic("boom")
 	case "slow":
-		time.Sleep(time.Duration(payload.(object)["ms"].(float64)) * time.Millisecond)
+		time.Sleep(time.Duration(integer(payload, "ms")) * time.Millisecond)
 		send("slow", payload, headers)
 	case "close-me":
 		if settings, ok := payload.(object); ok && settings["code"] != nil {
 			refuse(noCode)
 		} else {
-			_ = ctx.Connection.Close()
+			_ = conn.Close()
 		}
 	case "whoami":
-		send("whoami", object{"id": ctx.Connection.Id}, headers)
+		send("whoami", object{"id": conn.Id}, headers)
 	case "answer":
 		send("answer", payload, object{"replyTo": headers["requestId"]})
 	case "fail":
@@ -94,5 +106,16 @@ func (s *server) handle(ctx *zap.EventContext) {
 		refuse("the library sends no requests")
 	default:
 		refuse("the library has no rooms")
+	}
+}
+
+// integer returns a number of the payload: as the library read it, or as the testbed asked for it.
+func integer(payload any, key string) int {
+	switch value := payload.(object)[key].(type) {
+	case json.Number:
+		number, _ := value.Int64()
+		return int(number)
+	default:
+		return int(value.(float64))
 	}
 }

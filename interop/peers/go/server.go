@@ -25,6 +25,8 @@ type server struct {
 	onConnect []sent
 	http      *http.Server
 
+	atConnect, atDisconnect *sent
+
 	mu      sync.Mutex // of all below
 	conns   []*zap.WebSocketConnection
 	sockets []*websocket.Conn
@@ -34,6 +36,7 @@ type server struct {
 func newServer(s *session, asked *request) *server {
 	own := &server{session: s, register: zaptools.NewRegister(), limit: asked.MessageBytes}
 	own.onConnect = asked.OnConnect
+	own.atConnect, own.atDisconnect = asked.AtConnect, asked.AtDisconnect
 	own.upgrader = websocket.Upgrader{
 		Subprotocols:      asked.Protocols,
 		EnableCompression: asked.Deflate,

@@ -47,9 +47,12 @@ type request struct {
 	Reason       *string  `json:"reason"`
 	All          bool     `json:"all"`
 	OnConnect    []sent   `json:"on_connect"`
+	AtConnect    *sent    `json:"at_connect"`
+	AtDisconnect *sent    `json:"at_disconnect"`
 }
 
-// sent is an event that the connected handler sends.
+// sent is an event that the connected handler sends, or at which the app does what a handler of a
+// connection's life is to do.
 type sent struct {
 	Event   string `json:"event"`
 	Payload any    `json:"payload"`

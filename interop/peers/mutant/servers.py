@@ -219,6 +219,105 @@ def _reads_nothing_while_handling(seam: ServerSeam) -> None:
     _around_handlers(seam, around)
 
 
+def _around_lifecycle(
+    seam: ServerSeam, name: str, around: Callable[[Handler, Any], Awaitable[None]]
+) -> None:
+    seam.book.lifecycle[name] = partial(around, seam.book.lifecycle[name])
+
+
+def _deaf_once_connected_raised(seam: ServerSeam) -> None:
+    """Hear nothing more of a connection whose connected handler raised, and keep it open."""
+    deaf: set[Any] = set()
+
+    async def around(handler: Handler, context: EventContext) -> None:
+        try:
+            await _call(handler, context)
+        except RuntimeError:
+            deaf.add(context.connection)
+            raise
+
+    def hook(transport: Any) -> None:
+        def feed(dispatcher: Any, messages: list[Message]) -> None:
+            base.feed(dispatcher, [] if transport.connection in deaf else messages)
+
+        base = override(transport.dispatcher, feed=feed)
+
+    seam.opened.append(hook)
+    _around_lifecycle(seam, "connected", around)
+
+
+def _disconnected_raising_ends_all(seam: ServerSeam) -> None:
+    async def around(handler: Handler, context: EventContext) -> None:
+        try:
+            await _call(handler, context)
+        except RuntimeError:
+            _abort_all(seam)
+            raise
+
+    _around_lifecycle(seam, "disconnected", around)
+
+
+def _lifecycle_errors_escape(seam: ServerSeam) -> None:
+    async def around(handler: Handler, context: EventContext) -> None:
+        try:
+            await _call(handler, context)
+        except RuntimeError as exc:
+            found = {"message": "in a handler", "exception": exc}
+            asyncio.get_running_loop().call_exception_handler(found)
+
+    for name in ("connected", "disconnected"):
+        _around_lifecycle(seam, name, around)
+
+
+def _lifecycle_errors_swallowed(seam: ServerSeam) -> None:
+    async def around(handler: Handler, context: EventContext) -> None:
+        with suppress(RuntimeError):
+            await _call(handler, context)
+
+    for name in ("connected", "disconnected"):
+        _around_lifecycle(seam, name, around)
+
+
+def _connected_unawaited(seam: ServerSeam) -> None:
+    """Handle events beside the connected handler."""
+    tasks = []
+
+    async def around(handler: Handler, context: EventContext) -> None:
+        tasks.append(asyncio.create_task(_call(handler, context)))
+        await asyncio.sleep(0)  # until it has begun
+
+    _around_lifecycle(seam, "connected", around)
+
+
+def _connects_one_at_a_time(seam: ServerSeam) -> None:
+    lock = asyncio.Lock()
+
+    async def around(handler: Handler, context: EventContext) -> None:
+        async with lock:
+            await _call(handler, context)
+
+    _around_lifecycle(seam, "connected", around)
+
+
+def _early_end_untold(seam: ServerSeam) -> None:
+    """Tell of no end that came while the connected handler ran."""
+    early: set[Any] = set()
+
+    async def connected(handler: Handler, context: EventContext) -> None:
+        try:
+            await _call(handler, context)
+        finally:
+            if not context.connection.is_open:
+                early.add(context.connection)
+
+    async def disconnected(handler: Handler, context: EventContext) -> None:
+        if context.connection not in early:
+            await _call(handler, context)
+
+    _around_lifecycle(seam, "connected", connected)
+    _around_lifecycle(seam, "disconnected", disconnected)
+
+
 def _looks_at_a_hundred(seam: ServerSeam) -> None:
     """Look for a reply among the next hundred messages alone while a handler waits for it."""
 
@@ -591,6 +690,44 @@ def _rooms_are_for_members(seam: ServerSeam) -> None:
     seam.book.events["to-room"] = to_room
 
 
+def _rooms_ignore_leavers(seam: ServerSeam) -> None:
+    """Ignore what the disconnected handler of a connection sends to a room."""
+    rooms = seam.role.rooms
+    send = rooms.send_to_room
+    leaving: list[Any] = []
+
+    async def around(handler: Handler, context: EventContext) -> None:
+        leaving.append(context.connection)
+        try:
+            await _call(handler, context)
+        finally:
+            leaving.remove(context.connection)
+
+    async def send_to_room(*event: Any, **more: Any) -> Any:
+        return BroadcastResult() if leaving else await send(*event, **more)
+
+    rooms.send_to_room = send_to_room
+    _around_lifecycle(seam, "disconnected", around)
+
+
+def _rooms_fail_at_ghosts(seam: ServerSeam) -> None:
+    """Keep a member that joined when it had ended, and fail at it."""
+    rooms = seam.role.rooms
+    add, send = rooms.add_to_room, rooms.send_to_room
+    ghosts: list[Any] = []
+
+    def add_to_room(name: str, connection: Any) -> None:
+        add(name, connection)
+        if not connection.is_open:
+            ghosts.append(connection)
+
+    async def send_to_room(*event: Any, **more: Any) -> Any:
+        await _fail_at_closed_members(ghosts)
+        return await send(*event, **more)
+
+    rooms.add_to_room, rooms.send_to_room = add_to_room, send_to_room
+
+
 def _empty_rooms_raise(seam: ServerSeam) -> None:
     rooms = seam.role.rooms
     send = rooms.send_to_room
@@ -916,6 +1053,13 @@ DEFECTS: Mapping[str, Seed] = {
     "error-unasked": _errors_reply_to_nothing,
     "error-tells-the-inside": _tells_the_inside,
     "error-is-reply-to-server": _error_is_reply_too,
+    "deaf-once-connected-raised": _deaf_once_connected_raised,
+    "disconnected-raising-ends-all": _disconnected_raising_ends_all,
+    "lifecycle-error-escapes": _lifecycle_errors_escape,
+    "lifecycle-errors-swallowed": _lifecycle_errors_swallowed,
+    "connected-unawaited": _connected_unawaited,
+    "connects-one-at-a-time": _connects_one_at_a_time,
+    "early-end-untold": _early_end_untold,
     "handlers-at-once": _handlers_at_once,
     "one-book-for-all": _one_book_for_all,
     "busy-end-told-again": _busy_end_told_twice,
@@ -957,6 +1101,8 @@ DEFECTS: Mapping[str, Seed] = {
     "room-left-is-all-left": _leaves_all_rooms,
     "room-raises-for-strangers": _rooms_raise_for_strangers,
     "room-is-for-members": _rooms_are_for_members,
+    "room-ignores-leavers": _rooms_ignore_leavers,
+    "room-fails-at-ghosts": _rooms_fail_at_ghosts,
     "room-raises-when-empty": _empty_rooms_raise,
     "room-takes-nothing-for-null": _rooms_take_nothing_for_null,
     "loses-64-kib-to-many": _loses_64_kib_to_many,

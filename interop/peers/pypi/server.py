@@ -83,6 +83,8 @@ class ServerRole(BaseServerRole):
         program: str | None = None,
         all: bool = False,
         on_connect: Sequence[Mapping[str, Any]] = (),
+        at_connect: Mapping[str, Any] | None = None,
+        at_disconnect: Mapping[str, Any] | None = None,
         **limits: Any,
     ) -> dict[str, Any]:
         if all:
@@ -92,6 +94,7 @@ class ServerRole(BaseServerRole):
         if self.server is not None:
             raise Failure("this session has its server")
         self.greeting = on_connect
+        self.at_connect, self.at_disconnect = at_connect, at_disconnect
         register = _register(program)
         register.on_event("connected")(self.on_connected)
         register.on_event("disconnected")(self._on_disconnected)
@@ -116,12 +119,16 @@ class ServerRole(BaseServerRole):
         if self._router is not None and self._router.get_connection(ctx.connection.id):
             self._router.remove_connection(ctx.connection)
         self.notify("disconnected", conn=self.name(ctx.connection))
+        await self.act(ctx, self.at_disconnect)
 
     async def _on_error(self, ctx: EventContext) -> None:
         self.notify("error", conn=self.name(ctx.connection), message=str(ctx.payload))
 
     async def _on_event(self, ctx: EventContext) -> None:
         self.report(ctx)
+        await self.app(ctx, ctx.event_name, ctx.payload, ctx.headers)
+
+    async def app(self, ctx: EventContext, name: str, payload: Any, headers: Any) -> None:
         connection = _AppConnection(ctx.connection, self._router)
         rooms = Rooms(self._rooms, ctx.connection) if self._rooms else None
-        await handle(ctx.event_name, connection, ctx.payload, ctx.headers, rooms)
+        await handle(name, connection, payload, headers, rooms)

@@ -91,6 +91,8 @@ class ServerRole(BaseServerRole):
         program: str | None = None,
         all: bool = False,
         on_connect: Sequence[Mapping[str, Any]] = (),
+        at_connect: Mapping[str, Any] | None = None,
+        at_disconnect: Mapping[str, Any] | None = None,
         **more: Any,
     ) -> dict[str, Any]:
         if api not in self.HOSTS:
@@ -106,6 +108,7 @@ class ServerRole(BaseServerRole):
         if all:
             register.on_any_event(lambda ctx: self.report(ctx, "all"))
         self.greeting = on_connect
+        self.at_connect, self.at_disconnect = at_connect, at_disconnect
         options = Options(limits=limits_of(more), **more)
         self.server = server = self.HOSTS[api](register, self.host, path, self.uncaught, options)
         return {"port": await server.start()}
@@ -131,6 +134,7 @@ class ServerRole(BaseServerRole):
         closed = ctx.connection.closed
         told = {"code": closed.code, "reason": closed.reason} if closed is not None else {}
         self.notify("disconnected", conn=self.name(ctx.connection), **told)
+        await self.act(ctx, self.at_disconnect)
 
     async def _on_error(self, ctx: EventContext) -> None:
         event = {} if ctx.source is None else {"event": ctx.source.event_name}
@@ -151,6 +155,8 @@ class ServerRole(BaseServerRole):
             if "requestId" in ctx.headers:
                 raise RuntimeError("boom")
             return
+        await self.app(ctx, ctx.event_name, ctx.payload, ctx.headers)
+
+    async def app(self, ctx: EventContext, name: str, payload: Any, headers: Any) -> None:
         connection = _AppConnection(ctx.connection, self._broadcast)
-        rooms = _AppRooms(self.rooms, ctx.connection)
-        await handle(ctx.event_name, connection, ctx.payload, ctx.headers, rooms)
+        await handle(name, connection, payload, headers, _AppRooms(self.rooms, ctx.connection))
