@@ -902,6 +902,43 @@ async def test_again_pings(judged: JudgedClient, way: str) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 @scenario(
+    "again.pings-after-unanswered",
+    "A ping that was not answered before a connection ended does not end the next one.",
+    side="client",
+    rules=["L-39"],
+)
+async def test_again_pings_after_unanswered(judged: JudgedClient, way: str) -> None:
+    interval = max(0.1, 20 * await judged.pace())
+    policy = {"reconnect": SOON} if way == "by-itself" else {}
+    options = {"ping_interval_s": interval, "ping_timeout_s": 2 * interval, **policy}
+    connection = await judged.open(more=options)
+    await connection.next(PING)
+    await cut(judged, connection)
+    judged.pongs = True
+    connection = await again(judged, way)
+    connection.patience = connection.patience.at_least(2 * interval)
+    for _ in range(4):  # the last one comes when the first connection's ping is past its time
+        await connection.next(PING)
+    await judged.works(connection)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@scenario(
+    "again.silent-peer",
+    "A client that connects again notices again that its server answers no ping, and tells it.",
+    side="client",
+    rules=["L-8"],
+)
+async def test_again_silent_peer(judged: JudgedClient, way: str) -> None:
+    connection = await second(judged, way, ping_interval_s=0.05, ping_timeout_s=0.05)
+    if way == "by-itself":
+        await judged.ended()  # the first time
+    await connection.next(PING)
+    await judged.ended()
+
+
+@pytest.mark.parametrize("way", WAYS)
+@scenario(
     "again.limit",
     "A client that connects again refuses a message longer than its limit.",
     side="client",

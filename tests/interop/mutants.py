@@ -497,6 +497,18 @@ CLIENTS: Mapping[str, Caught] = {
         "again.pings.by-itself",
         "again.limit.by-hand",
     ),
+    "silence-unnoticed-again": by(
+        "no end of the connection within",
+        "again.silent-peer.by-hand",
+        "again.silent-peer.by-itself",
+        "again.silent-peer.try-reconnect",
+    ),
+    "old-pings-run-on": by(
+        "wrote no ping frame|no event with the payload",
+        "again.pings-after-unanswered.by-hand",
+        "again.pings-after-unanswered.by-itself",
+        "again.pings-after-unanswered.try-reconnect",
+    ),
     "handlers-forgotten-at-reconnect": by(
         "no event '(echo|any)'", "again.handlers.by-hand", "again.catch-all.by-itself"
     ),

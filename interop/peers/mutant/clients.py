@@ -517,6 +517,34 @@ def _forgets_options(seam: ClientSeam) -> None:
     seam.link.opener = open_plain
 
 
+def _silence_unnoticed(seam: ClientSeam) -> None:
+    """Wait for no pongs on any connection but the first."""
+
+    def hook(transport: Any) -> None:
+        seam.link.limits = replace(seam.link.limits, ping_timeout=None)
+
+    seam.opened.append(hook)
+
+
+def _old_pings_run_on(seam: ClientSeam) -> None:
+    """End the next connection when a ping of an ended one has had no answer in its time."""
+
+    def hook(transport: Any) -> None:
+        limits = transport.limits
+        if limits.ping_interval is None or limits.ping_timeout is None:
+            return
+
+        def check() -> None:
+            latest = seam.link.latest
+            if latest is not transport.connection:
+                latest.transport.abort()
+
+        due = limits.ping_interval + limits.ping_timeout
+        asyncio.get_running_loop().call_later(due, check)
+
+    seam.opened.append(hook)
+
+
 def _offers_no_deflate(seam: ClientSeam) -> None:
     opener = seam.link.opener
 
@@ -893,6 +921,8 @@ DEFECTS: Mapping[str, Seed] = {
     "every-refusal-is-temporary": _every_refusal_is_temporary,
     "forgives-short-lived": _with_policy(stable_after=0),
     "never-forgives": _with_policy(stable_after=1e6),
+    "silence-unnoticed-again": _silence_unnoticed,
+    "old-pings-run-on": _old_pings_run_on,
     "offers-no-deflate": _offers_no_deflate,
     "needs-length-of-refusals": _needs_length_of_refusals,
     "trusts-any-certificate": _with_tls(_trusting),
