@@ -27,6 +27,9 @@ EVENTS = (
 )
 
 
+_NO_REQUESTS = "the library sends no requests"
+
+
 class AppConnection(Protocol):
     """A connection as the app needs it."""
 
@@ -76,6 +79,8 @@ def client_answer(name: str, payload: Any, headers: Any) -> tuple[str, Any, dict
     """
     if name == "mirror":
         return "mirrored", payload, headers
+    if name == "ask-back":
+        return "unsupported", {"event": name, "why": _NO_REQUESTS}, headers
     if not isinstance(headers, dict) or headers.get("requestId") is None:
         return None
     if name == "answer":
@@ -119,7 +124,7 @@ async def handle(
         if refusal is not None:
             await _unsupported(name, refusal, connection, headers)
     elif name == "ask-back":
-        await _unsupported(name, "the library sends no requests", connection, headers)
+        await _unsupported(name, _NO_REQUESTS, connection, headers)
     elif rooms is None:
         await _unsupported(name, "the library has no rooms", connection, headers)
     elif name == "join":

@@ -10,6 +10,7 @@ from typing import Any
 from ..control.contract import Notification
 from ..control.patience import Patience
 from ..control.session import Session
+from ..errors import Unsupported, Violation
 
 __all__ = ["SETUP_PATIENCE", "BaseRole"]
 
@@ -72,6 +73,20 @@ class BaseRole:
             self.session.waited += _ROUND_PAUSE
             now = sum(len(session.notifications) for session in self.sessions)
             quiet, reported = (quiet + 1 if now == reported else 0), now
+
+    def check_supported(self, op: str, name: str, payload: Any) -> None:
+        """Check that what the application sent is not its refusal of an event.
+
+        Raises:
+            Unsupported: it is; the reason is the application's.
+            Violation: it is, and gives no reason.
+        """
+        if name != "unsupported":
+            return
+        why = payload.get("why") if isinstance(payload, dict) else None
+        if not why or not isinstance(why, str):
+            raise Violation("unsupported says no why", api=self.api, seen=repr(payload)[:120])
+        raise Unsupported(why, api=self.api, op=op)
 
     def count(self, on: str, **equal: Any) -> int:
         """Return how many notifications `on` had these values."""

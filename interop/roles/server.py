@@ -9,7 +9,6 @@ from typing import Any
 from ..control.contract import Notification
 from ..control.patience import Patience
 from ..control.session import Session
-from ..errors import Unsupported, Violation
 from .role import SETUP_PATIENCE, BaseRole
 
 __all__ = ["Server"]
@@ -57,20 +56,6 @@ class Server(BaseRole):
             lambda n: n.data["name"] == name and conn in (None, n.data["conn"]),
             what=f"event {name!r}",
         )
-
-    def check_supported(self, op: str, name: str, payload: Any) -> None:
-        """Check that what the interop app sent is not its refusal of an event.
-
-        Raises:
-            Unsupported: it is; the reason is the app's.
-            Violation: it is, and gives no reason.
-        """
-        if name != "unsupported":
-            return
-        why = payload.get("why") if isinstance(payload, dict) else None
-        if not why or not isinstance(why, str):
-            raise Violation("unsupported says no why", api=self.api, seen=repr(payload)[:120])
-        raise Unsupported(why, api=self.api, op=op)
 
     async def push(
         self, conn: str, event: str, payload: Any, headers: dict[str, Any] | None = None

@@ -331,6 +331,34 @@ async def test_raise_reported(judged: JudgedServer) -> None:
 
 
 @scenario(
+    "handlers.raise-in-client",
+    "A client's handler that raises leaves the connection usable, and is called again.",
+    side="client",
+    escapes=True,
+    rules=["D-21"],
+)
+async def test_raise_in_client(judged: JudgedClient) -> None:
+    connection = await judged.open(events=["boom"], more={"callbacks": True})
+    for number in range(2):
+        connection.send_event("boom", number)
+        await judged.received("boom", number)
+    await judged.works(connection)
+
+
+@scenario(
+    "handlers.raise-in-client-contained",
+    "An exception in a client's handler does not escape the library.",
+    side="client",
+    rules=["D-22"],
+)
+async def test_raise_in_client_contained(judged: JudgedClient) -> None:
+    connection = await judged.open(events=["boom"], more={"callbacks": True})
+    connection.send_event("boom", {"a": 1})
+    await judged.client.event("boom")
+    await judged.client.settle()
+
+
+@scenario(
     "handlers.one-after-the-other",
     "Handlers of one connection run one after the other.",
     side="server",

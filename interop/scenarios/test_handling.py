@@ -133,6 +133,22 @@ async def test_close_returns(judged: Judged) -> None:
 
 
 @scenario(
+    "handling.close-in-client-handler",
+    "A client's handler can close the connection and wait for that; the client connects again.",
+    side="client",
+    rules=["L-40"],
+)
+async def test_close_in_client_handler(judged: JudgedClient) -> None:
+    connection = await judged.open(events=["close-me"])
+    connection.send_event("close-me", {})
+    await connection.next(CLOSE)
+    connection.send(CLOSE)
+    connection.end_tcp()
+    await judged.ended()
+    await judged.works(await again(judged, "by-hand"))
+
+
+@scenario(
     "handling.close-waits",
     "A client that declares how long closing waits for a running handler lets it come to its end.",
     side="client",

@@ -282,6 +282,20 @@ async def test_from_handler(judged: JudgedServer) -> None:
 
 
 @scenario(
+    "request.from-client-handler",
+    "A client's handler can wait for the reply to a request that it sends.",
+    side="client",
+    rules=["R-33"],
+)
+async def test_from_client_handler(judged: JudgedClient) -> None:
+    connection = await judged.open(events=["ask-back"])
+    request_id = await asked_back(judged, connection)
+    connection.send_event("question", "its reply", {"replyTo": request_id})
+    reply = await connection.next_event("asked")
+    check_event("the client sent", reply, "its reply", {"of": "the first"})
+
+
+@scenario(
     "request.reply-behind-many",
     "A handler gets the reply that it waits for from behind hundreds of events, which are handled "
     "after it, in their order.",
@@ -303,13 +317,14 @@ async def test_reply_behind_many(judged: JudgedServer) -> None:
         assert payloads == sent, "the events came in another order"
 
 
-async def asked_back(judged: JudgedServer, connection: RawConnection) -> str:
+async def asked_back(judged: Judged, connection: RawConnection) -> str:
     """Let a handler send a request and wait for its reply; return the request's id."""
-    judged.server.session.features |= asked_of("ask-back", {})
+    op = "ask-back" if judged.side == "server" else "request"
+    judged.role.session.features |= asked_of(op, {})
     question = {"event": "question", "payload": PAYLOAD, "timeout": PATIENCE}
     connection.send_event("ask-back", question, {"of": "the first"})
     got = await connection.next_message()
-    judged.server.check_supported("ask-back", got["eventName"], got["payload"])
+    judged.role.check_supported(op, got["eventName"], got["payload"])
     asked = got["eventName"], got["payload"]
     assert asked == ("question", PAYLOAD), f"expected the request 'question', got {got}"
     return request_id_of(got, connection.other)

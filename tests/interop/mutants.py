@@ -520,7 +520,14 @@ CLIENTS: Mapping[str, Caught] = {
     "busy-end-told-twice": by(
         "one end, got .*offline, offline", "handling.peer-leaves.reset", "handling.own-close"
     ),
-    "close-awaits-handlers": by("wrote no close frame", "handling.close-returns"),
+    "close-awaits-handlers": by(
+        "wrote no close frame", "handling.close-returns", "handling.close-in-client-handler"
+    ),
+    "asks-once-idle": by("wrote no text frame", "request.from-client-handler"),
+    "deaf-after-error": by("no event 'boom'", "handlers.raise-in-client"),
+    "client-handler-error-escapes": by(
+        "let an exception escape: .*boom", "handlers.raise-in-client-contained"
+    ),
     "busy-client-stays-offline": by("already connected", "handling.connect-again.by-hand"),
     # What is sent offline.
     "kept-in-reverse": by(r"\[0, 1, 2\], got \[2, 1, 0\]", "offline.kept.by-hand"),

@@ -67,6 +67,7 @@ class ZapSubscriberRole implements ClientRole {
     (event) {
       _session.notifyEvent(event.name, event.payload, event.headers, via: via);
       if (via != 'named') return;
+      if (event.name == 'close-me') unawaited(_subscriber.disconnect());
       if (clientAnswer(event.name, event.payload, event.headers) case final answer?) {
         _subscriber
             .sendEvent(answer.event, answer.payload, headers: answer.headers)

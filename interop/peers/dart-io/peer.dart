@@ -198,6 +198,8 @@ class _IoClient implements ClientRole {
     for (final name in events) {
       _client.on(name, (event) {
         _notify(event, 'named');
+        if (name == 'boom') throw const Boom();
+        if (name == 'close-me') unawaited(_client.close());
         if (clientAnswer(name, event.payload, event.headers) case final answer?) {
           _client.send(answer.event, answer.payload, answer.headers);
         }

@@ -47,6 +47,8 @@ class ZapConsumerRole implements ClientRole {
     for (final name in events) {
       _consumer.onEvent(name, (event) {
         _notify(event, 'named');
+        if (name == 'boom') throw const Boom();
+        if (name == 'close-me') unawaited(_consumer.disconnect());
         if (clientAnswer(name, event.payload, event.headers) case final answer?) {
           _consumer.sendEvent(answer.event, answer.payload, headers: answer.headers);
         }

@@ -76,6 +76,10 @@ Future<void> handleSlow(String event, Object? payload, FutureOr<void> Function()
 /// What a client's handler of [event] sends, all by hand; null where it sends nothing.
 Sent? clientAnswer(String event, Object? payload, Map<String, dynamic> headers) {
   if (event == 'mirror') return (event: 'mirrored', payload: payload, headers: headers);
+  if (event == 'ask-back') {
+    const refusal = {'event': 'ask-back', 'why': 'the library sends no requests'};
+    return (event: 'unsupported', payload: refusal, headers: headers);
+  }
   if (_errorReply(event, headers) case final reply?) {
     return (event: event, payload: const <String, dynamic>{}, headers: reply);
   }

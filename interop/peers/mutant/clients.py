@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -586,22 +587,33 @@ def _forgets_replies(seam: ClientSeam) -> None:
 
 
 def _while_busy(seam: ClientSeam) -> list[asyncio.Event]:
-    """Return a list that holds an event for each handler of ``slow``, set when that is done."""
+    """Return a list that holds an event for each handler that waits, set when that is done."""
     busy: list[asyncio.Event] = []
+
+    async def noted(handler: Any, event: EventData) -> None:
+        busy.append(done := asyncio.Event())
+        try:
+            await handler(event)
+        finally:
+            done.set()
+
+    _around_handlers(seam, noted, of=("slow", "close-me", "ask-back"))
+    return busy
+
+
+def _around_handlers(
+    seam: ClientSeam,
+    around: Callable[[Any, EventData], Awaitable[None]],
+    *,
+    of: Container[str],
+) -> None:
+    """Call `around` with the handler and the event in place of the handlers of these names."""
     on_event = seam.client.on_event
 
     def register(name: str, handler: Any, **how: Any) -> None:
-        async def noted(event: EventData) -> None:
-            busy.append(done := asyncio.Event())
-            try:
-                await handler(event)
-            finally:
-                done.set()
-
-        on_event(name, noted if name == "slow" else handler, **how)
+        on_event(name, partial(around, handler) if name in of else handler, **how)
 
     seam.client.on_event = register
-    return busy
 
 
 def _busy_end_told_twice(seam: ClientSeam) -> None:
@@ -624,6 +636,45 @@ def _close_awaits_handlers(seam: ClientSeam) -> None:
         await disconnect(*how, **more)
 
     seam.client.disconnect = disconnect_late
+
+
+def _asks_once_idle(seam: ClientSeam) -> None:
+    """Make no request while a handler is running."""
+    busy, request = _while_busy(seam), seam.client.request
+
+    async def request_late(*event: Any, **more: Any) -> EventData:
+        for done in busy:
+            await done.wait()
+        reply: EventData = await request(*event, **more)
+        return reply
+
+    seam.client.request = request_late
+
+
+def _deaf_after_error(seam: ClientSeam) -> None:
+    failed: list[Exception] = []
+
+    async def around(handler: Any, event: EventData) -> None:
+        if failed:
+            return
+        try:
+            handler(event)
+        except RuntimeError as exc:
+            failed.append(exc)
+            raise
+
+    _around_handlers(seam, around, of=("boom", "echo"))
+
+
+def _handler_errors_escape(seam: ClientSeam) -> None:
+    async def around(handler: Any, event: EventData) -> None:
+        try:
+            handler(event)
+        except RuntimeError as exc:
+            found = {"message": "in a handler", "exception": exc}
+            asyncio.get_running_loop().call_exception_handler(found)
+
+    _around_handlers(seam, around, of=("boom",))
 
 
 def _close_cancels_handlers(seam: ClientSeam) -> None:
@@ -943,6 +994,9 @@ DEFECTS: Mapping[str, Seed] = {
     "callbacks-lost-at-reconnect": _at_reconnect(_never_connected),
     "busy-end-told-twice": _busy_end_told_twice,
     "close-awaits-handlers": _close_awaits_handlers,
+    "asks-once-idle": _asks_once_idle,
+    "deaf-after-error": _deaf_after_error,
+    "client-handler-error-escapes": _handler_errors_escape,
     "busy-client-stays-offline": _busy_client_stays_offline,
     "kept-in-reverse": _keeps(reversed),
     "kept-twice": _keeps(lambda kept: kept * 2),

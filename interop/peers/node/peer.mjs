@@ -46,6 +46,9 @@ const description = {
 function answerTo({ name, payload, headers }) {
   const { requestId } = headers;
   if (name === 'mirror') return ['mirrored', payload, headers];
+  if (name === 'ask-back') {
+    return ['unsupported', { event: name, why: 'this client sends no requests' }, headers];
+  }
   if (requestId === undefined) return undefined;
   if (name === 'answer') return [name, payload, { replyTo: requestId }];
   const failure = { replyTo: requestId, replyError: 'the handler failed' };
@@ -74,6 +77,8 @@ function session(write) {
       if (event.name === 'slow') {
         setTimeout(() => client.send('slow', event.payload, event.headers).catch(failed), event.payload.ms);
       }
+      if (event.name === 'boom') throw new Error('boom');
+      if (event.name === 'close-me') client.close().catch(failed);
       const answer = answerTo(event);
       if (answer) client.send(...answer).catch(failed);
     },

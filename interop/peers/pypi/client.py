@@ -134,6 +134,8 @@ class ClientRole(PeerSession):
                     await asyncio.sleep(event.payload["ms"] / 1000)
                     with contextlib.suppress(ConnectionClosed):  # it has ended meanwhile
                         await client.send("slow", event.payload, event.headers)
+                elif event.event_name == "close-me":
+                    await client.close()
                 answer = client_answer(event.event_name, event.payload, event.headers)
                 if answer is not None:
                     await self._answer(client, event.event_name, answer)

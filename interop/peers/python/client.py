@@ -25,6 +25,9 @@ from zaptools import (
 __all__ = ["ClientRole"]
 
 
+_WAITING = ("slow", "close-me", "ask-back")
+"""The events whose handlers wait."""
+
 Sent = Mapping[str, Any]
 """An event that the connected handler sends: its event, payload and headers."""
 
@@ -81,7 +84,8 @@ class ConsumerApi:
         return await self._consumer.try_reconnect(seconds)
 
     def register(self, events: Sequence[str], all_events: bool) -> None:
-        own = {"slow": self._on_slow, "mirror": self._on_mirror, "answer": self._on_answer}
+        own = {"mirror": self._on_mirror, "answer": self._on_answer}
+        own |= dict.fromkeys(_WAITING, self._on_waiting)
         for name in events:  # a scenario may ask for one twice
             self._consumer.on_event(name, own.get(name, self._on_event), replace=True)
         if all_events:
@@ -99,7 +103,8 @@ class ConsumerApi:
 
     def _on_event(self, event: EventData) -> None:
         _report(self._session, event, "named")
-        if event.event_name == "fail" and "requestId" in event.headers:
+        fails = event.event_name == "fail" and "requestId" in event.headers
+        if fails or event.event_name == "boom":
             raise RuntimeError("boom")
 
     async def _on_mirror(self, event: EventData) -> None:
@@ -111,9 +116,9 @@ class ConsumerApi:
         if "requestId" in event.headers:
             await self._consumer.reply(event, event.payload)
 
-    async def _on_slow(self, event: EventData) -> None:
+    async def _on_waiting(self, event: EventData) -> None:
         _report(self._session, event, "named")
-        await _take_time(self._consumer, event)
+        await _wait(self._consumer, event)
 
     def _on_state(self, state: ZapClientState) -> None:
         self._session.notify("state", state=state.name.lower())
@@ -162,9 +167,7 @@ class SubscriberApi:
         async for event in stream:
             _report(self._session, event, via)
             if via == "named":
-                await _answer_by_hand(self._session, self._subscriber, event)
-                with suppress(NotConnectedError):  # the connection has ended meanwhile
-                    await _take_time(self._subscriber, event)
+                await _handle(self._session, self._subscriber, event)
         self._events_open -= 1
         if not self._events_open:
             self._session.notify("ended", stream="events")
@@ -206,9 +209,7 @@ class ZapClientApi:
     async def _events(self) -> None:
         async for event in self._client.event_stream():
             _report(self._session, event, "all")
-            await _answer_by_hand(self._session, self._client, event)
-            with suppress(NotConnectedError):  # the connection has ended meanwhile
-                await _take_time(self._client, event)
+            await _handle(self._session, self._client, event)
         self._session.notify("ended", stream="events")
 
 
@@ -314,25 +315,33 @@ def _policies(more: dict[str, Any]) -> dict[str, Any]:
     return options
 
 
-async def _take_time(client: ZapConsumer | ZapSubscriber | ZapClient, event: EventData) -> None:
-    """Handle ``slow`` as the interop app does."""
+async def _wait(client: ZapConsumer | ZapSubscriber | ZapClient, event: EventData) -> None:
+    """Do what the contract asks of the handlers of `_WAITING`."""
     if event.event_name == "slow":
         await asyncio.sleep(event.payload["ms"] / 1000)
         await client.send_event("slow", event.payload, event.headers)
+    elif event.event_name == "close-me":
+        await client.disconnect()
+    else:
+        reply = await client.request(
+            event.payload["event"], event.payload["payload"], timeout=event.payload["timeout"]
+        )
+        await client.send_event("asked", reply.payload, event.headers)
 
 
-async def _answer_by_hand(
+async def _handle(
     session: PeerSession, client: ZapSubscriber | ZapClient, event: EventData
 ) -> None:
-    """Answer as the contract asks where events come from a stream, not to a handler."""
-    answer = client_answer(event.event_name, event.payload, event.headers)
-    if answer is None:
-        return
+    """Do what the contract asks where events come from a stream, not to a handler."""
     try:
-        if event.event_name == "mirror":
-            await client.send_event(*answer)
-        else:
-            await client.reply(event, *answer[1:])
+        if event.event_name in _WAITING:
+            with suppress(NotConnectedError):  # the connection has ended meanwhile
+                await _wait(client, event)
+        elif answer := client_answer(event.event_name, event.payload, event.headers):
+            if event.event_name == "mirror":
+                await client.send_event(*answer)
+            else:
+                await client.reply(event, *answer[1:])
     except Exception as exc:
         session.notify("error", message=str(exc), event=event.event_name)
 
