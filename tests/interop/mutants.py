@@ -190,6 +190,11 @@ SERVERS: Mapping[str, Caught] = {
     "malformed-ends-all": by(
         r"no event with the payload 'still there\?'", "malformed.others.not-json"
     ),
+    "stop-awaits-handlers": by("stop does not return", "stop.while-handling"),
+    "stop-awaits-handshakes": by(
+        "stop does not return", "stop.half-open.nothing", "stop.half-open.half"
+    ),
+    "stop-awaits-clients": by("stop does not return", "stop.unanswered"),
     "stop-leaves-connections": by("no state offline", "lifecycle.stop-tells-clients"),
     "send-after-close-lost": by("an error from the server's send", "ends.send-after.close"),
     "end-told-at-own-close": by("expected the end to be told last", "ends.events-behind-own-close"),

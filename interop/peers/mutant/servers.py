@@ -135,6 +135,41 @@ def _drop_awaits_handlers(seam: ServerSeam) -> None:
     seam.role.op_drop = drop_late
 
 
+def _stop_awaits_handlers(seam: ServerSeam) -> None:
+    stop, busy = seam.role.op_stop, [asyncio.Event()]
+    busy[0].set()
+
+    async def around(handler: Handler, context: EventContext) -> None:
+        busy.append(done := asyncio.Event())
+        await _call(handler, context)
+        done.set()
+
+    async def stop_late() -> None:
+        await busy[-1].wait()
+        await stop()
+
+    _around_handlers(seam, around)
+    seam.role.op_stop = stop_late
+
+
+def _stop_awaits(is_awaited: Callable[[Any], bool]) -> Seed:
+    """Let the server stop only when such of its transports have gone by themselves."""
+
+    def seed(seam: ServerSeam) -> None:
+        stop = seam.role.op_stop
+        made: list[Any] = []
+
+        async def stop_late() -> None:
+            for transport in filter(is_awaited, made):
+                await transport.lost
+            await stop()
+
+        seam.made.append(made.append)
+        seam.role.op_stop = stop_late
+
+    return seed
+
+
 _ONE_BOOK: dict[str, Handler] = {}
 """The handlers of the server that was made last, for `_one_book_for_all`."""
 
@@ -1085,6 +1120,9 @@ DEFECTS: Mapping[str, Seed] = {
     "malformed-end-told-twice": _malformed_end_told(2),
     "malformed-end-untold": _malformed_end_told(0),
     "stop-leaves-connections": _stop_leaves_connections,
+    "stop-awaits-handlers": _stop_awaits_handlers,
+    "stop-awaits-handshakes": _stop_awaits(lambda transport: transport.connection is None),
+    "stop-awaits-clients": _stop_awaits(lambda transport: transport.connection is not None),
     "send-after-close-lost": _late_sends_are_lost,
     "end-told-at-own-close": _end_told_at_own_close,
     "send-while-closing-lost": _sends_while_closing_are_lost,

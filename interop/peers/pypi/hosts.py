@@ -74,7 +74,7 @@ def _on_uvicorn(register: EventRegister, options: Options, uncaught: _Uncaught) 
         http="h11",  # as where Sanic has not brought httptools, which uvicorn prefers
         lifespan="off",
         log_level="info",
-        timeout_graceful_shutdown=5,
+        timeout_graceful_shutdown=1,
         **options.settings(names, "uvicorn"),  # it always agrees to permessage-deflate
     )
 
