@@ -6,6 +6,7 @@ import ast
 import functools
 import json
 import linecache
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,7 +26,17 @@ from ..wire.log import Log
 from ..wire.rules import Frame
 from ..wire.tap import TapConnection
 
-__all__ = ["connections", "frames", "notes", "requests", "violations", "words"]
+__all__ = ["connections", "difference", "frames", "notes", "requests", "violations", "words"]
+
+_PLAINLY = "in words: "
+"""What the line of an assertion's text begins with that says its difference in words."""
+
+_SHOWN = 5
+"""The elements that are named of what is missing or not expected."""
+
+_SHOWN_CHARACTERS = 60
+"""The characters that are shown of one of them."""
+
 
 # The headers of every handshake.
 _USUAL = {"host", "upgrade", "connection", "sec-websocket-key", "sec-websocket-version"}
@@ -142,13 +153,38 @@ def words(raised: BaseException) -> str:
     says nothing more.
     """
     lines = [line for line in str(raised).split("\n") if not line.lstrip().startswith("+")]
-    text = "\n".join(line for line in lines if line.strip() != "Use -v to get more diff")
+    plain = [line.partition(_PLAINLY)[2] for line in lines if line.lstrip().startswith(_PLAINLY)]
+    left_out = ("Use -v to get more diff", *(f"{_PLAINLY}{each}" for each in plain))
+    text = "\n".join(line for line in lines if line.strip() not in left_out)
     if not isinstance(raised, AssertionError):
         return text
     if not text or text.startswith("assert "):
         expected = _expected(raised)
-        return ": ".join(part for part in (expected and f"expected {expected}", text) if part)
-    return text.partition("\nassert ")[0]
+        said = [expected and f"expected {expected}", *plain, text]
+    else:
+        said = [text.partition("\nassert ")[0], *plain]
+    return ": ".join(filter(None, said))
+
+
+def difference(got: Sequence[object], expected: Sequence[object]) -> str:
+    """Return a line of an assertion's text that says in what two lists differ; see `words`."""
+    texts = [[repr(value) for value in values] for values in (expected, got)]
+    counts = [*map(Counter, texts)]
+    found = [(counts[0] - counts[1]).elements(), (counts[1] - counts[0]).elements()]
+    lacking, beyond = map(_some, map(list, found))
+    parts = [lacking and f"missing {lacking}", beyond and f"not expected {beyond}"]
+    if not (lacking or beyond):
+        pairs = enumerate(zip(*texts, strict=True))
+        at = next((n for n, (one, other) in pairs if one != other), 0)
+        parts = [f"in another order from index {at} on"]
+    return f"{_PLAINLY}{'; '.join(filter(None, parts))}"
+
+
+def _some(texts: Sequence[str]) -> str:
+    most = _SHOWN_CHARACTERS
+    shown = [f"{text[:most]}…" if len(text) > most else text for text in texts[:_SHOWN]]
+    more = [f"{len(texts) - _SHOWN} more"] if len(texts) > _SHOWN else []
+    return ", ".join([*shown, *more])
 
 
 def _expected(raised: AssertionError) -> str:

@@ -36,6 +36,7 @@ from ..reports.compatibility import is_plain
 from ..scenarios.scenario import Scenario
 from ..signals import Interrupts, delivered, delivered_later, held, interruptible
 from ..verdicts import deviations
+from . import evidence
 from .cell import Cell, Ran
 from .failing import Failing
 from .lanes import Lanes
@@ -239,6 +240,17 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
         if announced:
             item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
     return True
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_assertrepr_compare(
+    op: str, left: object, right: object
+) -> Generator[None, list[list[str]], list[list[str]]]:
+    """Say in words in what two lists differ, behind pytest's first line, which shows both cut."""
+    found = yield
+    if op == "==" and found and isinstance(left, list) and isinstance(right, list):
+        found[0].insert(1, evidence.difference(left, right))
+    return found
 
 
 async def _go_on(lanes: Lanes[pytest.Item], item: pytest.Item, *, last: bool) -> None:

@@ -345,7 +345,8 @@ async def test_reconnect_after_cut(server: Server, client: Client, tap: Tap) -> 
         await client.state("offline")
         await client.reconnect()
         await server.push(client.conn, "news", number)
-        assert (await client.event("news")).data["payload"] == number
+        got = (await client.event("news")).data["payload"]
+        assert got == number, f"expected the payload {number}, got {got!r}"
     await client.settle()
     assert client.count("event", name="news") == 2
 

@@ -93,8 +93,10 @@ async def test_stall(server: Server, client: Client, tap: Tap) -> None:
     for side in BOTH:
         tap.passage(side).set("at-once")
     for number in range(20):
-        assert (await client.event("echo")).data["payload"] == number
-        assert (await server.event("echo")).data["payload"] == number
+        got = (await client.event("echo")).data["payload"]
+        assert got == number, f"expected the payload {number}, got {got!r}"
+        got = (await server.event("echo")).data["payload"]
+        assert got == number, f"expected the payload {number}, got {got!r}"
     await client.settle()
     assert server.count("event") == client.count("event") == 20
 
@@ -120,7 +122,8 @@ async def test_delay(server: Server, client: Client, tap: Tap) -> None:
     await client.open()
     await client.send_many([("echo", number) for number in range(5)])
     for number in range(5):
-        assert (await client.event("echo")).data["payload"] == number
+        got = (await client.event("echo")).data["payload"]
+        assert got == number, f"expected the payload {number}, got {got!r}"
 
 
 @scenario(

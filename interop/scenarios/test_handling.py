@@ -190,4 +190,6 @@ async def test_connect_again(judged: JudgedClient, way: str) -> None:
     await judged.role.settle()
     states = judged.client.states
     assert states.count("online") == 2, f"expected to be online twice, got {states}"
-    assert states[-2:] == ["connecting", "online"], f"expected to end online, got {states}"
+    assert states[-2:] == ["connecting", "online"], (
+        f"expected connecting, online last, got {states}"
+    )

@@ -168,7 +168,8 @@ async def test_fifty(judged: JudgedServer) -> None:
     ids = []
     for number, connection in enumerate(fifty):
         ids.append(id_in((await connection.next_event("whoami"))["payload"]))
-        assert (await connection.next_event("echo"))["payload"] == number
+        got = (await connection.next_event("echo"))["payload"]
+        assert got == number, f"expected the payload {number}, got {got!r}"
     assert len(set(ids)) == FIFTY, f"expected {FIFTY} different ids, got {len(set(ids))}"
 
 

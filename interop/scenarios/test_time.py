@@ -246,7 +246,8 @@ async def test_slow_reader(judged: JudgedServer) -> None:
     connection = await burst_unread(judged)
     connection.resume()
     for number in range(SLOW):
-        assert (await connection.next_message())["payload"] == number
+        got = (await connection.next_message())["payload"]
+        assert got == number, f"expected the payload {number}, got {got!r}"
 
 
 @scenario(
@@ -299,7 +300,8 @@ async def test_ten_thousand_out(judged: JudgedServer) -> None:
     connection = await judged.open()
     connection.send_event("burst", {"count": MANY})
     for number in range(MANY):
-        assert (await connection.next_message())["payload"] == number
+        got = (await connection.next_message())["payload"]
+        assert got == number, f"expected the payload {number}, got {got!r}"
 
 
 MEBIBYTE = 1 << 20

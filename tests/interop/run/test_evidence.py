@@ -77,6 +77,27 @@ def test_an_assertion_with_words_says_them_alone() -> None:
     assert evidence.words(raised) == "it closed with 5"
 
 
+@pytest.mark.parametrize(
+    ("got", "expected", "words"),
+    [
+        (["online"], ["connecting", "online"], "missing 'connecting'"),
+        ([0, 1, 1, 3], [0, 1, 2, 3], "missing 2; not expected 1"),
+        ([{"a": 1}, [2]], [[2]], "not expected {'a': 1}"),
+        ([0, 2, 1], [0, 1, 2], "in another order from index 1 on"),
+        ([], [*range(9)], "missing 0, 1, 2, 3, 4, 4 more"),
+        (["x" * 99], [], f"not expected '{'x' * 59}…"),
+    ],
+)
+def test_how_two_lists_differ_is_said_in_words(
+    got: list[object], expected: list[object], words: str
+) -> None:
+    line = evidence.difference(got, expected)
+    bare = AssertionError(f"assert [...] == [...]\n  \n  {line}\n  At index 0 diff: 1 != 2")
+    assert evidence.words(bare) == f"{words}: assert [...] == [...]\n  \n  At index 0 diff: 1 != 2"
+    own = AssertionError(f"expected a, got b\nassert [...] == [...]\n  \n  {line}")
+    assert evidence.words(own) == f"expected a, got b: {words}"
+
+
 async def _value(value: int) -> int:
     return value
 
