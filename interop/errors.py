@@ -21,6 +21,7 @@ import traceback
 from pathlib import Path
 
 from .catalog import Api
+from .records import Role
 
 __all__ = [
     "CannotRun",
@@ -96,12 +97,22 @@ class Violation(AssertionError):
         api: the row or column that reported it; None where it was seen on the wire.
         within: the time waited, in words; empty where there was no wait.
         seen: what came instead, in words; it differs from run to run.
+        missing: what did not come, where that is the failure; else empty.
+        author: the side that had to write that; None for what a peer had to report.
     """
 
     def __init__(
-        self, what: str, *, api: Api | None = None, within: object = "", seen: str = ""
+        self,
+        what: str,
+        *,
+        api: Api | None = None,
+        within: object = "",
+        seen: str = "",
+        missing: str = "",
+        author: Role | None = None,
     ) -> None:
         self.what, self.api, self.within, self.seen = what, api, str(within), seen
+        self.missing, self.author = missing, author
         super().__init__(what)
 
     def __str__(self) -> str:

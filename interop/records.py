@@ -39,6 +39,7 @@ __all__ = [
     "Excuse",
     "Finished",
     "FrameRecord",
+    "Missing",
     "Note",
     "Notifications",
     "PeerRecord",
@@ -211,6 +212,25 @@ class Excuse(Struct, frozen=True, omit_defaults=True):
         return f"{self.peer} ({self.role}): {self.cause}"
 
 
+class Missing(Struct, frozen=True, omit_defaults=True):
+    """What had to come in a cell that failed, and did not.
+
+    Attributes:
+        at: where: at a side's application, or on the wire.
+        what: what it is, in words.
+        t_ms: when it was due: where it would stand in the record.
+        author: the side that had to write it, on the wire.
+        frame: index into the cell's frames of the one that had to bring it to the application, or
+            that it had to answer.
+    """
+
+    at: Literal["server", "wire", "client"]
+    what: str
+    t_ms: float
+    author: Role | None = None
+    frame: _Count | None = None
+
+
 class Evidence(Struct, kw_only=True, omit_defaults=True):
     """The evidence of one run of a cell, up to the scenario's end.
 
@@ -243,6 +263,7 @@ class _Outcome(Evidence, kw_only=True, omit_defaults=True):
             time waited and what came instead.
         reporter: the side whose peer reported the failure, or did not report what it had to; None
             where it was seen on the wire, or neither.
+        missing: what had to come and did not, as far as the record tells.
         excuses: the known deviations that excuse it, in a cell that is *deviating*.
         unshown: the known deviations that were expected, and did not show: it passed.
     """
@@ -250,6 +271,7 @@ class _Outcome(Evidence, kw_only=True, omit_defaults=True):
     raised: str | None = None
     defect: str = ""
     reporter: Role | None = None
+    missing: list[Missing] = []
     excuses: list[Excuse] = []
     unshown: list[Excuse] = []
     setup_ms: _Time = 0.0

@@ -212,6 +212,7 @@ class Session:
                 api=self.api,
                 within=within,
                 seen=f"last it reported: {last}",
+                missing=what or on,
             )
         finally:
             self.waited += time.monotonic() - began

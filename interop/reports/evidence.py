@@ -91,6 +91,9 @@ def _rows(cell: CellResult) -> list[Data]:
             if several:
                 data["connection"] = frame.connection
         data["bad"] = row.bad
+        if row.gap:
+            data["gap"] = row.gap
+            data["text"] = row.text.removeprefix("-> ").removeprefix("<- ")
         found.append(_present(data))
     return found
 

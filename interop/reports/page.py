@@ -37,7 +37,7 @@ from .kept import by_rule
 from .pairs import MEANING, Pair, alone
 from .provenance import commit_line, peer_lines, peer_words
 from .results import Results, is_red, shortened
-from .timeline import frame_words
+from .timeline import frame_words, gap_words
 
 __all__ = ["Page"]
 
@@ -324,6 +324,7 @@ def _cause(cause: Cause, hints: Hints) -> dict[str, Any]:
         "unexcused": shortened(cell.reason.removeprefix(seen).strip(" []"), 400),
         "told": str(error) if error is not None and error.message not in cell.reason else "",
         "frame": "",
+        "missing": next(map(gap_words, cell.missing), None),
         "quoted": quoted(cell.broken),
         "again": hints.again(cell),
         "also": others(cause, 8),

@@ -13,9 +13,18 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from ..records import ROLES, CellResult, ConnectionRecord, FrameRecord, Note, RequestRecord, Role
+from ..records import (
+    ROLES,
+    CellResult,
+    ConnectionRecord,
+    FrameRecord,
+    Missing,
+    Note,
+    RequestRecord,
+    Role,
+)
 
-__all__ = ["Row", "frame_words", "rows", "table"]
+__all__ = ["Row", "frame_words", "gap_words", "rows", "table"]
 
 Column = Literal["server", "wire", "client"]
 
@@ -47,6 +56,8 @@ class Row:
         tail: the end of a text that must be seen although the text is cut.
         frame: the frame's index, for a frame.
         bad: whether it tells of an error.
+        gap: the side that had to write what is missing here, or the column's own; empty for what
+            did come.
         asked: for a request, what is the same in the row of its success: there it is `ok_of`.
     """
 
@@ -56,6 +67,7 @@ class Row:
     tail: str = ""
     frame: int | None = None
     bad: bool = False
+    gap: Role | Literal[""] = ""
     asked: str = ""
     ok_of: str = ""
 
@@ -70,7 +82,26 @@ def rows(cell: CellResult) -> list[Row]:
             found += [row for asked in requests for row in _request(side, name, asked)]
         for name, notes in _numbered(_notes(cell, side)):
             found += [_note(side, name, note) for note in notes]
+    found += [_gap(each) for each in cell.missing]
     return _joined(sorted(found, key=lambda row: row.t_ms))
+
+
+def gap_words(missing: Missing) -> tuple[str, str]:
+    """Return where something had to come and did not, and what it is."""
+    where = f"on the wire, from the {missing.author}" if missing.author else f"at the {missing.at}"
+    return f"Missing {where}", missing.what
+
+
+def _gap(missing: Missing) -> Row:
+    """Return the row of what had to come here and did not."""
+    text = f"missing: {missing.what}"
+    if missing.at == "wire":
+        author = missing.author or "server"
+        arrow = "->" if author == "server" else "<-"
+        answer = "" if missing.frame is None else f"(in answer to #{missing.frame})"
+        return Row(missing.t_ms, "wire", f"{arrow} {text}", answer, bad=True, gap=author)
+    brought = "" if missing.frame is None else f"(#{missing.frame} brought it)"
+    return Row(missing.t_ms, missing.at, text, brought, bad=True, gap=missing.at)
 
 
 def _joined(found: list[Row]) -> list[Row]:
@@ -87,7 +118,7 @@ def _joined(found: list[Row]) -> list[Row]:
 def table(cell: CellResult, width: int) -> Table:
     """Return the time line as a table that is `width` columns wide.
 
-    The frame at fault is marked by ``>>``, since colours may be missing.
+    The frame at fault is marked by ``>>``, and what is missing by ``??``: colours may be missing.
     """
     marked = cell.culprit.frame if cell.culprit is not None else None
     side = max((width - _AROUND) * 3 // 10, _LEAST)
@@ -101,8 +132,8 @@ def table(cell: CellResult, width: int) -> Table:
         found.add_column(escape(titles.get(column, column)), overflow="fold", width=wide)
     for row in rows(cell):
         at_fault = row.frame is not None and row.frame == marked
-        style = "bold red" if at_fault else "red" if row.bad else ""
-        mark = ">> " if at_fault else ""
+        style = "bold red" if at_fault or row.gap else "red" if row.bad else ""
+        mark = ">> " if at_fault else "?? " if row.gap else ""
         lines = _LINES_OF_ERRORS if row.bad else _LINES
         text = Text(mark + _cut(row, widths[row.column] * lines), style=style)
         time = Text(f"{row.t_ms:.1f}", style=style or "dim")

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from msgspec import structs
 
 from ..catalog import Api
 from ..descriptors import CURE, tells_shortage
 from ..errors import Escaped, TestbedError, Unsupported, Violation
-from ..records import CellResult, Role
+from ..records import CellResult, Missing, Role
 from ..scenarios.scenario import Scenario
 from ..verdicts.culprit import better, by_evidence, undeclared
 from ..verdicts.deviations import Deviation
+from ..verdicts.trace import missing
 from ..verdicts.verdict import Case, Outcome, decide
 from . import evidence
 from .cell import Ran
@@ -60,6 +62,8 @@ def record(
         teardown_ms=ran.teardown_ms,
         **structs.asdict(ran.seen),
     )
+    if failed:
+        cell.missing = _missing(cell, ran)
     convicted = by_evidence(cell)
     ruling = decide(
         Case(
@@ -95,6 +99,21 @@ def _unsupported_by(ran: Ran) -> Role | None:
 def _reporter(ran: Ran) -> Role | None:
     error = ran.error
     return error.api.role if isinstance(error, Violation) and error.api is not None else None
+
+
+def _missing(cell: CellResult, ran: Ran) -> list[Missing]:
+    """Return what did not come: as the records tell, and what the scenario waited for in vain."""
+    found, error = missing(cell), ran.error
+    if isinstance(error, Violation) and error.missing:
+        at: Literal["server", "wire", "client"] | None = (
+            "wire" if error.author is not None else _reporter(ran)
+        )
+        if at is not None:
+            waited = (
+                f"{error.missing}, waited for {error.within}" if error.within else error.missing
+            )
+            found.append(Missing(at, waited, cell.duration_ms, error.author))
+    return found
 
 
 def _other_escapes(ran: Ran) -> list[tuple[Role, str]]:

@@ -25,10 +25,21 @@ from typing import Any
 
 from ..catalog import JUDGE_IDS
 from ..control.operations import OPERATIONS
-from ..records import KEPT, OTHER, ROLES, CellResult, FrameRecord, Note, RequestRecord, Role
+from ..records import (
+    KEPT,
+    KEPT_BYTES,
+    OTHER,
+    ROLES,
+    CellResult,
+    FrameRecord,
+    Missing,
+    Note,
+    RequestRecord,
+    Role,
+)
 from ..wire.rules import check_text, differ
 
-__all__ = ["Fault", "faults"]
+__all__ = ["Fault", "faults", "missing"]
 
 _ANY: Any = object()
 """A value that is not known, because the record is cut, or that may be anything."""
@@ -48,6 +59,9 @@ _SOON_MS = 100.0
 """Milliseconds after which what has not come does not come: a scenario that fails otherwise ends
 at once, and one that misses something waits longer."""
 
+_BEFORE_MS = 0.001
+"""The time by which what is missing stands before what came in its place."""
+
 _MOST = 1000
 """Events of one burst that are looked for."""
 
@@ -65,6 +79,7 @@ class Fault:
             where no frame shows the fault.
         t_ms: when.
         wrote: whether it is about what that side wrote, and not about what it read.
+        lacks: what it had to write in answer to that frame, and did not.
     """
 
     side: Role
@@ -72,6 +87,7 @@ class Fault:
     frame: int | None
     t_ms: float
     wrote: bool = False
+    lacks: str = ""
 
 
 @dataclass(slots=True, eq=False)
@@ -93,11 +109,26 @@ class _Event:
     note: Note | None = None
 
 
+_Matched = tuple[_Event, _Event | None, str]
+"""An event of one record, its own of the next, and how these are alike; see `_matched`."""
+
+
 def faults(cell: CellResult) -> list[Fault]:
     """Return the faults of both sides, in the order of time."""
     sides = [side for side in ROLES if cell.api(side) not in JUDGE_IDS]
     found = [fault for side in sides for fault in _Side(cell, side).faults()]
     return sorted(found, key=lambda fault: (fault.t_ms, not fault.wrote))
+
+
+def missing(cell: CellResult) -> list[Missing]:
+    """Return what had to come in a cell that failed and did not, in the order of time.
+
+    What is behind the end of a record that was cut may have come. Where a later event of the same
+    name is in the record, the one that is not is missing all the same.
+    """
+    sides = [side for side in ROLES if cell.api(side) not in JUDGE_IDS]
+    found = [each for side in sides for each in _Side(cell, side).missing()]
+    return sorted(found, key=lambda each: each.t_ms)
 
 
 @dataclass
@@ -119,6 +150,45 @@ class _Side:
         yield from self._closing()
         yield from self._callbacks()
         yield from self._ids()
+
+    def missing(self) -> Iterator[Missing]:
+        if self.cell.notifications is None or self.cell.requests is None or self.cell.acts:
+            return
+        came = list(self._came())
+        pairs, _ = _matched(came, list(self._told()))
+        self._carry(pairs)
+        for unread, when in self._unmatched(pairs):
+            if "replyTo" not in _keys(unread.headers):
+                yield Missing(self.side, _in_words(unread), when, frame=unread.index)
+        wrote = [event for i, f in self._frames("text", written=True) if (event := _event(i, f))]
+        wanted = sorted([*self._sent(), *self._answers(wrote)], key=lambda event: event.t_ms)
+        wanted = [event for event in wanted if event.due]
+        closes = any(frame.kind == "close" for frame in self.cell.frames)
+        for each in wanted:
+            each.due = self._waited(each.t_ms) and not (closes or self._is_disturbed)
+        if any(each.author == self.side and not each.excused for each in self.cell.violations):
+            wanted = []  # what it wrote wrongly is what seems to be missing
+        for unsent, when in self._unmatched(_matched(wanted, wrote)[0]):
+            yield Missing("wire", _in_words(unsent), when, self.side, unsent.index)
+        for fault in (*self._pongs(), *self._closing()):
+            if fault.lacks:
+                yield Missing("wire", fault.lacks, fault.t_ms, self.side, fault.frame)
+        for fault in self._ends():
+            yield Missing(self.side, "end of the connection", fault.t_ms, frame=fault.frame)
+
+    def _unmatched(self, pairs: Sequence[_Matched]) -> Iterator[tuple[_Event, float]]:
+        """Yield the events that are due and did not come, and when they were due.
+
+        One that a later one of its name has passed was due before that.
+        """
+        for number, (event, _, how) in enumerate(pairs):
+            if how != "none":
+                continue
+            later = [got for one, got, _ in pairs[number + 1 :] if got and one.name == event.name]
+            if later:
+                yield event, min(got.t_ms for got in later) - _BEFORE_MS
+            elif event.due:
+                yield event, event.t_ms
 
     # --- The records ------------------------------------------------------------------------
 
@@ -195,9 +265,8 @@ class _Side:
         """Compare the frames that came with the events that the application was told of."""
         came, told = list(self._came()), list(self._told())
         pairs, rest = _matched(came, told)
-        for event, got, how in pairs:
-            if got is not None:
-                self.carried[id(got.note)] = event.index
+        self._carry(pairs)
+        for event, _, how in pairs:
             if how == "other":
                 yield self._fault(f"read {event.name!r} otherwise than it was written", event)
             elif how == "none" and event.due:
@@ -214,6 +283,11 @@ class _Side:
             if index is not None:  # else the judge wrote it byte by byte, which is not recorded
                 why = f"delivered {got.name!r} once more than it came"
                 yield Fault(self.side, why, index, got.t_ms)
+
+    def _carry(self, pairs: Iterable[_Matched]) -> None:
+        for event, got, _ in pairs:
+            if got is not None:
+                self.carried[id(got.note)] = event.index
 
     def _came(self) -> Iterator[_Event]:
         for index, frame in self._frames("text", written=False):
@@ -362,7 +436,7 @@ class _Side:
             if after:
                 yield Fault(self.side, "wrote a pong of other bytes", after[0][0], ping.t_ms, True)
             else:
-                yield Fault(self.side, "did not answer a ping", index, ping.t_ms)
+                yield Fault(self.side, "did not answer a ping", index, ping.t_ms, lacks="pong")
 
     def _closing(self) -> Iterator[Fault]:
         """Compare each connection's close frames, and the codes that the side was asked for."""
@@ -391,7 +465,8 @@ class _Side:
             elif theirs and not self.cell.acts:
                 index, close = theirs[0]
                 if not mine:
-                    yield Fault(self.side, "did not answer a close frame", index, close.t_ms)
+                    why = "did not answer a close frame"
+                    yield Fault(self.side, why, index, close.t_ms, lacks="close frame")
                 elif close.code in _LEGAL_CODES and mine[0][1].code not in (close.code, 1000, 1005):
                     why = "answered a close frame with another code"
                     yield Fault(self.side, why, mine[0][0], mine[0][1].t_ms, True)
@@ -495,6 +570,13 @@ def _app(name: str, payload: Any, headers: Any) -> Iterator[tuple[str, Any, Any,
             yield name, {}, {"replyTo": request, "replyError": _ANY}, True
 
 
+def _in_words(event: _Event) -> str:
+    if event.payload is _ANY:
+        return f"event name={event.name}"
+    payload = json.dumps(event.payload, ensure_ascii=False, separators=(",", ":"))
+    return f"event name={event.name} payload={payload[:KEPT_BYTES]}"
+
+
 def _to_many(payload: Any) -> Any:
     """Return what a room, or all, is to be sent; of a payload that the record cuts, the name."""
     if _whole(payload) is not _ANY or not isinstance(payload, str):
@@ -527,7 +609,7 @@ def _whole(value: Any) -> Any:
 
 def _matched(
     wanted: Sequence[_Event], found: Sequence[_Event]
-) -> tuple[list[tuple[_Event, _Event | None, str]], list[_Event]]:
+) -> tuple[list[_Matched], list[_Event]]:
     """Give each event of one record its own of the next: an equal one, else one of its name.
 
     Returns:
@@ -548,9 +630,7 @@ def _matched(
     return [(e, *pairs.get(n, (None, "none"))) for n, e in enumerate(wanted)], rest
 
 
-def _places(
-    found: Sequence[_Event], pairs: Iterable[tuple[_Event, _Event | None, str]]
-) -> list[int]:
+def _places(found: Sequence[_Event], pairs: Iterable[_Matched]) -> list[int]:
     """Return where in `found` what was matched is, in the order of what it was matched with."""
     return [found.index(got) for _, got, _ in pairs if got is not None]
 

@@ -123,7 +123,12 @@ class RawConnection:
                 f"the {self.other} ended the connection after {exc.partial[:120]!r}"
             ) from None
         except TimeoutError:
-            raise Violation(f"the {self.other} wrote no handshake", within=self.patience) from None
+            raise Violation(
+                f"the {self.other} wrote no handshake",
+                within=self.patience,
+                missing="handshake",
+                author=self.other,
+            ) from None
         except asyncio.LimitOverrunError:
             raise Violation(
                 f"the {self.other} wrote a handshake that does not end within {MAX_HEAD} bytes"
@@ -210,6 +215,8 @@ class RawConnection:
                 raise Violation(
                     f"the {self.other} ended the connection and wrote no {_named(kinds)}frame",
                     seen=f"it wrote {self._brief()}",
+                    missing=f"{_named(kinds)}frame",
+                    author=self.other,
                 )
             return None
 
@@ -219,6 +226,8 @@ class RawConnection:
             f"the {self.other} wrote no {_named(kinds)}frame",
             within=self.patience,
             seen=f"it wrote {self._brief()}",
+            missing=f"{_named(kinds)}frame",
+            author=self.other,
         )
 
     def soon(self, *kinds: int) -> asyncio.Task[RawFrame]:
@@ -265,7 +274,12 @@ class RawConnection:
             return self.ended.is_set() or any(f.opcode == CLOSE for f in self.frames) or None
 
         if not await self.patience.until(self._news, ended):
-            raise Violation(f"the {self.other} did not end the connection", within=self.patience)
+            raise Violation(
+                f"the {self.other} did not end the connection",
+                within=self.patience,
+                missing="end of the connection",
+                author=self.other,
+            )
 
     async def closing(self) -> RawFrame:
         """Return the close frame once there is one, without consuming it.
@@ -277,13 +291,20 @@ class RawConnection:
         for found in self.frames:
             if found.opcode == CLOSE:
                 return found
-        raise Violation(f"the {self.other} ended the connection with no close frame (1006)")
+        raise Violation(
+            f"the {self.other} ended the connection with no close frame (1006)",
+            missing="close frame",
+            author=self.other,
+        )
 
     async def tcp_ended(self) -> None:
         """Wait until the other side has ended the TCP connection."""
         if not await self.patience.until(self._news, lambda: self.ended.is_set() or None):
             raise Violation(
-                f"the {self.other} did not end the TCP connection", within=self.patience
+                f"the {self.other} did not end the TCP connection",
+                within=self.patience,
+                missing="end of the TCP connection",
+                author=self.other,
             )
 
     def end_tcp(self) -> None:

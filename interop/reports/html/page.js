@@ -325,6 +325,7 @@ async function cellView(cell) {
   const at = siblings.indexOf(cell);
   const step = (found, words, name) => (found ? el("a", { href: to({ s: found.s, c: found.c, n: found.n }), class: name, rel: name, title: red ? `${found.n}, ${found.s} ↔ ${found.c}` : found.n }, words) : "");
   const fault = culprit?.frame;
+  const gaps = (found.rows ?? []).filter((row) => row.gap);
   const faulty = found.rows?.find((row) => row.frame === fault && fault !== undefined);
   const parts = [
     crumbs(el("a", { href: to({ s: cell.s, c: cell.c }) }, `${cell.s} ↔ ${cell.c}`), el("span", {}, cell.n),),
@@ -334,6 +335,7 @@ async function cellView(cell) {
       el("blockquote", {}, cell.rule, el("span", { class: "sub" }, `  (a ${cell.severity})`), cell.quoted.map((rule) => el("span", { class: "quoted" }, rule.split("`").map((part, i) => (i % 2 ? el("code", {}, part) : part))))),
       culprit ? el("p", { class: "culprit" }, culprit.side === "unknown" ? "Which side is at fault is unknown" : `At fault: the ${culprit.side}, ${culprit.api}`) : "",
       faulty ? el("p", {}, el("a", { href: "#", click: (event) => { event.preventDefault(); toFault(); } }, `Frame ${fault}, ${faulty.by} → ${faulty.to}`), faulty.by === culprit.side ? " " : ", which it read wrongly or left unanswered: ", el("code", { class: "frame-text" }, short(faulty.text, 400))) : "",
+      gaps.length ? el("p", {}, el("a", { href: "#", click: (event) => { event.preventDefault(); toFault(".gap"); } }, gaps[0].at === "wire" ? `Missing on the wire, from the ${gaps[0].gap}` : `Missing at the ${gaps[0].at}`), " ", el("code", { class: "frame-text" }, short(gaps[0].text.replace("missing: ", ""), 400))) : "",
       el("dl", {}, [
         ["Why", culprit?.why],
         ["Seen", cell.verdict === "passed" ? "" : found.raised || cell.reason],
@@ -368,6 +370,7 @@ function timeline(cell, rows, fault, blamed) {
 
 function line(row, fault, blamed) {
   const time = el("time", {}, row.t.toFixed(1));
+  if (row.gap) return gap(row, time);
   if (row.frame === undefined) {
     const [, verb, words] = /^((?:\(\d+\) )?(?:asked|told):)?([^]*)$/.exec(row.text);
     const kind = row.at === "wire" ? "happened" : verb?.includes("asked") ? "asked" : "told";
@@ -383,8 +386,18 @@ function line(row, fault, blamed) {
       (row.breach ?? []).map((words) => el("div", { class: "bad" }, `breach: ${words}`))));
 }
 
-function toFault() {
-  const fault = $("#fault");
+/** Returns the row of what had to come and did not: a place of its own, since nothing is there. */
+function gap(row, time) {
+  const words = el("code", {}, row.text);
+  const tail = row.tail ? el("span", { class: "sub" }, ` ${row.tail}`) : "";
+  if (row.at !== "wire") return el("li", { class: "gap", tabindex: "-1" }, time, el("div", { class: row.at }, words, tail), el("div", { class: "wire" }));
+  const to = row.gap === "server" ? "client" : "server";
+  return el("li", { class: "gap", tabindex: "-1" }, time, el("div", { class: "wire" },
+    el("div", { class: `arrow by-${row.gap} to-${to}` }, el("span", { class: "unseen" }, `${row.gap} to ${to}: `), words, tail)));
+}
+
+function toFault(what = "#fault") {
+  const fault = $(what);
   fault?.scrollIntoView({ block: "center" });
   fault?.focus({ preventScroll: true });
 }

@@ -341,6 +341,27 @@ async def test_the_keyboard_alone_is_enough(opened: Open, url: str) -> None:
         await expect(page.locator("h1:visible")).to_have_text("order.pushed")
 
 
+async def test_what_is_missing_is_a_row_of_its_own(opened: Open, tmp_path: Path) -> None:
+    gaps = [
+        {"at": "wire", "what": f"event name=tick {SCRIPT}", "t_ms": 12.0, "author": "server"},
+        {"at": "client", "what": "event 'tick', waited for 5 s", "t_ms": 20.0},
+    ]
+    other = cell(SERVERS[1], CLIENTS[0], "order.many", "failed", reason="late", missing=gaps,
+                 frames=[frame("client", "hi", t_ms=10.0)], frames_total=1)  # fmt: skip
+    path = written(tmp_path, run(red(), other))
+    async with opened(path) as page:
+        card = page.locator(".cause", has_text="late")
+        await expect(card).to_contain_text("Missing on the wire, from the server event name=tick")
+    async with opened(at(path, s=SERVERS[1], c=CLIENTS[0], n="order.many")) as page:
+        found = page.locator(".timeline .gap")
+        await expect(found).to_have_count(2)
+        await expect(found.nth(0).locator(".to-client")).to_contain_text("event name=tick </script")
+        await expect(found.nth(1).locator(".client")).to_contain_text("missing: event 'tick'")
+        await page.get_by_role("link", name="Missing on the wire, from the server").click()
+        await expect(found.nth(0)).to_be_focused()
+        assert (await Axe().run(page)).response["violations"] == []
+
+
 async def test_from_a_failure_one_goes_to_the_next_failure(opened: Open, tmp_path: Path) -> None:
     other = cell(SERVERS[1], CLIENTS[0], "order.many", "warned", reason="late")
     async with opened(at(written(tmp_path, run(red(), other)), **RED)) as page:

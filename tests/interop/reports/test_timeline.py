@@ -74,6 +74,23 @@ def test_a_request_without_a_reply_is_told() -> None:
     assert [row.bad for row in found if row.text == "stop: no reply"] == [True]
 
 
+def test_what_is_missing_has_rows_of_its_own() -> None:
+    gaps = [
+        {"at": "wire", "what": "event name=tick", "t_ms": 12.4, "author": "server", "frame": 0},
+        {"at": "wire", "what": "pong frame", "t_ms": 30.0, "author": "client"},
+        {"at": "client", "what": "event name=echo", "t_ms": 12.1, "frame": 1},
+        {"at": "server", "what": "event 'echo', waited for 5 s", "t_ms": 40.0},
+    ]
+    one = recorded(missing=gaps)
+    assert [(row.column, row.gap, row.text, row.tail) for row in rows(one) if row.gap] == [
+        ("client", "client", "missing: event name=echo", "(#1 brought it)"),
+        ("wire", "server", "-> missing: event name=tick", "(in answer to #0)"),
+        ("wire", "client", "<- missing: pong frame", ""),
+        ("server", "server", "missing: event 'echo', waited for 5 s", ""),
+    ]
+    assert "?? -> missing: event name=tick" in drawn(one, 140)
+
+
 @pytest.mark.parametrize("width", [66, 80, 140])
 def test_it_fits_and_marks_the_frame_at_fault(width: int) -> None:
     text = drawn(recorded(), width)

@@ -8,7 +8,7 @@ import pytest
 
 from interop.catalog import Api
 from interop.errors import Escaped, PeerDied, PeerFailure, TestbedError, Unsupported, Violation
-from interop.records import CellResult, Evidence, ViolationRecord
+from interop.records import CellResult, Evidence, Missing, ViolationRecord
 from interop.run.cell import Ran
 from interop.run.record import record
 from interop.scenarios.scenario import Scenario
@@ -74,6 +74,18 @@ def test_a_suggested_pattern_is_about_the_defect_alone() -> None:
     escaped = raised(Escaped("boom", api=SERVER), escaped=[("server", "boom")])
     (text,) = suggestions([result(escaped)])
     assert "seen = 'boom'" in text
+
+
+def test_what_a_scenario_waited_for_in_vain_is_missing() -> None:
+    told = Violation("no event", api=SERVER, within="0.2 s", missing="event 'echo'")
+    wrote = Violation("the client wrote no pong frame", missing="pong frame", author="client")
+    waited = [result(Ran(error=e, begun=True, duration_ms=7.0)).missing for e in (told, wrote)]
+    assert waited == [
+        [Missing("server", "event 'echo', waited for 0.2 s", 7.0)],
+        [Missing("wire", "pong frame", 7.0, "client")],
+    ]
+    assert result(raised(Violation("no", api=SERVER))).missing == []
+    assert result(Ran()).missing == []
 
 
 def test_what_else_escaped_is_told_once() -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from interop.records import CellResult, FrameRecord
-from interop.verdicts.trace import faults
+from interop.records import CellResult, FrameRecord, Missing
+from interop.verdicts.trace import faults, missing
 
 from ..cells import cell, frame
 
@@ -62,6 +62,70 @@ def found(one: CellResult) -> list[tuple[str, str, int | None]]:
 
 def test_an_echo_that_all_records_have_has_no_fault() -> None:
     assert found(ran([ASKED, ANSWERED], [event()], [TOLD], [send()])) == []
+
+
+def ticks(*numbers: int, total: int = 0) -> CellResult:
+    """Return a cell in which a burst of five was asked for, and these ticks were written."""
+    asked = frame("client", text("burst", {"count": 5}), t_ms=2.0)
+    wrote = [frame("server", text("tick", n), t_ms=4.0 + n) for n in numbers]
+    told = [event("tick", n, at=4.5 + n) for n in numbers]
+    args = {"events": ["tick"]}
+    more: Data = {"frames_total": total} if total else {}
+    sent = [{**OPEN, "args": args}, send("burst", {"count": 5})]
+    return ran([asked, *wrote], [event("burst", {"count": 5})], told, sent, **more)
+
+
+@pytest.mark.parametrize(
+    ("one", "what", "expected"),
+    [
+        (ran([], asked=[send()]), "echo payload=1", ("wire", 1.0, "client", None)),
+        (ran([ASKED], asked=[send()]), "echo payload=1", ("server", 2.0, None, 0)),
+        (ran([ASKED], [event()], asked=[send()]), "echo payload=1", ("wire", 3.0, "server", 0)),
+        (ran([ASKED, ANSWERED], [event()], asked=[send()]), "echo payload=1",
+         ("client", 4.0, None, 1)),
+        (ticks(0, 1, 3, 4), "tick payload=2", ("wire", 6.999, "server", 0)),
+        (ticks(0, 1, 3, total=99), "tick payload=2", ("wire", 6.999, "server", 0)),
+    ],
+)  # fmt: skip
+def test_what_is_missing_is_told_where_it_was_due(
+    one: CellResult, what: str, expected: tuple[Any, ...]
+) -> None:
+    at, when, author, index = expected
+    assert missing(one) == [Missing(at, f"event name={what}", when, author, index)]
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        ran([ASKED, ANSWERED], [event()], [TOLD], [send()]),
+        ticks(0, 1, total=99),  # the others may be behind the record's end
+        ran([ASKED], asked=[send()], acts=["the connection was cut"]),
+        ran([ASKED], asked=[send()], notifications=None),
+        ran([ASKED], asked=[send()], duration_ms=10.0),  # it ended before it could come
+        ran(
+            [ASKED, frame("server", "{}", t_ms=4.0)],
+            [event()],
+            asked=[send()],
+            violations=[
+                {"author": "server", "violation": "no eventName", "excused": False, "frame": 1}
+            ],
+        ),
+    ],
+)
+def test_what_may_have_come_is_not_missing(one: CellResult) -> None:
+    assert missing(one) == []
+
+
+def test_answers_to_control_frames_and_ends_that_are_not_told_are_missing() -> None:
+    ping = frame("client", "p", kind="ping", t_ms=2.0)
+    close = frame("client", "", kind="close", code=1000, t_ms=3.0)
+    asked: Data = {"op": "close", "args": {}, "t_ms": 2.5, "outcome": "ok"}
+    offline = {"on": "state", "state": "offline", "t_ms": 6.0}
+    assert missing(ran([ping, close], client=[offline], asked=[asked])) == [
+        Missing("wire", "pong", 2.0, "server", 0),
+        Missing("wire", "close frame", 3.0, "server", 1),
+        Missing("server", "end of the connection", 3.0, None, 1),
+    ]
 
 
 def test_an_answer_that_the_library_does_not_support_is_not_missing() -> None:
