@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from interop.roles.judged import Judged, JudgedClient, JudgedServer, request_id_
 from interop.roles.server import Server
 from interop.scenarios.scenario import scenario
 from interop.scenarios.test_headers import PAYLOADS, check_event
+from interop.scenarios.test_reconnect import again, cut, keeping
 from interop.wire.frames import TEXT
 from interop.wire.raw import RawConnection
 from interop.wire.rules import event_text
@@ -163,6 +165,83 @@ async def test_connection_ends(judged: Judged, how: str) -> None:
     except PeerFailure:
         return
     raise Violation("a request got a reply that was not sent")
+
+
+@scenario(
+    "request.after-end",
+    "A request on a connection that has ended fails at once.",
+    side="each",
+    rules=["R-34"],
+)
+async def test_after_end(judged: Judged) -> None:
+    connection = await judged.open()
+    request_id, asking = await judged.take_request(connection, "question", 1, seconds=PATIENCE)
+    connection.send_event("question", 1, {"replyTo": request_id})
+    await judged.role.session.reply("request", asking)
+    connection.abort(reset=True)
+    await judged.ended()
+    await check_fails_at_once(judged)
+
+
+@scenario(
+    "request.offline",
+    "A request of a client that keeps what is sent while it is offline fails at once too, and is "
+    "not written later.",
+    side="client",
+    rules=["R-34"],
+)
+async def test_offline(judged: JudgedClient) -> None:
+    await cut(judged, await judged.open(more=keeping()))
+    await check_fails_at_once(judged)
+    connection = await again(judged, "by-hand")
+    await judged.works(connection)
+    written = [frame.payload for frame in connection.frames if b"question" in frame.payload]
+    assert not written, f"the request was written on the next connection: {written[0]!r}"
+
+
+async def check_fails_at_once(judged: Judged) -> None:
+    """Check that a request without a connection is an error to its caller, before its timeout."""
+    asking = judged.start_request("question", PAYLOAD, seconds=PATIENCE)
+    try:
+        async with judged.role.patience.limit():
+            await asyncio.wait([asking])
+    except TimeoutError:
+        raise Violation(
+            "a request waits, though there is no connection",
+            api=judged.role.api,
+            within=judged.role.patience,
+        ) from None
+    try:
+        await judged.role.session.reply("request", asking)
+    except PeerFailure:
+        return
+    raise Violation("a request got a reply that was not sent")
+
+
+@pytest.mark.parametrize("how", ["late", "second"])
+@scenario(
+    "request.reply-unawaited",
+    "A reply that no request waits for, as one that is late or the second, is an event as any "
+    "other, and not the reply to the next request.",
+    side="each",
+    rules=["R-26"],
+)
+async def test_reply_unawaited(judged: Judged, how: str) -> None:
+    connection = await judged.open(more={"all": True})
+    seconds = 0.1 if how == "late" else PATIENCE
+    first, asking = await judged.take_request(connection, "question", 1, seconds=seconds)
+    if how == "late":
+        with pytest.raises(PeerFailure, match="TimeoutError"):
+            await judged.role.session.reply("request", asking)
+    else:
+        connection.send_event("question", "the first", {"replyTo": first})
+        await judged.role.session.reply("request", asking)
+    second, asking = await judged.take_request(connection, "question", 2, seconds=PATIENCE)
+    connection.send_event("question", how, {"replyTo": first})
+    connection.send_event("question", "in time", {"replyTo": second})
+    got = (await judged.role.session.reply("request", asking))["payload"]
+    assert got == "in time", f"expected the reply 'in time', got {got!r}"
+    await judged.received("question", how)
 
 
 KINDS: list[Any] = [payload for payloads in PAYLOADS.values() for payload in payloads]

@@ -168,6 +168,14 @@ SERVERS: Mapping[str, Caught] = {
     "catch-all-gets-unknown-alone": by(
         r"at the catch-all, got \['unregistered', 'past it'\]", "any.once"
     ),
+    "ask-outlives-connection": by(
+        "waits, though|still waits, though its connection has ended",
+        "request.after-end",
+        "request.connection-ends.reset",
+    ),
+    "unawaited-reply-lost": by(
+        "no event 'question'", "request.reply-unawaited.late", "request.reply-unawaited.second"
+    ),
     "reply-of-any-connection": by("that was asked, got 'forged'", "request.reply-of-another"),
     "folds-case-of-rooms": by("'team' alone in the room 'team', got", "rooms.name-exact"),
     "composes-names": by("no event .* at the catch-all", "any.name"),
@@ -584,12 +592,19 @@ CLIENTS: Mapping[str, Caught] = {
     "error-without-id": by("replyTo to be 'by hand-1', got None", "request.error-to-server"),
     "error-is-reply": by("answered with an error did not fail", "request.error-raised"),
     "request-outlives-connection": by(
-        "still waits, though its connection has ended",
+        "still waits, though its connection has ended|waits, though there is no connection",
+        "request.after-end",
         "request.connection-ends.close",
         "request.connection-ends.reset",
     ),
+    "keeps-requests": by("written on the next connection", "request.offline"),
+    "drops-unawaited-replies": by(
+        "no event 'question'", "request.reply-unawaited.late", "request.reply-unawaited.second"
+    ),
     "any-event-is-reply": by(
-        "got a reply that was not sent|expected the reply 'first', got|the catch-all got",
+        "got a reply that was not sent|expected the reply '(first|in time)', got|the catch-all got",
+        "request.reply-unawaited.late",
+        "request.reply-unawaited.second",
         "any.no-reply",
         "request.no-reply",
         "request.replies-swapped",

@@ -847,11 +847,23 @@ def _request_outlives_connection(seam: ClientSeam) -> None:
     async def wait(event: str, **more: Any) -> Any:
         try:
             return await request(event, **more)
-        except ConnectionClosedError:
+        except (ConnectionClosedError, NotConnectedError):
             await asyncio.sleep(more["timeout"])
             raise TimeoutError from None
 
     seam.client.request = wait
+
+
+def _keeps_requests(seam: ClientSeam) -> None:
+    client, request = seam.client, seam.client.request
+
+    async def keep(event: str, payload: Any = None, **more: Any) -> Any:
+        if client.is_connected:
+            return await request(event, payload, **more)
+        await client.send_event(event, payload, {"requestId": new_id()})
+        raise TimeoutError
+
+    client.request = keep
 
 
 def _reply_of_nothing_is_null(seam: ClientSeam) -> None:
@@ -1014,6 +1026,7 @@ DEFECTS: Mapping[str, Seed] = {
     "error-is-reply": _error_is_reply(with_text=True),
     "empty-error-is-reply": _error_is_reply(with_text=False),
     "request-outlives-connection": _request_outlives_connection,
+    "keeps-requests": _keeps_requests,
     "reply-of-nothing-is-null": _reply_of_nothing_is_null,
     "any-event-is-unknown": _catches(_unknown_alone),
     "any-event-without-headers": _catches(_without_headers),

@@ -473,6 +473,20 @@ def _error_is_reply_too(seam: ServerSeam) -> None:
     seam.opened.append(hook)
 
 
+def _requests_outlive_connection(seam: ServerSeam) -> None:
+    def hook(transport: Any) -> None:
+        async def request(connection: Any, event: str, *content: Any, **more: Any) -> Any:
+            try:
+                return await base.request(connection, event, *content, **more)
+            except ConnectionClosedError:
+                await asyncio.sleep(more["timeout"])
+                raise TimeoutError from None
+
+        base = override(transport.connection, request=request)
+
+    seam.opened.append(hook)
+
+
 def _takes_replies_of_any_connection(seam: ServerSeam) -> None:
     """Take a reply from any connection while there is one that waits."""
     dispatchers: list[Any] = []
@@ -1105,6 +1119,7 @@ DEFECTS: Mapping[str, Seed] = {
     "reply-among-a-hundred": _looks_at_a_hundred,
     "catch-all-gets-unknown-alone": _catches_unknown_alone,
     "catch-all-is-first": _catches_first,
+    "ask-outlives-connection": _requests_outlive_connection,
     "reply-of-any-connection": _takes_replies_of_any_connection,
     "folds-case-of-rooms": _folds_case_of_rooms,
     "catch-all-without-failed": _catches_no_failed,

@@ -324,6 +324,22 @@ def _lets_malformed_escape(transport: Any) -> Callable[[Message], Iterable[Messa
     return change
 
 
+def _drops_unawaited_replies(transport: Any) -> Callable[[Message], Iterable[Message]]:
+    """Drop each reply whose request has had one, or was given up."""
+    over: list[str | None] = []
+
+    def forget(mailbox: Any, waiter: Any) -> None:
+        over.append(waiter.reply_to)
+        base.forget(mailbox, waiter)
+
+    def change(old: Message) -> Iterable[Message]:
+        headers = event_of(old).get("headers") or {}
+        return [] if "replyTo" in headers and headers["replyTo"] in over else [old]
+
+    base = override(transport.dispatcher.mailbox, forget=forget)
+    return change
+
+
 def _keeps_errors(data: bytes) -> Iterable[bytes]:
     return [] if "replyError" in json.loads(data)["headers"] else [data]
 
@@ -363,6 +379,7 @@ SERVER: Mapping[str, Seed] = {
     "needs-compact-text": _reads_if(lambda text: not re.match(r"\s", text)),
     "dies-of-byte-order-mark": _ends_at(lambda text: text.startswith("\ufeff"), 0),
     "malformed-unreported": _reads_if(event_of),
+    "unawaited-reply-lost": reads(_drops_unawaited_replies),
     "folds-case-of-names": reads(lambda transport: _folds_case),
     "headers-lost-beside-nothing": reads(lambda transport: _drops_headers_beside_nothing),
     "any-name-is-text": reads(lambda transport: _takes_any_name),
@@ -398,6 +415,7 @@ CLIENT: Mapping[str, Seed] = {
     "drops-headers-beside-nothing": reads(lambda transport: _drops_headers_beside_nothing),
     "takes-any-name": reads(lambda transport: _takes_any_name),
     "handles-long-late": reads(lambda transport: _long_last()),
+    "drops-unawaited-replies": reads(_drops_unawaited_replies),
     "malformed-escapes": reads(_lets_malformed_escape),
     "revives-dates": _reads_texts(lambda text: re.sub(r"(?<=:\d\d)Z$", ".000Z", text)),
     "drops-keys-like-members": reads(lambda transport: _drops_members),
