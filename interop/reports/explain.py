@@ -31,6 +31,7 @@ FEATURES: Mapping[str, str] = {
     "open message_bytes": "limit for the size of messages",
     "open offline": "keeping of events while it is offline",
     "open on_connect": "connected callback",
+    "open on_disconnect": "disconnected callback",
     "open ping_interval_s": "pings of its own",
     "open ping_timeout_s": "pings of its own",
     "open protocols": "subprotocols",

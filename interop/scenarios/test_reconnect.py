@@ -612,6 +612,26 @@ async def connection_of(
     return None
 
 
+@pytest.mark.parametrize("how", ["close", "reset"])
+@scenario(
+    "reconnect.from-disconnected",
+    "A client's disconnected callback can connect it again, with its states and callbacks in "
+    "order.",
+    side="client",
+    rules=["L-41"],
+)
+async def test_from_disconnected(judged: JudgedClient, how: str) -> None:
+    connection = await judged.open(more={"on_disconnect": "connect"})
+    await end(judged, connection, how)
+    await judged.works(await judged.accept())
+    await judged.role.settle()
+    told = [note.data.get("state", note.on) for note in judged.role.session.notifications]
+    told = [each for each in told if each not in ("error", "event")]
+    expected = ["connecting", "online", "connected"]
+    expected = [*expected, "offline", "disconnected", *expected]
+    assert told == expected, f"expected {', '.join(expected)}, got {', '.join(told)}"
+
+
 @scenario(
     "reconnect.try-reconnect",
     "try_reconnect waits, then connects once, with the states in order.",

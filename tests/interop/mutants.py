@@ -474,6 +474,11 @@ CLIENTS: Mapping[str, Caught] = {
     "close-cancels-handlers": by("of the send at the handler's end, got 0", "handling.close-waits"),
     "reconnects-at-once": by("connected again too early", "reconnect.waits.by-itself"),
     "connects-once-closed": by("already connected", "reconnect.close-and-connect"),
+    "callback-cannot-connect": by(
+        "did not connect within",
+        "reconnect.from-disconnected.close",
+        "reconnect.from-disconnected.reset",
+    ),
     "connects-no-more-by-hand": by("already connected", "reconnect.by-hand-while-waiting"),
     "retries-unasked": by("tried again, and its caller still waits", "reconnect.first-failure"),
     "retries-not": by("did not connect", "reconnect.retry"),

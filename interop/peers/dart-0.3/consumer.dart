@@ -11,7 +11,8 @@ import 'generation.dart';
 class ZapConsumerRole implements ClientRole {
   ZapConsumerRole(this._session, ClientOptions options)
     : _consumer = withAddress((address) => ZapConsumer(address), options.url),
-      _protocols = options.protocols {
+      _protocols = options.protocols,
+      _connectsAgain = options.connectsAgain {
     if (options.headers != null) {
       throw const Unsupported('ZapConsumer takes no handshake headers');
     }
@@ -22,7 +23,12 @@ class ZapConsumerRole implements ClientRole {
           _consumer.sendEvent(event, payload, headers: headers);
         }
       })
-      ..onDisconnected((_) => _session.notify({'on': 'disconnected'}))
+      ..onDisconnected((_) {
+        _session.notify({'on': 'disconnected'});
+        if (!_connectsAgain) return;
+        _connectsAgain = false;
+        unawaited(connect());
+      })
       ..onConnectionStateChanged(
         (state) => _session.notify({'on': 'state', 'state': state.name}),
       );
@@ -31,6 +37,7 @@ class ZapConsumerRole implements ClientRole {
   final Session _session;
   final ZapConsumer _consumer;
   final List<String>? _protocols;
+  bool _connectsAgain;
 
   @override
   Future<void> connect() => _consumer.connect(protocols: _protocols);
@@ -77,5 +84,8 @@ class ZapConsumerRole implements ClientRole {
   Future<void> clean() async => throw const Unsupported('ZapConsumer of 0.3.0 has no clean()');
 
   @override
-  Future<void> tearDown() => _consumer.disconnect();
+  Future<void> tearDown() {
+    _connectsAgain = false;
+    return _consumer.disconnect();
+  }
 }

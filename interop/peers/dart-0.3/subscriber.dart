@@ -15,7 +15,7 @@ class ZapSubscriberRole implements ClientRole {
     if (options.headers != null) {
       throw const Unsupported('ZapSubscriber takes no handshake headers');
     }
-    if (options.callbacks || options.onConnect.isNotEmpty) {
+    if (options.callbacks || options.onConnect.isNotEmpty || options.connectsAgain) {
       throw const Unsupported('ZapSubscriber has streams, no callbacks');
     }
     _subscriber.connectionState.listen(

@@ -166,7 +166,8 @@ class _IoClient implements ClientRole {
         protocols: options.protocols,
         headers: options.headers,
         pingInterval: options.pingInterval,
-      ) {
+      ),
+      _connectsAgain = options.connectsAgain {
     _client
       ..onConnected = (() {
         _session.notify({'on': 'connected'});
@@ -181,6 +182,7 @@ class _IoClient implements ClientRole {
 
   final Session _session;
   final Client _client;
+  bool _connectsAgain;
 
   @override
   Future<void> connect() => _client.connect();
@@ -221,16 +223,24 @@ class _IoClient implements ClientRole {
       throw const Unsupported('the client of dart-io has callbacks, no streams to clean');
 
   @override
-  Future<void> tearDown() => _client.close();
+  Future<void> tearDown() {
+    _connectsAgain = false;
+    return _client.close();
+  }
 
   void _notify(Event event, String via) =>
       _session.notifyEvent(event.name, event.payload, event.headers, via: via);
 
-  void _disconnected(int? code, String? reason) => _session.notify({
-    'on': 'disconnected',
-    if (code != null) 'code': code,
-    if (reason != null) 'reason': reason,
-  });
+  void _disconnected(int? code, String? reason) {
+    _session.notify({
+      'on': 'disconnected',
+      if (code != null) 'code': code,
+      if (reason != null) 'reason': reason,
+    });
+    if (!_connectsAgain) return;
+    _connectsAgain = false;
+    unawaited(connect());
+  }
 
   void _error(Object error, String? event) => _session.notify({
     'on': 'error',

@@ -10,7 +10,8 @@ import '../dart_shared/control.dart';
 class ZapConsumerRole implements ClientRole {
   ZapConsumerRole(this._session, ClientOptions options)
     : _consumer = ZapConsumer(options.url),
-      _protocols = options.protocols {
+      _protocols = options.protocols,
+      _connectsAgain = options.connectsAgain {
     if (options.headers != null) {
       throw const Unsupported('ZapConsumer 0.5.0 takes no handshake headers');
     }
@@ -21,7 +22,12 @@ class ZapConsumerRole implements ClientRole {
           _consumer.sendEvent(event, payload, headers: headers);
         }
       })
-      ..onDisconnected((_) => _session.notify({'on': 'disconnected'}))
+      ..onDisconnected((_) {
+        _session.notify({'on': 'disconnected'});
+        if (!_connectsAgain) return;
+        _connectsAgain = false;
+        unawaited(connect());
+      })
       ..onConnectionStateChanged(
         (state) => _session.notify({'on': 'state', 'state': state.name}),
       );
@@ -30,6 +36,7 @@ class ZapConsumerRole implements ClientRole {
   final Session _session;
   final ZapConsumer _consumer;
   final List<String>? _protocols;
+  bool _connectsAgain;
 
   @override
   Future<void> connect() => _consumer.connect(protocols: _protocols);
@@ -76,7 +83,10 @@ class ZapConsumerRole implements ClientRole {
   Future<void> clean() async => throw const Unsupported('ZapConsumer 0.5.0 has no clean()');
 
   @override
-  Future<void> tearDown() => _consumer.disconnect();
+  Future<void> tearDown() {
+    _connectsAgain = false;
+    return _consumer.disconnect();
+  }
 
   void _notify(EventData event, String via) =>
       _session.notifyEvent(event.name, event.payload, event.headers, via: via);

@@ -51,6 +51,7 @@ class ClientOptions {
     this.pingInterval,
     this.callbacks = false,
     this.onConnect = const [],
+    this.connectsAgain = false,
   });
 
   final Uri url;
@@ -67,6 +68,9 @@ class ClientOptions {
 
   /// What the connected callback sends.
   final List<Sent> onConnect;
+
+  /// Whether the disconnected callback connects the client again, at the first end.
+  final bool connectsAgain;
 }
 
 /// How to make a server: the arguments of `serve` that are not about permessage-deflate, which

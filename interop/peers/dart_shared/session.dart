@@ -230,6 +230,7 @@ class Session {
       callbacks: request.flag('callbacks'),
       pingInterval: _pingInterval(request),
       onConnect: _onConnect(request),
+      connectsAgain: request.optionalText('on_disconnect') == 'connect',
     );
     final client = make(this, options);
     _subscribe(client, request);

@@ -440,6 +440,25 @@ def _close_needs_a_connection(seam: ClientSeam) -> None:
     seam.client.disconnect = disconnect_if_connected
 
 
+def _callback_cannot_connect(seam: ClientSeam) -> None:
+    connect, on_disconnected = seam.client.connect, seam.link.on_disconnected
+    telling: list[EventContext] = []
+
+    async def tell(context: EventContext) -> None:
+        telling.append(context)
+        try:
+            await on_disconnected(context)
+        finally:
+            telling.remove(context)
+
+    async def connect_later(*offer: Any, **how: Any) -> None:
+        if telling:
+            raise AlreadyConnectedError(seam.client.url)
+        await connect(*offer, **how)
+
+    seam.client.connect, seam.link.on_disconnected = connect_later, tell
+
+
 def _connects_once_closed(seam: ClientSeam) -> None:
     """Refuse the first connect after a close that came while the client was connecting."""
     connect, disconnect = seam.client.connect, seam.client.disconnect
@@ -994,6 +1013,7 @@ DEFECTS: Mapping[str, Seed] = {
     "close-needs-a-connection": _close_needs_a_connection,
     "connects-no-more-by-hand": _connects_no_more_by_hand,
     "connects-once-closed": _connects_once_closed,
+    "callback-cannot-connect": _callback_cannot_connect,
     "close-cancels-handlers": _close_cancels_handlers,
     "reconnects-at-once": _with_policy(initial_delay=1e-3, max_delay=1e-3),
     "retries-unasked": _with_retry(True),

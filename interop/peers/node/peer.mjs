@@ -59,6 +59,7 @@ function answerTo({ name, payload, headers }) {
 function session(write) {
   let client = null;
   let greeting = []; // what the connected callback sends
+  let connectsAgain = false; // whether the disconnected callback connects, at the first end
   const opened = () => client ?? raise(new Error('there is no client'));
   const callbacks = {
     state: (state) => write({ on: 'state', state }),
@@ -68,7 +69,12 @@ function session(write) {
         client.send(event, payload, headers).catch(callbacks.error);
       }
     },
-    disconnected: (code, reason) => write({ on: 'disconnected', code, reason }),
+    disconnected(code, reason) {
+      write({ on: 'disconnected', code, reason });
+      if (!connectsAgain) return;
+      connectsAgain = false;
+      client.connect().catch(callbacks.error);
+    },
     error: ({ message }, event) => write({ on: 'error', message, event }),
     event(event, via) {
       write({ on: 'event', ...event, via });
@@ -85,12 +91,13 @@ function session(write) {
   };
   const operations = {
     describe: () => description,
-    open({ api, url, events = [], all = false, message_bytes: messageBytes, on_connect = [], ...options }) {
+    open({ api, url, events = [], all = false, message_bytes: messageBytes, on_connect = [], on_disconnect, ...options }) {
       if (api !== 'Client') throw new Unsupported(`no client API ${JSON.stringify(api)}`);
       if (client) throw new Error('this session has its client');
       const limit = Object.keys(options).find((key) => key.endsWith('_s'));
       if (limit) throw new Unsupported(`this client pings nothing and awaits no handler: no ${limit}`);
       greeting = on_connect;
+      connectsAgain = on_disconnect === 'connect';
       const policy = ['reconnect', 'retry', 'offline'].find((key) => key in options);
       if (policy) throw new Unsupported(`this client does not reconnect by itself: no ${policy}`);
       client = new Client(url, { ...options, messageBytes }, callbacks);
@@ -106,7 +113,11 @@ function session(write) {
     reconnect: () => opened().connect(),
     clean: () => raise(new Unsupported('this client has callbacks, no streams to clean')),
   };
-  return { operations, write, teardown: () => client?.terminate() };
+  const teardown = () => {
+    connectsAgain = false;
+    client?.terminate();
+  };
+  return { operations, write, teardown };
 }
 
 async function answer({ operations, write }, { id, op, ...args }) {

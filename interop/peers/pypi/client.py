@@ -61,6 +61,7 @@ class ClientRole(PeerSession):
         callbacks: bool = False,
         program: str | None = None,
         on_connect: Sequence[Mapping[str, Any]] = (),
+        on_disconnect: str | None = None,
         **more: Any,
     ) -> None:
         if api != "ZapClient":
@@ -69,7 +70,7 @@ class ClientRole(PeerSession):
             raise Failure("this session has its client")
         if protocols is not None or headers is not None or more:
             raise Unsupported("ZapClient() takes nothing, and connect() the URL alone")
-        if callbacks or on_connect:
+        if callbacks or on_connect or on_disconnect:
             raise Unsupported("ZapClient has streams, no callbacks")
         if ca is not None:
             _trust(ca)

@@ -39,11 +39,14 @@ class ClientApi(Protocol):
         client: the library's client.
         has_callbacks: whether it has callbacks for the beginning and the end of a connection.
         greeting: what the connected callback sends.
+        again: what the disconnected callback offers as it connects again, at the first end; None
+            where it does not.
     """
 
     client: ZapConsumer | ZapSubscriber | ZapClient
     has_callbacks: bool
     greeting: Sequence[Sent]
+    again: Sequence[Any] | None
 
     def __init__(self, session: PeerSession, url: str, **options: Any) -> None:
         """Make the client; `options` are those of the library's class."""
@@ -66,6 +69,7 @@ class ConsumerApi:
 
     has_callbacks = True
     greeting: Sequence[Sent] = ()
+    again: Sequence[Any] | None = None
 
     def __init__(self, session: PeerSession, url: str, **options: Any) -> None:
         self._session = session
@@ -123,10 +127,13 @@ class ConsumerApi:
     def _on_state(self, state: ZapClientState) -> None:
         self._session.notify("state", state=state.name.lower())
 
-    def _on_disconnected(self, _: EventData) -> None:
+    async def _on_disconnected(self, _: EventData) -> None:
         closed = self._consumer.closed
         told = {"code": closed.code, "reason": closed.reason} if closed is not None else {}
         self._session.notify("disconnected", **told)
+        if self.again is not None:
+            offer, self.again = self.again, None
+            await self._consumer.connect(*offer)
 
 
 class SubscriberApi:
@@ -134,6 +141,7 @@ class SubscriberApi:
 
     has_callbacks = False
     greeting: Sequence[Sent] = ()
+    again: Sequence[Any] | None = None
 
     def __init__(self, session: PeerSession, url: str, **options: Any) -> None:
         self._session = session
@@ -178,6 +186,7 @@ class ZapClientApi:
 
     has_callbacks = False
     greeting: Sequence[Sent] = ()
+    again: Sequence[Any] | None = None
 
     def __init__(self, session: PeerSession, url: str, **options: Any) -> None:
         self._session = session
@@ -236,6 +245,7 @@ class ClientRole(PeerSession):
         ca: str | None = None,
         callbacks: bool = False,
         on_connect: Sequence[Sent] = (),
+        on_disconnect: str | None = None,
         retry: bool = False,
         program: str | None = None,
         **more: Any,
@@ -253,10 +263,10 @@ class ClientRole(PeerSession):
         if api == "ZapClient" and (retry or options.keys() & {"reconnect", "offline"}):
             raise Unsupported("ZapClient neither reconnects by itself nor keeps what is sent")
         made = self.APIS[api](self, url, **options)
-        if (callbacks or on_connect) and not made.has_callbacks:
+        if (callbacks or on_connect or on_disconnect) and not made.has_callbacks:
             raise Unsupported(f"{api} has streams, no callbacks")
-        made.greeting = on_connect
         self._api, self._offer = made, (protocols, headers)
+        made.greeting, made.again = on_connect, self._offer if on_disconnect else None
         made.register(events, all)
         await made.connect(*self._offer, **({"retry": True} if retry else {}))
 
@@ -285,6 +295,7 @@ class ClientRole(PeerSession):
     async def teardown(self) -> None:
         await super().teardown()
         if self._api is not None:
+            self._api.again = None
             await self._api.client.disconnect()
             self._api = None
 
