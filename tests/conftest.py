@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import Callable, Mapping
 
@@ -39,6 +40,13 @@ def pytest_asyncio_loop_factories(
     if item.path.name in ON_EACH_LOOP:
         factories["uvloop"] = uvloop.new_event_loop
     return factories
+
+
+def pytest_xdist_auto_num_workers() -> int | None:
+    """Let `-n auto` be two workers a core, as the tests wait more than they compute."""
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None  # xdist's own answer
+    return 2 * (os.cpu_count() or 1)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
