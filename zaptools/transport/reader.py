@@ -15,6 +15,7 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol, Side, State
 
 from ..protocol.close import INVALID_TEXT
+from .compression import read_past_final_blocks
 
 __all__ = ["Reader", "split_head"]
 
@@ -92,6 +93,7 @@ class Reader:
 
     def __init__(self, protocol: Protocol) -> None:
         self._protocol = protocol
+        read_past_final_blocks(protocol.extensions)
         # Whether permessage-deflate was agreed on.
         self._is_compressed = bool(protocol.extensions)
         # Whether plain text frames are parsed here. Not with an extension, which may change any
