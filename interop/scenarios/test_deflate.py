@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+import zlib
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,7 +18,16 @@ from interop.roles.judged import Judged, JudgedClient, JudgedServer
 from interop.scenarios import test_rooms as rooms
 from interop.scenarios.scenario import scenario
 from interop.scenarios.test_time import LIMIT, padded
-from interop.wire.frames import DEFLATE, TEXT, Inflater, deflate_parameters, deflated
+from interop.wire.frames import (
+    CONTINUATION,
+    DEFLATE,
+    PING,
+    PONG,
+    TEXT,
+    Deflater,
+    Inflater,
+    deflate_parameters,
+)
 from interop.wire.raw import RawConnection
 from interop.wire.tap import Tap
 
@@ -160,14 +172,14 @@ async def test_agreed(tap: Tap, client: Client) -> None:
 # --- What is compressed, in each direction ------------------------------------------------
 
 
-async def compressed(judged: Judged, **more: Any) -> tuple[RawConnection, int]:
+async def compressed(judged: Judged, **more: Any) -> tuple[RawConnection, Deflater]:
     """Connect with permessage-deflate agreed on.
 
     Args:
         more: further arguments of the operation that starts the side under test.
 
     Returns:
-        The judge's end, and the bits of the window that the judge may compress with.
+        The judge's end, and what compresses the judge's messages.
 
     Raises:
         Violation: the side under test does not agree to the usual offer, or makes none.
@@ -181,7 +193,7 @@ async def compressed(judged: Judged, **more: Any) -> tuple[RawConnection, int]:
         agreed = answered(chosen, OFFERS["client-bits"])
         if agreed is None:
             raise Violation("expected the usual offer of clients to be accepted, got it declined")
-        return connection, int(agreed.get("client_max_window_bits") or 15)
+        return connection, Deflater.agreed("client", agreed)
     assert isinstance(judged, JudgedClient)
     connection, opening = await judged.dialled(deflate=True, **more)
     offers = connection.head.all("Sec-WebSocket-Extensions")
@@ -189,7 +201,7 @@ async def compressed(judged: Judged, **more: Any) -> tuple[RawConnection, int]:
         raise Violation("expected an offer of permessage-deflate, got none")
     judged.answer(connection, Inflater(), headers={"Sec-WebSocket-Extensions": OFFERS["plain"]})
     await opening
-    return connection, 15
+    return connection, Deflater()
 
 
 TOO_LONG = {"one-byte": LIMIT + 1, "twice": 2 * LIMIT, "500-times": 500 * LIMIT}
@@ -206,10 +218,10 @@ TOO_LONG = {"one-byte": LIMIT + 1, "twice": 2 * LIMIT, "500-times": 500 * LIMIT}
     rules=["T-18"],
 )
 async def test_limit(judged: Judged, over: str) -> None:
-    connection, window = await compressed(judged, message_bytes=LIMIT)
-    connection.send(TEXT, deflated(padded(LIMIT), window), rsv=DEFLATE)
+    connection, deflater = await compressed(judged, message_bytes=LIMIT)
+    connection.send(TEXT, deflater.alone(padded(LIMIT)), rsv=DEFLATE)
     await judged.received("echo", "x")
-    connection.send(TEXT, deflated(padded(TOO_LONG[over]), window), rsv=DEFLATE)
+    connection.send(TEXT, deflater.alone(padded(TOO_LONG[over])), rsv=DEFLATE)
     await judged.undelivered(connection)
     await connection.failed(1009)
 
@@ -232,3 +244,105 @@ async def test_sent_at_once(judged: Judged) -> None:
     numbers = [payload[0] for payload in got]
     assert numbers == list(range(AT_ONCE)), f"expected 0 to {AT_ONCE - 1}, got {numbers}"
     assert got == sent, "an event came with another payload"
+
+
+WAYS: dict[str, Callable[[Deflater, bytes], bytes]] = {
+    "each-alone": Deflater.alone,
+    "one-context": Deflater.message,
+    "stored": partial(Deflater.alone, level=0),
+    "fixed-codes": partial(Deflater.alone, strategy=zlib.Z_FIXED),
+    "several-blocks": partial(Deflater.in_blocks, size=10),
+    "final-block": Deflater.final,
+}
+"""Ways to compress a message, by what its blocks are."""
+
+
+@pytest.mark.parametrize("way", WAYS)
+@scenario(
+    "deflate.blocks",
+    "Compressed messages are read whatever their blocks are, and uncompressed ones between them.",
+    side="each",
+    rules=["C-20", "C-24"],
+)
+async def test_blocks(judged: Judged, way: str) -> None:
+    connection, deflater = await compressed(judged)
+    for number in range(3):
+        for payload in (f"{number}", f"{number}" + "é🙂" * 700, f"{number}"):
+            connection.send(TEXT, WAYS[way](deflater, judged.event(payload)), rsv=DEFLATE)
+            await judged.received("echo", payload)
+        await judged.works(connection, f"uncompressed {number}")
+
+
+@pytest.mark.parametrize("pings", [False, True], ids=["alone", "with-pings"])
+@pytest.mark.parametrize("cut", ["in-three", "each-byte", "empty-first", "empty-last"])
+@scenario(
+    "deflate.fragments",
+    "A compressed message in fragments is read, and a ping between them is answered uncompressed.",
+    side="each",
+    rules=["C-24"],
+)
+async def test_fragments(judged: Judged, cut: str, pings: bool) -> None:
+    connection, deflater = await compressed(judged)
+    for number in range(3):
+        payload = f"{number}" + "é🙂" * 20
+        parts = pieces(deflater.message(judged.event(payload)), cut)
+        frames = []
+        for at, part in enumerate(parts):
+            first = {} if at else {"rsv": DEFLATE}
+            last = at == len(parts) - 1
+            frames.append(connection.frame(CONTINUATION if at else TEXT, part, fin=last, **first))
+            if pings and not last:
+                frames.append(connection.frame(PING, f"{number}"))
+        connection.write(*frames)
+        await judged.received("echo", payload)
+        if pings:
+            while (pong := (await connection.next(PONG)).payload) != f"{number}".encode():
+                assert pong == f"{number - 1}".encode(), f"a pong answers no ping: {pong!r}"
+    await judged.works(connection)
+
+
+def pieces(data: bytes, cut: str) -> list[bytes]:
+    """Return the fragments of a message."""
+    if cut == "each-byte":
+        return [bytes([byte]) for byte in data]
+    at = {"in-three": [10, 20], "empty-first": [0], "empty-last": [len(data)]}[cut]
+    return [data[start:end] for start, end in zip([0, *at], [*at, len(data)], strict=True)]
+
+
+CORRUPT: dict[str, Callable[[RawConnection, Deflater, bytes], list[bytes]]] = {
+    "no-such-block": lambda to, by, text: [to.frame(TEXT, b"\xff" * 20, rsv=DEFLATE)],
+    "too-far-back": lambda to, by, text: [to.frame(TEXT, by.alone(text, words=text), rsv=DEFLATE)],
+    "not-utf-8": lambda to, by, text: [
+        to.frame(TEXT, by.alone(text.replace("é".encode(), b"\xff")), rsv=DEFLATE)
+    ],
+    "fragments-not-utf-8": lambda to, by, text: [
+        to.frame(TEXT, by.alone(text[:-1] + b"\xff")[:10], rsv=DEFLATE, fin=False),
+        to.frame(CONTINUATION, by.alone(text[:-1] + b"\xff")[10:]),
+    ],
+    "bit-in-continuation": lambda to, by, text: [
+        to.frame(TEXT, by.alone(text)[:10], rsv=DEFLATE, fin=False),
+        to.frame(CONTINUATION, by.alone(text)[10:], rsv=DEFLATE),
+    ],
+    "bit-in-ping": lambda to, by, text: [to.frame(PING, by.alone(b"ping"), rsv=DEFLATE)],
+}
+"""What fails a connection over permessage-deflate."""
+
+
+@pytest.mark.parametrize("form", CORRUPT)
+@scenario(
+    "deflate.corrupt",
+    "A message that does not inflate to a text, or whose frames are marked otherwise than "
+    "permessage-deflate has it, fails its own connection alone.",
+    side="each",
+    rules=["C-25"],
+)
+async def test_corrupt(judged: Judged, form: str) -> None:
+    others = [await compressed(judged)] if judged.side == "server" else []
+    connection, deflater = await compressed(judged)
+    connection.write(*CORRUPT[form](connection, deflater, judged.event("é🙂" * 20)))
+    await judged.undelivered(connection)
+    await connection.failed()
+    connection.end_tcp()
+    await judged.ended()
+    for other, _ in others:
+        await judged.works(other)

@@ -27,6 +27,7 @@ __all__ = [
     "PING",
     "PONG",
     "TEXT",
+    "Deflater",
     "FrameReader",
     "Inflater",
     "RawFrame",
@@ -102,8 +103,59 @@ def legal_code(code: int) -> bool:
 
 def deflated(payload: bytes, bits: int = 15) -> bytes:
     """Return a message compressed on its own (RFC 7692, section 7.2.1)."""
-    writer = zlib.compressobj(wbits=-bits)
-    return (writer.compress(payload) + writer.flush(zlib.Z_SYNC_FLUSH))[: -len(_TAIL)]
+    return Deflater(bits).message(payload)
+
+
+class Deflater:
+    """Compresses the messages of one direction.
+
+    Args:
+        bits: the window that was agreed on, 9 to 15.
+        takeover: whether a message refers to the ones before it.
+    """
+
+    def __init__(self, bits: int = _WINDOW, *, takeover: bool = True) -> None:
+        self._bits = bits
+        self.takeover = takeover
+        self._writer = zlib.compressobj(wbits=-bits)
+
+    @classmethod
+    def agreed(cls, author: Role, parameters: Mapping[str, str | None]) -> Deflater:
+        """Return the one for what `author` writes after a server's answer with these parameters."""
+        bits = int(parameters.get(f"{author}_max_window_bits") or _WINDOW)
+        return cls(bits, takeover=f"{author}_no_context_takeover" not in parameters)
+
+    def message(self, payload: bytes) -> bytes:
+        """Return a message compressed."""
+        if not self.takeover:
+            self._writer = zlib.compressobj(wbits=-self._bits)
+        return (self._writer.compress(payload) + self._writer.flush(zlib.Z_SYNC_FLUSH))[
+            : -len(_TAIL)
+        ]
+
+    def alone(
+        self, payload: bytes, *, level: int = -1, strategy: int = 0, words: bytes = b""
+    ) -> bytes:
+        """Return a message compressed on its own, in one way of several.
+
+        Args:
+            words: what it may refer to, as if it had come before.
+        """
+        writer = zlib.compressobj(level, wbits=-self._bits, strategy=strategy, zdict=words)
+        return (writer.compress(payload) + writer.flush(zlib.Z_SYNC_FLUSH))[: -len(_TAIL)]
+
+    def final(self, payload: bytes) -> bytes:
+        """Return a message whose last block but one is marked as the final one (7.2.3.4)."""
+        writer = zlib.compressobj(wbits=-self._bits)
+        return writer.compress(payload) + writer.flush(zlib.Z_FINISH) + b"\0"
+
+    def in_blocks(self, payload: bytes, size: int) -> bytes:
+        """Return a message in blocks, each of `size` bytes of the payload (7.2.3.5)."""
+        writer = zlib.compressobj(wbits=-self._bits)
+        pieces = [payload[at : at + size] for at in range(0, len(payload), size)]
+        return b"".join(
+            writer.compress(piece) + writer.flush(zlib.Z_SYNC_FLUSH) for piece in pieces
+        )[: -len(_TAIL)]
 
 
 class Inflater:

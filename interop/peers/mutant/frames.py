@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from websockets.exceptions import ProtocolError
 from websockets.frames import Frame, Opcode
 
 from interop.peers.mutant.seams import Message, Seam, override, per_connection, reads
@@ -44,7 +46,7 @@ def _replace_methods(methods: Mapping[str, Callable[..., Any]], thing: Any) -> N
 
 
 def _instead(old: Callable[..., Any], new: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda *arguments: new(old, *arguments)
+    return lambda *arguments, **more: new(old, *arguments, **more)
 
 
 def _of_frames(direction: str, change: Callable[[Frame], Frame | None]) -> Seed:
@@ -157,10 +159,42 @@ def _needs_pongs(transport: Any) -> None:
         asyncio.get_running_loop().call_later(seconds, check)
 
 
-def _inflates_without_limit(transport: Any) -> None:
+def _context_forgotten(transport: Any) -> None:
     for extension in transport.protocol.extensions:
-        decode = partial(type(extension).decode, extension)
-        override(extension, decode=lambda _, frame, *, max_size=None, decode=decode: decode(frame))
+        extension.remote_no_context_takeover = True
+
+
+def _of_inflating(decode: Callable[..., Any]) -> Seed:
+    """Replace how each connection's extension inflates; takes the original method first."""
+
+    def hook(transport: Any) -> None:
+        for extension in transport.protocol.extensions:
+            _replace_methods({"decode": decode}, extension)
+
+    return per_connection(hook)
+
+
+def _without_limit(old: Any, extension: Any, frame: Frame, **limit: Any) -> Any:
+    return old(extension, frame)
+
+
+def _plain_ends_context(old: Any, extension: Any, frame: Frame, **limit: Any) -> Any:
+    if frame.opcode is Opcode.TEXT and not frame.rsv1:
+        extension.decoder = zlib.decompressobj(wbits=-15)
+    return old(extension, frame, **limit)
+
+
+def _control_ends_message(old: Any, extension: Any, frame: Frame, **limit: Any) -> Any:
+    if frame.opcode is Opcode.PING:
+        extension.decode_cont_data = False
+    return old(extension, frame, **limit)
+
+
+def _corrupt_is_event(old: Any, extension: Any, frame: Frame, **limit: Any) -> Any:
+    try:
+        return old(extension, frame, **limit)
+    except ProtocolError:
+        return Frame(Opcode.TEXT, b'{"eventName":"echo"}')
 
 
 def _large_written_late(transport: Any) -> None:
@@ -279,7 +313,10 @@ SERVER: Mapping[str, Seed] = {
     "needs-pongs": lambda seam: seam.made.append(_needs_pongs),
     "no-pings": _limited(ping_interval=None),
     "no-size-limit": _limited(message_bytes=None),
-    "limit-of-compressed": per_connection(_inflates_without_limit),
+    "context-forgotten": per_connection(_context_forgotten),
+    "ping-ends-compressed-message": _of_inflating(_control_ends_message),
+    "corrupt-is-event": _of_inflating(_corrupt_is_event),
+    "limit-of-compressed": _of_inflating(_without_limit),
     "compressed-large-late": per_connection(_large_written_late),
     "binary-is-text": reads(lambda transport: _binary_is_text),
     "loses-last-fragment": _of_frames("recv_frame", _without_last_part),
@@ -306,7 +343,10 @@ CLIENT: Mapping[str, Seed] = {
     "wrong-pong": _of_frames("send_frame", _of(Opcode.PONG, b"")),
     "unmasked": lambda seam: seam.made.append(_unmasked),
     "one-mask": lambda seam: seam.made.append(_one_mask),
-    "limit-of-what-is-compressed": per_connection(_inflates_without_limit),
+    "uncompressed-ends-context": _of_inflating(_plain_ends_context),
+    "pinged-message-not-inflated": _of_inflating(_control_ends_message),
+    "corrupt-is-handled": _of_inflating(_corrupt_is_event),
+    "limit-of-what-is-compressed": _of_inflating(_without_limit),
     "compresses-large-late": per_connection(_large_written_late),
     "silent-peer-unnoticed": _limited(ping_timeout=None),
     "one-event-a-read": per_connection(_first_of_each_read),

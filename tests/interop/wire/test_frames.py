@@ -12,6 +12,7 @@ from interop.wire.frames import (
     DEFLATE,
     PING,
     TEXT,
+    Deflater,
     FrameReader,
     Inflater,
     close_payload,
@@ -187,3 +188,19 @@ def test_the_parameters_of_an_extension() -> None:
         deflate_parameters("x")
     with pytest.raises(ValueError, match="a is there twice"):
         deflate_parameters("permessage-deflate; a; a")
+
+
+def test_a_compressed_message_may_have_any_blocks() -> None:
+    block = b"a text, again a text" * 20
+    deflater, inflater = Deflater(9), Inflater(9)
+    forms = [
+        deflater.message(block),
+        deflater.alone(block, level=0),
+        deflater.in_blocks(block, 7),
+    ]
+    assert len(set(forms)) == len(forms)
+    assert [inflater.message(form) for form in forms] == [block] * len(forms)
+    assert Inflater().message(deflater.final(block)) == block
+    assert len(deflater.message(block)) < len(forms[0])
+    alone = Deflater.agreed("client", {"client_no_context_takeover": None})
+    assert alone.message(block) == alone.message(block) == deflated(block)
