@@ -23,7 +23,7 @@ from markupsafe import Markup, escape
 
 from ..catalog import JUDGE_IDS
 from ..output import printable
-from ..records import ROLES, VERDICTS, CellResult, Role, encode
+from ..records import ROLES, VERDICTS, CellResult, Excuse, Role, encode
 from ..spec.rules import quoted
 from .answer import Answer, missing
 from .causes import Blame, Cause, blames, counted, others, told
@@ -358,12 +358,9 @@ def _pair(pair: Pair) -> dict[str, Any]:
     }
 
 
-def _deviations(cells: Iterable[CellResult]) -> list[tuple[str, str, int]]:
-    """Return the known deviations that showed: the peer and side, the cause, how many cells."""
+def _deviations(cells: Iterable[CellResult]) -> list[tuple[Excuse, int]]:
+    """Return the known deviations that showed, and in how many cells each did."""
     found = Counter(
-        (f"{excuse.peer} ({excuse.role})", excuse.cause)
-        for cell in cells
-        if cell.verdict == "deviating"
-        for excuse in cell.excuses
+        excuse for cell in cells if cell.verdict == "deviating" for excuse in cell.excuses
     )
-    return [(side, cause, count) for (side, cause), count in found.most_common()]
+    return found.most_common()

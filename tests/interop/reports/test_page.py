@@ -162,3 +162,15 @@ def test_the_rules_that_are_not_kept_are_listed_with_the_sides_that_break_them()
     assert 'python/ZapServer <span class="sub">(deviating)</span></td>' in text
     assert ">W-10</a>" not in text
     assert "<h2>Rules</h2>" not in rendered(cell())
+
+
+def test_a_known_deviation_says_what_an_application_sees_before_its_cause() -> None:
+    excuse = {
+        "peer": "dart",
+        "role": "server",
+        "cause": "x.dart:3 drops it",
+        "means": "It is lost.",
+    }
+    text = rendered(cell("deviating", reason="any", excuses=[excuse]))
+    row = '<td>dart (server)</td><td>It is lost. <span class="sub">x.dart:3 drops it</span></td>'
+    assert f'{row}<td class="number">1</td>' in text
