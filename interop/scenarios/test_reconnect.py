@@ -167,8 +167,9 @@ async def connected_early(*sides: JudgedClient) -> tuple[JudgedClient, RawConnec
     On a busy machine the attempt may come first: each of `sides` waits longer than the one before.
     """
     for side, delay in zip(sides, (0.25, 4), strict=True):
-        await cut(side, await side.open(more={"reconnect": {"delay_s": delay}}))
+        connection = await side.open(more={"reconnect": {"delay_s": delay}})
         began = time.monotonic()
+        await cut(side, connection)
         try:
             connection = await again(side, "by-hand")
         except PeerFailure:
