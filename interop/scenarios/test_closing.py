@@ -189,6 +189,37 @@ async def test_own_illegal_code(judged: Judged, code: int) -> None:
     written.cancel()
 
 
+@pytest.mark.parametrize("size", [123, 124, 125, 300])
+@scenario(
+    "frames.own-long-reason",
+    "Closing with a reason that is longer than 123 bytes is an error, or writes the beginning of "
+    "it; one of 123 bytes is written whole.",
+    side="each",
+    rules=["E-37"],
+    rules_of={"123": ["E-13"]},
+)
+async def test_own_long_reason(judged: Judged, size: int) -> None:
+    connection = await judged.open()
+    reason = "é" * (size // 2) + "x" * (size % 2)
+    closing = judged.start_close(code=4000, reason=reason)
+    written = connection.soon(CLOSE)
+    await judged.first(closing, written)
+    if not written.done():
+        try:
+            await judged.role.session.reply("close", closing)
+        except PeerFailure:
+            assert size > 123, "expected a reason of 123 bytes to be written, got an error"
+            written.cancel()
+            await judged.usable_or_closed(connection)
+            return
+    got = (await written).payload[2:].decode(errors="replace")
+    assert reason.startswith(got), f"expected the beginning of the reason, got {got!r}"
+    assert size > 123 or got == reason, f"expected the whole reason, got {got!r}"
+    connection.send_close(1000)
+    connection.end_tcp()
+    await judged.ended()
+
+
 @scenario(
     "lifecycle.handler-close-code",
     "The close code that a handler gives reaches the wire.",

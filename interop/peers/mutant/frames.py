@@ -228,6 +228,18 @@ def _sends_a_little_later(transport: Any) -> None:
     base = override(transport.writer, send=send)
 
 
+def _long_reason_cut_within_a_character(transport: Any) -> None:
+    async def close(connection: Any, code: int = 1000, reason: str = "") -> None:
+        data = reason.encode()
+        if len(data) <= 123:
+            await base.close(connection, code, reason)
+        else:
+            frame = Frame(Opcode.CLOSE, code.to_bytes(2) + data[:123])
+            transport.writer.write([frame.serialize(mask=transport.writer.is_masking)])
+
+    base = override(transport.connection, close=close)
+
+
 def _closes_without_frame(old: object, transport: Any, code: int, reason: str) -> None:
     transport.tcp.close()
 
@@ -322,6 +334,7 @@ SERVER: Mapping[str, Seed] = {
     "loses-last-fragment": _of_frames("recv_frame", _without_last_part),
     "one-message-a-read": per_connection(_first_of_each_read),
     "events-before-close-lost": _of_closing(receive=_ends_without_messages),
+    "long-reason-cut-in-a-character": per_connection(_long_reason_cut_within_a_character),
     "close-overtakes-sends": per_connection(_sends_a_little_later),
     "close-unanswered": _of_frames("send_frame", _of(Opcode.CLOSE, None)),
     "close-waits-for-ever": _of_closing(start=_waits_for_ever),
