@@ -929,7 +929,7 @@ async def test_again_pings(judged: JudgedClient, way: str) -> None:
     rules=["L-39"],
 )
 async def test_again_pings_after_unanswered(judged: JudgedClient, way: str) -> None:
-    interval = max(0.1, 20 * await judged.pace())
+    interval = max(0.25, 40 * await judged.pace())
     policy = {"reconnect": SOON} if way == "by-itself" else {}
     options = {"ping_interval_s": interval, "ping_timeout_s": 2 * interval, **policy}
     connection = await judged.open(more=options)
