@@ -13,6 +13,7 @@ from interop.scenarios.scenario import scenario
 from interop.scenarios.test_headers import FULL, check_event
 from interop.scenarios.test_rooms import (
     SENT,
+    check_churn,
     check_order,
     check_past_closing,
     check_slow,
@@ -142,6 +143,16 @@ async def test_length(judged: JudgedServer, length: int) -> None:
 )
 async def test_order(judged: JudgedServer) -> None:
     await check_order(await several(judged, 3), tell)
+
+
+@scenario(
+    "broadcast.churn",
+    "A broadcast reaches those that stay, in order, while others connect and end.",
+    side="server",
+    rules=["R-35"],
+)
+async def test_churn(judged: JudgedServer) -> None:
+    await check_churn(judged, await several(judged, 3), tell, [])
 
 
 @scenario(

@@ -342,7 +342,38 @@ async def test_half_a_request(judged: JudgedServer) -> None:
     await judged.works(await judged.open())
 
 
+@scenario(
+    "handshake.half-open-beside",
+    "Handshakes that are not finished hold up no others, and can be finished later.",
+    side="server",
+    rules=["H-44"],
+)
+async def test_half_open_beside(judged: JudgedServer) -> None:
+    await judged.serve()
+    head = judged.request()
+    waiting = [await judged.dial() for _ in range(3)]
+    for connection, length in zip(waiting, (0, 1, len(head) // 2), strict=True):
+        connection.write(head[:length])
+    await judged.works(await judged.open())
+    connection.write(head[length:])
+    answer = await connection.read_head()
+    assert answer.status == 101, f"expected 101, got {answer.line!r}"
+    connection.start()
+    await judged.works(connection, "late")
+
+
 # --- Origins and subprotocols that a server was given ----------------------------------
+
+
+OTHER_ORIGINS = [
+    "https://other.example",
+    "https://mine.example.evil",
+    "https://notmine.example",
+    "https://sub.mine.example",
+    "http://mine.example",
+    "https://mine.example:8443",
+    "null",
+]
 
 
 @scenario(
@@ -353,7 +384,7 @@ async def test_half_a_request(judged: JudgedServer) -> None:
 )
 async def test_origin_refused(judged: JudgedServer) -> None:
     await judged.serve(origins=["https://mine.example"])
-    for origin in ("https://other.example", "https://mine.example.evil", "null", None):
+    for origin in (*OTHER_ORIGINS, None):
         head = await judged.refuses(headers={"Origin": origin})
         assert 400 <= head.status < 500, f"expected a status from 400 to 499, got {head.line!r}"
     await judged.works(await judged.open(headers={"Origin": "https://mine.example"}))

@@ -6,6 +6,7 @@ alone, and the others judge it there.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -149,6 +150,42 @@ async def ends(judged: JudgedServer, connection: RawConnection, conn: str, how: 
     else:
         connection.send_close(1000)
     await judged.server.disconnected(conn)
+
+
+NUMBERS = 200
+
+
+async def check_churn(
+    judged: JudgedServer, stay: Sequence[RawConnection], send: Send, comes: list[str]
+) -> None:
+    """Check that those which stay hear all of one speaker, in order, while ten come and go.
+
+    Args:
+        stay: the speaker, and those that hear it.
+        comes: the events that each of the ten sends ten times, with the room as their payload.
+    """
+
+    async def come_and_go(number: int) -> None:
+        connection = early.pop() if early else await judged.open()
+        for event in [*comes * 10, *comes[: number % 2]]:
+            connection.send_event(event, {"room": "r"})
+        await judged.server.session.check_alive()
+        if number % 3 == 0:
+            connection.send_close(1000)
+        else:
+            connection.abort(reset=number % 3 == 1)
+
+    async def speak() -> None:
+        for number in range(NUMBERS):
+            send(stay[0], number)
+            if number % 50 == 49:
+                await judged.server.session.check_alive()
+
+    early = [await judged.open() for _ in range(5)]
+    await asyncio.gather(speak(), *map(come_and_go, range(10)))
+    for connection in stay:
+        for number in range(NUMBERS):
+            await hears(connection, number)
 
 
 async def leaves(judged: JudgedServer, connection: RawConnection, conn: str) -> None:
@@ -448,6 +485,16 @@ async def test_new_connection(judged: JudgedServer) -> None:
 )
 async def test_order(judged: JudgedServer) -> None:
     await check_order(await in_room(judged, 3), say)
+
+
+@scenario(
+    "rooms.churn",
+    "Members get all events of a room, in order, while others join, leave and end.",
+    side="server",
+    rules=["R-35"],
+)
+async def test_churn(judged: JudgedServer) -> None:
+    await check_churn(judged, await in_room(judged, 3), say, ["join", "leave"])
 
 
 @scenario(

@@ -18,6 +18,9 @@ RECORD = 1 << 14
 """The most bytes of a TLS record (RFC 8446, section 5.1)."""
 
 
+CLIENT_HELLO = b"\x16\x03\x01\x02\x00"
+"""How a ClientHello begins: the header of its record."""
+
 HOW = ["own-close", "close", "close-code", "end", "reset"]
 
 
@@ -59,6 +62,21 @@ async def test_events(judged: Judged) -> None:
     connection = await encrypted(judged)
     for text in ("short", "x" * (RECORD + 1), "é🙂" * RECORD, "again"):
         await judged.works(connection, text)
+
+
+@scenario(
+    "tls.half-open-beside",
+    "TLS handshakes that are not finished hold up no others.",
+    side="server",
+    rules=["H-44"],
+)
+async def test_half_open_beside(judged: JudgedServer) -> None:
+    shown = certificate(judged.host)
+    await judged.serve(tls=shown.with_key)
+    for length in range(3):
+        (await judged.dial()).write(CLIENT_HELLO[:length])
+    judged.tls = shown.for_client()
+    await judged.works(await judged.open())
 
 
 @pytest.mark.parametrize("how", HOW)

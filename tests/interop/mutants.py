@@ -227,6 +227,10 @@ SERVERS: Mapping[str, Caught] = {
     ),
     "long-heads-unanswered": by("wrote no handshake", "handshake.endless-head"),
     "room-waits-for-its-first": by("no event 'said' with the payload", "rooms.slow-member"),
+    "room-looks-at-live-members": by("no event 'said' with the payload|got", "rooms.churn"),
+    "broadcast-looks-at-live-connections": by(
+        "no event 'said' with the payload|expected the payload", "broadcast.churn"
+    ),
     "broadcast-one-by-one": by("no event 'said' with the payload", "broadcast.slow-member"),
     "room-without-compressed": by("no event 'said' with the payload", "rooms.compressed-members"),
     "rooms-are-one": by(r"\[2\] at connection 2, got \[2, 3\]", "rooms.of-fifty"),
@@ -307,6 +311,11 @@ SERVERS: Mapping[str, Caught] = {
     ),
     "lists-of-any-length": by("upgraded where it has to refuse", "handshake.long-lists.10.1-kib"),
     "last-line-alone": by("answered .*426", "handshake.split-list.connection"),
+    "handshakes-in-turn": by(
+        "wrote no handshake|made no TLS connection",
+        "handshake.half-open-beside",
+        "tls.half-open-beside",
+    ),
     "serves-without-tls": by(
         "no TLS connection|WRONG_VERSION_NUMBER|SSL", "tls.echo", "tls.events", "tls.end.own-close"
     ),
@@ -320,6 +329,10 @@ SERVERS: Mapping[str, Caught] = {
     "prefers-its-last-subprotocol": by("'a' chosen, got", "handshake.subprotocol-preferred"),
     "no-subprotocol": by(r"chosen, got \[\]", "handshake.subprotocol.one"),
     "any-origin": by("upgraded", "handshake.origin-refused"),
+    "origin-by-its-end": by("upgraded", "handshake.origin-refused"),
+    "origin-of-any-subdomain": by("upgraded", "handshake.origin-refused"),
+    "origin-of-any-scheme": by("upgraded", "handshake.origin-refused"),
+    "origin-of-any-port": by("upgraded", "handshake.origin-refused"),
     "options-for-the-first-alone": by(
         r"upgraded where|chosen, got \[\]|no close frame|no ping frame",
         "handshake.options-again.subprotocols",

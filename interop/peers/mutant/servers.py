@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from asyncio.sslproto import SSLProtocol
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -777,6 +778,32 @@ def _rooms_fail_at_ghosts(seam: ServerSeam) -> None:
     rooms.add_to_room, rooms.send_to_room = add_to_room, send_to_room
 
 
+def _rooms_look_at_live_members(seam: ServerSeam) -> None:
+    """Send to the members one by one, and fail where they become others meanwhile."""
+    rooms = seam.role.rooms
+    members: dict[Any, None] = {}
+    add, remove = rooms.add_to_room, rooms.remove_from_room
+
+    def add_to_room(name: str, connection: Any) -> None:
+        add(name, connection)
+        members[connection] = None
+
+    def remove_from_room(name: str, connection: Any) -> None:
+        remove(name, connection)
+        members.pop(connection, None)
+
+    rooms.add_to_room, rooms.remove_from_room = add_to_room, remove_from_room
+    rooms.send_to_room = lambda name, *event, **more: _send_to_live(members, *event)
+
+
+async def _send_to_live(connections: Iterable[Any], *event: Any) -> BroadcastResult:
+    for connection in connections:
+        if connection.is_open:
+            await connection.send(*event)
+            await asyncio.sleep(0.001)  # as where a send has to wait
+    return BroadcastResult()
+
+
 def _empty_rooms_raise(seam: ServerSeam) -> None:
     rooms = seam.role.rooms
     send = rooms.send_to_room
@@ -832,6 +859,10 @@ async def _broadcast_one_by_one(seam: ServerSeam, old: Any, *event: Any, **more:
         if connection is not more["exclude"]:
             await connection.send(*event)
     return BroadcastResult()
+
+
+async def _broadcast_to_live(seam: ServerSeam, old: Any, *event: Any, **more: Any) -> Any:
+    return await _send_to_live(seam.server.connections.values(), *event)
 
 
 async def _broadcast_to_first_two(seam: ServerSeam, old: Any, *event: Any, **more: Any) -> Any:
@@ -1044,6 +1075,43 @@ class _Either(asyncio.Protocol):
         protocol.buffer_updated(len(data))
 
 
+class _InTurn(asyncio.Protocol):
+    """Begins with a connection once the handshakes of those before it are done."""
+
+    def __init__(self, make: Callable[[], Any], tls: ssl.SSLContext | None, turns: Any) -> None:
+        self._make = make
+        self._tls = tls
+        self._turns = turns
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+        transport.pause_reading()
+        self._turns.append(self)
+        if self._turns[0] is self:
+            self.begin()
+
+    def begin(self) -> None:
+        protocol, loop = self._make(), asyncio.get_running_loop()
+        if self._tls is not None:
+            waiter = loop.create_future()
+            protocol = SSLProtocol(loop, protocol, self._tls, waiter, server_side=True)
+        self._transport.set_protocol(protocol)
+        protocol.connection_made(self._transport)
+        self._transport.resume_reading()
+
+
+def _handshakes_in_turn(seam: ServerSeam) -> None:
+    turns: list[_InTurn] = []
+
+    def next_turn(_: Any) -> None:
+        turns.pop(0)
+        if turns:
+            turns[0].begin()
+
+    seam.opened.append(next_turn)
+    _accepts_by(seam, lambda make: lambda: _InTurn(make, seam.tls, turns))
+
+
 def _serves_without_tls(seam: ServerSeam) -> None:
     _accepts_by(seam, lambda make: make)
 
@@ -1067,6 +1135,16 @@ def _accepts_by(seam: ServerSeam, factory: Callable[[Callable[[], Any]], Any]) -
 
 def _without(option: str) -> Seed:
     return lambda seam: seam.set_up(**{option: None})
+
+
+def _takes_origins(pattern: str) -> Seed:
+    """Take every origin that the pattern matches."""
+
+    def hook(transport: Any) -> None:
+        if transport.protocol.origins is not None:
+            transport.protocol.origins = [re.compile(pattern)]
+
+    return lambda seam: seam.made.append(hook)
 
 
 def _prefers_its_last_subprotocol(seam: ServerSeam) -> None:
@@ -1155,6 +1233,7 @@ DEFECTS: Mapping[str, Seed] = {
     "room-raises-for-strangers": _rooms_raise_for_strangers,
     "room-is-for-members": _rooms_are_for_members,
     "room-ignores-leavers": _rooms_ignore_leavers,
+    "room-looks-at-live-members": _rooms_look_at_live_members,
     "room-fails-at-ghosts": _rooms_fail_at_ghosts,
     "room-raises-when-empty": _empty_rooms_raise,
     "room-takes-nothing-for-null": _rooms_take_nothing_for_null,
@@ -1163,11 +1242,13 @@ DEFECTS: Mapping[str, Seed] = {
     "broadcast-ignores-exclude": _with_exclude_self(False, "broadcast"),
     "broadcast-drops-headers": _broadcasts(_broadcast_without_headers),
     "long-heads-unanswered": _leaves_long_heads_unanswered,
+    "broadcast-looks-at-live-connections": _broadcasts(_broadcast_to_live),
     "broadcast-one-by-one": _broadcasts(_broadcast_one_by_one),
     "broadcast-to-first-two": _broadcasts(_broadcast_to_first_two),
     "broadcast-fails-at-a-closed-member": _before_broadcasts(_fail_at_closed_members),
     "broadcast-waits-for-the-gone": _before_broadcasts(_wait_for_past_members),
     "broadcasts-swapped": _swaps_broadcasts,
+    "handshakes-in-turn": _handshakes_in_turn,
     "serves-without-tls": _serves_without_tls,
     "serves-plain-beside-tls": _serves_plain_beside_tls,
     "any-path": _answers(_on_any_path),
@@ -1181,6 +1262,10 @@ DEFECTS: Mapping[str, Seed] = {
     "no-subprotocol": _without("subprotocols"),
     "prefers-its-last-subprotocol": _prefers_its_last_subprotocol,
     "any-origin": _without("origins"),
+    "origin-by-its-end": _takes_origins("https://.*mine.example"),
+    "origin-of-any-subdomain": _takes_origins(r"https://(.*\.)?mine.example"),
+    "origin-of-any-scheme": _takes_origins("https?://mine.example"),
+    "origin-of-any-port": _takes_origins("https://mine.example(:[0-9]+)?"),
     "options-for-the-first-alone": _for_the_first_alone,
 }
 """Defects by name."""
