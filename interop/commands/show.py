@@ -11,6 +11,7 @@ from rich.markup import escape
 from ..records import ROLES, CellResult
 from ..replay.recording import find
 from ..reports.causes import told
+from ..reports.evidence import breaches
 from ..reports.hints import Hints
 from ..reports.provenance import commit_line, peer_words
 from ..reports.results import Recorded, culprit_line, load
@@ -83,14 +84,7 @@ def _facts(cell: CellResult, recorded: Recorded) -> list[tuple[str, str]]:
         found.append((f"the {error.side} {error.verb}", error.message))
     if cell.acts:
         found.append(("faults injected", ", ".join(cell.acts)))
-    if cell.violations:
-        found += [
-            ("breach of the wire's rules" + (" (provoked)" if each.excused else ""),
-             f"the {each.author} wrote {each.violation}"
-             + (f" ({each.rule})" if each.rule else "")
-             + ("" if each.frame is None else f" in frame #{each.frame}"))
-            for each in cell.violations
-        ]  # fmt: skip
+    found += [(title[0].lower() + title[1:], words) for title, words in breaches(cell)]
     if cell.runs:
         verdicts = ", ".join(f"{run.run} {run.verdict}" for run in cell.runs)
         found.append(("runs", f"{verdicts}; --run N shows another"))

@@ -11,7 +11,10 @@ from .causes import told
 from .hints import Hints
 from .timeline import frame_words, rows
 
-__all__ = ["evidence"]
+__all__ = ["breaches", "evidence"]
+
+_SHOWN_FRAMES = 5
+"""The frames that are named of those with the same breach."""
 
 Data = dict[str, Any]
 
@@ -27,17 +30,7 @@ def evidence(cell: CellResult, beside: Sequence[CellResult], hints: Hints) -> Da
         "excuses": [str(excuse) for excuse in cell.excuses],
         "unshown": [str(excuse) for excuse in cell.unshown],
         "acts": cell.acts,
-        "violations": [
-            _present(
-                {
-                    "author": each.author,
-                    "words": each.violation,
-                    "frame": each.frame,
-                    "ok": each.excused,
-                }
-            )
-            for each in cell.violations
-        ],
+        "violations": breaches(cell),
         "runs": [
             {"run": run.run, "verdict": run.verdict, "reason": run.reason} for run in cell.runs
         ],
@@ -54,6 +47,29 @@ def evidence(cell: CellResult, beside: Sequence[CellResult], hints: Hints) -> Da
         if (other := _difference(cell, beside)) is not None:
             found["difference"] = other
     return _present(found)
+
+
+def breaches(cell: CellResult) -> list[tuple[str, str]]:
+    """Return the breaches of the wire's rules in words, each kind once, with its frames."""
+    kinds: dict[tuple[bool, str], list[int]] = {}
+    for each in cell.violations:
+        rule = f" ({each.rule})" if each.rule else ""
+        key = each.excused, f"the {each.author} wrote {each.violation}{rule}"
+        found = kinds.setdefault(key, [])
+        if each.frame is not None:
+            found.append(each.frame)
+    return [
+        (f"Breach of the wire's rules{', provoked' if excused else ''}", f"{words}{_in(found)}")
+        for (excused, words), found in kinds.items()
+    ]
+
+
+def _in(frames: Sequence[int]) -> str:
+    if not frames:
+        return ""
+    shown = ", ".join(map(str, frames[:_SHOWN_FRAMES]))
+    more = f" and {len(frames) - _SHOWN_FRAMES} more" if len(frames) > _SHOWN_FRAMES else ""
+    return f" in frame{'s' if len(frames) > 1 else ''} {shown}{more}"
 
 
 def _present(data: Data) -> Data:

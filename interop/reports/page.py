@@ -222,8 +222,8 @@ def _code(text: str) -> Markup:
 
 
 def _breakable(name: str) -> Markup:
-    """Return a name that may go on in another line before each of its words."""
-    return Markup("<wbr>").join(re.split("(?<=[a-z])(?=[A-Z])", printable(name)))
+    """Return a name that may go on in another line before each of its words, on a phone."""
+    return Markup('<wbr class="word">').join(re.split("(?<=[a-z])(?=[A-Z])", printable(name)))
 
 
 def _digest(text: str) -> str:

@@ -3,7 +3,8 @@
 "use strict";
 
 const FEW = 8; // the cells that fit a filter and are shown at once: the grid is below them
-const STEP = 100; // the entries of a list that are shown at once, and then each time more
+const narrow = matchMedia("(max-width: 44rem)").matches; // a phone: what is not the answer is folded
+const STEP = narrow ? 30 : 100; // the entries of a list that are shown at once, and then each time more
 const FILTERS = ["peer", "role", "version", "severity", "q", "verdict"];
 const RED = ["failed", "flaky", "error", "warned"];
 const MARKS = { passed: "✓", deviating: "≈", unsupported: "–", warned: "!", failed: "✗", flaky: "✗", error: "✗" };
@@ -11,7 +12,6 @@ const MARKS = { passed: "✓", deviating: "≈", unsupported: "–", warned: "!"
 const $ = (selector, root = document) => root.querySelector(selector);
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 const live = !$("#index").textContent;
-const narrow = matchMedia("(max-width: 44rem)").matches; // a phone: what is not the answer is folded
 let report; // the index, and its cells as objects
 let where = new URLSearchParams();
 let shown = ""; // the view, without filters
@@ -344,7 +344,7 @@ async function cellView(cell) {
         ["Expected, and not shown", found.unshown?.join("; ")],
         ["Not repaired", found.vanished],
         ["Faults injected", found.acts?.join(", ")],
-        ...(found.violations ?? []).map((each) => [each.ok ? "Breach, provoked" : "Breach of the wire's rules", `the ${each.author} wrote ${each.words}${each.frame === undefined ? "" : ` in frame ${each.frame}`}`]),
+        ...(found.violations ?? []),
         ...(found.runs ?? []).map((run) => [`Run ${run.run}`, `${run.verdict}${run.reason ? `: ${run.reason}` : ""}`]),
       ].filter(([, words]) => words).map(([term, words]) => [el("dt", {}, term), el("dd", {}, short(words, 2000))])),
       changes(cell.s, cell.c, cell.n)),

@@ -174,3 +174,22 @@ def test_a_known_deviation_says_what_an_application_sees_before_its_cause() -> N
     text = rendered(cell("deviating", reason="any", excuses=[excuse]))
     row = '<td>dart (server)</td><td>It is lost. <span class="sub">x.dart:3 drops it</span></td>'
     assert f'{row}<td class="number">1</td>' in text
+
+
+def test_breaches_of_one_kind_are_told_once() -> None:
+    wrong = {"author": "server", "violation": "no eventName", "excused": False, "rule": "W-2"}
+    one = cell(
+        "failed",
+        violations=[
+            *({**wrong, "frame": n} for n in range(1, 1001)),
+            {**wrong, "excused": True, "frame": 1},
+            {"author": "client", "violation": "half a frame", "excused": False},
+        ],
+    )
+    assert evidence(one)["violations"] == [
+        ["Breach of the wire's rules",
+         "the server wrote no eventName (W-2) in frames 1, 2, 3, 4, 5 and 995 more"],
+        ["Breach of the wire's rules, provoked",
+         "the server wrote no eventName (W-2) in frame 1"],
+        ["Breach of the wire's rules", "the client wrote half a frame"],
+    ]  # fmt: skip
