@@ -380,7 +380,8 @@ async def test_one_returns_to_the_cause_that_was_left(
 ) -> None:
     other = cell(SERVERS[1], CLIENTS[0], "order.many", "failed", reason="late")
     path = written(tmp_path, run(red(), other))
-    async with opened(path, viewport={"width": 360, "height": 300}) as page:
+    still = {"viewport": {"width": 360, "height": 300}, "reduced_motion": "reduce"}
+    async with opened(path, **still) as page:
         link = page.get_by_role("link", name="Show order.many")
         await link.scroll_into_view_if_needed()
         top = await page.evaluate("scrollY")
