@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import secrets
 
-from interop.roles.judged import Judged
+from interop.control.operations import asked_of
+from interop.roles.judged import Judged, JudgedServer
 from interop.scenarios.scenario import scenario
+from interop.scenarios.test_broadcast import tell
+from interop.scenarios.test_rooms import answered, hears, hears_no_more, say
 from interop.wire.raw import RawConnection
 
 
@@ -56,3 +59,34 @@ async def test_ends(judged: Judged, other: Judged) -> None:
         begin = [] if each.side == "server" else ["connecting", "online"]
         ends = (["disconnected"], ["offline"], ["error", "offline"])
         assert told in [[*begin, *end] for end in ends], f"expected one end, got {told}"
+
+
+@scenario(
+    "apart.rooms",
+    "Two servers of one program have rooms of their own: an event to a room of one reaches no "
+    "member of the other's.",
+    side="server",
+    rules=["D-18"],
+)
+async def test_rooms(judged: JudgedServer, other: JudgedServer) -> None:
+    connection, second = await both(judged, other)
+    await answered(judged, connection, "join", "joined")
+    await answered(other, second, "join", "joined")
+    say(connection, "to the first")
+    await hears(connection, "to the first")
+    await hears_no_more(second)
+
+
+@scenario(
+    "apart.broadcast",
+    "What one of two servers of one program sends to all reaches no connection of the other.",
+    side="server",
+    rules=["D-18"],
+)
+async def test_broadcast(judged: JudgedServer, other: JudgedServer) -> None:
+    connection, second = await both(judged, other)
+    judged.server.session.features |= asked_of("broadcast", {})
+    tell(connection, "to the first")
+    got = await connection.next_message()
+    judged.server.check_supported("broadcast", got["eventName"], got["payload"])
+    await hears_no_more(second)

@@ -15,6 +15,7 @@ from interop.scenarios.test_rooms import (
     SENT,
     check_churn,
     check_order,
+    check_order_beside,
     check_past_closing,
     check_slow,
     check_slow_leaves,
@@ -153,6 +154,18 @@ async def test_order(judged: JudgedServer) -> None:
 )
 async def test_churn(judged: JudgedServer) -> None:
     await check_churn(judged, await several(judged, 3), tell, [])
+
+
+@scenario(
+    "broadcast.order-beside",
+    "Broadcasts and events to one connection alone reach that one in the order in which they were "
+    "sent.",
+    side="server",
+    rules=["R-36"],
+)
+async def test_order_beside(judged: JudgedServer) -> None:
+    connection, _ = await several(judged, 2)
+    await check_order_beside(connection, tell)
 
 
 @scenario(

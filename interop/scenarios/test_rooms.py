@@ -143,6 +143,15 @@ async def check_order(connections: Sequence[RawConnection], send: Send) -> None:
             await hears(connection, number)
 
 
+async def check_order_beside(connection: RawConnection, send: Send) -> None:
+    """Let a connection send numbers, by turns to the room, or to all, and to itself alone."""
+    for number in range(0, 40, 2):
+        send(connection, number)
+        connection.send_event("echo", number + 1)
+    got = [(await connection.next_message())["payload"] for _ in range(40)]
+    assert got == [*range(40)], f"expected the numbers 0 to 39 in order, got {got}"
+
+
 async def ends(judged: JudgedServer, connection: RawConnection, conn: str, how: str) -> None:
     """End a connection, the server's `conn`, and wait until its application was told."""
     if how == "reset":
@@ -495,6 +504,17 @@ async def test_order(judged: JudgedServer) -> None:
 )
 async def test_churn(judged: JudgedServer) -> None:
     await check_churn(judged, await in_room(judged, 3), say, ["join", "leave"])
+
+
+@scenario(
+    "rooms.order-beside",
+    "Events to a room and to a member alone reach that member in the order in which they are sent.",
+    side="server",
+    rules=["R-36"],
+)
+async def test_order_beside(judged: JudgedServer) -> None:
+    [member] = await in_room(judged, 1)
+    await check_order_beside(member, say)
 
 
 @scenario(

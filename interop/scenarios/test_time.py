@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from interop.errors import Disconnected, Unsupported, Violation
-from interop.roles.judged import Judged, JudgedServer
+from interop.roles.judged import Judged, JudgedClient, JudgedServer
 from interop.scenarios.scenario import scenario
 from interop.wire.frames import CLOSE, PING, PONG, TEXT
 from interop.wire.raw import RawConnection
@@ -126,17 +126,17 @@ async def test_idle_without_pings(judged: Judged) -> None:
     "time.ping-while-handling",
     "A ping is answered while a handler is running.",
     severity="should",
-    side="server",
+    side="each",
     rules=["T-7"],
 )
-async def test_ping_while_handling(judged: JudgedServer) -> None:
-    connection = await judged.open()
+async def test_ping_while_handling(judged: Judged) -> None:
+    connection = await judged.open(events=["slow"])
     # A pong that arrives before the handler can be done did not wait for it. On a busy machine it
     # may arrive later without waiting: a longer handler decides.
     for ms in (1000, 4000):
         began = time.monotonic()
         connection.send_event("slow", {"ms": ms})
-        await judged.server.event("slow")
+        await judged.role.wait("event", lambda n: n.data["name"] == "slow", what="event 'slow'")
         connection.send(PING, str(ms))
         try:
             while (await connection.next(PONG)).payload != str(ms).encode():
@@ -205,6 +205,25 @@ async def test_slow_handler(judged: JudgedServer) -> None:
         connection.send_event("echo", number)
     names = [await next_echo(connection) for _ in range(51)]
     assert names == ["slow", *range(50)], f"expected slow, then 0 to 49, got {names[:10]}"
+
+
+@scenario(
+    "time.slow-client-handler",
+    "Events that arrive while a client's handler is running are all delivered, once and in order.",
+    side="client",
+    rules=["W-35"],
+)
+async def test_slow_client_handler(judged: JudgedClient) -> None:
+    connection = await judged.open(events=["slow"])
+    connection.send_event("slow", {"ms": 100})
+    await judged.client.event("slow")
+    for number in range(50):
+        connection.send_event("echo", number)
+    await connection.next_event("slow")  # the handler is done
+    await judged.works(connection)
+    notes = judged.role.session.notifications
+    got = [n.data["payload"] for n in notes if n.data.get("name") == "echo"][:-1]
+    assert got == [*range(50)], f"expected the events 0 to 49 in order, got {got}"
 
 
 async def next_echo(connection: RawConnection) -> Any:

@@ -180,6 +180,10 @@ SERVERS: Mapping[str, Caught] = {
         "no event 'question'", "request.reply-unawaited.late", "request.reply-unawaited.second"
     ),
     "reply-of-any-connection": by("that was asked, got 'forged'", "request.reply-of-another"),
+    "rooms-of-all-servers": by(r"no more events, got \['to the first'", "apart.rooms"),
+    "broadcasts-of-all-servers": by(r"no more events, got \['to the first'", "apart.broadcast"),
+    "room-events-late": by("the numbers 0 to 39 in order", "rooms.order-beside"),
+    "broadcasts-late": by("the numbers 0 to 39 in order", "broadcast.order-beside"),
     "folds-case-of-rooms": by("'team' alone in the room 'team', got", "rooms.name-exact"),
     "composes-names": by("no event .* at the catch-all", "any.name"),
     "catch-all-without-failed": by(r"then past it, got \['past it'\]", "any.raised"),
@@ -564,6 +568,8 @@ CLIENTS: Mapping[str, Caught] = {
         "wrote no close frame", "handling.close-returns", "handling.close-in-client-handler"
     ),
     "asks-once-idle": by("wrote no text frame", "request.from-client-handler"),
+    "deaf-while-busy": by(r"events 0 to 49 in order, got \[\]", "time.slow-client-handler"),
+    "pong-once-idle": by("had to wait|wrote no pong or text frame", "time.ping-while-handling"),
     "deaf-after-error": by("no event 'boom'", "handlers.raise-in-client"),
     "client-handler-error-escapes": by(
         "let an exception escape: .*boom", "handlers.raise-in-client-contained"

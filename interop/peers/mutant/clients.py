@@ -14,7 +14,7 @@ from typing import Any
 from websockets.client import ClientProtocol
 from websockets.utils import accept_key
 
-from interop.peers.mutant.seams import ClientSeam, override
+from interop.peers.mutant.seams import ClientSeam, Message, override, reads
 from zaptools import (
     AlreadyConnectedError,
     ConnectError,
@@ -670,6 +670,15 @@ def _asks_once_idle(seam: ClientSeam) -> None:
     seam.client.request = request_late
 
 
+def _deaf_while_busy(seam: ClientSeam) -> None:
+    busy = _while_busy(seam)
+
+    def read(message: Message) -> list[Message]:
+        return [message] if all(done.is_set() for done in busy) else []
+
+    reads(lambda transport: read)(seam)
+
+
 def _deaf_after_error(seam: ClientSeam) -> None:
     failed: list[Exception] = []
 
@@ -1027,6 +1036,7 @@ DEFECTS: Mapping[str, Seed] = {
     "busy-end-told-twice": _busy_end_told_twice,
     "close-awaits-handlers": _close_awaits_handlers,
     "asks-once-idle": _asks_once_idle,
+    "deaf-while-busy": _deaf_while_busy,
     "deaf-after-error": _deaf_after_error,
     "client-handler-error-escapes": _handler_errors_escape,
     "busy-client-stays-offline": _busy_client_stays_offline,

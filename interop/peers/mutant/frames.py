@@ -351,6 +351,7 @@ SERVER: Mapping[str, Seed] = {
 """Defects of servers."""
 
 CLIENT: Mapping[str, Seed] = {
+    "pong-once-idle": lambda seam: seam.made.append(_pongs_when_idle),
     "stuck-once-not-read": lambda seam: seam.made.append(_stuck_once_unread),
     "waits-for-ever-to-be-read": per_connection(_waits_for_ever_to_send),
     "wrong-pong": _of_frames("send_frame", _of(Opcode.PONG, b"")),

@@ -702,6 +702,44 @@ def _with_exclude_self(value: bool, event: str = "to-room") -> Seed:
     return seed
 
 
+_SHARED: dict[str, list[Any]] = {}
+"""What tells all servers of this process: the sends to rooms and to all, by event."""
+
+
+def _shares(event: str, name: str, of: Callable[[ServerSeam], Any]) -> Seed:
+    """Send to a room, or to all, of each server that was made."""
+
+    def seed(seam: ServerSeam) -> None:
+        several = of(seam)
+        sends = _SHARED.setdefault(event, [])
+        sends.append(getattr(several, name))
+
+        async def send_everywhere(*what: Any, **more: Any) -> Any:
+            return [await send(*what, **more) for send in sends][sends.index(own)]
+
+        own = sends[-1]
+        setattr(several, name, send_everywhere)
+
+    return seed
+
+
+def _sends_later(name: str, of: Callable[[ServerSeam], Any]) -> Seed:
+    """Send to a room, or to all, a moment later, in the order of the calls."""
+
+    def seed(seam: ServerSeam) -> None:
+        several = of(seam)
+        send = getattr(several, name)
+        line: list[asyncio.Task[Any]] = []
+
+        async def send_later(*what: Any, **more: Any) -> Any:
+            line.append(asyncio.create_task(send(*what, **more)))
+            return BroadcastResult()
+
+        setattr(several, name, send_later)
+
+    return seed
+
+
 def _folds_case_of_rooms(seam: ServerSeam) -> None:
     rooms = seam.role.rooms
     add, remove, send = rooms.add_to_room, rooms.remove_from_room, rooms.send_to_room
@@ -1199,6 +1237,10 @@ DEFECTS: Mapping[str, Seed] = {
     "catch-all-is-first": _catches_first,
     "ask-outlives-connection": _requests_outlive_connection,
     "reply-of-any-connection": _takes_replies_of_any_connection,
+    "rooms-of-all-servers": _shares("to-room", "send_to_room", lambda seam: seam.role.rooms),
+    "broadcasts-of-all-servers": _shares("broadcast", "broadcast", lambda seam: seam.server),
+    "room-events-late": _sends_later("send_to_room", lambda seam: seam.role.rooms),
+    "broadcasts-late": _sends_later("broadcast", lambda seam: seam.server),
     "folds-case-of-rooms": _folds_case_of_rooms,
     "catch-all-without-failed": _catches_no_failed,
     "connected-is-of-first": _connected_is_of_first,

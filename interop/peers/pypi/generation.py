@@ -39,19 +39,26 @@ NEEDS_HEADERS = inspect.signature(ZapClient.send).parameters["headers"].default 
 """Whether `ZapClient.send` must be given headers, as in 0.3.0."""
 
 
+_BOOKS: dict[str, Any] = {}
+"""What the rooms of each `program` share."""
+
+
 class SessionRooms:
     """A session's rooms.
 
-    All of the library's rooms share one book of members, a class attribute. Sessions stand for
-    programs, which must not see each other's rooms, so each session has its own class.
+    All of the library's rooms share one book of members, a class attribute, and so do its managers.
+    Sessions stand for programs, which must not see each other's rooms, so each session has its own
+    books, unless it says of which program it is.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, program: str | None) -> None:
         from zaptools.room import Room, RoomManager
 
-        self._type = type("Room", (Room,), {"_connections": {}, "_meta": {}})
+        books: Any = {} if program is None else _BOOKS.setdefault(program, {})
+        shared = {name: books.setdefault(name, {}) for name in ("_connections", "_meta")}
+        self._type = type("Room", (Room,), shared)
         self._manager = RoomManager()
-        self._manager._room_book = {}
+        self._manager._room_book = books.setdefault("_room_book", {})
 
     def room(self, name: str) -> Any:
         """Return the room of that name; `RoomManager.add_to_room` of 0.3.0 cannot make one."""

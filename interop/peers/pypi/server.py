@@ -69,7 +69,7 @@ class ServerRole(BaseServerRole):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self._rooms = SessionRooms() if HAS_ROOMS else None
+        self._rooms: SessionRooms | None = None
         self._router = ConnectionRouter() if ConnectionRouter else None
 
     async def op_serve(
@@ -95,6 +95,7 @@ class ServerRole(BaseServerRole):
             raise Failure("this session has its server")
         self.greeting = on_connect
         self.at_connect, self.at_disconnect = at_connect, at_disconnect
+        self._rooms = SessionRooms(program) if HAS_ROOMS else None
         register = _register(program)
         register.on_event("connected")(self.on_connected)
         register.on_event("disconnected")(self._on_disconnected)
