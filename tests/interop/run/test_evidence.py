@@ -9,6 +9,7 @@ import pytest
 from interop.control.contract import Address, Notification
 from interop.records import KEPT, ConnectionRecord, FrameRecord, ViolationRecord
 from interop.run import evidence
+from interop.run.plugin import pytest_assertrepr_compare
 from interop.scenarios.scenario import Scenario
 from interop.wire.http import answer, parse_head, request
 from interop.wire.log import Log
@@ -96,6 +97,24 @@ def test_how_two_lists_differ_is_said_in_words(
     assert evidence.words(bare) == f"{words}: assert [...] == [...]\n  \n  At index 0 diff: 1 != 2"
     own = AssertionError(f"expected a, got b\nassert [...] == [...]\n  \n  {line}")
     assert evidence.words(own) == f"expected a, got b: {words}"
+
+
+@pytest.mark.parametrize(
+    ("op", "left", "right", "lines"),
+    [
+        ("==", [1], [2], ["a", "in words: missing 2; not expected 1", "b"]),
+        ("!=", [1], [1], ["a", "b"]),
+        ("==", 1, 2, ["a", "b"]),
+    ],
+)
+def test_pytests_own_lines_stay_beside_the_words(
+    op: str, left: object, right: object, lines: list[str]
+) -> None:
+    hook = pytest_assertrepr_compare(op, left, right)
+    next(hook)
+    with pytest.raises(StopIteration) as ended:
+        hook.send([["a", "b"]])
+    assert ended.value.value == [lines]
 
 
 async def _value(value: int) -> int:

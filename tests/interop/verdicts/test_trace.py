@@ -83,6 +83,8 @@ def ticks(*numbers: int, total: int = 0) -> CellResult:
         (ran([ASKED], [event()], asked=[send()]), "echo payload=1", ("wire", 3.0, "server", 0)),
         (ran([ASKED, ANSWERED], [event()], asked=[send()]), "echo payload=1",
          ("client", 4.0, None, 1)),
+        (ran([frame("client", text("whoami"), t_ms=2.0)], [event("whoami")],
+             asked=[send("whoami")]), "whoami", ("wire", 3.0, "server", 0)),
         (ticks(0, 1, 3, 4), "tick payload=2", ("wire", 6.999, "server", 0)),
         (ticks(0, 1, 3, total=99), "tick payload=2", ("wire", 6.999, "server", 0)),
     ],
@@ -99,6 +101,7 @@ def test_what_is_missing_is_told_where_it_was_due(
     [
         ran([ASKED, ANSWERED], [event()], [TOLD], [send()]),
         ticks(0, 1, total=99),  # the others may be behind the record's end
+        ran([frame("server", text(headers={"replyTo": "1"}), t_ms=4.0)]),  # a request takes it
         ran([ASKED], asked=[send()], acts=["the connection was cut"]),
         ran([ASKED], asked=[send()], notifications=None),
         ran([ASKED], asked=[send()], duration_ms=10.0),  # it ended before it could come
