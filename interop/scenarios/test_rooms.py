@@ -414,6 +414,21 @@ async def test_leave(judged: JudgedServer) -> None:
 
 
 @scenario(
+    "rooms.leave-joined-twice",
+    "A member that joined twice is none once it has left.",
+    side="server",
+    rules=["R-4"],
+)
+async def test_leave_joined_twice(judged: JudgedServer) -> None:
+    first, leaver = await in_room(judged, 2)
+    await answered(judged, leaver, "join", "joined")
+    await answered(judged, leaver, "leave", "left")
+    say(first, "without you")
+    await hears(first, "without you")
+    await hears_no_more(leaver)
+
+
+@scenario(
     "rooms.leave-by-disconnecting",
     "A member that disconnects does not affect the others.",
     side="server",

@@ -184,6 +184,7 @@ SERVERS: Mapping[str, Caught] = {
     "broadcasts-of-all-servers": by(r"no more events, got \['to the first'", "apart.broadcast"),
     "room-events-late": by("the numbers 0 to 39 in order", "rooms.order-beside"),
     "broadcasts-late": by("the numbers 0 to 39 in order", "broadcast.order-beside"),
+    "room-counts-joins": by(r"no more events, got \['without you'\]", "rooms.leave-joined-twice"),
     "folds-case-of-rooms": by("'team' alone in the room 'team', got", "rooms.name-exact"),
     "composes-names": by("no event .* at the catch-all", "any.name"),
     "catch-all-without-failed": by(r"then past it, got \['past it'\]", "any.raised"),

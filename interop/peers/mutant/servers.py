@@ -6,6 +6,7 @@ import asyncio
 import re
 import ssl
 from asyncio.sslproto import SSLProtocol
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -740,6 +741,24 @@ def _sends_later(name: str, of: Callable[[ServerSeam], Any]) -> Seed:
     return seed
 
 
+def _counts_joins(seam: ServerSeam) -> None:
+    """Let a member leave as often as it joined."""
+    rooms = seam.role.rooms
+    add, remove = rooms.add_to_room, rooms.remove_from_room
+    joins = Counter[tuple[str, Any]]()
+
+    def join(name: str, connection: Any) -> None:
+        joins[name, connection] += 1
+        add(name, connection)
+
+    def leave(name: str, connection: Any) -> None:
+        joins[name, connection] -= 1
+        if joins[name, connection] < 1:
+            remove(name, connection)
+
+    rooms.add_to_room, rooms.remove_from_room = join, leave
+
+
 def _folds_case_of_rooms(seam: ServerSeam) -> None:
     rooms = seam.role.rooms
     add, remove, send = rooms.add_to_room, rooms.remove_from_room, rooms.send_to_room
@@ -1241,6 +1260,7 @@ DEFECTS: Mapping[str, Seed] = {
     "broadcasts-of-all-servers": _shares("broadcast", "broadcast", lambda seam: seam.server),
     "room-events-late": _sends_later("send_to_room", lambda seam: seam.role.rooms),
     "broadcasts-late": _sends_later("broadcast", lambda seam: seam.server),
+    "room-counts-joins": _counts_joins,
     "folds-case-of-rooms": _folds_case_of_rooms,
     "catch-all-without-failed": _catches_no_failed,
     "connected-is-of-first": _connected_is_of_first,
