@@ -70,11 +70,23 @@ PAYLOADS: dict[str, list[Any]] = {
         '{"a":1}',
     ],
     "list": [[1, "two", None, {}, True], [[[]]]],
-    "map": [{"a": {"b": [1]}}, {"headers": {"not": "these"}, "": None}],
+    "map": [
+        {"a": {"b": [1]}},
+        {"headers": {"not": "these"}, "": None},
+        {"orderId": 1, "OrderID": 2, "order_id": 3, "order-id": 4, " order id ": 5},
+    ],
     "deep": [json.loads("[" * 100 + "]" * 100)],
 }
 
-FULL: dict[str, Any] = {"token": "abc", "é": "🙂", "n": 1, "none": None, "deep": {"a": [1, {}]}}
+FULL: dict[str, Any] = {
+    "token": "abc",
+    "Token": "of another case",  # unlike the names of HTTP's fields
+    "X-Trace-ID": "camelCase",
+    "é": "🙂",
+    "n": 1,
+    "none": None,
+    "deep": {"a": [1, {}], "A": 2},
+}
 
 
 def check_event(where: str, event: Mapping[str, Any], payload: Any, headers: Any) -> None:

@@ -344,6 +344,17 @@ def _keeps_errors(data: bytes) -> Iterable[bytes]:
     return [] if "replyError" in json.loads(data)["headers"] else [data]
 
 
+def _lowers_header_names(event: dict[str, Any]) -> None:
+    headers = event["headers"]
+    own = ("replyTo", "requestId", "replyError")
+    event["headers"] = {k if k in own else k.lower(): v for k, v in headers.items()}
+
+
+def _lowers_keys(event: dict[str, Any]) -> None:
+    if isinstance(payload := event["payload"], dict):
+        event["payload"] = {k.lower(): v for k, v in payload.items()}
+
+
 _KEYS = {"eventName", "payload", "headers"}
 
 SERVER: Mapping[str, Seed] = {
@@ -360,6 +371,7 @@ SERVER: Mapping[str, Seed] = {
     "truncates-long-text": rewrites(_truncates),
     "nothing-is-null": rewrites(_nothing_is_null),
     "cuts-wide-objects": rewrites(_cuts_wide_objects),
+    "lowers-header-names": rewrites(_lowers_header_names),
     "headers-carried-over": writes(_carries_headers),
     "sends-twice-under-load": writes(_twice_under_load),
     "reorders-under-load": writes(_swaps_under_load),
@@ -403,6 +415,7 @@ CLIENT: Mapping[str, Seed] = {
     "loses-64-kib": writes(lambda: lambda data: [data] if len(data) <= 0xFFFF else []),
     "loses-deep-events": writes(lambda: _loses_deep_events),
     "drops-line-separators": _replaces("[\u2028\u2029]", ""),
+    "lowers-keys": rewrites(_lowers_keys),
     "sends-headers-of-before": writes(_carries_headers),
     "duplicates-under-load": writes(_twice_under_load),
     "swaps-under-load": writes(_swaps_under_load),
