@@ -930,9 +930,10 @@ async def test_again_pings(judged: JudgedClient, way: str) -> None:
     rules=["L-39"],
 )
 async def test_again_pings_after_unanswered(judged: JudgedClient, way: str) -> None:
-    interval = max(0.25, 20 * await judged.pace())
+    # Some libraries wait for a pong no longer than the interval, and a busy judge takes its time.
+    interval = max(0.5, 20 * await judged.pace())
     policy = {"reconnect": SOON} if way == "by-itself" else {}
-    options = {"ping_interval_s": interval, "ping_timeout_s": 4 * interval, **policy}
+    options = {"ping_interval_s": interval, "ping_timeout_s": 1.5 * interval, **policy}
     connection = await judged.open(more=options)
     connection.patience = connection.patience.at_least(2 * interval)
     await connection.next(PING)
@@ -940,7 +941,7 @@ async def test_again_pings_after_unanswered(judged: JudgedClient, way: str) -> N
     judged.pongs = True
     connection = await again(judged, way)
     connection.patience = connection.patience.at_least(2 * interval)
-    for _ in range(5):  # the last one comes when the first connection's ping is past its time
+    for _ in range(2):  # the last one comes when the first connection's ping is past its time
         await connection.next(PING)
     await judged.works(connection)
 
