@@ -96,7 +96,7 @@ class Answer:
     Attributes:
         rows, columns: the servers and clients, `ALONE` last where the judge had cells.
         pairs: each pair by its row and column; with `ALONE` the verdict of one side with the judge.
-        exempt: what is excepted in plain use, in the order of the rows.
+        exempt: what is excepted in plain use, by servers, then by clients.
     """
 
     def __init__(self, found: Sequence[Pair], cells: Sequence[CellResult]) -> None:
@@ -139,7 +139,7 @@ class Answer:
             parts.append("ok: works")
         if (known := self.example) is not None:
             letters = joined(self.letters(known))
-            plain = f", {letters} of them in plain use" if letters else ""
+            plain = f": {letters} in plain use, see below" if letters else ""
             parts.append(f"{self.mark(known)}: {known.words}{plain}")
         if any(pair.verdict == "broken" for pair in found):
             parts.append("X: broken")
@@ -192,10 +192,14 @@ class Answer:
                     api = pair.server if role == "server" else pair.client
                     shown.setdefault(_key(known), []).append(api)
         found = []
-        for number, (key, apis) in enumerate(shown.items()):
-            _, role, means = key
+        places = {"server": self.rows, "client": self.columns}
+        order = sorted(
+            shown, key=lambda key: (key[1] == "client", places[key[1]].index(shown[key][0]))
+        )
+        for number, key in enumerate(order):
+            (_, role, means), apis = key, shown[key]
             self._letters[key] = letter = _LETTERS[min(number, len(_LETTERS) - 1)]
-            rows = self.rows if role == "server" else self.columns
+            rows = places[role]
             found.append(Exempt(letter, role, tuple(_named(rows, apis)), means))
         return found
 

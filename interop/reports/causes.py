@@ -12,12 +12,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ..catalog import program_of
+from ..catalog import JUDGE_IDS, program_of
 from ..records import OTHER, ROLES, CellResult, CulpritSide, Role
 from ..spec.rules import quoted
 from ..wire.diff import masked
 from .compatibility import is_plain
-from .results import culprit_line, shortened, without_middle
+from .results import culprit_line, shortened
 
 __all__ = [
     "Blame",
@@ -46,8 +46,8 @@ _BASES = (
 """What names a culprit, the most direct evidence first; others come last."""
 
 
-_MOST_OF_FORM = 100
-"""The characters of a failure's form that are shown."""
+_MOST_OF_WORDS = 100
+"""The characters that are shown of what an example failed with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +96,15 @@ class Cause:
         return all(cell.verdict == "warned" for cell in self.cells)
 
     @property
+    def size(self) -> str:
+        """How much of the run it concerns."""
+        return _size(self.cells)
+
+    @property
     def words(self) -> str:
-        """How much of the run it concerns, and the failure's form."""
-        return f"{_size(self.cells)}: {without_middle(self.form, _MOST_OF_FORM)}"
+        """How much of the run it concerns, and what the example failed with."""
+        said = self.example.defect or self.example.reason
+        return f"{self.size}: {shortened(said, _MOST_OF_WORDS)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,8 +221,11 @@ def others(cause: Cause, most: int) -> str:
 def _size(cells: Sequence[CellResult]) -> str:
     scenarios = {cell.scenario for cell in cells}
     pairs = {(cell.server, cell.client) for cell in cells}
-    counts = (len(cells), "cell"), (len(scenarios), "scenario"), (len(pairs), "pair")
-    return ", ".join(counted(count, noun) for count, noun in counts)
+    two = {pair for pair in pairs if JUDGE_IDS.isdisjoint(pair)}
+    counts = (len(cells), "cell"), (len(scenarios), "scenario"), (len(two), "pair")
+    words = ", ".join(counted(count, noun) for count, noun in counts if count)
+    alone = "" if two == pairs else " and alone" if two else ", alone"
+    return words + alone
 
 
 def counted(count: int, noun: str) -> str:

@@ -111,7 +111,7 @@ def explain(
     others = [known for known in pair.deviations if not known.plain]
     parts = [
         Part("not as expected", tuple(_red(ours))),
-        Part("excepted in plain use", tuple(_known(plain, ours))),
+        Part("exceptions in plain use", tuple(_known(plain, ours))),
         Part("other named deviations", tuple(_known(others, ours))),
     ]
     sentence = in_words(pair)

@@ -126,7 +126,7 @@ def _print_grid(answer: Answer, hints: Hints, console: Console) -> None:
     console.print()
     console.print(f"[dim]{escape(answer.legend())}[/]", highlight=False)
     if answer.exempt:
-        console.print("\nexcepted in plain use:")
+        console.print("\nexceptions in plain use:")
         for each in answer.exempt:
             lines = Text(str(each)).wrap(console, console.width - 3)
             for number, line in enumerate(lines):
@@ -143,7 +143,9 @@ def _print_grid(answer: Answer, hints: Hints, console: Console) -> None:
         console.print(f"[bold red]broken:[/] {counted(rest, 'more pair')}", highlight=False)
     if (pair := answer.example) is not None:
         command = hints.explain(pair.server, pair.client)
-        console.print(f"one pair in words: {escape(command)}", highlight=False, soft_wrap=True)
+        console.print(
+            f"each deviation of a pair: {escape(command)}", highlight=False, soft_wrap=True
+        )
 
 
 def _print_missing(each: Missing, console: Console) -> None:
@@ -178,7 +180,7 @@ def _print_blame(console: Console, blame: Blame, most: int, hints: Hints) -> Non
     for cause in rest:
         cell = cause.example
         should = " (a should)" if cause.is_should else ""
-        words = f"[bold]and[/] {escape(cause.words)}{should}"
+        words = f"[bold]and[/] {escape(cause.size)}{should}"
         console.print(words, highlight=False, soft_wrap=True)
         pair = f"{cell.server} <-> {cell.client}"
         _say(console, f"{cell.scenario}, {pair}: {shortened(cell.reason, _BRIEF)}")

@@ -30,7 +30,7 @@ def test_a_pair_is_told_in_words(
     assert max(map(len, out.splitlines())) <= 60
     assert out.startswith("dart@0.5.0/ZapConsumer works with python/ZapServer, except:")
     lines = out.splitlines()
-    at = lines.index("excepted in plain use")
+    at = lines.index("exceptions in plain use")
     assert lines[at + 1 : at + 4] == [
         " - server: An event with null is not read.",
         "   cause: x.py:3 [drops] it",

@@ -51,7 +51,7 @@ def test_a_mark_counts_deviations_and_names_those_in_plain_use_by_letters() -> N
     assert [str(each) for each in said.exempt] == ["dart@0.3.0 (server): Null is not read."]
     assert said.legend() == (
         "servers down, clients across; ok: works; "
-        "~2a: works, with 2 named deviations, a of them in plain use"
+        "~2a: works, with 2 named deviations: a in plain use, see below"
     )
 
 
@@ -61,8 +61,8 @@ def test_an_exception_of_one_api_names_it_and_without_its_meaning_tells_the_caus
         known("dart@0.3.0/B", "node/C", "headers.none-given", TWICE),
     )
     assert [(each.letter, str(each)) for each in said.exempt] == [
-        ("a", "node/C (client): says no goodbye"),
-        ("b", "dart@0.3.0/B (server): Null is not read."),
+        ("a", "dart@0.3.0/B (server): Null is not read."),
+        ("b", "node/C (client): says no goodbye"),
     ]
 
 

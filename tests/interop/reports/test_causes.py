@@ -82,10 +82,18 @@ def test_causes_of_one_culprit_are_together_and_told_apart_by_their_forms() -> N
     assert first.heading == f"server python/AsgiApp, ZapServer: {count}"
     assert not first.is_should
     assert [(each.words, each.is_should) for each in first.causes] == [
-        ("1 cell, 1 scenario, 1 pair: no event … within N s", False),
+        ("1 cell, 1 scenario, 1 pair: no event 'a' within 5 s", False),
         (f"1 cell, 1 scenario, 1 pair: {'x' * 67}… 20 characters …{'x' * 33}", True),
     ]
     assert second.heading == "client dart@0.5.0/ZapConsumer: 1 cell, 1 scenario, 1 pair"
+
+
+def test_cells_with_the_testbed_itself_are_of_no_pair() -> None:
+    judged = red(server="judge/Raw")
+    (found,) = blames([judged])
+    assert found.heading.endswith(": 1 cell, 1 scenario, alone")
+    (found,) = blames([judged, red()])
+    assert found.heading.endswith(": 2 cells, 1 scenario, 1 pair and alone")
 
 
 def test_what_has_no_side_at_fault_is_apart_where_the_testbed_failed() -> None:

@@ -52,9 +52,9 @@ def test_exceptions_in_plain_use_are_told_in_the_sentence_and_first() -> None:
     )
     assert told.sentence == "b/C works with a/S, except: an event with null is not read."
     assert [part.title for part in told.parts][:2] == [
-        "excepted in plain use", "other named deviations",
+        "exceptions in plain use", "other named deviations",
     ]  # fmt: skip
-    (null,) = points(told, "excepted in plain use")
+    (null,) = points(told, "exceptions in plain use")
     assert null == Point(NULL.means, "server", NULL.cause, ("W-19", "W-20"),
                          ("echo.null", "headers.none-given"))  # fmt: skip
     (twice,) = points(told, "other named deviations")

@@ -30,9 +30,9 @@ def test_the_answer_is_a_verdict_for_each_pair_with_its_exceptions() -> None:
     text = shown(working(cell("deviating", excuses=[null]), cell("deviating", scenario="x.y")), 66)
     assert text.startswith("Works: events with text and objects get there and back")
     assert re.search(r"\npython/ZapServer +- +~2a +-\n", text)
-    assert "excepted in plain use:\n a python/ZapServer (server): Null is not read.\n" in text
+    assert "exceptions in plain use:\n a python/ZapServer (server): Null is not read.\n" in text
     explain = "python -m interop explain python/ZapServer dart@0.5.0/ZapConsumer"
-    assert f"one pair in words: {explain}\n" in text
+    assert f"each deviation of a pair: {explain}\n" in text
     assert text.splitlines()[-2] == "The pair works, with named deviations."
     assert "6 cells in 0 s: 4 passed, 2 deviating - exit status 0" in text
 
@@ -101,7 +101,7 @@ def test_what_one_culprit_is_at_fault_for_is_together() -> None:
     first, second = (
         text.index(f"unexpected {each}: ") for each in ("server python/ZapServer", "client x/Y")
     )
-    assert first < text.index("\nand 1 cell, 1 scenario, 1 pair: late (a should)\n") < second
+    assert first < text.index("\nand 1 cell, 1 scenario, 1 pair (a should)\n   d, ") < second
     assert "order.many, python/ZapServer <-> dart@0.5.0/ZapConsumer: zzz" in text[first:second]
     assert "z" * 200 not in text[first:second]
 
