@@ -484,3 +484,34 @@ def test_what_cannot_be_removed_costs_no_result(monkeypatch: pytest.MonkeyPatch)
     with engine_kind("docker").swept("r1") as left:
         assert left == []
     assert left == ["it has active endpoints"]
+
+
+def test_on_github_a_run_is_annotated_and_its_summary_on_the_page(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = tmp_path / "page"
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(page))
+    mutant = ["--server", "mutant/event-name-key", "--client", "python/ZapConsumer", "-n", "0"]
+    options = ["--scenario", "echo.null", "--results", str(tmp_path / "results")]
+    assert main(["run", *mutant, *options, "--format", "github"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    token = lines[0].removeprefix("::stop-commands::")
+    first, *_, notice = shown = lines[lines.index(f"::{token}::") + 1 :]
+    assert len(shown) == 2
+    assert first.startswith("::error title=server mutant/event-name-key%3A 1 cell%2C 1 scenario")
+    assert "%0Aculprit: server mutant/event-name-key (" in first
+    assert "%0Aagain: python -m interop run --server mutant/event-name-key " in first
+    assert notice.startswith("::notice title=zaptools interop::")
+    assert page.read_bytes() == (tmp_path / "results" / "summary.md").read_bytes()
+    assert not [line for line in lines[1 : lines.index(f"::{token}::")] if line.startswith("::")]
+
+
+def test_on_github_what_prevents_a_run_is_an_error_too(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["run", "--server", "pyton", "--format", "github"]) == 2
+    said = capsys.readouterr()
+    *_, end, error = said.out.splitlines()
+    assert end.startswith("::")
+    assert error.startswith("::error title=zaptools interop::--server 'pyton' names no server (")
+    assert "'pyton' names no server" in said.err
