@@ -7,6 +7,7 @@ import os
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -39,6 +40,7 @@ from ..runtimes.prepare import CACHE_DIR, ROOT, Preparer
 from ..scenarios.scenario import Scenario
 from ..signals import held
 from ..verdicts import deviations
+from .failed import failed_cells
 from .options import (
     RESULTS,
     SUBSET,
@@ -111,6 +113,9 @@ def add(commands: Commands, epilog: str) -> None:
            help="how long a scenario may take at all (default: each one's own)")  # fmt: skip
     option("--repeat", type=at_least(1), default=1, metavar="N",
            help="run every cell N times; one whose runs differ is flaky")  # fmt: skip
+    option("--failed", action="store_true",
+           help="only the cells that were not green in the last run, as results or --results "
+                "has it; their results go into the folder again in it")  # fmt: skip
     option("--fail-fast", action="store_true",
            help="end the run at the first result that is not as expected; "
                 "the results so far are written")  # fmt: skip
@@ -152,6 +157,13 @@ def _run_here(arguments: argparse.Namespace, console: Console) -> Results:
 def _run_served(arguments: argparse.Namespace, console: Console, served: ExitStack) -> Results:
     peers = load_peers()
     chosen = catalogue(arguments.scenario, peers, known=not arguments.no_deviations)
+    cells: Mapping[str, Mapping[str, Sequence[str]]] = {}
+    if arguments.failed:
+        failed = failed_cells(arguments, peers, chosen, console)
+        arguments.server, arguments.client = failed.servers, failed.clients
+        arguments.scenario, arguments.results = failed.scenarios, failed.results
+        chosen = {name: chosen[name] for name in failed.scenarios}
+        cells = failed.cells
     scenarios = _possible(arguments, chosen)
     servers, clients = chosen_apis(arguments, peers)
     _check_dart_argument(arguments)
@@ -161,9 +173,13 @@ def _run_served(arguments: argparse.Namespace, console: Console, served: ExitSta
         read_history(arguments.history)  # one that cannot be read is told before the run
     with claimed(arguments.results), ExitStack() as stack:
         plan, not_run = _plan(arguments, peers, servers, clients, console)
-        cells = {name: len(list(plan.pairs(facts.side))) for name, facts in scenarios.items()}
-        total = sum(cells.values())
-        _check_cells(arguments.scenario, cells)
+        plan = replace(plan, cells=cells)
+        counts = {
+            name: sum(plan.wants(name, pair) for pair in plan.pairs(facts.side))
+            for name, facts in scenarios.items()
+        }
+        total = sum(counts.values())
+        _check_cells(arguments.scenario, counts)
         if not (total or not_run):
             raise Stop("the chosen rows and columns have no cell with each other")
         results = Results(

@@ -11,7 +11,7 @@ from ..catalog import JUDGES, peer_of
 from ..records import OTHER, ROLES, CellResult, Role
 from .results import is_red
 
-__all__ = ["DEFAULT_FOLDER", "Hints"]
+__all__ = ["DEFAULT_FOLDER", "Hints", "again_folder"]
 
 DEFAULT_FOLDER = Path("results")
 """The folder of results that commands read when they are given none."""
@@ -21,6 +21,11 @@ _AGAIN = "again"
 
 _HOLDS = ("passed", "deviating", "warned", "failed", "flaky")
 """The verdicts of a cell whose scenario passed, if it raised nothing."""
+
+
+def again_folder(folder: Path) -> Path:
+    """Return the folder for the results of cells of a run that run again, so that its own stay."""
+    return folder if folder.name == _AGAIN else folder / _AGAIN
 
 
 class Hints:
@@ -71,7 +76,7 @@ class Hints:
         scenarios = [cell.scenario, *filter(None, [self._judged(cell)])]
         words += [f"--scenario {shlex.quote(scenario)}" for scenario in scenarios]
         words += map(shlex.quote, self._options)
-        own = self._folder if self._folder.name == _AGAIN else self._folder / _AGAIN
+        own = again_folder(self._folder)
         command = f"python -m interop run {' '.join(words)}{self._results(own)}"
         if "compose" not in self._options:
             return command
@@ -79,6 +84,19 @@ class Hints:
         services = dict.fromkeys(peer_of(api) for role in ROLES for api in chosen[role])
         peers = " ".join(name for name in services if name != JUDGES["server"].peer)
         return f"docker compose up --detach {peers} && docker compose run --rm matrix {command}"
+
+    def beside(self, cell: CellResult) -> list[tuple[str, str, str]]:
+        """Return the keys of the cells that name a cell's culprit, where others do."""
+        found = []
+        if (other := self._beside(cell)) is not None:
+            side, api = other
+            pair = (api, cell.client) if side == "server" else (cell.server, api)
+            found.append((*pair, cell.scenario))
+        if (scenario := self._judged(cell)) is not None and cell.culprit is not None:
+            api, judge = cell.culprit.api, JUDGES["server"].id
+            pair = (api, judge) if cell.culprit.side == "server" else (judge, api)
+            found.append((*pair, scenario))
+        return found
 
     def _looked(self, command: str, *names: str) -> str:
         """Return the command that looks at something in these results."""

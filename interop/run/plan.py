@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -31,6 +31,8 @@ class Plan:
         run: the run's name, by which the docker engine's containers are found.
         scenarios: globs of scenario ids; empty for all.
         only: the ids of the scenarios that an API runs, by the API's id; the others run all.
+        cells: the ids of the scenarios that each pair runs, by the server's id and the client's;
+            empty for all.
         deviations: the deviations file, or None to expect no failure.
         patience: seconds that a scenario waits for what must come.
         timeout: seconds for every scenario, or None for each one's own.
@@ -51,6 +53,7 @@ class Plan:
     run: str = ""
     scenarios: tuple[str, ...] = ()
     only: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    cells: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
     deviations: Path | None = None
     logs: Path | None = None
     patience: float = 5.0
@@ -78,16 +81,25 @@ class Plan:
             for client in self.clients:
                 yield JUDGES["server"], client
 
-    def wants(self, scenario: str, pair: Iterable[Api] = ()) -> bool:
+    def wants(self, scenario: str, pair: tuple[Api, Api] | None = None) -> bool:
         """Whether there is a cell of that scenario, with its parameters, and that pair."""
         chosen = not self.scenarios or any(fnmatchcase(scenario, p) for p in self.scenarios)
-        return chosen and all(scenario in self.only.get(api.id, (scenario,)) for api in pair)
+        if pair is None or not chosen:
+            return chosen
+        if self.cells and scenario not in self._cells_of(*pair):
+            return False
+        return all(scenario in self.only.get(api.id, (scenario,)) for api in pair)
 
-    def may_want(self, scenario: str, pair: Iterable[Api]) -> bool:
+    def _cells_of(self, server: Api, client: Api) -> Sequence[str]:
+        return self.cells.get(server.id, {}).get(client.id, ())
+
+    def may_want(self, scenario: str, pair: tuple[Api, Api]) -> bool:
         """Whether that pair may have a cell of that scenario, with any parameters."""
         begins = f"{scenario}."
         heads = [re.split(r"[*?[]", pattern)[0] for pattern in self.scenarios]
         chosen = not heads or any(begins.startswith(h) or h.startswith(begins) for h in heads)
+        if self.cells:
+            chosen &= any(f"{each}.".startswith(begins) for each in self._cells_of(*pair))
         return chosen and all(
             any(
                 f"{each}.".startswith(f"{scenario}.") for each in self.only.get(api.id, (scenario,))

@@ -24,6 +24,7 @@ def test_a_plan_survives_the_way_to_a_worker() -> None:
         addresses={"b": Address("b", 7000)},
         scenarios=("echo.*",),
         only={"a/S": ["echo.null"]},
+        cells={"a/S": {"a/C": ["echo.null"]}},
         deviations=Path("deviations.toml"),
         patience=0.5,
     )
@@ -52,6 +53,17 @@ def test_an_api_may_run_some_scenarios_only() -> None:
     begun = ("echo", "ends", "ech", "many")
     assert [plan.may_want(each, a) for each in begun] == [True, True, False, False]
     assert [plan.may_want(each, b) for each in begun] == [True, True, True, False]
+
+
+def test_a_pair_may_run_some_cells_only() -> None:
+    plan = Plan("local", SERVERS, CLIENTS, cells={"a/S": {"a/C": ["echo.null", "ends"]}})
+    a, b = ((server, CLIENTS[0]) for server in SERVERS)
+    wanted = ("echo.null", "ends", "echo.floats", "echo")
+    assert [plan.wants(each, a) for each in wanted] == [True, True, False, False]
+    assert [plan.wants(each, b) for each in wanted] == [False] * 4
+    begun = ("echo", "ends", "ech", "many")
+    assert [plan.may_want(each, a) for each in begun] == [True, True, False, False]
+    assert [plan.may_want(each, b) for each in begun] == [False] * 4
 
 
 def test_what_no_pattern_can_name_is_not_wanted() -> None:
