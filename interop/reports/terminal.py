@@ -144,7 +144,7 @@ def _print_grid(answer: Answer, hints: Hints, console: Console) -> None:
     if (pair := answer.example) is not None:
         command = hints.explain(pair.server, pair.client)
         console.print(
-            f"each deviation of a pair: {escape(command)}", highlight=False, soft_wrap=True
+            f"\neach deviation of a pair: {escape(command)}", highlight=False, soft_wrap=True
         )
 
 
