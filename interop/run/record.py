@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal
 
 from msgspec import structs
@@ -11,6 +13,7 @@ from ..catalog import Api
 from ..descriptors import CURE, tells_shortage
 from ..errors import Escaped, TestbedError, Unsupported, Violation
 from ..records import CellResult, Missing, Role
+from ..scenarios import scenario as scenarios
 from ..scenarios.scenario import Scenario
 from ..verdicts.culprit import better, by_evidence, undeclared
 from ..verdicts.deviations import Deviation
@@ -20,6 +23,8 @@ from . import evidence
 from .cell import Ran
 
 __all__ = ["record"]
+
+_SCENARIOS = Path(scenarios.__file__).parent
 
 
 def record(
@@ -154,4 +159,15 @@ def _outcome(ran: Ran) -> tuple[Outcome, str]:
         return "unsupported", raised
     if ran.begun and isinstance(ran.error, AssertionError):
         return "failed", raised
+    if ran.begun and _is_of_data(ran.error):
+        return "failed", f"what was got has another shape: {kind}: {raised}"
     return "error", f"{kind}: {raised}"
+
+
+def _is_of_data(error: BaseException) -> bool:
+    """Return whether a scenario failed to read what a peer said, as a key that is not there."""
+    last = None
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        last = frame.f_code.co_filename
+    data = isinstance(error, (LookupError, TypeError, AttributeError))
+    return data and last is not None and Path(last).parent == _SCENARIOS

@@ -163,7 +163,7 @@ async def test_agreed(tap: Tap, client: Client) -> None:
     for text in ("x" * 1000, "é🙂" * 700, '\\"\n\u0000' * 500, "x" * 70_000, ""):
         got = (await client.echo(text, {"not": "empty"})).data["payload"]
         if got != text:
-            raise Violation(f"back came another text, {got[:60]!r}", api=client.api)
+            raise Violation(f"back came another text, {str(got)[:60]!r}", api=client.api)
     for role in ROLES:
         if not tap.connections[-1].compressed(role):
             raise Violation(f"expected compressed messages of the {role}, got none")

@@ -406,6 +406,9 @@ async def test_once(judged: JudgedServer) -> None:
 )
 async def test_leave(judged: JudgedServer) -> None:
     first, second, leaver = await in_room(judged, 3)
+    say(first, "with you")
+    for member in (first, second, leaver):
+        await hears(member, "with you")
     await answered(judged, leaver, "leave", "left")
     say(first, "without you")
     for member in (first, second):

@@ -149,6 +149,23 @@ async def test_ping_while_handling(judged: Judged) -> None:
 
 
 @scenario(
+    "time.pongs-while-handling",
+    "A peer that answers pings is not given up while a handler takes longer than an answer may.",
+    side="each",
+    rules=["T-19"],
+)
+async def test_pongs_while_handling(judged: Judged) -> None:
+    judged.pongs = True
+    interval = max(0.5, 20 * await judged.pace())
+    options = {"ping_interval_s": interval, "ping_timeout_s": interval}
+    connection = await judged.open(events=["slow"], more=options)
+    connection.patience = connection.patience.at_least(4 * interval)
+    connection.send_event("slow", {"ms": round(2500 * interval)})
+    await connection.next_event("slow")  # the handler is done
+    await judged.works(connection)
+
+
+@scenario(
     "time.ping-in-between",
     "Pings between events are answered, and no event is lost.",
     side="each",

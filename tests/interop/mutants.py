@@ -90,6 +90,8 @@ SERVERS: Mapping[str, Caught] = {
     "no-pong": by("wrote no pong frame", "frames.ping.1"),
     "late-pong": by("had to wait|wrote no pong or text frame", "time.ping-while-handling"),
     "needs-pongs": by("wrote no ping frame", "time.events-for-pongs"),
+    "pongs-unheard-while-handling": by("wrote no text frame", "time.pongs-while-handling"),
+    "room-caches-members": by("expected no more events", "rooms.leave"),
     "no-pings": by("wrote no ping frame", "time.pings"),
     "context-forgotten": by("no event 'echo'", "deflate.blocks.one-context"),
     "ping-ends-compressed-message": by("no event 'echo'", "deflate.fragments.in-three.with-pings"),
@@ -397,6 +399,7 @@ CLIENTS: Mapping[str, Caught] = {
     "limit-of-what-is-compressed": by("delivered what has to fail", "deflate.limit.one-byte"),
     "compresses-large-late": by("wrote what is no event", "deflate.sent-at-once"),
     "one-mask": by("masking keys repeat", "frames.new-masks"),
+    "busy-hears-no-pong": by("wrote no text frame", "time.pongs-while-handling"),
     "silent-peer-unnoticed": by("no end of the connection within", "time.silent-peer"),
     "loses-events-before-close": by("no event 'echo'", "frames.messages-before-close"),
     "answers-close-with-1002": by(

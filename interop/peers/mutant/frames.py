@@ -159,6 +159,27 @@ def _needs_pongs(transport: Any) -> None:
         asyncio.get_running_loop().call_later(seconds, check)
 
 
+def _pongs_unheard_while_handling(transport: Any) -> None:
+    """End a connection whose last pong in time came while a handler ran."""
+    limits, pinged = transport.limits, list[bool]()
+
+    def data_received(transport: Any, data: bytes) -> None:
+        if data[:1] == b"\x8a" and not transport.dispatcher.busy:
+            pinged.clear()
+        base.data_received(transport, data)
+
+    def check() -> None:
+        if pinged:
+            transport.start_close(1011, "")
+        else:
+            pinged.append(True)
+            asyncio.get_running_loop().call_later(limits.ping_timeout, check)
+
+    base = override(transport, data_received=data_received)
+    if limits.ping_interval is not None and limits.ping_timeout is not None:
+        asyncio.get_running_loop().call_later(limits.ping_interval, check)
+
+
 def _context_forgotten(transport: Any) -> None:
     for extension in transport.protocol.extensions:
         extension.remote_no_context_takeover = True
@@ -323,6 +344,7 @@ SERVER: Mapping[str, Seed] = {
     "no-pong": _of_frames("send_frame", _of(Opcode.PONG, None)),
     "late-pong": lambda seam: seam.made.append(_pongs_when_idle),
     "needs-pongs": lambda seam: seam.made.append(_needs_pongs),
+    "pongs-unheard-while-handling": lambda seam: seam.made.append(_pongs_unheard_while_handling),
     "no-pings": _limited(ping_interval=None),
     "no-size-limit": _limited(message_bytes=None),
     "context-forgotten": per_connection(_context_forgotten),
@@ -351,6 +373,7 @@ SERVER: Mapping[str, Seed] = {
 """Defects of servers."""
 
 CLIENT: Mapping[str, Seed] = {
+    "busy-hears-no-pong": lambda seam: seam.made.append(_pongs_unheard_while_handling),
     "pong-once-idle": lambda seam: seam.made.append(_pongs_when_idle),
     "stuck-once-not-read": lambda seam: seam.made.append(_stuck_once_unread),
     "waits-for-ever-to-be-read": per_connection(_waits_for_ever_to_send),

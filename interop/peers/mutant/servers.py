@@ -690,6 +690,30 @@ def _keeps_past_members(seam: ServerSeam) -> None:
     seam.role.rooms.remove_from_room = lambda name, connection: None
 
 
+def _rooms_cache_members(seam: ServerSeam) -> None:
+    """Let what has left a room after a send be its member until another joins."""
+    rooms, sent = seam.role.rooms, set[str]()
+    left: list[tuple[str, Any]] = []
+    add, remove, send = rooms.add_to_room, rooms.remove_from_room, rooms.send_to_room
+
+    def add_and_renew(name: str, *rest: Any, **more: Any) -> Any:
+        while left:
+            remove(*left.pop())
+        sent.discard(name)
+        return add(name, *rest, **more)
+
+    def remove_unless_cached(name: str, connection: Any) -> Any:
+        return left.append((name, connection)) if name in sent else remove(name, connection)
+
+    def send_and_cache(name: str, *rest: Any, **more: Any) -> Any:
+        sent.add(name)
+        return send(name, *rest, **more)
+
+    rooms.add_to_room = add_and_renew
+    rooms.remove_from_room = remove_unless_cached
+    rooms.send_to_room = send_and_cache
+
+
 def _with_exclude_self(value: bool, event: str = "to-room") -> Seed:
     def seed(seam: ServerSeam) -> None:
         handler = seam.book.events[event]
@@ -1282,6 +1306,7 @@ DEFECTS: Mapping[str, Seed] = {
     "end-told-at-own-close": _end_told_at_own_close,
     "send-while-closing-lost": _sends_while_closing_are_lost,
     "room-keeps-past-members": _keeps_past_members,
+    "room-caches-members": _rooms_cache_members,
     "room-leaves-sender-out": _with_exclude_self(True),
     "room-ignores-exclude": _with_exclude_self(False),
     "room-members-twice": _with_past_members(_send_to_repeated_members),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+import interop
 from interop.catalog import Api
 from interop.errors import Escaped, PeerDied, PeerFailure, TestbedError, Unsupported, Violation
 from interop.records import CellResult, Evidence, Missing, ViolationRecord
@@ -64,6 +66,26 @@ def test_no_verdict_depends_on_words(
     assert cell.verdict == verdict
     found = (cell.culprit.side, cell.culprit.basis) if cell.culprit else None
     assert found == culprit
+
+
+@pytest.mark.parametrize(
+    ("folder", "text", "verdict"),
+    [
+        ("scenarios", "{}['headers']", "failed"),
+        ("scenarios", "dict().get(1)[:60]", "failed"),
+        ("scenarios", "1 / 0", "error"),
+        ("roles", "{}['headers']", "error"),
+    ],
+)
+def test_data_of_another_shape_is_no_error_of_the_testbed(
+    folder: str, text: str, verdict: str
+) -> None:
+    file = Path(interop.__file__).parent / folder / "test_x.py"
+    with pytest.raises((LookupError, TypeError, ArithmeticError)) as info:
+        eval(compile(text, file, "eval"), {})
+    cell = result(raised(info.value))
+    assert cell.verdict == verdict
+    assert cell.reason.startswith("what was got has another shape: ") == (verdict == "failed")
 
 
 @pytest.mark.usefixtures("words")
