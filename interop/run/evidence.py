@@ -102,7 +102,7 @@ def violations(facts: Scenario, log: Log) -> list[ViolationRecord]:
         ViolationRecord(
             author=author,
             violation=f"bytes that are no WebSocket frame: {error}",
-            excused=author in facts.invalid_from,
+            excused=author in (*facts.invalid_from, *facts.cuts),
         )
         for author, error in log.frame_errors
     ]

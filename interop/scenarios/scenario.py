@@ -60,6 +60,7 @@ class Scenario:
             limit; this one ends a scenario that hangs elsewhere.
         escapes: whether it tolerates exceptions that escape the library.
         invalid_from: authors whose invalid frames it tolerates.
+        cuts: authors whose frames it cuts: bytes that are no frame are tolerated.
         isolated: whether each side has a peer for this cell alone, which can take a `Fault`.
         side: the cells that it has. Only ``pair`` has a tap between two peers; the others take the
             argument `judged`.
@@ -80,6 +81,7 @@ class Scenario:
     timeout: float = 300.0
     escapes: bool = False
     invalid_from: Sequence[str] = field(default=())
+    cuts: Sequence[str] = field(default=())
     isolated: bool = False
     side: Scope = "pair"
     needs: Needs = "control"
@@ -139,7 +141,7 @@ def check_evidence(facts: Scenario, log: Log, roles: Sequence[Server | Client]) 
             for breach in frame.violations():
                 raise Violation(f"the {frame.author} wrote {breach}: {frame.data[:120]!r}")
     for author, error in log.frame_errors:
-        if author not in facts.invalid_from:
+        if author not in (*facts.invalid_from, *facts.cuts):
             raise Violation(f"the {author} wrote bytes that are no WebSocket frame: {error}")
     if facts.escapes:
         return

@@ -63,7 +63,7 @@ async def test_half_close(server: Server, client: Client, tap: Tap, side: Role) 
 @scenario(
     "faults.cut-in-a-frame",
     "A connection that ends within a frame does not deliver it; both sides report the end once.",
-    invalid_from=["client"],
+    cuts=["client"],
     rules=["C-19", "E-16"],
 )
 async def test_cut_in_a_frame(server: Server, client: Client, tap: Tap, cut: int) -> None:

@@ -40,7 +40,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from ..catalog import JUDGE_IDS
+from ..catalog import JUDGE_IDS, peer_of
 from ..records import OTHER, ROLES, CellResult, Culprit, FrameRecord, Role
 from ..wire.diff import canonical
 from .forms import recorded_forms
@@ -139,8 +139,25 @@ def _row_or_column(cell: CellResult, cells: Sequence[CellResult]) -> Culprit:
     good = passes[OTHER[side]]
     fails = sum(c.api(side) == api and _violated(c) for c in cells)
     why = f"{api} fails in all its cells ({fails}), {other} passes with other {side}s ({len(good)})"
+    if sum(c.api(side) == api for c in cells) == 1 and _fails_with_most(cells, good, cell, side):
+        why = f"{other} fails with most {side}s, and {api} has no other {OTHER[side]} here"
+        side, api = OTHER[side], other
+        good = _others_that_pass(cells, cell, side)
     basis: Literal["row", "column"] = "row" if side == "server" else "column"
     return Culprit(side, why, basis, api, _frame_at_fault(cell, side, good))
+
+
+def _fails_with_most(
+    cells: Sequence[CellResult], good: Sequence[CellResult], cell: CellResult, side: Role
+) -> bool:
+    """Return whether the other side fails with more peers on this side than it passes with.
+
+    The APIs of one peer, which share their defects, count as one.
+    """
+    other = cell.api(OTHER[side])
+    bad = [c for c in cells if c.api(OTHER[side]) == other and _violated(c)]
+    failing, passing = ({peer_of(c.api(side)) for c in each} for each in (bad, good))
+    return len(failing) > len(passing)
 
 
 def _is_known(cell: CellResult, fault: Fault) -> bool:

@@ -120,6 +120,15 @@ def test_an_excused_author_may_write_what_is_no_frame() -> None:
     check_evidence(Scenario("x", "A rule.", invalid_from=["server"]), log, [])
 
 
+def test_an_author_that_is_cut_may_write_part_of_a_frame_and_no_invalid_one() -> None:
+    facts = Scenario("x", "A rule.", cuts=["server"])
+    log = log_of(GOOD)
+    log.frame_errors.append(("server", "unexpected end"))
+    check_evidence(facts, log, [])
+    with pytest.raises(Violation, match="the server wrote a binary message"):
+        check_evidence(facts, log_of(frame("server", b"{}", 2)), [])
+
+
 async def test_an_escaped_exception_is_a_violation_unless_it_is_not_judged() -> None:
     session = Session(Api("a", "server", "B"))
     session.notifications.append(Notification("connected", {"conn": "1"}))

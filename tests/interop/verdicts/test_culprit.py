@@ -97,6 +97,10 @@ Y: dict[str, Any] = {"client": "y"}
         ([cell(**B, **X)], "server", "a fails in all its cells (1), x passes with other"),
         ([cell(**B, **X), red(**A, **Y)], "server", "a fails in all its cells (2), x passes"),
         ([cell(**A, **Y)], "client", "x fails in all its cells (1), a passes with other clients"),
+        # A server that meets no other client says little; the APIs of one peer say one thing.
+        ([cell(**B, **X), red(server="c", **X)], "client", "x fails with most servers, and a has"),
+        ([cell(**B, **X), red(server="c", **X), red(**A, **Y)], "server", "a fails in all"),
+        ([cell(**B, **X), red(server="a/Other", **X)], "server", "a fails in all its cells (1)"),
         ([cell(**A, **Y), cell(**B, **X)], "unknown", "only this pair"),
         ([red(**A, **Y), red(**B, **X)], "unknown", "neither side passes"),
         ([cell("unsupported", **B, **X), cell("error", **A, **Y)], "unknown", "no other cell"),
