@@ -14,6 +14,7 @@ from .commands import (
     deviations,
     explain,
     listing,
+    merge,
     model,
     mutate,
     replay,
@@ -95,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add(commands, _EPILOG)
     listing.add(commands)
     deviations.add(commands)
+    merge.add(commands, _EPILOG)
     compare.add(commands)
     check.add(commands)
     show.add(commands)

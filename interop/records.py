@@ -48,6 +48,7 @@ __all__ = [
     "ResultsFile",
     "Role",
     "RunRecord",
+    "Shard",
     "Verdict",
     "ViolationRecord",
     "decode",
@@ -390,6 +391,23 @@ class Commit(Struct, frozen=True):
     dirty: bool
 
 
+class Shard(Struct, frozen=True):
+    """A part of a run's cells, of several that make the whole.
+
+    Attributes:
+        number: from 1.
+        of: how many there are.
+        plan: what is the same in all shards of one run, and in no other's.
+    """
+
+    number: _Number
+    of: _Number
+    plan: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.of}"
+
+
 class RunRecord(Struct, frozen=True):
     """A run as a whole; the fields are those of `interop.reports.results.Results`.
 
@@ -398,6 +416,7 @@ class RunRecord(Struct, frozen=True):
         stopped: why cells were left out on purpose, and how many; empty if none were.
         commit: None where it cannot be told, as in a container.
         options: the options that a command for one of its cells needs beside those that choose it.
+        shard: None where it ran all of its cells.
     """
 
     started: Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
@@ -418,6 +437,7 @@ class RunRecord(Struct, frozen=True):
     peers: dict[str, PeerRecord] = {}
     commit: Commit | None = None
     options: list[str] = []
+    shard: Shard | None = None
 
 
 class ResultsFile(Struct, frozen=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import webbrowser
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -36,6 +37,7 @@ __all__ = [
     "results_argument",
     "seconds",
     "selection",
+    "shard",
     "shown",
 ]
 
@@ -85,6 +87,18 @@ def at_least(least: int) -> Callable[[str], int]:
         return value
 
     return number
+
+
+def shard(text: str) -> tuple[int, int]:
+    """Return an option's value that is a shard: its number, from 1, and how many there are.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    found = re.fullmatch(r"([0-9]+)/([0-9]+)", text)
+    if not found or not 1 <= int(found[1]) <= int(found[2]):
+        raise argparse.ArgumentTypeError(f"{text!r} is not I/N, from 1/N to N/N")
+    return int(found[1]), int(found[2])
 
 
 def given_path(text: str) -> Path:

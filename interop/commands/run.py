@@ -20,7 +20,7 @@ from ..control.contract import Address
 from ..engines.compose import CONTROL_PORT
 from ..engines.registry import ENGINES, engine_kind
 from ..errors import CannotRun, TestbedError
-from ..records import Role
+from ..records import Role, Shard
 from ..reports.durations import print_durations
 from ..reports.files import write_reports
 from ..reports.github import annotated, append_summary, command, without_commands
@@ -33,6 +33,7 @@ from ..reports.results import Results, claimed
 from ..reports.terminal import print_plan, print_report
 from ..run.plan import Plan
 from ..run.runner import run_plan
+from ..run.shards import dealt_scenarios, digest
 from ..runtimes import dart
 from ..runtimes.dart_download import DECLINED
 from ..runtimes.git import current_commit
@@ -55,6 +56,7 @@ from .options import (
     open_page,
     seconds,
     selection,
+    shard,
     shown,
 )
 
@@ -116,6 +118,9 @@ def add(commands: Commands, epilog: str) -> None:
     option("--failed", action="store_true",
            help="only the cells that were not green in the last run, as results or --results "
                 "has it; their results go into the folder again in it")  # fmt: skip
+    option("--shard", type=shard, metavar="I/N",
+           help="only the Ith of N parts of the chosen cells, for N machines; "
+                "the command merge makes one run of their results")  # fmt: skip
     option("--fail-fast", action="store_true",
            help="end the run at the first result that is not as expected; "
                 "the results so far are written")  # fmt: skip
@@ -157,7 +162,9 @@ def _run_here(arguments: argparse.Namespace, console: Console) -> Results:
 def _run_served(arguments: argparse.Namespace, console: Console, served: ExitStack) -> Results:
     peers = load_peers()
     chosen = catalogue(arguments.scenario, peers, known=not arguments.no_deviations)
-    cells: Mapping[str, Mapping[str, Sequence[str]]] = {}
+    cells: Mapping[str, Mapping[str, Sequence[str]]] | None = None
+    if arguments.failed and arguments.shard:
+        raise Stop("--failed and --shard do not go together")
     if arguments.failed:
         failed = failed_cells(arguments, peers, chosen, console)
         arguments.server, arguments.client = failed.servers, failed.clients
@@ -168,7 +175,7 @@ def _run_served(arguments: argparse.Namespace, console: Console, served: ExitSta
     servers, clients = chosen_apis(arguments, peers)
     _check_dart_argument(arguments)
     if arguments.results is None:
-        arguments.results = SUBSET if _is_subset(arguments) else RESULTS
+        arguments.results = _default_results(arguments)
     if arguments.history is not None:
         read_history(arguments.history)  # one that cannot be read is told before the run
     with claimed(arguments.results), ExitStack() as stack:
@@ -178,8 +185,13 @@ def _run_served(arguments: argparse.Namespace, console: Console, served: ExitSta
             name: sum(plan.wants(name, pair) for pair in plan.pairs(facts.side))
             for name, facts in scenarios.items()
         }
-        total = sum(counts.values())
         _check_cells(arguments.scenario, counts)
+        part = None
+        if arguments.shard:
+            part, names = _shard(arguments, servers, clients, scenarios)
+            plan = replace(plan, cells=_cells_of(plan, {n: scenarios[n] for n in names}))
+            counts = {name: counts[name] for name in names}
+        total = sum(counts.values())
         if not (total or not_run):
             raise Stop("the chosen rows and columns have no cell with each other")
         results = Results(
@@ -192,6 +204,7 @@ def _run_served(arguments: argparse.Namespace, console: Console, served: ExitSta
             strict=plan.strict,
             commit=current_commit(ROOT),
             options=list(_kept_options(arguments)),
+            shard=part,
             folder=named(arguments.results),
         )
         print_plan(not_run, total * plan.repeat, arguments.workers, console)
@@ -312,9 +325,11 @@ def _check_cells(patterns: Sequence[str], cells: Mapping[str, int]) -> None:
             raise Stop(f"--scenario {pattern!r} has no cell between the chosen rows and columns")
 
 
-def _kept_options(arguments: argparse.Namespace) -> Iterator[str]:
+def _kept_options(arguments: argparse.Namespace, *, but: str = "") -> Iterator[str]:
     """Yield the options that a command for one cell of this run needs too."""
     for option in _KEPT:
+        if option == but:
+            continue
         name = option.removeprefix("--").replace("-", "_")
         value = getattr(arguments, name)
         if value != arguments.default(name):
@@ -323,8 +338,46 @@ def _kept_options(arguments: argparse.Namespace) -> Iterator[str]:
                 yield f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _is_subset(arguments: argparse.Namespace) -> bool:
-    return bool(arguments.server or arguments.client or arguments.scenario)
+def _default_results(arguments: argparse.Namespace) -> Path:
+    if arguments.shard:
+        number, of = arguments.shard
+        return RESULTS / f"shard-{number}-of-{of}"
+    return SUBSET if arguments.server or arguments.client or arguments.scenario else RESULTS
+
+
+def _shard(
+    arguments: argparse.Namespace,
+    servers: Sequence[Api],
+    clients: Sequence[Api],
+    scenarios: Mapping[str, Scenario],
+) -> tuple[Shard, list[str]]:
+    """Return the shard that this run is, and its scenarios.
+
+    Which these are, the choice decides alone, and not what can run on this machine.
+
+    Raises:
+        Stop: there are more shards than scenarios.
+    """
+    number, of = arguments.shard
+    chosen = Plan(arguments.engine, tuple(servers), tuple(clients))
+    counts = {name: len(list(chosen.pairs(facts.side))) for name, facts in scenarios.items()}
+    counts = {name: count for name, count in counts.items() if count}
+    if of > len(counts):
+        raise Stop(f"--shard {number}/{of}: there are only {len(counts)} scenarios to share out")
+    options = list(_kept_options(arguments, but="--dart"))
+    part = Shard(number, of, digest(servers, clients, list(counts), options))
+    return part, dealt_scenarios(counts, of)[number - 1]
+
+
+def _cells_of(
+    plan: Plan, scenarios: Mapping[str, Scenario]
+) -> Mapping[str, Mapping[str, Sequence[str]]]:
+    """Return the cells of scenarios, as `Plan.cells`."""
+    cells: dict[str, dict[str, list[str]]] = {}
+    for name, facts in sorted(scenarios.items()):
+        for server, client in plan.pairs(facts.side):
+            cells.setdefault(server.id, {}).setdefault(client.id, []).append(name)
+    return cells
 
 
 def _write(results: Results, arguments: argparse.Namespace) -> TestbedError | None:

@@ -26,6 +26,7 @@ from ..records import (
     EngineName,
     PeerRecord,
     RunRecord,
+    Shard,
     Verdict,
     decode,
     encode,
@@ -60,7 +61,7 @@ class Results:
         broken: why the run is incomplete; empty if it is not.
         repeat: how often every cell was run.
         strict: whether a failed *should* was a failure.
-        stopped, peers, commit, options: as in `RunRecord`.
+        stopped, peers, commit, options, shard: as in `RunRecord`.
         folder: where they are written, as a command for one of the cells names it.
     """
 
@@ -78,6 +79,7 @@ class Results:
     peers: dict[str, PeerRecord] = field(default_factory=dict)
     commit: Commit | None = None
     options: list[str] = field(default_factory=list)
+    shard: Shard | None = None
     folder: Path = Path("results")
 
     def sort(self) -> None:
@@ -115,6 +117,7 @@ class Results:
             peers=self.peers,
             commit=self.commit,
             options=self.options,
+            shard=self.shard,
         )
 
     def dump(self) -> bytes:
@@ -170,6 +173,7 @@ class RunFacts(msgspec.Struct):
     peers: dict[str, PeerRecord] = {}
     commit: Commit | None = None
     options: list[str] = []
+    shard: Shard | None = None
 
 
 class Recorded(msgspec.Struct):

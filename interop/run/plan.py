@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import json
 import re
@@ -31,8 +32,8 @@ class Plan:
         run: the run's name, by which the docker engine's containers are found.
         scenarios: globs of scenario ids; empty for all.
         only: the ids of the scenarios that an API runs, by the API's id; the others run all.
-        cells: the ids of the scenarios that each pair runs, by the server's id and the client's;
-            empty for all.
+        cells: the ids of the scenarios that each pair runs, sorted, by the server's id and the
+            client's; None for all.
         deviations: the deviations file, or None to expect no failure.
         patience: seconds that a scenario waits for what must come.
         timeout: seconds for every scenario, or None for each one's own.
@@ -53,7 +54,7 @@ class Plan:
     run: str = ""
     scenarios: tuple[str, ...] = ()
     only: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    cells: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
+    cells: Mapping[str, Mapping[str, Sequence[str]]] | None = None
     deviations: Path | None = None
     logs: Path | None = None
     patience: float = 5.0
@@ -86,20 +87,21 @@ class Plan:
         chosen = not self.scenarios or any(fnmatchcase(scenario, p) for p in self.scenarios)
         if pair is None or not chosen:
             return chosen
-        if self.cells and scenario not in self._cells_of(*pair):
+        if self.cells is not None and _first(self._cells_of(*pair), scenario) != scenario:
             return False
         return all(scenario in self.only.get(api.id, (scenario,)) for api in pair)
 
     def _cells_of(self, server: Api, client: Api) -> Sequence[str]:
-        return self.cells.get(server.id, {}).get(client.id, ())
+        return (self.cells or {}).get(server.id, {}).get(client.id, ())
 
     def may_want(self, scenario: str, pair: tuple[Api, Api]) -> bool:
         """Whether that pair may have a cell of that scenario, with any parameters."""
         begins = f"{scenario}."
         heads = [re.split(r"[*?[]", pattern)[0] for pattern in self.scenarios]
         chosen = not heads or any(begins.startswith(h) or h.startswith(begins) for h in heads)
-        if self.cells:
-            chosen &= any(f"{each}.".startswith(begins) for each in self._cells_of(*pair))
+        if self.cells is not None:
+            ids = self._cells_of(*pair)
+            chosen &= _first(ids, scenario) == scenario or _first(ids, begins).startswith(begins)
         return chosen and all(
             any(
                 f"{each}.".startswith(f"{scenario}.") for each in self.only.get(api.id, (scenario,))
@@ -128,3 +130,9 @@ class Plan:
         for path in ("deviations", "logs"):
             data[path] = Path(data[path]) if data[path] else None
         return cls(**data)
+
+
+def _first(ids: Sequence[str], least: str) -> str:
+    """Return the first of sorted ids that is not less; empty if all are."""
+    index = bisect.bisect_left(ids, least)
+    return ids[index] if index < len(ids) else ""

@@ -29,6 +29,7 @@ __all__ = [
     "SCENARIOS",
     "Bound",
     "Collector",
+    "explain",
     "in_short",
     "load_catalogue",
     "load_functions",
@@ -146,18 +147,23 @@ def run_plan(
         peers.update(sorted(collector.peers.items()))
     cells = merge(collector.finished)
     try:
-        _explain(cells, plan, collector.peers)
+        explain(cells, plan.deviations, collector.peers)
     except Exception as exc:  # a fault of the testbed, which must not cost the results
         problems.append(f"explaining the red cells: {type(exc).__name__}: {exc}")
     return cells, seconds, in_short(problems)
 
 
-def _explain(cells: list[CellResult], plan: Plan, peers: Mapping[str, PeerRecord]) -> None:
-    """Name the culprits of red cells, and say what to do about deviations that did not show."""
+def explain(cells: list[CellResult], known: Path | None, peers: Mapping[str, PeerRecord]) -> None:
+    """Name the culprits of red cells, and say what to do about deviations that did not show.
+
+    Args:
+        known: the deviations file, or None where no failure is expected.
+        peers: what the peer of each row and column said of itself.
+    """
     name_culprits(cells)
-    if plan.deviations is not None:
+    if known is not None:
         apis = [api for peer in load_peers().values() for api in peer.apis]
-        advise(cells, peers, load_recorded(plan.deviations), apis)
+        advise(cells, peers, load_recorded(known), apis)
 
 
 def in_short(problems: list[str]) -> str:

@@ -49,7 +49,8 @@ class _Advice:
         self._apis = apis
 
     def give(self, cell: CellResult) -> None:
-        """Fill `vanished`, the reason and the culprit of a cell."""
+        """Fill `vanished`, the reason and the culprit of a cell, anew where a shard's run has."""
+        cell.vanished = ""
         excuse = cell.unshown[0]
         role, api = excuse.role, cell.api(excuse.role)
         if missing := self._missing(cell, role):
