@@ -38,6 +38,7 @@ __all__ = [
     "Evidence",
     "Excuse",
     "Finished",
+    "FlakyRecord",
     "FrameRecord",
     "Missing",
     "Note",
@@ -72,7 +73,9 @@ OTHER: Mapping[Role, Role] = {"server": "client", "client": "server"}
 Author = Literal["client", "server", "judge"]
 CulpritSide = Literal["server", "client", "unknown"]
 
-Verdict = Literal["passed", "deviating", "warned", "failed", "flaky", "unsupported", "error"]
+Verdict = Literal[
+    "passed", "deviating", "tolerated", "warned", "failed", "flaky", "unsupported", "error"
+]
 EngineName = Literal["local", "docker", "compose", "check"]
 """The engine that ran the peers; ``check`` for a server that this testbed did not start."""
 
@@ -408,6 +411,27 @@ class Shard(Struct, frozen=True):
         return f"{self.number}/{self.of}"
 
 
+class FlakyRecord(Struct, frozen=True):
+    """An entry of the file of cells that may fail or pass, and what came of it.
+
+    Attributes:
+        server, client, scenarios: the patterns of its cells.
+        until: the last day on which it holds.
+        over: whether that has passed: it tolerates nothing then.
+        cells: how many cells of the run it names.
+        failed: those of them that failed and were tolerated: server, client and scenario.
+    """
+
+    server: str
+    client: str
+    scenarios: list[str]
+    cause: str
+    until: Annotated[str, Meta(extra_json_schema={"format": "date"})]
+    over: bool
+    cells: _Count
+    failed: list[tuple[str, str, str]]
+
+
 class RunRecord(Struct, frozen=True):
     """A run as a whole; the fields are those of `interop.reports.results.Results`.
 
@@ -417,6 +441,7 @@ class RunRecord(Struct, frozen=True):
         commit: None where it cannot be told, as in a container.
         options: the options that a command for one of its cells needs beside those that choose it.
         shard: None where it ran all of its cells.
+        known_flaky: the cells that could fail or pass.
     """
 
     started: Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
@@ -438,6 +463,7 @@ class RunRecord(Struct, frozen=True):
     commit: Commit | None = None
     options: list[str] = []
     shard: Shard | None = None
+    known_flaky: list[FlakyRecord] = []
 
 
 class ResultsFile(Struct, frozen=True):

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from ..control.contract import Address
 from ..engines.compose import CONTROL_PORT
 from ..engines.registry import ENGINES, engine_kind
 from ..errors import CannotRun, TestbedError
-from ..records import Role, Shard
+from ..records import CellResult, FlakyRecord, Role, Shard
 from ..reports.durations import print_durations
 from ..reports.files import write_reports
 from ..reports.github import annotated, append_summary, command, without_commands
@@ -32,7 +32,7 @@ from ..reports.provenance import other_sources
 from ..reports.results import Results, claimed
 from ..reports.terminal import print_plan, print_report
 from ..run.plan import Plan
-from ..run.runner import run_plan
+from ..run.runner import load_catalogue, run_plan
 from ..run.shards import dealt_scenarios, digest
 from ..runtimes import dart
 from ..runtimes.dart_download import DECLINED
@@ -40,7 +40,7 @@ from ..runtimes.git import current_commit
 from ..runtimes.prepare import CACHE_DIR, ROOT, Preparer
 from ..scenarios.scenario import Scenario
 from ..signals import held
-from ..verdicts import deviations
+from ..verdicts import deviations, flaky
 from .failed import failed_cells
 from .options import (
     RESULTS,
@@ -76,6 +76,7 @@ _KEPT = (
     "--repeat",
     "--strict",
     "--no-deviations",
+    "--known-flaky",
 )
 """The options that change how a cell runs, or what is expected of it."""
 
@@ -127,6 +128,9 @@ def add(commands: Commands, epilog: str) -> None:
     option("--strict", action="store_true", help="a should that fails is a failure too")
     option("--no-deviations", action="store_true",
            help="expect no failure: show every deviation as what it is")  # fmt: skip
+    option("--known-flaky", type=given_path, metavar="FILE",
+           help="cells that may fail or pass, each with a cause and a date after which that is "
+                "a failure of the run")  # fmt: skip
     option("--durations", action="store_true", help="show where the time went")
     option("-v", "--verbose", action="store_true", help="show pytest's own output")
     option("--dart", metavar="PATH",
@@ -172,6 +176,8 @@ def _run_served(arguments: argparse.Namespace, console: Console, served: ExitSta
         chosen = {name: chosen[name] for name in failed.scenarios}
         cells = failed.cells
     scenarios = _possible(arguments, chosen)
+    known_flaky = _known_flaky(arguments.known_flaky, peers)
+    today = datetime.now(UTC).date()
     servers, clients = chosen_apis(arguments, peers)
     _check_dart_argument(arguments)
     if arguments.results is None:
@@ -180,7 +186,8 @@ def _run_served(arguments: argparse.Namespace, console: Console, served: ExitSta
         read_history(arguments.history)  # one that cannot be read is told before the run
     with claimed(arguments.results), ExitStack() as stack:
         plan, not_run = _plan(arguments, peers, servers, clients, console)
-        plan = replace(plan, cells=cells)
+        live_flaky = tuple(each for each in known_flaky if not each.has_passed(today))
+        plan = replace(plan, cells=cells, flaky=live_flaky)
         counts = {
             name: sum(plan.wants(name, pair) for pair in plan.pairs(facts.side))
             for name, facts in scenarios.items()
@@ -233,6 +240,7 @@ def _run_served(arguments: argparse.Namespace, console: Console, served: ExitSta
             else:
                 problems.append(lacking)
         results.broken = "; ".join(part for part in problems if part)
+        results.known_flaky = list(_flaky_records(known_flaky, results.cells, plan, today))
         results.sort()
         unwritten = _write(results, arguments)
     if live is not None:
@@ -323,6 +331,49 @@ def _check_cells(patterns: Sequence[str], cells: Mapping[str, int]) -> None:
     for pattern in patterns:
         if not any(count for name, count in cells.items() if fnmatchcase(name, pattern)):
             raise Stop(f"--scenario {pattern!r} has no cell between the chosen rows and columns")
+
+
+def _known_flaky(path: Path | None, peers: Mapping[str, Peer]) -> list[flaky.KnownFlaky]:
+    """Return the entries of the file of cells that may fail or pass, if there is one.
+
+    Raises:
+        DeviationError: one is malformed, or can match no cell.
+    """
+    if path is None:
+        return []
+    entries = flaky.load(path)
+    apis = [*(api for peer in peers.values() for api in peer.apis), *JUDGES.values()]
+    sides = {name: facts.side for name, facts in load_catalogue().items()}
+    flaky.check(path, entries, apis, sides)
+    return entries
+
+
+def _flaky_records(
+    entries: Sequence[flaky.KnownFlaky], cells: Iterable[CellResult], plan: Plan, today: date
+) -> Iterator[FlakyRecord]:
+    """Yield what came of each entry: of those that have cells in this run, or are over."""
+    apis = {api.id: api for api in (*plan.servers, *plan.clients)}
+    servers = {**apis, JUDGES["server"].id: JUDGES["server"]}
+    clients = {**apis, JUDGES["client"].id: JUDGES["client"]}
+    named: dict[flaky.KnownFlaky, list[CellResult]] = {}
+    for cell in cells:
+        found = flaky.find(plan.flaky, servers[cell.server], clients[cell.client], cell.scenario)
+        if found is not None:
+            named.setdefault(found, []).append(cell)
+    for entry in entries:
+        of_entry, over = named.get(entry, []), entry.has_passed(today)
+        if of_entry or over:
+            failed = sorted(cell.key for cell in of_entry if cell.verdict == "tolerated")
+            yield FlakyRecord(
+                entry.server,
+                entry.client,
+                [*entry.scenarios],
+                entry.cause,
+                entry.until,
+                over,
+                len(of_entry),
+                failed,
+            )
 
 
 def _kept_options(arguments: argparse.Namespace, *, but: str = "") -> Iterator[str]:

@@ -86,7 +86,7 @@ def compare(old: Iterable[CellResult], new: Iterable[CellResult]) -> Comparison:
             found.repaired.append(change)
         elif change.new == "flaky" and change.old != "flaky":
             found.flaky.append(change)
-        elif was is not None and change.new == "passed" != change.old:
+        elif was is not None and change.new == "passed" != change.old != "tolerated":
             found.fixed.append(change)
         elif was is not None and change.new != change.old:
             found.other.append(change)
@@ -127,6 +127,8 @@ def unequal(
         problems += [f"{which}: no cell with {peer} alone" for peer in alone if peer not in judged]
     for key in sorted({*before, *after}):
         old_verdict, new_verdict = _verdict(before.get(key)), _verdict(after.get(key))
+        if {old_verdict, new_verdict} == {"passed", "tolerated"}:
+            continue  # the cell may fail or pass
         sides = {peer_of(key[0]), peer_of(key[1])}
         if old_verdict != new_verdict and (not peers or sides <= {*peers, _JUDGE}):
             problems.append(f"{' / '.join(key)}: old {old_verdict}, new {new_verdict}")

@@ -20,7 +20,7 @@ from .history import history, keep, read_history, record
 from .page import Page
 from .pairs import MEANING, Pair, pairs
 from .provenance import commit_line, peer_lines
-from .results import Results, gates, is_red, shortened, write_files
+from .results import Results, gates, is_red, known_flaky, shortened, write_files
 
 __all__ = ["judged_pairs", "junit", "report", "summary", "write_reports"]
 
@@ -100,6 +100,8 @@ def summary(results: Results) -> str:
     if red:
         hints = Hints(results.cells, results.options, results.folder)
         lines += ["", "## Unexpected", *(line for blame in red for line in _blame(blame, hints))]
+    if results.known_flaky:
+        lines += ["", "## Known flaky", "", *_known_flaky(results)]
     versions = compatibility(results.cells)
     if versions:
         lines += ["", "## Versions", "", *(f"- {line}" for line in versions)]
@@ -208,6 +210,13 @@ def _cause(cause: Cause, hints: Hints) -> str:
 
 def _kind(cell: CellResult) -> str:
     return "" if cell.verdict == "failed" else f" ({cell.verdict})"
+
+
+def _known_flaky(results: Results) -> Iterator[str]:
+    for each in results.known_flaky:
+        yield f"- {'**over** ' if each.over else ''}{known_flaky(each)}"
+        for server, client, scenario in each.failed:
+            yield f"    - {scenario}: {server} ↔ {client}"
 
 
 def _deviations(results: Results) -> list[str]:

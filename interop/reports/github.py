@@ -20,7 +20,7 @@ from .answer import Answer, joined
 from .causes import Blame, Cause, blames, counted, details, others
 from .files import judged_pairs, summary
 from .hints import Hints
-from .results import Results, is_red, shortened
+from .results import Results, is_red, known_flaky, shortened
 
 __all__ = ["annotated", "append_summary", "command", "without_commands"]
 
@@ -59,6 +59,8 @@ def annotated(results: Results) -> list[str]:
         ]
         for kind in ("error", "warning")
     )
+    over = [command("error", "known flaky", known_flaky(each)) for each in results.over]
+    errors = [*over, *errors]
     for title, why in (("stopped", results.stopped), ("the testbed failed", results.broken)):
         if why:
             errors.insert(0, command("error", title, why))

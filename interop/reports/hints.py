@@ -19,7 +19,7 @@ DEFAULT_FOLDER = Path("results")
 _AGAIN = "again"
 """The folder, below that of a run's results, for the results of its cells that run again."""
 
-_HOLDS = ("passed", "deviating", "warned", "failed", "flaky")
+_HOLDS = ("passed", "deviating", "tolerated", "warned", "failed", "flaky")
 """The verdicts of a cell whose scenario passed, if it raised nothing."""
 
 

@@ -36,7 +36,7 @@ from .history import History, Run
 from .kept import by_rule
 from .pairs import MEANING, Pair, alone
 from .provenance import commit_line, peer_lines, peer_words
-from .results import Results, is_red, shortened
+from .results import Results, is_red, known_flaky, shortened
 from .timeline import frame_words, gap_words
 
 __all__ = ["Page"]
@@ -162,6 +162,7 @@ class Page:
                 pairs={(pair.server, pair.client): pair for pair in self._pairs},
                 alone={role: self._alone(role) for role in ROLES},
                 not_run=missing(results.not_run),
+                known_flaky=known_flaky,
                 versions=compatibility(results.cells),
                 deviations=_deviations(results.cells),
                 rules=by_rule(results.cells),
@@ -298,6 +299,9 @@ def _state(results: Results, found: Sequence[Blame], running: bool) -> dict[str,
         names = [blame.culprit for blame in found if blame.causes[0].side in ROLES]
         fault = f"; at fault: {', '.join(names)}" if names else ""
         words = f"{counted(len(red), 'cell')} not as expected{fault}"
+        return {"kind": "red", "mark": "✗", "words": words}
+    if results.over:
+        words = f"{len(results.over)} known to be flaky for longer than was allowed"
         return {"kind": "red", "mark": "✗", "words": words}
     return {"kind": "green", "mark": "✓", "words": "All as expected"}
 

@@ -24,6 +24,7 @@ from ..records import (
     CellResult,
     Commit,
     EngineName,
+    FlakyRecord,
     PeerRecord,
     RunRecord,
     Shard,
@@ -41,6 +42,7 @@ __all__ = [
     "culprit_line",
     "gates",
     "is_red",
+    "known_flaky",
     "load",
     "read",
     "shortened",
@@ -61,7 +63,7 @@ class Results:
         broken: why the run is incomplete; empty if it is not.
         repeat: how often every cell was run.
         strict: whether a failed *should* was a failure.
-        stopped, peers, commit, options, shard: as in `RunRecord`.
+        stopped, peers, commit, options, shard, known_flaky: as in `RunRecord`.
         folder: where they are written, as a command for one of the cells names it.
     """
 
@@ -80,13 +82,15 @@ class Results:
     commit: Commit | None = None
     options: list[str] = field(default_factory=list)
     shard: Shard | None = None
+    known_flaky: list[FlakyRecord] = field(default_factory=list)
     folder: Path = Path("results")
 
     def sort(self) -> None:
-        """Put the cells into the order of the matrix."""
+        """Put the cells into the order of the matrix, and what is flaky into that of its dates."""
         rows = {name: index for index, name in enumerate(self.servers)}
         columns = {name: index for index, name in enumerate(self.clients)}
         self.cells.sort(key=lambda c: (rows[c.server], columns[c.client], c.scenario, c.verdict))
+        self.known_flaky.sort(key=lambda e: (e.until, e.scenarios, e.server, e.client, e.cause))
 
     @property
     def counts(self) -> dict[Verdict, int]:
@@ -97,7 +101,12 @@ class Results:
         """0: as expected; 1: an unexpected result; 2: the testbed failed, or nothing was run."""
         if self.broken or not self.cells or any(cell.verdict == "error" for cell in self.cells):
             return 2
-        return 1 if any(gates(cell) for cell in self.cells) else 0
+        return 1 if self.over or any(gates(cell) for cell in self.cells) else 0
+
+    @property
+    def over(self) -> list[FlakyRecord]:
+        """What may not fail any more, and is still declared to: each makes the exit status 1."""
+        return [each for each in self.known_flaky if each.over]
 
     def summary(self) -> RunRecord:
         """Return the run's own record."""
@@ -118,6 +127,7 @@ class Results:
             commit=self.commit,
             options=self.options,
             shard=self.shard,
+            known_flaky=self.known_flaky,
         )
 
     def dump(self) -> bytes:
@@ -174,6 +184,7 @@ class RunFacts(msgspec.Struct):
     commit: Commit | None = None
     options: list[str] = []
     shard: Shard | None = None
+    known_flaky: list[FlakyRecord] = []
 
 
 class Recorded(msgspec.Struct):
@@ -259,6 +270,16 @@ def gates(cell: CellResult) -> bool:
 def is_red(cell: CellResult) -> bool:
     """Whether a cell's verdict is not expected; that of a *should* is so too."""
     return gates(cell) or cell.verdict in ("error", "warned")
+
+
+def known_flaky(entry: FlakyRecord) -> str:
+    """Return in words what came of the cells that may fail or pass."""
+    named = f"{', '.join(entry.scenarios)} ({entry.server} <-> {entry.client})"
+    if entry.over:
+        return f"{named}: may not fail any more after {entry.until}: repair it or give it more time"
+    cells = f"{entry.cells} cell" + "s" * (entry.cells != 1)
+    failed = f"{len(entry.failed)} of {cells} failed"
+    return f"{named}: {failed}, which is tolerated until {entry.until}: {entry.cause}"
 
 
 def shortened(text: str, most: int = 300) -> str:

@@ -17,13 +17,14 @@ from .files import judged_pairs
 from .grid import grid
 from .hints import Hints
 from .pairs import MEANING, PairVerdict
-from .results import Results, is_red, shortened, without_middle
+from .results import Results, is_red, known_flaky, shortened, without_middle
 
 __all__ = ["STYLES", "print_first", "print_plan", "print_report"]
 
 STYLES: Mapping[Verdict, str] = {
     "passed": "green",
     "deviating": "yellow",
+    "tolerated": "yellow",
     "warned": "bold yellow",
     "failed": "bold red",
     "flaky": "bold red",
@@ -50,6 +51,7 @@ _BRIEF = 160
 
 _SHOWN_BROKEN = 8
 _SHOWN_CAUSES = 12
+_SHOWN_FLAKY = 10
 _SHOWN_TOPICS = 8
 
 
@@ -80,6 +82,7 @@ def print_report(results: Results, console: Console) -> None:
     for each in missing(results.not_run):
         _print_missing(each, console)
     _print_causes(console, results, hints)
+    _print_known_flaky(results, console)
     for line in compatibility(results.cells):
         console.print(escape(line), highlight=False, soft_wrap=True)
     if results.stopped:
@@ -109,6 +112,18 @@ def print_first(cell: CellResult, hints: Hints, console: Console) -> None:
     for line in (f"{cell.scenario}: {cell.rule}", f"{pair}: {reason}", *details(cell)):
         _say(console, line)
     console.print(f"   again: {escape(hints.again(cell))}", highlight=False, soft_wrap=True)
+
+
+def _print_known_flaky(results: Results, console: Console) -> None:
+    """Print what the cells that may fail or pass did, and which may not any more."""
+    for each in results.known_flaky:
+        style = "bold red" if each.over else "yellow"
+        words = f"[{style}]known flaky:[/] {escape(known_flaky(each))}"
+        console.print(words, highlight=False, soft_wrap=True)
+        for server, client, scenario in each.failed[:_SHOWN_FLAKY]:
+            _say(console, f"{scenario}: {server} <-> {client}")
+        if (rest := len(each.failed) - _SHOWN_FLAKY) > 0:
+            _say(console, f"and {counted(rest, 'more cell')}: see summary.md")
 
 
 def _print_grid(answer: Answer, hints: Hints, console: Console) -> None:

@@ -17,6 +17,7 @@ from ..control.contract import Address
 from ..engines.engine import Engine
 from ..engines.registry import engine_kind
 from ..scenarios.scenario import Scenario, Scope
+from ..verdicts.flaky import KnownFlaky
 
 __all__ = ["Plan"]
 
@@ -35,6 +36,7 @@ class Plan:
         cells: the ids of the scenarios that each pair runs, sorted, by the server's id and the
             client's; None for all.
         deviations: the deviations file, or None to expect no failure.
+        flaky: the cells that may fail or pass.
         patience: seconds that a scenario waits for what must come.
         timeout: seconds for every scenario, or None for each one's own.
         repeat: how often every cell is run.
@@ -56,6 +58,7 @@ class Plan:
     only: Mapping[str, Sequence[str]] = field(default_factory=dict)
     cells: Mapping[str, Mapping[str, Sequence[str]]] | None = None
     deviations: Path | None = None
+    flaky: tuple[KnownFlaky, ...] = ()
     logs: Path | None = None
     patience: float = 5.0
     timeout: float | None = None
@@ -127,6 +130,9 @@ class Plan:
             data[role] = tuple(Api(**a) for a in data[role])
         data["addresses"] = {k: Address(**v) for k, v in data["addresses"].items()}
         data["scenarios"] = tuple(data["scenarios"])
+        data["flaky"] = tuple(
+            KnownFlaky(**{**each, "scenarios": tuple(each["scenarios"])}) for each in data["flaky"]
+        )
         for path in ("deviations", "logs"):
             data[path] = Path(data[path]) if data[path] else None
         return cls(**data)

@@ -35,7 +35,7 @@ from ..records import CellResult, Finished, encode
 from ..reports.compatibility import is_plain
 from ..scenarios.scenario import Scenario
 from ..signals import Interrupts, delivered, delivered_later, held, interruptible
-from ..verdicts import deviations
+from ..verdicts import deviations, flaky
 from . import evidence
 from .cell import Cell, Ran
 from .failing import Failing
@@ -405,20 +405,22 @@ def _known(item: pytest.Item) -> list[deviations.Deviation]:
 
 
 def _record(item: pytest.Item, ran: Ran) -> CellResult:
+    plan, scenario, pair = item.config.stash[_PLAN], scenario_id(item), _pair(item)
     return record(
         facts(item),
-        scenario_id(item),
-        _pair(item),
+        scenario,
+        pair,
         ran,
         known=_known(item),
-        strict=item.config.stash[_PLAN].strict,
+        strict=plan.strict,
+        flaky=flaky.find(plan.flaky, *pair, scenario),
     )
 
 
 def _show_as(report: pytest.TestReport, cell: CellResult, error: BaseException | None) -> None:
     """Show the cell's verdict in pytest's own output."""
     verdict, reason = cell.verdict, cell.reason
-    if verdict in ("deviating", "warned"):
+    if verdict in ("deviating", "tolerated", "warned"):
         report.outcome, report.wasxfail = "skipped", reason
     elif verdict == "unsupported":
         report.outcome, report.longrepr = "skipped", (report.nodeid, 0, reason)

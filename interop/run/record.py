@@ -17,6 +17,7 @@ from ..scenarios import scenario as scenarios
 from ..scenarios.scenario import Scenario
 from ..verdicts.culprit import better, by_evidence, undeclared
 from ..verdicts.deviations import Deviation
+from ..verdicts.flaky import KnownFlaky
 from ..verdicts.trace import missing
 from ..verdicts.verdict import Case, Outcome, decide
 from . import evidence
@@ -36,6 +37,7 @@ def record(
     known: Sequence[Deviation] = (),
     tolerated: Sequence[Deviation] = (),
     strict: bool = False,
+    flaky: KnownFlaky | None = None,
 ) -> CellResult:
     """Return the result of one run of a cell.
 
@@ -44,6 +46,7 @@ def record(
         known: the deviations that expect this cell to fail; one that does not show is a failure.
         tolerated: deviations that may occur: they excuse a failure, and a pass is no failure.
         strict: whether a failed *should* is a failure.
+        flaky: what says that the cell may fail or pass; None if it may not.
     """
     server, client = pair
     outcome, text = _outcome(ran)
@@ -82,6 +85,7 @@ def record(
             tolerated=tolerated,
             culprit=convicted,
             should=facts.severity == "should" and not strict,
+            flaky=flaky,
         )
     )
     cell.verdict, cell.reason = ruling.verdict, ruling.reason

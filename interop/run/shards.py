@@ -10,9 +10,11 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from msgspec import structs
+
 from ..catalog import Api
 from ..errors import TestbedError
-from ..records import CellResult, PeerRecord, Shard, encode
+from ..records import CellResult, FlakyRecord, PeerRecord, Shard, encode
 from ..reports.results import Recorded, Results, RunFacts
 from .order import LONG
 
@@ -95,6 +97,7 @@ def joined(parts: Mapping[Path, Recorded], folder: Path) -> Results:
         peers=peers,
         commit=next((run.commit for run in runs if run.commit and run.commit.dirty), first.commit),
         options=first.options,
+        known_flaky=_known_flaky(runs),
         folder=folder,
     )
     results.sort()
@@ -166,6 +169,17 @@ def _cells(parts: Mapping[Path, Recorded], files: Sequence[Path]) -> list[CellRe
                 )
             found[cell.key] = path
     return [cell for path in files for cell in parts[path].cells]
+
+
+def _known_flaky(runs: Sequence[RunFacts]) -> list[FlakyRecord]:
+    """Return what came of the entries of known flaky cells in all shards."""
+    found: dict[bytes, FlakyRecord] = {}
+    for each in (each for run in runs for each in run.known_flaky):
+        key = encode(structs.replace(each, cells=0, failed=[]))
+        known = found.get(key, structs.replace(each, cells=0, failed=[]))
+        failed = sorted([*known.failed, *each.failed])
+        found[key] = structs.replace(known, cells=known.cells + each.cells, failed=failed)
+    return list(found.values())
 
 
 def _peers(runs: Sequence[RunFacts]) -> tuple[dict[str, PeerRecord], list[str]]:

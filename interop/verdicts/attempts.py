@@ -15,6 +15,7 @@ _WORST_FIRST: Sequence[Verdict] = (
     "error",
     "failed",
     "warned",
+    "tolerated",
     "deviating",
     "unsupported",
     "passed",
@@ -26,7 +27,8 @@ def merge(finished: Iterable[Finished]) -> list[CellResult]:
 
     A cell that ran once is as it was. One that ran more often has the evidence of its worst
     run, all of them in ``runs``, and the share that passed in ``pass_rate``. Its verdict
-    is theirs if they agree, ``error`` if one was an error, else ``flaky``.
+    is theirs if they agree, ``error`` if one was an error, ``tolerated`` if no other failed than
+    in one of these, else ``flaky``.
     """
     groups: dict[tuple[str, str, str], list[Finished]] = {}
     for each in finished:
@@ -43,7 +45,8 @@ def _cell(runs: Sequence[Finished]) -> CellResult:
     if len(counts) > 1:
         tally = ", ".join(f"{n} {verdict}" for verdict, n in counts.most_common())
         reason = f"{tally} of {len(runs)} runs; run {worst.run}: {reason}"
-        verdict = "error" if counts["error"] else "flaky"
+        may_differ = counts.keys() <= {"passed", "deviating", "tolerated"} and counts["tolerated"]
+        verdict = "error" if counts["error"] else "tolerated" if may_differ else "flaky"
     return structs.replace(
         worst.cell,
         verdict=verdict,

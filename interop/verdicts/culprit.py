@@ -52,7 +52,7 @@ _CERTAIN = ("frame", "unsupported", "uncaught")
 """The kinds of evidence in the cell itself that no other cell changes, but that an exception may be
 one which always escapes there."""
 
-_RED = ("failed", "warned", "deviating", "flaky")
+_RED = ("failed", "warned", "deviating", "tolerated", "flaky")
 
 Counts = Mapping[str, int]
 """By the first part of a scenario's id, or ``""`` for all of them, a number of cells."""

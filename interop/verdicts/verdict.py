@@ -16,6 +16,7 @@ from typing import Literal
 from ..catalog import Api
 from ..records import Culprit, Excuse, Role, Verdict
 from .deviations import Deviation
+from .flaky import KnownFlaky
 
 __all__ = ["Case", "Outcome", "Ruling", "decide"]
 
@@ -35,6 +36,7 @@ class Case:
         known: the deviations that expect this cell to fail.
         tolerated: deviations that may occur: they excuse a failure, and a pass is no failure.
         should: whether a failure is a warning.
+        flaky: what says that the cell may fail or pass; None if it may not.
     """
 
     server: Api
@@ -47,6 +49,7 @@ class Case:
     tolerated: Sequence[Deviation] = ()
     culprit: Culprit | None = None
     should: bool = False
+    flaky: KnownFlaky | None = None
 
     def lacking(self, role: Role) -> list[str]:
         """Return the features that were used although that side's API is declared to lack them."""
@@ -78,8 +81,18 @@ def decide(case: Case) -> Ruling:
     """Return the verdict on one run of a cell.
 
     ``error`` is never excused; ``unsupported`` must be declared; a known deviation must show,
-    and show as described. Any other failure is ``failed``, or ``warned`` for a *should*.
+    and show as described. Any other failure is ``failed``, or ``warned`` for a *should*; in a cell
+    that may fail or pass, either and a deviation that does not show are ``tolerated``.
     """
+    ruling = _decide(case)
+    if case.flaky is None or case.outcome not in ("passed", "failed"):
+        return ruling
+    if ruling.verdict in ("passed", "deviating"):
+        return ruling
+    return Ruling("tolerated", f"{case.flaky} [seen: {ruling.reason}]")
+
+
+def _decide(case: Case) -> Ruling:
     if case.outcome == "error":
         return Ruling("error", case.text)
     if case.outcome == "unsupported":

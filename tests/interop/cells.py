@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from interop.records import CellResult, Culprit, FrameRecord, Verdict
+from interop.records import CellResult, Culprit, FlakyRecord, FrameRecord, Verdict
 from interop.reports.results import Results
 
 
@@ -58,3 +58,18 @@ def results(*cells: CellResult, **more: Any) -> Results:
         cells=list(cells),
         **more,
     )
+
+
+def flaky(**more: Any) -> FlakyRecord:
+    data = {
+        "server": "*",
+        "client": "dart",
+        "scenarios": ["echo.*"],
+        "cause": "a race",
+        "until": "2026-12-31",
+        "over": False,
+        "cells": 3,
+        "failed": [],
+        **more,
+    }
+    return msgspec.convert(data, FlakyRecord)

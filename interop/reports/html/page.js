@@ -7,7 +7,7 @@ const narrow = matchMedia("(max-width: 44rem)").matches; // a phone: what is not
 const STEP = narrow ? 30 : 100; // the entries of a list that are shown at once, and then each time more
 const FILTERS = ["peer", "role", "version", "severity", "q", "verdict"];
 const RED = ["failed", "flaky", "error", "warned"];
-const MARKS = { passed: "✓", deviating: "≈", unsupported: "–", warned: "!", failed: "✗", flaky: "✗", error: "✗" };
+const MARKS = { passed: "✓", deviating: "≈", tolerated: "≈", unsupported: "–", warned: "!", failed: "✗", flaky: "✗", error: "✗" };
 
 const $ = (selector, root = document) => root.querySelector(selector);
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
@@ -281,7 +281,7 @@ function pairView(s, c, cells, missing, come) {
   const fits = filter();
   const listed = cells.filter(fits);
   const kept = history.state?.open ?? pairsLeft.get(`${s} ${c}`)?.open; // the lists that were open
-  const groups = [["Not as expected", RED], ["Known deviations", ["deviating"]], ["Unsupported", ["unsupported"]], ["Passed", ["passed"]]];
+  const groups = [["Not as expected", RED], ["Known to be flaky", ["tolerated"]], ["Known deviations", ["deviating"]], ["Unsupported", ["unsupported"]], ["Passed", ["passed"]]];
   const state = { works: "passed", deviates: "deviating", broken: "failed" }[pair.verdict] ?? "";
   const absent = [report.servers.includes(s) ? "" : `no row ${s}`, report.clients.includes(c) ? "" : `no column ${c}`].filter(Boolean).join(" and ");
   const note = absent && !report.pairs[`${s} ${c}`] ? `This run has ${absent}.` : missing ? `This run has no cell ${missing} of this pair.` : "";

@@ -515,3 +515,64 @@ def test_on_github_what_prevents_a_run_is_an_error_too(
     assert end.startswith("::")
     assert error.startswith("::error title=zaptools interop::--server 'pyton' names no server (")
     assert "'pyton' names no server" in said.err
+
+
+FLAKY = """[[flaky]]
+server = "mutant/event-name-key"
+scenario = "echo.null"
+cause = "a race"
+until = {}
+"""
+MUTANT = ["--server", "mutant/event-name-key", "--client", "python/ZapConsumer", "-n", "0"]
+
+
+def test_a_known_flaky_cell_that_fails_is_tolerated_and_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, results = tmp_path / "flaky.toml", tmp_path / "results"
+    file.write_text(FLAKY.format("9999-12-31"), "utf-8")
+    options = ["--scenario", "echo.null", "--known-flaky", str(file), "--fail-fast"]
+    assert main(["run", *MUTANT, *options, "--results", str(results)]) == 0
+    said = capsys.readouterr().out
+    assert "0 unexpected" in said
+    assert (
+        "known flaky: echo.null (mutant/event-name-key <-> *): 1 of 1 cell failed, which is "
+        "tolerated until 9999-12-31: a race\n"
+        "   echo.null: mutant/event-name-key <-> python/ZapConsumer\n"
+    ) in said
+    assert "1 tolerated - exit status 0" in said
+    data = json.loads((results / "results.json").read_text("utf-8"))
+    jsonschema.validate(data, json.loads(SCHEMA_FILE.read_text("utf-8")))
+    (cell,) = data["cells"]
+    assert cell["verdict"] == "tolerated"
+    assert cell["reason"].startswith("known to be flaky until 9999-12-31: a race [seen: ")
+    assert f"--known-flaky {file}" in " ".join(data["run"]["options"])
+
+
+def test_a_known_flaky_cell_is_an_error_after_its_date(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "flaky.toml"
+    file.write_text(FLAKY.format("2020-01-01"), "utf-8")
+    options = ["--known-flaky", str(file), "--results", str(tmp_path / "results")]
+    over = "echo.null (mutant/event-name-key <-> *): may not fail any more after 2020-01-01"
+    assert main(["run", *MUTANT, "--scenario", "echo.null", *options]) == 1
+    said = capsys.readouterr().out
+    assert over in said
+    assert "1 failed - exit status 1" in said
+    # What passes, or is not run, does not hide it.
+    assert main(["run", *QUICK, "--scenario", "echo.null", *options]) == 1
+    said = capsys.readouterr().out
+    assert over in said
+    assert "1 passed - exit status 1" in said
+
+
+def test_a_known_flaky_cell_that_does_not_exist_is_status_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "flaky.toml"
+    file.write_text(FLAKY.format("9999-12-31").replace("echo.null", "ehco.null"), "utf-8")
+    options = ["--scenario", "echo.null", "--known-flaky", str(file)]
+    assert main(["run", *QUICK, *options, "--results", str(tmp_path / "results")]) == 2
+    said = capsys.readouterr().err
+    assert f"--known-flaky {file}: entry 1: 'ehco.null' names no scenario (did you mean" in said

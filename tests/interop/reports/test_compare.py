@@ -23,6 +23,11 @@ from ..cells import cell, frame
         ("passed", "warned", "other"),
         ("passed", "unsupported", "other"),
         ("failed", "deviating", "other"),
+        ("passed", "tolerated", "other"),
+        ("tolerated", "passed", "other"),
+        ("failed", "tolerated", "other"),
+        ("tolerated", "failed", "broken"),
+        ("tolerated", "flaky", "flaky"),
         ("passed", None, "gone"),
         ("failed", None, "gone"),
         ("failed", "error", "unknown"),
@@ -154,3 +159,12 @@ def test_what_a_cut_record_does_not_hold_is_no_change() -> None:
 def test_another_form_shows_in_a_cut_record() -> None:
     (change,) = compare([kept(1, 2, 3)], [kept(1, 2, 4, space=" ")]).wire
     assert change.differences == ("white space",)
+
+
+def test_a_cell_that_may_fail_or_pass_is_equal_in_both() -> None:
+    passed, tolerated, failed = (
+        [at("a/S", "b/C", verdict)] for verdict in ("passed", "tolerated", "failed")
+    )
+    assert unequal(passed, tolerated, [], roles) == []
+    assert unequal(tolerated, passed, [], roles) == []
+    assert unequal(tolerated, failed, [], roles) != []

@@ -9,7 +9,7 @@ from interop.errors import TestbedError
 from interop.records import Commit, Excuse, PeerRecord
 from interop.reports.files import junit, summary, write_reports
 
-from ..cells import cell, results
+from ..cells import cell, flaky, results
 
 EXCUSE = Excuse("dart", "server", "its cause")
 CULPRIT = {"side": "client", "why": "it wrote \x00", "basis": "frame", "api": "x/Y", "frame": 4}
@@ -116,3 +116,16 @@ def test_a_history_that_cannot_be_read_costs_no_results(tmp_path: Path) -> None:
         "summary.md",
         "junit.xml",
     }
+
+
+def test_the_summary_lists_known_flaky_cells() -> None:
+    known = [flaky(failed=[("a/S", "b/C", "echo.null")]), flaky(over=True)]
+    assert (
+        "## Known flaky\n\n"
+        "- echo.* (* <-> dart): 1 of 3 cells failed, which is tolerated until 2026-12-31: a race\n"
+        "    - echo.null: a/S ↔ b/C\n"
+        "- **over** echo.* (* <-> dart): may not fail any more after 2026-12-31: repair it or "
+        "give it more time\n"
+    ) in summary(results(cell("tolerated"), known_flaky=known))
+    (case,) = junit(results(cell("tolerated", reason="a race"))).iter("skipped")
+    assert case.attrib["message"] == "tolerated: a race"

@@ -12,7 +12,7 @@ from interop.records import CellResult
 from interop.reports.files import summary
 from interop.reports.github import annotated, append_summary, command, without_commands
 
-from ..cells import cell, results
+from ..cells import cell, flaky, results
 
 MIB = 1024 * 1024
 CULPRIT = {"side": "client", "why": "it wrote x", "basis": "frame", "api": "x/Y"}
@@ -123,3 +123,10 @@ def test_what_is_printed_meanwhile_is_no_command() -> None:
     token = first.removeprefix("::stop-commands::")
     assert len(token) == 32
     assert last == f"::{token}::"
+
+
+def test_what_is_flaky_for_longer_than_allowed_is_an_error() -> None:
+    found, _ = annotated(results(cell(), known_flaky=[flaky(), flaky(over=True)]))
+    assert found.startswith(
+        "::error title=known flaky::echo.* (* <-> dart): may not fail any more after"
+    )

@@ -12,7 +12,7 @@ from interop.reports.files import report
 from interop.reports.pairs import CORE
 from interop.reports.results import Results, load
 
-from ..cells import cell, frame, results
+from ..cells import cell, flaky, frame, results
 from ..pages import data
 
 SERVER, CLIENT = "python/ZapServer", "dart@0.5.0/ZapConsumer"
@@ -52,7 +52,7 @@ def test_the_index_holds_every_cell_and_the_blocks_their_evidence() -> None:
                                      "severity": "must", "quoted": rules}  # fmt: skip
     shown = rules[0].replace("`eventName`", "<code>eventName</code>")
     assert f'<span class="quoted">{shown}</span>' in text
-    assert index["cells"] == [[0, 1, 0, 0, 0, "", -1], [0, 1, 1, 3, 1, "", 0]]
+    assert index["cells"] == [[0, 1, 0, 0, 0, "", -1], [0, 1, 1, 4, 1, "", 0]]
     assert index["reasons"] == ["", "why it failed"]
     assert index["pairs"][f"{SERVER} {CLIENT}"]["words"] == "broken: b.c: why it failed"
     (row,) = data(text, "block-0")[f"{SERVER} {CLIENT}"]["rows"]
@@ -193,3 +193,18 @@ def test_breaches_of_one_kind_are_told_once() -> None:
          "the server wrote no eventName (W-2) in frame 1"],
         ["Breach of the wire's rules", "the client wrote half a frame"],
     ]  # fmt: skip
+
+
+def test_known_flaky_cells_are_listed_with_those_that_failed() -> None:
+    text = rendered(cell("tolerated"), known_flaky=[flaky(failed=[(SERVER, CLIENT, "echo.null")])])
+    assert "echo.* (* &lt;-&gt; dart): 1 of 3 cells failed, which is tolerated until" in text
+    assert re.search(
+        r'<section id="flaky">.*<a href="#[^"]*">echo.null</a>.*</section>', text, re.S
+    )
+    assert "All as expected" in text
+
+
+def test_a_known_flaky_cell_after_its_date_is_no_green_run() -> None:
+    text = rendered(cell(), known_flaky=[flaky(over=True)])
+    assert "1 known to be flaky for longer than was allowed" in text
+    assert "All as expected" not in text

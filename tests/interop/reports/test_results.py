@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 from interop.errors import TestbedError
-from interop.records import VERDICTS, CellResult, schema
+from interop.records import VERDICTS, CellResult, ResultsFile, decode, schema
 from interop.reports.results import (
     SCHEMA_FILE,
     claimed,
@@ -21,7 +21,7 @@ from interop.reports.results import (
     write_files,
 )
 
-from ..cells import cell, results
+from ..cells import cell, flaky, results
 
 
 @pytest.mark.parametrize(
@@ -245,3 +245,19 @@ def test_a_long_text_keeps_its_beginning_and_its_end() -> None:
     assert "… 69,739 characters …" in short
     assert short.endswith("and closed with 1009")
     assert shortened("two\n lines") == "two lines"
+
+
+def test_what_is_flaky_for_longer_than_allowed_makes_the_run_fail() -> None:
+    assert results(cell("tolerated"), known_flaky=[flaky()]).exit_status == 0
+    assert results(cell(), known_flaky=[flaky(), flaky(over=True)]).exit_status == 1
+    assert results(known_flaky=[flaky(over=True)]).exit_status == 2  # nothing ran
+
+
+def test_known_flaky_cells_are_written_and_read_back(tmp_path: Path) -> None:
+    known = [flaky(over=True), flaky(failed=[("a/S", "b/C", "echo.null")])]
+    results(cell("tolerated"), known_flaky=known).write(tmp_path)
+    assert decode((tmp_path / "results.json").read_bytes(), ResultsFile).run.known_flaky == known
+    jsonschema.validate(
+        json.loads((tmp_path / "results.json").read_text("utf-8")),
+        json.loads(SCHEMA_FILE.read_text("utf-8")),
+    )

@@ -11,7 +11,7 @@ from interop.reports.pairs import CORE
 from interop.reports.results import Results
 from interop.reports.terminal import print_plan, print_report
 
-from ..cells import cell, results
+from ..cells import cell, flaky, results
 
 
 def shown(run: Results, width: int = 120) -> str:
@@ -149,3 +149,14 @@ def test_a_should_is_amber() -> None:
 def test_versions_that_go_together_are_said() -> None:
     text = shown(results(cell(server="pypi@0.5.2/S"), cell(server="pypi@0.3.0/S")))
     assert "pypi/S 0.3.0 to 0.5.2 with dart/ZapConsumer 0.5.0: compatible" in text
+
+
+def test_known_flaky_cells_are_counted_and_listed() -> None:
+    failed = [("a/S", "b/C", f"echo.{n}") for n in range(12)]
+    text = shown(results(cell("tolerated"), known_flaky=[flaky(cells=20, failed=failed)]), 200)
+    words = (
+        "echo.* (* <-> dart): 12 of 20 cells failed, which is tolerated until 2026-12-31: a race"
+    )
+    assert f"known flaky: {words}\n   echo.0: a/S <-> b/C\n" in text
+    assert "   echo.9: a/S <-> b/C\n   and 2 more cells: see summary.md\n" in text
+    assert "1 tolerated - exit status 0" in text

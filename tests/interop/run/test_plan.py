@@ -10,6 +10,7 @@ from interop.engines.compose import ComposeEngine
 from interop.engines.local import LocalEngine
 from interop.errors import TestbedError
 from interop.run.plan import Plan
+from interop.verdicts.flaky import KnownFlaky
 
 SERVERS = (Api("a", "server", "S"), Api("b", "server", "S", "1.0"))
 CLIENTS = (Api("a", "client", "C"),)
@@ -26,6 +27,7 @@ def test_a_plan_survives_the_way_to_a_worker() -> None:
         only={"a/S": ["echo.null"]},
         cells={"a/S": {"a/C": ["echo.null"]}},
         deviations=Path("deviations.toml"),
+        flaky=(KnownFlaky(("echo.*",), "a race", "2026-12-31"),),
         patience=0.5,
     )
     assert Plan.parse(plan.dump()) == plan

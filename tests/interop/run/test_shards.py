@@ -10,7 +10,7 @@ from interop.records import CellResult, Commit, PeerRecord, Shard
 from interop.reports.results import Results, load
 from interop.run.shards import dealt_scenarios, joined
 
-from ..cells import cell, results
+from ..cells import cell, flaky, results
 
 
 def test_shards_share_all_scenarios_and_take_about_equally_long() -> None:
@@ -93,3 +93,15 @@ def test_shards_with_different_peers_that_cannot_run_are_named(tmp_path: Path) -
     second.not_run = {}
     with pytest.raises(TestbedError, match=r"peers that cannot run: .* has pypi@0"):
         merged(tmp_path, shard(1, A), second)
+
+
+def test_known_flaky_cells_of_all_shards_are_counted_together(tmp_path: Path) -> None:
+    one, two = ("a/S", "b/C", "echo.a"), ("a/S", "b/C", "echo.b")
+    over = flaky(over=True, until="2026-01-01", cells=0)
+    whole = merged(
+        tmp_path,
+        shard(1, A, known_flaky=[flaky(cells=3, failed=[two])]),
+        shard(2, cell(scenario="echo.b"), known_flaky=[flaky(cells=2, failed=[one]), over]),
+    )
+    assert whole.known_flaky == [over, flaky(cells=5, failed=[one, two])]
+    assert whole.exit_status == 1

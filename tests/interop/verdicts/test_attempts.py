@@ -27,6 +27,10 @@ def test_a_cell_that_ran_once_is_as_it_was() -> None:
         (["passed", "failed", "passed"], "flaky", 0.667),
         (["deviating", "failed"], "flaky", 0.0),
         (["passed", "warned"], "flaky", 0.5),
+        (["passed", "tolerated", "deviating"], "tolerated", 0.333),
+        (["passed", "deviating"], "flaky", 0.5),
+        (["tolerated", "failed"], "flaky", 0.0),
+        (["tolerated", "error"], "error", 0.0),
         (["passed", "error"], "error", 0.5),
     ],
 )

@@ -8,12 +8,14 @@ import pytest
 from interop.catalog import Api
 from interop.records import Culprit, Role
 from interop.verdicts.deviations import Deviation
+from interop.verdicts.flaky import KnownFlaky
 from interop.verdicts.verdict import Case, Outcome, decide
 
 LACKS = {"rooms": "it has none", "drop code": "close() takes none"}
 SERVER = Api("dart", "server", "ZapServer", "0.3.0", lacks=LACKS)
 CLIENT = Api("python", "client", "ZapConsumer")
 KNOWN = Deviation("dart", "server", ("x",), "its cause", ("no echo", "late"))
+FLAKY = KnownFlaky(("x",), "a race", "2026-12-31")
 OTHER = Deviation("python", "client", ("x",), "another cause", ("never",))
 
 
@@ -109,3 +111,23 @@ def test_a_declared_lack_that_works_is_stale() -> None:
     features: dict[Role, frozenset[str]] = {"server": frozenset({"drop code"})}
     assert decide(Case(SERVER, CLIENT, "passed", features=features)).better == "server"
     assert verdict("failed", "x", features={"server": frozenset({"drop code"})}) == ("failed", "x")
+
+
+def test_a_cell_that_is_known_to_be_flaky_may_fail_or_pass() -> None:
+    assert verdict("passed", flaky=FLAKY) == ("passed", "")
+    tolerated = "known to be flaky until 2026-12-31: a race [seen: no echo]"
+    assert verdict("failed", "no echo", flaky=FLAKY) == ("tolerated", tolerated)
+    assert verdict("failed", "no echo", flaky=FLAKY, should=True) == ("tolerated", tolerated)
+
+
+def test_its_known_deviation_need_not_show() -> None:
+    assert verdict("failed", "no echo", flaky=FLAKY, known=[KNOWN])[0] == "deviating"
+    kind, reason = verdict("passed", flaky=FLAKY, known=[KNOWN])
+    assert kind == "tolerated"
+    assert "[seen: expected to fail, but passed" in reason
+
+
+def test_neither_an_error_nor_an_undeclared_lack_is_flaky() -> None:
+    assert verdict("error", "PeerDied", flaky=FLAKY) == ("error", "PeerDied")
+    lack = verdict("unsupported", "no rooms", unsupported_by="client", flaky=FLAKY)
+    assert lack[0] == "failed"
