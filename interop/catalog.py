@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import importlib.util
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -43,9 +44,14 @@ RUNTIMES: Mapping[str, Sequence[str]] = {
     "dart": ("pubspec.yaml", "*.dart"),
     "node": (),
     "go": ("go.mod", "go.sum", "*.go"),
+    "python": (),
+    "program": (),
 }
 """The runtimes of peers, each with the files (globs) that an older version of the peer is made of,
 the first of which names its packages. A runtime without files cannot have ``versions``."""
+
+_ADDED_NAME = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
+"""The name of an added peer: it must do as a part of a row's name, a glob and a file's name."""
 
 _LACKS = "a table of reasons, by operations, 'operation argument' or 'rooms'"
 
@@ -129,14 +135,15 @@ JUDGE_IDS = frozenset(api.id for api in JUDGES.values())
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """One program under control: a folder below ``interop/peers`` with a ``peer.toml``.
+    """One program under control: a folder with a ``peer.toml``.
 
     Attributes:
         runtime: how it runs: ``here`` (this interpreter, `entry_point` is a module), ``venv``
-            (an environment made from the folder's ``requirements.txt``), ``dart``, ``node`` or
-            ``go``.
+            (an environment made from the folder's ``requirements.txt``), ``dart``, ``node``,
+            ``go``, ``python`` (this interpreter, a script) or ``program`` (an executable file).
         entry_point: the module, or the script's path below `folder`.
         pins: for each older version, the packages that have another version in it.
+        added: whether it is of another repository: only the local engine can run it.
     """
 
     name: str
@@ -146,18 +153,32 @@ class Peer:
     folder: Path
     apis: tuple[Api, ...]
     pins: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    added: bool = False
 
 
-def load_peers(directory: Path = PEERS_DIR) -> dict[str, Peer]:
+def load_peers(directory: Path = PEERS_DIR, added: Iterable[Path] = ()) -> dict[str, Peer]:
     """Read every ``peer.toml`` one level below `directory`; the folder's name is the peer's.
 
     Folders whose names begin with ``_`` are not peers: they hold modules that peers share.
 
+    Args:
+        added: folders of further peers, each as `directory`, or with a ``peer.toml`` of its own.
+
     Raises:
-        CatalogError: a file is not TOML, or a key is missing, unknown or invalid.
+        CatalogError: a file is not TOML, or a key is missing, unknown or invalid; or an added
+            folder holds no peer, or one without its program or with another peer's name.
     """
-    files = sorted(directory.glob("[!_]*/peer.toml"), key=lambda path: path.parent.name)
-    return {path.parent.name: _peer(path) for path in files}
+    peers = {path.parent.name: _peer(path) for path in _peer_files(directory)}
+    for folder in added:
+        for path in _added_files(folder):
+            peer = _added(path)
+            if peer.name in peers:
+                raise CatalogError(
+                    f"{path}: there is a peer {peer.name!r} already, in "
+                    f"{peers[peer.name].folder}; a peer is named after its folder"
+                )
+            peers[peer.name] = peer
+    return peers
 
 
 def select(
@@ -213,6 +234,41 @@ def did_you_mean(name: str, names: Iterable[str], short: Mapping[str, str] | Non
     return f" (did you mean {meant[close[0]]!r}?)" if close else ""
 
 
+def _peer_files(directory: Path) -> list[Path]:
+    return sorted(directory.glob("[!_.]*/peer.toml"), key=lambda path: path.parent.name)
+
+
+def _added_files(folder: Path) -> list[Path]:
+    """Return the ``peer.toml`` of each peer in a folder that ``--peers`` names."""
+    if not folder.is_dir():
+        raise CatalogError(f"--peers {folder}: there is no such folder")
+    own = folder.resolve() / "peer.toml"
+    files = [own] if own.is_file() else _peer_files(folder.resolve())
+    if not files:
+        raise CatalogError(f"--peers {folder}: no peer.toml in it, nor one level below")
+    return files
+
+
+def _added(path: Path) -> Peer:
+    """Read the ``peer.toml`` of a peer of another repository."""
+    name = path.parent.name
+    if not _ADDED_NAME.fullmatch(name) or name in {judge.peer for judge in JUDGES.values()}:
+        raise CatalogError(
+            f"{path}: its folder {name!r} cannot be a peer's name: letters, digits, '.', '_' and "
+            "'-' make one, and 'judge' is the testbed itself"
+        )
+    peer = _peer(path)
+    if peer.runtime == "here":
+        there = importlib.util.find_spec(peer.entry_point.partition(".")[0]) is not None
+        key, where = "module", "for the interpreter that runs the testbed"
+    else:
+        there = (peer.folder / peer.entry_point).is_file()
+        key, where = "script", f"in {peer.folder}"
+    if not there:
+        raise CatalogError(f"{path}: {key!r}: there is no {peer.entry_point!r} {where}")
+    return replace(peer, added=True)
+
+
 def _peer(path: Path) -> Peer:
     name = path.parent.name
     try:
@@ -231,8 +287,10 @@ def _peer(path: Path) -> Peer:
         raise CatalogError(f"{path}: 'control' must be true or false, not {control!r}")
     apis: list[Api] = []
     pins: dict[str, dict[str, str]] = {}
-    for table in tables:
-        _read_api(path, table, runtime, apis, pins)
+    for number, table in enumerate(tables, 1):
+        if not isinstance(table, dict):
+            raise CatalogError(f"{path}: 'api' must be tables: each begins with [[api]]")
+        _read_api(path, number, table, runtime, apis, pins)
     peer = Peer(
         name=name,
         language=_string(path, data, "language"),
@@ -249,6 +307,7 @@ def _peer(path: Path) -> Peer:
 
 def _read_api(
     path: Path,
+    number: int,
     data: dict[str, Any],
     runtime: str,
     apis: list[Api],
@@ -257,8 +316,10 @@ def _read_api(
     """Add one table's APIs, one for each version, and the pins of the older ones."""
     role = data.pop("role", None)
     if role not in ROLES:
-        raise CatalogError(f"{path}: an api's role must be server or client, not {role!r}")
-    name = _string(path, data, "name")
+        raise CatalogError(
+            f"{path}: [[api]] {number}: its role must be server or client, not {role!r}"
+        )
+    name = _string(path, data, "name", f"[[api]] {number}: ")
     lacks = _lacks(path, data.pop("lacks", {}))
     versions = data.pop("versions", None)
     if versions is None:
@@ -295,10 +356,10 @@ def _lacks(path: Path, table: object) -> dict[str, str]:
     return found
 
 
-def _string(path: Path, data: dict[str, Any], key: str) -> str:
+def _string(path: Path, data: dict[str, Any], key: str, where: str = "") -> str:
     value = data.pop(key, None)
     if not isinstance(value, str) or not value:
-        raise CatalogError(f"{path}: {key!r} must be a non-empty string")
+        raise CatalogError(f"{path}: {where}{key!r} must be a non-empty string")
     return value
 
 

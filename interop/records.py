@@ -26,6 +26,7 @@ __all__ = [
     "OTHER",
     "ROLES",
     "VERDICTS",
+    "AddedApi",
     "Attempt",
     "Author",
     "CellResult",
@@ -382,6 +383,20 @@ class PeerRecord(Struct, frozen=True, omit_defaults=True):
         ]
 
 
+class AddedApi(Struct, frozen=True, omit_defaults=True):
+    """A row or column of a peer that ``--peers`` added, which no catalogue holds.
+
+    Attributes:
+        lacks: what its library lacks, each with the reason.
+        older: whether there is a newer version of it.
+    """
+
+    role: Role
+    id: str
+    lacks: dict[str, str] = {}
+    older: bool = False
+
+
 class Commit(Struct, frozen=True):
     """A commit of this repository.
 
@@ -442,6 +457,7 @@ class RunRecord(Struct, frozen=True):
         options: the options that a command for one of its cells needs beside those that choose it.
         shard: None where it ran all of its cells.
         known_flaky: the cells that could fail or pass.
+        added: all rows and columns of the peers that were added, whether they ran or not.
     """
 
     started: Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
@@ -464,6 +480,7 @@ class RunRecord(Struct, frozen=True):
     options: list[str] = []
     shard: Shard | None = None
     known_flaky: list[FlakyRecord] = []
+    added: list[AddedApi] = []
 
 
 class ResultsFile(Struct, frozen=True):

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from ..catalog import did_you_mean, load_peers
+from ..catalog import did_you_mean, load_peers, peer_of
 from ..errors import TestbedError
 from ..records import ROLES, CellResult
 from ..reports.compare import Change, WireChange, compare, unequal
@@ -63,7 +63,8 @@ def _compare(arguments: argparse.Namespace, console: Console) -> int:
     console.print(f"{len(old)} cells old, {len(new)} new", highlight=False)
     _section(console, "peers changed", _replaced(before.run, after.run), None)
     if arguments.equal:
-        problems = unequal(old, new, arguments.peer, _roles)
+        runs = (before.run, after.run)
+        problems = unequal(old, new, arguments.peer, lambda peer: _roles(peer, runs))
         _lines(console, problems)
         return bool(problems)
     found = compare(old, new)
@@ -105,12 +106,14 @@ def _whole(name: str, path: Path) -> Recorded:
         raise Stop(f"{name.upper()} {exc}") from exc
 
 
-def _roles(peer: str) -> set[str]:
-    known = load_peers()
+def _roles(peer: str, runs: Iterable[RunFacts]) -> set[str]:
+    apis = [(each.name, api.role) for each in load_peers().values() for api in each.apis]
+    apis += [(peer_of(each.id), each.role) for run in runs for each in run.added]
+    known = dict.fromkeys(name for name, _ in apis)
     if peer not in known:
         close = did_you_mean(peer, known)
         raise Stop(f"--peer {peer!r} is not among the peers{close}: {', '.join(known)}")
-    return {api.role for api in known[peer].apis}
+    return {role for name, role in apis if name == peer}
 
 
 def _change(change: Change) -> str:

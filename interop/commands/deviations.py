@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 
 from rich.console import Console
@@ -13,7 +14,15 @@ from ..records import CellResult
 from ..reports.results import load, read
 from ..verdicts import deviations
 from ..verdicts.suggest import recorded_table, suggestions
-from .options import RESULTS, Commands, catalogue, results_argument
+from .options import (
+    RESULTS,
+    Commands,
+    catalogue,
+    deviations_option,
+    known_peers,
+    peers_option,
+    results_argument,
+)
 
 __all__ = ["add"]
 
@@ -29,6 +38,8 @@ def add(commands: Commands) -> None:
     known.add_argument("--recorded", action="store_true",
                        help="write what the peers of these results are, for the entries' "
                             "table 'recorded'")  # fmt: skip
+    peers_option(known)
+    deviations_option(known)
     results_argument(known)
 
 
@@ -38,18 +49,17 @@ def _deviations(arguments: argparse.Namespace, console: Console) -> int:
         sys.stdout.write("\n\n".join(entries) + "\n" if entries else "# nothing is red\n")
         return 0
     if arguments.recorded:
-        sys.stdout.write(recorded_table(deviations.load(), load(arguments.results).run.peers))
+        peers = load(arguments.results).run.peers
+        sys.stdout.write(recorded_table(_entries(arguments), peers))
         return 0
     return _list(arguments, console)
 
 
 def _list(arguments: argparse.Namespace, console: Console) -> int:
-    from ..catalog import load_peers
-
-    catalogue([], load_peers())
+    catalogue([], known_peers(arguments), added=arguments.deviations)
     ran = arguments.results != RESULTS or (RESULTS / "results.json").exists()
     cells = read(arguments.results) if ran else []
-    entries = deviations.load()
+    entries = _entries(arguments)
     for entry in entries:
         matched = [cell for cell in cells if _matches(entry, cell)]
         excused = sum(
@@ -73,6 +83,11 @@ def _list(arguments: argparse.Namespace, console: Console) -> int:
     excusing = sum(cell.verdict == "deviating" for cell in cells)
     console.print(f"{len(entries)} entries, {excusing} cells deviating", highlight=False)
     return 0
+
+
+def _entries(arguments: argparse.Namespace) -> list[deviations.Deviation]:
+    added = (deviations.load(path) for path in arguments.deviations)
+    return [*deviations.load(), *itertools.chain.from_iterable(added)]
 
 
 def _matches(entry: deviations.Deviation, cell: CellResult) -> bool:

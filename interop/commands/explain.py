@@ -9,11 +9,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
-from ..catalog import load_peers
 from ..errors import TestbedError
 from ..replay.recording import chosen
 from ..reports.explain import Point, explain
-from ..reports.files import judged_pairs
+from ..reports.files import judged_pairs, known_apis
 from ..reports.results import Results, load
 from .options import Commands, named, recorded_option
 
@@ -51,7 +50,7 @@ def _print_explanation(results: Results, words: list[str], console: Console) -> 
     """
     found = judged_pairs(results)
     pair = chosen(found, lambda each: (each.server, each.client), words, "pair")
-    apis = {(api.role, api.id): api for peer in load_peers().values() for api in peer.apis}
+    apis = {(api.role, api.id): api for api in known_apis(results)}
     explained = explain(pair, results.cells, apis)
     console.print(f"[bold]{escape(explained.sentence)}[/]", highlight=False)
     for part in explained.parts:

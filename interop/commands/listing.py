@@ -11,7 +11,16 @@ from ..catalog import load_peers
 from ..reports.results import read
 from ..run.plan import Plan
 from ..wire import vectors
-from .options import Commands, catalogue, chosen_apis, given_path, selection
+from .options import (
+    Commands,
+    catalogue,
+    chosen_apis,
+    deviations_option,
+    given_path,
+    known_peers,
+    peers_option,
+    selection,
+)
 
 __all__ = ["add"]
 
@@ -21,6 +30,8 @@ def add(commands: Commands) -> None:
     listing = commands.add_parser("list", help="list rows, columns and scenarios")
     listing.set_defaults(command=_list)
     selection(listing)
+    peers_option(listing)
+    deviations_option(listing)
 
     packages = commands.add_parser(
         "dart-packages", help="let the Dart peers use a folder of unpacked packages"
@@ -38,8 +49,8 @@ def add(commands: Commands) -> None:
 
 
 def _list(arguments: argparse.Namespace, console: Console) -> int:
-    peers = load_peers()
-    scenarios = catalogue(arguments.scenario, peers)
+    peers = known_peers(arguments)
+    scenarios = catalogue(arguments.scenario, peers, added=arguments.deviations)
     servers, clients = chosen_apis(arguments, peers)
     for title, apis in (("servers", servers), ("clients", clients)):
         console.print(f"[bold]{title}[/]")

@@ -8,13 +8,20 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from ..reports.files import write_reports
+from ..reports.files import known_apis, write_reports
 from ..reports.results import claimed, load
 from ..reports.terminal import print_report
 from ..run.runner import explain
 from ..run.shards import joined
-from ..verdicts import deviations
-from .options import Commands, Stop, given_path, history_option, named
+from .options import (
+    Commands,
+    Stop,
+    deviations_option,
+    given_path,
+    history_option,
+    known_deviations,
+    named,
+)
 
 __all__ = ["add"]
 
@@ -33,6 +40,7 @@ def add(commands: Commands, epilog: str) -> None:
            help="a shard's results.json, or its folder")  # fmt: skip
     option("--results", type=given_path, required=True, metavar="DIR",
            help="where to write the reports")  # fmt: skip
+    deviations_option(parser)
     history_option(parser)
 
 
@@ -42,8 +50,8 @@ def _merge(arguments: argparse.Namespace, console: Console) -> int:
     if twice := [path for path in files if files.count(path) > 1]:
         raise Stop(f"{twice[0]} is given more than once")
     results = joined({path: load(path) for path in files}, named(folder))
-    known = None if "--no-deviations" in results.options else deviations.DEVIATIONS_FILE
-    explain(results.cells, known, results.peers)
+    known = [] if "--no-deviations" in results.options else known_deviations(arguments)
+    explain(results.cells, known, known_apis(results), results.peers)
     with claimed(folder):
         write_reports(results, folder, arguments.history)
     print_report(results, console)

@@ -14,7 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from ..catalog import JUDGES, Api, Peer, did_you_mean, select
+from ..catalog import JUDGES, Api, Peer, did_you_mean, load_peers, select
 from ..run.runner import load_catalogue
 from ..runtimes.prepare import ROOT
 from ..scenarios.scenario import Scenario
@@ -28,11 +28,15 @@ __all__ = [
     "at_least",
     "catalogue",
     "chosen_apis",
+    "deviations_option",
     "given_path",
     "history_option",
+    "known_deviations",
+    "known_peers",
     "matching",
     "named",
     "open_page",
+    "peers_option",
     "recorded_option",
     "results_argument",
     "seconds",
@@ -136,6 +140,35 @@ def selection(parser: argparse.ArgumentParser) -> None:
                              "older ones too (default: latest)")  # fmt: skip
 
 
+def peers_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option that adds peers of other repositories."""
+    parser.add_argument("--peers", type=given_path, action="append", default=[], metavar="DIR",
+                        help="add the peers in this folder, each a folder with a peer.toml and "
+                             "its program; or the one that it is itself")  # fmt: skip
+
+
+def deviations_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option that adds the known deviations of added peers."""
+    parser.add_argument("--deviations", type=given_path, action="append", default=[],
+                        metavar="FILE",
+                        help="expect these known deviations of the peers that --peers "
+                             "adds too")  # fmt: skip
+
+
+def known_peers(arguments: argparse.Namespace) -> dict[str, Peer]:
+    """Return the peers of this repository, and those that ``--peers`` adds.
+
+    Raises:
+        CatalogError: as `load_peers` does.
+    """
+    return load_peers(added=arguments.peers)
+
+
+def known_deviations(arguments: argparse.Namespace) -> list[Path]:
+    """Return the files of known deviations: this repository's, and those of ``--deviations``."""
+    return [deviations.DEVIATIONS_FILE, *arguments.deviations]
+
+
 def results_argument(parser: argparse.ArgumentParser) -> None:
     """Add the optional argument that names the results to read."""
     parser.add_argument("results", type=given_path, nargs="?", default=RESULTS, metavar="RESULTS",
@@ -167,12 +200,17 @@ def open_page(page: Path | str, console: Console) -> None:
 
 
 def catalogue(
-    patterns: Sequence[str], peers: Mapping[str, Peer], *, known: bool = True
+    patterns: Sequence[str],
+    peers: Mapping[str, Peer],
+    *,
+    known: bool = True,
+    added: Sequence[Path] = (),
 ) -> dict[str, Scenario]:
     """Return the chosen scenarios, after checking that every pattern and deviation names one.
 
     Args:
         known: whether to look at the known deviations at all.
+        added: the files of the known deviations of added peers.
 
     Raises:
         Stop: a pattern names none.
@@ -183,6 +221,9 @@ def catalogue(
     if known:
         apis = [*(api for peer in peers.values() for api in peer.apis), *JUDGES.values()]
         deviations.check(deviations.load(), apis, list(whole))
+        of_added = [api for peer in peers.values() if peer.added for api in peer.apis]
+        for path in added:
+            deviations.check_added(path, apis, of_added, list(whole))
     return {name: whole[name] for name in chosen}
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from ..catalog import Api, Peer, load_peers, select
+from ..catalog import Api, Peer, select
 from ..engines.local import LocalEngine
 from ..errors import CannotRun
 from ..records import CellResult, Role
@@ -22,7 +22,7 @@ from ..reports.results import load
 from ..run.pool import Pool
 from ..run.runner import own_arguments_only
 from ..runtimes.prepare import CACHE_DIR, Preparer
-from .options import Commands, Stop, named, recorded_option, seconds
+from .options import Commands, Stop, known_peers, named, peers_option, recorded_option, seconds
 
 __all__ = ["add"]
 
@@ -38,6 +38,7 @@ def add(commands: Commands) -> None:
     option("cell", nargs="+", metavar="CELL",
            help="the cell's server, client and scenario, or parts that only it has")  # fmt: skip
     recorded_option(replay, "cell")
+    peers_option(replay)
     live = replay.add_mutually_exclusive_group()
     live.add_argument("--server", metavar="API", help="play the client's half to this server")
     live.add_argument("--client", metavar="API", help="play the server's half to this client")
@@ -51,7 +52,7 @@ def _replay(arguments: argparse.Namespace, console: Console) -> int:
     recorded = load(arguments.results)
     cell = find(recorded.cells, arguments.cell)
     live: Role = "client" if arguments.client or arguments.half == "server" else "server"
-    peers = load_peers()
+    peers = known_peers(arguments)
     api = _api(arguments.client or arguments.server, cell, live, peers)
     hints = Hints(recorded.cells, recorded.run.options, named(arguments.results))
     todo = steps(cell, live, api.id, again=hints.again(cell))

@@ -15,12 +15,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from ..catalog import JUDGES, Api, CatalogError, Peer, did_you_mean, load_peers, peer_of
+from ..catalog import JUDGES, Api, CatalogError, Peer, did_you_mean, peer_of
 from ..control.contract import Address
 from ..engines.compose import CONTROL_PORT
 from ..engines.registry import ENGINES, engine_kind
 from ..errors import CannotRun, TestbedError
-from ..records import CellResult, FlakyRecord, Role, Shard
+from ..records import AddedApi, CellResult, FlakyRecord, Role, Shard
 from ..reports.durations import print_durations
 from ..reports.files import write_reports
 from ..reports.github import annotated, append_summary, command, without_commands
@@ -50,10 +50,14 @@ from .options import (
     at_least,
     catalogue,
     chosen_apis,
+    deviations_option,
     given_path,
     history_option,
+    known_deviations,
+    known_peers,
     named,
     open_page,
+    peers_option,
     seconds,
     selection,
     shard,
@@ -77,6 +81,8 @@ _KEPT = (
     "--strict",
     "--no-deviations",
     "--known-flaky",
+    "--peers",
+    "--deviations",
 )
 """The options that change how a cell runs, or what is expected of it."""
 
@@ -131,6 +137,8 @@ def add(commands: Commands, epilog: str) -> None:
     option("--known-flaky", type=given_path, metavar="FILE",
            help="cells that may fail or pass, each with a cause and a date after which that is "
                 "a failure of the run")  # fmt: skip
+    peers_option(run)
+    deviations_option(run)
     option("--durations", action="store_true", help="show where the time went")
     option("-v", "--verbose", action="store_true", help="show pytest's own output")
     option("--dart", metavar="PATH",
@@ -164,8 +172,9 @@ def _run_here(arguments: argparse.Namespace, console: Console) -> Results:
 
 
 def _run_served(arguments: argparse.Namespace, console: Console, served: ExitStack) -> Results:
-    peers = load_peers()
-    chosen = catalogue(arguments.scenario, peers, known=not arguments.no_deviations)
+    peers = known_peers(arguments)
+    known = not arguments.no_deviations
+    chosen = catalogue(arguments.scenario, peers, known=known, added=arguments.deviations)
     cells: Mapping[str, Mapping[str, Sequence[str]]] | None = None
     if arguments.failed and arguments.shard:
         raise Stop("--failed and --shard do not go together")
@@ -212,6 +221,7 @@ def _run_served(arguments: argparse.Namespace, console: Console, served: ExitSta
             commit=current_commit(ROOT),
             options=list(_kept_options(arguments)),
             shard=part,
+            added=_added(peers),
             folder=named(arguments.results),
         )
         print_plan(not_run, total * plan.repeat, arguments.workers, console)
@@ -291,7 +301,7 @@ def _print(
         left_out: how many of the chosen scenarios the engine cannot run.
     """
     print_report(results, console)
-    recorded = deviations.load_recorded(plan.deviations) if plan.deviations is not None else {}
+    recorded = deviations.load_recorded(*plan.deviations)
     if others := other_sources(recorded, results.peers):
         text = f"[yellow]sources changed since recorded:[/] {escape(others)}"
         console.print(text, highlight=False, soft_wrap=True)
@@ -383,10 +393,12 @@ def _kept_options(arguments: argparse.Namespace, *, but: str = "") -> Iterator[s
             continue
         name = option.removeprefix("--").replace("-", "_")
         value = getattr(arguments, name)
-        if value != arguments.default(name):
+        if value == arguments.default(name):
+            continue
+        for each in value if isinstance(value, list) else [value]:
             yield option
-            if not isinstance(value, bool):
-                yield f"{value:g}" if isinstance(value, float) else str(value)
+            if not isinstance(each, bool):
+                yield f"{each:g}" if isinstance(each, float) else str(each)
 
 
 def _default_results(arguments: argparse.Namespace) -> Path:
@@ -462,10 +474,12 @@ def _plan(
     made: dict[str, list[str]] = {}
     addresses: dict[str, Address] = {}
     if kind.takes == "service":
-        addresses = _services(arguments, {api.program for api in apis})
+        own = {api.program for api in apis if not peers[api.peer].added}
+        addresses = _services(arguments, peers, own)
         runnable = set(addresses)
         reason = "its service was not selected (INTEROP_PEERS)"
         not_run = {api.id: reason for api in apis if api.program not in runnable}
+        not_run |= {api.id: _is_added(arguments) for api in apis if peers[api.peer].added}
     else:
         made, missing = _prepare(arguments, peers, apis, console)
         runnable = set(made)
@@ -480,7 +494,8 @@ def _plan(
         images={n: i for n, (i,) in made.items()} if kind.takes == "image" else {},
         run=uuid.uuid4().hex,
         scenarios=tuple(arguments.scenario),
-        deviations=None if arguments.no_deviations else deviations.DEVIATIONS_FILE,
+        deviations=_deviations(arguments),
+        peers=tuple(folder.resolve() for folder in arguments.peers),
         logs=_logs(arguments),
         patience=arguments.patience,
         timeout=arguments.timeout,
@@ -491,6 +506,31 @@ def _plan(
         faults=kind.faults,
     )
     return plan, not_run
+
+
+def _deviations(arguments: argparse.Namespace) -> tuple[Path, ...]:
+    """Return the files of the failures to expect."""
+    if arguments.no_deviations:
+        return ()
+    return tuple(path.resolve() for path in known_deviations(arguments))
+
+
+def _is_added(arguments: argparse.Namespace) -> str:
+    """Return why an added peer cannot run with an engine of images or services."""
+    return (
+        f"it is of --peers, and --engine {arguments.engine} has the images of this repository "
+        "alone; --engine local runs it"
+    )
+
+
+def _added(peers: Mapping[str, Peer]) -> list[AddedApi]:
+    """Return the rows and columns of the added peers, as the results keep them."""
+    return [
+        AddedApi(role=api.role, id=api.id, lacks=dict(api.lacks), older=api.older)
+        for peer in peers.values()
+        if peer.added
+        for api in peer.apis
+    ]
 
 
 def _check_patterns(
@@ -567,7 +607,13 @@ def _maker(
         from ..runtimes.images import build
 
         client = connect()
-        return lambda program: [build(program, client)]
+
+        def image(program: str) -> list[str]:
+            if peers[peer_of(program)].added:
+                raise CannotRun(_is_added(arguments))
+            return [build(program, client)]
+
+        return image
     packages = os.environ.get("ZAPTOOLS_DART_PACKAGES")
     if any(peers[peer_of(program)].runtime == "dart" for program in programs):
         _check_dart_environment(arguments.dart, packages)
@@ -614,11 +660,13 @@ def _check_dart_environment(vm: str | None, packages: str | None) -> None:
         raise Stop(f"$ZAPTOOLS_DART_PACKAGES is {packages!r}, which is not a folder")
 
 
-def _services(arguments: argparse.Namespace, wanted: set[str]) -> dict[str, Address]:
+def _services(
+    arguments: argparse.Namespace, peers: Mapping[str, Peer], wanted: set[str]
+) -> dict[str, Address]:
     """Return the control addresses of the services that take part."""
     chosen = os.environ.get("INTEROP_PEERS", "").replace(",", " ").split() or sorted(wanted)
-    if unknown := sorted(set(chosen) - set(load_peers())):
-        close = did_you_mean(unknown[0], load_peers())
+    if unknown := sorted(set(chosen) - set(peers)):
+        close = did_you_mean(unknown[0], peers)
         raise Stop(f"INTEROP_PEERS names {unknown[0]!r}, which is not a peer{close}")
     _check_required(arguments, chosen)
     return {name: Address(name, CONTROL_PORT) for name in chosen if name in wanted}

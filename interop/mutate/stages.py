@@ -128,7 +128,7 @@ class Stage:
             clients=tuple(clients),
             commands={self.api.program: list(changed), "python": list(sound)},
             only=only,
-            deviations=DEVIATIONS_FILE,
+            deviations=(DEVIATIONS_FILE,),
             patience=patience,
             strict=True,
             at_once=20,

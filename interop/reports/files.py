@@ -6,10 +6,11 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from ..catalog import load_peers
+from ..catalog import Api, load_peers
 from ..output import printable
 from ..records import CellResult
 from .answer import Answer, missing
@@ -22,7 +23,7 @@ from .pairs import MEANING, Pair, pairs
 from .provenance import commit_line, peer_lines
 from .results import Results, gates, is_red, known_flaky, shortened, write_files
 
-__all__ = ["judged_pairs", "junit", "report", "summary", "write_reports"]
+__all__ = ["judged_pairs", "junit", "known_apis", "report", "summary", "write_reports"]
 
 # XML 1.0 section 2.2: what a document may not hold in any form.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -77,8 +78,17 @@ def report(results: Results, earlier: Sequence[Results] = (), kept: Path | None 
 
 def judged_pairs(results: Results) -> list[Pair]:
     """Return the verdicts of a run's pairs, those with what could not run among them."""
-    apis = [api for peer in load_peers().values() for api in peer.apis] if results.not_run else []
+    apis = known_apis(results) if results.not_run else []
     return pairs(results.cells, results.servers, results.clients, results.not_run, apis)
+
+
+def known_apis(results: Results) -> list[Api]:
+    """Return all rows and columns that there are, those of the run's added peers among them."""
+    added = [
+        replace(Api.parse(each.id, each.role), lacks=each.lacks, older=each.older)
+        for each in results.added
+    ]
+    return [*(api for peer in load_peers().values() for api in peer.apis), *added]
 
 
 def summary(results: Results) -> str:

@@ -21,6 +21,7 @@ from ..locks import locked
 from ..records import (
     ROLES,
     VERDICTS,
+    AddedApi,
     CellResult,
     Commit,
     EngineName,
@@ -63,7 +64,7 @@ class Results:
         broken: why the run is incomplete; empty if it is not.
         repeat: how often every cell was run.
         strict: whether a failed *should* was a failure.
-        stopped, peers, commit, options, shard, known_flaky: as in `RunRecord`.
+        stopped, peers, commit, options, shard, known_flaky, added: as in `RunRecord`.
         folder: where they are written, as a command for one of the cells names it.
     """
 
@@ -83,6 +84,7 @@ class Results:
     options: list[str] = field(default_factory=list)
     shard: Shard | None = None
     known_flaky: list[FlakyRecord] = field(default_factory=list)
+    added: list[AddedApi] = field(default_factory=list)
     folder: Path = Path("results")
 
     def sort(self) -> None:
@@ -128,6 +130,7 @@ class Results:
             options=self.options,
             shard=self.shard,
             known_flaky=self.known_flaky,
+            added=self.added,
         )
 
     def dump(self) -> bytes:
@@ -185,6 +188,7 @@ class RunFacts(msgspec.Struct):
     options: list[str] = []
     shard: Shard | None = None
     known_flaky: list[FlakyRecord] = []
+    added: list[AddedApi] = []
 
 
 class Recorded(msgspec.Struct):

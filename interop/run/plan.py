@@ -35,8 +35,9 @@ class Plan:
         only: the ids of the scenarios that an API runs, by the API's id; the others run all.
         cells: the ids of the scenarios that each pair runs, sorted, by the server's id and the
             client's; None for all.
-        deviations: the deviations file, or None to expect no failure.
         flaky: the cells that may fail or pass.
+        deviations: the deviations files; empty to expect no failure.
+        peers: the folders of added peers.
         patience: seconds that a scenario waits for what must come.
         timeout: seconds for every scenario, or None for each one's own.
         repeat: how often every cell is run.
@@ -57,8 +58,9 @@ class Plan:
     scenarios: tuple[str, ...] = ()
     only: Mapping[str, Sequence[str]] = field(default_factory=dict)
     cells: Mapping[str, Mapping[str, Sequence[str]]] | None = None
-    deviations: Path | None = None
     flaky: tuple[KnownFlaky, ...] = ()
+    deviations: tuple[Path, ...] = ()
+    peers: tuple[Path, ...] = ()
     logs: Path | None = None
     patience: float = 5.0
     timeout: float | None = None
@@ -133,8 +135,9 @@ class Plan:
         data["flaky"] = tuple(
             KnownFlaky(**{**each, "scenarios": tuple(each["scenarios"])}) for each in data["flaky"]
         )
-        for path in ("deviations", "logs"):
-            data[path] = Path(data[path]) if data[path] else None
+        for paths in ("deviations", "peers"):
+            data[paths] = tuple(map(Path, data[paths]))
+        data["logs"] = Path(data["logs"]) if data["logs"] else None
         return cls(**data)
 
 

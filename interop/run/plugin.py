@@ -95,7 +95,7 @@ def pytest_configure(config: pytest.Config) -> None:
     plan = Plan.parse(plan_file.read_text("utf-8"))
     config.stash[_PLAN] = plan
     config.stash[_FAILING] = Failing(plan_file.parent)
-    config.stash[_DEVIATIONS] = deviations.load(plan.deviations) if plan.deviations else []
+    config.stash[_DEVIATIONS] = [each for path in plan.deviations for each in deviations.load(path)]
     config.stash[_BY_PAIR] = {}
     config.stash[_RUNNER] = asyncio.Runner()
     config.stash[_HEAVY] = asyncio.Lock()

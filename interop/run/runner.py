@@ -6,7 +6,7 @@ import importlib
 import os
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,23 +147,30 @@ def run_plan(
         peers.update(sorted(collector.peers.items()))
     cells = merge(collector.finished)
     try:
-        explain(cells, plan.deviations, collector.peers)
+        there = load_peers(added=plan.peers).values()
+        apis = [api for peer in there for api in peer.apis]
+        explain(cells, plan.deviations, apis, collector.peers)
     except Exception as exc:  # a fault of the testbed, which must not cost the results
         problems.append(f"explaining the red cells: {type(exc).__name__}: {exc}")
     return cells, seconds, in_short(problems)
 
 
-def explain(cells: list[CellResult], known: Path | None, peers: Mapping[str, PeerRecord]) -> None:
+def explain(
+    cells: list[CellResult],
+    known: Sequence[Path],
+    apis: Iterable[Api],
+    peers: Mapping[str, PeerRecord],
+) -> None:
     """Name the culprits of red cells, and say what to do about deviations that did not show.
 
     Args:
-        known: the deviations file, or None where no failure is expected.
+        known: the deviations files; empty where no failure is expected.
+        apis: all rows and columns that there are.
         peers: what the peer of each row and column said of itself.
     """
     name_culprits(cells)
-    if known is not None:
-        apis = [api for peer in load_peers().values() for api in peer.apis]
-        advise(cells, peers, load_recorded(known), apis)
+    if known:
+        advise(cells, peers, load_recorded(*known), apis)
 
 
 def in_short(problems: list[str]) -> str:

@@ -98,6 +98,7 @@ def joined(parts: Mapping[Path, Recorded], folder: Path) -> Results:
         commit=next((run.commit for run in runs if run.commit and run.commit.dirty), first.commit),
         options=first.options,
         known_flaky=_known_flaky(runs),
+        added=first.added,
         folder=folder,
     )
     results.sort()

@@ -7,6 +7,7 @@ sources change.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -77,6 +78,10 @@ class Preparer:
         """
         if peer.runtime == "here":
             return [sys.executable, "-m", peer.entry_point]
+        if peer.runtime == "python":
+            return [sys.executable, str(peer.folder / peer.entry_point)]
+        if peer.runtime == "program":
+            return [_executable(peer)]
         self._cache.mkdir(parents=True, exist_ok=True)
         if version is not None:
             with locked(self._cache / "versions.lock"):
@@ -130,6 +135,13 @@ class Preparer:
         except CannotRun as exc:
             self._no_dart = exc
             raise
+
+
+def _executable(peer: Peer) -> str:
+    path = peer.folder / peer.entry_point
+    if not os.access(path, os.X_OK):
+        raise CannotRun(f"{peer.name}: {path} is not an executable file")
+    return str(path)
 
 
 def pinned(peer: Peer, version: str, cache: Path) -> Peer:

@@ -28,7 +28,7 @@ from typing import Any, TypeGuard
 
 import msgspec
 
-from ..catalog import Api, did_you_mean
+from ..catalog import Api, did_you_mean, peer_of
 from ..records import Excuse, PeerRecord, Role
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "Deviation",
     "DeviationError",
     "check",
+    "check_added",
     "find",
     "known_to_check",
     "load",
@@ -132,14 +133,17 @@ def parse(text: str, *, server: str = "") -> list[Deviation]:
     return [_entry(number, entry, server) for number, entry in enumerate(found, 1)]
 
 
-def load_recorded(path: Path = DEVIATIONS_FILE) -> dict[str, PeerRecord]:
+def load_recorded(*paths: Path) -> dict[str, PeerRecord]:
     """Return what the peers were when their deviations were recorded, by program: ``dart@0.3.0``.
 
     Raises:
         DeviationError: as for `load`.
     """
-    load(path)
-    return _recorded(tomllib.loads(path.read_text("utf-8")))
+    found: dict[str, PeerRecord] = {}
+    for path in paths:
+        load(path)
+        found |= _recorded(tomllib.loads(path.read_text("utf-8")))
+    return found
 
 
 def _recorded(data: dict[str, Any]) -> dict[str, PeerRecord]:
@@ -167,6 +171,36 @@ def check(entries: Iterable[Deviation], apis: Sequence[Api], scenarios: Sequence
             if not any(fnmatchcase(scenario, pattern) for scenario in scenarios):
                 close = did_you_mean(pattern, scenarios)
                 raise DeviationError(f"{entry.peer}: {pattern!r} names no scenario{close}")
+
+
+def check_added(
+    path: Path, apis: Sequence[Api], added: Sequence[Api], scenarios: Sequence[str]
+) -> None:
+    """Check a file of the known deviations of added peers: it speaks of no other.
+
+    Args:
+        apis: all rows and columns that there are.
+        added: those of added peers.
+
+    Raises:
+        DeviationError: as for `load` and `check`; or an entry, or a table of `recorded`, is of a
+            peer that was not added.
+    """
+    names = ", ".join(dict.fromkeys(api.peer for api in added)) or "none"
+    for number, entry in enumerate(load(path), 1):
+        of_role = [api for api in apis if api.role == entry.role and api.matches(entry.peer)]
+        if not of_role or any(api not in added for api in of_role):
+            what = f"is of {of_role[0].peer!r} too, which is" if of_role else "names"
+            what = f"{entry.peer!r} {what} no added {entry.role}"
+            raise DeviationError(f"{path}: deviation {number}: {what}; added peers: {names}")
+        try:
+            check([entry], apis, scenarios)
+        except DeviationError as exc:
+            raise DeviationError(f"{path}: deviation {number}: {exc}") from exc
+    for program in load_recorded(path):
+        if peer_of(program) not in {api.peer for api in added}:
+            where = f"{path}: recorded.{program!r}"
+            raise DeviationError(f"{where} is no added peer; added peers: {names}")
 
 
 def find(entries: Iterable[Deviation], server: Api, client: Api, scenario: str) -> list[Deviation]:

@@ -35,20 +35,20 @@ def test_the_commands_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_ctrl_c_is_130(monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted() -> None:
+    def interrupted(arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(listing, "load_peers", interrupted)
+    monkeypatch.setattr(listing, "known_peers", interrupted)
     assert main(["list"]) == 130
 
 
 def test_an_unexpected_error_is_status_2_and_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def full() -> None:
+    def full(arguments: object) -> None:
         raise OSError(28, "No space left on device", "/tmp/plan.json")
 
-    monkeypatch.setattr(listing, "load_peers", full)
+    monkeypatch.setattr(listing, "known_peers", full)
     assert main(["list"]) == 2
     err = capsys.readouterr().err
     assert err.startswith(

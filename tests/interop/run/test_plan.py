@@ -26,8 +26,9 @@ def test_a_plan_survives_the_way_to_a_worker() -> None:
         scenarios=("echo.*",),
         only={"a/S": ["echo.null"]},
         cells={"a/S": {"a/C": ["echo.null"]}},
-        deviations=Path("deviations.toml"),
         flaky=(KnownFlaky(("echo.*",), "a race", "2026-12-31"),),
+        deviations=(Path("deviations.toml"),),
+        peers=(Path("ours"),),
         patience=0.5,
     )
     assert Plan.parse(plan.dump()) == plan

@@ -64,7 +64,7 @@ def test_a_declared_lack_that_works_is_stale() -> None:
 
 
 def test_a_stale_deviation_fails(tmp_path: Path) -> None:
-    ((cell,), _) = run(deviations=deviation(tmp_path, "echo.null"))
+    ((cell,), _) = run(deviations=(deviation(tmp_path, "echo.null"),))
     assert cell.verdict == "failed"
     assert "expected to fail, but passed" in cell.reason
     assert "made up" in cell.reason
@@ -79,14 +79,14 @@ def test_a_failure_says_what_was_missing() -> None:
 def test_a_known_deviation_is_no_failure(tmp_path: Path) -> None:
     ((cell,), _) = run(commands=fake("deaf"), patience=0.05)
     assert cell.verdict == "failed"
-    ((cell,), _) = run(commands=fake("deaf"), deviations=deviation(tmp_path, "echo.null"))
+    ((cell,), _) = run(commands=fake("deaf"), deviations=(deviation(tmp_path, "echo.null"),))
     assert cell.verdict == "deviating"
     assert cell.reason.startswith("python (server): made up [seen: server python/ZapServer: no")
 
 
 def test_a_deviation_excuses_only_what_it_describes(tmp_path: Path) -> None:
     known = deviation(tmp_path, "echo.null", seen="no disconnected")
-    ((cell,), _) = run(commands=fake("deaf"), deviations=known)
+    ((cell,), _) = run(commands=fake("deaf"), deviations=(known,))
     assert cell.verdict == "failed"
     assert "no connected" in cell.reason
     assert "describes another failure: no disconnected" in cell.reason
@@ -176,7 +176,7 @@ def test_a_testbeds_failure_is_an_error_even_where_a_deviation_is_known(
     mode: str, says: str, tmp_path: Path
 ) -> None:
     known = deviation(tmp_path, "echo.null")
-    ((cell,), _) = run(commands=fake(mode), deviations=known, logs=tmp_path)
+    ((cell,), _) = run(commands=fake(mode), deviations=(known,), logs=tmp_path)
     assert cell.verdict == "error"
     assert says in cell.reason
 
