@@ -34,7 +34,7 @@ LAYERS = {
         "engines reports runtimes verdicts",
         "wire",
         "control",
-        "errors",
+        "errors schemas",
         "catalog spec.rules",
         "control.lines",
         "control.contract control.operations",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["OPERATIONS", "Operation", "asked_of", "is_lack"]
+__all__ = ["FEATURES", "OPERATIONS", "Operation", "asked_of", "is_lack"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ OPERATIONS: Mapping[str, Operation] = {
 }
 """Every operation that a library may lack: all but ``describe``, which the peer itself answers."""
 
-_FEATURES = frozenset(each.feature or name for name, each in OPERATIONS.items())
+FEATURES = frozenset(each.feature or name for name, each in OPERATIONS.items())
 
 
 def asked_of(op: str, arguments: Mapping[str, object]) -> frozenset[str]:
@@ -92,4 +92,4 @@ def is_lack(name: object) -> bool:
     if not isinstance(name, str):
         return False
     feature, *argument = name.split(" ")
-    return feature in _FEATURES and len(argument) <= 1
+    return feature in FEATURES and len(argument) <= 1
