@@ -230,6 +230,7 @@ async def test_burst_before_close(judged: JudgedServer) -> None:
     close = event_text(eventName="close-me", payload={}, headers={})
     connection.write(connection.frame(TEXT, burst), connection.frame(TEXT, close))
     await check_all_before_close(connection)
+    await judged.role.settle()
 
 
 async def check_all_before_close(connection: RawConnection) -> None:
