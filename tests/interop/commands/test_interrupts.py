@@ -31,7 +31,7 @@ print("status", status)
 @pytest.mark.parametrize(
     ("place", "arguments"),
     [
-        ("interop.commands.run:load_peers", ["run"]),
+        ("interop.commands.run:known_peers", ["run"]),
         ("interop.run.runner:_check_whole", ["run"]),
         ("interop.run.runner:_check_whole", ["list"]),
         ("interop.run.runner:_check_whole", ["check", "ws://127.0.0.1:9/"]),
