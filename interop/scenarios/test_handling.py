@@ -54,6 +54,7 @@ async def ended_while_handling(judged: Judged, how: str) -> tuple[str, int]:
         await ending
         if took < ms / 2000:
             break
+    judged.role.patience = judged.role.patience.at_least(2 * ms / 1000)
     return judged.conn, ms
 
 

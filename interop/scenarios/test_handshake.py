@@ -464,6 +464,7 @@ async def test_options_again(judged: JudgedServer, option: str) -> None:
             second.write(second.frame(TEXT, judged.event("x" * 2000)))
             await second.failed(1009)
         case "pings":
+            second.patience = second.patience.at_least(2 * AGAIN["pings"]["ping_interval_s"])
             await second.next(PING)
 
 

@@ -410,6 +410,7 @@ def taking(ms: int) -> dict[str, Any]:
 )
 async def test_slow_connected(judged: JudgedServer) -> None:
     connection = await judged.open(more=taking(500))
+    connection.patience = connection.patience.at_least(1.0)
     for number in range(3):
         connection.send_event("echo", number)
     for expected in ("slow", 0, 1, 2):

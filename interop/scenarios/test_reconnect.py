@@ -177,6 +177,7 @@ async def connected_early(*sides: JudgedClient) -> tuple[JudgedClient, RawConnec
             if time.monotonic() - began < delay:
                 raise
         else:
+            side.role.patience = side.role.patience.at_least(2 * delay)  # for its next attempt
             return side, connection
     raise TestbedError(f"the call came later than the next attempt, which waits {delay} s")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import tracemalloc
 from collections.abc import AsyncIterator, Callable
@@ -497,6 +498,22 @@ class TestEnding:
             app.gate.set()
             assert (await peer.text())["payload"] == 1
             assert (await peer.closed()).code == 1000
+
+    async def test_the_peer_is_gone_when_its_close_is_answered(self) -> None:
+        """It has closed while a handler ran, and left: ending TCP from here fails."""
+        reported: list[dict[str, Any]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, told: reported.append(told))
+        async with served() as (app, peer):
+            app.on_event("quiet", lambda ctx: app.gate.wait())
+            peer.send('{"eventName":"quiet"}', close=1000)
+            await until(lambda: app.transport.closing.is_answering)
+            peer.writer.transport.abort()  # which answers the close frame with a reset
+            await asyncio.sleep(0)
+            app.gate.set()
+            assert await gone(app) == CloseInfo(1000, "", "remote")
+            await until(lambda: not app.transports)
+        gc.collect()
+        assert reported == []
 
     async def test_handlers_do_not_hold_a_close_back_for_ever(self) -> None:
         async with served(close_timeout=20 * MS) as (app, peer):

@@ -14,6 +14,7 @@ everything: TCP has ended.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 from collections.abc import Awaitable, Sequence
 
@@ -256,7 +257,8 @@ class Writer:
                 continue
             self._pong = None
             if self._tcp.can_write_eof():
-                self._tcp.write_eof()
+                with contextlib.suppress(OSError):  # the peer has gone: `connection_lost` follows
+                    self._tcp.write_eof()
             else:
                 self._tcp.close()
 
