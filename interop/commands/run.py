@@ -173,17 +173,7 @@ def _run_here(arguments: argparse.Namespace, console: Console) -> Results:
 
 def _run_served(arguments: argparse.Namespace, console: Console, served: ExitStack) -> Results:
     peers = known_peers(arguments)
-    known = not arguments.no_deviations
-    chosen = catalogue(arguments.scenario, peers, known=known, added=arguments.deviations)
-    cells: Mapping[str, Mapping[str, Sequence[str]]] | None = None
-    if arguments.failed and arguments.shard:
-        raise Stop("--failed and --shard do not go together")
-    if arguments.failed:
-        failed = failed_cells(arguments, peers, chosen, console)
-        arguments.server, arguments.client = failed.servers, failed.clients
-        arguments.scenario, arguments.results = failed.scenarios, failed.results
-        chosen = {name: chosen[name] for name in failed.scenarios}
-        cells = failed.cells
+    chosen, cells = _chosen(arguments, peers, console)
     scenarios = _possible(arguments, chosen)
     known_flaky = _known_flaky(arguments.known_flaky, peers)
     today = datetime.now(UTC).date()
@@ -231,25 +221,7 @@ def _run_served(arguments: argparse.Namespace, console: Console, served: ExitSta
         if live is not None:
             served.enter_context(live)
         progress = Progress(total * plan.repeat, console, hints, live)
-        with progress, engine_kind(plan.engine).swept(plan.run) as left:
-            results.cells, results.duration_s, results.broken = run_plan(
-                plan,
-                workers=arguments.workers,
-                progress=progress,
-                verbose=arguments.verbose,
-                peers=results.peers,
-            )
-        problems = [results.broken, *left]
-        runs = sum(len(cell.runs) or 1 for cell in results.cells)
-        if runs != total * plan.repeat:
-            lacking = f"{runs} of {total * plan.repeat} runs of cells have a result"
-            if plan.fail_fast and not any(problems) and results.exit_status:
-                results.stopped = (
-                    f"{lacking}: --fail-fast ended the run at the first unexpected one"
-                )
-            else:
-                problems.append(lacking)
-        results.broken = "; ".join(part for part in problems if part)
+        _run_cells(plan, results, total * plan.repeat, progress, arguments)
         results.known_flaky = list(_flaky_records(known_flaky, results.cells, plan, today))
         results.sort()
         unwritten = _write(results, arguments)
@@ -270,6 +242,52 @@ def _run_served(arguments: argparse.Namespace, console: Console, served: ExitSta
     elif live is None and arguments.open:
         open_page(arguments.results / "report.html", console)
     return results
+
+
+def _chosen(
+    arguments: argparse.Namespace, peers: Mapping[str, Peer], console: Console
+) -> tuple[dict[str, Scenario], Mapping[str, Mapping[str, Sequence[str]]] | None]:
+    """Return the chosen scenarios, and of ``--failed`` the cells, as `Plan.cells`.
+
+    Of ``--failed`` it also replaces the options that choose rows, columns, scenarios and folder.
+    """
+    known = not arguments.no_deviations
+    chosen = catalogue(arguments.scenario, peers, known=known, added=arguments.deviations)
+    if not arguments.failed:
+        return chosen, None
+    if arguments.shard:
+        raise Stop("--failed and --shard do not go together")
+    failed = failed_cells(arguments, peers, chosen, console)
+    arguments.server, arguments.client = failed.servers, failed.clients
+    arguments.scenario, arguments.results = failed.scenarios, failed.results
+    return {name: chosen[name] for name in failed.scenarios}, failed.cells
+
+
+def _run_cells(
+    plan: Plan, results: Results, runs: int, progress: Progress, arguments: argparse.Namespace
+) -> None:
+    """Run the cells into the results, and note there why some have none.
+
+    Args:
+        runs: how many runs of cells there have to be.
+    """
+    with progress, engine_kind(plan.engine).swept(plan.run) as left:
+        results.cells, results.duration_s, results.broken = run_plan(
+            plan,
+            workers=arguments.workers,
+            progress=progress,
+            verbose=arguments.verbose,
+            peers=results.peers,
+        )
+    problems = [results.broken, *left]
+    had = sum(len(cell.runs) or 1 for cell in results.cells)
+    if had != runs:
+        lacking = f"{had} of {runs} runs of cells have a result"
+        if plan.fail_fast and not any(problems) and results.exit_status:
+            results.stopped = f"{lacking}: --fail-fast ended the run at the first unexpected one"
+        else:
+            problems.append(lacking)
+    results.broken = "; ".join(part for part in problems if part)
 
 
 def _live(

@@ -139,7 +139,7 @@ class Answer:
             parts.append("ok: works")
         if (known := self.example) is not None:
             letters = joined(self.letters(known))
-            plain = f": {letters} in plain use, see below" if letters else ""
+            plain = f", in plain use only {letters}, see below" if letters else ""
             parts.append(f"{self.mark(known)}: {known.words}{plain}")
         if any(pair.verdict == "broken" for pair in found):
             parts.append("X: broken")

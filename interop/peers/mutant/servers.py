@@ -841,24 +841,6 @@ def _rooms_ignore_leavers(seam: ServerSeam) -> None:
     _around_lifecycle(seam, "disconnected", around)
 
 
-def _rooms_fail_at_ghosts(seam: ServerSeam) -> None:
-    """Keep a member that joined when it had ended, and fail at it."""
-    rooms = seam.role.rooms
-    add, send = rooms.add_to_room, rooms.send_to_room
-    ghosts: list[Any] = []
-
-    def add_to_room(name: str, connection: Any) -> None:
-        add(name, connection)
-        if not connection.is_open:
-            ghosts.append(connection)
-
-    async def send_to_room(*event: Any, **more: Any) -> Any:
-        await _fail_at_closed_members(ghosts)
-        return await send(*event, **more)
-
-    rooms.add_to_room, rooms.send_to_room = add_to_room, send_to_room
-
-
 def _rooms_look_at_live_members(seam: ServerSeam) -> None:
     """Send to the members one by one, and fail where they become others meanwhile."""
     rooms = seam.role.rooms
@@ -985,8 +967,12 @@ def _swaps_broadcasts(seam: ServerSeam) -> None:
     seam.server.broadcast = to_all
 
 
-def _with_past_members(act: Callable[..., Awaitable[None]]) -> Seed:
-    """Call `act` before each event to a room, with all connections that ever joined one."""
+def _with_past_members(act: Callable[..., Awaitable[None]], *, ended: bool = False) -> Seed:
+    """Call `act` before each event to a room, with all connections that ever joined one.
+
+    Args:
+        ended: whether only with those that had ended when they joined.
+    """
 
     def seed(seam: ServerSeam) -> None:
         rooms = seam.role.rooms
@@ -995,7 +981,8 @@ def _with_past_members(act: Callable[..., Awaitable[None]]) -> Seed:
 
         def add_to_room(name: str, connection: Any) -> None:
             add(name, connection)
-            joined.append(connection)
+            if not (ended and connection.is_open):
+                joined.append(connection)
 
         async def send_to_room(name: str, *event: Any, **more: Any) -> Any:
             await act(joined, *event)
@@ -1321,7 +1308,7 @@ DEFECTS: Mapping[str, Seed] = {
     "room-is-for-members": _rooms_are_for_members,
     "room-ignores-leavers": _rooms_ignore_leavers,
     "room-looks-at-live-members": _rooms_look_at_live_members,
-    "room-fails-at-ghosts": _rooms_fail_at_ghosts,
+    "room-fails-at-ghosts": _with_past_members(_fail_at_closed_members, ended=True),
     "room-raises-when-empty": _empty_rooms_raise,
     "room-takes-nothing-for-null": _rooms_take_nothing_for_null,
     "loses-64-kib-to-many": _loses_64_kib_to_many,

@@ -51,7 +51,7 @@ def test_a_mark_counts_deviations_and_names_those_in_plain_use_by_letters() -> N
     assert [str(each) for each in said.exempt] == ["dart@0.3.0 (server): Null is not read."]
     assert said.legend() == (
         "servers down, clients across; ok: works; "
-        "~2a: works, with 2 named deviations: a in plain use, see below"
+        "~2a: works, with 2 named deviations, in plain use only a, see below"
     )
 
 
