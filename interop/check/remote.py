@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import time
-from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
 from ..catalog import Api
-from ..control.contract import Notification, Reply
 from ..control.patience import Patience
-from ..control.session import Session
 from ..errors import TestbedError, Violation
 from ..roles.judged import JudgedServer
 from ..roles.server import Server
-from ..wire.frames import CLOSE, PING, PONG, TEXT, close_payload
+from ..wire.frames import CLOSE, close_payload
 from ..wire.http import request
 from ..wire.log import Log
 from ..wire.raw import Bounds, RawConnection
-from ..wire.rules import event_text
 from .endpoint import Endpoint, EndpointError
+from .uncontrolled import PROBE, NoControl, Uncontrolled, is_closed
 
 __all__ = ["Pace", "Remote"]
 
@@ -65,19 +61,14 @@ class Pace:
             await asyncio.sleep(pause)
 
 
-class Remote(JudgedServer):
+class Remote(Uncontrolled, JudgedServer):
     """The judge's view of a server that is not under control, over one connection at a time.
-
-    Where scenarios look at the application's notifications, this looks at the event that the
-    application echoes. Without such an event, a ping shows whether the connection works, and what
-    the application was told cannot be seen.
 
     Args:
         echo: the event that the application answers with its payload, or None.
         pace: when connections may be made.
 
     Attributes:
-        answer_name: the name of the events that its echoes come in; set by `check_reachable`.
         software: the ``Server`` header of its answer; likewise.
         flood: how it exceeded the bounds, in words, on a connection closed since.
     """
@@ -90,19 +81,14 @@ class Remote(JudgedServer):
         pace: Pace | None = None,
     ) -> None:
         api = Api("endpoint", "server", "Any")
-        server = Server(_NoControl(api), Patience(patience))
+        server = Server(NoControl(api), Patience(patience))
         server.path, server.port = endpoint.target, endpoint.port
-        super().__init__(server, endpoint.host, Log())
+        super().__init__(server, endpoint.host, Log(), echo)
         self.endpoint = endpoint
-        self.echo = echo
         self.subprotocols = endpoint.subprotocols
-        self.answer_name = ""
         self.software = ""
         self.flood = ""
         self._pace = pace or Pace()
-        self._probes = 0  # how many were sent, so that each has its own payload
-        # For each connection, the index of the first frame that no echo was looked for in.
-        self._heard: defaultdict[RawConnection, int] = defaultdict(int)
 
     async def check_reachable(self) -> None:
         """Check that a WebSocket server answers, and that its echo, or else its pong, arrives.
@@ -133,10 +119,10 @@ class Remote(JudgedServer):
             raise EndpointError(f"{shown}: {exc}") from None
         try:
             if self.echo is not None:
-                connection.send_event(self.echo, _PROBE)
-                self.answer_name = await self._echoed(connection, _PROBE)
+                connection.send_event(self.echo, PROBE)
+                self.answer_name = await self.echoed(connection, PROBE)
             else:
-                await self.works(connection, _PROBE)
+                await self.works(connection, PROBE)
         except Violation as exc:
             what = (
                 f"--echo {self.echo!r} is not echoed"
@@ -188,7 +174,7 @@ class Remote(JudgedServer):
         for connection in self.connections:
             if connection.head.status == 101:
                 connection.write(connection.frame(CLOSE, close_payload(1000)))
-            if connection.reader is not None and not _closed(connection):
+            if connection.reader is not None and not is_closed(connection):
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(FAREWELL_TIMEOUT):
                         await connection.ended.wait()
@@ -198,91 +184,8 @@ class Remote(JudgedServer):
 
     # --- The application --------------------------------------------------------------------
 
-    async def received(self, name: str, payload: Any) -> Notification:
-        """Wait until the application has echoed this payload."""
-        name = await self._echoed(self.connections[-1], payload)
-        return Notification("event", {"name": name, "payload": payload})
-
-    async def works(self, connection: RawConnection, probe: str = "") -> None:
-        """Check that an echo comes back, or, where nothing echoes, the answer to a ping."""
-        self._probes += 1
-        probe = probe or f"{_PROBE} {self._probes}"
-        if self.echo is not None:
-            connection.send_event(self.echo, probe)
-            await self._echoed(connection, probe)
-            return
-        connection.send(PING, probe)
-        while (await connection.next(PONG)).payload != probe.encode():
-            pass
-
-    async def nothing_received(self) -> None:
-        """Check that only the judge's own probes were echoed; without an echo, check nothing."""
-        if self.echo is None:
-            return
-        connection = self.connections[-1]
-        if not _closed(connection):
-            try:
-                await self.works(connection)
-            except Violation:
-                if not _closed(connection):
-                    raise
-        texts = [found.payload for found in connection.frames if found.opcode == TEXT]
-        echoed = [message for message in map(_parsed, texts) if self._is_echo(message)]
-        if count := sum(not str(message["payload"]).startswith(_PROBE) for message in echoed):
-            raise Violation(f"the server echoed {count} events, not none")
-
-    async def ended(self) -> None:
-        """Do nothing: what the application was told cannot be seen."""
-
     async def reports_settled(self) -> None:
         """Do nothing: what escaped the library cannot be seen."""
 
     async def connected(self) -> None:
         """Do nothing: what the application was told cannot be seen."""
-
-    def _is_echo(self, message: dict[str, Any]) -> bool:
-        return message.get("eventName") == self.answer_name and "payload" in message
-
-    async def _echoed(self, connection: RawConnection, payload: Any) -> str:
-        """Wait until a payload comes back, and return the name of its event."""
-        try:
-            while True:
-                at = await connection.find(self._heard[connection], TEXT)
-                self._heard[connection] = at + 1
-                message = _parsed(connection.frames[at].payload)
-                if "payload" in message and message["payload"] == payload:
-                    return str(message.get("eventName"))
-        except Violation as exc:
-            raise Violation(
-                f"no echo of {event_text(payload=payload)[:80]}", seen=str(exc)
-            ) from None
-
-
-_PROBE = "still there?"
-
-
-def _closed(connection: RawConnection) -> bool:
-    """Whether the other side has written its close frame, or ended the connection."""
-    return connection.ended.is_set() or any(f.opcode == CLOSE for f in connection.frames)
-
-
-def _parsed(data: bytes) -> dict[str, Any]:
-    """Return a message's members; none if it is no object, which `check_evidence` judges."""
-    try:
-        message = json.loads(data)
-    except (ValueError, RecursionError):
-        return {}
-    return message if isinstance(message, dict) else {}
-
-
-class _NoControl(Session):
-    """Takes the place of a control connection where there is none."""
-
-    def start(self, op: str, args: Any) -> asyncio.Future[Reply]:
-        raise TestbedError(f"a scenario declared to need no control asked for {op!r}")
-
-    async def wait(self, on: str, *args: Any, **more: Any) -> Notification:
-        raise TestbedError(f"a scenario declared to need no control waited for {on!r}")
-
-    async def check_alive(self) -> None:
-        """Do nothing: without control there is no way to know."""

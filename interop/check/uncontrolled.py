@@ -1,0 +1,130 @@
+"""One side under test that is not under control: only its output can be judged."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import defaultdict
+from typing import Any
+
+from ..control.contract import Notification, Reply
+from ..control.session import Session
+from ..errors import TestbedError, Violation
+from ..roles.client import Client
+from ..roles.judged import Judged
+from ..roles.server import Server
+from ..wire.frames import CLOSE, PING, PONG, TEXT
+from ..wire.log import Log
+from ..wire.raw import RawConnection
+from ..wire.rules import event_text
+
+__all__ = ["PROBE", "NoControl", "Uncontrolled", "is_closed", "parsed"]
+
+PROBE = "still there?"
+"""What every probe's payload begins with."""
+
+
+class Uncontrolled(Judged):
+    """The judge's view of a side that is not under control.
+
+    Where scenarios look at the application's notifications, this looks at the event that the
+    application echoes. Without such an event, a ping shows whether the connection works, and what
+    the application was told cannot be seen.
+
+    Args:
+        echo: the event that the application answers with its payload, or None.
+
+    Attributes:
+        connections: the judge's ends, the newest last.
+        answer_name: the name of the events that its echoes come in; known after the first.
+    """
+
+    connections: list[RawConnection]
+
+    def __init__(self, role: Server | Client, host: str, log: Log, echo: str | None) -> None:
+        super().__init__(role, host, log)
+        self.echo = echo
+        self.answer_name = ""
+        self._probes = 0  # how many were sent, so that each has its own payload
+        # For each connection, the index of the first frame that no echo was looked for in.
+        self._heard: defaultdict[RawConnection, int] = defaultdict(int)
+
+    async def received(self, name: str, payload: Any) -> Notification:
+        """Wait until the application has echoed this payload."""
+        name = await self.echoed(self.connections[-1], payload)
+        return Notification("event", {"name": name, "payload": payload})
+
+    async def works(self, connection: RawConnection, probe: str = "") -> None:
+        """Check that an echo comes back, or, where nothing echoes, the answer to a ping."""
+        self._probes += 1
+        probe = probe or f"{PROBE} {self._probes}"
+        if self.echo is not None:
+            connection.send_event(self.echo, probe)
+            await self.echoed(connection, probe)
+            return
+        connection.send(PING, probe)
+        while (await connection.next(PONG)).payload != probe.encode():
+            pass
+
+    async def nothing_received(self) -> None:
+        """Check that only the judge's own probes were echoed; without an echo, check nothing."""
+        if self.echo is None:
+            return
+        connection = self.connections[-1]
+        if not is_closed(connection):
+            try:
+                await self.works(connection)
+            except Violation:
+                if not is_closed(connection):
+                    raise
+        texts = [found.payload for found in connection.frames if found.opcode == TEXT]
+        echoed = [message for message in map(parsed, texts) if self._is_echo(message)]
+        if count := sum(not str(message["payload"]).startswith(PROBE) for message in echoed):
+            raise Violation(f"the {self.side} echoed {count} events, not none")
+
+    async def ended(self) -> None:
+        """Do nothing: what the application was told cannot be seen."""
+
+    def _is_echo(self, message: dict[str, Any]) -> bool:
+        return message.get("eventName") == self.answer_name and "payload" in message
+
+    async def echoed(self, connection: RawConnection, payload: Any) -> str:
+        """Wait until a payload comes back, and return the name of its event."""
+        try:
+            while True:
+                at = await connection.find(self._heard[connection], TEXT)
+                self._heard[connection] = at + 1
+                message = parsed(connection.frames[at].payload)
+                if "payload" in message and message["payload"] == payload:
+                    return str(message.get("eventName"))
+        except Violation as exc:
+            raise Violation(
+                f"no echo of {event_text(payload=payload)[:80]}", seen=str(exc)
+            ) from None
+
+
+def is_closed(connection: RawConnection) -> bool:
+    """Whether the other side has written its close frame, or ended the connection."""
+    return connection.ended.is_set() or any(f.opcode == CLOSE for f in connection.frames)
+
+
+def parsed(data: bytes) -> dict[str, Any]:
+    """Return a message's members; none if it is no object, which `check_evidence` judges."""
+    try:
+        message = json.loads(data)
+    except (ValueError, RecursionError):
+        return {}
+    return message if isinstance(message, dict) else {}
+
+
+class NoControl(Session):
+    """Takes the place of a control connection where there is none."""
+
+    def start(self, op: str, args: Any) -> asyncio.Future[Reply]:
+        raise TestbedError(f"a scenario declared to need no control asked for {op!r}")
+
+    async def wait(self, on: str, *args: Any, **more: Any) -> Notification:
+        raise TestbedError(f"a scenario declared to need no control waited for {on!r}")
+
+    async def check_alive(self) -> None:
+        """Do nothing: without control there is no way to know."""
