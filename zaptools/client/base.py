@@ -18,6 +18,7 @@ from ..limits import IN_LIMITS, Limits, check_limits
 from ..protocol.close import CloseInfo, check_close
 from ..protocol.codec import EventData, encode_event
 from ..transport.compression import Compression, client_extensions
+from .credentials import Source
 from .link import ClientConnection, Link, ZapClientState
 from .offline import Offline, OfflineSends
 from .reconnect import ReconnectPolicy
@@ -323,8 +324,9 @@ class UrlClient(BaseClient):
     async def connect(
         self,
         protocols: Sequence[str] | None = None,
-        headers: Mapping[str, str] | None = None,
+        headers: Source | None = None,
         *,
+        query: Source | None = None,
         if_needed: bool = False,
         retry: bool = False,
     ) -> None:
@@ -339,8 +341,13 @@ class UrlClient(BaseClient):
 
         Args:
             protocols: subprotocols to offer. Default none.
-            headers: headers to add to the handshake's request; ``Host`` replaces that of the URL.
-                Default none.
+            headers: headers to add to the handshake's request, ``Host`` in place of the URL's; or
+                a function, sync or async, that returns them, called before every attempt, those
+                to reconnect included, for at most `Limits.open_timeout`. What it raises fails the
+                attempt. After a 401 it is called once more, with the refusal in `last_error`: if
+                it returns others, they are tried at once. Default none.
+            query: parameters to add to the URL's query, in place of those of the same names; or a
+                function, as for `headers`. Default none.
             if_needed: return at once when the client is connected, and wait for an attempt that
                 is under way, in place of raising `AlreadyConnectedError`. Default False.
             retry: try again as the client's policy says, until it gives up. Without it the first
@@ -351,12 +358,12 @@ class UrlClient(BaseClient):
                 last connection take longer than `Limits.close_timeout`.
             ConnectError: the attempt failed; the state is `ZapClientState.ERROR` then. Or
                 `disconnect` was called meanwhile; it is `ZapClientState.OFFLINE` then.
-            TypeError: `protocols` or `headers` are not of strings.
+            TypeError: `protocols`, `headers` or `query` are not of strings.
             ValueError: a protocol or a header is not allowed in a request, or a header belongs to
                 the handshake itself; or `retry` is set and there is no policy.
         """
         link = self._link
-        await link.connect(link.url, protocols, headers, if_needed=if_needed, retry=retry)
+        await link.connect(link.url, protocols, headers, query, if_needed=if_needed, retry=retry)
 
 
 def link_of(client: BaseClient) -> Link:

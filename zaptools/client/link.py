@@ -7,7 +7,7 @@ connection also with ``on_connected`` and, once, ``on_disconnected``::
              │               ├─> ERROR                     gave up ─> ERROR <─┘
              └── OFFLINE <───┘  failed and about to be retried, or dismissed by the application
 
-One call of ``connect`` makes an *offer*: the subprotocols and headers of the opening request,
+One call of ``connect`` makes an *offer*: the subprotocols and credentials of the opening request,
 which its attempts have in common. The *connect loop* makes an attempt, waits for the policy's
 delay, and so on until one is online; one loop runs at a time, for ``connect`` or, in a task, to
 reconnect.
@@ -30,19 +30,26 @@ import enum
 import logging
 import ssl as ssl_module
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 from .._text import redact
 from ..connection.connection import WebSocketConnection
 from ..connection.context import EventContext
-from ..connection.handshake import check_headers, check_subprotocols
+from ..connection.handshake import check_subprotocols
 from ..connection.ids import new_id
-from ..exceptions import AlreadyConnectedError, ConnectError, ConnectionClosedError
+from ..exceptions import (
+    AlreadyConnectedError,
+    ConnectError,
+    ConnectionClosedError,
+    HandshakeError,
+)
 from ..handlers.book import HandlerBook
 from ..limits import Limits
 from ..protocol.close import CloseInfo
 from ..transport.compression import Compression
+from .credentials import Credentials, Source
 from .opening import ClientTransport, open_transport
 from .reconnect import Backoff, ReconnectPolicy, is_fatal
 
@@ -68,12 +75,12 @@ class Offer:
 
     Attributes:
         protocols: subprotocols to offer. Default none.
-        headers: headers to add to the request. Default none.
+        credentials: headers, and parameters of the query, to add to the request. Default none.
         backoff: the delays between attempts; None for a client that makes a single attempt.
     """
 
     protocols: Sequence[str] = ()
-    headers: Mapping[str, str] | None = None
+    credentials: Credentials = field(default_factory=Credentials)
     backoff: Backoff | None = None
 
 
@@ -82,7 +89,7 @@ class Attempt:
 
     Args:
         url: the server's URL.
-        offer: the subprotocols and headers of its request, and the delays after a failure.
+        offer: the subprotocols and credentials of its request, and the delays after a failure.
     """
 
     __slots__ = (
@@ -274,7 +281,8 @@ class Link:
         self,
         url: str,
         protocols: Sequence[str] | None = None,
-        headers: Mapping[str, str] | None = None,
+        headers: Source | None = None,
+        query: Source | None = None,
         *,
         if_needed: bool = False,
         retry: bool = False,
@@ -289,7 +297,7 @@ class Link:
             raise ValueError("retry needs a client with a policy: pass it reconnect=True")
         offer = Offer(
             protocols=check_subprotocols(protocols),
-            headers=check_headers(headers),
+            credentials=Credentials(headers, query),
             backoff=Backoff(self.policy) if self.policy is not None else None,
         )
         disconnects = self._disconnects
@@ -317,7 +325,10 @@ class Link:
             return False
         offer, if_needed = self._offer, self.policy is not None
         try:
-            await self.connect(self.url, offer.protocols, offer.headers, if_needed=if_needed)
+            given = offer.credentials
+            await self.connect(
+                self.url, offer.protocols, given.headers, given.query, if_needed=if_needed
+            )
         except ConnectError as exc:
             logger.info("%s", exc)
             return False
@@ -457,12 +468,26 @@ class Link:
         await attempt.wait()
 
     async def _open(self, attempt: Attempt) -> None:
-        offer = attempt.offer
+        """Open the connection. Credentials that may change are asked for once more after a 401."""
+        credentials = attempt.offer.credentials
+        sent = await credentials.current(attempt.url, self.limits.open_timeout)
+        try:
+            await self._open_with(attempt, *sent)
+        except HandshakeError as exc:
+            if exc.status != HTTPStatus.UNAUTHORIZED or not credentials.may_change:
+                raise
+            self.last_error = exc  # tells the application's function that it was refused
+            others = await credentials.current(attempt.url, self.limits.open_timeout)
+            if others == sent:
+                raise
+            await self._open_with(attempt, *others)
+
+    async def _open_with(self, attempt: Attempt, url: str, headers: Mapping[str, str]) -> None:
         await self.opener(
-            attempt.url,
+            url,
             lambda transport: self._begin(attempt, transport),
-            protocols=offer.protocols,
-            headers=offer.headers or {},
+            protocols=attempt.offer.protocols,
+            headers=headers,
             limits=self.limits,
             compression=self._compression,
             ssl=self._ssl,

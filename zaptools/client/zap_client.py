@@ -14,6 +14,7 @@ from ..protocol.close import CloseInfo
 from ..protocol.codec import EventData
 from ..transport.compression import Compression
 from .base import BaseClient
+from .credentials import Source
 from .link import ZapClientState
 from .streams import BUFFER_SIZE, Stream
 from .url import parse_url
@@ -82,14 +83,19 @@ class ZapClient(BaseClient):
         self,
         url: str,
         protocols: Sequence[str] | None = None,
-        headers: Mapping[str, str] | None = None,
+        headers: Source | None = None,
+        *,
+        query: Source | None = None,
     ) -> None:
         """Connect, and return when the client is online. A client may connect again.
 
         Args:
             url: ``ws://…`` or ``wss://…``.
             protocols: subprotocols to offer. Default none.
-            headers: headers to add to the handshake's request. Default none.
+            headers: headers to add to the handshake's request, or a function that returns them;
+                see `zaptools.ZapConsumer.connect`. Default none.
+            query: parameters to add to the URL's query, or a function that returns them. Default
+                none.
 
         Raises:
             InvalidUrlError: the URL is not a WebSocket URL.
@@ -97,7 +103,7 @@ class ZapClient(BaseClient):
             ConnectError: the attempt failed; the state is `ZapClientState.ERROR` then.
         """
         parse_url(url)
-        await self._link.connect(url, protocols, headers)
+        await self._link.connect(url, protocols, headers, query)
 
     async def send(
         self, event_name: str, payload: Any = None, headers: Mapping[str, Any] | None = None
