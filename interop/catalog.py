@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from .control.operations import is_lack
+from .places import PACKAGE, command
 from .records import ROLES, Role
 
 __all__ = [
@@ -35,7 +36,7 @@ __all__ = [
     "select",
 ]
 
-PEERS_DIR = Path(__file__).parent / "peers"
+PEERS_DIR = PACKAGE / "peers"
 
 
 RUNTIMES: Mapping[str, Sequence[str]] = {
@@ -211,7 +212,7 @@ def select(
                 close = did_you_mean(pattern, sorted(names))
             raise CatalogError(
                 f"{option} {pattern!r} names no {role}{close}; "
-                f"there are: {known} (python -m interop list)"
+                f"there are: {known} ({command('list')})"
             )
     return [
         api

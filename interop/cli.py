@@ -1,4 +1,4 @@
-"""``python -m interop``: run the matrix, and look at what it found."""
+"""The command line: run the matrix, and look at what it found."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from .commands.options import Stop
 from .descriptors import raise_limit
 from .errors import TestbedError, in_words
 from .output import Terminal, outputs, printable
+from .places import command
 from .verdicts.deviations import DeviationError
 
 __all__ = ["main"]
@@ -89,7 +90,7 @@ def _complain(words: str) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m interop", description=__doc__, epilog=_EPILOG,
+        prog=command(), description="Run the matrix, and look at what it found.", epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     commands = parser.add_subparsers(required=True, metavar="COMMAND")

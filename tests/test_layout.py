@@ -38,7 +38,7 @@ LAYERS = {
         "catalog spec.rules",
         "control.lines",
         "control.contract control.operations",
-        "descriptors locks output records signals",
+        "descriptors locks output places records signals",
     ),
 }
 """The parts of each package, folders and modules, the top first. Each may import the parts of the

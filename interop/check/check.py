@@ -18,6 +18,7 @@ from msgspec import structs
 
 from ..catalog import JUDGES, Api
 from ..errors import TestbedError
+from ..places import command
 from ..records import CellResult, Evidence
 from ..reports.results import Results
 from ..run import evidence
@@ -106,7 +107,7 @@ class Check:
         self.known = known
         self.frameworks = frameworks
         self.framework = framework
-        self.again = again or f"python -m interop check '{endpoint.shown}'"
+        self.again = again or f"{command('check')} '{endpoint.shown}'"
         self.answer_name = ""
         self.checked: Checked | None = None
         self._pace = Pace(rate)

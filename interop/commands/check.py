@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
@@ -16,12 +15,12 @@ from rich.markup import escape
 from ..catalog import did_you_mean
 from ..check.check import WHY_NOT, Check, Checked, why_not
 from ..check.endpoint import Endpoint, parse_endpoint
+from ..places import CHECKOUT, command
 from ..records import CellResult, Verdict
 from ..reports.files import write_reports
 from ..reports.results import claimed, shortened
 from ..run.runner import Bound, load_functions
 from ..runtimes.git import current_commit
-from ..runtimes.prepare import ROOT
 from ..signals import held, interruptible
 from ..spec.rules import quoted
 from ..verdicts import deviations
@@ -118,7 +117,7 @@ def _check(arguments: argparse.Namespace, console: Console) -> int:
             )
         _report(checked, endpoint.shown, console)
         if arguments.results:
-            checked.results.commit = current_commit(ROOT)
+            checked.results.commit = current_commit(CHECKOUT)
             write_reports(checked.results, arguments.results)
     return checked.results.exit_status
 
@@ -183,7 +182,7 @@ def _framework(given: str | None, entries: Iterable[deviations.Deviation]) -> st
 def _again(arguments: argparse.Namespace, endpoint: Endpoint) -> str:
     """Return the given command without its scenarios; ``…`` stands for secrets."""
     query = "?…" if "?" in endpoint.target else ""
-    words = ["python", "-m", "interop", "check", endpoint.shown + query]
+    words = ["check", endpoint.shown + query]
     for name, _ in endpoint.headers:
         words += ["--header", f"{name}: …"]
     for name in arguments.subprotocol:
@@ -195,7 +194,7 @@ def _again(arguments: argparse.Namespace, endpoint: Endpoint) -> str:
         words.append("--insecure")
     if arguments.patience != _PATIENCE:
         words += ["--patience", f"{arguments.patience:g}"]
-    return shlex.join(words)
+    return command(*words)
 
 
 def _report(checked: Checked, shown: str, console: Console) -> None:

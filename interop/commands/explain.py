@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.text import Text
 
 from ..errors import TestbedError
+from ..places import command
 from ..replay.recording import chosen
 from ..reports.explain import Point, explain
 from ..reports.files import judged_pairs, known_apis
@@ -37,7 +38,7 @@ def _explain(arguments: argparse.Namespace, console: Console) -> int:
     try:
         recorded = load(arguments.results)
     except TestbedError as exc:
-        raise TestbedError(f"{exc}; to have results: python -m interop run") from exc
+        raise TestbedError(f"{exc}; to have results: {command('run')}") from exc
     _print_explanation(recorded.results(named(arguments.results)), arguments.pair, console)
     return 0
 

@@ -10,9 +10,9 @@ from rich.console import Console
 from ..catalog import load_peers
 from ..model import contract, coverage, lacking
 from ..model.model import contradicted, load, problems
+from ..places import ROOT
 from ..reports.results import read
 from ..run.runner import load_catalogue
-from ..runtimes.prepare import ROOT
 from .options import Commands, given_path
 from .pages import report_pages
 

@@ -20,8 +20,9 @@ from ..mutate.peers import PeerFound, PeerRunner
 from ..mutate.population import sample
 from ..mutate.run import Outcome
 from ..mutate.texts import Text, load_texts
+from ..places import CACHE_DIR
 from ..run.runner import load_catalogue
-from ..runtimes.prepare import CACHE_DIR, Preparer
+from ..runtimes.prepare import Preparer
 from ..signals import held, interruptible
 from .mutation_report import (
     cell_lines,

@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from ..catalog import JUDGES, Api, Peer, did_you_mean, load_peers, select
+from ..places import RESULTS, command
 from ..run.runner import load_catalogue
-from ..runtimes.prepare import ROOT
 from ..scenarios.scenario import Scenario
 from ..verdicts import deviations
 
@@ -44,9 +44,6 @@ __all__ = [
     "shard",
     "shown",
 ]
-
-RESULTS = ROOT / "results"
-"""The default folder of the results of whole runs, for writing and for reading."""
 
 SUBSET = RESULTS / "subset"
 """The default folder of the results of a run of chosen rows, columns or scenarios, so that the
@@ -239,9 +236,7 @@ def matching(
         if not any(fnmatchcase(name, pattern) for name in names):
             topics = {topic: f"{topic}.*" for topic in (name.partition(".")[0] for name in names)}
             close = did_you_mean(pattern, names, topics)
-            raise Stop(
-                f"{option} {pattern!r} names no scenario{close}; see: python -m interop list"
-            )
+            raise Stop(f"{option} {pattern!r} names no scenario{close}; see: {command('list')}")
     return [n for n in names if not patterns or any(fnmatchcase(n, p) for p in patterns)]
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from .. import places
+
 __all__ = ["report_pages"]
 
 
@@ -34,7 +36,7 @@ def report_pages(
             path.write_text(text, "utf-8")
             console.print(f"wrote {path}", soft_wrap=True)
         else:
-            found.append(f"{path} is stale: python -m interop {command} --write")
+            found.append(f"{path} is stale: {places.command(command, '--write')}")
     for problem in found:
         console.print(problem, soft_wrap=True, highlight=False, markup=False)
     return 1 if found else 0

@@ -14,6 +14,7 @@ from rich.markup import escape
 from ..catalog import Api, Peer, select
 from ..engines.local import LocalEngine
 from ..errors import CannotRun
+from ..places import CACHE_DIR
 from ..records import CellResult, Role
 from ..replay.recording import Step, find, steps
 from ..replay.replay import Replay
@@ -21,7 +22,7 @@ from ..reports.hints import Hints
 from ..reports.results import load
 from ..run.pool import Pool
 from ..run.runner import own_arguments_only
-from ..runtimes.prepare import CACHE_DIR, Preparer
+from ..runtimes.prepare import Preparer
 from .options import Commands, Stop, known_peers, named, peers_option, recorded_option, seconds
 
 __all__ = ["add"]

@@ -20,6 +20,7 @@ from ..control.contract import Address
 from ..engines.compose import CONTROL_PORT
 from ..engines.registry import ENGINES, engine_kind
 from ..errors import CannotRun, TestbedError
+from ..places import CACHE_DIR, CHECKOUT
 from ..records import AddedApi, CellResult, FlakyRecord, Role, Shard
 from ..reports.durations import print_durations
 from ..reports.files import write_reports
@@ -37,7 +38,7 @@ from ..run.shards import dealt_scenarios, digest
 from ..runtimes import dart
 from ..runtimes.dart_download import DECLINED
 from ..runtimes.git import current_commit
-from ..runtimes.prepare import CACHE_DIR, ROOT, Preparer
+from ..runtimes.prepare import Preparer
 from ..scenarios.scenario import Scenario
 from ..signals import held
 from ..verdicts import deviations, flaky
@@ -208,7 +209,7 @@ def _run_served(arguments: argparse.Namespace, console: Console, served: ExitSta
             not_run=not_run,
             repeat=plan.repeat,
             strict=plan.strict,
-            commit=current_commit(ROOT),
+            commit=current_commit(CHECKOUT),
             options=list(_kept_options(arguments)),
             shard=part,
             added=_added(peers),

@@ -9,8 +9,8 @@ from pathlib import Path
 from rich.console import Console
 
 from ..catalog import load_peers
+from ..places import ROOT
 from ..run.runner import load_catalogue
-from ..runtimes.prepare import ROOT
 from ..scenarios.scenario import Scenario
 from ..spec import conformance
 from ..spec.check import problems

@@ -11,11 +11,10 @@ from pathlib import Path
 
 from ..control.contract import Address, ContractError, parse_ready
 from ..errors import PeerDied, PeerHung, Unsupported
+from ..places import working_folder
 from .engine import Faults, ended
 
 __all__ = ["LocalEngine"]
-
-ROOT = Path(__file__).resolve().parents[2]
 
 START_TIMEOUT = 180.0
 """Seconds for a peer to print READY. A bare Dart VM compiling from source took 6 s."""
@@ -126,7 +125,7 @@ class _Process:
             process = await asyncio.create_subprocess_exec(
                 *command,
                 *arguments,
-                cwd=ROOT,
+                cwd=working_folder(),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,

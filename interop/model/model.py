@@ -16,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from ..places import PACKAGE
 from ..records import CellResult
 from .contract import stands_for
 from .uses import Sends, contract_items, uses
@@ -35,7 +36,7 @@ __all__ = [
     "unnamed",
 ]
 
-MODEL = Path(__file__).parents[1] / "scenarios" / "model.toml"
+MODEL = PACKAGE / "scenarios" / "model.toml"
 
 Place = tuple[str, str]
 """A capability and a condition."""

@@ -21,8 +21,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..catalog import PEERS_DIR, Api, load_peers
+from ..places import CACHE_DIR
 from ..records import OTHER, Role
-from ..runtimes.prepare import CACHE_DIR, Preparer
+from ..runtimes.prepare import Preparer
 from ..scenarios.scenario import Scenario
 from .cells import Red
 from .run import (

@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from ..catalog import did_you_mean
 from ..errors import TestbedError
+from ..places import ROOT
 from .operators import Change, changes
 
 __all__ = [
@@ -36,7 +37,6 @@ class _WithId(Protocol):
 
 T = TypeVar("T", bound=_WithId)
 
-ROOT = Path(__file__).resolve().parents[2]
 
 EQUIVALENT_FILE = Path(__file__).with_name("equivalent.toml")
 

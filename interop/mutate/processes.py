@@ -21,9 +21,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..places import ROOT
+
 __all__ = ["Ended", "Processes", "Stopped"]
 
-ROOT = Path(__file__).resolve().parents[2]
 
 _POLL = 0.03
 """Seconds between two looks at a child."""

@@ -27,12 +27,13 @@ import msgspec
 
 from ..catalog import JUDGE_IDS
 from ..errors import TestbedError
+from ..places import ROOT
 from ..records import OTHER
 from ..run.plan import Plan
 from .cells import Red, Seen
 from .launch import AT_START
 from .operators import Change, apply
-from .population import PACKAGE, ROOT, source_of
+from .population import PACKAGE, source_of
 from .processes import Ended, Processes
 from .stages import PEER, Stage, in_order
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ..catalog import JUDGES, peer_of
+from ..places import command
 from ..records import OTHER, ROLES, CellResult, Role
 from .results import is_red
 
@@ -77,13 +78,13 @@ class Hints:
         words += [f"--scenario {shlex.quote(scenario)}" for scenario in scenarios]
         words += map(shlex.quote, self._options)
         own = again_folder(self._folder)
-        command = f"python -m interop run {' '.join(words)}{self._results(own)}"
+        again = f"{command('run')} {' '.join(words)}{self._results(own)}"
         if "compose" not in self._options:
-            return command
+            return again
         # The services are known by their names in the project's network alone.
         services = dict.fromkeys(peer_of(api) for role in ROLES for api in chosen[role])
         peers = " ".join(name for name in services if name != JUDGES["server"].peer)
-        return f"docker compose up --detach {peers} && docker compose run --rm matrix {command}"
+        return f"docker compose up --detach {peers} && docker compose run --rm matrix {again}"
 
     def beside(self, cell: CellResult) -> list[tuple[str, str, str]]:
         """Return the keys of the cells that name a cell's culprit, where others do."""
@@ -98,12 +99,11 @@ class Hints:
             found.append((*pair, scenario))
         return found
 
-    def _looked(self, command: str, *names: str) -> str:
+    def _looked(self, look: str, *names: str) -> str:
         """Return the command that looks at something in these results."""
-        words = " ".join(map(shlex.quote, names))
         default = self._folder == DEFAULT_FOLDER
         where = "" if default else self._results(self._folder)
-        return f"python -m interop {command} {words}{where}"
+        return command(look, *names) + where
 
     @staticmethod
     def _results(folder: Path) -> str:

@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 from typing import Literal
 
 from ..catalog import JUDGE_IDS, JUDGES, Api
+from ..places import command
 from ..records import OTHER, CellResult, Excuse, Role
 from .causes import counted
 from .compatibility import is_plain
@@ -145,7 +146,7 @@ def _pair(
     if len(ran) < len(CORE):
         chosen = f"--server {shlex.quote(server)} --client {shlex.quote(client)}"
         which = "not all scenarios of plain use ran" if cells else "it has no cell in this run"
-        reason = f"{which}: python -m interop run {chosen}"
+        reason = f"{which}: {command('run')} {chosen}"
         return Pair(server, client, "not run", reason, None, deviations, partly=bool(cells))
     return Pair(server, client, "deviates" if deviations else "works", deviations=deviations)
 

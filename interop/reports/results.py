@@ -18,6 +18,7 @@ import msgspec
 
 from ..errors import TestbedError
 from ..locks import locked
+from ..places import PACKAGE
 from ..records import (
     ROLES,
     VERDICTS,
@@ -51,7 +52,7 @@ __all__ = [
     "write_files",
 ]
 
-SCHEMA_FILE = Path(__file__).parents[1] / "results.schema.json"
+SCHEMA_FILE = PACKAGE / "results.schema.json"
 
 
 @dataclass

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from ..catalog import Api, CatalogError, load_peers
+from ..places import PACKAGE
 from ..records import CellResult, Finished, PeerRecord, decode
 from ..scenarios.scenario import Scenario
 from ..signals import interruptible
@@ -37,9 +38,7 @@ __all__ = [
     "run_plan",
 ]
 
-HERE = Path(__file__).parents[1]
-
-SCENARIOS = HERE / "scenarios"
+SCENARIOS = PACKAGE / "scenarios"
 
 Progress = Callable[[int, CellResult], None]
 
@@ -265,7 +264,7 @@ def _pytest(plan: Plan, collector: Collector, scenarios: Path, *options: str) ->
         plan_file = Path(folder) / "plan.json"
         plan_file.write_text(plan.dump(), "utf-8")
         arguments = [
-            *("-c", str(HERE / "pytest.ini"), "--rootdir", str(HERE), "--noconftest"),
+            *("-c", str(PACKAGE / "pytest.ini"), "--rootdir", str(PACKAGE), "--noconftest"),
             *("-p", "xdist.plugin", "-p", "interop.run.plugin", "--interop-plan", str(plan_file)),
             *options,
             str(scenarios),

@@ -21,6 +21,7 @@ from http.client import HTTPException
 from pathlib import Path
 
 from ..errors import CannotRun
+from ..places import run_command
 from .programs import find_program, run_program
 
 __all__ = ["DECLINED", "VERSION", "bare_vm", "obtain", "official_sdk", "remedy"]
@@ -93,7 +94,7 @@ def obtain(folder: Path, tell: Tell) -> Path:
 def remedy() -> str:
     """Return the one command that brings a Dart, where `obtain` could not."""
     if os.environ.get("DART") == DECLINED:
-        return "env --unset=DART make interop"
+        return f"env --unset=DART {run_command()}"
     packages = [] if shutil.which("npm") else ["npm"]
     install = "apt-get install"
     if not VM_LOADER.exists():
@@ -101,7 +102,7 @@ def remedy() -> str:
         install = f"dpkg --add-architecture i386 && apt-get update && {install}"
     if packages and _vm_runs_here():
         return f"{install} {' '.join(packages)}"
-    return "DART=/path/to/dart make interop"
+    return f"DART=/path/to/dart {run_command()}"
 
 
 def official_sdk(folder: Path, tell: Tell) -> Path:

@@ -13,12 +13,13 @@ TIMEOUT = 20.0
 """Seconds for each call of git."""
 
 
-def current_commit(root: Path) -> Commit | None:
+def current_commit(root: Path | None) -> Commit | None:
     """Return the commit that is checked out in `root`, or None where that cannot be told.
 
-    That is so without git, and where `root` is no checkout of its own: an installed testbed may lie
-    within any other repository.
+    That is so without git, and where `root` is no checkout of its own.
     """
+    if root is None:
+        return None
     top, id, status = (
         _git(root, *arguments)
         for arguments in (

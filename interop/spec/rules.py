@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 from msgspec import Struct
 
+from ..places import PACKAGE
 from ..records import Role
 
 __all__ = [
@@ -34,7 +35,7 @@ __all__ = [
     "quoted",
 ]
 
-_SCENARIOS = Path(__file__).parents[1] / "scenarios"
+_SCENARIOS = PACKAGE / "scenarios"
 RULES = _SCENARIOS / "rules.toml"
 VERSIONS = _SCENARIOS / "wire-versions.toml"
 

@@ -29,6 +29,7 @@ from typing import Any, TypeGuard
 import msgspec
 
 from ..catalog import Api, did_you_mean, peer_of
+from ..places import PACKAGE, command
 from ..records import Excuse, PeerRecord, Role
 
 __all__ = [
@@ -45,7 +46,7 @@ __all__ = [
     "parse",
 ]
 
-DEVIATIONS_FILE = Path(__file__).parents[1] / "deviations.toml"
+DEVIATIONS_FILE = PACKAGE / "deviations.toml"
 
 _KEYS = {"peer", "role", "scenario", "seen", "cause", "means", "other", "upstream", "framework"}
 
@@ -281,7 +282,7 @@ def _patterns(where: str, seen: object) -> tuple[str, ...]:
     if not _strings(patterns):
         raise DeviationError(
             f"{where}: 'seen' must be a regular expression, or a list of them, that the failure's "
-            "text matches; see: python -m interop deviations --suggest"
+            f"text matches; see: {command('deviations', '--suggest')}"
         )
     for pattern in patterns:
         try:

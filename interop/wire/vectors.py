@@ -14,11 +14,12 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from ..errors import TestbedError
+from ..places import PACKAGE
 from ..records import OTHER, ROLES, CellResult
 
 __all__ = ["PARTNERS", "SCENARIOS", "VECTORS_DIR", "Vectors", "load", "record", "write"]
 
-VECTORS_DIR = Path(__file__).parents[1] / "vectors"
+VECTORS_DIR = PACKAGE / "vectors"
 
 SCENARIOS = ("echo.*", "events.*", "headers.*", "payload.*")
 
