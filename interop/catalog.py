@@ -30,6 +30,7 @@ __all__ = [
     "CatalogError",
     "Peer",
     "did_you_mean",
+    "is_id",
     "load_peers",
     "peer_of",
     "program_of",
@@ -51,10 +52,16 @@ RUNTIMES: Mapping[str, Sequence[str]] = {
 """The runtimes of peers, each with the files (globs) that an older version of the peer is made of,
 the first of which names its packages. A runtime without files cannot have ``versions``."""
 
+_ID = re.compile(r"[\w.-]+(@[^/\s]+)?/\w+")
 _ADDED_NAME = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
 """The name of an added peer: it must do as a part of a row's name, a glob and a file's name."""
 
 _LACKS = "a table of reasons, by operations, 'operation argument' or 'rooms'"
+
+
+def is_id(text: str) -> bool:
+    """Whether a text is an API's id, and no URL or command of what is not in the catalogue."""
+    return _ID.fullmatch(text) is not None
 
 
 def program_of(api: str) -> str:

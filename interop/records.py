@@ -458,6 +458,7 @@ class RunRecord(Struct, frozen=True):
         shard: None where it ran all of its cells.
         known_flaky: the cells that could fail or pass.
         added: all rows and columns of the peers that were added, whether they ran or not.
+        unjudged: what a check of one side from outside left out, and why, in words.
     """
 
     started: Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
@@ -481,6 +482,7 @@ class RunRecord(Struct, frozen=True):
     shard: Shard | None = None
     known_flaky: list[FlakyRecord] = []
     added: list[AddedApi] = []
+    unjudged: list[str] = []
 
 
 class ResultsFile(Struct, frozen=True):

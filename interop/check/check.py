@@ -20,6 +20,7 @@ from ..catalog import JUDGES, Api
 from ..errors import TestbedError
 from ..places import command
 from ..records import CellResult, Evidence
+from ..reports.causes import counted
 from ..reports.results import Results
 from ..run import evidence
 from ..run.cell import Ran
@@ -33,13 +34,16 @@ from .remote import Pace, Remote
 __all__ = ["WHY_NOT", "Check", "Checked", "why_not"]
 
 WHY_NOT = {
-    "echo": "need an event that the server echoes: name it with --echo",
+    "echo": "need an event that the server echoes: name it with --echo EVENT",
     "control": "need control over the server or its application, or other paths than its own",
     "load": "put load on the server, which check never does",
     "pair": "run between a server and a client",
     "client": "concern clients",
 }
 """Why a scenario is not run, in words, by the result of `why_not`."""
+
+_UNJUDGED = ("echo", "control", "pair", "load")
+"""Those reasons that leave something of the server open, the one first that is easy to mend."""
 
 _SERVER = Api("endpoint", "server", "Any")
 
@@ -81,10 +85,12 @@ class Check:
         frameworks: known deviations of frameworks; those of the server's framework are expected
             too. They are not strict, since the server's version may differ.
         framework: the server's framework; by default taken from its ``Server`` header.
+        strict: whether a failed *should* is a failure.
         again: the command that checks this server, without a scenario, for reports.
 
     Attributes:
-        checked: the outcome so far, also after an interrupt; None before the first scenario.
+        checked: the outcome so far, also after an interrupt.
+        begun: whether there is a server, which was asked the first scenario, or will be.
     """
 
     def __init__(
@@ -98,6 +104,7 @@ class Check:
         known: Sequence[Deviation] = (),
         frameworks: Sequence[Deviation] = (),
         framework: str | None = None,
+        strict: bool = False,
         again: str = "",
     ) -> None:
         self.endpoint = endpoint
@@ -109,7 +116,10 @@ class Check:
         self.framework = framework
         self.again = again or f"{command('check')} '{endpoint.shown}'"
         self.answer_name = ""
-        self.checked: Checked | None = None
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        sides = [endpoint.shown], [JUDGES["client"].id]
+        self.checked = Checked(Results(now, "check", *sides, {}, strict=strict))
+        self.begun = False
         self._pace = Pace(rate)
 
     async def run(
@@ -121,12 +131,15 @@ class Check:
             EndpointError: there is no WebSocket server at the endpoint.
         """
         began = time.monotonic()
-        await self._begin()
-        server, client = self.endpoint.shown, JUDGES["client"].id
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        self.checked = checked = Checked(Results(now, "check", [server], [client], {}))
-        results = checked.results
+        checked, results = self.checked, self.checked.results
         chosen = list(self._chosen(scenarios, checked.not_run))
+        results.unjudged = [
+            f"{counted(count, 'scenario')} that {WHY_NOT[why]}"
+            for why in _UNJUDGED
+            if (count := checked.not_run[why])
+        ]
+        await self._begin()
+        self.begun = True
         try:
             await self._run(chosen, results, began, progress)
         except (asyncio.CancelledError, KeyboardInterrupt):
@@ -164,7 +177,7 @@ class Check:
                 if cell.verdict in ("failed", "warned") and not _answered(cell):
                     await self._begin()  # raises if the server has gone
             except EndpointError as exc:
-                results.broken = self._told(f"{when}: {exc}")
+                results.broken = self._told(f"{when}: {exc.why}")
                 break
 
     async def _begin(self) -> None:
@@ -172,7 +185,7 @@ class Check:
         try:
             await remote.check_reachable()
         except EndpointError as exc:
-            raise EndpointError(self._told(str(exc))) from None
+            raise EndpointError(self._told(exc.why), self.endpoint.shown) from None
         finally:
             await remote.close()
         self.answer_name = remote.answer_name
@@ -210,7 +223,7 @@ class Check:
         except (AssertionError, TestbedError) as exc:
             ran.error = exc
         if remote.flood:
-            raise EndpointError(f"{self.endpoint.shown}: {remote.flood}")
+            raise EndpointError(remote.flood, self.endpoint.shown)
         ran.duration_ms = round((time.monotonic() - began) * 1000, 1)
         ran.seen = Evidence(
             escapes=facts.escapes,
@@ -226,6 +239,7 @@ class Check:
             ran,
             known=[entry for entry in self.known if entry.names(name)],
             tolerated=[entry for entry in theirs if entry.names(name)],
+            strict=self.checked.results.strict,
         )
         cell.again = f"{self.again} --scenario '{name}'"
         cell = msgspec.convert(self.endpoint.redacted(msgspec.to_builtins(cell)), CellResult)

@@ -33,7 +33,15 @@ report would be readable."""
 
 
 class EndpointError(TestbedError):
-    """A server cannot be checked: its address is unusable, or no WebSocket server answers there."""
+    """A server cannot be checked: its address is unusable, or no WebSocket server answers there.
+
+    Attributes:
+        why: the reason without the server's name.
+    """
+
+    def __init__(self, why: str, server: str = "") -> None:
+        super().__init__(f"{server}: {why}" if server else why)
+        self.why = why
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +93,7 @@ class Endpoint:
             # asyncio's own text repeats the address, and lists all of several addresses.
             words = os.strerror(exc.errno) if exc.errno else str(exc)
             why = f"no connection to {self.host} port {self.port}: {words}"
-        raise EndpointError(f"{self.shown}: {why}")
+        raise EndpointError(why, self.shown)
 
     @property
     def secrets(self) -> list[str]:

@@ -101,7 +101,7 @@ class Remote(Uncontrolled, JudgedServer):
             connection = await self.ask()
         except Violation as exc:
             hint = "" if self.endpoint.context else " (should it be wss://?)"
-            raise EndpointError(f"{shown}: no WebSocket server there: {exc}{hint}") from None
+            raise EndpointError(f"no WebSocket server there: {exc}{hint}", shown) from None
         line, status = connection.head.line[:_SHOWN], connection.head.status
         self.software = (connection.head.one("Server") or "")[:_SHOWN]
         hints = {
@@ -111,12 +111,12 @@ class Remote(Uncontrolled, JudgedServer):
         }
         if status != 101:
             raise EndpointError(
-                f"{shown}: no WebSocket server there: it answered {line!r}{hints.get(status, '')}"
+                f"no WebSocket server there: it answered {line!r}{hints.get(status, '')}", shown
             )
         try:
             connection = await self.open()
         except Violation as exc:
-            raise EndpointError(f"{shown}: {exc}") from None
+            raise EndpointError(str(exc), shown) from None
         try:
             if self.echo is not None:
                 connection.send_event(self.echo, PROBE)
@@ -130,7 +130,7 @@ class Remote(Uncontrolled, JudgedServer):
                 else "cannot tell whether it works: it answers no ping, and no event that it "
                 "echoes is named (--echo)"
             )
-            raise EndpointError(f"{shown}: {connection.flood or f'{what}: {exc}'}") from None
+            raise EndpointError(connection.flood or f"{what}: {exc}", shown) from None
 
     # --- The connection ---------------------------------------------------------------------
 

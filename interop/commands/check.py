@@ -5,42 +5,30 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
 
 from rich.console import Console
-from rich.markup import escape
 
 from ..catalog import did_you_mean
-from ..check.check import WHY_NOT, Check, Checked, why_not
-from ..check.endpoint import Endpoint, parse_endpoint
+from ..check.check import WHY_NOT, Check, why_not
+from ..check.endpoint import Endpoint, EndpointError, parse_endpoint
 from ..places import CHECKOUT, command
-from ..records import CellResult, Verdict
-from ..reports.files import write_reports
-from ..reports.results import claimed, shortened
+from ..reports.findings import print_findings
+from ..reports.results import Results
 from ..run.runner import Bound, load_functions
 from ..runtimes.git import current_commit
 from ..signals import held, interruptible
-from ..spec.rules import quoted
 from ..verdicts import deviations
 from .options import Commands, Stop, given_path, matching, seconds
+from .outputs import annotating, claimed_outputs, outputs_options, recorded_folder, write_outputs
 
 __all__ = ["add"]
-
-_SHOWN_FRAMES = 8
 
 _PATIENCE = 5.0
 
 _CONNECTIONS = 10
 """More connections than any scenario without control makes."""
-
-_VERDICTS: Sequence[Verdict] = ("passed", "deviating", "warned", "failed", "error")
-_TITLES = {
-    "failed": ("must", "bold red"),
-    "error": ("testbed failed", "bold magenta"),
-    "warned": ("should", "yellow"),
-}
 
 
 def add(commands: Commands) -> None:
@@ -77,15 +65,16 @@ def add(commands: Commands) -> None:
     option("--framework", metavar="NAME",
            help="expect what is known of this framework, or of 'none' "
                 "(default: the one that the server's answers name)")  # fmt: skip
-    option(
-        "--results",
-        type=given_path,
-        metavar="DIR",
-        help="also write results.json and reports there",
-    )
+    option("--strict", action="store_true", help="a should that fails is a failure too")
+    outputs_options(check)
 
 
 def _check(arguments: argparse.Namespace, console: Console) -> int:
+    return annotating(arguments, console, lambda: _checked(arguments, console)).exit_status
+
+
+def _checked(arguments: argparse.Namespace, console: Console) -> Results:
+    """Check the server, and print and write what was found."""
     endpoint = parse_endpoint(
         arguments.url,
         headers=arguments.header,
@@ -105,21 +94,22 @@ def _check(arguments: argparse.Namespace, console: Console) -> int:
         echo=arguments.echo,
         within=arguments.within,
         rate=arguments.rate,
+        strict=arguments.strict,
         known=deviations.known_to_check(arguments.known, list(whole)) if arguments.known else (),
         frameworks=frameworks,
         framework=_framework(arguments.framework, frameworks),
         again=_again(arguments, endpoint),
     )
-    with claimed(arguments.results) if arguments.results else nullcontext(), held():
+    with claimed_outputs(arguments), held():
         with console.status(f"checking {endpoint.shown}") as status:
-            checked = _interruptible(
+            results = _interruptible(
                 check, chosen, lambda name: status.update(f"checking {endpoint.shown}: {name}")
             )
-        _report(checked, endpoint.shown, console)
-        if arguments.results:
-            checked.results.commit = current_commit(CHECKOUT)
-            write_reports(checked.results, arguments.results)
-    return checked.results.exit_status
+        results.commit = current_commit(CHECKOUT)
+        results.folder = recorded_folder(arguments)
+        print_findings(results, console)
+        write_outputs(results, arguments)
+    return results
 
 
 def _check_patterns(arguments: argparse.Namespace, chosen: Mapping[str, Bound]) -> None:
@@ -141,19 +131,21 @@ def _check_patterns(arguments: argparse.Namespace, chosen: Mapping[str, Bound]) 
 
 def _interruptible(
     check: Check, chosen: Mapping[str, Bound], progress: Callable[[str], None]
-) -> Checked:
-    """Return the findings, those so far if it was interrupted.
+) -> Results:
+    """Return the findings: those so far if it was interrupted, none if there is no such server.
 
     Raises:
         KeyboardInterrupt: it came before there were any.
     """
     try:
         with interruptible() as interrupts, asyncio.Runner() as runner:
-            return interrupts.run(runner, check.run(chosen, progress))
+            interrupts.run(runner, check.run(chosen, progress))
+    except EndpointError as exc:
+        check.checked.results.broken = exc.why
     except KeyboardInterrupt:
-        if check.checked is None:
+        if not check.begun:
             raise
-        return check.checked
+    return check.checked.results
 
 
 def _rate(text: str) -> float:
@@ -190,59 +182,7 @@ def _again(arguments: argparse.Namespace, endpoint: Endpoint) -> str:
     for option in ("echo", "ca", "rate", "known", "framework", "timeout"):
         if (value := getattr(arguments, option)) is not None:
             words += [f"--{option}", f"{value:g}" if isinstance(value, float) else str(value)]
-    if arguments.insecure:
-        words.append("--insecure")
+    words += [f"--{name}" for name in ("insecure", "strict") if getattr(arguments, name)]
     if arguments.patience != _PATIENCE:
         words += ["--patience", f"{arguments.patience:g}"]
     return command(*words)
-
-
-def _report(checked: Checked, shown: str, console: Console) -> None:
-    results = checked.results
-    _line(console, f"[bold]{escape(shown)}[/]")
-    topics: dict[str, list[CellResult]] = {}
-    for cell in results.cells:
-        topics.setdefault(cell.scenario.partition(".")[0], []).append(cell)
-    for topic, cells in topics.items():
-        _line(console, f"  {topic}: {_counted(cells)}")
-    for verdict, (title, style) in _TITLES.items():
-        for cell in results.cells:
-            if cell.verdict == verdict:
-                _failure(console, cell, f"[{style}]{title}[/]")
-    for cell in results.cells:
-        if cell.verdict == "deviating":
-            reason = escape(shortened(cell.reason))
-            _line(console, f"[dim]known {escape(cell.scenario)}: {reason}[/]")
-    for why, count in sorted(checked.not_run.items()):
-        _line(console, f"[dim]not run: {count} that {WHY_NOT[why]}[/]")
-    if results.broken:
-        _line(console, f"[bold magenta]not finished:[/] {escape(results.broken)}")
-    words = {0: "every must holds", 1: "not every must holds", 2: "could not be checked"}
-    _line(console, f"{len(results.cells)} scenarios in {results.duration_s:.1f} s: "
-                   f"{_counted(results.cells)} - {words[results.exit_status]}")  # fmt: skip
-
-
-def _failure(console: Console, cell: CellResult, title: str) -> None:
-    _line(console, f"{title} {escape(cell.scenario)}: {escape(cell.rule)}")
-    _line(console, f"   {escape(shortened(cell.reason))}")
-    for rule in quoted(cell.broken):
-        _line(console, f"   rule {escape(rule)}")
-    frames = cell.frames
-    for frame in frames[:_SHOWN_FRAMES]:
-        code = f" {frame.code}" if frame.code else ""
-        text = frame.text
-        said = f" {text[:120]!r}{'…' if len(text) > 120 else ''}" if text else ""
-        _line(console, f"      {escape(frame.author)} -> {frame.kind}{code}{escape(said)}")
-    if cell.frames_total > _SHOWN_FRAMES:
-        _line(console, f"      and {cell.frames_total - _SHOWN_FRAMES} more frames")
-    _line(console, f"   again: {escape(cell.again)}")
-
-
-def _counted(cells: Iterable[CellResult]) -> str:
-    verdicts = [cell.verdict for cell in cells]
-    counts = ((verdicts.count(verdict), verdict) for verdict in _VERDICTS)
-    return ", ".join(f"{count} {verdict}" for count, verdict in counts if count)
-
-
-def _line(console: Console, line: str) -> None:
-    console.print(line, highlight=False, soft_wrap=True)

@@ -36,7 +36,7 @@ def add(commands: Commands) -> None:
 def _report(arguments: argparse.Namespace, console: Console) -> int:
     runs = sorted(map(_read, arguments.files), key=lambda run: run.started)
     newest = runs[-1]
-    output: Path = arguments.output or newest.folder / "report.html"
+    output: Path = arguments.output or (newest.folder or Path()) / "report.html"
     page = report(newest, runs[:-1], arguments.history)
     write_files(output.parent, {output.name: page})
     console.print(f"report: {escape(str(output))}", highlight=False, soft_wrap=True)

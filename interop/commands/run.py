@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from ..catalog import JUDGES, Api, CatalogError, Peer, did_you_mean, peer_of
+from ..catalog import JUDGES, Api, Peer, did_you_mean, peer_of
 from ..control.contract import Address
 from ..engines.compose import CONTROL_PORT
 from ..engines.registry import ENGINES, engine_kind
@@ -24,7 +24,6 @@ from ..places import CACHE_DIR, CHECKOUT
 from ..records import AddedApi, CellResult, FlakyRecord, Role, Shard
 from ..reports.durations import print_durations
 from ..reports.files import write_reports
-from ..reports.github import annotated, append_summary, command, without_commands
 from ..reports.hints import Hints
 from ..reports.history import read_history
 from ..reports.live import Live
@@ -64,6 +63,7 @@ from .options import (
     shard,
     shown,
 )
+from .outputs import annotating, format_option
 
 __all__ = ["add"]
 
@@ -113,9 +113,7 @@ def add(commands: Commands, epilog: str) -> None:
     option("--serve", type=at_least(0), nargs="?", const=0, metavar="PORT",
            help="show the report on this machine while the run goes on, and until Ctrl-C "
                 "(default port: any)")  # fmt: skip
-    option("--format", choices=["text", "github"], default="text",
-           help="github: the causes of red cells as annotations of a GitHub workflow too, and "
-                "the summary on its page ($GITHUB_STEP_SUMMARY)")  # fmt: skip
+    format_option(run)
     history_option(run)
     option("--patience", type=seconds, default=5.0, metavar="SECONDS",
            help="how long a scenario waits for what must come (default: 5)")  # fmt: skip
@@ -148,23 +146,7 @@ def add(commands: Commands, epilog: str) -> None:
 
 
 def _run(arguments: argparse.Namespace, console: Console) -> int:
-    if arguments.format == "github":
-        return _run_on_github(arguments, console)
-    return _run_here(arguments, console).exit_status
-
-
-def _run_on_github(arguments: argparse.Namespace, console: Console) -> int:
-    """Run, then annotate the workflow's run with the results, or with what prevented them."""
-    try:
-        with without_commands(console):
-            results = _run_here(arguments, console)
-            append_summary(results)
-    except (Stop, CatalogError, deviations.DeviationError, TestbedError) as exc:
-        console.out(command("error", "zaptools interop", str(exc)), highlight=False)
-        raise
-    for line in annotated(results):
-        console.out(line, highlight=False)
-    return results.exit_status
+    return annotating(arguments, console, lambda: _run_here(arguments, console)).exit_status
 
 
 def _run_here(arguments: argparse.Namespace, console: Console) -> Results:

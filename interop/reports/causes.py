@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ..catalog import JUDGE_IDS, program_of
+from ..catalog import JUDGE_IDS, is_id, program_of
 from ..records import OTHER, ROLES, CellResult, CulpritSide, Role
 from ..spec.rules import quoted
 from ..wire.diff import masked
@@ -20,6 +20,7 @@ from .compatibility import is_plain
 from .results import culprit_line, shortened
 
 __all__ = [
+    "DIRECT",
     "Blame",
     "Cause",
     "Told",
@@ -36,7 +37,7 @@ _NUMBER = re.compile(r"(?:(?<![\w.-])-)?\d+(?:[.,]\d+)*")
 _QUOTED = re.compile(r"""(["']).*\1""")
 _NESTED = re.compile(r"\{.*\}|\[.*\]")
 _VERSION = re.compile(r"(?<=@)[\w.]+(?=/)")
-_DIRECT = ("frame", "form", "unsupported", "uncaught", "expectation")
+DIRECT = ("frame", "form", "unsupported", "uncaught", "expectation")
 """The evidence whose words are the judge's own, alike whatever the other side makes of it."""
 
 _BASES = (
@@ -119,8 +120,11 @@ class Blame:
         apis = sorted({api for cause in self.causes for api in cause.apis})
         if not apis:
             return "culprit unknown" if self.causes[0].side else "no side at fault"
+        side = self.causes[0].side
+        if not is_id(apis[0]):  # what the testbed does not control has a name of its own kind
+            return f"{side} {', '.join(apis)}"
         names = ", ".join(api.partition("/")[2] for api in apis)
-        return f"{self.causes[0].side} {program_of(apis[0])}/{names}"
+        return f"{side} {program_of(apis[0])}/{names}"
 
     @property
     def size(self) -> str:
@@ -244,7 +248,7 @@ def _errors(cell: CellResult, side: Role) -> list[dict[str, Any]]:
 
 def _key(cell: CellResult) -> tuple[str, str, str]:
     side, peer = _blamed(cell)
-    if cell.culprit is not None and cell.culprit.basis in _DIRECT:
+    if cell.culprit is not None and cell.culprit.basis in DIRECT:
         return side, peer, form(cell.culprit.why)
     if (other := told(cell)) is not None:
         return side, peer, form(other.message)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -16,6 +16,7 @@ from ..records import CellResult
 from .answer import Answer, missing
 from .causes import Blame, Cause, blames, counted, details
 from .compatibility import compatibility
+from .findings import answered
 from .hints import Hints
 from .history import history, keep, read_history, record
 from .page import Page
@@ -23,7 +24,19 @@ from .pairs import MEANING, Pair, pairs
 from .provenance import commit_line, peer_lines
 from .results import Results, gates, is_red, known_flaky, shortened, write_files
 
-__all__ = ["judged_pairs", "junit", "known_apis", "report", "summary", "write_reports"]
+__all__ = [
+    "FILES",
+    "judged_pairs",
+    "junit",
+    "known_apis",
+    "report",
+    "report_files",
+    "summary",
+    "write_reports",
+]
+
+FILES = ("results.json", "summary.md", "junit.xml", "report.html")
+"""The names of a run's files."""
 
 # XML 1.0 section 2.2: what a document may not hold in any form.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -38,16 +51,25 @@ def write_reports(results: Results, directory: Path, kept: Path | None = None) -
     Raises:
         TestbedError: they cannot be written, or the history cannot be read.
     """
-    xml = ET.tostring(junit(results).getroot(), encoding="utf-8", xml_declaration=True)
-    files = {
-        "results.json": results.dump(),
-        "summary.md": summary(results).encode("utf-8", "backslashreplace"),
-        "junit.xml": xml,
-    }
+    *others, page = FILES
+    files = report_files(results, others)
     try:
-        files["report.html"] = report(results, kept=kept)
+        files[page] = report(results, kept=kept)
     finally:  # a history that cannot be read must not cost the results
         write_files(directory, files)
+
+
+def report_files(results: Results, names: Iterable[str]) -> dict[str, bytes]:
+    """Return those of a run's files that have these names, without a history."""
+    make: Mapping[str, Callable[[Results], bytes]] = {
+        "results.json": Results.dump,
+        "summary.md": lambda results: summary(results).encode("utf-8", "backslashreplace"),
+        "junit.xml": lambda results: ET.tostring(
+            junit(results).getroot(), encoding="utf-8", xml_declaration=True
+        ),
+        "report.html": report,
+    }
+    return {name: make[name](results) for name in names}
 
 
 def report(results: Results, earlier: Sequence[Results] = (), kept: Path | None = None) -> bytes:
@@ -94,17 +116,20 @@ def known_apis(results: Results) -> list[Api]:
 def summary(results: Results) -> str:
     """Return the matrix, the failures and the deviations as Markdown."""
     lines = ["# zaptools interop", ""]
-    answer = Answer(judged_pairs(results), results.cells)
-    lines += [f"**{answer.sentence}**", "", *_grid(answer)]
+    found = judged_pairs(results)
+    lines += [f"**{answered(results, found)}**", ""]
+    if results.engine != "check":
+        lines += _grid(Answer(found, results.cells))
     counts = ", ".join(f"{n} {verdict}" for verdict, n in results.counts.items() if n)
     lines += ["", f"{len(results.cells)} cells: {counts or 'none'}."]
     for each in missing(results.not_run):
         lines += ["", f"Not run: {each}"]
         if each.details:
             lines += ["", *(f"    {line}" for line in each.details.splitlines())]
+    lines += [line for why in results.unjudged for line in ("", f"Not judged: {why}")]
     if results.stopped:
         lines += ["", f"**Stopped:** {results.stopped}"]
-    if results.broken:
+    if results.broken and results.engine != "check":  # there the verdict says it
         lines += ["", f"**The testbed failed:** {results.broken}"]
     red = blames(cell for cell in results.cells if is_red(cell))
     if red:
@@ -147,6 +172,10 @@ def junit(results: Results) -> ET.ElementTree[ET.Element]:
             time=f"{cell.duration_ms / 1000:.3f}",
         )
         _outcome(case, cell, hints, kinds.get(cell.key, ""))
+    if results.broken:  # no verdict of a cell says so
+        suites["", ""] = suite = ET.SubElement(root, "testsuite", name="the run as a whole")
+        case = ET.SubElement(suite, "testcase", classname="zaptools interop", name="whole")
+        ET.SubElement(case, "error", message=_NOT_XML.sub("�", results.broken), type="broken")
     for suite in suites.values():
         for key, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
             suite.set(key, str(len(suite.findall(f"*/{tag}"))))
@@ -158,7 +187,7 @@ def _outcome(case: ET.Element, cell: CellResult, hints: Hints, cause: str) -> No
     verdict, reason = cell.verdict, _NOT_XML.sub("�", cell.reason)
     if gates(cell) or verdict == "error":
         kind = "error" if verdict == "error" else "failure"
-        words = "\n".join([*details(cell), hints.show(cell), hints.again(cell)])
+        words = "\n".join([*details(cell), *hints.both(cell)])
         found = ET.SubElement(case, kind, message=reason, type=_NOT_XML.sub("�", cause))
         found.text = _NOT_XML.sub("�", words)
     elif verdict != "passed":
@@ -199,7 +228,7 @@ def _cause(cause: Cause, hints: Hints) -> str:
     lines = ["", f"**{cell.scenario}**{_kind(cell)}: {cell.rule}", ""]
     reason = shortened(cell.reason, 400)
     lines += [f"- {line}" for line in (f"{cell.server} ↔ {cell.client}: {reason}", *details(cell))]
-    lines += [f"- `{command}`" for command in (hints.show(cell), hints.again(cell))]
+    lines += [f"- `{command}`" for command in hints.both(cell)]
     pairs: dict[str, set[str]] = {}
     for each in cause.cells[1:]:
         name = f"{each.scenario}{_kind(each)}"

@@ -16,9 +16,10 @@ from typing import Literal
 from rich.console import Console
 
 from ..errors import TestbedError
-from .answer import Answer, joined
+from .answer import joined
 from .causes import Blame, Cause, blames, counted, details, others
 from .files import judged_pairs, summary
+from .findings import answered
 from .hints import Hints
 from .results import Results, is_red, known_flaky, shortened
 
@@ -61,10 +62,11 @@ def annotated(results: Results) -> list[str]:
     )
     over = [command("error", "known flaky", known_flaky(each)) for each in results.over]
     errors = [*over, *errors]
-    for title, why in (("stopped", results.stopped), ("the testbed failed", results.broken)):
+    failed = "could not be checked" if results.engine == "check" else "the testbed failed"
+    for title, why in (("stopped", results.stopped), (failed, results.broken)):
         if why:
             errors.insert(0, command("error", title, why))
-    answer = Answer(judged_pairs(results), results.cells).sentence
+    answer = answered(results, judged_pairs(results))
     counts = ", ".join(f"{n} {verdict}" for verdict, n in results.counts.items() if n)
     lines = [answer, f"{counted(len(results.cells), 'cell')}: {counts or 'none'}"]
     if rest := _rest(errors, warnings):

@@ -35,14 +35,14 @@ class Hints:
     Args:
         cells: the run's cells.
         options: the run's options, as `RunRecord.options`.
-        folder: where the run's results are.
+        folder: where the run's results are; None if they are not written.
     """
 
     def __init__(
         self,
         cells: Iterable[CellResult] = (),
         options: Sequence[str] = (),
-        folder: Path = DEFAULT_FOLDER,
+        folder: Path | None = DEFAULT_FOLDER,
     ) -> None:
         self._options = options
         self._folder = folder
@@ -54,8 +54,12 @@ class Hints:
                 self._red.update((role, cell.api(role)) for role in ROLES)
 
     def show(self, cell: CellResult) -> str:
-        """Return the command that shows a cell."""
+        """Return the command that shows a cell; empty where there are no results to read."""
         return self._looked("show", *cell.key)
+
+    def both(self, cell: CellResult) -> list[str]:
+        """Return the commands that show a cell and run it again, those that there are."""
+        return [each for each in (self.show(cell), self.again(cell)) if each]
 
     def explain(self, server: str, client: str) -> str:
         """Return the command that says in words how a pair goes together."""
@@ -77,7 +81,7 @@ class Hints:
         scenarios = [cell.scenario, *filter(None, [self._judged(cell)])]
         words += [f"--scenario {shlex.quote(scenario)}" for scenario in scenarios]
         words += map(shlex.quote, self._options)
-        own = again_folder(self._folder)
+        own = again_folder(self._folder or DEFAULT_FOLDER)
         again = f"{command('run')} {' '.join(words)}{self._results(own)}"
         if "compose" not in self._options:
             return again
@@ -101,6 +105,8 @@ class Hints:
 
     def _looked(self, look: str, *names: str) -> str:
         """Return the command that looks at something in these results."""
+        if self._folder is None:
+            return ""
         default = self._folder == DEFAULT_FOLDER
         where = "" if default else self._results(self._folder)
         return command(look, *names) + where

@@ -65,8 +65,10 @@ class Results:
         broken: why the run is incomplete; empty if it is not.
         repeat: how often every cell was run.
         strict: whether a failed *should* was a failure.
-        stopped, peers, commit, options, shard, known_flaky, added: as in `RunRecord`.
-        folder: where they are written, as a command for one of the cells names it.
+        stopped, peers, commit, options, shard, known_flaky, added, unjudged: as in
+            `RunRecord`.
+        folder: where they are written, as a command for one of the cells names it; None
+            if no such command can read them.
     """
 
     started: str
@@ -86,7 +88,8 @@ class Results:
     shard: Shard | None = None
     known_flaky: list[FlakyRecord] = field(default_factory=list)
     added: list[AddedApi] = field(default_factory=list)
-    folder: Path = Path("results")
+    unjudged: list[str] = field(default_factory=list)
+    folder: Path | None = Path("results")
 
     def sort(self) -> None:
         """Put the cells into the order of the matrix, and what is flaky into that of its dates."""
@@ -132,6 +135,7 @@ class Results:
             shard=self.shard,
             known_flaky=self.known_flaky,
             added=self.added,
+            unjudged=self.unjudged,
         )
 
     def dump(self) -> bytes:
@@ -190,6 +194,7 @@ class RunFacts(msgspec.Struct):
     shard: Shard | None = None
     known_flaky: list[FlakyRecord] = []
     added: list[AddedApi] = []
+    unjudged: list[str] = []
 
 
 class Recorded(msgspec.Struct):

@@ -12,7 +12,7 @@ import pytest
 from interop.check.check import Check, Checked
 from interop.check.remote import Remote
 from interop.cli import main
-from interop.reports.results import read
+from interop.reports.results import load, read
 from interop.run.runner import Bound
 from tests.support import tls
 
@@ -35,10 +35,10 @@ def url() -> Iterator[str]:
 def test_a_report_in_words(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", url, "--scenario", "frames.[pl][ie]ng*.*"]) == 0
     out = capsys.readouterr().out
-    assert out.startswith(f"{url}\n  frames: 3 passed\n")
-    assert "not run: 8 that need an event that the server echoes: name it with --echo" in out
+    assert out.startswith(f"{url}: works: 3 scenarios\n\n  frames: 3 passed\n")
+    assert "not judged: 8 scenarios that need an event that the server echoes: name it" in out
     assert "3 scenarios in " in out
-    assert out.endswith("3 passed - every must holds\n")
+    assert out.endswith("3 passed - exit status 0\n")
 
 
 def test_with_an_echo(url: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -52,7 +52,7 @@ def test_over_tls(capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["check", url, *chosen, "--ca", str(tls.PEM)]) == 0
         assert main(["check", url, *chosen, "--insecure"]) == 0
         assert main(["check", url, *chosen]) == 2
-    assert "certificate is not trusted" in capsys.readouterr().err
+    assert "could not be checked: its certificate is not trusted" in capsys.readouterr().out
 
 
 def test_what_does_not_hold_and_its_frames(capsys: pytest.CaptureFixture[str]) -> None:
@@ -60,14 +60,34 @@ def test_what_does_not_hold_and_its_frames(capsys: pytest.CaptureFixture[str]) -
         chosen = ["--scenario", "frames.ping.1", "--scenario", "frames.illegal-close-code.999"]
         assert main(["check", url, *chosen, "--patience", "0.1"]) == 1
     out = capsys.readouterr().out
+    assert out.startswith(
+        f"{url}: broken: 1 of 1 must does not hold: "
+        "frames.ping.1: the server wrote not an object but a number in frame 1\n"
+        "\nmust: 2 scenarios\n"
+    )
     assert "  frames: 1 warned, 1 failed\n" in out
-    assert "must frames.ping.1: A ping is answered by a pong with the same payload.\n" in out
+    assert "   frames.ping.1: A ping is answered by a pong with the same payload.\n" in out
     assert "   the server wrote no pong frame within 0.1 s" in out
+    assert "   rule W-1: " in out
     assert "      judge -> ping '\\\\xff'\n      server -> text '5'\n" in out
     assert "      and 2 more frames\n" in out
-    assert "should frames.illegal-close-code.999: " in out
-    assert "      judge -> close 999\n" in out
-    assert "1 warned, 1 failed - not every must holds" in out
+    assert "   also frames.illegal-close-code.999 (1)\n" in out
+    assert "1 warned, 1 failed - exit status 1" in out
+
+
+def test_strict_makes_a_should_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
+    with servers.background(servers.scripted) as url:
+        chosen = ["--scenario", "frames.illegal-close-code.999", "--patience", "0.1"]
+        assert main(["check", url, *chosen]) == 0
+        assert "works: 1 scenario, 1 should does not hold\n\nshould: 1 scenario\n" in (
+            capsys.readouterr().out
+        )
+        assert main(["check", url, *chosen, "--strict"]) == 1
+    out = capsys.readouterr().out
+    assert out.startswith(
+        f"{url}: broken: 1 of 1 rule does not hold: frames.illegal-close-code.999: "
+    )
+    assert " --strict --patience 0.1 --scenario 'frames.illegal" in out
 
 
 def test_a_server_that_goes_away(capsys: pytest.CaptureFixture[str]) -> None:
@@ -75,8 +95,9 @@ def test_a_server_that_goes_away(capsys: pytest.CaptureFixture[str]) -> None:
         chosen = ["--scenario", "frames.ping.*"]
         assert main(["check", url, *chosen, "--patience", "0.1"]) == 2
     out = capsys.readouterr().out
-    assert "not finished: after frames.ping.0: " in out
-    assert "- could not be checked" in out
+    assert out.startswith(f"{url}: could not be checked: after frames.ping.0: no connection to")
+    assert "; 1 of 1 must does not hold: frames.ping.0: the server wrote no pong" in out
+    assert " - exit status 2\n" in out
 
 
 def test_results_like_those_of_a_run(
@@ -123,8 +144,8 @@ def test_an_interrupted_check_writes_what_it_found(
     assert [c.scenario for c in read(tmp_path)] == names[:2]
     assert (tmp_path / "summary.md").exists()
     out = capsys.readouterr().out
-    assert "not finished: interrupted; 2 of 3 scenarios were done" in out
-    assert "2 passed - could not be checked" in out
+    assert out.startswith(f"{url}: could not be checked: interrupted; 2 of 3 scenarios were done\n")
+    assert "2 passed - exit status 2" in out
 
 
 def test_a_check_that_is_interrupted_before_it_began_is_130(
@@ -142,7 +163,6 @@ def test_a_check_that_is_interrupted_before_it_began_is_130(
     ("arguments", "words"),
     [
         (["http://h/ws"], "did you mean ws://?"),
-        (["ws://127.0.0.1:1/ws"], "no connection to 127.0.0.1 port 1: Connection refused"),
         (["URL", "--scenario", "nope"], "--scenario 'nope' names no scenario"),
         (["URL", "--scenario", "frame"], "(did you mean 'frames.*'?)"),
         (["URL", "--scenario", "echo.null"],
@@ -151,6 +171,10 @@ def test_a_check_that_is_interrupted_before_it_began_is_130(
          "--scenario 'rooms.*': none of these can be run: "),
         (["URL", "--header", "x"], "--header number 1 is not of the form"),
         (["URL", "--results", "/dev/null/x"], "--results /dev/null/x: Not a directory"),
+        (["URL", "--junit", "/nope/x.xml"], "--junit /nope/x.xml: there is no folder '/nope'"),
+        (["URL", "--json", "/dev"], "--json /dev: that is a folder; name a file in it"),
+        (["URL", "--json", "/tmp/x", "--report", "/tmp/x"],
+         "--json and --report name the same file: /tmp/x"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_checked_is_status_2(
@@ -162,6 +186,21 @@ def test_what_cannot_be_checked_is_status_2(
     assert captured.err.count("\n") == 1
     assert words in captured.err
     assert captured.out == ""
+
+
+def test_no_server_there_is_a_verdict_in_each_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = "ws://127.0.0.1:1/ws"
+    why = "no connection to 127.0.0.1 port 1: Connection refused"
+    names = {"json": "r.json", "junit": "j.xml", "report": "p.html"}
+    files = [word for o, name in names.items() for word in (f"--{o}", str(tmp_path / name))]
+    assert main(["check", url, *files]) == 2
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == (f"{url}: could not be checked: {why}\n", "")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names.values())
+    assert all(why in (tmp_path / name).read_text() for name in names.values())
+    assert load(tmp_path / "r.json").run.broken == why
 
 
 @pytest.mark.parametrize("value", ["x", "0", "nan", "3601"])
@@ -225,4 +264,5 @@ def test_what_is_known_is_shown_with_its_cause(
     out = capsys.readouterr().out
     assert "  frames: 1 deviating\n" in out
     assert "known frames.ping.1: ours.toml (server): late [seen: the server wrote no pong" in out
-    assert "1 deviating - every must holds" in out
+    assert out.startswith(f"{url}: works: 1 scenario, 1 known deviation\n")
+    assert "1 deviating - exit status 0" in out

@@ -79,13 +79,16 @@ def test_the_summary_says_which_versions_go_together() -> None:
 
 def test_junit_fails_only_what_gates(tmp_path: Path) -> None:
     tree = junit(RUN)
-    (suite,) = tree.getroot()
+    suite, whole = tree.getroot()
     assert suite.attrib["tests"] == "6"
     kinds = {case.attrib["name"]: [child.tag for child in case] for case in suite}
     assert kinds == {
         "echo.null": [], "b": ["failure"], "c": ["skipped"], "d": ["skipped"], "e": ["skipped"],
         "f": ["error"],
     }  # fmt: skip
+    assert (whole.attrib["tests"], whole.attrib["errors"]) == ("1", "1")
+    assert [error.attrib["message"] for error in whole.iter("error")] == ["interrupted"]
+    assert len(junit(results(cell())).getroot()) == 1
 
 
 def test_failures_of_one_cause_have_one_type() -> None:

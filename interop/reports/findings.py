@@ -1,0 +1,165 @@
+"""What was found of one server or client that the testbed does not control, with the judge alone.
+
+The first line is the verdict, for a reader with two seconds; the failures follow, by their causes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.markup import escape
+
+from ..catalog import JUDGE_IDS
+from ..records import CellResult, Verdict
+from ..spec.rules import quoted
+from .answer import Answer
+from .causes import DIRECT, Cause, causes, counted, others
+from .pairs import Pair
+from .results import Results, gates, is_red, shortened
+
+__all__ = ["answered", "print_findings", "subject", "verdict"]
+
+_SHOWN_CAUSES = 12
+_SHOWN_FRAMES = 8
+_SHOWN_TOPICS = 8
+
+_VERDICTS: Sequence[Verdict] = ("passed", "deviating", "warned", "failed", "error")
+_STYLES = {0: "bold green", 1: "bold red", 2: "bold magenta"}
+
+
+def subject(results: Results) -> str:
+    """Return the name of the side that was judged."""
+    return next(name for name in (*results.servers, *results.clients) if name not in JUDGE_IDS)
+
+
+def verdict(results: Results) -> str:
+    """Return in one line whether it works, is broken, or could not be checked, and why.
+
+    What was found before a check broke off is said too.
+    """
+    wrong = _wrong(results)
+    if results.exit_status == 2:
+        return "; ".join(filter(None, [f"could not be checked: {_why(results)}", wrong]))
+    if wrong:
+        return f"broken: {wrong}"
+    cells = results.cells
+    parts = [counted(len(cells), "scenario")]
+    if known := sum(cell.verdict == "deviating" for cell in cells):
+        parts.append(counted(known, "known deviation"))
+    if shoulds := sum(cell.verdict == "warned" for cell in cells):
+        parts.append(f"{counted(shoulds, 'should')} {_not(shoulds)} hold")
+    words = f"works: {', '.join(parts)}"
+    if stale := [cell.scenario for cell in cells if gates(cell)]:
+        gone = f"{counted(len(stale), 'known deviation')} {_not(len(stale))} show any more"
+        return f"{words}, but {gone}, first: {stale[0]}"
+    return words
+
+
+def answered(results: Results, found: Sequence[Pair]) -> str:
+    """Return the answer of a run in one sentence, whatever it judged."""
+    if results.engine == "check":
+        return f"{subject(results)}: {verdict(results)}"
+    return Answer(found, results.cells).sentence
+
+
+def print_findings(results: Results, console: Console) -> None:
+    """Print the verdict, the failures by their causes, what is known, and what was not judged."""
+    style, words = _STYLES[results.exit_status], verdict(results)
+    label, colon, rest = words.partition(":")
+    _line(console, f"{escape(subject(results))}: [{style}]{label}[/]{colon}{escape(rest)}")
+    found = causes(cell for cell in results.cells if is_red(cell))
+    for cause in found[:_SHOWN_CAUSES]:
+        _line(console, "")
+        _print_cause(cause, console)
+    if more := found[_SHOWN_CAUSES:]:
+        size = counted(sum(len(cause.cells) for cause in more), "scenario")
+        _line(console, f"and {counted(len(more), 'more cause')} of {size}: --report FILE has them")
+    if not results.cells:
+        return
+    _line(console, "")
+    _print_topics(results.cells, console)
+    for cell in results.cells:
+        if cell.verdict == "deviating":
+            reason = escape(shortened(cell.reason))
+            _line(console, f"[dim]known {escape(cell.scenario)}: {reason}[/]")
+    for why in results.unjudged:
+        _line(console, f"not judged: {escape(why)}")
+    _line(console, f"{counted(len(results.cells), 'scenario')} in {results.duration_s:.1f} s: "
+                   f"{_counted(results.cells) or 'none'} - exit status "
+                   f"{results.exit_status}")  # fmt: skip
+
+
+def _why(results: Results) -> str:
+    if results.broken:
+        return results.broken
+    errors = [cell for cell in results.cells if cell.verdict == "error"]
+    if not errors:
+        return "nothing was run"
+    return f"the testbed failed in {counted(len(errors), 'scenario')}{_first(errors)}"
+
+
+def _wrong(results: Results) -> str:
+    """Return how many rules do not hold; empty if all do, known deviations aside."""
+    # A known deviation that does not show any more is a failure that nothing raised.
+    red = [cell for cell in results.cells if gates(cell) and cell.raised]
+    if not red:
+        return ""
+    judged = [cell for cell in results.cells if results.strict or cell.severity == "must"]
+    noun = "rule" if results.strict else "must"
+    total = f"{len(red)} of {counted(len(judged), noun)}"
+    return f"{total} {_not(len(red))} hold{_first(red)}"
+
+
+def _first(cells: Sequence[CellResult]) -> str:
+    cell = causes(cells)[0].example
+    culprit = cell.culprit
+    direct = culprit is not None and culprit.basis in DIRECT
+    words = culprit.why if culprit is not None and direct else cell.raised or cell.reason
+    name = f"{cell.scenario}: {shortened(words, 120)}"
+    return f", first: {name}" if len(cells) > 1 else f": {name}"
+
+
+def _not(count: int) -> str:
+    return "does not" if count == 1 else "do not"
+
+
+def _print_cause(cause: Cause, console: Console) -> None:
+    cell = cause.example
+    title = "[yellow]should[/]" if cause.is_should else "[bold red]must[/]"
+    if cell.verdict == "error":
+        title = "[bold magenta]the testbed failed[/]"
+    _line(console, f"{title}: {counted(len(cause.cells), 'scenario')}")
+    lines = [f"{cell.scenario}: {cell.rule}", shortened(cell.reason)]
+    if cell.culprit is not None and cell.culprit.basis in DIRECT:
+        lines.append(shortened(cell.culprit.why))
+    for line in (*dict.fromkeys(lines), *(f"rule {rule}" for rule in quoted(cell.broken))):
+        _line(console, f"   {escape(line)}")
+    for frame in cell.frames[:_SHOWN_FRAMES]:
+        code = f" {frame.code}" if frame.code else ""
+        text = frame.text
+        said = f" {text[:120]!r}{'…' if len(text) > 120 else ''}" if text else ""
+        _line(console, f"      {escape(frame.author)} -> {frame.kind}{code}{escape(said)}")
+    if cell.frames_total > _SHOWN_FRAMES:
+        _line(console, f"      and {counted(cell.frames_total - _SHOWN_FRAMES, 'more frame')}")
+    if also := others(cause, _SHOWN_TOPICS):
+        _line(console, f"   {escape(also)}")
+    _line(console, f"   again: {escape(cell.again)}")
+
+
+def _print_topics(cells: Iterable[CellResult], console: Console) -> None:
+    topics: dict[str, list[CellResult]] = {}
+    for cell in cells:
+        topics.setdefault(cell.scenario.partition(".")[0], []).append(cell)
+    for topic, of_topic in topics.items():
+        _line(console, f"  {topic}: {_counted(of_topic)}")
+
+
+def _counted(cells: Iterable[CellResult]) -> str:
+    verdicts = [cell.verdict for cell in cells]
+    counts = ((verdicts.count(verdict), verdict) for verdict in _VERDICTS)
+    return ", ".join(f"{count} {verdict}" for count, verdict in counts if count)
+
+
+def _line(console: Console, line: str) -> None:
+    console.print(line, highlight=False, soft_wrap=True)
