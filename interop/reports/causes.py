@@ -118,13 +118,13 @@ class Blame:
     def culprit(self) -> str:
         """The culprit in words: its side, and its rows or columns."""
         apis = sorted({api for cause in self.causes for api in cause.apis})
+        example = self.causes[0].example
+        if (name := _outside(example)) and example.verdict != "error":
+            return name
         if not apis:
             return "culprit unknown" if self.causes[0].side else "no side at fault"
-        side = self.causes[0].side
-        if not is_id(apis[0]):  # what the testbed does not control has a name of its own kind
-            return f"{side} {', '.join(apis)}"
         names = ", ".join(api.partition("/")[2] for api in apis)
-        return f"{side} {program_of(apis[0])}/{names}"
+        return f"{self.causes[0].side} {program_of(apis[0])}/{names}"
 
     @property
     def size(self) -> str:
@@ -222,9 +222,20 @@ def others(cause: Cause, most: int) -> str:
     return "also " + ", ".join([*named[:most], *more]) if named else ""
 
 
+def _outside(cell: CellResult) -> str:
+    """Return the name of what was judged, if the testbed does not control it; else nothing.
+
+    It is no id of the catalogue, as that of every other row or column is.
+    """
+    names = {cell.server, cell.client} - JUDGE_IDS
+    return next((name for name in names if len(names) == 1 and not is_id(name)), "")
+
+
 def _size(cells: Sequence[CellResult]) -> str:
     scenarios = {cell.scenario for cell in cells}
     pairs = {(cell.server, cell.client) for cell in cells}
+    if all(map(_outside, cells)):
+        return counted(len(cells), "scenario")
     two = {pair for pair in pairs if JUDGE_IDS.isdisjoint(pair)}
     counts = (len(cells), "cell"), (len(scenarios), "scenario"), (len(two), "pair")
     words = ", ".join(counted(count, noun) for count, noun in counts if count)

@@ -25,12 +25,13 @@ from ..catalog import JUDGE_IDS
 from ..output import printable
 from ..records import ROLES, VERDICTS, CellResult, Excuse, Role, encode
 from ..spec.rules import quoted
-from .answer import Answer, missing
+from .answer import missing
 from .causes import Blame, Cause, blames, counted, others, told
 from .compatibility import compatibility
 from .durations import slowest
 from .evidence import evidence
 from .explain import in_words
+from .findings import answered, subject, verdict
 from .hints import Hints
 from .history import History, Run
 from .kept import by_rule
@@ -108,6 +109,7 @@ class Page:
         shown = [*self._pairs, *filter(None, self._alone("server").values())]
         shown += filter(None, self._alone("client").values())
         return {
+            "outside": subject(results) if results.engine == "check" else "",
             "servers": results.servers,
             "clients": results.clients,
             "verdicts": VERDICTS,
@@ -153,7 +155,9 @@ class Page:
                 results=results,
                 state=_state(results, self._blames, self._running),
                 running=self._running,
-                answer=Answer(self._pairs, results.cells).sentence,
+                outside=results.engine == "check",
+                topics=_topics(results.cells),
+                answer=_answer(results, self._pairs),
                 counts={verdict: n for verdict, n in results.counts.items() if n},
                 meaning=MEANING,
                 blames=[_blame(blame, self._hints) for blame in self._blames],
@@ -199,6 +203,7 @@ def _templates() -> jinja2.Environment:
         digests=digests,
         link=_link,
         about=_about,
+        search=_search,
         counted=counted,
     )
     found.filters["thousands"] = lambda number: f"{number:,}"
@@ -245,7 +250,12 @@ def _link(server: str, client: str, scenario: str = "") -> str:
 
 def _about(number: str) -> str:
     """Return the fragment of the cells that a rule is about: the filter on its number."""
-    return "#" + urlencode({"q": f"{number}:"})
+    return _search(f"{number}:")
+
+
+def _search(text: str) -> str:
+    """Return the fragment of the cells with this text: the filter on it."""
+    return "#" + urlencode({"q": text})
 
 
 def _run(run: Run) -> str:
@@ -286,7 +296,30 @@ def _changes(found: History) -> dict[str, Any] | None:
     }
 
 
+def _answer(results: Results, found: Sequence[Pair]) -> str:
+    if results.engine != "check":
+        return answered(results, found)
+    words = verdict(results)  # of what the page names above it
+    return words[0].upper() + words[1:]
+
+
+def _topics(cells: Iterable[CellResult]) -> dict[str, Counter[str]]:
+    """Return how many cells of each topic have each verdict."""
+    found: dict[str, Counter[str]] = {}
+    for cell in cells:
+        found.setdefault(cell.scenario.partition(".")[0], Counter())[cell.verdict] += 1
+    return found
+
+
+def _judged_state(results: Results) -> dict[str, str]:
+    """Return the state of what was judged from outside: its name; the answer says the rest."""
+    kind, mark = {0: ("green", "✓"), 1: ("red", "✗"), 2: ("error", "!")}[results.exit_status]
+    return {"kind": kind, "mark": mark, "words": subject(results)}
+
+
 def _state(results: Results, found: Sequence[Blame], running: bool) -> dict[str, str]:
+    if results.engine == "check":
+        return _judged_state(results)
     red = [cell for cell in results.cells if is_red(cell) and cell.verdict != "warned"]
     if running:
         words = f"Running: {counted(len(red), 'cell')} not as expected so far"

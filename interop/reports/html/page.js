@@ -222,9 +222,8 @@ function showGrid() {
   const found = report.cells.filter(fits);
   const counts = new Map();
   for (const cell of found) counts.set(`${cell.s} ${cell.c}`, (counts.get(`${cell.s} ${cell.c}`) ?? 0) + 1);
-  const grid = $("#grid");
   const used = new Set();
-  for (const row of all("tbody tr", grid)) {
+  for (const row of all("#grid tbody tr")) {
     let any = false;
     [...row.cells].forEach((box, column) => {
       const target = $("a", box);
@@ -237,9 +236,10 @@ function showGrid() {
     });
     row.hidden = !any;
   }
-  for (const row of all("tr", grid)) [...row.cells].forEach((box, column) => { box.hidden = column > 0 && filtered && !used.has(column); });
+  for (const row of all("#grid tr")) [...row.cells].forEach((box, column) => { box.hidden = column > 0 && filtered && !used.has(column); });
   const links = reachable();
   links.forEach((each, i) => { each.tabIndex = i ? -1 : 0; });
+  for (const row of all("#topics tbody tr")) row.hidden = filtered && !found.some((cell) => cell.n.split(".")[0] === row.dataset.topic);
   showCauses(found, filtered);
   $("#matching").textContent = filtered ? `${counted(found.length, "cell")} of ${report.cells.length.toLocaleString("en")} match${found.length === 1 ? "es" : ""}` : "";
   const matches = $("#matches");
@@ -264,7 +264,7 @@ function showCauses(found, filtered) {
 const reachable = () => all("#grid td a").filter((each) => each.offsetParent);
 
 function entry(cell, pair = false) {
-  return el("li", {}, badge(cell.verdict), " ", link(cell), pair ? el("span", { class: "sub" }, `  ${cell.s} ↔ ${cell.c}`) : "",
+  return el("li", {}, badge(cell.verdict), " ", link(cell), pair && !report.outside ? el("span", { class: "sub" }, `  ${cell.s} ↔ ${cell.c}`) : "",
     cell.severity === "should" ? el("span", { class: "sub" }, "  should") : "",
     cell.culprit ? el("span", { class: "blame" }, cell.culprit === "unknown" ? "  culprit unknown" : `  ${cell.culprit} at fault`) : "",
     el("span", { class: "reason" }, cell.verdict === "passed" ? cell.rule : short(cell.reason)));
@@ -274,7 +274,7 @@ const short = (text, most = 300) => (text.length > most ? `${text.slice(0, most)
 
 // --- a pair ---
 
-const crumbs = (...parts) => el("nav", { class: "crumbs", "aria-label": "Where you are" }, el("a", { href: to({}) }, "All pairs"), parts.map((part) => [el("span", { "aria-hidden": "true" }, "›"), part]));
+const crumbs = (...parts) => el("nav", { class: "crumbs", "aria-label": "Where you are" }, el("a", { href: to({}) }, report.outside || "All pairs"), parts.map((part) => [el("span", { "aria-hidden": "true" }, "›"), part]));
 
 function pairView(s, c, cells, missing, come) {
   const pair = report.pairs[`${s} ${c}`] ?? { verdict: "not run", words: "not run", deviations: [] };
@@ -286,7 +286,7 @@ function pairView(s, c, cells, missing, come) {
   const absent = [report.servers.includes(s) ? "" : `no row ${s}`, report.clients.includes(c) ? "" : `no column ${c}`].filter(Boolean).join(" and ");
   const note = absent && !report.pairs[`${s} ${c}`] ? `This run has ${absent}.` : missing ? `This run has no cell ${missing} of this pair.` : "";
   return [
-    crumbs(el("span", {}, `${s} ↔ ${c}`)),
+    crumbs(el("span", {}, report.outside ? "All scenarios" : `${s} ↔ ${c}`)),
     note ? el("p", { class: "note" }, note) : "",
     el("section", { class: `verdict ${state}` },
       el("h1", {}, s === "judge/Raw" || c === "judge/Raw" ? `${s === "judge/Raw" ? c : s} alone` : `${s} ↔ ${c}`),
@@ -328,10 +328,10 @@ async function cellView(cell) {
   const gaps = (found.rows ?? []).filter((row) => row.gap);
   const faulty = found.rows?.find((row) => row.frame === fault && fault !== undefined);
   const parts = [
-    crumbs(el("a", { href: to({ s: cell.s, c: cell.c }) }, `${cell.s} ↔ ${cell.c}`), el("span", {}, cell.n),),
+    crumbs(el("a", { href: to({ s: cell.s, c: cell.c }) }, report.outside ? "All scenarios" : `${cell.s} ↔ ${cell.c}`), el("span", {}, cell.n),),
     el("section", { class: `verdict ${cell.verdict}` },
       el("h1", {}, cell.n),
-      el("p", {}, badge(cell.verdict), ` between server ${cell.s} and client ${cell.c}`),
+      el("p", {}, badge(cell.verdict), report.outside ? ` ${report.outside}, and the testbed's judge` : ` between server ${cell.s} and client ${cell.c}`),
       el("blockquote", {}, cell.rule, el("span", { class: "sub" }, `  (a ${cell.severity})`), cell.quoted.map((rule) => el("span", { class: "quoted" }, rule.split("`").map((part, i) => (i % 2 ? el("code", {}, part) : part))))),
       culprit ? el("p", { class: "culprit" }, culprit.side === "unknown" ? "Which side is at fault is unknown" : `At fault: the ${culprit.side}, ${culprit.api}`) : "",
       faulty ? el("p", {}, el("a", { href: "#", click: (event) => { event.preventDefault(); toFault(); } }, `Frame ${fault}, ${faulty.by} → ${faulty.to}`), faulty.by === culprit.side ? " " : ", which it read wrongly or left unanswered: ", el("code", { class: "frame-text" }, short(faulty.text, 400))) : "",
@@ -350,7 +350,7 @@ async function cellView(cell) {
       changes(cell.s, cell.c, cell.n)),
     timeline(cell, found.rows ?? [], fault, culprit?.side),
     difference(found.difference, cell),
-    el("section", {}, el("h2", {}, "Run it again"), command(found.again), el("p", { class: "sub" }, "or show this record on the terminal"), command(found.show)),
+    el("section", {}, el("h2", {}, "Run it again"), command(found.again), found.show ? [el("p", { class: "sub" }, "or show this record on the terminal"), command(found.show)] : ""),
     elsewhere(cell),
     fold("What ran", el("dl", {}, [["Server", cell.s], ["Client", cell.c]].map(([side, id]) => [el("dt", {}, side), el("dd", {}, id, report.peers[id] ? `: ${report.peers[id]}` : "")]))),
   ];

@@ -525,3 +525,35 @@ async def test_a_run_is_shown_while_it_goes_on(opened: Open) -> None:
             await expect(page.locator("#live")).to_be_hidden()
             await page.get_by_role("link", name="Show echo.null").click()
             await expect(page.locator("#fault")).to_contain_text("event_name")
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+async def test_a_check_of_one_server(width: int, opened: Open, tmp_path: Path) -> None:
+    url = "wss://host.example/ws"
+    where: Any = {"server": url, "client": "judge/Raw", "again": "check it"}
+    culprit = {"side": "server", "api": url, "why": "no JSON", "basis": "frame", "frame": 0}
+    cells_ = [
+        cells.cell("passed", **where, scenario="time.b"),
+        cells.cell("failed", **where, scenario="frames.a", raised="no pong", reason="no pong",
+                   frames=[frame("server", "5")], frames_total=1, culprit=culprit),
+    ]  # fmt: skip
+    results = Results("2026-01-02T03:04:05+00:00", "check", [url], ["judge/Raw"], {}, cells=cells_)
+    results.folder = None
+    results.unjudged = ["3 scenarios that need more"]
+    (tmp_path / "check.html").write_bytes(report(results))
+    page_url = (tmp_path / "check.html").as_uri()
+    async with opened(page_url, viewport={"width": width, "height": 900}) as page:
+        assert (await Axe().run(page)).response["violations"] == []
+        assert await page.evaluate("document.documentElement.scrollWidth") == width
+        await expect(page.locator("h1")).to_contain_text("Broken: 1 of 2 musts")
+        await page.locator("#topics a", has_text="time").click()
+        await expect(page.locator("#matching")).to_have_text("1 cell of 2 matches")
+        await expect(page.locator("#causes")).to_be_hidden()
+        await page.locator("#matches a").click()
+        await expect(page.locator("#detail h1")).to_have_text("time.b")
+        await page.locator(".crumbs a").first.click()
+        await page.locator("[type=reset]").dispatch_event("click")
+        await page.get_by_role("link", name="Show frames.a").click()
+        await expect(page.locator("#detail .fault")).to_contain_text("at fault")
+        assert "↔" not in await page.locator("main").inner_text()
+        await expect(page.locator("#detail")).not_to_contain_text("show this record")

@@ -210,3 +210,16 @@ def test_cells_without_a_culprit_are_a_cause_too() -> None:
     (found,) = blames([cell("failed", reason="expected to fail, but passed")])
     assert found.heading == "no side at fault: 1 cell, 1 scenario, 1 pair"
     assert details(found.causes[0].example) == []
+
+
+def test_what_is_not_controlled_has_its_own_name_and_no_cells() -> None:
+    cells = [
+        cell("failed", scenario=f"a.{n}", server="ws://h/a b", client="judge/Raw", reason="no 1")
+        for n in "xy"
+    ]
+    (blame,) = blames(cells)
+    assert blame.heading == "ws://h/a b: 2 scenarios"
+    assert blame.causes[0].words == "2 scenarios: no 1"
+    assert blames([cell("error", server="ws://h", client="judge/Raw")])[0].culprit == (
+        "no side at fault"
+    )

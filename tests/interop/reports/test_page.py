@@ -137,11 +137,11 @@ def test_a_broken_run_says_why() -> None:
 
 
 def test_a_run_without_pairs_is_shown_too() -> None:
-    alone = Results("", "check", ["http://x"], ["judge/Raw"], {}, cells=[
-        cell(server="http://x", client="judge/Raw")])  # fmt: skip
+    alone = Results("", "local", ["a/B"], ["judge/Raw"], {}, cells=[
+        cell(server="a/B", client="judge/Raw")])  # fmt: skip
     text = report(alone).decode()
     assert "No pair ran plain use; 1 cell ran." in text
-    assert 'data-pair="http://x judge/Raw"' in text
+    assert 'data-pair="a/B judge/Raw"' in text
 
 
 def test_results_of_earlier_versions_are_rendered(tmp_path: Path) -> None:
@@ -208,3 +208,41 @@ def test_a_known_flaky_cell_after_its_date_is_no_green_run() -> None:
     text = rendered(cell(), known_flaky=[flaky(over=True)])
     assert "1 known to be flaky for longer than was allowed" in text
     assert "All as expected" not in text
+
+
+def checked(*found: CellResult, **more: Any) -> Results:
+    """A check of one server, with nothing to run it against."""
+    when = "2026-01-02T03:04:05+00:00"
+    return Results(when, "check", [URL], ["judge/Raw"], {}, cells=list(found), **more)
+
+
+URL = "wss://host.example/ws"
+
+
+def of_server(verdict: Verdict = "passed", scenario: str = "frames.a", **more: Any) -> CellResult:
+    return cell(verdict, server=URL, client="judge/Raw", scenario=scenario, **more)
+
+
+def test_a_check_has_no_matrix() -> None:
+    bad = of_server("failed", raised="no pong", reason="no pong", again="check it")
+    run = checked(of_server("passed", "time.b"), bad, unjudged=["9 that need more"], folder=None)
+    text = report(run).decode()
+    head = text.partition("<script")[0].partition("</style>")[2]
+    assert f"</b> {URL}</p>" in head
+    assert "<h1>Broken: 1 of 2 musts does not hold: frames.a: no pong</h1>" in head
+    assert "Which client works with which server" not in head
+    assert "at fault" not in head
+    assert "judge/Raw" not in re.sub('href="[^"]*"', "", head)
+    assert f'>{URL}</a> <span class="sub">1 scenario</span>' in head
+    assert '<tr data-topic="frames"><td><a href="#q=frames.">frames</a></td>' in head
+    assert "<li>9 that need more</li>" in head
+    assert data(text, "index")["outside"] == URL
+    assert data(text, "block-1")[f"{URL} judge/Raw"]["again"] == "check it"
+    assert "show" not in data(text, "block-1")[f"{URL} judge/Raw"]
+    assert data(rendered(cell()), "index")["outside"] == ""
+
+
+def test_a_check_that_was_not_possible_says_why_first() -> None:
+    head = report(checked(broken="it is gone")).decode().partition("<script")[0]
+    assert "<h1>Could not be checked: it is gone</h1>" in head
+    assert "What was judged" not in head
