@@ -26,7 +26,9 @@ ADDRESSES = {
     "zaptools.client": (
         "EventCallback ReconnectPolicy Stream ZapClient ZapClientState ZapConsumer ZapSubscriber"
     ),
-    "zaptools.connection": "CloseInfo EventContext Transport WebSocketConnection new_id",
+    "zaptools.connection": (
+        "CloseInfo EventContext HandshakeRequest Refuse Transport WebSocketConnection new_id"
+    ),
     "zaptools.connection_router": "ConnectionRouter",
     "zaptools.connectors": "AioHttpConnector FastApiConnector SanicConnector",
     "zaptools.connectors.aiohttp": "AioHttpConnector AioHttpConnectorOptions",

@@ -21,6 +21,7 @@ def test_defaults() -> None:
         "ping_interval": 20,
         "ping_timeout": 20,
         "open_timeout": 10,
+        "admission_timeout": 10,
         "close_timeout": 10,
         "queue_events": 256,
         "queue_bytes": 256 * 1024,
@@ -47,6 +48,7 @@ COUNTS = ["message_bytes", "queue_events", "queue_bytes", "write_bytes", "backlo
 COUNTS += ["head_bytes"]
 NEVER_NONE = COUNTS[1:]
 POSITIVE = ["message_bytes", "head_bytes", "ping_interval", "ping_timeout", "open_timeout"]
+POSITIVE += ["admission_timeout"]
 
 
 @pytest.mark.parametrize("field", FIELDS)

@@ -11,6 +11,7 @@ from .client import (
     ZapSubscriber,
 )
 from .client.reconnect import ReconnectPolicy
+from .connection.admission import HandshakeRequest, Refuse
 from .connection.connection import CloseInfo, Transport, WebSocketConnection
 from .connection.context import EventContext
 from .connection.handshake import Handshake, Headers
@@ -64,6 +65,7 @@ __all__ = [
     "Handler",
     "Handshake",
     "HandshakeError",
+    "HandshakeRequest",
     "Headers",
     "InvalidUrlError",
     "Limits",
@@ -75,6 +77,7 @@ __all__ = [
     "OfflineQueueFullError",
     "PayloadError",
     "ReconnectPolicy",
+    "Refuse",
     "RegistrationError",
     "RemoteError",
     "ReservedEventError",

@@ -17,10 +17,10 @@ class Limits:
 
     All of them apply to `zaptools.ZapServer` and to the clients. The connectors (`AsgiApp`,
     `FastApiConnector`, `SanicConnector`, `AioHttpConnector`) read and write a framework's socket,
-    where these apply: `message_bytes`, `send_timeout`, `backlog_bytes` and `close_timeout`, and
-    `queue_events` and `queue_bytes` while a handler waits for an event or a reply; otherwise no
-    message is read ahead. `AioHttpConnector` also uses `ping_interval` and `ping_timeout`. The
-    framework's own settings take the place of the others.
+    where these apply: `message_bytes`, `send_timeout`, `backlog_bytes`, `close_timeout` and
+    `admission_timeout`, and `queue_events` and `queue_bytes` while a handler waits for an event or
+    a reply; otherwise no message is read ahead. `AioHttpConnector` also uses `ping_interval` and
+    `ping_timeout`. The framework's own settings take the place of the others.
 
     Raises:
         TypeError: a bound is not a number, or not an integer where it counts bytes or events.
@@ -35,6 +35,8 @@ class Limits:
             not. Default 20.
         open_timeout: time for connecting and the opening handshake, that of TLS included.
             Default 10.
+        admission_timeout: time that the function of `on_handshake` may take, beside
+            `open_timeout`; then a server answers 503. Default 10.
         close_timeout: time for the closing handshake, for the events that are handled before a
             close is answered, and for a server's handlers when it closes. Default 10.
         queue_events: reading pauses while more messages than this wait for handlers. Default 256.
@@ -57,6 +59,7 @@ class Limits:
     ping_timeout: float | None = 20.0
     open_timeout: float | None = 10.0
     close_timeout: float | None = 10.0
+    admission_timeout: float | None = 10.0
     queue_events: int = 256
     queue_bytes: int = 1 << 18
     write_bytes: int = 1 << 16
@@ -82,7 +85,14 @@ _COUNTS = (
     "backlog_bytes",
     "head_bytes",
 )
-_NEVER_ZERO = ("message_bytes", "ping_interval", "ping_timeout", "open_timeout", "head_bytes")
+_NEVER_ZERO = (
+    "message_bytes",
+    "ping_interval",
+    "ping_timeout",
+    "open_timeout",
+    "admission_timeout",
+    "head_bytes",
+)
 
 
 IN_LIMITS = {

@@ -13,6 +13,7 @@ from websockets.frames import Close, Opcode
 from yarl import URL
 
 from tests.support import MS, PATIENCE, until, within
+from tests.support.admission import AdmissionContract
 from tests.support.contract import ConnectorContract, Log
 from tests.support.hosts import aiohttp_server
 from tests.support.raw import http
@@ -22,7 +23,7 @@ from zaptools.connectors.aiohttp import AioHttpSocket, handshake_of
 from zaptools.transport.keepalive import Keepalive
 
 
-class TestAioHttp(ConnectorContract):
+class TestAioHttp(ConnectorContract, AdmissionContract):
     answered = 5
 
     def serve(self, register: EventRegister, **options: Any) -> AbstractAsyncContextManager[Any]:

@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from tests.support import until, within
+from tests.support.admission import AdmissionContract
 from tests.support.contract import ConnectorContract, Log
 from tests.support.hosts import uvicorned
 from tests.support.raw import http, raw_client
@@ -19,7 +20,7 @@ from zaptools import EventRegister
 from zaptools.asgi import AsgiApp
 
 
-class TestUnderUvicorn(ConnectorContract):
+class TestUnderUvicorn(ConnectorContract, AdmissionContract):
     protocol = "websockets-sansio"
 
     def serve(self, register: EventRegister, **options: Any) -> AbstractAsyncContextManager[Any]:

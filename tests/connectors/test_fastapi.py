@@ -13,6 +13,7 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocketState
 
 from tests.support import until, within
+from tests.support.admission import AdmissionContract
 from tests.support.contract import ConnectorContract, Log
 from tests.support.fakes import event
 from tests.support.hosts import uvicorned
@@ -21,7 +22,7 @@ from zaptools import ConnectionClosedError, EventContext, EventRegister
 from zaptools.connectors import FastApiConnector
 
 
-class TestFastApi(ConnectorContract):
+class TestFastApi(ConnectorContract, AdmissionContract):
     def serve(self, register: EventRegister, **options: Any) -> AbstractAsyncContextManager[Any]:
         app = FastAPI()
 

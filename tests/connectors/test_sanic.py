@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support import MS, until, within
+from tests.support.admission import AdmissionContract
 from tests.support.contract import ConnectorContract, Log
 from tests.support.fakes import event
 from tests.support.hosts import SanicServer, sanic_server
@@ -19,7 +20,8 @@ from zaptools import EventRegister, Limits
 from zaptools.connectors import SanicConnector
 
 
-class TestSanic(ConnectorContract):
+class TestSanic(ConnectorContract, AdmissionContract):
+    accepts_first = True
     cancels = True
     handled = 1  # Sanic hands out one, then TCP ends, and it cancels the endpoint
 

@@ -20,8 +20,12 @@ from zaptools import (
     ConnectionClosedError,
     EventContext,
     EventRegister,
+    HandshakeError,
+    HandshakeRequest,
+    Limits,
     NameTakenError,
     NoRequestError,
+    Refuse,
     RemoteError,
     RoomManager,
     ZapServer,
@@ -555,3 +559,23 @@ class TestRequests:
                     await client.wait_for("raw", timeout=0.01)
             with pytest.raises(CodecError):
                 await client.receive()
+
+
+async def test_a_refused_handshake() -> None:
+    register = EventRegister()
+
+    @register.on_handshake
+    def check(request: HandshakeRequest) -> None:
+        if request.query.get("token") != "t":
+            raise Refuse(401, "who are you?", {"WWW-Authenticate": "Bearer"})
+        request.state.user = "ada"
+
+    client = TestClient(register)
+    with pytest.raises(HandshakeError, match="401 Unauthorized") as info:
+        await client.__aenter__()
+    error = info.value
+    assert (error.status, error.body) == (401, b"who are you?")
+    assert error.headers["www-authenticate"] == "Bearer"
+    for app in (register, ZapServer(register=register, limits=Limits(admission_timeout=1))):
+        async with TestClient(app, path="/?token=t") as allowed:
+            assert allowed.connection.state.user == "ada"

@@ -135,6 +135,7 @@ class WebSocketConnection:
         *,
         handshake: Handshake = NO_HANDSHAKE,
         omit_empty_headers: bool = False,
+        state: SimpleNamespace | None = None,
     ) -> None:
         self.id = id
         self.handshake = handshake
@@ -150,8 +151,8 @@ class WebSocketConnection:
         self._groups: WeakKeyDictionary[Group, None] | None = None
         # Set when it has left its groups at its end: it would never leave one that it joins later.
         self._has_left = False
-        # Made by the first use of `state`.
-        self._state: SimpleNamespace | None = None
+        # As `on_handshake` left it, or made by the first use of `state`.
+        self._state = state
         # The peer's requests that have no reply yet; made by the dispatcher for the first one.
         self.open_requests: OpenRequests | None = None
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from .._arguments import check_flag, explained
 from .._tasks import begin
+from ..connection.admission import Refuse
 from ..connection.handshake import Handshake, check_subprotocols, header_block
+from ..handlers.admission import decide
 from ..handlers.register import EventRegister
 from ..limits import IN_LIMITS, Limits, check_limits
 from ..protocol.close import (
@@ -108,12 +111,16 @@ class AioHttpConnector:
         Raises:
             aiohttp.web.HTTPBadRequest: the request asks for no WebSocket, or not as RFC 6455,
                 section 4.2.1, has it.
+            aiohttp.web.HTTPException: `on_handshake` refused it.
         """
         _PLUG.check_installed()
         from aiohttp import web
 
         _check(self.request)
         limits = self._limits
+        refusal, state = await decide(self.register.book, handshake_of(self.request, None), limits)
+        if refusal is not None:
+            raise _refused(refusal)
         response = web.WebSocketResponse(
             timeout=limits.close_timeout or 0,
             autoclose=False,
@@ -125,10 +132,10 @@ class AioHttpConnector:
             max_msg_size=limits.message_bytes + 1 if limits.message_bytes else 0,
         )
         await response.prepare(self.request)
-        await self._serve(AioHttpSocket(self.request, response))
+        await self._serve(AioHttpSocket(self.request, response), state)
         return response
 
-    async def _serve(self, socket: AioHttpSocket) -> None:
+    async def _serve(self, socket: AioHttpSocket, state: SimpleNamespace | None) -> None:
         limits = self._limits
         carrier = Carrier(
             socket,
@@ -137,6 +144,7 @@ class AioHttpConnector:
             connection_id=self.connection_id,
             handshake=handshake_of(self.request, socket.subprotocol),
             omit_empty_headers=self._omit_empty_headers,
+            state=state,
         )
 
         def give_up() -> None:
@@ -266,6 +274,19 @@ def _check(request: web.Request) -> None:
     if request.headers.get("Sec-WebSocket-Version") != "13":
         told = {"Sec-WebSocket-Version": "13"}  # RFC 6455, section 4.4
         raise web.HTTPBadRequest(text="The WebSocket version is 13.\n", headers=told)
+
+
+def _refused(refusal: Refuse) -> web.HTTPException:
+    from aiohttp import web
+
+    class Refused(web.HTTPException):
+        status_code = refusal.status
+
+    error = Refused()
+    error.body = refusal.body  # aiohttp deprecates the argument
+    del error.headers["Content-Type"]
+    error.headers.update(refusal.headers)
+    return error
 
 
 def handshake_of(request: web.Request, subprotocol: str | None) -> Handshake:

@@ -12,18 +12,21 @@ spec version 2.5.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from types import SimpleNamespace
 from typing import Any, TypeAlias
 
 from .._arguments import check_flag, check_function, check_kind, check_path, explained
+from ..connection.admission import Refuse
 from ..connection.handshake import Handshake, check_subprotocols, choose_subprotocol, header_block
 from ..connection.ids import IdStrategy, new_id
+from ..handlers.admission import decide
 from ..handlers.register import EventRegister
 from ..limits import IN_LIMITS, Limits, check_limits
 from ..protocol.close import LOST, NO_CODE, NORMAL, SERVICE_RESTART, CloseInfo
 from .carrier import Carrier
 from .socket import FrameworkSocket
 
-__all__ = ["AsgiApp", "AsgiCarrier", "AsgiSocket", "handshake_of"]
+__all__ = ["AsgiApp", "AsgiCarrier", "AsgiSocket", "handshake_of", "refuse"]
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -94,6 +97,7 @@ class AsgiCarrier(Carrier):
         connection_id: the connection's id. Default None: a new one.
         limits: the bounds, as for `AsgiApp`.
         omit_empty_headers: see `zaptools.protocol.encode_event`.
+        state: the connection's state, as `on_handshake` left it. Default None: a new one.
     """
 
     def __init__(
@@ -106,6 +110,7 @@ class AsgiCarrier(Carrier):
         connection_id: str | None = None,
         limits: Limits | None = None,
         omit_empty_headers: bool = False,
+        state: SimpleNamespace | None = None,
     ) -> None:
         super().__init__(
             AsgiSocket(receive, send),
@@ -114,6 +119,7 @@ class AsgiCarrier(Carrier):
             connection_id=connection_id,
             handshake=handshake,
             omit_empty_headers=omit_empty_headers,
+            state=state,
         )
 
 
@@ -204,23 +210,55 @@ class AsgiApp:
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()  # websocket.connect
         if not self._serves(scope):
-            # The server answers 403. uvicorn 0.54 logs an error for each refusal with a status
-            # of the application's own (extension "websocket.http.response").
-            await send({"type": "websocket.close", "code": NORMAL, "reason": ""})
+            await refuse(scope, send, Refuse())
             return
-        chosen = choose_subprotocol(self._subprotocols, scope.get("subprotocols", ()))
+        offered = scope.get("subprotocols", ())
+        chosen = choose_subprotocol(self._subprotocols, offered)
+        handshake = handshake_of(scope, chosen)
+        book, limits = self.register.book, self._limits
+        refusal, state = await decide(book, handshake, limits, offered=offered)
+        if refusal is not None:
+            await refuse(scope, send, refusal)
+            return
         id = self._id_strategy()  # for its errors the server answers 500: nothing is accepted yet
         await send({"type": "websocket.accept", "subprotocol": chosen, "headers": []})
         await AsgiCarrier(
             self.register,
-            handshake_of(scope, chosen),
+            handshake,
             receive,
             send,
             connection_id=id,
             limits=self._limits,
             omit_empty_headers=self._omit_empty_headers,
+            state=state,
         ).run()
 
+
+async def refuse(scope: Scope, send: Send, refusal: Refuse) -> None:
+    """Refuse a WebSocket that is not accepted yet.
+
+    A plain 403 is what servers answer to a close. Another answer needs the extension
+    "websocket.http.response", which uvicorn, Hypercorn and Daphne have; without it, it is 403 too.
+    (uvicorn 0.54 logs an error for each answer by the extension.)
+    """
+    is_plain = (refusal.status, refusal.body, refusal.headers) == _PLAIN
+    if is_plain or "websocket.http.response" not in (scope.get("extensions") or {}):
+        await send({"type": "websocket.close", "code": NORMAL, "reason": ""})
+        return
+    headers = {"Content-Length": str(len(refusal.body)), **refusal.headers}
+    await send(
+        {
+            "type": "websocket.http.response.start",
+            "status": refusal.status,
+            "headers": [
+                (name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()
+            ],
+        }
+    )
+    await send({"type": "websocket.http.response.body", "body": refusal.body})
+
+
+_PLAIN = (Refuse().status, Refuse().body, Refuse().headers)
 
 _UPGRADE = [(b"upgrade", b"websocket"), (b"connection", b"Upgrade")]
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from types import SimpleNamespace
 
 from ..connection.connection import OfferingTransport, WebSocketConnection, mark_closed
 from ..connection.handshake import NO_HANDSHAKE, Handshake
@@ -48,7 +49,8 @@ class Carrier(OfferingTransport):
         connection_id: the connection's id. Default None: a new one.
         handshake: the request that opened the connection.
         omit_empty_headers: see `zaptools.protocol.encode_event`.
-        connection: a connection made elsewhere, whose transport becomes this; the three arguments
+        state: the connection's state, as `on_handshake` left it. Default None: a new one.
+        connection: a connection made elsewhere, whose transport becomes this; the four arguments
             before it are not used then. Default None.
 
     Attributes:
@@ -65,6 +67,7 @@ class Carrier(OfferingTransport):
         connection_id: str | None = None,
         handshake: Handshake = NO_HANDSHAKE,
         omit_empty_headers: bool = False,
+        state: SimpleNamespace | None = None,
         connection: WebSocketConnection | None = None,
     ) -> None:
         if connection is None:
@@ -73,6 +76,7 @@ class Carrier(OfferingTransport):
                 self,
                 handshake=handshake,
                 omit_empty_headers=omit_empty_headers,
+                state=state,
             )
         else:
             connection.transport = self

@@ -7,10 +7,11 @@ from typing import Any, Protocol, TypedDict, TypeGuard, Unpack
 
 from .._arguments import explained
 from ..connection.handshake import check_subprotocols, choose_subprotocol
+from ..handlers.admission import decide
 from ..handlers.register import EventRegister
 from ..limits import IN_LIMITS, Limits, check_limits
 from ..protocol.close import CloseInfo
-from .asgi import AsgiSocket, Message, Receive, Send, handshake_of
+from .asgi import AsgiSocket, Message, Receive, Send, handshake_of, refuse
 from .carrier import Carrier
 from .plugs import Plug
 
@@ -76,7 +77,8 @@ class FastApiConnector:
 
     Args:
         register: the register with the handlers.
-        websocket: the framework's WebSocket. It is accepted, unless it has been already.
+        websocket: the framework's WebSocket. It is accepted, unless it has been already: what
+            `on_handshake` refuses then gets the close code 1008.
         connection_id: the connection's id. Default None: a new one, ``zpt-<uuid4>``.
         subprotocols: subprotocols in order of preference; the first that the client offers too is
             chosen. Default none. Not used when the WebSocket has been accepted already.
@@ -109,19 +111,29 @@ class FastApiConnector:
 
     async def start(self) -> None:
         """Serve the connection; returns when it has ended and its last handler is done."""
-        websocket = self.websocket
-        chosen = None
-        if websocket.application_state.name == "CONNECTING":
-            offered = websocket.scope.get("subprotocols", ())
-            chosen = choose_subprotocol(self._subprotocols, offered)
+        websocket, scope = self.websocket, self.websocket.scope
+        is_open = websocket.application_state.name != "CONNECTING"
+        offered = scope.get("subprotocols", ())
+        chosen = None if is_open else choose_subprotocol(self._subprotocols, offered)
+        handshake = handshake_of(scope, chosen)
+        book, limits = self.register.book, self._limits
+        refusal, state = await decide(book, handshake, limits, offered=offered)
+        if refusal is not None:
+            if is_open:
+                await StarletteSocket(websocket).refuse(refusal)
+            else:
+                await refuse(scope, websocket.send, refusal)
+            return
+        if not is_open:
             await websocket.accept(chosen)
         await Carrier(
             StarletteSocket(websocket),
             self.register.book,
             self._limits,
             connection_id=self.connection_id,
-            handshake=handshake_of(websocket.scope, chosen),
+            handshake=handshake,
             omit_empty_headers=self._omit_empty_headers,
+            state=state,
         ).run()
 
     @classmethod

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 from .._arguments import explained
 from .._tasks import ends_task
 from ..connection.handshake import NO_HANDSHAKE, Handshake, header_block
+from ..handlers.admission import decide
 from ..handlers.register import EventRegister
 from ..limits import IN_LIMITS, Limits, check_limits
 from ..protocol.close import INVALID_TEXT, LOST, CloseInfo
@@ -106,14 +107,20 @@ class SanicConnector:
 
     async def start(self) -> None:
         """Serve the connection; returns when it has ended and its last handler is done."""
-        socket = SanicSocket(self.websocket)
+        socket, handshake = SanicSocket(self.websocket), _handshake_of(self.websocket)
+        refusal, state = await decide(self.register.book, handshake, self._limits)
+        if refusal is not None:
+            await socket.refuse(refusal)
+            socket.let_go()
+            return
         carrier = Carrier(
             socket,
             self.register.book,
             self._limits,
             connection_id=self.connection_id,
-            handshake=_handshake_of(self.websocket),
+            handshake=handshake,
             omit_empty_headers=self._omit_empty_headers,
+            state=state,
         )
         try:
             await carrier.run()

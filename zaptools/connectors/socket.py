@@ -9,7 +9,8 @@ from collections.abc import Awaitable
 from typing import Any
 
 from .._text import clip
-from ..protocol.close import CloseInfo
+from ..connection.admission import Refuse
+from ..protocol.close import POLICY_VIOLATION, CloseInfo
 
 __all__ = ["FrameworkSocket"]
 
@@ -67,6 +68,10 @@ class FrameworkSocket(ABC):
             await self.close(code, reason)
         except Exception as exc:
             logger.debug("%s: closing failed: %s", self.connection_id, clip(repr(exc)))
+
+    async def refuse(self, refusal: Refuse) -> None:
+        """Close a WebSocket that the framework has accepted already: the client is refused."""
+        await self.close_briefly(POLICY_VIOLATION, str(refusal))
 
     async def close_briefly(self, code: int, reason: str) -> None:
         """Close, for no longer than `last_words`: the peer may have stopped reading."""

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from .._text import clip
+from ..connection.admission import Admission
 from ..connection.context import EventContext
 from ..exceptions import NameTakenError, RegistrationError
 from ..protocol.codec import LIFECYCLE_EVENTS
@@ -56,6 +57,7 @@ class HandlerBook:
     Attributes:
         events: handlers by event name, the middleware around them included.
         lifecycle: handlers by lifecycle name: ``connected``, ``disconnected``, ``error``.
+        admission: decides on each request for a connection; None accepts all.
         any_event: the handler of every event, the middleware around it included, called after
             the event's own; None without one.
         concurrency: how many handlers of one connection may run at the same time.
@@ -69,6 +71,7 @@ class HandlerBook:
         "_clock",
         "_middleware",
         "_routes",
+        "admission",
         "any_event",
         "concurrency",
         "error_details",
@@ -81,6 +84,7 @@ class HandlerBook:
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.events: dict[str, Handler] = {}
         self.lifecycle: dict[str, Handler] = {}
+        self.admission: Admission | None = None
         self.any_event: Handler | None = None
         self.concurrency = 1
         self.error_details = False
@@ -139,6 +143,15 @@ class HandlerBook:
         old = self.lifecycle.get(name)
         self.lifecycle[name] = in_place_of(old, handler, repr(name), replace=replace)
 
+    def record_admission(self, function: Admission, *, replace: bool = False) -> None:
+        """Record the function that decides on each request for a connection; see `record`.
+
+        Raises:
+            RegistrationError: `function` cannot be called with one argument.
+        """
+        check_lifecycle(function, "HandshakeRequest")
+        self.admission = in_place_of(self.admission, function, "the handshake", replace=replace)
+
     def record_any(
         self, handler: Callable[..., Any], *, run_in_thread: bool = False, replace: bool = False
     ) -> None:
@@ -185,6 +198,10 @@ class HandlerBook:
         for name, handler in other.lifecycle.items():
             if self.lifecycle.get(name, handler) != handler:
                 raise NameTakenError("handler", name)
+        if other.admission is not None:
+            if self.admission not in (None, other.admission):
+                raise NameTakenError("handler", "the handshake")
+            self.admission = other.admission
         for key, route in routes.items():
             self._set(key, route)
         self.lifecycle.update(other.lifecycle)

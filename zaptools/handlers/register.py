@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, TypeVar, overload
 
 from .._arguments import check_count, check_flag, check_kind, explained
+from ..connection.admission import Admission
 from ..connection.context import EventContext
 from .book import Handler, HandlerBook, Middleware, check_name
 from .decorators import UNSET, Unset, record_or_decorate
@@ -15,6 +16,9 @@ __all__ = ["EventRegister"]
 
 H = TypeVar("H", bound=Callable[[EventContext, Any], Any] | Callable[[Any], Any])
 """A handler of events: of the context, of the context and the payload, or of the payload."""
+
+A = TypeVar("A", bound=Admission)
+"""A function that decides on a request for a connection."""
 
 L = TypeVar("L", bound=Handler)
 """A handler of a lifecycle event."""
@@ -119,6 +123,32 @@ class EventRegister:
         check_name(name)
         record = partial(self._book.record, name, run_in_thread=run_in_thread, replace=replace)
         return record_or_decorate(record, callback)
+
+    @overload
+    def on_handshake(self, *, replace: bool = False) -> Callable[[A], A]: ...
+    @overload
+    def on_handshake(self, callback: A, *, replace: bool = False) -> A: ...
+    def on_handshake(
+        self, callback: A | Unset = UNSET, *, replace: bool = False
+    ) -> A | Callable[[A], A]:
+        """Register the function that decides whether a client gets a connection::
+
+            @server.on_handshake
+            async def check(request: HandshakeRequest) -> None:
+                user = await user_of(request.headers.get("authorization"))
+                if user is None:
+                    raise Refuse(401)
+                request.state.user = user  # handlers read ctx.connection.state.user
+
+        It is called with a `HandshakeRequest` that is valid in all else, before it is answered. It
+        may be a plain function, which must not block, or a coroutine function, which may take
+        `Limits.admission_timeout`. It returns nothing, or raises `Refuse`. If it fails otherwise,
+        the client gets 500; the log says why.
+
+        On Sanic, which accepts a WebSocket before a connector sees it, the refused get the close
+        code 1008.
+        """
+        return record_or_decorate(partial(self._book.record_admission, replace=replace), callback)
 
     @overload
     def on_connected(self, *, replace: bool = False) -> Callable[[L], L]: ...

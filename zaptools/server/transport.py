@@ -7,6 +7,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
+from types import SimpleNamespace
 from typing import cast
 from urllib.parse import unquote
 
@@ -16,12 +17,15 @@ from websockets.protocol import SEND_EOF, Event
 from websockets.server import ServerProtocol
 from websockets.typing import Origin, Subprotocol
 
+from .._tasks import spawn
 from .._text import printable
+from ..connection.admission import Refuse
 from ..connection.connection import WebSocketConnection
 from ..connection.handshake import Handshake, are_lists_too_long, choose_subprotocol
 from ..connection.ids import IdStrategy
 from ..dispatch.dispatcher import Dispatcher
 from ..exceptions import NameTakenError
+from ..handlers.admission import decide
 from ..handlers.book import HandlerBook
 from ..limits import Limits
 from ..transport.reader import split_head
@@ -73,7 +77,9 @@ class ServerTransport(WebSocketTransport):
 
     __slots__ = (
         "_accepted",
+        "_admitting",
         "_book",
+        "_early",
         "_head_size",
         "_head_tail",
         "_id",
@@ -89,6 +95,10 @@ class ServerTransport(WebSocketTransport):
         self._id = ""
         # The last bytes of an unfinished head: its end may have arrived in part. See `split_head`.
         self._head_tail = b""
+        # Waits for `on_handshake` to decide; None when there is nothing to wait for.
+        self._admitting: asyncio.Task[None] | None = None
+        # What the client has sent since its request, while that is not answered.
+        self._early = b""
         # The number of bytes of the head so far.
         self._head_size = 0
         # When TCP was accepted, in the loop's time: the TLS handshake is a part of the opening.
@@ -113,6 +123,8 @@ class ServerTransport(WebSocketTransport):
             self.tcp.abort()
 
     def forget(self) -> None:
+        if self._admitting is not None:
+            self._admitting.cancel()
         self._roster.transports.discard(self)
         if self.connection is not None:
             self._roster.leave(self._id)
@@ -125,6 +137,9 @@ class ServerTransport(WebSocketTransport):
             self.dispatcher.cancel()
 
     def receive_opening(self, data: bytes) -> None:
+        if self._admitting is not None:
+            self._keep(data)
+            return
         if not self._head_tail:  # empty lines before a request are ignored: RFC 9112, section 2.2
             data = data.lstrip(b"\r\n")
         if not data:
@@ -134,6 +149,8 @@ class ServerTransport(WebSocketTransport):
         self._head_size += len(head)
         if self._head_size <= self.limits.head_bytes:
             self.read_head(head, rest)
+            if rest and self._admitting is not None:
+                self._keep(rest)
         elif not was_too_long:
             self._refuse_head()
 
@@ -150,12 +167,49 @@ class ServerTransport(WebSocketTransport):
             return
         request = cast(Request, events[0])
         response = self.respond(protocol, request)
+        accepts = response.status_code == HTTPStatus.SWITCHING_PROTOCOLS
+        if accepts and self._book.admission is not None:
+            task = spawn(self._admit(protocol, request, response))
+            self._admitting = None if task.done() else task
+        else:
+            self._answer(protocol, request, response)
+
+    def _keep(self, data: bytes) -> None:
+        """Keep what a client sends before its request is answered, and read no more of it."""
+        self._early += data
+        self.tcp.pause_reading()
+
+    async def _admit(self, protocol: ServerProtocol, request: Request, response: Response) -> None:
+        """Answer when `on_handshake` has decided, unless the client, or the server, ends before."""
+        self.closing.set_deadline(None)  # the function has a bound of its own
+        refusal, state = await decide(self._book, self._handshake(request), self.limits)
+        self._admitting = None
+        if self.tcp.is_closing():
+            return
+        if refusal is not None:
+            response = _refused(protocol, refusal)
+        self._answer(protocol, request, response, state)
+        if self._early:
+            early, self._early = self._early, b""
+            self.tcp.resume_reading()
+            if self.connection is not None:
+                self.data_received(early)
+
+    def _answer(
+        self,
+        protocol: ServerProtocol,
+        request: Request,
+        response: Response,
+        state: SimpleNamespace | None = None,
+    ) -> None:
+        if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+            response = self._claim_id(protocol) or response
         if request.method == "HEAD":
             response.body = b""  # RFC 9110, section 9.3.2; Content-Length stays
         protocol.send_response(response)
         self.writer.write(protocol.data_to_send())
         if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
-            self._begin(request)
+            self._begin(request, state)
         else:
             self.closing.linger()
             # Without the query, which may have a token.
@@ -189,7 +243,10 @@ class ServerTransport(WebSocketTransport):
         if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
             if response.status_code == HTTPStatus.BAD_REQUEST:
                 response.headers["Sec-WebSocket-Version"] = "13"  # RFC 6455, section 4.4
-            return response
+        return response
+
+    def _claim_id(self, protocol: ServerProtocol) -> Response | None:
+        """Claim the connection's id. Return the refusal if there is none to be had."""
         try:
             self._id = self._roster.claim_id(self.settings.id_strategy)
         except NameTakenError as exc:
@@ -202,22 +259,26 @@ class ServerTransport(WebSocketTransport):
             return protocol.reject(
                 HTTPStatus.INTERNAL_SERVER_ERROR, "Could not create a connection id.\n"
             )
-        return response
+        return None
 
-    def _begin(self, request: Request) -> None:
+    def _handshake(self, request: Request) -> Handshake:
         path, _, query_string = request.path.partition("?")
         peer = self.tcp.get_extra_info("peername")
+        return Handshake(
+            path=unquote(path),
+            query_string=query_string,
+            client=peer[:2] if isinstance(peer, tuple) else None,
+            subprotocol=self.protocol.subprotocol,
+            header_block=request.headers.serialize(),
+        )
+
+    def _begin(self, request: Request, state: SimpleNamespace | None) -> None:
         connection = WebSocketConnection(
             self._id,
             self,
-            handshake=Handshake(
-                path=unquote(path),
-                query_string=query_string,
-                client=peer[:2] if isinstance(peer, tuple) else None,
-                subprotocol=self.protocol.subprotocol,
-                header_block=request.headers.serialize(),
-            ),
+            handshake=self._handshake(request),
             omit_empty_headers=self.settings.omit_empty_headers,
+            state=state,
         )
         self._roster.enter(self._id, connection)
         dispatcher = Dispatcher(
@@ -239,6 +300,18 @@ def _take_target(request: Request) -> bool:
         del request.headers["Host"]
         request.headers["Host"] = target_host
     return target_host is None or (target_host != "" and is_host(target_host))
+
+
+def _refused(protocol: ServerProtocol, refusal: Refuse) -> Response:
+    response = protocol.reject(refusal.status, "")
+    response.body = refusal.body
+    facts = {"Content-Length": str(len(refusal.body)), **refusal.headers}
+    del response.headers["Content-Type"]
+    for name, value in facts.items():
+        if name in response.headers:
+            del response.headers[name]
+        response.headers[name] = value
+    return response
 
 
 def _with_one_offer(request: Request) -> Request:

@@ -8,7 +8,7 @@ it the refusals of the opening handshake and the bounds of `Limits`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import TracebackType
+from types import SimpleNamespace, TracebackType
 from typing import Any, Self
 from urllib.parse import unquote
 
@@ -30,9 +30,11 @@ from ..connection.requests import (
     reply_headers,
     request_headers,
 )
-from ..exceptions import ConnectionClosedError, RemoteError
+from ..exceptions import ConnectionClosedError, HandshakeError, RemoteError
+from ..handlers.admission import decide
 from ..handlers.book import check_name
 from ..handlers.register import EventRegister
+from ..limits import Limits
 from ..protocol.close import LOST, CloseInfo, check_close
 from ..protocol.codec import EventData, decode_event, encode_event
 from ..server.roster import Roster
@@ -81,6 +83,7 @@ class TestClient:
         ValueError: `path` does not begin with ``/``, or no request may carry the headers or the
             subprotocols.
         NameTakenError: on entering: the server's id strategy returned an id that is in use.
+        HandshakeError: on entering: `on_handshake` refused the request.
     """
 
     __test__ = False  # pytest collects every class with such a name
@@ -131,7 +134,16 @@ class TestClient:
     async def __aenter__(self) -> Self:
         if self._server is not None:
             raise RuntimeError("a TestClient is one connection: make another one")
-        self._server = self._connect()
+        refusal, state = await decide(self._register.book, self._handshake, self._limits)
+        if refusal is not None:
+            raise HandshakeError(
+                f"ws://testclient{self._handshake.path}",
+                f"the server answered {refusal}",
+                status=refusal.status,
+                headers={name.lower(): value for name, value in refusal.headers.items()},
+                body=refusal.body,
+            )
+        self._server = self._connect(state)
         self._server.dispatcher.wake()
         return self
 
@@ -158,12 +170,19 @@ class TestClient:
         if error is None:
             server.raise_errors()
 
-    def _connect(self) -> ServerSide:
+    @property
+    def _limits(self) -> Limits:
+        register = self._register
+        return register.settings.limits if isinstance(register, ZapServer) else Limits()
+
+    def _connect(self, state: SimpleNamespace | None) -> ServerSide:
         register, handshake = self._register, self._handshake
         if not isinstance(register, ZapServer):
             book = register.book
             roster = Roster(ids_of(book))
-            return ServerSide(book, handshake, roster=roster, raise_errors=self._raise_errors)
+            return ServerSide(
+                book, handshake, roster=roster, state=state, raise_errors=self._raise_errors
+            )
         settings = register.settings
         return ServerSide(
             register.book,
@@ -171,6 +190,7 @@ class TestClient:
             roster=register.roster,
             id_strategy=settings.id_strategy,
             omit_empty_headers=settings.omit_empty_headers,
+            state=state,
             raise_errors=self._raise_errors,
         )
 

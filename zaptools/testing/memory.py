@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 
 from .._arguments import check_seconds
 from ..connection.connection import WebSocketConnection, mark_closed
@@ -41,6 +42,7 @@ class ServerSide:
         roster: the server's connections, which this one joins.
         id_strategy: returns its id. Default: ``zpt-<uuid4>``.
         omit_empty_headers: see `zaptools.protocol.encode_event`. Default False.
+        state: the connection's state, as `on_handshake` left it. Default None: a new one.
         raise_errors: keep the exceptions of handlers, if there is no error handler, instead of
             logging them. Default True.
 
@@ -62,12 +64,17 @@ class ServerSide:
         roster: Roster,
         id_strategy: IdStrategy = new_id,
         omit_empty_headers: bool = False,
+        state: SimpleNamespace | None = None,
         raise_errors: bool = True,
     ) -> None:
         self._roster = roster
         self._id = roster.claim_id(id_strategy)
         self.connection = WebSocketConnection(
-            self._id, self, handshake=handshake, omit_empty_headers=omit_empty_headers
+            self._id,
+            self,
+            handshake=handshake,
+            omit_empty_headers=omit_empty_headers,
+            state=state,
         )
         self.dispatcher = Dispatcher(
             self.connection,
