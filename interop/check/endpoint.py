@@ -1,35 +1,37 @@
 """The address of a running server that is not under control, and the user's access to it.
 
-Pure except for `Endpoint.connect`. Credentials that the user gave (header values, the URL's query)
-appear in no output: `Endpoint.redacted` removes them from everything that is shown or written.
+Credentials that the user gave (header values, the URL's query) appear in no output:
+`Endpoint.redacted` removes them from everything that is shown or written.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import re
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from ..errors import TestbedError
 from ..wire.raw import MAX_HEAD, Streams
+from .access import (
+    VARIABLE,
+    AccessError,
+    Secrets,
+    filled,
+    parse_headers,
+    read_headers,
+    shown,
+)
 
 __all__ = ["Endpoint", "EndpointError", "parse_endpoint"]
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_OWN = ("host", "upgrade", "connection", "content-length", "transfer-encoding")
-"""Headers that the handshake sets itself, or that would change the kind of request."""
-
-_SHORTEST_SECRET = 4
-"""Characters from which on a value counts as a secret: with the 1 of ``X-Debug: 1`` removed, no
-report would be readable."""
 
 
 class EndpointError(TestbedError):
@@ -52,6 +54,8 @@ class Endpoint:
         shown: the URL without its query, for reports.
         authority: host and port, for the Host header.
         target: path and query.
+        words: how a command names it and the headers; ``…`` stands for secrets.
+        secrets: what is taken out of everything that is shown or written.
         headers: further headers of every handshake.
         subprotocols: those that every handshake offers.
         context: for ``wss``; None for ``ws``.
@@ -62,6 +66,8 @@ class Endpoint:
     port: int
     authority: str
     target: str
+    words: Sequence[str]
+    secrets: Secrets
     headers: Sequence[tuple[str, str]] = ()
     subprotocols: Sequence[str] = ()
     context: ssl.SSLContext | None = None
@@ -95,48 +101,41 @@ class Endpoint:
             why = f"no connection to {self.host} port {self.port}: {words}"
         raise EndpointError(why, self.shown)
 
-    @property
-    def secrets(self) -> list[str]:
-        """Texts that must not be shown, the longest first."""
-        _, _, query = self.target.partition("?")
-        found = {query, *(value.partition("=")[2] for value in query.split("&"))}
-        for _, value in self.headers:
-            found |= {value, value.partition(" ")[2]}  # also the credentials after ``Bearer``
-        found |= {json.dumps(secret)[1:-1] for secret in found}
-        return sorted((s for s in found if len(s) >= _SHORTEST_SECRET), key=len, reverse=True)
-
     def redacted(self, value: Any) -> Any:
         """Return text or JSON data with every secret in it replaced."""
-        if isinstance(value, str):
-            for secret in self.secrets:
-                value = value.replace(secret, "<redacted>")
-        elif isinstance(value, dict):
-            return {self.redacted(key): self.redacted(item) for key, item in value.items()}
-        elif isinstance(value, list):
-            return [self.redacted(item) for item in value]
-        return value
+        return self.secrets.redacted(value)
 
 
 def parse_endpoint(
     url: str,
     *,
     headers: Sequence[str] = (),
+    header_files: Sequence[Path] = (),
     subprotocols: Sequence[str] = (),
     ca: Path | None = None,
     insecure: bool = False,
+    environ: Mapping[str, str] = os.environ,
 ) -> Endpoint:
     """Return the endpoint that a command line names.
 
     Args:
         url: ``ws://`` or ``wss://``; path and query are kept.
         headers: each ``Name: value``.
+        header_files: files of such lines.
         ca: a PEM file of the only authorities to trust; by default the system's are trusted.
         insecure: whether to accept any certificate.
+        environ: the variables that URL and headers may name, as ``${NAME}``.
 
     Raises:
         EndpointError: one of them is invalid; says which and why.
     """
     parts = _split(url)
+    path, query = _requested(parts, environ)
+    try:
+        of_line = [*parse_headers(headers, environ)]
+        of_files = [each for file in header_files for each in read_headers(file)]
+    except AccessError as exc:
+        raise EndpointError(str(exc)) from None
     secure = parts.scheme == "wss"
     if not secure and (ca is not None or insecure):
         raise EndpointError(f"{'--ca' if ca else '--insecure'} is for wss://, and this is ws://")
@@ -145,20 +144,47 @@ def parse_endpoint(
     port = parts.port or usual
     named = f"[{host}]" if ":" in host else host
     authority = named if port == usual else f"{named}:{port}"
-    path = parts.path or "/"
+    shown_url = f"{parts.scheme}://{authority}{parts.path or '/'}"
+    words = [shown_url + (f"?{_shown_query(parts.query)}" if parts.query else "")]
+    for header in of_line:
+        words += ["--header", f"{header.name}: {shown(header.given)}"]
+    for file in header_files:
+        words += ["--header-file", str(file)]
     for name in subprotocols:
         if not _TOKEN.fullmatch(name):
             raise EndpointError(f"--subprotocol {name!r} is not a valid subprotocol name")
+    of_path = [value for name in VARIABLE.findall(parts.path) if (value := environ.get(name))]
+    given = [*of_line, *of_files]
     return Endpoint(
-        shown=f"{parts.scheme}://{authority}{path}",
+        shown=shown_url,
         host=host,
         port=port,
         authority=authority,
-        target=f"{path}?{parts.query}" if parts.query else path,
-        headers=tuple(_header(number, text) for number, text in enumerate(headers, 1)),
+        target=f"{path}?{query}" if query else path,
+        words=words,
+        secrets=Secrets(given, query, [*of_path, *(quote(each, safe="") for each in of_path)]),
+        headers=tuple((header.name, header.value) for header in given),
         subprotocols=tuple(subprotocols),
         context=_context(ca, insecure) if secure else None,
     )
+
+
+def _requested(parts: SplitResult, environ: Mapping[str, str]) -> tuple[str, str]:
+    """Return path and query with the values of the variables that they name."""
+    try:
+        path = filled(parts.path or "/", environ, "the URL's path", encoded=True)
+        return path, filled(parts.query, environ, "the URL's query", encoded=True)
+    except AccessError as exc:
+        raise EndpointError(str(exc)) from None
+
+
+def _shown_query(query: str) -> str:
+    """Return a query as a command shows it; ``…`` stands for what is secret."""
+    found = []
+    for part in query.split("&"):
+        name, equals, value = part.partition("=")
+        found.append(f"{name}={value}" if equals and shown(value) == value else "…")
+    return "&".join(found) if set(found) != {"…"} else "…"
 
 
 def _split(url: str) -> SplitResult:
@@ -181,6 +207,8 @@ def _split(url: str) -> SplitResult:
             f"{safe!r} is not a WebSocket URL: it must begin with ws:// or wss://"
             + hints.get(parts.scheme, "")
         )
+    if VARIABLE.search(parts.netloc):
+        raise EndpointError(f"{safe!r}: only path and query of the URL may name a variable")
     if not parts.hostname or parts.port == 0:
         raise EndpointError(f"{safe!r} has no {'port' if parts.hostname else 'host'}")
     if parts.username is not None:
@@ -190,20 +218,6 @@ def _split(url: str) -> SplitResult:
     if parts.fragment:
         raise EndpointError(f"{safe!r}: a WebSocket URL takes no fragment (#…)")
     return parts
-
-
-def _header(number: int, text: str) -> tuple[str, str]:
-    """Return name and value; no error shows the value."""
-    name, colon, value = text.partition(":")
-    name, value = name.strip(), value.strip()
-    if not colon or not _TOKEN.fullmatch(name):
-        raise EndpointError(f"--header number {number} is not of the form 'Name: value'")
-    if name.lower() in _OWN or name.lower().startswith("sec-websocket-"):
-        more = "; see --subprotocol" if name.lower().endswith("protocol") else ""
-        raise EndpointError(f"--header {name!r} is set by the handshake itself{more}")
-    if not (value.isprintable() and all(ord(char) < 256 for char in value)):
-        raise EndpointError(f"--header {name!r}: its value is not printable Latin-1")
-    return name, value
 
 
 def _context(ca: Path | None, insecure: bool) -> ssl.SSLContext:

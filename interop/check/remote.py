@@ -11,6 +11,7 @@ from typing import Any
 from ..catalog import Api
 from ..control.patience import Patience
 from ..errors import TestbedError, Violation
+from ..reports.answer import joined
 from ..roles.judged import JudgedServer
 from ..roles.server import Server
 from ..wire.frames import CLOSE, close_payload
@@ -27,6 +28,16 @@ FAREWELL_TIMEOUT = 1.0
 
 _BOUNDS = Bounds(frames=10_000, bytes=16 << 20)
 """Limits per connection, far above what any scenario without load makes a server write."""
+
+_HINTS = {
+    404: " (is the path right?)",
+    429: " (--rate N makes fewer connections a second)",
+    503: " (--rate N makes fewer connections a second)",
+}
+
+_REFUSALS = (1008, 3000, 3003, 4001, 4003, 4401, 4403)
+"""Close codes by which servers refuse a client that they have let in: 1008 is RFC 6455's for a
+policy, 3000 and 3003 are IANA's for unauthorized and forbidden, the others a common habit."""
 
 _SHOWN = 200
 """Characters shown of a text that the server chose."""
@@ -104,15 +115,13 @@ class Remote(Uncontrolled, JudgedServer):
             raise EndpointError(f"no WebSocket server there: {exc}{hint}", shown) from None
         line, status = connection.head.line[:_SHOWN], connection.head.status
         self.software = (connection.head.one("Server") or "")[:_SHOWN]
-        hints = {
-            401: " (credentials go into --header)",
-            403: " (credentials, or an Origin, go into --header)",
-            404: " (is the path right?)",
-        }
+        if status in (401, 403):
+            raise EndpointError(f"it refuses the handshake with {line!r}: {self._access()}", shown)
         if status != 101:
-            raise EndpointError(
-                f"no WebSocket server there: it answered {line!r}{hints.get(status, '')}", shown
-            )
+            hint = _HINTS.get(status, "")
+            if 300 <= status < 400 and (target := connection.head.one("Location")):
+                hint = f" (it redirects to {target[:_SHOWN].partition('?')[0]!r})"
+            raise EndpointError(f"no WebSocket server there: it answered {line!r}{hint}", shown)
         try:
             connection = await self.open()
         except Violation as exc:
@@ -124,6 +133,9 @@ class Remote(Uncontrolled, JudgedServer):
             else:
                 await self.works(connection, PROBE)
         except Violation as exc:
+            if (close := _refusal(connection)) is not None:
+                why = f"it closes every connection with {close[:_SHOWN]}: {self._access()}"
+                raise EndpointError(why, shown) from None
             what = (
                 f"--echo {self.echo!r} is not echoed"
                 if self.echo is not None
@@ -131,6 +143,17 @@ class Remote(Uncontrolled, JudgedServer):
                 "echoes is named (--echo)"
             )
             raise EndpointError(connection.flood or f"{what}: {exc}", shown) from None
+
+    def _access(self) -> str:
+        """Return what to do where a server refuses for want of the right credentials."""
+        names = dict.fromkeys(name for name, _ in self.endpoint.headers)
+        given = [*names, *(["the query"] if "?" in self.endpoint.target else [])]
+        if not given:
+            return (
+                "it wants credentials: --header 'Authorization: Bearer ${TOKEN}' takes them from "
+                "the environment, --header-file FILE from a file; or it wants an Origin"
+            )
+        return f"it does not accept what was given in {joined(given)}, or wants something else too"
 
     # --- The connection ---------------------------------------------------------------------
 
@@ -189,3 +212,13 @@ class Remote(Uncontrolled, JudgedServer):
 
     async def connected(self) -> None:
         """Do nothing: what the application was told cannot be seen."""
+
+
+def _refusal(connection: RawConnection) -> str | None:
+    """Return code and reason of a close frame that refuses the client; None if there is none."""
+    for found in connection.frames:
+        if found.opcode == CLOSE and len(found.payload) >= 2:
+            code = int.from_bytes(found.payload[:2])
+            reason = found.payload[2:].decode("utf-8", "replace")
+            return (f"{code} {reason!r}" if reason else f"{code}") if code in _REFUSALS else None
+    return None

@@ -39,11 +39,19 @@ def add(commands: Commands) -> None:
     )  # fmt: skip
     check.set_defaults(command=_check)
     option = check.add_argument
-    option("url", metavar="URL", help="ws:// or wss://, with path and query")
+    option(
+        "url",
+        metavar="URL",
+        help="ws:// or wss://, with path and query, in which ${NAME} "
+        "is an environment variable's value, percent-encoded",
+    )
     option("--echo", metavar="EVENT",
            help="an event that the server answers with the same payload")  # fmt: skip
     option("--header", action="append", default=[], metavar="'NAME: VALUE'",
-           help="a header of every handshake; its value is never shown")  # fmt: skip
+           help="a header of every handshake; its value is never shown, and ${NAME} in it is "
+                "an environment variable's value")  # fmt: skip
+    option("--header-file", action="append", default=[], type=given_path, metavar="FILE",
+           help="headers of every handshake, one a line")  # fmt: skip
     option("--subprotocol", action="append", default=[], metavar="NAME",
            help="a subprotocol that every handshake offers")  # fmt: skip
     option("--ca", type=given_path, metavar="FILE", help="trust these certificates alone (PEM)")
@@ -78,6 +86,7 @@ def _checked(arguments: argparse.Namespace, console: Console) -> Results:
     endpoint = parse_endpoint(
         arguments.url,
         headers=arguments.header,
+        header_files=arguments.header_file,
         subprotocols=arguments.subprotocol,
         ca=arguments.ca,
         insecure=arguments.insecure,
@@ -173,10 +182,7 @@ def _framework(given: str | None, entries: Iterable[deviations.Deviation]) -> st
 
 def _again(arguments: argparse.Namespace, endpoint: Endpoint) -> str:
     """Return the given command without its scenarios; ``…`` stands for secrets."""
-    query = "?…" if "?" in endpoint.target else ""
-    words = ["check", endpoint.shown + query]
-    for name, _ in endpoint.headers:
-        words += ["--header", f"{name}: …"]
+    words = ["check", *endpoint.words]
     for name in arguments.subprotocol:
         words += ["--subprotocol", name]
     for option in ("echo", "ca", "rate", "known", "framework", "timeout"):

@@ -190,3 +190,91 @@ async def test_several_addresses_that_refuse(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(asyncio, "open_connection", refused)
     with pytest.raises(EndpointError, match="port 80: Multiple exceptions: a, b"):
         await parse_endpoint("ws://h/").connect(1)
+
+
+ENVIRON = {"TOKEN": "a/b+c=geheim", "EMPTY": ""}
+
+
+def test_values_come_from_the_environment_and_no_command_shows_them() -> None:
+    found = parse_endpoint(
+        "ws://h/${TOKEN}/ws?token=${TOKEN}&x=1",
+        headers=["Authorization: Bearer ${TOKEN}", "X: 1 ${TOKEN}", "Y: geheim-too"],
+        environ=ENVIRON,
+    )
+    assert found.target == "/a%2Fb%2Bc%3Dgeheim/ws?token=a%2Fb%2Bc%3Dgeheim&x=1"
+    assert found.headers[:2] == (("Authorization", "Bearer a/b+c=geheim"), ("X", "1 a/b+c=geheim"))
+    assert found.shown == "ws://h/${TOKEN}/ws"
+    assert found.words == [
+        "ws://h/${TOKEN}/ws?token=${TOKEN}&…",
+        *("--header", "Authorization: Bearer ${TOKEN}", "--header", "X: …", "--header", "Y: …"),
+    ]
+    assert found.redacted("a%2Fb%2Bc%3Dgeheim a/b+c=geheim") == "<redacted> <redacted>"
+
+
+def test_a_query_of_no_variable_is_shown_as_there() -> None:
+    assert parse_endpoint("ws://h/?a=b&c").words == ["ws://h/?…"]
+    assert parse_endpoint("ws://h").words == ["ws://h/"]
+
+
+@pytest.mark.parametrize(
+    ("url", "header", "words"),
+    [
+        ("ws://h/${NOPE}", "A: b", "the URL's path: the environment variable NOPE is not set"),
+        ("ws://h/?a=${EMPTY}", "A: b", "the URL's query: the environment variable EMPTY is empty"),
+        ("ws://h", "A: b${NOPE}", "--header 'A': the environment variable NOPE is not set"),
+        ("ws://${TOKEN}/", "A: b", "only path and query of the URL may name a variable"),
+        ("ws://h", "A: ${LINES}", "--header 'A': its value is not printable Latin-1"),
+    ],
+)
+def test_a_variable_of_no_use_is_named(url: str, header: str, words: str) -> None:
+    with pytest.raises(EndpointError, match=words):
+        parse_endpoint(url, headers=[header], environ={**ENVIRON, "LINES": "a\r\nB: c"})
+
+
+def test_headers_come_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "headers"
+    path.write_text("Authorization: Bearer ${geheim}\n\nCookie: a=b; c=d\n")
+    found = parse_endpoint("ws://h", headers=["X: y"], header_files=[path], environ={})
+    assert found.headers == (
+        ("X", "y"),
+        ("Authorization", "Bearer ${geheim}"),
+        ("Cookie", "a=b; c=d"),
+    )
+    assert found.words == ["ws://h/", "--header", "X: …", "--header-file", str(path)]
+    assert found.redacted("Bearer ${geheim}") == "<redacted>"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "No such file or directory"),
+        (b"\xff", "not UTF-8"),
+        (b"\n", "there is no header in it"),
+        (b"A: b\ngeheim", ", line 2 is not of the form 'Name: value'"),
+    ],
+)
+def test_a_file_of_no_use_is_named_and_not_quoted(
+    content: bytes | None, words: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "headers"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(EndpointError, match=f"--header-file {path}.*{words}") as caught:
+        parse_endpoint("ws://h", header_files=[path])
+    assert "geheim" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("header", "text", "redacted"),
+    [
+        ("Cookie: session=abcdef; theme=dark", "abcdef, dark", "<redacted>, <redacted>"),
+        ("Authorization: Basic bWU6Z2VoZWlt", "me:geheim geheim", "<redacted> <redacted>"),
+        ("Authorization: Basic x", "me:geheim", "me:geheim"),
+        ("X: 0123456789abcdef", "0123456789abc… 0123456789", "<redacted>… 0123456789"),
+        ("X: <redacted>0123456789", "<redacted>01", "<redacted>"),
+    ],
+)
+def test_what_a_header_is_made_of_is_secret_also_cut_off(
+    header: str, text: str, redacted: str
+) -> None:
+    assert parse_endpoint("ws://h", headers=[header]).redacted(text) == redacted

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import AbstractAsyncContextManager
+
 import pytest
 
 from interop.check.endpoint import EndpointError, parse_endpoint
 from interop.check.remote import Pace, Remote
 from interop.errors import TestbedError, Violation
 from interop.wire.frames import CLOSE, PONG, TEXT, close_payload, frame
+from interop.wire.http import answer, parse_head
 from tests.support import within
 
 from .. import servers
@@ -29,7 +33,10 @@ def remote(url: str, echo: str | None = None, **more: object) -> Remote:
     ("head", "words"),
     [
         (b"HTTP/1.1 404 Not Found\r\n\r\n", r"'HTTP/1.1 404 Not Found' \(is the path right\?\)"),
-        (b"HTTP/1.1 401 No\r\n\r\n", "credentials go into --header"),
+        (b"HTTP/1.1 401 No\r\n\r\n", "it refuses the handshake with 'HTTP/1.1 401 No': it wants "),
+        (b"HTTP/1.1 403 No\r\n\r\n", "header-file FILE from a file; or it wants an Origin$"),
+        (b"HTTP/1.1 503 No\r\n\r\n", r"503 No' \(--rate N makes fewer"),
+        (b"HTTP/1.1 302 Found\r\nLocation: /login?from=x\r\n\r\n", "it redirects to '/login'"),
         (b"HTTP/1.1 200 OK\r\n\r\n", "no WebSocket server there: it answered 'HTTP/1.1 200 OK'$"),
         (b"", r"no WebSocket server there: the server ended .*should it be wss://\?"),
         (b"HTTP/1.1 101 Yes\r\n\r\n", "Sec-WebSocket-Accept does not belong to the key"),
@@ -213,4 +220,50 @@ async def test_a_close_frame_says_that_it_is_over() -> None:
         connection = await judged.open()
         await connection.next(CLOSE)
         await judged.nothing_received()
+        await judged.close()
+
+
+@pytest.mark.parametrize(
+    ("query", "headers", "words"),
+    [
+        ("", ["Cookie: a=bcdef"], "it does not accept what was given in Cookie, or wants"),
+        ("?token=abcdef", ["A: b", "B: c", "A: d"], "given in A, B and the query, or wants"),
+    ],
+)
+async def test_credentials_that_are_refused_are_named_without_their_values(
+    query: str, headers: list[str], words: str
+) -> None:
+    async with servers.scripted(b"HTTP/1.1 401 No\r\n\r\n") as url:
+        judged = remote(url + query, headers=headers)
+        with pytest.raises(EndpointError, match=words) as caught:
+            await judged.check_reachable()
+        assert "cdef" not in str(caught.value)
+        await judged.close()
+
+
+def closes(payload: bytes) -> AbstractAsyncContextManager[str]:
+    """A server that lets everybody in, and then closes the connection."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = parse_head(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(answer(asked) + frame(CLOSE, payload))
+        await reader.read()
+
+    return servers.served(handle)
+
+
+@pytest.mark.parametrize(
+    ("payload", "words"),
+    [
+        (close_payload(1008, "log in"), "it closes every connection with 1008 'log in': it wants"),
+        (close_payload(4401), "it closes every connection with 4401: it wants credentials"),
+        (close_payload(1011), "cannot tell whether it works"),
+        (b"", "cannot tell whether it works"),
+    ],
+)
+async def test_a_close_behind_the_handshake_can_be_a_refusal(payload: bytes, words: str) -> None:
+    async with closes(payload) as url:
+        judged = remote(url)
+        with pytest.raises(EndpointError, match=words):
+            await judged.check_reachable()
         await judged.close()

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
@@ -14,6 +18,8 @@ from interop.check.remote import Remote
 from interop.cli import main
 from interop.reports.results import load, read
 from interop.run.runner import Bound
+from interop.wire.frames import PING, PONG, TEXT, FrameReader, frame
+from interop.wire.http import answer, parse_head
 from tests.support import tls
 
 from .. import servers
@@ -114,6 +120,57 @@ def test_results_like_those_of_a_run(
     assert "frames.ping" in written
     for secret in ("qwertz", "geheim"):
         assert secret not in written + capsys.readouterr().out
+
+
+def tells_all() -> AbstractAsyncContextManager[str]:
+    """A server that writes what it was asked with into each connection, in several forms."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = parse_head(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(answer(asked))
+        told = [asked.target, unquote(asked.target), *(value for _, value in asked.headers)]
+        told += [base64.b64decode("bWU6cGFzc3dvcnQ=").decode(), "langes-geheimnis-oh", "passwort"]
+        for text in told:
+            writer.write(frame(TEXT, json.dumps({"eventName": "told", "payload": text}).encode()))
+        frames = FrameReader("client")
+        while data := await reader.read(65536):
+            for found in frames.feed(data):
+                if (found.opcode, found.payload) == (PING, b"still there?"):
+                    writer.write(frame(PONG, found.payload))
+
+    return servers.served(handle)
+
+
+SECRETS = ["qwe/rtz", "qwe%2Frtz", "passwort", "bWU6cGFzc", "keks", 'so \\"', 'so "', "langes-geh"]
+
+
+def test_no_file_holds_a_secret_that_a_server_gives_back(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOKEN", "qwe/rtz")
+    (tmp_path / "headers").write_text("X-Long: langes-geheimnis-ohne-ende\n")
+    out = tmp_path / "out"
+    out.mkdir()
+    given = [
+        *("--header", "Authorization: Basic bWU6cGFzc3dvcnQ=", "--header", "Cookie: a=keks"),
+        *("--header", 'X-Odd: so "und"', "--header-file", str(tmp_path / "headers")),
+        *("--scenario", "frames.ping.1", "--patience", "0.2", "--format", "github"),
+        *("--junit", str(out / "j.xml"), "--json", str(out / "r.json")),
+        *("--report", str(out / "p.html"), "--results", str(out / "all")),
+    ]
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(out / "step.md"))
+    with servers.background(tells_all) as url:
+        assert main(["check", url + "?token=${TOKEN}", *given]) == 1
+    written = {path.name: path.read_text() for path in out.rglob("*.*")}
+    assert len(written) == 8
+    written["the terminal"] = capsys.readouterr().out
+    for name in ("p.html", "report.html"):
+        written[name] += "".join(elements(written[name]).values())
+    for name, text in written.items():
+        assert "pong" in text
+        assert [secret for secret in SECRETS if secret in text] == [], name
+    assert "told" in written["r.json"]
+    assert "?token=${TOKEN}" in written["the terminal"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
