@@ -266,6 +266,17 @@ class TestReconnecting:
             await client.connect()
             await until(lambda: client.log == BEGIN + END + FAILED + BEGIN)
 
+    async def test_a_busy_server_says_when(self, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.INFO, "zaptools")
+
+        async def busy(peer: RawPeer) -> None:
+            peer.writer.write(b"HTTP/1.1 503 Busy\r\nRetry-After: 1000\r\n\r\n")
+
+        async with scripted(drop, busy) as (client, _):
+            await client.connect()
+            await until(lambda: f"connecting to {client.url} in 300.0" in caplog.text)
+            await client.disconnect()
+
     @pytest.mark.parametrize("chosen", ["other", "zap, zap"])
     async def test_a_bad_subprotocol_is_fatal(self, chosen: str) -> None:
         async with scripted(drop, choose(chosen), stay) as (client, _):

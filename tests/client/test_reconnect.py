@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import dataclasses
 import math
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +37,7 @@ def test_defaults() -> None:
     policy = ReconnectPolicy()
     assert repr(policy) == (
         "ReconnectPolicy(initial_delay=0.5, max_delay=30.0, factor=2.0, stable_after=30.0, "
-        "max_attempts=None)"
+        "max_retry_after=300.0, max_attempts=None)"
     )
     assert policy == ReconnectPolicy(random=lambda: 0.0)
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -79,6 +81,7 @@ def test_the_default_source_stays_in_range() -> None:
         ({"factor": 0.5}, ValueError, "factor must be at least 1, got 0.5"),
         ({"factor": math.nan}, ValueError, "factor must be finite"),
         ({"stable_after": -0.1}, ValueError, "stable_after must be at least 0, got -0.1"),
+        ({"max_retry_after": -1}, ValueError, "max_retry_after must be at least 0, got -1"),
         ({"max_attempts": 0}, ValueError, "max_attempts must be at least 1, got 0"),
         ({"max_attempts": 1.5}, TypeError, "max_attempts must be an int or None, not 1.5"),
         ({"max_attempts": True}, TypeError, "max_attempts"),
@@ -99,6 +102,38 @@ def test_a_backoff_counts() -> None:
     backoff = Backoff(longest(max_attempts=3))
     assert [backoff.next() for _ in range(5)] == [0.5, 1, 2, None, None]
     assert backoff.attempts == 3
+
+
+def refusal(status: int, after: str | None) -> HandshakeError:
+    headers = {} if after is None else {"retry-after": after}
+    return HandshakeError(URL, "", status=status, headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("status", "after", "delay"),
+    [
+        (503, "7", 7.5),
+        (429, " 0 ", 0.5),
+        (503, "86400", 60.5),  # more than the policy allows
+        (503, "9" * 400, 60.5),
+        (503, "Fri, 31 Dec 1999 23:59:59 GMT", 0.5),
+        (503, "Fri, 31 Dec 1999 23:59:59 -0000", 0.5),
+        (503, "Fri, 31 Dec 9998 23:59:59 GMT", 60.5),
+        *((503, after, 0.5) for after in (None, "", "soon", "-7", "1.5", "\u0662")),
+        *((status, "7", 0.5) for status in (400, 500)),
+    ],
+)
+def test_a_server_says_when(status: int, after: str | None, delay: float) -> None:
+    """Its time comes before the policy's, so that not all clients come back at once."""
+    backoff = Backoff(longest(max_retry_after=60))
+    assert backoff.next(refusal(status, after)) == delay
+
+
+def test_a_date_is_from_now_on() -> None:
+    date = datetime.now(UTC) + timedelta(minutes=1)
+    asked = refusal(503, format_datetime(date, usegmt=True)).retry_after
+    assert asked is not None and 50 < asked <= 60
+    assert refusal(503, None).retry_after is None
 
 
 def test_only_a_stable_connection_begins_anew() -> None:

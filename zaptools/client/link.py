@@ -509,7 +509,7 @@ class Link:
         backoff = attempt.offer.backoff
         if backoff is None or attempt.is_final or is_fatal(error):
             return None
-        return backoff.next()
+        return backoff.next(error)
 
     async def _fail(self, attempt: Attempt, error: Exception, state: ZapClientState) -> None:
         """Announce that an attempt has failed, and settle it."""

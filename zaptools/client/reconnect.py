@@ -33,6 +33,8 @@ class ReconnectPolicy:
             shorter one does not: a server that accepts and drops at once is asked ever more
             rarely. Default 30, as `max_delay` is, so that a connection which breaks time and
             again is made no more often than one which cannot be made.
+        max_retry_after: the most that a server can add to a delay, by ``Retry-After`` in a 429 or
+            503. Default 300.
         max_attempts: the number of attempts in a row, with no such connection between them, after
             which the client gives up. Default None: no bound.
         random: returns a float from 0 up to 1. Default `random.random`.
@@ -46,6 +48,7 @@ class ReconnectPolicy:
     max_delay: float = 30.0
     factor: float = 2.0
     stable_after: float = 30.0
+    max_retry_after: float = 300.0
     max_attempts: int | None = None
     random: Callable[[], float] = field(default=_random, repr=False, compare=False)
 
@@ -53,6 +56,7 @@ class ReconnectPolicy:
         check_seconds(self.initial_delay, "initial_delay", none=False, zero=False)
         check_seconds(self.max_delay, "max_delay", none=False)
         check_seconds(self.stable_after, "stable_after", none=False)
+        check_seconds(self.max_retry_after, "max_retry_after", none=False)
         if self.max_delay < self.initial_delay:
             raise ValueError(
                 f"max_delay must be at least initial_delay, {self.initial_delay!r}, "
@@ -87,13 +91,14 @@ class Backoff:
         self._policy = policy
         self.attempts = 0
 
-    def next(self) -> float | None:
-        """Count one more attempt, and return the delay before it; None to give up."""
-        attempt = self.attempts
-        if attempt == self._policy.max_attempts:
+    def next(self, error: BaseException | None = None) -> float | None:
+        """Count one more attempt, after `error`; return the delay before it, None to give up."""
+        attempt, policy = self.attempts, self._policy
+        if attempt == policy.max_attempts:
             return None
         self.attempts += 1
-        return self._policy.delay(attempt)
+        asked = error.retry_after if isinstance(error, HandshakeError) else None
+        return min(asked or 0.0, policy.max_retry_after) + policy.delay(attempt)
 
     def ended(self, seconds: float) -> None:
         """Begin anew if the connection that has ended was stable: online for `seconds`."""
