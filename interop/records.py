@@ -155,6 +155,7 @@ class ConnectionRecord(Struct, frozen=True, omit_defaults=True):
         headers: the request's, without those that every handshake has.
         status: the server's answer; 0 for none.
         protocol: the subprotocol that the server chose.
+        extensions: those that the request offered, as it did; empty for none.
     """
 
     t_ms: float
@@ -163,6 +164,7 @@ class ConnectionRecord(Struct, frozen=True, omit_defaults=True):
     status: _Count
     protocol: str | None = None
     ended: Ended | None = None
+    extensions: str = ""
 
 
 class Notifications(Struct, frozen=True):
@@ -459,6 +461,7 @@ class RunRecord(Struct, frozen=True):
         known_flaky: the cells that could fail or pass.
         added: all rows and columns of the peers that were added, whether they ran or not.
         unjudged: what a check of one side from outside left out, and why, in words.
+        answer: the answer of a gate, in one paragraph; empty for other commands.
     """
 
     started: Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
@@ -483,6 +486,7 @@ class RunRecord(Struct, frozen=True):
     known_flaky: list[FlakyRecord] = []
     added: list[AddedApi] = []
     unjudged: list[str] = []
+    answer: str = ""
 
 
 class ResultsFile(Struct, frozen=True):

@@ -41,7 +41,7 @@ def add(commands: Commands) -> None:
                           help="a folder of folders that each hold a pubspec.yaml")  # fmt: skip
 
     recording = commands.add_parser(
-        "record-vectors", help="keep the wire text that a run's peers wrote, in interop/vectors"
+        "record-vectors", help="keep what a run's peers wrote and read, in interop/vectors"
     )
     recording.set_defaults(command=_record_vectors)
     recording.add_argument("results", type=given_path, nargs="+", metavar="RESULTS",

@@ -58,6 +58,8 @@ def verdict(results: Results) -> str:
 
 def answered(results: Results, found: Sequence[Pair]) -> str:
     """Return the answer of a run in one sentence, whatever it judged."""
+    if results.answer:
+        return results.answer
     if results.engine == "check":
         return f"{subject(results)}: {verdict(results)}"
     return Answer(found, results.cells).sentence

@@ -65,7 +65,7 @@ class Results:
         broken: why the run is incomplete; empty if it is not.
         repeat: how often every cell was run.
         strict: whether a failed *should* was a failure.
-        stopped, peers, commit, options, shard, known_flaky, added, unjudged: as in
+        stopped, peers, commit, options, shard, known_flaky, added, unjudged, answer: as in
             `RunRecord`.
         folder: where they are written, as a command for one of the cells names it; None
             if no such command can read them.
@@ -89,6 +89,7 @@ class Results:
     known_flaky: list[FlakyRecord] = field(default_factory=list)
     added: list[AddedApi] = field(default_factory=list)
     unjudged: list[str] = field(default_factory=list)
+    answer: str = ""
     folder: Path | None = Path("results")
 
     def sort(self) -> None:
@@ -136,6 +137,7 @@ class Results:
             known_flaky=self.known_flaky,
             added=self.added,
             unjudged=self.unjudged,
+            answer=self.answer,
         )
 
     def dump(self) -> bytes:
@@ -195,6 +197,7 @@ class RunFacts(msgspec.Struct):
     known_flaky: list[FlakyRecord] = []
     added: list[AddedApi] = []
     unjudged: list[str] = []
+    answer: str = ""
 
 
 class Recorded(msgspec.Struct):

@@ -78,6 +78,7 @@ def _connection(connection: TapConnection) -> ConnectionRecord:
         status=answered.status,
         protocol=answered.one("Sec-WebSocket-Protocol"),
         ended=Ended(ended[0], _ms(ended[1])) if ended is not None else None,
+        extensions=", ".join(asked.all("Sec-WebSocket-Extensions")),
     )
 
 

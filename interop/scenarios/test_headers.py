@@ -11,7 +11,7 @@ import pytest
 
 from interop.errors import PeerFailure, Violation
 from interop.roles.client import Client
-from interop.roles.judged import Judged, JudgedClient, JudgedServer
+from interop.roles.judged import STILL_THERE, Judged, JudgedClient, JudgedServer
 from interop.roles.server import Server
 from interop.scenarios.scenario import scenario
 from interop.wire.frames import TEXT
@@ -228,11 +228,12 @@ async def test_null_written(server: Server, client: Client, tap: Tap) -> None:
         assert "payload" in message, f"the {author} left out the payload"
 
 
-# Legal forms that every side must read and none may write; the judge writes them.
+# Legal forms that every side must read, most of which none may write; the judge writes them.
 FORMS: dict[str, dict[str, Any]] = {
     "headers-absent": {"eventName": "echo", "payload": "x"},
     "headers-null": {"eventName": "echo", "payload": "x", "headers": None},
     "payload-absent": {"eventName": "echo", "headers": {}},
+    "payload-null": {"eventName": "echo", "payload": None, "headers": {}},
     "payload-and-headers-absent": {"eventName": "echo"},
     "unknown-keys": {"eventName": "echo", "payload": "x", "headers": {}, "extra": [1]},
     "other-key-order": {"payload": "x", "headers": {}, "eventName": "echo"},
@@ -242,6 +243,7 @@ FORM_RULES = {
     "headers-absent": ["W-10"],
     "headers-null": ["W-10"],
     "payload-absent": ["W-9"],
+    "payload-null": ["W-19"],
     "payload-and-headers-absent": ["W-9", "W-10"],
     "unknown-keys": ["W-11"],
     "other-key-order": ["W-12"],
@@ -275,8 +277,12 @@ async def test_form_to_server(judged: JudgedServer, form: str) -> None:
 async def test_form_to_client(judged: JudgedClient, form: str) -> None:
     connection = await judged.open()
     connection.send(TEXT, event_text(**FORMS[form]))
+    # Behind it, to tell a client that passes over an event from one that hears nothing more.
+    connection.send_event("echo", STILL_THERE)
     event = await judged.client.event("echo")
     got, expected = event.data.get("payload"), FORMS[form].get("payload")
+    if got == STILL_THERE:
+        raise Violation("no event 'echo' but the next one", api=judged.client.api)
     assert got == expected, f"expected the payload {expected!r}, got {got!r}"
     assert event.data["headers"] == {}
 

@@ -24,7 +24,7 @@ from .http import Head, parse_head
 from .log import Log
 from .passage import Mode, Passage, reset_on_close
 
-__all__ = ["Tap", "TapConnection"]
+__all__ = ["Tap", "TapConnection", "agreed_inflater"]
 
 
 class Tap:
@@ -229,7 +229,9 @@ class TapConnection:
             self.heads[author] = bytes(buffer[: end + 4])
             del buffer[: end + 4]
         if author == "server" and (answer := parse_head(self.heads["server"] or b"")).status == 101:
-            self._readers = {side: FrameReader(side, _inflater(side, answer)) for side in self.legs}
+            self._readers = {
+                side: FrameReader(side, agreed_inflater(side, answer)) for side in self.legs
+            }
             for side in self.legs:
                 self._read(side, bytes(self._buffers.pop(side)))
 
@@ -324,7 +326,7 @@ class _Leg(asyncio.Protocol):
             self._transport.abort()
 
 
-def _inflater(author: Role, answer: Head) -> Inflater | None:
+def agreed_inflater(author: Role, answer: Head) -> Inflater | None:
     """Return what inflates the messages of `author`, or None when the server agreed to nothing."""
     for chosen in answer.all("Sec-WebSocket-Extensions"):
         with contextlib.suppress(ValueError):  # an illegal answer: refusing it is up to the client
