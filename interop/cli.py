@@ -13,6 +13,7 @@ from .commands import (
     compare,
     deviations,
     explain,
+    gate,
     listing,
     merge,
     model,
@@ -100,6 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     merge.add(commands, _EPILOG)
     compare.add(commands)
     check.add(commands)
+    gate.add(commands)
     show.add(commands)
     explain.add(commands)
     report.add(commands)

@@ -27,6 +27,7 @@ LAYERS = {
     "interop": (
         "cli",
         "commands",
+        "gate",
         "check model mutate replay spec",
         "run",
         "scenarios",

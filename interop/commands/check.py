@@ -20,7 +20,7 @@ from ..run.runner import Bound, load_functions
 from ..runtimes.git import current_commit
 from ..signals import held, interruptible
 from ..verdicts import deviations
-from .options import Commands, Stop, given_path, matching, seconds
+from .options import Commands, Stop, given_path, matching, rate, seconds
 from .outputs import annotating, claimed_outputs, outputs_options, recorded_folder, write_outputs
 
 __all__ = ["add"]
@@ -65,7 +65,7 @@ def add(commands: Commands) -> None:
     option("--within", type=seconds, default=300.0, metavar="SECONDS",
            help="how long all of it may take, but for what --rate makes it wait "
                 "(default: 300)")  # fmt: skip
-    option("--rate", type=_rate, metavar="N",
+    option("--rate", type=rate, metavar="N",
            help="make at most N connections a second, for a server that limits them")  # fmt: skip
     option("--known", type=given_path, metavar="FILE",
            help="expect what this file says of the server, in the form of "
@@ -155,16 +155,6 @@ def _interruptible(
         if not check.begun:
             raise
     return check.checked.results
-
-
-def _rate(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of connections") from None
-    if not 0 < value <= 1000:
-        raise argparse.ArgumentTypeError(f"{text} is not more than 0 and at most 1000")
-    return value
 
 
 def _framework(given: str | None, entries: Iterable[deviations.Deviation]) -> str | None:

@@ -37,6 +37,7 @@ __all__ = [
     "named",
     "open_page",
     "peers_option",
+    "rate",
     "recorded_option",
     "results_argument",
     "seconds",
@@ -72,6 +73,21 @@ def seconds(text: str) -> float:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds") from None
     if not 0 < value < 3600:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 3600")
+    return value
+
+
+def rate(text: str) -> float:
+    """Return an option's value that is a number of connections a second.
+
+    Raises:
+        ArgumentTypeError: it is not a number, or out of bounds.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of connections") from None
+    if not 0 < value <= 1000:
+        raise argparse.ArgumentTypeError(f"{text} is not more than 0 and at most 1000")
     return value
 
 

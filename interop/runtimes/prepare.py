@@ -93,6 +93,24 @@ class Preparer:
         with locked(self._cache / f"{peer.runtime}.lock"):
             return self._made(peer)
 
+    def at_hand(self, peer: Peer, version: str | None = None) -> bool:
+        """Whether the peer runs here without anything that has to be downloaded first.
+
+        Of what `command` makes otherwise, that is not looked at which takes seconds.
+        """
+        match peer.runtime:
+            case "dart":
+                return self._dart is not None or dart.is_there()
+            case "venv":
+                self._cache.mkdir(parents=True, exist_ok=True)
+                if version is not None:
+                    with locked(self._cache / "versions.lock"):
+                        peer = pinned(peer, version, self._cache)
+                return (environment_folder(peer, self._cache) / ".made").exists()
+            case "node":
+                return (peer.folder / "node_modules").is_dir()
+        return True
+
     def _made(self, peer: Peer) -> list[str]:
         match peer.runtime:
             case "node":

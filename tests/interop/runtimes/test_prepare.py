@@ -217,3 +217,23 @@ def test_each_toolchain_that_is_missing_is_named_with_the_command_that_brings_it
     with pytest.raises(CannotRun) as caught:
         Preparer(cache=tmp_path / "cache").command(peer(tmp_path, runtime))
     assert str(caught.value).startswith(says)
+
+
+def test_what_is_at_hand_needs_no_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DART", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    preparer = Preparer(cache=tmp_path / "cache")
+    assert not preparer.at_hand(peer(tmp_path, "dart"))
+    assert Preparer(cache=tmp_path, dart_vm="/x").at_hand(peer(tmp_path, "dart"))
+    assert not preparer.at_hand(peer(tmp_path, "node"))
+    (tmp_path / "node_modules").mkdir()
+    assert preparer.at_hand(peer(tmp_path, "node"))
+    older = old(tmp_path, "venv", "peer.py", zaptools="0.5.0")
+    (tmp_path / "requirements.txt").write_text("zaptools==0.5.2\n", "utf-8")
+    assert not preparer.at_hand(older, "1")
+    folder = environment_folder(pinned(older, "1", tmp_path / "cache"), tmp_path / "cache")
+    folder.mkdir(parents=True)
+    (folder / ".made").touch()
+    assert preparer.at_hand(older, "1")
+    assert not preparer.at_hand(older)
+    assert preparer.at_hand(peer(tmp_path, "here"))

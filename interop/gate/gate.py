@@ -1,0 +1,168 @@
+"""Puts the evidence on each version together: its own texts, what it reads, and real runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..catalog import Api
+from ..check.endpoint import Endpoint
+from ..check.remote import Pace
+from ..wire.vectors import Vectors
+from .judgement import Cause, causes
+from .play import Asked, Heard, Played, Player
+from .real import Run, run_client
+from .traits import parse
+
+__all__ = ["Gate", "Settings", "Version"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a gate was asked for.
+
+    Attributes:
+        echo: the event that the application answers with its payload, or None.
+        asked: the texts of ``--ask``.
+        listen: seconds to wait for what the server pushes.
+        rate: new connections a second at most; None for no limit.
+    """
+
+    patience: float
+    echo: str | None = None
+    asked: Sequence[str] = ()
+    listen: float = 1.0
+    rate: float | None = None
+
+
+@dataclass
+class Version:
+    """One version of one client, and what was found of it.
+
+    Attributes:
+        recorded: what it writes and reads; None where it was never recorded.
+        played: what became of its texts; None where there are none.
+        run: what a real one did; None where it was not run, and `not_run` says why.
+        causes: why it breaks; those of the baseline are in `already`.
+        done: whether all of the evidence on it was taken.
+    """
+
+    api: Api
+    recorded: Vectors | None
+    not_run: str = ""
+    played: Played | None = None
+    run: Run | None = None
+    causes: list[Cause] = field(default_factory=list)
+    already: list[Cause] = field(default_factory=list)
+    done: bool = False
+    duration_s: float = 0.0
+
+    @property
+    def judged(self) -> bool:
+        """Whether there is any evidence of it."""
+        by_records = self.recorded is not None and bool(self.recorded.reads)
+        return self.done and (by_records or (self.run is not None and not self.run.error))
+
+
+class Gate:
+    """Asks whether a server may be deployed to the users of some versions.
+
+    Args:
+        commands: the commands that run real clients, by the API's id.
+        known: what is broken already, by the API's id: the kinds and keys of causes.
+        logs: the folder for the logs of real clients.
+
+    Attributes:
+        heard: what the server pushed; `asked`: what it answered to ``--ask``.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        versions: Sequence[Version],
+        settings: Settings,
+        *,
+        commands: Mapping[str, Sequence[str]],
+        known: Mapping[str, frozenset[tuple[str, str]]],
+        shoulds: frozenset[str],
+        logs: Path,
+    ) -> None:
+        self.endpoint = endpoint
+        self.versions = versions
+        self.settings = settings
+        self.heard = Heard()
+        self.asked = Asked()
+        self._commands = commands
+        self._known = known
+        self._logs = logs
+        self._pace = Pace(settings.rate)
+        self._player = Player(
+            endpoint,
+            patience=settings.patience,
+            echo=settings.echo,
+            pace=self._pace,
+            shoulds=shoulds,
+        )
+
+    async def run(self, progress: Callable[[str], None] = lambda _: None) -> None:
+        """Take the evidence, version by version; `progress` is called with what is next.
+
+        Raises:
+            EndpointError: there is no WebSocket server at the endpoint, or it went away.
+        """
+        await self._player.begin()
+        progress("what it pushes")
+        self.heard = await self._player.listen(self.settings.listen)
+        if self.settings.asked:
+            progress("what it answers")
+            self.asked = await self._player.ask(self.settings.asked)
+        for version in self.versions:
+            began = time.monotonic()
+            await self._judge(version, progress)
+            version.duration_s = time.monotonic() - began
+            version.done = True
+
+    async def _judge(self, version: Version, progress: Callable[[str], None]) -> None:
+        found: list[Cause] = [*self._ended()]
+        if version.recorded is not None:
+            progress(f"what {version.api.id} writes")
+            version.played = await self._player.play(version.recorded)
+            found += version.played.causes
+            seen = [*self.heard.seen, *self.asked.seen, *version.played.seen]
+            found += causes(version.recorded, seen)
+        if (command := self._commands.get(version.api.id)) is not None:
+            progress(f"{version.api.id} itself")
+            version.run = await self._really(version, command)
+            found += version.run.causes
+        known = self._known.get(version.api.id, frozenset())
+        for cause in found:
+            is_known = (cause.kind, cause.key) in known
+            (version.already if is_known else version.causes).append(cause)
+
+    def _ended(self) -> Sequence[Cause]:
+        """Return that the server ended the connection at an event that the user named."""
+        if not (text := self.asked.ended):
+            return ()
+        words = f"ends the connection ({self.asked.closed}) when it is sent {text}"
+        return [Cause("writes", f"ask.{text[:60]}", words, "the app is cut off", text)]
+
+    async def _really(self, version: Version, command: Sequence[str]) -> Run:
+        settings = self.settings
+        seen = [*self.heard.seen, *self.asked.seen]
+        events = {parse(each.opcode, each.data).event for each in seen} - {""}
+        return await run_client(
+            version.api,
+            command,
+            version.recorded,
+            self._logs,
+            endpoint=self.endpoint,
+            pace=self._pace,
+            patience=settings.patience,
+            echo=settings.echo,
+            answer_name=self._player.answer_name,
+            events=sorted(events),
+            asked=settings.asked,
+            listen=settings.listen,
+        )

@@ -1,0 +1,307 @@
+"""Runs a real client of a version against the server, as its application would use it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..catalog import Api
+from ..check.endpoint import Endpoint
+from ..check.remote import Pace
+from ..control.contract import Notification
+from ..control.patience import Patience
+from ..control.session import Session
+from ..engines.local import LocalEngine
+from ..errors import PeerFailure, TestbedError, Violation
+from ..roles.client import Client
+from ..run.pool import Pool
+from ..wire.frames import TEXT
+from ..wire.rules import differ
+from ..wire.vectors import Vectors
+from .judgement import Cause, unread
+from .relay import Relay
+from .traits import Message, parse
+
+__all__ = ["Run", "run_client", "same_value"]
+
+_RESERVED = frozenset({"answer", "ask-back", "boom", "close-me", "fail", "mirror", "slow"})
+"""Events at which the peers' interop app does something of its own."""
+
+
+@dataclass
+class Run:
+    """What a real client did.
+
+    Attributes:
+        echoed: how many values went there and back.
+        pushed: how many further events of the server reached its application.
+        error: why the testbed could not run it; empty where it could.
+    """
+
+    causes: list[Cause] = field(default_factory=list)
+    echoed: int = 0
+    pushed: int = 0
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    """The arguments of `run_client`."""
+
+    endpoint: Endpoint
+    pace: Pace
+    patience: float
+    echo: str | None
+    answer_name: str
+    events: Sequence[str]
+    asked: Sequence[str]
+    listen: float
+
+
+async def run_client(
+    api: Api,
+    command: Sequence[str],
+    recorded: Vectors | None,
+    logs: Path,
+    *,
+    endpoint: Endpoint,
+    pace: Pace,
+    patience: float,
+    echo: str | None,
+    answer_name: str,
+    events: Sequence[str] = (),
+    asked: Sequence[str] = (),
+    listen: float = 0.0,
+) -> Run:
+    """Run one client: echoes, pushes, answers, a close and a second connection.
+
+    Args:
+        recorded: what the version writes, from which the payloads are taken; None for a version
+            that was never recorded, which is given a few.
+        answer_name: the name of the events that echoes come in.
+        events: names of events that the server is known to send.
+        asked: the texts of ``--ask``, which the client's application sends.
+        listen: seconds to wait for pushes.
+    """
+    settings = _Settings(endpoint, pace, patience, echo, answer_name, events, asked, listen)
+    run = Run()
+    try:
+        async with AsyncExitStack() as stack:
+            engine = LocalEngine({api.program: list(command)}, logs)
+            stack.push_async_callback(engine.close)
+            session = await Pool(engine).open(api)
+            stack.push_async_callback(session.close)
+            relay = await stack.enter_async_context(Relay(endpoint, patience, pace))
+            await _Conversation(session, relay, run, settings).hold(recorded)
+    except TestbedError as exc:
+        run.error = str(exc)
+    return run
+
+
+class _Conversation:
+    """What a client and the server say to each other, through the relay."""
+
+    def __init__(self, session: Session, relay: Relay, run: Run, settings: _Settings) -> None:
+        self.session = session
+        self.relay = relay
+        self.run = run
+        self.settings = settings
+        self.client = Client(session, Patience(settings.patience, [session]), None, None)
+        self.names: set[str] = set()  # the events that its application listens to
+
+    async def hold(self, recorded: Vectors | None) -> None:
+        """Have it, to the first failure that ends it, and judge what reached the application."""
+        if not await self._opened(recorded):
+            return
+        await self._echoes(recorded)
+        await asyncio.sleep(self.settings.listen)
+        await self._ask()
+        await self.client.settle()
+        self._judge_pushes(recorded)
+        self._judge_escapes()
+        if not self.run.causes:
+            await self._again()
+
+    async def _opened(self, recorded: Vectors | None) -> bool:
+        wanted = {self.settings.answer_name or "echo", *self.settings.events} - _RESERVED
+        self.names = wanted | {"echo"}
+        try:
+            await self.client.dial(self.relay.url, *sorted(wanted - {"echo"}))
+        except (PeerFailure, Violation) as exc:
+            why = self.relay.refused or str(exc)
+            self._fail("connect", f"lets it not connect ({why})", "the app is offline")
+            return False
+        return True
+
+    # --- What it sends ------------------------------------------------------------------------
+
+    async def _echoes(self, recorded: Vectors | None) -> None:
+        if self.settings.echo is None:
+            return
+        for payload, headers in _payloads(recorded):
+            text = json.dumps({"eventName": self.settings.echo, "payload": payload})
+            await self.client.send(self.settings.echo, payload, headers)
+            try:
+                got = await self._event(self.settings.answer_name)
+            except Violation as exc:
+                self._fail("echo", f"echoes {text} so that it does not arrive",
+                           f"the app gets no event ({self._escaped() or exc.what})")  # fmt: skip
+                return
+            if difference := differ(payload, got.data.get("payload")):
+                self._fail("value", f"echoes {text} so that another value arrives",
+                           f"the app gets another value at {difference}")  # fmt: skip
+            self.run.echoed += 1
+
+    async def _event(self, name: str) -> Notification:
+        """Wait for an event; an exception that escapes ends the wait."""
+        before = self._uncaught()
+
+        def ends(note: Notification) -> bool:
+            return note.on == "event" and note.data["name"] == name
+
+        waiting = asyncio.ensure_future(self.client.wait("event", ends, what=f"event {name!r}"))
+        while not waiting.done() and self._uncaught() == before:
+            await asyncio.wait([waiting], timeout=0.02)
+        if not waiting.done():  # it may have come beside the exception
+            await asyncio.wait([waiting], timeout=0.2)
+        if waiting.done():
+            return await waiting
+        waiting.cancel()
+        raise Violation(f"no event {name!r}", api=self.session.api)
+
+    async def _ask(self) -> None:
+        for text in self.settings.asked:
+            event = json.loads(text)
+            before = len(self._written())
+            headers = event.get("headers")
+            try:
+                await self.client.send(event["eventName"], event.get("payload"), headers or {})
+            except PeerFailure as exc:
+                self._fail(
+                    "ask", f"leaves it unable to send {text}", f"its send fails ({exc.what})"
+                )
+                return
+            until = self.settings.patience
+            while len(self._written()) == before and until > 0:
+                await asyncio.sleep(0.02)
+                until -= 0.02
+
+    async def _again(self) -> None:
+        """Close, connect again, and have one more echo."""
+        try:
+            await self.client.close()
+            await self.session.call("reconnect")
+            if self.settings.echo is not None:
+                await self.client.send(self.settings.echo, "again", {})
+                await self._event(self.settings.answer_name)
+        except (PeerFailure, Violation) as exc:
+            self._fail("again", "does not take it back after a close",
+                       f"the app stays offline ({self.relay.refused or exc})")  # fmt: skip
+
+    # --- What reached the application ---------------------------------------------------------
+
+    def _judge_pushes(self, recorded: Vectors | None) -> None:
+        """Check that as many events of each name reached it as the server wrote."""
+        told: dict[str, list[Any]] = {}
+        for note in self.session.notifications:
+            if note.on == "event":
+                told.setdefault(note.data["name"], []).append(note.data.get("payload"))
+        wrote: dict[str, list[Message]] = {}
+        for message in self._written():
+            if message.event in self.names:
+                wrote.setdefault(message.event, []).append(message)
+        for name, messages in wrote.items():
+            got = told.get(name, [])
+            missing = len(messages) - len(got)
+            if name != self.settings.answer_name:
+                self.run.pushed += min(len(messages), len(got))
+                if missing == 0:
+                    self._judge_values(name, messages, got)
+            if missing > 0:
+                frame = _suspect(messages, recorded)
+                words = f", of which {missing} of {len(messages)} do not arrive"
+                why = self._escaped() or "no handler is called"
+                effect = f"the app gets no event ({why})"
+                self._fail(f"event.{name}", f"sends `{name}`{words}", effect, frame.text)
+
+    def _judge_values(self, name: str, messages: Sequence[Message], got: Sequence[Any]) -> None:
+        for message, payload in zip(messages, got, strict=True):
+            sent = (message.value or {}).get("payload")
+            if not same_value(sent, payload):
+                effect = f"the app gets another value ({json.dumps(payload)[:120]})"
+                words = f"sends `{name}` so that another value arrives"
+                self._fail(f"event.{name}", words, effect, message.text)
+                return
+
+    def _judge_escapes(self) -> None:
+        if (escaped := self._escaped()) and not self.run.causes:
+            frame = _suspect(self._written(), None)
+            words = "sends what lets an exception escape the library"
+            self._fail("escape", words, f"an app without a guard ends ({escaped})", frame.text)
+
+    def _written(self) -> list[Message]:
+        frames = self.relay.log.frames
+        return [
+            parse(f.opcode, f.data)
+            for f in frames
+            if f.author == "server" and f.kind in ("text", "binary")
+        ]
+
+    def _uncaught(self) -> int:
+        return self.session.count("uncaught")
+
+    def _escaped(self) -> str:
+        notes = self.session.notifications
+        found = [str(note.data["message"]) for note in notes if note.on == "uncaught"]
+        return found[0].partition("\n")[0] if found else ""
+
+    def _fail(self, key: str, server: str, effect: str, frame: str = "") -> None:
+        written = self._written()
+        shown = frame or (written[-1].text if written else "")
+        self.run.causes.append(Cause("real", key, server, effect, shown))
+
+
+def same_value(sent: Any, got: Any) -> bool:
+    """Whether a payload is what was sent; a library may have one type for all numbers."""
+    if isinstance(got, dict) and "$unencodable" in got:
+        return True  # the peer's JSON cannot hold it
+    if isinstance(sent, dict) and isinstance(got, dict):
+        return sent.keys() == got.keys() and all(same_value(sent[key], got[key]) for key in sent)
+    if isinstance(sent, list) and isinstance(got, list):
+        return len(sent) == len(got) and all(map(same_value, sent, got))
+    if isinstance(sent, float) and isinstance(got, int | float):
+        return float(got) == sent and (sent != 0.0 or str(float(got)) == str(sent))
+    return type(sent) is type(got) and bool(sent == got)
+
+
+def _suspect(messages: Sequence[Message], recorded: Vectors | None) -> Message:
+    """Return the message that a version most likely failed at."""
+    if recorded is not None:
+        for message in messages:
+            if unread(recorded, message):
+                return message
+    return messages[-1]
+
+
+def _payloads(recorded: Vectors | None) -> list[tuple[Any, dict[str, Any]]]:
+    """Return the payloads and headers that a version was recorded to send to its echo.
+
+    Those are left out that it cannot read itself, so that no server could give them back.
+    """
+    if recorded is None:
+        return [(payload, {}) for payload in ("é🙂", 1, 1.5, True, [1, [2]], {"a": {"b": 1}})]
+    texts = {text: None for texts in recorded.texts.values() for text in texts}
+    found: dict[str, tuple[Any, dict[str, Any]]] = {}
+    for text in texts:
+        message = parse(TEXT, text.encode("utf-8", "surrogatepass"))
+        own = [trait for trait, _ in unread(recorded, message) if trait.content]
+        if message.event == "echo" and message.value is not None and not own:
+            event = message.value
+            key = json.dumps([event.get("payload"), event.get("headers")])
+            found.setdefault(key, (event.get("payload"), event.get("headers") or {}))
+    return list(found.values())

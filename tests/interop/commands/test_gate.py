@@ -1,0 +1,238 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from interop.cli import main
+from interop.errors import CannotRun
+from interop.reports.results import load
+from interop.run.runner import load_catalogue
+from interop.runtimes.prepare import Preparer
+from tests.support.app import App
+
+from .. import servers
+from ..gate.odd import odd, sound
+
+OLD = "dart-0.3@0.3.0/ZapConsumer"
+TWO = ["--clients", OLD, "--clients", "dart@0.5.0"]
+RECORDS = ["--no-real", "--listen", "0.1", "--patience", "1"]
+NO_HEADERS = '{"eventName":"price","payload":{"eur":1}}'
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _collected_once() -> Iterator[None]:
+    """The scenarios are collected by pytest, within pytest."""
+    whole = load_catalogue()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("interop.commands.gate.load_catalogue", lambda: whole)
+        yield
+
+
+def gate(url: str, *more: str) -> int:
+    return main(["gate", "--server", url, *TWO, *RECORDS, *more])
+
+
+def test_a_good_server_may_be_deployed(capsys: pytest.CaptureFixture[str]) -> None:
+    with servers.background(servers.app) as url:
+        assert gate(url, "--echo", "echo") == 0
+    out = capsys.readouterr().out
+    assert out.startswith(
+        f"Deploy: {url} works with dart ZapConsumer 0.3.0 to 0.5.0, as far as can be seen. "
+        "Of 2 versions, 2 judged from records alone.\n"
+    )
+    assert f"{OLD}: works (67 texts played, 61 echoed; not run (--no-real), judged fr" in out
+
+
+def test_headers_that_are_omitted_break_old_ones(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @asynccontextmanager
+    async def omitting() -> Any:
+        async with App(omit_empty_headers=True) as running:
+            yield running.url()
+
+    files = ["--json", str(tmp_path / "gate.json"), "--junit", str(tmp_path / "junit.xml")]
+    with servers.background(omitting) as url:
+        assert gate(url, "--echo", "echo", *files) == 1
+    out = capsys.readouterr().out
+    assert out.startswith(
+        f"Do not deploy: {url} breaks dart ZapConsumer 0.3.0. It sends `echo` without headers "
+        '(frame: {"eventName":"echo","payload":[]}): the app gets no event, and an exception '
+        "escapes (Exception: headers key not found). The others work (dart ZapConsumer 0.5.0). "
+    )
+    assert 'change: write "headers":{} with every event' in out
+    found = load(tmp_path / "gate.json")
+    assert found.run.answer in out
+    cells = {(cell.client, cell.scenario): cell.verdict for cell in found.cells}
+    assert cells[OLD, "gate.reads.headers-absent.echo"] == "failed"
+    assert cells[OLD, "gate.writes"] == "passed"
+    assert cells["dart@0.5.0/ZapConsumer", "gate.reads"] == "passed"
+    assert 'failures="1"' in (tmp_path / "junit.xml").read_text()
+
+
+def test_pushes_and_answers_are_judged_and_what_broke_already_is_not_held_against_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = tmp_path / "events.jsonl"
+    asked.write_text('{"eventName":"quote","payload":"EUR"}\n\n{"eventName":"quiet"}\n')
+
+    def respond(event: dict[str, Any]) -> str | None:
+        null = '{"eventName":"quote","payload":null,"headers":{}}'
+        return null if event["eventName"] == "quote" else sound(event)
+
+    before = tmp_path / "before.json"
+    with servers.background(partial(odd, pushes=[NO_HEADERS])) as url:
+        assert gate(url, "--json", str(before)) == 1
+        assert gate(url, "--baseline", str(before)) == 0
+        out = capsys.readouterr().out
+        assert f"Deploy: {url} works with dart ZapConsumer 0.5.0, as far as can be seen. " in out
+        assert "Broken already, as in the baseline: dart ZapConsumer 0.3.0. " in out
+        assert f"{OLD}: broken already (67 texts played; " in out
+    with servers.background(partial(odd, respond, pushes=[NO_HEADERS])) as url:
+        assert gate(url, "--baseline", str(before), "--ask", str(asked), "--patience", "0.3") == 1
+    out = capsys.readouterr().out
+    assert "It sends `quote` with a payload that is null (frame: " in out
+    assert "`price`" not in out.partition("Broken already")[0]
+    assert "no answer to: quiet" in out
+
+
+def test_what_it_does_not_take_from_them_breaks_them(capsys: pytest.CaptureFixture[str]) -> None:
+    def respond(event: dict[str, Any]) -> str | int | None:
+        if event["eventName"] == "unregistered":
+            return 1003
+        return sound({**event, "payload": 7} if event.get("payload") == "" else event)
+
+    with servers.background(partial(odd, respond)) as url:
+        assert gate(url, "--echo", "echo") == 1
+    out = capsys.readouterr().out
+    assert "echoes another value at $: expected a string '', got a number 7 when it is sent" in out
+    assert "ends the connection (1003) when it is sent {" in out
+    assert "The others work" not in out
+
+
+def test_a_subprotocol_and_a_compression_that_were_not_offered(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    choices = [("Sec-WebSocket-Protocol", "b")]
+    with servers.background(partial(odd, extra=choices)) as url:
+        assert gate(url) == 1
+        assert (
+            "chooses the subprotocol 'b', not offered: the client ends" in capsys.readouterr().out
+        )
+        assert gate(url, "--subprotocol", "b") == 0
+    choices = [("Sec-WebSocket-Extensions", "permessage-deflate")]
+    with servers.background(partial(odd, extra=choices)) as url:
+        assert gate(url) == 0  # Dart offers it
+        capsys.readouterr()
+        assert main(["gate", "--server", url, "--clients", "node", *RECORDS]) == 1
+        assert "chooses the extension 'permessage-deflate', not offered" in capsys.readouterr().out
+
+
+def test_secrets_are_in_no_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    leak = '{"eventName":"price","payload":"geheim"}'
+    heads: list[bytes] = []
+    with servers.background(partial(odd, pushes=[leak], heads=heads)) as url:
+        more = ["--header", "X-Key: geheim", "--results", str(tmp_path), "--format", "github"]
+        assert gate(f"{url}?key=qwertz", *more) == 1
+    assert all(b"X-Key: geheim\r\n" in head and b"?key=qwertz" in head for head in heads)
+    written = capsys.readouterr().out + "".join(p.read_text() for p in tmp_path.iterdir())
+    assert "<redacted>" in written
+    assert "geheim" not in written and "qwertz" not in written
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--clients", "dart@9*"], "--clients 'dart@9*' names no client"),
+        (["--ask", "nowhere"], "--ask nowhere: No such file or directory"),
+        (["--baseline", "nowhere"], "nowhere"),
+        (["--echo", "nothing"], "--echo 'nothing' is not echoed"),
+    ],
+)
+def test_what_cannot_be_found_out_is_2(
+    more: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with servers.background(odd) as url:
+        assert gate(url, "--patience", "0.2", *more) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_no_server_is_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert gate("ws://127.0.0.1:1/ws") == 2
+    assert "no connection to 127.0.0.1 port 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"eventName":5}', ""])
+def test_an_event_file_that_is_none(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "ask").write_text(text)
+    assert gate("ws://127.0.0.1:1/ws", "--ask", str(tmp_path / "ask")) == 2
+    assert f"--ask {tmp_path / 'ask'}" in capsys.readouterr().err
+
+
+def test_a_baseline_of_another_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = {"format": 1, "cells": []}
+    (tmp_path / "results.json").write_text(json.dumps(text))
+    assert gate("ws://127.0.0.1:1/ws", "--baseline", str(tmp_path)) == 2
+    assert "not the results of a gate" in capsys.readouterr().err
+
+
+# --- Real clients: this repository's, which needs nothing ---------------------------------------
+
+REAL = ["--clients", "python/ZapConsumer", "--listen", "0.1", "--patience", "2"]
+
+
+def really(url: str, *more: str) -> int:
+    return main(["gate", "--server", url, *REAL, *more])
+
+
+def test_a_real_client_is_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = tmp_path / "events.jsonl"
+    asked.write_text('{"eventName":"quote","payload":"EUR"}\n')
+    heads: list[bytes] = []
+
+    def respond(event: dict[str, Any]) -> str | None:
+        return NO_HEADERS if event["eventName"] == "quote" else sound(event)
+
+    with servers.background(partial(odd, respond, pushes=[NO_HEADERS], heads=heads)) as url:
+        more = ["--echo", "echo", "--ask", str(asked), "--header", "X-Key: abcd"]
+        assert really(url, *more, "--require-real") == 0
+    out = capsys.readouterr().out
+    assert "works with python ZapConsumer, as far as can be seen. Of 1 version, 1 was run." in out
+    assert "run: 65 echoed, 2 pushed" in out
+    assert all(b"X-Key: abcd\r\n" in head for head in heads)
+    assert {b"Host: " + url.split("/")[2].encode() in head for head in heads} == {True}
+
+
+def test_what_a_real_client_does_not_get(capsys: pytest.CaptureFixture[str]) -> None:
+    pushes = ['{"eventName":"price","payload":NaN,"headers":{}}']
+    with servers.background(partial(odd, pushes=pushes)) as url:
+        assert really(url, "--echo", "echo") == 1
+    out = capsys.readouterr().out
+    assert "It sends `price` with NaN or Infinity, which are not JSON (frame: " in out
+    assert "sends `price`, of which 1 of 1 do not arrive" in out.replace("the server ", "")
+
+
+def test_a_runtime_that_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def cannot(self: Preparer, peer: object, version: str | None = None) -> list[str]:
+        raise CannotRun("no Dart here\nand more")
+
+    monkeypatch.setattr(Preparer, "command", cannot)
+    with servers.background(odd) as url:
+        assert main(["gate", "--server", url, *TWO, "--listen", "0.1"]) == 0
+        assert "not run (" in capsys.readouterr().out
+        assert main(["gate", "--server", url, *TWO, "--listen", "0.1", "--require-real"]) == 2
+    out = capsys.readouterr().out
+    assert out.startswith(
+        "Unknown: it cannot be told: --require-real: dart ZapConsumer 0.3.0 to 0.5.0 could"
+    )
+    assert "not run (no Dart here), judged from records" in out
