@@ -34,7 +34,8 @@ from .remote import Pace, Remote
 __all__ = ["WHY_NOT", "Check", "Checked", "why_not"]
 
 WHY_NOT = {
-    "echo": "need an event that the server echoes: name it with --echo EVENT",
+    "echo": "need an event that the server echoes: name it with --echo EVENT "
+    "(docs/checking-a-server.md has such a handler)",
     "control": "need control over the server or its application, or other paths than its own",
     "load": "put load on the server, which check never does",
     "pair": "run between a server and a client",
@@ -173,7 +174,7 @@ class Check:
             try:
                 cell = await self._cell(name, bound)
                 results.cells.append(cell)
-                when = f"after {name}"
+                when = f"after {name}, which may have ended the server"
                 if cell.verdict in ("failed", "warned") and not _answered(cell):
                     await self._begin()  # raises if the server has gone
             except EndpointError as exc:

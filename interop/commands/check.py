@@ -27,6 +27,13 @@ __all__ = ["add"]
 
 _PATIENCE = 5.0
 
+_EPILOG = """\
+example: check 'wss://staging.example.org/ws' --echo echo \\
+           --header 'Authorization: Bearer ${TOKEN}' --junit junit.xml
+
+exit status: 0 every must holds; 1 one does not; 2 the server could not be checked
+"""
+
 _CONNECTIONS = 10
 """More connections than any scenario without control makes."""
 
@@ -35,7 +42,7 @@ def add(commands: Commands) -> None:
     """Add the command."""
     check = commands.add_parser(
         "check", help="check any running server, from outside",
-        epilog="exit status: 0 every must holds; 1 one does not; 2 the server could not be checked",
+        epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     check.set_defaults(command=_check)
     option = check.add_argument

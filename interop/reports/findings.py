@@ -22,6 +22,7 @@ __all__ = ["answered", "print_findings", "subject", "verdict"]
 
 _SHOWN_CAUSES = 12
 _SHOWN_FRAMES = 8
+_SHOWN_KNOWN = 3
 _SHOWN_TOPICS = 8
 
 _VERDICTS: Sequence[Verdict] = ("passed", "deviating", "warned", "failed", "error")
@@ -81,10 +82,10 @@ def print_findings(results: Results, console: Console) -> None:
         return
     _line(console, "")
     _print_topics(results.cells, console)
-    for cell in results.cells:
-        if cell.verdict == "deviating":
-            reason = escape(shortened(cell.reason))
-            _line(console, f"[dim]known {escape(cell.scenario)}: {reason}[/]")
+    for excuse, names in _known(results.cells).items():
+        beyond = [f"and {len(names) - _SHOWN_KNOWN} more"] if len(names) > _SHOWN_KNOWN else []
+        listed = ", ".join([*names[:_SHOWN_KNOWN], *beyond])
+        _line(console, f"[dim]known: {escape(excuse)} ({escape(listed)})[/]")
     for why in results.unjudged:
         _line(console, f"not judged: {escape(why)}")
     _line(console, f"{counted(len(results.cells), 'scenario')} in {results.duration_s:.1f} s: "
@@ -155,6 +156,15 @@ def _print_topics(cells: Iterable[CellResult], console: Console) -> None:
         topics.setdefault(cell.scenario.partition(".")[0], []).append(cell)
     for topic, of_topic in topics.items():
         _line(console, f"  {topic}: {_counted(of_topic)}")
+
+
+def _known(cells: Iterable[CellResult]) -> dict[str, list[str]]:
+    """Return the scenarios of each known deviation that showed."""
+    found: dict[str, list[str]] = {}
+    for cell in cells:
+        for excuse in cell.excuses if cell.verdict == "deviating" else ():
+            found.setdefault(shortened(str(excuse)), []).append(cell.scenario)
+    return found
 
 
 def _counted(cells: Iterable[CellResult]) -> str:

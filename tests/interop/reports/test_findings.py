@@ -81,6 +81,7 @@ def test_a_client_is_judged_likewise() -> None:
 
 
 def test_failures_are_grouped_by_their_cause_with_rules_frames_and_command() -> None:
+    excuse = {"peer": "ours", "role": "server", "cause": "late"}
     frames = [frame("judge", kind="ping"), *[frame("server", "5" * 200) for _ in range(9)]]
     cells = [
         found("failed", "a.b", raised="no pong 1", reason="no pong 1", rules=["C-12"],
@@ -88,7 +89,7 @@ def test_failures_are_grouped_by_their_cause_with_rules_frames_and_command() -> 
         found("failed", "a.c", raised="no pong 2", reason="no pong 2", frames_total=99),
         found("failed", "b.b", raised="no close", reason="no close"),
         SHOULD,
-        found("deviating", "d.d", reason="as it is known"),
+        *[found("deviating", name, excuses=[excuse]) for name in ("d.d", "d.e", "d.f", "d.g")],
         found(),
     ]  # fmt: skip
     text = printed(checked(*cells, unjudged=["3 scenarios that need more"]))
@@ -101,8 +102,8 @@ def test_failures_are_grouped_by_their_cause_with_rules_frames_and_command() -> 
     assert block[5] == f"      server -> text '{'5' * 120}'…"
     assert block[-3:] == ["      and 4 more frames", "   also a.c (1)", "   again: check a.b"]
     assert "  a: 2 failed\n  b: 1 failed\n  e: 1 warned\n" in text
-    assert "known d.d: as it is known\nnot judged: 3 scenarios that need more\n" in text
-    assert text.endswith("1 passed, 1 deviating, 1 warned, 3 failed - exit status 1\n")
+    assert "known: ours (server): late (d.d, d.e, d.f, and 1 more)\nnot judged: 3 scen" in text
+    assert text.endswith("1 passed, 4 deviating, 1 warned, 3 failed - exit status 1\n")
 
 
 def test_of_many_causes_the_rest_is_counted() -> None:

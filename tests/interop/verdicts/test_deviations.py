@@ -164,8 +164,8 @@ def test_what_is_a_frameworks_fault_is_found_by_its_name_and_once() -> None:
     assert of_framework(entries, "aiohttp") == []
 
 
-def test_the_known_frameworks_are_those_below_this_librarys_connectors() -> None:
-    assert {entry.framework for entry in load()} == {"", "uvicorn", "aiohttp", "sanic"}
+def test_the_known_frameworks_are_those_below_this_librarys_connectors_and_dart_io() -> None:
+    assert {entry.framework for entry in load()} == {"", "uvicorn", "aiohttp", "sanic", "dart-io"}
 
 
 def test_a_file_about_one_server(tmp_path: Path) -> None:
