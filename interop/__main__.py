@@ -1,11 +1,24 @@
-"""``python -m interop``: see `interop.cli`."""
+"""``python -m interop``; where it is installed, the command ``zaptools-interop``."""
 
 from __future__ import annotations
 
+import os.path
 import sys
 
 from .needed import with_packages
 from .signals import delivered_later
+
+__all__ = ["main"]
+
+
+def main() -> int:
+    """Run the command line and return the exit status."""
+    cure = "pip install --force-reinstall zaptools-interop"
+    if os.path.isfile(os.path.join(os.path.dirname(__file__), "pyproject.toml")):
+        cure = (
+            "`make interop` makes .venv and runs the matrix; then use .venv/bin/python -m interop"
+        )
+    return with_packages("interop", cure, _main)
 
 
 def _main() -> int:
@@ -17,5 +30,4 @@ def _main() -> int:
 
 
 if __name__ == "__main__":
-    cure = "`make interop` makes .venv and runs the matrix; then use .venv/bin/python -m interop"
-    sys.exit(with_packages("interop", cure, _main))
+    sys.exit(main())

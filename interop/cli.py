@@ -28,10 +28,19 @@ from .commands.options import Stop
 from .descriptors import raise_limit
 from .errors import TestbedError, in_words
 from .output import Terminal, outputs, printable
-from .places import command
+from .places import CHECKOUT, DISTRIBUTION, command, version
 from .verdicts.deviations import DeviationError
 
 __all__ = ["main"]
+
+_EXAMPLES = """\
+examples:
+  {0} check ws://127.0.0.1:8000/ws
+  {0} run --server dart --client python
+  {0} run --peers ./my-peer --server my-peer
+  {0} COMMAND --help
+
+"""
 
 _EPILOG = """\
 A row or column is named peer[@version]/Api, as in dart@0.5.0/ZapConsumer; a peer's
@@ -40,6 +49,12 @@ name alone selects all its APIs. Options that select take globs and may be repea
 exit status: 0 all as expected; 1 an unexpected result, a stale known deviation
 included; 2 the testbed failed, a peer asked for by name cannot run, or nothing was selected.
 """
+
+
+_OF_A_CHECKOUT = ("dart-packages", "record-vectors", "mutate", "model", "spec")
+"""The commands that change the repository, or run what an installed testbed has not."""
+
+_REPOSITORY = "https://github.com/NathanDraco22/zaptools-python"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -59,7 +74,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _status(argv: Sequence[str] | None) -> int:
-    arguments = _parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    if CHECKOUT is None and words and words[0] in _OF_A_CHECKOUT:
+        _complain(f"{words[0]} works in a checkout of the repository alone: {_REPOSITORY}")
+        return 2
+    arguments = _parser().parse_args(words)
     out = sys.stdout
     # Output of unknown width is read in an editor or a browser.
     width_known = out.isatty() or "COLUMNS" in os.environ
@@ -91,12 +110,16 @@ def _complain(words: str) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog=command(), description="Run the matrix, and look at what it found.", epilog=_EPILOG,
+        prog=command(), description="Check zaptools servers and clients, and run them in a matrix.",
+        epilog=_EXAMPLES.format(command()) + _EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
+    parser.add_argument("--version", action="version", version=f"{DISTRIBUTION} {version()}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     run.add(commands, _EPILOG)
     listing.add(commands)
+    if CHECKOUT:
+        listing.add_of_checkout(commands)
     deviations.add(commands)
     merge.add(commands, _EPILOG)
     compare.add(commands)
@@ -106,7 +129,8 @@ def _parser() -> argparse.ArgumentParser:
     explain.add(commands)
     report.add(commands)
     replay.add(commands)
-    mutate.add(commands)
-    model.add(commands)
-    spec.add(commands)
+    if CHECKOUT:
+        mutate.add(commands)
+        model.add(commands)
+        spec.add(commands)
     return parser

@@ -7,6 +7,8 @@ read-only, and is none to write to.
 from __future__ import annotations
 
 import shlex
+import tomllib
+from importlib import metadata
 from pathlib import Path
 
 from platformdirs import user_cache_path
@@ -20,6 +22,7 @@ __all__ = [
     "ROOT",
     "command",
     "run_command",
+    "version",
     "working_folder",
 ]
 
@@ -53,6 +56,14 @@ def command(*words: str) -> str:
 def run_command() -> str:
     """Return the shortest command that runs the matrix, for after variables that it reads."""
     return "make interop" if CHECKOUT else command("run")
+
+
+def version() -> str:
+    """Return the testbed's version."""
+    if CHECKOUT is None:
+        return metadata.version(DISTRIBUTION)
+    file = (PACKAGE / "pyproject.toml").read_text("utf-8")
+    return str(tomllib.loads(file)["project"]["version"])
 
 
 def working_folder() -> Path:

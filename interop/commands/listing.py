@@ -1,4 +1,4 @@
-"""``python -m interop list``, ``dart-packages`` and ``record-vectors``."""
+"""The command ``list``; in a checkout ``dart-packages`` and ``record-vectors`` too."""
 
 from __future__ import annotations
 
@@ -22,17 +22,20 @@ from .options import (
     selection,
 )
 
-__all__ = ["add"]
+__all__ = ["add", "add_of_checkout"]
 
 
 def add(commands: Commands) -> None:
-    """Add the commands."""
+    """Add the command ``list``."""
     listing = commands.add_parser("list", help="list rows, columns and scenarios")
     listing.set_defaults(command=_list)
     selection(listing)
     peers_option(listing)
     deviations_option(listing)
 
+
+def add_of_checkout(commands: Commands) -> None:
+    """Add the commands that write into the checkout."""
     packages = commands.add_parser(
         "dart-packages", help="let the Dart peers use a folder of unpacked packages"
     )

@@ -155,6 +155,11 @@ def _run_here(arguments: argparse.Namespace, console: Console) -> Results:
 
 
 def _run_served(arguments: argparse.Namespace, console: Console, served: ExitStack) -> Results:
+    if CHECKOUT is None and engine_kind(arguments.engine).takes != "command":
+        raise Stop(
+            f"--engine {arguments.engine} works in a checkout of the repository alone, which has "
+            "what the peers' images are made of; --engine local runs them on this machine"
+        )
     peers = known_peers(arguments)
     chosen, cells = _chosen(arguments, peers, console)
     scenarios = _possible(arguments, chosen)

