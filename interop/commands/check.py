@@ -12,7 +12,7 @@ from rich.console import Console
 
 from ..catalog import did_you_mean
 from ..check.check import WHY_NOT, Check, why_not
-from ..check.endpoint import Endpoint, EndpointError, parse_endpoint
+from ..check.endpoint import Endpoint, EndpointError
 from ..places import CHECKOUT, command
 from ..reports.findings import print_findings
 from ..reports.results import Results
@@ -20,6 +20,7 @@ from ..run.runner import Bound, load_functions
 from ..runtimes.git import current_commit
 from ..signals import held, interruptible
 from ..verdicts import deviations
+from .access import access_options, given_endpoint
 from .options import Commands, Stop, given_path, matching, rate, seconds
 from .outputs import annotating, claimed_outputs, outputs_options, recorded_folder, write_outputs
 
@@ -54,15 +55,7 @@ def add(commands: Commands) -> None:
     )
     option("--echo", metavar="EVENT",
            help="an event that the server answers with the same payload")  # fmt: skip
-    option("--header", action="append", default=[], metavar="'NAME: VALUE'",
-           help="a header of every handshake; its value is never shown, and ${NAME} in it is "
-                "an environment variable's value")  # fmt: skip
-    option("--header-file", action="append", default=[], type=given_path, metavar="FILE",
-           help="headers of every handshake, one a line")  # fmt: skip
-    option("--subprotocol", action="append", default=[], metavar="NAME",
-           help="a subprotocol that every handshake offers")  # fmt: skip
-    option("--ca", type=given_path, metavar="FILE", help="trust these certificates alone (PEM)")
-    option("--insecure", action="store_true", help="take any certificate")
+    access_options(check)
     option("--scenario", action="append", default=[], metavar="GLOB", help="only these scenarios")
     option("--patience", type=seconds, default=_PATIENCE, metavar="SECONDS",
            help="how long to wait for what must come (default: 5)")  # fmt: skip
@@ -90,14 +83,7 @@ def _check(arguments: argparse.Namespace, console: Console) -> int:
 
 def _checked(arguments: argparse.Namespace, console: Console) -> Results:
     """Check the server, and print and write what was found."""
-    endpoint = parse_endpoint(
-        arguments.url,
-        headers=arguments.header,
-        header_files=arguments.header_file,
-        subprotocols=arguments.subprotocol,
-        ca=arguments.ca,
-        insecure=arguments.insecure,
-    )
+    endpoint = given_endpoint(arguments.url, arguments)
     # What a scenario waits for has its own limits; a server that keeps it going has this one.
     pause = _CONNECTIONS / arguments.rate if arguments.rate else 0.0
     whole = load_functions((arguments.timeout or max(30.0, 6 * arguments.patience)) + pause)

@@ -13,18 +13,20 @@ from rich.console import Console
 from rich.markup import escape
 
 from ..catalog import Peer
-from ..check.endpoint import Endpoint, EndpointError, parse_endpoint
+from ..check.endpoint import Endpoint, EndpointError
 from ..errors import CannotRun
 from ..gate.answer import advice, evidence, paragraph, results
 from ..gate.gate import Gate, Settings, Version
 from ..gate.versions import chosen, named
 from ..places import CACHE_DIR, CHECKOUT, command
+from ..reports.causes import counted
 from ..reports.results import Results, read, shortened
 from ..run.runner import load_catalogue, own_arguments_only
 from ..runtimes.git import current_commit
 from ..runtimes.prepare import Preparer
 from ..signals import held, interruptible
 from ..wire import vectors
+from .access import access_options, given_endpoint
 from .options import Commands, Stop, given_path, known_peers, peers_option, rate, seconds
 from .outputs import annotating, claimed_outputs, outputs_options, recorded_folder, write_outputs
 
@@ -41,7 +43,7 @@ _EPILOG = """\
 For example, before a server goes to the users whose apps have any version of the Dart client:
 
   {command} gate --server wss://staging.example.org/ws --clients 'dart@*' --echo echo \\
-      --header 'Authorization: Bearer …' --ask events.jsonl --baseline production.json
+      --header 'Authorization: Bearer ${TOKEN}' --ask events.jsonl --baseline production.json
 
 exit status: 0 no version breaks, or none but those that break in the baseline; 1 one does; 2 it
 could not be found out: there is no such server, nothing is known of a version, or with
@@ -53,12 +55,14 @@ def add(commands: Commands) -> None:
     """Add the command."""
     gate = commands.add_parser(
         "gate", help="say whether a server may be deployed to the users of old clients",
-        epilog=_EPILOG.format(command=command()),
+        epilog=_EPILOG.replace("{command}", command()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     gate.set_defaults(command=_gate)
     option = gate.add_argument
-    option("--server", required=True, metavar="URL", help="ws:// or wss://, with path and query")
+    option("--server", required=True, metavar="URL",
+           help="ws:// or wss://, with path and query, in which ${NAME} is an environment "
+                "variable's value, percent-encoded")  # fmt: skip
     option("--clients", action="append", default=[], metavar="GLOB",
            help="only these clients, as peer[@version][/Api], all their versions; dart names "
                 "dart-0.3 too (default: all published ones)")  # fmt: skip
@@ -79,12 +83,7 @@ def add(commands: Commands) -> None:
     option("--baseline", type=given_path, metavar="RESULTS",
            help="what --json or --results wrote of the version in production: what breaks with "
                 "that too is said, and breaks nothing")  # fmt: skip
-    option("--header", action="append", default=[], metavar="'NAME: VALUE'",
-           help="a header of every handshake; its value is never shown")  # fmt: skip
-    option("--subprotocol", action="append", default=[], metavar="NAME",
-           help="a subprotocol that every handshake offers")  # fmt: skip
-    option("--ca", type=given_path, metavar="FILE", help="trust these certificates alone (PEM)")
-    option("--insecure", action="store_true", help="take any certificate")
+    access_options(gate)
     option("--patience", type=seconds, default=_PATIENCE, metavar="SECONDS",
            help="how long to wait for what must come (default: 5)")  # fmt: skip
     option("--rate", type=rate, metavar="N",
@@ -98,13 +97,7 @@ def _gate(arguments: argparse.Namespace, console: Console) -> int:
 
 def _gated(arguments: argparse.Namespace, console: Console) -> Results:
     """Take the evidence, and print and write what was found."""
-    endpoint = parse_endpoint(
-        arguments.server,
-        headers=arguments.header,
-        subprotocols=arguments.subprotocol,
-        ca=arguments.ca,
-        insecure=arguments.insecure,
-    )
+    endpoint = given_endpoint(arguments.server, arguments)
     peers = known_peers(arguments)
     apis = chosen([api for peer in peers.values() for api in peer.apis], arguments.clients)
     known = _baseline(arguments.baseline) if arguments.baseline else {}
@@ -247,10 +240,7 @@ def _baseline(path: Path) -> dict[str, frozenset[tuple[str, str]]]:
 
 def _again(arguments: argparse.Namespace, endpoint: Endpoint) -> str:
     """Return the given command; ``…`` stands for secrets."""
-    query = "?…" if "?" in endpoint.target else ""
-    words = ["gate", "--server", endpoint.shown + query]
-    for name, _ in endpoint.headers:
-        words += ["--header", f"{name}: …"]
+    words = ["gate", "--server", *endpoint.words]
     for option in ("clients", "subprotocol", "peers"):
         for value in getattr(arguments, option):
             words += [f"--{option}", str(value)]
@@ -292,12 +282,12 @@ def _report(gate: Gate, found: Results, console: Console) -> None:
 
 def _facts(gate: Gate, console: Console) -> None:
     """Print how much was seen, and what was not asked for."""
-    pushed = f"{len(gate.heard.seen)} messages within {gate.settings.listen:g} s"
+    pushed = f"{counted(len(gate.heard.seen), 'message')} within {gate.settings.listen:g} s"
     lines = [f"pushed: {pushed}"]
     if gate.heard.closed is not None:
         lines.append(f"it closed that connection by itself, with {gate.heard.closed}")
     if gate.settings.asked:
-        lines.append(f"answered to --ask: {len(gate.asked.seen)} messages")
+        lines.append(f"answered to --ask: {counted(len(gate.asked.seen), 'message')}")
         if gate.asked.silent:
             lines.append(f"no answer to: {', '.join(gate.asked.silent)}")
     else:

@@ -74,7 +74,7 @@ def _basis(versions: Sequence[Version]) -> str:
 
 
 def _main(version: Version) -> list[Cause]:
-    """Return the causes that say most: what a real run shows besides is the same."""
+    """Return the causes that say most: where there are others, a real run shows their effects."""
     return [cause for cause in version.causes if cause.kind != "real"] or version.causes
 
 
@@ -103,7 +103,7 @@ def _sentence(alike: Sequence[Cause]) -> str:
 def evidence(version: Version) -> str:
     """Return in a line what was found of one version."""
     if version.causes:
-        verdict = f"broken, {counted(len(version.causes), 'cause')}"
+        verdict = f"broken, {counted(len(_main(version)), 'cause')}"
     elif version.already:
         verdict = "broken already"
     elif version.judged:
@@ -120,7 +120,8 @@ def evidence(version: Version) -> str:
     elif run.error:
         parts.append(f"not run ({run.error})")
     else:
-        parts.append(f"run: {run.echoed} echoed, {run.pushed} pushed")
+        failed = f", failed: {run.causes[0].effect}" if run.causes else ""
+        parts.append(f"run: {run.echoed} echoed, {run.pushed} pushed{failed}")
     if version.already:
         parts.append(f"{counted(len(version.already), 'cause')} as in the baseline")
     return f"{version.api.id}: {verdict} ({'; '.join(parts)})"
@@ -129,16 +130,17 @@ def evidence(version: Version) -> str:
 def advice(versions: Sequence[Version]) -> list[tuple[list[Cause], list[Api]]]:
     """Return every form of cause once, with the versions that it breaks, the most harmful first.
 
-    Of each form these are the causes, one for each event.
+    Of each form these are the causes, one for each event. What a real run shows is left out where
+    it has another cause.
     """
     found: dict[tuple[str, ...], tuple[dict[str, Cause], dict[str, Api]]] = {}
     for version in versions:
-        for cause in version.causes:
+        for cause in _main(version):
             causes, apis = found.setdefault(cause.form, ({}, {}))
             causes.setdefault(cause.key, cause)
             apis[version.api.id] = version.api
     each = [([*causes.values()], [*apis.values()]) for causes, apis in found.values()]
-    return sorted(each, key=lambda form: (form[0][0].kind == "real", -len(form[1])))
+    return sorted(each, key=lambda form: -len(form[1]))
 
 
 # --- As results -------------------------------------------------------------------------------

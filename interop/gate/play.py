@@ -32,6 +32,9 @@ the whole patience."""
 _SETTLE = 0.2
 """Seconds to wait for more answers to an event, behind the first."""
 
+_WAITS = 2
+"""How many times the patience an answer may take in all."""
+
 _SHOWN = 200
 
 
@@ -210,13 +213,17 @@ class Player:
         connection.send(TEXT, sent.encode("utf-8", "surrogatepass"))
         why = ""
         try:
-            if echoes:
-                why = await self._echoed(connection, at, sent)
-                played.compared += 1
-            else:
-                await remote.works(connection)
+            # Each wait has its own limit; a server that goes on writing something else has this.
+            async with asyncio.timeout(_WAITS * self.patience):
+                if echoes:
+                    why = await self._echoed(connection, at, sent)
+                    played.compared += 1
+                else:
+                    await remote.works(connection)
         except Violation as exc:
-            why = _brief(connection, exc)
+            why = _brief(connection, exc.what)
+        except TimeoutError:
+            why = _brief(connection, "it writes something else")
         frames = _messages(connection, at)
         played.seen += [Seen(f.opcode, f.payload, "echo", sent) for f in frames]
         if why:
@@ -343,8 +350,10 @@ def _shown(text: str) -> str:
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
 
 
-def _brief(connection: RawConnection, failure: Violation) -> str:
+def _brief(connection: RawConnection, why: str) -> str:
+    if connection.flood:
+        return connection.flood.removeprefix("the server ")
     code = _closed(connection)
     if code is not None:
         return f"ends the connection ({code})"
-    return f"goes on without an answer ({failure.what})"
+    return f"does not answer ({why})"

@@ -17,7 +17,7 @@ from ..control.contract import Notification
 from ..control.patience import Patience
 from ..control.session import Session
 from ..engines.local import LocalEngine
-from ..errors import PeerFailure, TestbedError, Violation
+from ..errors import PeerFailure, TestbedError, Unsupported, Violation
 from ..roles.client import Client
 from ..run.pool import Pool
 from ..wire.frames import TEXT
@@ -98,7 +98,7 @@ async def run_client(
             stack.push_async_callback(session.close)
             relay = await stack.enter_async_context(Relay(endpoint, patience, pace))
             await _Conversation(session, relay, run, settings).hold(recorded)
-    except TestbedError as exc:
+    except (TestbedError, Unsupported) as exc:
         run.error = str(exc)
     return run
 
@@ -199,6 +199,8 @@ class _Conversation:
             if self.settings.echo is not None:
                 await self.client.send(self.settings.echo, "again", {})
                 await self._event(self.settings.answer_name)
+        except Unsupported:
+            return  # what it can do has worked
         except (PeerFailure, Violation) as exc:
             self._fail("again", "does not take it back after a close",
                        f"the app stays offline ({self.relay.refused or exc})")  # fmt: skip

@@ -23,6 +23,9 @@ __all__ = ["Relay"]
 
 _READ = 1 << 16
 
+_MOST = 20_000
+"""Frames after which a connection is ended: what it does by then is no use to a client."""
+
 _REPLACED = ("host", "origin")
 """Headers of a library's handshake that name the relay."""
 
@@ -116,7 +119,7 @@ class Relay:
         readers: Mapping[Role, FrameReader],
         number: int,
     ) -> None:
-        while data := await source[0].read(_READ):
+        while len(self.log.frames) < _MOST and (data := await source[0].read(_READ)):
             target[1].write(data)
             for found in readers[author].feed(data):
                 self.log.record(number, author, OTHER[author], found.opcode, found.payload)

@@ -37,6 +37,7 @@ async def odd(
     pushes: Sequence[str | bytes] = (),
     heads: list[bytes] | None = None,
     extra: Sequence[tuple[str, str]] = (),
+    times: int = 0,
 ) -> AsyncIterator[str]:
     """Serve; give the URL.
 
@@ -44,6 +45,7 @@ async def odd(
         pushes: what it writes after each handshake.
         heads: takes the requests that came.
         extra: headers of its answer to the handshake.
+        times: with it, nothing listens any more once so many have connected.
     """
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -66,7 +68,7 @@ async def odd(
                     if isinstance(said, int):
                         return
 
-    async with servers.served(handle) as url:
+    async with servers.served(handle, times=times) as url:
         yield url
 
 

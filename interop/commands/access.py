@@ -1,0 +1,40 @@
+"""Shared by the commands that connect to a running server: how to get in."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..check.endpoint import Endpoint, parse_endpoint
+from .options import given_path
+
+__all__ = ["access_options", "given_endpoint"]
+
+
+def access_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options for credentials, a subprotocol and certificates."""
+    option = parser.add_argument
+    option("--header", action="append", default=[], metavar="'NAME: VALUE'",
+           help="a header of every handshake; its value is never shown, and ${NAME} in it is "
+                "an environment variable's value")  # fmt: skip
+    option("--header-file", action="append", default=[], type=given_path, metavar="FILE",
+           help="headers of every handshake, one a line")  # fmt: skip
+    option("--subprotocol", action="append", default=[], metavar="NAME",
+           help="a subprotocol that every handshake offers")  # fmt: skip
+    option("--ca", type=given_path, metavar="FILE", help="trust these certificates alone (PEM)")
+    option("--insecure", action="store_true", help="take any certificate")
+
+
+def given_endpoint(url: str, arguments: argparse.Namespace) -> Endpoint:
+    """Return the endpoint at a URL, with the access that `access_options` took.
+
+    Raises:
+        EndpointError: one of them is invalid; says which and why.
+    """
+    return parse_endpoint(
+        url,
+        headers=arguments.header,
+        header_files=arguments.header_file,
+        subprotocols=arguments.subprotocol,
+        ca=arguments.ca,
+        insecure=arguments.insecure,
+    )
