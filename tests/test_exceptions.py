@@ -23,6 +23,7 @@ from zaptools.exceptions import (
     NotConnectedError,
     OfflineQueueFullError,
     PayloadError,
+    ProxyError,
     RegistrationError,
     RemoteError,
     ReservedEventError,
@@ -45,6 +46,7 @@ WORDS = [
     (RegistrationError("handler", ..., "no"), "handler Ellipsis: no"),
     (PayloadError("a", "$.b", "no"), "the payload of 'a': no at $.b"),
     (NoRequestError("a"), "the event 'a' is not a request: its headers have no requestId"),
+    (ProxyError("ws://a", "no", status=407), "cannot connect to ws://a: no"),
     (RemoteError("no\n"), r"no\n"),
     (
         RemoteError("no\n", reply=EventData("a", 1, {"replyTo": "1", "replyError": "no\n"})),
@@ -93,7 +95,7 @@ def test_one_tree() -> None:
         for name, value in vars(exceptions).items()
         if inspect.isclass(value) and issubclass(value, BaseException)
     ]
-    assert len(classes) == 20
+    assert len(classes) == 21
     assert all(issubclass(each, ZapError) for each in classes)
     assert {type(error) for error, _ in WORDS} == set(classes) - {ZapError}
 

@@ -24,7 +24,8 @@ ADDRESSES = {
     "zaptools.adapters": "EVENT_KEY HEADERS_KEY PAYLOAD_KEY FastApiAdapter SanicAdapter",
     "zaptools.asgi": "AsgiApp AsgiCarrier handshake_of",
     "zaptools.client": (
-        "EventCallback ReconnectPolicy Stream ZapClient ZapClientState ZapConsumer ZapSubscriber"
+        "EventCallback ReconnectPolicy Route Stream ZapClient ZapClientState ZapConsumer "
+        "ZapSubscriber"
     ),
     "zaptools.connection": (
         "CloseInfo EventContext HandshakeRequest Refuse Transport WebSocketConnection new_id"
@@ -47,8 +48,9 @@ ADDRESSES = {
     "zaptools.exceptions": (
         "AlreadyConnectedError BufferOverflowError CloseSide CodecError ConnectError "
         "ConnectTimeoutError ConnectionClosedError HandshakeError InvalidUrlError NameTakenError "
-        "NoRequestError NotConnectedError OfflineQueueFullError PayloadError RegistrationError "
-        "RemoteError ReservedEventError SendTimeoutError ServerStateError WrongThreadError ZapError"
+        "NoRequestError NotConnectedError OfflineQueueFullError PayloadError ProxyError "
+        "RegistrationError RemoteError ReservedEventError SendTimeoutError ServerStateError "
+        "WrongThreadError ZapError"
     ),
     "zaptools.handshake": (
         "NO_HANDSHAKE Handshake Headers are_lists_too_long choose_subprotocol header_block"

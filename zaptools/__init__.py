@@ -11,6 +11,7 @@ from .client import (
     ZapSubscriber,
 )
 from .client.reconnect import ReconnectPolicy
+from .client.route import Route
 from .connection.admission import HandshakeRequest, Refuse
 from .connection.connection import CloseInfo, Transport, WebSocketConnection
 from .connection.context import EventContext
@@ -29,6 +30,7 @@ from .exceptions import (
     NotConnectedError,
     OfflineQueueFullError,
     PayloadError,
+    ProxyError,
     RegistrationError,
     RemoteError,
     ReservedEventError,
@@ -76,6 +78,7 @@ __all__ = [
     "NotConnectedError",
     "OfflineQueueFullError",
     "PayloadError",
+    "ProxyError",
     "ReconnectPolicy",
     "Refuse",
     "RegistrationError",
@@ -83,6 +86,7 @@ __all__ = [
     "ReservedEventError",
     "Room",
     "RoomManager",
+    "Route",
     "SendTimeoutError",
     "ServerStateError",
     "Stream",

@@ -178,10 +178,10 @@ def check_strings(
     return found
 
 
-def check_ssl(context: object) -> None:
-    """Raise TypeError unless `context` is a TLS context or None."""
+def check_ssl(context: object, name: str = "ssl") -> None:
+    """Raise TypeError unless `context`, the argument `name`, is a TLS context or None."""
     cure = "ssl.create_default_context() makes one"
-    check_kind(context, ssl_module.SSLContext, "ssl", cure, none=True)
+    check_kind(context, ssl_module.SSLContext, name, cure, none=True)
 
 
 def explained(**cures: str) -> Callable[[C], C]:

@@ -18,6 +18,7 @@
         ├── ConnectError                       a connection could not be opened
         │   ├── InvalidUrlError (ValueError)   the URL is not a WebSocket URL
         │   ├── ConnectTimeoutError (TimeoutError)
+        │   ├── ProxyError                     there is no way through the proxy
         │   └── HandshakeError                 the server's answer is not a WebSocket handshake
         ├── NameTakenError (ValueError)        a name or an id is in use
         ├── BufferOverflowError                a stream's reader fell too far behind
@@ -51,6 +52,7 @@ __all__ = [
     "NotConnectedError",
     "OfflineQueueFullError",
     "PayloadError",
+    "ProxyError",
     "RegistrationError",
     "RemoteError",
     "ReservedEventError",
@@ -390,6 +392,18 @@ class InvalidUrlError(ConnectError, ValueError):
 
 class ConnectTimeoutError(ConnectError, TimeoutError):
     """The connection or its handshake took longer than the open timeout."""
+
+
+class ProxyError(ConnectError):
+    """There is no way to the server through the proxy.
+
+    Attributes:
+        status: the HTTP status with which the proxy refused; None where there is none.
+    """
+
+    def __init__(self, url: str, detail: str, *, status: int | None = None) -> None:
+        super().__init__(url, detail)
+        self.status = status
 
 
 class HandshakeError(ConnectError):

@@ -13,7 +13,7 @@ import pytest
 from tests.support import MS, until, within
 from tests.support.ports import refusing_port
 from zaptools import ConnectError, Limits, ZapConsumer, ZapServer
-from zaptools.client import opening
+from zaptools.client import route
 from zaptools.client.dial import Address, connect_first, dial, interleave
 
 NEVER = 3600.0
@@ -135,7 +135,7 @@ async def test_small_messages_are_not_held_back(host: str, monkeypatch: pytest.M
         dialled.append(await dial(*place))
         return dialled[-1]
 
-    monkeypatch.setattr(opening, "dial", dial_and_note)
+    monkeypatch.setattr(route, "dial", dial_and_note)
     async with ZapServer(port=0) as server, ZapConsumer(f"ws://{host}:{server.port}/"):
         (sock,) = dialled
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

@@ -9,7 +9,7 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self
 
-from .._arguments import check_flag, check_seconds, check_ssl, shown
+from .._arguments import check_flag, check_kind, check_seconds, check_ssl, shown
 from ..connection.connection import WebSocketConnection
 from ..connection.context import EventContext
 from ..connection.requests import Predicate, reply_headers
@@ -22,6 +22,7 @@ from .credentials import Source
 from .link import ClientConnection, Link, ZapClientState
 from .offline import Offline, OfflineSends
 from .reconnect import ReconnectPolicy
+from .route import IN_ROUTE, Route
 from .url import parse_url
 
 __all__ = ["HINTS", "BaseClient", "UrlClient", "link_of"]
@@ -36,6 +37,7 @@ HINTS = {
     **dict.fromkeys(("auth", "token"), "pass it to connect(headers={'Authorization': …})"),
     **dict.fromkeys(("protocols", "subprotocols"), "pass them to connect(protocols=[…])"),
     **{name: f"pass reconnect=ReconnectPolicy({name}=…)" for name in ReconnectPolicy.__slots__},
+    **IN_ROUTE,
     **IN_LIMITS,
 }
 """Hints for arguments that no client's constructor has."""
@@ -68,6 +70,7 @@ class BaseClient:
         omit_empty_headers: bool = False,
         error_details: bool = False,
         ssl: ssl_module.SSLContext | None = None,
+        route: Route | None = None,
     ) -> None:
         parse_url(url)
         if not isinstance(reconnect, (bool, ReconnectPolicy)):
@@ -77,6 +80,7 @@ class BaseClient:
         check_flag(omit_empty_headers, "omit_empty_headers")
         check_flag(error_details, "error_details")
         check_ssl(ssl)
+        check_kind(route, Route, "route", "write route=Route(proxy=…)", none=True)
         client_extensions(compression)  # raises for a compression that does not exist
         # Owns the connection, the states, and everything about connecting.
         self._link = Link(
@@ -86,6 +90,7 @@ class BaseClient:
             compression=compression,
             omit_empty_headers=omit_empty_headers,
             ssl=ssl,
+            route=route or Route(),
             on_state=self._announce_state,
             on_connected=self._connected,
             on_disconnected=self._announce_disconnected,

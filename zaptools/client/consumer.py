@@ -66,6 +66,8 @@ class ZapConsumer(UrlClient):
         error_details: whether the reply to a server's request whose handler raised has the
             exception's type and text in it. Default False.
         ssl: TLS context for ``wss``. Default None: the one that Python gives a client.
+        route: the way to the server: proxies, sockets, redirects. Default None: ``Route()``,
+            through the environment's proxy if there is one.
 
     Raises:
         InvalidUrlError: the URL is not a WebSocket URL.

@@ -27,8 +27,14 @@ _ATTEMPT_DELAY = 0.25
 """Seconds before the next address is tried in parallel (RFC 8305, section 5)."""
 
 
-async def dial(host: str, port: int) -> socket.socket:
+async def dial(host: str, port: int, local_address: tuple[str, int] | None = None) -> socket.socket:
     """Return a socket that is connected to the first address of `host` that answers.
+
+    Args:
+        host: a name, or an address.
+        port: a TCP port.
+        local_address: the address and port to connect from; only addresses of its family are
+            tried. Default None: the system's choice.
 
     Raises:
         OSError: the name has no address, or none of its addresses could be reached.
@@ -39,11 +45,15 @@ async def dial(host: str, port: int) -> socket.socket:
             socket.inet_pton(family, host)
         except (OSError, ValueError):
             continue
-        return await _connect((family, *_TCP, "", (host, port)))  # no resolver, so no thread
+        # No resolver, so no thread.
+        return await _connect((family, *_TCP, "", (host, port)), local_address)
     kind, protocol = _TCP
     loop = asyncio.get_running_loop()
     addresses = await loop.getaddrinfo(host, port, type=kind, proto=protocol)
-    return await connect_first(interleave(addresses))
+    if local_address is not None:
+        family = socket.AF_INET6 if ":" in local_address[0] else socket.AF_INET
+        addresses = [address for address in addresses if address[0] == family]
+    return await connect_first(interleave(addresses), local_address=local_address)
 
 
 def interleave(addresses: Iterable[Address]) -> list[Address]:
@@ -56,7 +66,10 @@ def interleave(addresses: Iterable[Address]) -> list[Address]:
 
 
 async def connect_first(
-    addresses: Iterable[Address], delay: float = _ATTEMPT_DELAY
+    addresses: Iterable[Address],
+    delay: float = _ATTEMPT_DELAY,
+    *,
+    local_address: tuple[str, int] | None = None,
 ) -> socket.socket:
     """Connect to the first of `addresses` that answers.
 
@@ -64,6 +77,7 @@ async def connect_first(
         addresses: in the order in which to try them.
         delay: seconds to wait for an address before the next one is tried in parallel. After a
             failure the next one is tried at once.
+        local_address: see `dial`.
 
     Raises:
         OSError: no address could be reached.
@@ -74,7 +88,7 @@ async def connect_first(
     try:
         while waiting or trying:
             if waiting:
-                trying.add(asyncio.ensure_future(_connect(waiting.popleft())))
+                trying.add(asyncio.ensure_future(_connect(waiting.popleft(), local_address)))
             done, _ = await asyncio.wait(
                 trying,
                 timeout=delay if waiting else None,
@@ -95,11 +109,13 @@ async def connect_first(
     raise OSError("; ".join(str(error) for error in errors) or "the name has no address")
 
 
-async def _connect(address: Address) -> socket.socket:
+async def _connect(address: Address, local_address: tuple[str, int] | None = None) -> socket.socket:
     family, kind, protocol, _, place = address
     sock = socket.socket(family, kind, protocol)
     try:
         sock.setblocking(False)
+        if local_address is not None:
+            sock.bind(local_address)
         await asyncio.get_running_loop().sock_connect(sock, place)
     except OSError as exc:
         sock.close()

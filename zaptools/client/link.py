@@ -52,6 +52,7 @@ from ..transport.compression import Compression
 from .credentials import Credentials, Source
 from .opening import ClientTransport, open_transport
 from .reconnect import Backoff, ReconnectPolicy, is_fatal
+from .route import Route
 
 __all__ = ["Attempt", "ClientConnection", "Link", "Offer", "ZapClientState"]
 
@@ -206,6 +207,7 @@ class Link:
         compression: what to offer to the server.
         omit_empty_headers: see `zaptools.protocol.encode_event`.
         ssl: TLS context for ``wss``; None for Python's default.
+        route: the way to the server.
         on_state: awaited with each state, in order.
         on_connected: awaited when there is a connection, before its first event.
         on_disconnected: awaited once when a connection has ended.
@@ -224,6 +226,7 @@ class Link:
         compression: Compression,
         omit_empty_headers: bool,
         ssl: ssl_module.SSLContext | None,
+        route: Route,
         on_state: Callable[[ZapClientState], Awaitable[None]],
         on_connected: Callable[[EventContext], Awaitable[None]],
         on_disconnected: Callable[[EventContext], Awaitable[None]],
@@ -238,6 +241,7 @@ class Link:
         self.omit_empty_headers = omit_empty_headers
         self._compression: Compression = compression
         self._ssl = ssl
+        self._route = route
         # The handlers of every connection.
         self.book = HandlerBook()
         self.book.lifecycle["connected"] = self._opened
@@ -491,6 +495,7 @@ class Link:
             limits=self.limits,
             compression=self._compression,
             ssl=self._ssl,
+            route=self._route,
         )
 
     def _begin(self, attempt: Attempt, transport: ClientTransport) -> None:

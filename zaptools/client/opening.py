@@ -24,7 +24,8 @@ from ..transport.compression import Compression, client_extensions
 from ..transport.trace import Trace
 from ..transport.transport import WebSocketTransport
 from .answer import Answer
-from .dial import dial
+from .redirects import is_same_origin, redirect
+from .route import DIRECT, Route
 from .url import parse_url
 
 __all__ = ["ClientTransport", "open_transport"]
@@ -36,9 +37,6 @@ _SUBPROTOCOL = "Sec-WebSocket-Protocol"
 
 _NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNEXPECTED_MESSAGE")
 """OpenSSL's reasons when the server answers its hello with HTTP, or with no TLS at all."""
-
-_NO_TLS_TIMEOUT = 365 * 24 * 3600.0
-"""Seconds for TLS, in place of the event loop's 60: `Limits.open_timeout` bounds the whole."""
 
 _BODY_GRACE = 0.5
 """Seconds to wait for the start of a refusal's body after its head."""
@@ -53,46 +51,85 @@ async def open_transport(
     limits: Limits,
     compression: Compression,
     ssl: ssl_module.SSLContext | None,
+    route: Route = DIRECT,
 ) -> ClientTransport:
-    """Connect, and return the transport.
+    """Connect, follow redirects, and return the transport.
 
     Args:
         url: the server's URL.
         begin: called when the handshake is done, before any message is read; calls
             `ClientTransport.begin`.
         protocols: subprotocols to offer.
-        headers: headers to add to the request; they replace its own of the same name.
+        headers: headers to add to the request; they replace its own of the same name. Another
+            origin that the server redirects to does not get them.
         limits: the connection's bounds.
         compression: the compression to offer.
         ssl: TLS context for ``wss``; None for Python's default.
+        route: the way to the server. Default: directly.
 
     Raises:
         ConnectError: the attempt failed; a subclass where more is known.
     """
+    loop, limit = asyncio.get_running_loop(), limits.open_timeout
+    until = None if limit is None else loop.time() + limit
+    for left in range(route.max_redirects, -1, -1):
+        try:
+            return await _open(
+                url,
+                begin,
+                seconds=None if until is None else until - loop.time(),
+                protocols=protocols,
+                headers=headers,
+                limits=limits,
+                compression=compression,
+                ssl=ssl,
+                route=route,
+            )
+        except HandshakeError as refusal:
+            target = redirect(url, refusal, left, route)
+            if target is None:
+                raise
+        if not is_same_origin(url, target):
+            headers = {}
+        url = target
+    raise AssertionError("the last redirect is an error")
+
+
+async def _open(
+    url: str,
+    begin: Callable[[ClientTransport], None],
+    *,
+    seconds: float | None,
+    protocols: Sequence[str],
+    headers: Mapping[str, str],
+    limits: Limits,
+    compression: Compression,
+    ssl: ssl_module.SSLContext | None,
+    route: Route,
+) -> ClientTransport:
+    """Connect as `open_transport` does, within `seconds`, without following redirects."""
     uri = parse_url(url)
-    host = uri.host
-    if ":" in host:  # a zone is of no use to the server (RFC 6874, section 4)
-        uri = replace(uri, host=host.partition("%")[0])
+    if ":" in uri.host:  # a zone is of no use to the server (RFC 6874, section 4)
+        shown = replace(uri, host=uri.host.partition("%")[0])
+    else:
+        shown = uri
     if uri.secure and ssl is None:
         ssl = ssl_module.create_default_context()
     protocol = ClientProtocol(
-        uri,
+        shown,
         extensions=client_extensions(compression),
         subprotocols=[Subprotocol(name) for name in protocols] or None,
         max_size=limits.message_bytes,
         logger=_trace,
     )
-    loop = asyncio.get_running_loop()
     transport: ClientTransport | None = None
     try:
-        async with asyncio.timeout(limits.open_timeout):
-            sock = await dial(host, uri.port)
-            _, transport = await loop.create_connection(
+        async with asyncio.timeout(seconds):
+            transport = await route.connect(
+                url,
+                uri,
                 lambda: ClientTransport(protocol, limits, url, headers, begin),
-                sock=sock,
-                ssl=ssl if uri.secure else None,
-                server_hostname=uri.host if uri.secure else None,
-                ssl_handshake_timeout=_NO_TLS_TIMEOUT if uri.secure else None,
+                ssl if uri.secure else None,
             )
             await transport.opened
     except TimeoutError as exc:

@@ -16,6 +16,7 @@ from .base import HINTS, UrlClient
 from .link import ZapClientState
 from .offline import Offline
 from .reconnect import ReconnectPolicy
+from .route import Route
 from .streams import BUFFER_SIZE, Overflow, Stream, Streams, check_buffer
 
 __all__ = ["ZapSubscriber"]
@@ -52,6 +53,8 @@ class ZapSubscriber(UrlClient):
         compression: ``"deflate"`` offers compression to the server. Default None.
         omit_empty_headers: see `zaptools.protocol.encode_event`. Default False.
         ssl: TLS context for ``wss``. Default None: the one that Python gives a client.
+        route: the way to the server: proxies, sockets, redirects. Default None: ``Route()``,
+            through the environment's proxy if there is one.
 
     Raises:
         InvalidUrlError: the URL is not a WebSocket URL.
@@ -72,6 +75,7 @@ class ZapSubscriber(UrlClient):
         compression: Compression = None,
         omit_empty_headers: bool = False,
         ssl: ssl_module.SSLContext | None = None,
+        route: Route | None = None,
     ) -> None:
         super().__init__(
             url,
@@ -82,6 +86,7 @@ class ZapSubscriber(UrlClient):
             compression=compression,
             omit_empty_headers=omit_empty_headers,
             ssl=ssl,
+            route=route,
         )
         check_buffer(buffer_size, overflow)
         # The options of every stream.

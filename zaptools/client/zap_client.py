@@ -16,6 +16,7 @@ from ..transport.compression import Compression
 from .base import BaseClient
 from .credentials import Source
 from .link import ZapClientState
+from .route import IN_ROUTE, Route
 from .streams import BUFFER_SIZE, Stream
 from .url import parse_url
 
@@ -33,6 +34,7 @@ _NO_URL = "ws://0.0.0.0"
     headers="pass them to connect(url, headers={…})",
     protocols="pass them to connect(url, [...])",
     subprotocols="pass them to connect(url, [...])",
+    **IN_ROUTE,
     **IN_LIMITS,
 )
 class ZapClient(BaseClient):
@@ -51,6 +53,8 @@ class ZapClient(BaseClient):
         compression: ``"deflate"`` offers compression to the server. Default None.
         omit_empty_headers: see `zaptools.protocol.encode_event`. Default False.
         ssl: TLS context for ``wss``. Default None: the one that Python gives a client.
+        route: the way to the server: proxies, sockets, redirects. Default None: ``Route()``,
+            through the environment's proxy if there is one.
     """
 
     def __init__(
@@ -61,6 +65,7 @@ class ZapClient(BaseClient):
         compression: Compression = None,
         omit_empty_headers: bool = False,
         ssl: ssl_module.SSLContext | None = None,
+        route: Route | None = None,
     ) -> None:
         super().__init__(
             _NO_URL,
@@ -68,6 +73,7 @@ class ZapClient(BaseClient):
             compression=compression,
             omit_empty_headers=omit_empty_headers,
             ssl=ssl,
+            route=route,
         )
         check_count(buffer_size, "buffer_size")
         self._buffer_size = buffer_size
