@@ -1,4 +1,5 @@
-# One image for each peer and one for the testbed: see docker-compose.yml.
+# One image for each peer and one for the matrix: see docker-compose.yml; and one of the testbed alone,
+# `tool`.
 # Each base image is a Debian: the first with python3, its venv module and openssl, which makes the
 # certificates of the scenarios tls.*; the second with a Dart SDK or a bare Dart VM, the third with
 # Node.js, the fourth with Go. A private certificate authority or package index is configured in the
@@ -19,14 +20,34 @@ RUN python3 -m venv /venv && pip install --quiet --upgrade 'pip>=25.1'
 WORKDIR /app
 
 
-FROM python-base AS matrix
-# Compose uses 14 of 80 columns for the service's name.
-ENV COLUMNS=66
+FROM python-base AS interop-base
 COPY pyproject.toml ./
 RUN pip install --quiet --group interop
+
+
+FROM interop-base AS matrix
+# Compose uses 14 of 80 columns for the service's name.
+ENV COLUMNS=66
 COPY interop interop
 ENTRYPOINT ["sh", "interop/entrypoint.sh"]
 CMD ["python", "-m", "interop", "run", "--engine", "compose"]
+
+
+# The testbed as users install it, with the peer `python`: docs/interop-installed.md. Peers of other
+# languages need toolchains that it has not.
+FROM interop-base AS tool
+RUN pip install --quiet --group peer
+COPY README.md LICENSE ./
+COPY zaptools zaptools
+COPY interop interop
+RUN pip install --quiet . './interop[python]' && rm -r /app/*
+# Any user that it runs as can write there.
+ENV HOME=/tmp XDG_CACHE_HOME=/tmp/cache
+RUN install -d -m 1777 /work
+WORKDIR /work
+USER 1000:1000
+ENTRYPOINT ["zaptools-interop"]
+CMD ["--help"]
 
 
 FROM python-base AS python-peer
