@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from .catalog import CatalogError
 from .commands import (
     check,
+    check_client,
     compare,
     deviations,
     explain,
@@ -124,6 +125,7 @@ def _parser() -> argparse.ArgumentParser:
     merge.add(commands, _EPILOG)
     compare.add(commands)
     check.add(commands)
+    check_client.add(commands)
     gate.add(commands)
     show.add(commands)
     explain.add(commands)

@@ -314,6 +314,8 @@ class CellResult(_Judged, omit_defaults=True):
         culprit: the side at fault, in a red cell.
         vanished: why a known deviation that did not show is not repaired, in words; empty where
             it is.
+        printed: the last lines that a program under test printed, in a red cell, where the
+            testbed started it and has no control over it.
         pass_rate: the share of its runs that passed, where it ran several times.
         runs: those runs; empty for a cell that ran once.
     """
@@ -327,6 +329,7 @@ class CellResult(_Judged, omit_defaults=True):
     again: str = ""
     culprit: Culprit | None = None
     vanished: str = ""
+    printed: list[str] = []
     pass_rate: Annotated[float, Meta(ge=0, le=1)] | None = None
     runs: Annotated[list[Attempt], Meta(extra_json_schema={"minItems": 2})] = []
 

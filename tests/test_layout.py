@@ -27,7 +27,7 @@ LAYERS = {
     "interop": (
         "cli",
         "commands",
-        "gate",
+        "check_client gate",
         "check model mutate replay spec",
         "run",
         "scenarios",

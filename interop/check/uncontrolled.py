@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 from ..control.contract import Notification, Reply
@@ -40,6 +41,7 @@ class Uncontrolled(Judged):
     """
 
     connections: list[RawConnection]
+    keeps_headers = False
 
     def __init__(self, role: Server | Client, host: str, log: Log, echo: str | None) -> None:
         super().__init__(role, host, log)
@@ -48,6 +50,19 @@ class Uncontrolled(Judged):
         self._probes = 0  # how many were sent, so that each has its own payload
         # For each connection, the index of the first frame that no echo was looked for in.
         self._heard: defaultdict[RawConnection, int] = defaultdict(int)
+
+    def ask_back(self, connection: RawConnection, payload: Any, headers: dict[str, Any]) -> str:
+        assert self.echo is not None, "the scenario is not declared to need an echo"
+        connection.send_event(self.echo, payload, headers)
+        return self.answer_name
+
+    async def told(self, name: str) -> Mapping[str, Any]:
+        """Return what the application answers to the next echoed event: its headers are unseen."""
+        connection = self.connections[-1]
+        while True:
+            message = await self._next_text(connection, "an event")
+            if message.get("eventName") == self.answer_name:
+                return {"name": name, "payload": message.get("payload"), "headers": {}}
 
     async def received(self, name: str, payload: Any) -> Notification:
         """Wait until the application has echoed this payload."""
@@ -90,17 +105,20 @@ class Uncontrolled(Judged):
 
     async def echoed(self, connection: RawConnection, payload: Any) -> str:
         """Wait until a payload comes back, and return the name of its event."""
+        what = event_text(payload=payload)[:80]
+        while True:
+            message = await self._next_text(connection, what)
+            if "payload" in message and message["payload"] == payload:
+                return str(message.get("eventName"))
+
+    async def _next_text(self, connection: RawConnection, what: str) -> dict[str, Any]:
+        """Return the members of the next text message, which may be the echo of `what`."""
         try:
-            while True:
-                at = await connection.find(self._heard[connection], TEXT)
-                self._heard[connection] = at + 1
-                message = parsed(connection.frames[at].payload)
-                if "payload" in message and message["payload"] == payload:
-                    return str(message.get("eventName"))
+            at = await connection.find(self._heard[connection], TEXT)
         except Violation as exc:
-            raise Violation(
-                f"no echo of {event_text(payload=payload)[:80]}", seen=str(exc)
-            ) from None
+            raise Violation(f"no echo of {what}", seen=str(exc)) from None
+        self._heard[connection] = at + 1
+        return parsed(connection.frames[at].payload)
 
 
 def is_closed(connection: RawConnection) -> bool:

@@ -5,6 +5,7 @@ The first line is the verdict, for a reader with two seconds; the failures follo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
@@ -24,6 +25,11 @@ _SHOWN_CAUSES = 12
 _SHOWN_FRAMES = 8
 _SHOWN_KNOWN = 3
 _SHOWN_TOPICS = 8
+_SHOWN_LINES = 6
+_SHOWN_CHARACTERS = 200
+
+_FRAME = re.compile(r"\s|#\d+ +")
+"""How the lines of a stack trace's frames begin, in Python, JavaScript, Java and Dart."""
 
 _VERDICTS: Sequence[Verdict] = ("passed", "deviating", "warned", "failed", "error")
 _STYLES = {0: "bold green", 1: "bold red", 2: "bold magenta"}
@@ -145,9 +151,16 @@ def _print_cause(cause: Cause, console: Console) -> None:
         _line(console, f"      {escape(frame.author)} -> {frame.kind}{code}{escape(said)}")
     if cell.frames_total > _SHOWN_FRAMES:
         _line(console, f"      and {counted(cell.frames_total - _SHOWN_FRAMES, 'more frame')}")
+    for line in _telling(cell.printed):
+        _line(console, f"   [dim]it printed:[/] {escape(line[:_SHOWN_CHARACTERS])}")
     if also := others(cause, _SHOWN_TOPICS):
         _line(console, f"   {escape(also)}")
     _line(console, f"   again: {escape(cell.again)}")
+
+
+def _telling(printed: Sequence[str]) -> list[str]:
+    """Return the last lines that a program printed, without those of a stack trace's frames."""
+    return [line for line in printed if not _FRAME.match(line)][-_SHOWN_LINES:]
 
 
 def _print_topics(cells: Iterable[CellResult], console: Console) -> None:

@@ -58,10 +58,12 @@ class Judged(ABC):
             that is not under control has none.
         subprotocols: those that every handshake offers.
         pongs: whether connections that are opened from now on answer pings by themselves.
+        keeps_headers: whether the application's answer to an event has its headers too.
     """
 
     side: ClassVar[Role]
     echo: str | None = "echo"
+    keeps_headers = True
     subprotocols: Sequence[str] = ()
 
     def __init__(self, role: Server | Client, host: str, log: Log) -> None:
@@ -190,6 +192,10 @@ class Judged(ABC):
         Returns:
             The event's name.
         """
+
+    async def told(self, name: str) -> Mapping[str, Any]:
+        """Wait for the next event of this name at the application; return what it was told."""
+        return (await self.role.event(name)).data
 
     async def received(self, name: str, payload: Any) -> Notification:
         """Wait until the application under test received this event, and check its payload."""
@@ -442,6 +448,14 @@ class JudgedClient(Judged):
             self._listener = await listener.start()
         return self._listener
 
+    async def url(self, path: str) -> str:
+        """Return the judge's URL with this path."""
+        return (await self.listener()).url(path)
+
+    async def asked_for(self, connection: RawConnection) -> tuple[str, str]:
+        """Return the target and the host of the URL that the client was given."""
+        return "/ws", f"{self.host}:{(await self.listener()).port}"
+
     async def dialled(
         self, *events: str, path: str = "/ws", **more: Any
     ) -> tuple[RawConnection, asyncio.Task[Any]]:
@@ -474,9 +488,13 @@ class JudgedClient(Judged):
         self, connection: RawConnection, inflater: Inflater | None = None, **change: Any
     ) -> RawConnection:
         """Accept a connection, and return it; the arguments are those of `open`."""
-        connection.write(answer(connection.head, **change))
+        connection.write(self.answering(connection, **change))
         connection.start(inflater, pongs=self.pongs)
         return connection
+
+    def answering(self, connection: RawConnection, **change: Any) -> bytes:
+        """Return the answer that accepts a connection, changed as `answer` takes it."""
+        return answer(connection.head, **change)
 
     def refuse(self, connection: RawConnection, status: str = "503 Service Unavailable") -> None:
         """Refuse a connection with this status."""
@@ -515,6 +533,32 @@ class JudgedClient(Judged):
         except PeerFailure as failure:
             return failure
         raise Violation("the client connected where it has to fail the connection")
+
+    async def redirected(self, opening: asyncio.Task[Any]) -> RawConnection | None:
+        """Wait until a client that is redirected follows; return None where connecting fails."""
+        await self.first(opening, accepting := self.accepting())
+        if not opening.done():
+            return await accepting
+        accepting.cancel()
+        return None
+
+    async def in_error(self) -> None:
+        """Wait until the client reports that connecting failed."""
+        await self.client.state("error")
+
+    async def online_before_events(self) -> None:
+        """Check that the client reported that it is online before it delivered an event."""
+        await self.client.state("online")
+        kinds = [n.data.get("state", n.on) for n in self.role.session.notifications]
+        assert kinds.index("online") < kinds.index("event"), (
+            "an event was delivered before the state online"
+        )
+
+    async def check_states(self, *expected: str) -> None:
+        """Check that the client has reported these states, and no others."""
+        await self.role.settle()
+        states = self.client.states
+        assert states == [*expected], f"expected the states {[*expected]}, got {states}"
 
     async def open(
         self, inflater: Inflater | None = None, *, events: Sequence[str] = (), **change: Any

@@ -40,9 +40,10 @@ Scope = Literal["pair", "server", "client", "each"]
 """The cells that a scenario has: one for each pair; or for each server, each client or each of
 both, with the judge on the other side."""
 
-Needs = Literal["nothing", "echo", "load", "control"]
-"""What a scenario needs of a server besides its address, for ``check``: nothing from its
-application, an event that it echoes, permission to put load on it, or control over it. A scenario
+Needs = Literal["nothing", "echo", "url", "reconnects", "load", "control"]
+"""What a scenario needs of a side that is not under control, for ``check`` and ``check-client``:
+nothing from its application, an event that it echoes, a URL of the scenario's own for a client, a
+client that connects again by itself, permission to put load on it, or control over it. A scenario
 that would change something at a foreign server, or that assumes what its application does (its
 other paths, its policy on origins), needs ``control``."""
 
@@ -64,7 +65,7 @@ class Scenario:
         isolated: whether each side has a peer for this cell alone, which can take a `Fault`.
         side: the cells that it has. Only ``pair`` has a tap between two peers; the others take the
             argument `judged`.
-        needs: what it needs of a server that is not under control.
+        needs: what it needs of a side that is not under control.
         control: ids of the parameters that need ``control``, whatever the others need.
         serve: further arguments of ``serve``, in the cells of pairs. Where the judge is one side,
             the scenario starts the other.

@@ -14,20 +14,20 @@ from interop.scenarios.scenario import scenario
 from interop.scenarios.test_handshake import LIST
 from interop.wire.frames import DEFLATE, TEXT, Inflater, deflate_parameters, deflated
 from interop.wire.http import answer
-from interop.wire.rules import event_text
 
 
 @scenario(
     "request.form",
     "A client's request has everything that a handshake needs.",
     side="client",
+    needs="nothing",
     rules=["H-20"],
 )
 async def test_form(judged: JudgedClient) -> None:
     connection = await judged.open()
     head = connection.head
-    assert head.line == "GET /ws HTTP/1.1", head.line
-    host = f"{judged.host}:{(await judged.listener()).port}"
+    target, host = await judged.asked_for(connection)
+    assert head.line == f"GET {target} HTTP/1.1", head.line
     assert head.one("Host") == host, f"expected Host {host!r}, got {head.one('Host')!r}"
     assert (head.one("Upgrade") or "").lower() == "websocket"
     assert "upgrade" in [word.lower() for word in head.all("Connection")]
@@ -39,6 +39,7 @@ async def test_form(judged: JudgedClient) -> None:
     "request.key",
     "A client's key is 16 bytes, new for each connection.",
     side="client",
+    needs="nothing",
     rules=["H-21"],
 )
 async def test_key(judged: JudgedClient) -> None:
@@ -67,12 +68,13 @@ async def test_key(judged: JudgedClient) -> None:
     "request.target",
     "A client requests path and query as they are in the URL.",
     side="client",
+    needs="url",
     rules=["H-22"],
 )
 async def test_target(judged: JudgedClient, path: str) -> None:
     connection, opening = await judged.dialled(path=path)
     assert connection.head.target == path
-    connection.write(answer(connection.head))
+    connection.write(judged.answering(connection))
     connection.start()
     await opening
 
@@ -127,6 +129,8 @@ async def test_subprotocol_declined(judged: JudgedClient) -> None:
     "response.subprotocol-not-offered",
     "A client fails a connection whose server chose a subprotocol that it did not offer.",
     side="client",
+    needs="nothing",
+    control=["another-offered"],
     rules=["H-26"],
 )
 async def test_subprotocol_not_offered(judged: JudgedClient, offered: list[str]) -> None:
@@ -152,7 +156,11 @@ LEGAL: dict[str, dict[str, str | None]] = {
 
 @pytest.mark.parametrize("form", LEGAL)
 @scenario(
-    "response.accepts", "Every legal form of the answer is accepted.", side="client", rules=["H-27"]
+    "response.accepts",
+    "Every legal form of the answer is accepted.",
+    side="client",
+    needs="nothing",
+    rules=["H-27"],
 )
 async def test_accepts(judged: JudgedClient, form: str) -> None:
     await judged.works(await judged.open(headers=LEGAL[form]))
@@ -160,18 +168,26 @@ async def test_accepts(judged: JudgedClient, form: str) -> None:
 
 @pytest.mark.parametrize("reason", ["", " Fine", " Switching Protocols and more"])
 @scenario(
-    "response.reason", "The reason phrase after 101 has no meaning.", side="client", rules=["H-27"]
+    "response.reason",
+    "The reason phrase after 101 has no meaning.",
+    side="client",
+    needs="nothing",
+    rules=["H-27"],
 )
 async def test_reason(judged: JudgedClient, reason: str) -> None:
     await judged.works(await judged.open(status=f"101{reason or ' '}"))
 
 
 @scenario(
-    "response.byte-by-byte", "An answer may come one byte at a time.", side="client", rules=["H-28"]
+    "response.byte-by-byte",
+    "An answer may come one byte at a time.",
+    side="client",
+    needs="nothing",
+    rules=["H-28"],
 )
 async def test_byte_by_byte(judged: JudgedClient) -> None:
     connection, opening = await judged.dialled()
-    await in_bytes(connection, answer(connection.head))
+    await in_bytes(connection, judged.answering(connection))
     connection.start()
     await opening
     await judged.works(connection)
@@ -181,22 +197,18 @@ async def test_byte_by_byte(judged: JudgedClient) -> None:
     "response.first-moment",
     "Events in the same segment as the server's answer are delivered, after the state online.",
     side="client",
+    needs="echo",
     rules=["L-2", "H-28"],
 )
 async def test_first_moment(judged: JudgedClient) -> None:
     connection, opening = await judged.dialled()
-    texts = [event_text(eventName="echo", payload=n, headers={}) for n in range(5)]
-    frames = [connection.frame(TEXT, text) for text in texts]
-    connection.write(answer(connection.head), *frames)
+    frames = [connection.frame(TEXT, judged.event(number)) for number in range(5)]
+    connection.write(judged.answering(connection), *frames)
     connection.start()
     await opening
     for number in range(5):
         await judged.received("echo", number)
-    await judged.client.state("online")
-    kinds = [n.data.get("state", n.on) for n in judged.role.session.notifications]
-    assert kinds.index("online") < kinds.index("event"), (
-        "an event was delivered before the state online"
-    )
+    await judged.online_before_events()
 
 
 BAD_ANSWERS: dict[str, dict[str, str | None]] = {
@@ -215,6 +227,7 @@ BAD_ANSWERS: dict[str, dict[str, str | None]] = {
     "response.fails",
     "A client fails a connection whose answer does not fit its request.",
     side="client",
+    needs="nothing",
     rules=["H-29"],
 )
 async def test_fails(judged: JudgedClient, form: str) -> None:
@@ -234,6 +247,7 @@ NO_UPGRADE = {"Upgrade": None, "Connection": "close", "Sec-WebSocket-Accept": No
     "response.rejected",
     "A client whose connection is rejected gets an error, and its state is error.",
     side="client",
+    needs="nothing",
     rules=["L-4"],
 )
 async def test_rejected(judged: JudgedClient, status: str) -> None:
@@ -244,31 +258,27 @@ async def test_rejected(judged: JudgedClient, status: str) -> None:
     )
     connection.streams[1].close()
     await judged.fails(connection, opening)
-    await judged.client.state("error")
+    await judged.in_error()
 
 
 @scenario(
     "response.redirect",
     "A client that is redirected follows, or gets an error.",
     side="client",
+    needs="nothing",
     rules=["H-31"],
 )
 async def test_redirect(judged: JudgedClient) -> None:
     connection, opening = await judged.dialled()
-    listener = await judged.listener()
-    to = {"Location": listener.url("/there"), "Content-Length": "0"}
+    to = {"Location": await judged.url("/there"), "Content-Length": "0"}
     connection.write(answer(connection.head, status="302 Found", headers={**NO_UPGRADE, **to}))
     connection.streams[1].close()
-    accepting = judged.accepting()
-    await judged.first(opening, accepting)
-    if opening.done():
-        accepting.cancel()
+    there = await judged.redirected(opening)
+    if there is None:
         await judged.fails(connection, opening)
         return
-    there = await accepting
     assert there.head.target == "/there"
-    there.write(answer(there.head))
-    there.start()
+    judged.answer(there)
     await opening
     await judged.works(there)
 
@@ -285,6 +295,7 @@ ENDINGS = {
     "response.ended",
     "Connecting is an error when the server ends the connection instead of answering.",
     side="client",
+    needs="nothing",
     rules=["H-32"],
 )
 async def test_ended(judged: JudgedClient, name: str) -> None:
@@ -320,6 +331,7 @@ BAD_DEFLATE = {
     "response.deflate",
     "A client that offers permessage-deflate accepts each legal answer, and both directions work.",
     side="client",
+    needs="echo",
     rules=["H-34"],
 )
 async def test_deflate(judged: JudgedClient, form: str) -> None:
@@ -334,14 +346,14 @@ async def test_deflate(judged: JudgedClient, form: str) -> None:
     chosen = ANSWERS[form]
     if form in ("client-bits", "everything") and "client_max_window_bits" not in offers[0]:
         chosen = "permessage-deflate"  # a client that does not offer it must not be asked for it
-    connection.write(answer(connection.head, headers={"Sec-WebSocket-Extensions": chosen}))
+    connection.write(judged.answering(connection, headers={"Sec-WebSocket-Extensions": chosen}))
     agreed = dict(deflate_parameters(chosen)) if chosen else {}
     connection.start(Inflater.agreed("client", agreed) if chosen else None)
     await opening
     for text in ("short", "x" * 5000, "é🙂" * 700):
         await judged.works(connection, text)
         if chosen:
-            message = event_text(eventName="echo", payload=text, headers={}).encode()
+            message = judged.event(text)
             window = int(agreed.get("server_max_window_bits") or 15)
             connection.send(TEXT, deflated(message, window), rsv=DEFLATE)
             await judged.received("echo", text)
@@ -352,6 +364,7 @@ async def test_deflate(judged: JudgedClient, form: str) -> None:
     "response.bad-deflate",
     "A client fails a connection whose answer to its offer of permessage-deflate is illegal.",
     side="client",
+    needs="nothing",
     rules=["H-35"],
 )
 async def test_bad_deflate(judged: JudgedClient, form: str) -> None:
@@ -365,6 +378,7 @@ async def test_bad_deflate(judged: JudgedClient, form: str) -> None:
     "response.deflate-not-offered",
     "A client that offered no extension fails a connection whose server chose one.",
     side="client",
+    needs="nothing",
     rules=["H-36"],
 )
 async def test_deflate_not_offered(judged: JudgedClient) -> None:
@@ -390,6 +404,7 @@ BODIES = {
     "response.long-lists",
     "Lists in the headers of an answer are read up to 8 KiB together, and beyond refused.",
     side="client",
+    needs="nothing",
     should=["10.1-kib"],
     rules=["H-41"],
     rules_of={"10.1-kib": ["H-42"]},

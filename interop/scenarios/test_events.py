@@ -68,6 +68,7 @@ async def test_sent(judged: Judged) -> None:
     "order.large-first",
     "A large event is handled before the small ones that follow it at once.",
     side="each",
+    needs="echo",
     rules=["W-35"],
 )
 async def test_large_first(judged: Judged, size: int) -> None:
@@ -115,6 +116,7 @@ async def test_equal(judged: Judged) -> None:
     "events.equal-answers",
     "Equal events that a handler sends one right after another are all sent.",
     side="each",
+    needs="echo",
     rules=["W-35"],
 )
 async def test_equal_answers(judged: Judged) -> None:

@@ -290,12 +290,13 @@ async def test_any_mask(judged: JudgedServer, mask: bytes) -> None:
     "frames.new-masks",
     "A client uses a new masking key for each frame.",
     side="client",
+    needs="echo",
     rules=["C-9"],
 )
 async def test_new_masks(judged: JudgedClient) -> None:
-    connection = await judged.open()
+    connection = await judged.open(events=["mirror"])
     for number in range(8):
-        await judged.client.send("echo", number)
+        judged.ask_back(connection, number, {})
         await connection.next(TEXT)
     assert connection.reader is not None
     assert len(set(connection.reader.masks)) >= 7, "the client's masking keys repeat"

@@ -138,13 +138,15 @@ async def test_end_told(judged: JudgedServer, name: str) -> None:
     "malformed.client-unheard",
     "A malformed message reaches no handler of a client.",
     side="client",
+    needs="echo",
     escapes=True,
     rules=["W-23"],
     rules_of={"binary": ["W-24"]},
 )
 async def test_client_unheard(judged: JudgedClient, name: str) -> None:
     connection = await judged.open(events=[*NAMES_AS_TEXT, ""])
-    write(connection, MALFORMED[name])
+    message = MALFORMED[name]
+    write(connection, judged.named(message) if isinstance(message, str) else message)
     await judged.nothing_received()
 
 
@@ -183,8 +185,11 @@ async def test_reported(judged: JudgedServer) -> None:
     "malformed.to-client",
     "A malformed message leaves a client's connection usable, or ends it with a close frame.",
     side="client",
+    needs="nothing",
     escapes=True,
+    should=["lone-surrogate"],
     rules=["W-28"],
+    rules_of={"lone-surrogate": ["W-7"], "nan": ["W-5", "W-28"], "infinity": ["W-5", "W-28"]},
 )
 async def test_to_client(judged: JudgedClient, name: str) -> None:
     await usable_or_closed(judged, MALFORMED[name])

@@ -76,9 +76,7 @@ async def again(judged: JudgedClient, way: str, **change: Any) -> RawConnection:
 
 async def check_states(judged: JudgedClient, *expected: str) -> None:
     """Check that the client has reported these states, and no others."""
-    await judged.role.settle()
-    states = judged.client.states
-    assert states == [*expected], f"expected the states {[*expected]}, got {states}"
+    await judged.check_states(*expected)
 
 
 async def check_connections(judged: JudgedClient, expected: int) -> None:
@@ -97,6 +95,7 @@ async def check_connections(judged: JudgedClient, expected: int) -> None:
     "A client with a reconnect policy connects again when its connection ends, with its states in "
     "order.",
     side="client",
+    needs="reconnects",
     rules=["L-14"],
 )
 async def test_by_itself(judged: JudgedClient, how: str) -> None:

@@ -93,8 +93,10 @@ class Deviation:
         return Excuse(self.peer, self.role, self.cause, self.means)
 
 
-def load(path: Path = DEVIATIONS_FILE, *, server: str = "") -> list[Deviation]:
-    """Read a deviations file; `server` as for `parse`.
+def load(
+    path: Path = DEVIATIONS_FILE, *, server: str = "", role: Role = "server"
+) -> list[Deviation]:
+    """Read a deviations file; `server` and `role` as for `parse`.
 
     Raises:
         DeviationError: it cannot be read, is not TOML, or an entry is malformed.
@@ -106,16 +108,17 @@ def load(path: Path = DEVIATIONS_FILE, *, server: str = "") -> list[Deviation]:
     except UnicodeDecodeError as exc:
         raise DeviationError(f"{path}: not UTF-8: {exc}") from exc
     try:
-        return parse(text, server=server)
+        return parse(text, server=server, role=role)
     except DeviationError as exc:
         raise DeviationError(f"{path}: {exc}") from exc
 
 
-def parse(text: str, *, server: str = "") -> list[Deviation]:
+def parse(text: str, *, server: str = "", role: Role = "server") -> list[Deviation]:
     """Parse the text of a deviations file.
 
     Args:
-        server: the name of the one server that the file is about, where it is about one.
+        server: the name of the one server that the file is about, where it is about one; or of the
+            one client, where that is its `role`.
 
     Raises:
         DeviationError: not TOML, or an entry lacks a key, has an unknown one, an empty cause or
@@ -131,7 +134,7 @@ def parse(text: str, *, server: str = "") -> list[Deviation]:
     found = data.get("deviation", [])
     if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
         raise DeviationError("'deviation' must be tables: each begins with [[deviation]]")
-    return [_entry(number, entry, server) for number, entry in enumerate(found, 1)]
+    return [_entry(number, entry, server, role) for number, entry in enumerate(found, 1)]
 
 
 def load_recorded(*paths: Path) -> dict[str, PeerRecord]:
@@ -219,16 +222,16 @@ def of_framework(entries: Iterable[Deviation], name: str) -> list[Deviation]:
     return list(found.values())
 
 
-def known_to_check(path: Path, scenarios: Sequence[str]) -> list[Deviation]:
-    """Read a file of deviations of one server, for ``check``.
+def known_to_check(path: Path, scenarios: Sequence[str], role: Role = "server") -> list[Deviation]:
+    """Read a file of deviations of one server, for ``check``, or one client, for ``check-client``.
 
     An entry has `scenario`, `seen` and `cause`, and may have `means` and `upstream`: there is one
-    server alone.
+    side alone.
 
     Raises:
         DeviationError: as for `load`; or an entry names none of the `scenarios`.
     """
-    entries = load(path, server=path.name)
+    entries = load(path, server=path.name, role=role)
     for entry in entries:
         for pattern in entry.scenarios:
             if not any(fnmatchcase(scenario, pattern) for scenario in scenarios):
@@ -237,13 +240,13 @@ def known_to_check(path: Path, scenarios: Sequence[str]) -> list[Deviation]:
     return entries
 
 
-def _entry(number: int, entry: dict[str, Any], server: str) -> Deviation:
+def _entry(number: int, entry: dict[str, Any], server: str, one: Role) -> Deviation:
     if server:
         if unknown := set(entry) & {"peer", "role", "other", "framework"}:
             raise DeviationError(
-                f"deviation {number}: {sorted(unknown)[0]!r} is for the matrix; here is one server"
+                f"deviation {number}: {sorted(unknown)[0]!r} is for the matrix; here is one {one}"
             )
-        entry = {**entry, "peer": server, "role": "server"}
+        entry = {**entry, "peer": server, "role": one}
     where = f"deviation {number} ({entry.get('peer', 'no peer')})"
     if unknown := set(entry) - _KEYS:
         raise DeviationError(f"{where}: unknown key {sorted(unknown)[0]!r}")
