@@ -211,8 +211,8 @@ class _Conversation:
         """Check that as many events of each name reached it as the server wrote."""
         told: dict[str, list[Any]] = {}
         for note in self.session.notifications:
-            if note.on == "event":
-                told.setdefault(note.data["name"], []).append(note.data.get("payload"))
+            if note.on == "event":  # of which a library may take anything for the name
+                told.setdefault(str(note.data["name"]), []).append(note.data.get("payload"))
         wrote: dict[str, list[Message]] = {}
         for message in self._written():
             if message.event in self.names:

@@ -103,6 +103,29 @@ def test_pushes_and_answers_are_judged_and_what_broke_already_is_not_held_agains
     assert "no answer to: quiet" in out
 
 
+def test_what_is_pushed_while_it_listens() -> None:
+    # The third connection, behind two to see whether there is a server.
+    with servers.background(partial(odd, pushes=[NO_HEADERS], only=3)) as url:
+        assert gate(url) == 1
+    with servers.background(partial(odd, pushes=[NO_HEADERS], only=99)) as url:
+        assert gate(url) == 0
+
+
+def test_an_event_at_which_the_server_ends_the_connection(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = tmp_path / "events.jsonl"
+    asked.write_text('{"eventName":"quote","payload":"EUR"}\n')
+
+    def respond(event: dict[str, Any]) -> str | int | None:
+        return 1008 if event["eventName"] == "quote" else sound(event)
+
+    with servers.background(partial(odd, respond)) as url:
+        assert gate(url, "--ask", str(asked)) == 1
+    out = capsys.readouterr().out
+    assert 'It ends the connection (1008) when it is sent {"eventName":"quote",' in out
+
+
 def test_what_it_does_not_take_from_them_breaks_them(capsys: pytest.CaptureFixture[str]) -> None:
     def respond(event: dict[str, Any]) -> str | int | None:
         if event["eventName"] == "unregistered":

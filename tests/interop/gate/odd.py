@@ -38,6 +38,7 @@ async def odd(
     heads: list[bytes] | None = None,
     extra: Sequence[tuple[str, str]] = (),
     times: int = 0,
+    only: int = 0,
 ) -> AsyncIterator[str]:
     """Serve; give the URL.
 
@@ -45,15 +46,19 @@ async def odd(
         pushes: what it writes after each handshake.
         heads: takes the requests that came.
         extra: headers of its answer to the handshake.
+        only: with it, the number of the one connection that it writes `pushes` to.
         times: with it, nothing listens any more once so many have connected.
     """
+
+    count: list[bytes] = []
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         asked = await reader.readuntil(b"\r\n\r\n")
         if heads is not None:
             heads.append(asked)
+        count.append(asked)
         writer.write(answer(parse_head(asked), extra=extra))
-        for push in pushes:
+        for push in pushes if only in (0, len(count)) else ():
             writer.write(_framed(push))
         frames = FrameReader("client")
         while data := await reader.read(65536):

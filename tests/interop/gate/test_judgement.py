@@ -50,6 +50,15 @@ def test_what_it_reads_breaks_nothing() -> None:
     assert of(Seen(TEXT, spaced, "push")) == {}
 
 
+def test_an_exception_breaks_it_also_where_the_event_arrives() -> None:
+    reads = {"form.white-space": [Read("", "delivered", escaped="Oh")]}
+    spaced = Seen(TEXT, b'{"eventName": "price", "payload": 1, "headers": {}}', "push")
+    assert of(spaced, client=Vectors("old@1/Client", "client", {}, reads)) == {
+        "white-space.price": "sends `price` with white space between its tokens: the app gets the "
+        "event, and an exception escapes (Oh)"
+    }
+
+
 def test_each_event_is_a_cause_of_its_own_and_is_counted() -> None:
     other = NO_HEADERS.replace(b"price", b"news")
     found = causes(CLIENT, [Seen(TEXT, text, "push") for text in (NO_HEADERS, other, NO_HEADERS)])
@@ -76,6 +85,7 @@ def test_an_echo_has_to_give_back_what_the_client_sent() -> None:
     asked = NULL.decode()
     assert of(Seen(TEXT, NULL, "echo", asked)) == {}  # it cannot read what it sends itself
     assert list(of(Seen(TEXT, NULL, "answer", asked))) == ["payload-null.price"]
+    assert of(Seen(TEXT, NULL.replace(b',"headers":{}', b""), "echo", asked)) == {}
     plain = '{"eventName":"price","payload":1,"headers":{}}'
     assert list(of(Seen(TEXT, NO_HEADERS, "echo", plain))) == ["headers-absent.price"]
     assert list(of(Seen(TEXT, NULL, "echo", plain))) == ["payload-null.price"]
