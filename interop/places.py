@@ -61,7 +61,10 @@ def run_command() -> str:
 def version() -> str:
     """Return the testbed's version."""
     if CHECKOUT is None:
-        return metadata.version(DISTRIBUTION)
+        try:
+            return metadata.version(DISTRIBUTION)
+        except metadata.PackageNotFoundError:  # a copy of the package that nothing installed
+            return "unknown"
     file = (PACKAGE / "pyproject.toml").read_text("utf-8")
     return str(tomllib.loads(file)["project"]["version"])
 

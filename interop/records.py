@@ -459,6 +459,7 @@ class RunRecord(Struct, frozen=True):
         peers: what the peer of each row and column said of itself, by the row's or column's id.
         stopped: why cells were left out on purpose, and how many; empty if none were.
         commit: None where it cannot be told, as in a container.
+        testbed: the version of the testbed where it is installed; empty in a checkout.
         options: the options that a command for one of its cells needs beside those that choose it.
         shard: None where it ran all of its cells.
         known_flaky: the cells that could fail or pass.
@@ -484,6 +485,7 @@ class RunRecord(Struct, frozen=True):
     stopped: str = ""
     peers: dict[str, PeerRecord] = {}
     commit: Commit | None = None
+    testbed: str = ""
     options: list[str] = []
     shard: Shard | None = None
     known_flaky: list[FlakyRecord] = []

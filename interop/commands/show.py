@@ -92,7 +92,7 @@ def _facts(cell: CellResult, recorded: Recorded) -> list[tuple[str, str]]:
     for role in ROLES:
         if (peer := peers.get(cell.api(role))) is not None:
             found.append((f"{role}'s peer", peer_words(peer)))
-    found.append(("made with", commit_line(recorded.run.commit)))
+    found.append(("made with", commit_line(recorded.run.commit, recorded.run.testbed)))
     return found
 
 

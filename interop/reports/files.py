@@ -141,7 +141,7 @@ def summary(results: Results) -> str:
     if versions:
         lines += ["", "## Versions", "", *(f"- {line}" for line in versions)]
     lines += ["", "## Known deviations", "", *_deviations(results)]
-    ran = [f"{commit_line(results.commit)}.", *peer_lines(results.peers)]
+    ran = [f"{commit_line(results.commit, results.testbed)}.", *peer_lines(results.peers)]
     lines += ["", "## What ran", "", *(f"- {line}" for line in ran)]
     return printable("\n".join(lines)) + "\n"
 

@@ -172,7 +172,7 @@ class Page:
                 rules=by_rule(results.cells),
                 slowest=slowest(results.cells),
                 changes=_changes(self._changed),
-                ran=[commit_line(results.commit), *peer_lines(results.peers)],
+                ran=[commit_line(results.commit, results.testbed), *peer_lines(results.peers)],
                 **more,
             )
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from ..catalog import program_of
+from ..places import DISTRIBUTION
 from ..records import Commit, PeerRecord
 
 __all__ = ["commit_line", "other_sources", "peer_lines", "peer_words", "replaced"]
@@ -13,8 +14,10 @@ _DIGITS = 8
 """The digits of a digest or commit that are shown."""
 
 
-def commit_line(commit: Commit | None) -> str:
-    """Return the commit in words."""
+def commit_line(commit: Commit | None, testbed: str) -> str:
+    """Return the commit in words, or the version of a testbed that was installed."""
+    if testbed:
+        return f"{DISTRIBUTION} {testbed}"
     if commit is None:
         return "commit unknown: not a checkout of this repository, or without git"
     return f"commit {commit.id[:12]}" + (", and changes that are not committed" * commit.dirty)

@@ -18,7 +18,7 @@ import msgspec
 
 from ..errors import TestbedError
 from ..locks import locked
-from ..places import PACKAGE
+from ..places import CHECKOUT, PACKAGE, version
 from ..records import (
     ROLES,
     VERDICTS,
@@ -65,8 +65,8 @@ class Results:
         broken: why the run is incomplete; empty if it is not.
         repeat: how often every cell was run.
         strict: whether a failed *should* was a failure.
-        stopped, peers, commit, options, shard, known_flaky, added, unjudged, answer: as in
-            `RunRecord`.
+        stopped, peers, commit, testbed, options, shard, known_flaky, added, unjudged, answer: as
+            in `RunRecord`.
         folder: where they are written, as a command for one of the cells names it; None
             if no such command can read them.
     """
@@ -84,6 +84,7 @@ class Results:
     stopped: str = ""
     peers: dict[str, PeerRecord] = field(default_factory=dict)
     commit: Commit | None = None
+    testbed: str = "" if CHECKOUT else version()
     options: list[str] = field(default_factory=list)
     shard: Shard | None = None
     known_flaky: list[FlakyRecord] = field(default_factory=list)
@@ -132,6 +133,7 @@ class Results:
             counts=self.counts,
             peers=self.peers,
             commit=self.commit,
+            testbed=self.testbed,
             options=self.options,
             shard=self.shard,
             known_flaky=self.known_flaky,
@@ -192,6 +194,7 @@ class RunFacts(msgspec.Struct):
     stopped: str = ""
     peers: dict[str, PeerRecord] = {}
     commit: Commit | None = None
+    testbed: str = ""
     options: list[str] = []
     shard: Shard | None = None
     known_flaky: list[FlakyRecord] = []

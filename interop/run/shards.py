@@ -96,6 +96,7 @@ def joined(parts: Mapping[Path, Recorded], folder: Path) -> Results:
         strict=first.strict,
         peers=peers,
         commit=next((run.commit for run in runs if run.commit and run.commit.dirty), first.commit),
+        testbed=first.testbed,
         options=first.options,
         known_flaky=_known_flaky(runs),
         added=first.added,
@@ -133,7 +134,9 @@ def _check_same(parts: Mapping[Path, Recorded], shards: Mapping[Path, Shard]) ->
 
 
 def _commit(part: Recorded) -> str:
-    return "none" if part.run.commit is None else part.run.commit.id[:12]
+    if part.run.commit is None:
+        return part.run.testbed or "none"
+    return part.run.commit.id[:12]
 
 
 def _not_run(part: Recorded) -> str:

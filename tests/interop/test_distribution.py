@@ -222,7 +222,7 @@ def test_it_runs_from_an_empty_folder_and_writes_to_the_users(tool: Tool) -> Non
     assert f"results: {tool.here}/results/subset" in done.stdout
     found = results(tool.here / "results" / "subset")
     assert {cell["verdict"] for cell in found["cells"]} == {"passed"}
-    assert found["run"]["commit"] is None
+    assert (found["run"]["commit"], found["run"]["testbed"]) == (None, OWN["version"])
     assert {path.name for path in tool.here.iterdir()} == {"results"}
     assert (tool.cache / "compiled").is_dir()
     shown = tool("show", "python/ZapServer", "echo.null", "--results", "results/subset")

@@ -69,6 +69,10 @@ def test_the_summary_says_what_ran() -> None:
     )
 
 
+def test_the_summary_says_which_installed_testbed_ran() -> None:
+    assert "## What ran\n\n- zaptools-interop 0.6.0.\n" in summary(results(cell(), testbed="0.6.0"))
+
+
 def test_the_summary_says_which_versions_go_together() -> None:
     older = cell("deviating", server="pypi@0.3.0/S")
     text = summary(results(cell(server="pypi@0.5.2/S"), older))

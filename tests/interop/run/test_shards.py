@@ -78,6 +78,8 @@ def test_a_shard_that_is_not_whole_breaks_the_run(tmp_path: Path) -> None:
          "shards of different commits: {}/0 has aaaaaaaaaaaa, {}/1 has bbbbbbbbbbbb"),
         ([shard(1, A, commit=Commit("a" * 40, dirty=False)), shard(2, B)],
          "shards of different commits: {}/0 has aaaaaaaaaaaa, {}/1 has none"),
+        ([shard(1, A, testbed="0.6.0"), shard(2, B, testbed="0.6.1")],
+         "shards of different commits: {}/0 has 0.6.0, {}/1 has 0.6.1"),
     ],
 )  # fmt: skip
 def test_what_is_not_the_shards_of_one_run_is_named(
