@@ -19,6 +19,7 @@ from .commands import (
     merge,
     model,
     mutate,
+    peer_check,
     replay,
     report,
     run,
@@ -127,6 +128,7 @@ def _parser() -> argparse.ArgumentParser:
     check.add(commands)
     check_client.add(commands)
     gate.add(commands)
+    peer_check.add(commands)
     show.add(commands)
     explain.add(commands)
     report.add(commands)

@@ -28,7 +28,7 @@ LAYERS = {
         "cli",
         "commands",
         "check_client gate",
-        "check model mutate replay spec",
+        "check model mutate peercheck replay spec",
         "run",
         "scenarios",
         "roles",

@@ -63,6 +63,10 @@ class Asked:
 class Session:
     """One control connection, and what passed over it.
 
+    Args:
+        call_timeout, probe_timeout: other times than `CALL_TIMEOUT` and `PROBE_TIMEOUT`, or None.
+        hear: called with each line that the peer writes.
+
     Attributes:
         api: the row or column that it is for.
         peer: the program and which start of it, as `Pool.started` names it; set by the pool.
@@ -74,8 +78,18 @@ class Session:
         ended: why the connection can no longer be used; None while it can.
     """
 
-    def __init__(self, api: Api) -> None:
+    def __init__(
+        self,
+        api: Api,
+        *,
+        call_timeout: float | None = None,
+        probe_timeout: float | None = None,
+        hear: Callable[[bytes], None] = lambda line: None,
+    ) -> None:
         self.api = api
+        self._call_timeout = call_timeout or CALL_TIMEOUT
+        self._probe_timeout = probe_timeout or PROBE_TIMEOUT
+        self._hear = hear
         self.peer = ""
         self.notifications: list[Notification] = []
         self.times: list[float] = []
@@ -91,14 +105,14 @@ class Session:
         self._lines = Lines(self._take, self._lost)
 
     @classmethod
-    async def connect(cls, api: Api, address: Address) -> Session:
-        """Return a new session with the peer at `address`.
+    async def connect(cls, api: Api, address: Address, **how: Any) -> Session:
+        """Return a new session with the peer at `address`; `how` is what `Session` takes.
 
         Raises:
             PeerDied: the connection cannot be made.
             PeerHung: it is not made in time.
         """
-        session = cls(api)
+        session = cls(api, **how)
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
@@ -138,7 +152,7 @@ class Session:
             Unsupported: the peer answered that its library has no such thing.
             PeerDied: the connection ended, or the peer hung.
         """
-        within = PROBE_TIMEOUT if op == "describe" else CALL_TIMEOUT
+        within = self._probe_timeout if op == "describe" else self._call_timeout
         try:
             async with asyncio.timeout(within):
                 reply = await future
@@ -232,6 +246,7 @@ class Session:
         self._end(PeerDied(reason, api=self.api))
 
     def _take(self, line: bytes) -> None:
+        self._hear(line)
         message = parse_message(line)
         if isinstance(message, Notification):
             self.notifications.append(message)

@@ -30,11 +30,21 @@ TAIL_BYTES = 4096
 
 
 class LocalEngine:
-    """Starts each peer's command at its first use, and again if it has ended."""
+    """Starts each peer's command at its first use, and again if it has ended.
 
-    def __init__(self, commands: Mapping[str, Sequence[str]], logs: Path | None = None) -> None:
+    Args:
+        start_timeout: seconds for a peer to print READY; by default `START_TIMEOUT`.
+    """
+
+    def __init__(
+        self,
+        commands: Mapping[str, Sequence[str]],
+        logs: Path | None = None,
+        start_timeout: float | None = None,
+    ) -> None:
         self._commands = commands
         self._logs = logs
+        self._start_timeout = start_timeout
         self._running: dict[str, _Process] = {}
         # All processes but those that `restart` ended: one that ended by itself has been replaced.
         self._started: list[_Process] = []
@@ -45,13 +55,18 @@ class LocalEngine:
             running = self._running.get(peer)
             if running is None or not running.alive:
                 running = self._running[peer] = await _Process.start(
-                    peer, self._commands[peer], self._logs
+                    peer, self._commands[peer], self._logs, self._start_timeout or START_TIMEOUT
                 )
                 self._started.append(running)
             return running.address
 
     async def tap_host(self, address: Address) -> str:
         return "127.0.0.1"
+
+    def last_address(self, peer: str) -> Address | None:
+        """Return where `peer` was started last, also if it has ended; None if it never was."""
+        process = self._running.get(peer)
+        return process.address if process is not None else None
 
     def pid(self, peer: str) -> int | None:
         """Return the id of the process that runs `peer`; None if none does."""
@@ -67,6 +82,14 @@ class LocalEngine:
     async def end(self, address: Address) -> str:
         found = [each for each in self._started if each.address is address]
         return await found[0].end() if found else ""
+
+    def last_lines(self, address: Address) -> str:
+        """Return the end of what the peer at `address` wrote to its stderr, indented lines.
+
+        Args:
+            address: what `address` returned for it, the same object.
+        """
+        return "".join(each.last_lines for each in self._started if each.address is address)
 
     def faults(self) -> Faults:
         raise Unsupported(
@@ -103,6 +126,11 @@ class _Process:
         """How it ended, for messages."""
         return ended(self._process.returncode)
 
+    @property
+    def last_lines(self) -> str:
+        """The end of its stderr, on lines of their own."""
+        return self._log.tail
+
     async def end(self) -> str:
         """Return in words how it ended, or that it has not, and where its log is."""
         with contextlib.suppress(TimeoutError):  # its connection may have ended before it has
@@ -119,7 +147,9 @@ class _Process:
         return f"{how}; its log: {self._log.where}" if self._log.where else how
 
     @classmethod
-    async def start(cls, peer: str, command: Sequence[str], logs: Path | None) -> _Process:
+    async def start(
+        cls, peer: str, command: Sequence[str], logs: Path | None, within: float
+    ) -> _Process:
         arguments = ["--listen", "127.0.0.1:0", "--exit-with-stdin"]
         try:
             process = await asyncio.create_subprocess_exec(
@@ -139,7 +169,7 @@ class _Process:
         assert process.stderr is not None
         log = _Log(process.stderr, logs and logs / f"{peer}.{os.getpid()}.log")
         try:
-            async with asyncio.timeout(START_TIMEOUT):
+            async with asyncio.timeout(within):
                 line = (await process.stdout.readline()).decode("utf-8", "replace")
             host, port = parse_ready(line)
             return cls(process, Address(host, port), log)

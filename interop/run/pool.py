@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -27,13 +27,21 @@ cell makes two: with the cells that run at the same time, and alone."""
 class Pool:
     """Opens control connections to the peers that an engine runs.
 
+    Args:
+        connect: makes each of them.
+
     Attributes:
         peers: what the peer of each API said of itself when it passed `_probe`, by the API's id; a
             peer that starts again is not probed again.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        connect: Callable[[Api, Address], Awaitable[Session]] = Session.connect,
+    ) -> None:
         self.engine = engine
+        self._connect = connect
         self.peers: dict[str, PeerRecord] = {}
         # By program: how often it hung, how often it was started, where it runs now.
         self._hangs: Counter[str] = Counter()
@@ -63,7 +71,7 @@ class Pool:
         address = await self._address(program)
         peer = self.started(program)
         try:
-            session = await Session.connect(api, address)
+            session = await self._connect(api, address)
         except PeerDied as exc:
             await self._explain(exc, program, peer)
             if isinstance(exc, PeerHung):

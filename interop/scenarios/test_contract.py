@@ -375,6 +375,7 @@ async def test_unencodable(judged: Judged) -> None:
 
 async def refused(judged: Judged, op: str, arguments: Mapping[str, Any]) -> None:
     """Check that a request is answered, and with an error or unsupported."""
+    used = set(judged.role.session.features)
     asked: asyncio.Future[Reply] = judged.role.session.start(op, arguments)
     await judged.role.session.check_alive()
     try:
@@ -383,6 +384,7 @@ async def refused(judged: Judged, op: str, arguments: Mapping[str, Any]) -> None
     except TimeoutError:
         raise Violation(f"{op} {dict(arguments)} was not answered", api=judged.role.api) from None
     assert reply.ok is None, f"{op} {dict(arguments)} was answered with ok"
+    judged.role.session.features = used  # the library was not asked
     if reply.error is not None:
         kind, message = reply.error.get("kind"), reply.error.get("message")
         assert kind and isinstance(kind, str), f"the error of {op} has the kind {kind!r}"
@@ -600,7 +602,14 @@ async def test_conn(judged: JudgedServer) -> None:
 async def test_drop(judged: JudgedServer) -> None:
     first, second = await judged.open(), await judged.open()
     dropping = judged.role.session.start("drop", {"conn": "1"})
-    await first.closing()
+    closing = asyncio.ensure_future(first.closing())
+    try:
+        await judged.first(dropping, closing)
+        if not closing.done():
+            await judged.role.session.reply("drop", dropping)  # there may be no drop
+        await closing
+    finally:
+        closing.cancel()
     first.send(CLOSE)
     first.end_tcp()
     await judged.role.session.reply("drop", dropping)

@@ -37,6 +37,11 @@ func newServer(s *session, asked *request) *server {
 	own := &server{session: s, register: zaptools.NewRegister(), limit: asked.MessageBytes}
 	own.onConnect = asked.OnConnect
 	own.atConnect, own.atDisconnect = asked.AtConnect, asked.AtDisconnect
+	for _, at := range []*sent{own.atConnect, own.atDisconnect} {
+		if at != nil && at.Headers == nil {
+			at.Headers = object{}
+		}
+	}
 	own.upgrader = websocket.Upgrader{
 		Subprotocols:      asked.Protocols,
 		EnableCompression: asked.Deflate,
@@ -125,7 +130,10 @@ func (s *server) push(asked *request) error {
 	if err != nil {
 		return err
 	}
-	event := &zap.EventData{EventName: asked.Event, Payload: asked.Payload, Headers: asked.Headers}
+	if asked.Event == nil {
+		return errors.New("push needs an event")
+	}
+	event := &zap.EventData{EventName: *asked.Event, Payload: asked.Payload, Headers: asked.Headers}
 	return sendError(conn.SendEvent(event))
 }
 

@@ -40,7 +40,7 @@ type request struct {
 	CloseTimeout *float64 `json:"close_timeout_s"`
 	OpenTimeout  float64  `json:"open_timeout_s"`
 	Conn         string   `json:"conn"`
-	Event        string   `json:"event"`
+	Event        *string  `json:"event"`
 	Payload      any      `json:"payload"`
 	Headers      object   `json:"headers"`
 	Code         *int     `json:"code"`
@@ -49,6 +49,8 @@ type request struct {
 	OnConnect    []sent   `json:"on_connect"`
 	AtConnect    *sent    `json:"at_connect"`
 	AtDisconnect *sent    `json:"at_disconnect"`
+
+	wrong *json.UnmarshalTypeError // of an argument that has another type
 }
 
 // sent is an event that the connected handler sends, or at which the app does what a handler of a
@@ -79,9 +81,12 @@ func (s *session) run() {
 	decoder.UseNumber() // a number goes to the library as it came
 	for {
 		asked := &request{Path: "/ws"}
-		if decoder.Decode(asked) != nil {
+		err := decoder.Decode(asked)
+		var wrong *json.UnmarshalTypeError // the rest of the line is decoded all the same
+		if (err != nil && !errors.As(err, &wrong)) || asked.Op == "" {
 			return
 		}
+		asked.wrong = wrong
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
@@ -116,6 +121,9 @@ func (s *session) perform(asked *request) (result any, err error) {
 			err = fmt.Errorf("panic: %v", value)
 		}
 	}()
+	if asked.wrong != nil {
+		return nil, asked.wrong
+	}
 	if asked.Op == "describe" {
 		return description(), nil
 	}

@@ -104,7 +104,8 @@ function session(write) {
       operations.subscribe({ events, all });
       return client.connect();
     },
-    send: ({ event, payload, headers }) => opened().send(event, payload, headers),
+    send: ({ event = raise(new TypeError('send needs an event')), payload, headers }) =>
+      opened().send(event, payload, headers),
     subscribe({ events = [], all = false }) {
       for (const name of events) opened().names.add(name);
       opened().all ||= all;
@@ -118,6 +119,16 @@ function session(write) {
     client?.terminate();
   };
   return { operations, write, teardown };
+}
+
+// Returns the request in a line; null where it is none.
+function parse(line) {
+  try {
+    const request = JSON.parse(line);
+    if (Number.isInteger(request.id) && typeof request.op === 'string') return request;
+  } catch {} // it cannot be answered either
+  console.error(`a control line that is no request: ${line.slice(0, 120)}`);
+  return null;
 }
 
 async function answer({ operations, write }, { id, op, ...args }) {
@@ -148,8 +159,9 @@ function control(socket) {
   socket.setNoDelay();
   socket.on('data', (data) => {
     for (let end; (end = data.indexOf('\n')) >= 0; data = data.subarray(end + 1)) {
-      answer(mine, JSON.parse(Buffer.concat([...parts, data.subarray(0, end)]).toString('utf8')));
+      const request = parse(Buffer.concat([...parts, data.subarray(0, end)]).toString('utf8'));
       parts = [];
+      if (request !== null) answer(mine, request);
     }
     parts.push(data);
   });

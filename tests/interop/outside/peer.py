@@ -10,13 +10,14 @@ import json
 import platform
 import queue
 import socketserver
+import ssl
 import sys
 import threading
 from typing import Any
 
 import websocket
 
-OPTIONS = {"id", "op", "api", "url", "events", "all", "headers"}
+OPTIONS = {"id", "op", "api", "url", "events", "all", "headers", "protocols", "ca", "program"}
 
 
 class Session(socketserver.StreamRequestHandler):
@@ -37,11 +38,17 @@ class Session(socketserver.StreamRequestHandler):
                 requests.put(request)
         requests.put(None)
         if self.client is not None:
+            self.client.abort()  # which also ends `recv` in the other thread
             self.client.shutdown()
 
     def write(self, message: dict[str, Any]) -> None:
         with self.writing, contextlib.suppress(OSError, ValueError):
-            self.wfile.write(json.dumps(message).encode() + b"\n")
+            try:
+                line = json.dumps(message, allow_nan=False)
+            except ValueError:  # what JSON has no form for, as the contract wants it
+                told = {"payload": {"$unencodable": str(message["payload"])}}
+                line = json.dumps({**message, **told})
+            self.wfile.write(line.encode() + b"\n")
 
     def work(self, requests: queue.Queue[dict[str, Any] | None]) -> None:
         while (request := requests.get()) is not None:
@@ -65,6 +72,8 @@ class Session(socketserver.StreamRequestHandler):
         if request["op"] == "close":
             client.close(request.get("code", 1000), request.get("reason", "").encode())
             return {"ok": {}}
+        if "event" not in request:
+            raise TypeError("send needs an event")
         event = {"headers": {}} | {key: request[key] for key in request.keys() - {"id", "op"}}
         event["eventName"] = event.pop("event")
         client.send(json.dumps(event))
@@ -76,7 +85,12 @@ class Session(socketserver.StreamRequestHandler):
         if self.client is not None:
             return {"error": {"kind": "Peer", "message": "there is a client"}}
         self.write({"on": "state", "state": "connecting"})
-        self.client = websocket.create_connection(request["url"], header=request.get("headers"))
+        self.client = websocket.create_connection(
+            request["url"],
+            header=request.get("headers"),
+            subprotocols=request.get("protocols"),
+            sslopt={"context": ssl.create_default_context(cadata=request.get("ca"))},
+        )
         self.write({"on": "state", "state": "online"})
         reading = threading.Thread(target=self.read, args=(self.client, request), daemon=True)
         reading.start()
@@ -90,9 +104,35 @@ class Session(socketserver.StreamRequestHandler):
                 note = {"name": name, "payload": data, "headers": event.get("headers", {})}
                 if name in request.get("events", []):
                     self.write({"on": "event", "via": "named", **note})
+                    self.react(client, **note)
                 if request.get("all"):
                     self.write({"on": "event", "via": "all", **note})
         self.write({"on": "state", "state": "offline"})
+
+    def react(
+        self, client: websocket.WebSocket, name: str, payload: Any, headers: dict[str, Any]
+    ) -> None:
+        """Do what the handler of an event does."""
+        reply = {"replyTo": headers.get("requestId")}
+        match name:
+            case "slow":
+                answer = ("slow", payload, headers)
+                threading.Timer(payload["ms"] / 1000, send, (client, *answer)).start()
+            case "mirror":
+                send(client, "mirrored", payload, headers)
+            case "answer" if "requestId" in headers:
+                send(client, "answer", payload, reply)
+            case "fail" if "requestId" in headers:
+                send(client, "fail", {}, {**reply, "replyError": "the handler failed"})
+            case "close-me":
+                client.close()
+            case "ask-back":
+                why = {"event": "ask-back", "why": "it has no requests"}
+                send(client, "unsupported", why, headers)
+
+
+def send(client: websocket.WebSocket, name: str, payload: Any, headers: dict[str, Any]) -> None:
+    client.send(json.dumps({"eventName": name, "payload": payload, "headers": headers}))
 
 
 def describe() -> dict[str, Any]:

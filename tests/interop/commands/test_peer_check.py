@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from interop.catalog import PEERS_DIR
+from interop.cli import main
+
+OUTSIDE = Path(__file__).parents[1] / "outside"
+
+
+@pytest.fixture
+def theirs(tmp_path: Path) -> Path:
+    """Return a folder of two peers: the skeleton as a newcomer copies it, and a whole client."""
+    shutil.copytree(PEERS_DIR / "_skeleton", tmp_path / "mine")
+    shutil.copytree(OUTSIDE, tmp_path / "websocket-client")
+    return tmp_path
+
+
+def test_the_skeleton_is_told_what_to_do_next(
+    theirs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["peer-check", str(theirs / "mine")]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out[0].startswith("ready for the matrix: 10 of ")
+    assert " checks of mine hold, 1 is about what it lacks, " in out[0]
+    assert out[1] == "next: client mine/Client open: Client is not written yet"
+    assert " .. these wait for open: contract.received, " in "\n".join(out)
+
+
+def test_each_peer_of_a_folder_is_told_of_in_one_json(
+    theirs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    toml = theirs / "websocket-client" / "peer.toml"
+    declared = toml.read_text("utf-8")
+    toml.write_text(declared.replace('"open deflate"', '"open headers, open deflate"'), "utf-8")
+    chosen = ["--check", "open deflate", "--check", "open headers", "--check", "order"]
+    assert main(["peer-check", "--json", *chosen, str(theirs)]) == 1
+    mine, client = json.loads(capsys.readouterr().out)
+    assert (mine["peer"], mine["ready"]) == ("mine", True)
+    assert {each["status"] for each in mine["checks"] if each["api"]} == {"lacks", "waits"}
+    assert (client["peer"], client["ready"]) == ("websocket-client", False)
+    assert client["verdict"].startswith("not yet: 1 of 8 checks of websocket-client does not hold")
+    found = {each["name"]: each for each in client["checks"]}
+    assert (found["order"]["status"], found["open deflate"]["status"]) == ("holds", "lacks")
+    assert "is declared to lack open headers, but it works" in found["open headers"]["words"]
+    assert found["order"]["section"] == "docs/peer-contract.md#requests-and-replies"
+    assert (found["order"]["role"], found["order"]["api"]) == (
+        "client", "websocket-client/WebSocket",
+    )  # fmt: skip
+
+
+def test_a_program_may_lack_anything(theirs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    program = [sys.executable, str(theirs / "websocket-client" / "peer.py")]
+    assert main(["peer-check", "--check", "open deflate", *program]) == 0
+    out = capsys.readouterr().out
+    assert "checks of peer.py hold, 1 is about what it lacks" in out
+    assert "-- open deflate: " in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nodes"], "'nodes' is no peer, no folder and no program (did you mean 'node'?)"),
+        (["python/Zap"], "python/Zap is not here: python/ZapServer, "),
+        (["pypi@9"], "pypi@9 is not here: "),
+        (["--check", "no-such", "node"], "--check 'no-such' names no check"),
+    ],
+)
+def test_what_cannot_be_checked_is_status_2(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["peer-check", *arguments]) == 2
+    assert words in capsys.readouterr().err
