@@ -120,6 +120,19 @@ ENTRYPOINT ["sh", "-c", "[ -z \"${INTEROP_LOG-}\" ] || exec >\"$INTEROP_LOG\" 2>
 CMD ["node", "peer.mjs", "--listen", "0.0.0.0:7000"]
 
 
+# Debian's Chromium without its windows, the smaller of its packages: its WebSocket is the same.
+FROM python-base AS browser-peer
+RUN apt-get update -qq \
+    && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium-headless-shell >/dev/null \
+    && rm -rf /var/lib/apt/lists/*
+COPY interop/peers/browser ./
+RUN install -d -m 1777 /logs
+USER 1000:1000
+EXPOSE 7000
+ENTRYPOINT ["sh", "-c", "[ -z \"${INTEROP_LOG-}\" ] || exec >\"$INTEROP_LOG\" 2>&1; exec \"$0\" \"$@\""]
+CMD ["python", "peer.py", "--listen", "0.0.0.0:7000", "--chromium", "chromium-headless-shell"]
+
+
 # The last two stages, so that no other stage needs Go: see docker-compose.yml.
 FROM ${GO_IMAGE} AS go-build
 WORKDIR /app

@@ -46,6 +46,7 @@ RUNTIMES: Mapping[str, Sequence[str]] = {
     "dart": ("pubspec.yaml", "*.dart"),
     "node": (),
     "go": ("go.mod", "go.sum", "*.go"),
+    "chromium": (),
     "python": (),
     "program": (),
 }
@@ -148,7 +149,8 @@ class Peer:
     Attributes:
         runtime: how it runs: ``here`` (this interpreter, `entry_point` is a module), ``venv``
             (an environment made from the folder's ``requirements.txt``), ``dart``, ``node``,
-            ``go``, ``python`` (this interpreter, a script) or ``program`` (an executable file).
+            ``go``, ``chromium`` (this interpreter, a script that drives it), ``python`` (this
+            interpreter, a script) or ``program`` (an executable file).
         entry_point: the module, or the script's path below `folder`.
         pins: for each older version, the packages that have another version in it.
         added: whether it is of another repository: only the local engine can run it.

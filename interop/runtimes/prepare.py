@@ -21,7 +21,7 @@ from ..catalog import RUNTIMES, Peer
 from ..errors import CannotRun
 from ..locks import locked
 from ..places import CACHE_DIR, CHECKOUT, run_command
-from . import dart, dart_download, golang, node
+from . import chromium, dart, dart_download, golang, node
 from .copies import copied
 from .dart_packages import write_package_config
 from .extras import check_extra
@@ -84,6 +84,11 @@ class Preparer:
             return [sys.executable, str(peer.folder / peer.entry_point)]
         if peer.runtime == "program":
             return [_executable(peer)]
+        if peer.runtime == "chromium":
+            with needs("Chromium", system_packages("chromium", brew="--cask chromium")):
+                program = chromium.find_chromium()
+            script = peer.folder / peer.entry_point
+            return [sys.executable, str(script), "--chromium", str(program)]
         peer, cache = self._placed(peer, version)
         if peer.runtime == "venv":
             with (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,26 +11,27 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
+from interop.errors import CannotRun
+from interop.runtimes.chromium import DECLINED, find_chromium
 
 Open = Callable[..., Any]
 
 
-def _executable() -> str:
-    """Return the browser's path; where there is none, skip the test, and fail it in CI."""
-    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
-    if found is None:
-        words = "no Chromium: apt-get install chromium, or set $CHROMIUM"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(words)
-    return found
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The browser's path; where there is none, a test is skipped, and fails in CI."""
+    try:
+        return str(find_chromium())
+    except CannotRun as exc:
+        named = os.environ.get("CHROMIUM", DECLINED) != DECLINED
+        (pytest.fail if named or os.environ.get("CI") else pytest.skip)(str(exc))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    path = _executable()
+async def browser(chromium: str) -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         # Without its sandbox: it cannot have one as root, nor in many containers.
-        started = await playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        started = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield started
         await started.close()
 
