@@ -56,6 +56,9 @@ _PIECE = 256
 """Bytes inflated at once where the window is smaller: zlib lets a message refer to anything that
 the same call has written, however small the window."""
 
+_LARGE_PIECE = 1 << 16
+"""Bytes inflated at once where the length is bounded."""
+
 _SHORT = 1000
 """Payloads up to this size, in bytes, are masked faster as one large number than by a table."""
 
@@ -164,44 +167,56 @@ class Inflater:
     Args:
         bits: the window that was agreed on, 8 to 15.
         takeover: whether a message may refer to the ones before it.
+        longest: bytes that a message may have; 0 for any number.
     """
 
-    def __init__(self, bits: int = _WINDOW, *, takeover: bool = True) -> None:
+    def __init__(self, bits: int = _WINDOW, *, takeover: bool = True, longest: int = 0) -> None:
         self._bits = bits
         self._takeover = takeover
+        self._longest = longest
         self._reader = zlib.decompressobj(-bits)  # holds the window between messages
 
     @classmethod
-    def agreed(cls, author: Role, parameters: Mapping[str, str | None]) -> Inflater:
+    def agreed(
+        cls, author: Role, parameters: Mapping[str, str | None], *, longest: int = 0
+    ) -> Inflater:
         """Return the one for what `author` writes after a server's answer with these parameters.
 
         Raises:
             ValueError: the window is not one of 8 to 15 bits.
         """
         bits = int(parameters.get(f"{author}_max_window_bits") or _WINDOW)
-        return cls(bits, takeover=f"{author}_no_context_takeover" not in parameters)
+        takeover = f"{author}_no_context_takeover" not in parameters
+        return cls(bits, takeover=takeover, longest=longest)
 
     def message(self, payload: bytes) -> bytes:
         """Return a message's content.
 
         Raises:
-            ValueError: it does not inflate with the agreed parameters.
+            ValueError: it does not inflate with the agreed parameters, or is too long.
         """
         if not self._takeover:
             self._reader = zlib.decompressobj(-self._bits)
         data = payload + _TAIL
         try:
-            if self._bits == _WINDOW:
+            if self._bits == _WINDOW and not self._longest:
                 return self._reader.decompress(data)
-            return b"".join(self._in_pieces(data))
+            found, left = [], self._longest
+            for piece in self._in_pieces(data):
+                found.append(piece)
+                left -= len(piece)
+                if self._longest and left < 0:
+                    raise ValueError(f"a compressed message of more than {self._longest} bytes")
+            return b"".join(found)
         except zlib.error as exc:
             raise ValueError(f"a compressed message cannot be inflated: {exc}") from exc
 
     def _in_pieces(self, data: bytes) -> Iterator[bytes]:
-        for at in range(0, len(data), _PIECE):
-            rest = data[at : at + _PIECE]
+        size = _PIECE if self._bits != _WINDOW else _LARGE_PIECE
+        for at in range(0, len(data), size):
+            rest = data[at : at + size]
             while rest:
-                yield self._reader.decompress(rest, _PIECE)
+                yield self._reader.decompress(rest, size)
                 rest = self._reader.unconsumed_tail
 
 
