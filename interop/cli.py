@@ -20,6 +20,7 @@ from .commands import (
     model,
     mutate,
     peer_check,
+    record,
     replay,
     report,
     run,
@@ -132,6 +133,7 @@ def _parser() -> argparse.ArgumentParser:
     show.add(commands)
     explain.add(commands)
     report.add(commands)
+    record.add(commands)
     replay.add(commands)
     if CHECKOUT:
         mutate.add(commands)

@@ -27,7 +27,7 @@ LAYERS = {
     "interop": (
         "cli",
         "commands",
-        "check_client gate",
+        "check_client gate traffic",
         "check model mutate peercheck replay spec",
         "run",
         "scenarios",

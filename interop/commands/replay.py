@@ -1,4 +1,7 @@
-"""``python -m interop replay``: one half of a recorded cell, against one live implementation."""
+"""``python -m interop replay``: one half of what was recorded, against one live implementation.
+
+What was recorded is a cell of a run, or what a real application and a real server said.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from rich.markup import escape
 from ..catalog import Api, Peer, select
 from ..engines.local import LocalEngine
 from ..errors import CannotRun
-from ..places import CACHE_DIR
+from ..places import CACHE_DIR, command
 from ..records import CellResult, Role
 from ..replay.recording import Step, find, steps
 from ..replay.replay import Replay
@@ -23,33 +26,49 @@ from ..reports.results import load
 from ..run.pool import Pool
 from ..run.runner import own_arguments_only
 from ..runtimes.prepare import Preparer
+from . import replay_recording
 from .options import Commands, Stop, known_peers, named, peers_option, recorded_option, seconds
 
 __all__ = ["add"]
+
+_EPILOG = """\
+examples:
+  {command} replay python/ZapServer dart@0.5.0/ZapConsumer echo.null
+  {command} replay day.jsonl --server ws://127.0.0.1:8000/ws
+
+exit status: 0 as recorded; 1 otherwise; 2 it could not be replayed
+"""
 
 
 def add(commands: Commands) -> None:
     """Add the command."""
     replay = commands.add_parser(
-        "replay", help="play one half of a recorded cell to a live implementation",
-        epilog="exit status: 0 as recorded; 1 otherwise; 2 it could not be replayed",
+        "replay", help="play one half of a recorded cell, or of a recording, again",
+        epilog=_EPILOG.format(command=command()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     replay.set_defaults(command=_replay)
     option = replay.add_argument
     option("cell", nargs="+", metavar="CELL",
-           help="the cell's server, client and scenario, or parts that only it has")  # fmt: skip
+           help="the cell's server, client and scenario, or parts that only it has; or a file "
+                "that the command record made")  # fmt: skip
     recorded_option(replay, "cell")
     peers_option(replay)
     live = replay.add_mutually_exclusive_group()
-    live.add_argument("--server", metavar="API", help="play the client's half to this server")
+    live.add_argument("--server", metavar="API",
+                      help="play the client's half to this server; of a recording, to this "
+                           "URL")  # fmt: skip
     live.add_argument("--client", metavar="API", help="play the server's half to this client")
     live.add_argument("--half", choices=["client", "server"],
                       help="play this half to the recorded other (default: client)")  # fmt: skip
     option("--patience", type=seconds, default=5.0, metavar="SECONDS",
            help="how long to wait for what must come (default: 5)")  # fmt: skip
+    replay_recording.options(replay)
 
 
 def _replay(arguments: argparse.Namespace, console: Console) -> int:
+    if (file := replay_recording.named(arguments.cell)) is not None:
+        return replay_recording.run(file, arguments, console)
     recorded = load(arguments.results)
     cell = find(recorded.cells, arguments.cell)
     live: Role = "client" if arguments.client or arguments.half == "server" else "server"

@@ -29,6 +29,7 @@ def test_the_commands_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
         "compare",
         "wire-diff",
         "check",
+        "record",
         "replay",
     ):
         assert f"\n    {command}" in out

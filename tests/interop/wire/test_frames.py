@@ -160,6 +160,16 @@ def test_a_large_message_is_inflated_with_the_window_agreed_on(bits: int) -> Non
         assert inflater.message(deflated(payload, bits)) == payload
 
 
+@pytest.mark.parametrize("bits", [9, 15])
+def test_what_a_message_inflates_to_may_be_bounded(bits: int) -> None:
+    payload = b"x" * 200_000
+    data = deflated(payload, bits)
+    assert Inflater(bits, longest=200_000).message(data) == payload
+    bounded = Inflater.agreed("server", {"server_max_window_bits": str(bits)}, longest=199_999)
+    with pytest.raises(ValueError, match="a compressed message of more than 199999 bytes"):
+        bounded.message(data)
+
+
 def test_what_was_agreed_on_is_each_sides_own() -> None:
     agreed = deflate_parameters(
         "permessage-deflate; server_max_window_bits=9; client_no_context_takeover"
