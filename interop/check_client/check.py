@@ -45,6 +45,9 @@ WHY_NOT = {
 _END, _END_IN_FAILURE = 0.1, 1.0
 """Seconds for the end of a program whose connection has ended, so that a crash is seen."""
 
+_PREFIX = f"{CLIENT}: "
+"""What says in a failure which side reported it, where there is one alone."""
+
 _UNJUDGED = ("echo", "reconnects", "url", "control", "pair", "load")
 """Those reasons that leave something of the client open, those first that are easy to mend."""
 
@@ -269,6 +272,8 @@ class ClientCheck:
         )
         cell.again = self.again(name)
         cell.client = self.name
+        cell.reason = cell.reason.removeprefix(_PREFIX)
+        cell.raised = cell.raised.removeprefix(_PREFIX) if cell.raised else cell.raised
         if cell.culprit is not None:
             cell.culprit = structs.replace(cell.culprit, api=cell.client)
         if cell.verdict in ("failed", "warned", "error"):

@@ -75,7 +75,6 @@ class Source(ABC):
         raise Violation(
             "the client did not connect again",
             within=patience,
-            seen=self.end,
             missing="connection",
             author="client",
         )

@@ -46,7 +46,10 @@ def test_a_report_in_words(capsys: pytest.CaptureFixture[str]) -> None:
     assert re.search(r"\n3 scenarios in [\d.]+ s: 3 passed - exit status 0\n$", out)
 
 
-def test_the_program_of_the_docs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_program_of_the_docs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     page = (ROOT / "docs" / "checking-a-client.md").read_text("utf-8")
     (program,) = re.findall(r"^```py\n(.*?)^```$", page, re.M | re.S)
     (tmp_path / "client.py").write_text(program, "utf-8")
@@ -195,6 +198,16 @@ def test_an_app_that_does_not_come(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check-client", *PINGS, "--listen", f"0.0.0.0:{port}", "--within", "0.2"]) == 2
     out = capsys.readouterr().out
     assert f"could not be checked: no app connected to port {port} within 0.2 s\n" in out
+
+
+def test_a_check_that_takes_too_long_keeps_what_was_found(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = ["--at-once", "1", "--within", "0.001"]
+    assert main(["check-client", *PINGS, *given, "--", *odd("good")]) == 2
+    assert "could not be checked: not done within 0.001 s (--within gives it longer)" in (
+        capsys.readouterr().out
+    )
 
 
 def test_over_tls(capsys: pytest.CaptureFixture[str]) -> None:
