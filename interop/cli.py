@@ -82,6 +82,7 @@ def _status(argv: Sequence[str] | None) -> int:
         _complain(f"{words[0]} works in a checkout of the repository alone: {_REPOSITORY}")
         return 2
     arguments = _parser().parse_args(words)
+    arguments.words = [*words]
     out = sys.stdout
     # Output of unknown width is read in an editor or a browser.
     width_known = out.isatty() or "COLUMNS" in os.environ

@@ -28,7 +28,7 @@ LAYERS = {
         "cli",
         "commands",
         "check_client gate traffic",
-        "check model mutate peercheck replay spec",
+        "check model mutate peercheck replay spec watch",
         "run",
         "scenarios",
         "roles",

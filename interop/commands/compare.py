@@ -12,13 +12,13 @@ from rich.markup import escape
 from ..catalog import did_you_mean, load_peers, peer_of
 from ..errors import TestbedError
 from ..records import ROLES, CellResult
-from ..reports.compare import Change, WireChange, compare, unequal
+from ..reports.compare import Change, Comparison, WireChange, compare, unequal
 from ..reports.provenance import replaced
 from ..reports.results import Recorded, RunFacts, load, read
 from ..wire.diff import MAX_TEXTS, groups
 from .options import Commands, Stop, given_path, matching, results_argument
 
-__all__ = ["add"]
+__all__ = ["add", "print_verdicts"]
 
 _SHOWN = 40
 _SHOWN_TEXTS = 3
@@ -69,16 +69,7 @@ def _compare(arguments: argparse.Namespace, console: Console) -> int:
         return bool(problems)
     found = compare(old, new)
     shown = None if arguments.all else _SHOWN
-    for title, changes in (
-        ("newly broken", found.broken),
-        ("newly flaky", found.flaky),
-        ("newly fixed", found.fixed),
-        ("repaired, though deviations.toml or peer.toml expects a failure", found.repaired),
-        ("changed otherwise", found.other),
-        ("errors of the testbed", found.unknown),
-        ("not in the new run", found.gone),
-    ):
-        _section(console, title, [_change(change) for change in changes], shown)
+    print_verdicts(found, console, shown)
     _section(console, "wire text changed", [_wire_change(change) for change in found.wire], shown)
     if found.gone and not arguments.common:
         raise Stop(
@@ -93,6 +84,27 @@ def _compare(arguments: argparse.Namespace, console: Console) -> int:
             "they are errors of the testbed"
         )
     return found.worse
+
+
+def print_verdicts(found: Comparison, console: Console, shown: int | None) -> bool:
+    """Print which verdicts changed, and return whether any did.
+
+    Args:
+        shown: the changes of each kind that are listed; None for all.
+    """
+    changed = False
+    for title, changes in (
+        ("newly broken", found.broken),
+        ("newly flaky", found.flaky),
+        ("newly fixed", found.fixed),
+        ("repaired, though deviations.toml or peer.toml expects a failure", found.repaired),
+        ("changed otherwise", found.other),
+        ("errors of the testbed", found.unknown),
+        ("not in the new run", found.gone),
+    ):
+        changed = changed or bool(changes)
+        _section(console, title, [_change(change) for change in changes], shown)
+    return changed
 
 
 def _replaced(old: RunFacts, new: RunFacts) -> list[str]:

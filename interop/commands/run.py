@@ -24,7 +24,7 @@ from ..places import CACHE_DIR, CHECKOUT
 from ..records import AddedApi, CellResult, FlakyRecord, Role, Shard
 from ..reports.durations import print_durations
 from ..reports.files import write_reports
-from ..reports.hints import Hints
+from ..reports.hints import Hints, again_folder
 from ..reports.history import read_history
 from ..reports.live import Live
 from ..reports.progress import Progress
@@ -64,6 +64,7 @@ from .options import (
     shown,
 )
 from .outputs import annotating, format_option
+from .watch import watch
 
 __all__ = ["add"]
 
@@ -127,6 +128,9 @@ def add(commands: Commands, epilog: str) -> None:
     option("--shard", type=shard, metavar="I/N",
            help="only the Ith of N parts of the chosen cells, for N machines; "
                 "the command merge makes one run of their results")  # fmt: skip
+    option("--watch", action=argparse.BooleanOptionalAction, default=False,
+           help="run again whenever a file of this repository, or of --peers, has changed, and "
+                "say which verdicts did; Ctrl-C ends it")  # fmt: skip
     option("--fail-fast", action="store_true",
            help="end the run at the first result that is not as expected; "
                 "the results so far are written")  # fmt: skip
@@ -146,6 +150,12 @@ def add(commands: Commands, epilog: str) -> None:
 
 
 def _run(arguments: argparse.Namespace, console: Console) -> int:
+    if arguments.watch:
+        if arguments.failed:
+            folder = again_folder(arguments.results or RESULTS)
+        else:
+            folder = arguments.results or _default_results(arguments)
+        return watch(arguments, folder, console)
     return annotating(arguments, console, lambda: _run_here(arguments, console)).exit_status
 
 

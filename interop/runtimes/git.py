@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..records import Commit
 
-__all__ = ["current_commit"]
+__all__ = ["current_commit", "listed"]
 
 TIMEOUT = 20.0
 """Seconds for each call of git."""
@@ -31,6 +31,17 @@ def current_commit(root: Path | None) -> Commit | None:
     if not top or not id or status is None or Path(top).resolve() != root.resolve():
         return None
     return Commit(id, dirty=bool(status))
+
+
+def listed(folder: Path) -> list[str] | None:
+    """Return the files below `folder` that git tracks, or would add, relative to it.
+
+    That is None without git, and where `folder` is in no repository, or is ignored by it.
+    """
+    if _git(folder, "check-ignore", "--quiet", ".") is not None:
+        return None
+    names = _git(folder, "ls-files", "--cached", "--others", "--exclude-standard", "-z")
+    return None if names is None else [name for name in names.split("\0") if name]
 
 
 def _git(root: Path, *arguments: str) -> str | None:

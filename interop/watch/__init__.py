@@ -1,0 +1,1 @@
+"""What `python -m interop run --watch` watches: files, and whether they changed."""
