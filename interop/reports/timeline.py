@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -24,7 +24,15 @@ from ..records import (
     Role,
 )
 
-__all__ = ["Row", "frame_words", "gap_words", "rows", "table"]
+__all__ = [
+    "Row",
+    "frame_words",
+    "gap_words",
+    "public_headers",
+    "public_members",
+    "rows",
+    "table",
+]
 
 Column = Literal["server", "wire", "client"]
 
@@ -233,9 +241,24 @@ def _values(members: Mapping[str, Any]) -> str:
     return " ".join(f"{key}={_value(key, value)}" for key, value in members.items())
 
 
-def _value(key: str, value: Any) -> str:
+def public_members(members: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an object's members, with ``…`` for the values of secret headers in ``headers``."""
+    return {key: _public(key, value) for key, value in members.items()}
+
+
+def public_headers(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return headers, with ``...`` for the values of secret ones."""
+    return [(name, "..." if _SECRET.search(name) else text) for name, text in pairs]
+
+
+def _public(key: str, value: Any) -> Any:
     if key == "headers" and isinstance(value, Mapping):
-        value = {name: "…" if _SECRET.search(name) else text for name, text in value.items()}
+        return {name: "…" if _SECRET.search(name) else text for name, text in value.items()}
+    return value
+
+
+def _value(key: str, value: Any) -> str:
+    value = _public(key, value)
     if isinstance(value, str) and value.isprintable():
         return value if value and " " not in value else f'"{value}"'
     return _compact(value)

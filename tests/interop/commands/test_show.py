@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -109,3 +110,30 @@ def test_a_cell_that_cannot_be_told_is_status_2(
     where = write(tmp_path, cell(), cell(scenario="a"))
     assert main(["show", *words, *where]) == 2
     assert says in capsys.readouterr().err
+
+
+def test_a_cell_is_written_for_other_tools(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results(red()).write(tmp_path)
+    pcap, qlog = tmp_path / "cell.pcapng", tmp_path / "cell.qlog"
+    words = ["show", "dart", "echo.null", "--results", str(tmp_path)]
+    assert main([*words, "--pcap", str(pcap), "--qlog", str(qlog)]) == 0
+    out = capsys.readouterr().out
+    cut = "1 frame; 1 of 1 frames are cut: only their beginning was recorded; "
+    assert f"{pcap}: {cut}made from a record of messages: addresses, " in out
+    assert f"{qlog}: {cut}times are since" in out
+    assert pcap.read_bytes()[:4] == bytes((0x0A, 0x0D, 0x0D, 0x0A))
+    assert len(json.loads(qlog.read_text("utf-8"))["traces"]) == 2
+    assert main([*words, "--pcap", str(tmp_path / "nowhere" / "x")]) == 2
+    assert "nowhere/x: No such file" in capsys.readouterr().err
+
+
+def test_a_cell_without_frames_is_no_capture(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results(red(frames=[], frames_total=0, culprit=None)).write(tmp_path)
+    words = ["show", "dart", "echo.null", "--results", str(tmp_path)]
+    assert main([*words, "--pcap", str(tmp_path / "x")]) == 2
+    assert "its record has no frames" in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()
