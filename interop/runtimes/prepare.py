@@ -27,7 +27,7 @@ from .dart_packages import write_package_config
 from .extras import check_extra
 from .programs import needs, python_command, run_program, system_packages
 
-__all__ = ["CACHE_DIR", "Preparer"]
+__all__ = ["Preparer"]
 
 INSTALL_TIMEOUT = 600.0
 """Seconds for ``pip install``."""
