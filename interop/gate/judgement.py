@@ -110,8 +110,8 @@ def unread(client: Vectors, message: Message) -> list[tuple[Trait, Read]]:
     """Return the traits of a message that a version does not read, each with what it does."""
     found = []
     for trait in TRAITS:
-        if message.wrong and trait.event and trait.name != "binary":
-            continue  # the traits of events
+        if message.wrong and not trait.malformed:
+            continue
         if not trait.has(message):
             continue
         reads = client.reads.get(trait.scenario, ())

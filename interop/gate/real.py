@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -209,10 +209,10 @@ class _Conversation:
 
     def _judge_pushes(self, recorded: Vectors | None) -> None:
         """Check that as many events of each name reached it as the server wrote."""
-        told: dict[str, list[Any]] = {}
+        told: dict[str, list[Mapping[str, Any]]] = {}
         for note in self.session.notifications:
             if note.on == "event":  # of which a library may take anything for the name
-                told.setdefault(str(note.data["name"]), []).append(note.data.get("payload"))
+                told.setdefault(str(note.data["name"]), []).append(note.data)
         wrote: dict[str, list[Message]] = {}
         for message in self._written():
             if message.event in self.names:
@@ -231,11 +231,16 @@ class _Conversation:
                 effect = f"the app gets no event ({why})"
                 self._fail(f"event.{name}", f"sends `{name}`{words}", effect, frame.text)
 
-    def _judge_values(self, name: str, messages: Sequence[Message], got: Sequence[Any]) -> None:
-        for message, payload in zip(messages, got, strict=True):
-            sent = (message.value or {}).get("payload")
-            if not same_value(sent, payload):
-                effect = f"the app gets another value ({json.dumps(payload)[:120]})"
+    def _judge_values(
+        self, name: str, messages: Sequence[Message], got: Sequence[Mapping[str, Any]]
+    ) -> None:
+        for message, told in zip(messages, got, strict=True):
+            sent = message.value or {}
+            for what, wrote in (("payload", sent.get("payload")), ("headers", sent.get("headers"))):
+                value = wrote or {} if what == "headers" else wrote
+                if same_value(value, told.get(what)):
+                    continue
+                effect = f"the app gets another value ({what} {json.dumps(told.get(what))[:120]})"
                 words = f"sends `{name}` so that another value arrives"
                 self._fail(f"event.{name}", words, effect, message.text)
                 return

@@ -69,7 +69,8 @@ class Trait:
         has: whether a message has it.
         advice: what to change on the server.
         content: whether it lies in the payload or the headers, which an echo has to give back.
-        event: whether such a message is an event at all: if it is none, a client may ignore it.
+        event: whether such a message names an event: if it does not, a client may ignore it.
+        malformed: whether such a message is no event; its other traits do not matter then.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Trait:
     advice: str
     content: bool = False
     event: bool = True
+    malformed: bool = False
 
 
 _HEADERS = 'write "headers":{} with every event, also where there are none'
@@ -172,7 +174,8 @@ _LEGAL = [
 ]  # fmt: skip
 _ILLEGAL = [
     Trait("binary", "in a binary message", "malformed.to-client.binary",
-          lambda m: m.binary, "send events as text messages: send a str, and no bytes"),
+          lambda m: m.binary, "send events as text messages: send a str, and no bytes",
+          malformed=True),
     Trait("nan", "with NaN or Infinity, which are not JSON", "malformed.to-client.nan",
           lambda m: bool(re.search(r"\b(NaN|Infinity)\b", _STRING.sub("", m.text)))
           and m.value is not None,
@@ -183,7 +186,15 @@ _ILLEGAL = [
           _any(_is_surrogate), "write whole characters", content=True),
 ]  # fmt: skip
 _NO_EVENTS = [
-    Trait(name, words, f"malformed.to-client.{name}", _wrong(name), _EVENT, event=False)
+    Trait(
+        name,
+        words,
+        f"malformed.to-client.{name}",
+        _wrong(name),
+        _EVENT,
+        event=name.startswith("headers-"),
+        malformed=True,
+    )
     for name, words in (
         ("not-json", "which is no JSON"),
         ("empty", "which is empty"),

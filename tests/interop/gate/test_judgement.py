@@ -76,6 +76,10 @@ def test_what_is_no_event_may_be_ignored_but_costs_no_connection() -> None:
         "not-json.a message": "sends a message which is no JSON: the app hears nothing more on "
         "that connection"
     }
+    list_for_headers = b'{"eventName":"price","payload":1,"headers":[]}'
+    ignored = {"malformed.to-client.headers-array": [Read("", "ignored")]}
+    found = of(Seen(TEXT, list_for_headers, "push"), client=Vectors("o@1/C", "client", {}, ignored))
+    assert list(found) == ["headers-array.price"]  # an app waits for an event of that name
     assert list(of(Seen(BINARY, NO_HEADERS + b" ", "push"))) == [
         "headers-absent.price", "binary.price",
     ]  # fmt: skip
