@@ -99,7 +99,8 @@ const operations = {
     operations.subscribe({ events, all });
     return client.connect();
   },
-  send: ({ event, payload, headers }) => opened().send(event, payload, headers),
+  send: ({ event = raise(new TypeError('send needs an event')), payload, headers }) =>
+    opened().send(event, payload, headers),
   subscribe({ events = [], all = false }) {
     for (const name of events) opened().names.add(name);
     opened().all ||= all;
@@ -110,6 +111,7 @@ const operations = {
 };
 
 async function receive({ id, op, ...args }) {
+  if (!Number.isInteger(id) || typeof op !== 'string') return; // it cannot be answered
   try {
     if (!Object.hasOwn(operations, op)) throw new Unsupported(`no operation '${op}'`);
     write({ id, ok: (await operations[op](args)) ?? {} });
