@@ -316,7 +316,8 @@ def _print(
     Args:
         left_out: how many of the chosen scenarios the engine cannot run.
     """
-    print_report(results, console)
+    patterns = [*arguments.server, *arguments.client]
+    print_report(results, console, versions=any("@" in pattern for pattern in patterns))
     recorded = deviations.load_recorded(*plan.deviations)
     if others := other_sources(recorded, results.peers):
         text = f"[yellow]sources changed since recorded:[/] {escape(others)}"

@@ -45,25 +45,39 @@ def is_plain(scenario: str) -> bool:
     return any(fnmatchcase(scenario, pattern) for pattern in PLAIN)
 
 
-def compatibility(cells: Iterable[CellResult]) -> list[str]:
-    """Return a line for each pair of APIs of which the run had more than one version.
+def compatibility(cells: Iterable[CellResult], *, single: bool = True) -> list[str]:
+    """Return a line for each pair of APIs of which one at least has a version.
 
     A line reads ``pypi/FastApiConnector 0.3.0 to 0.5.2 with dart/ZapConsumer 0.5.0: compatible``,
-    or ends with the obstacles: ``but for echo.null``.
+    or ends with the obstacles: ``but for echo.null``. Versions between which not all of plain use
+    ran have none.
+
+    Args:
+        single: whether to include pairs of which the run had one version alone.
     """
-    pairs: dict[tuple[str, str], dict[str, dict[str, set[str]]]] = {}
+    ran: dict[tuple[str, str], list[CellResult]] = {}
     for cell in cells:
-        if not is_plain(cell.scenario):
-            continue
-        (server, one), (client, two) = _split(cell.server), _split(cell.client)
-        found = pairs.setdefault((server, client), {}).setdefault(one, {}).setdefault(two, set())
-        if cell.verdict not in ("passed", "unsupported"):
-            found.add(cell.scenario)
+        if is_plain(cell.scenario):
+            ran.setdefault((cell.server, cell.client), []).append(cell)
+    pairs: dict[tuple[str, str], dict[str, dict[str, set[str]]]] = {}
+    for (server, client), plain in ran.items():
+        if _is_whole(plain):
+            (one, version), (two, other) = _split(server), _split(client)
+            pairs.setdefault((one, two), {}).setdefault(version, {})[other] = {
+                cell.scenario for cell in plain if cell.verdict not in ("passed", "unsupported")
+            }
     lines: list[str] = []
     for (server, client), table in sorted(pairs.items()):
-        if len(table) > 1 or any(len(row) > 1 for row in table.values()):
+        versions = {*table, *(version for row in table.values() for version in row)} - {""}
+        several = len(table) > 1 or any(len(row) > 1 for row in table.values())
+        if several or (single and versions):
             lines += _lines(server, client, table)
     return lines
+
+
+def _is_whole(cells: Sequence[CellResult]) -> bool:
+    """Whether all of plain use is in a pair's cells."""
+    return all(any(fnmatchcase(cell.scenario, pattern) for cell in cells) for pattern in PLAIN)
 
 
 def _lines(server: str, client: str, table: dict[str, dict[str, set[str]]]) -> list[str]:

@@ -73,8 +73,12 @@ def print_plan(not_run: Mapping[str, str], cells: int, workers: int, console: Co
     console.print(f"{cells} cells, about {about}", highlight=False)
 
 
-def print_report(results: Results, console: Console) -> None:
-    """Print the verdict of each pair, the failures by their causes, and the totals."""
+def print_report(results: Results, console: Console, *, versions: bool = False) -> None:
+    """Print the verdict of each pair, the failures by their causes, and the totals.
+
+    Args:
+        versions: whether to say which versions go together of pairs with one version too.
+    """
     found = judged_pairs(results)
     answer = Answer(found, results.cells)
     hints = Hints(results.cells, results.options, results.folder)
@@ -83,7 +87,7 @@ def print_report(results: Results, console: Console) -> None:
         _print_missing(each, console)
     _print_causes(console, results, hints)
     _print_known_flaky(results, console)
-    for line in compatibility(results.cells):
+    for line in compatibility(results.cells, single=versions):
         console.print(escape(line), highlight=False, soft_wrap=True)
     if results.stopped:
         text = f"[bold red]stopped:[/] {escape(results.stopped)}"

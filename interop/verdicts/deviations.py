@@ -1,12 +1,13 @@
 """Known deviations: the cells that are expected to fail, and why. Pure, but for reading the file.
 
 Each entry of ``deviations.toml`` names an implementation (`peer`, a glob as for
-``--server``), its `role`, the `scenario` ids (globs), the `cause`, and what is
-`seen`: a regular expression, or several, one of which the failure's text must
-match. An optional `other` narrows it to certain implementations on the other
-side, and `upstream` links the report or the source. `framework` names the server
-software at fault, so that the entry also holds for any server of that framework that
-``check`` looks at. `means` says in one plain sentence what an application sees of it.
+``--server``, or several: it is then one entry for each), its `role`, the `scenario` ids
+(globs), the `cause`, and what is `seen`: a regular expression, or several, one of which
+the failure's text must match. An optional `other` narrows it to certain implementations
+on the other side, and `upstream` links the report or the source. `framework` names the
+server software at fault, so that the entry also holds for any server of that framework
+that ``check`` looks at. `means` says in one plain sentence what an application sees of
+it. `racy = true` says that the cause is a race, so that a cell may fail or pass.
 
 A table ``recorded`` says what the peers were when their entries were recorded: versions, and
 digests of sources. An expected failure that passes is judged by them.
@@ -48,7 +49,8 @@ __all__ = [
 
 DEVIATIONS_FILE = PACKAGE / "deviations.toml"
 
-_KEYS = {"peer", "role", "scenario", "seen", "cause", "means", "other", "upstream", "framework"}
+_TEXTS = ("means", "other", "upstream", "framework")
+_KEYS = {"peer", "role", "scenario", "seen", "cause", "racy", *_TEXTS}
 
 _UNLIKELY = "\x00 a failure that no entry describes \x00"
 """A pattern that matches this text matches every failure."""
@@ -71,6 +73,7 @@ class Deviation:
     upstream: str = ""
     framework: str = ""
     means: str = ""
+    racy: bool = False
 
     def concerns(self, server: Api, client: Api) -> bool:
         """Whether it can match a cell of that pair."""
@@ -134,7 +137,11 @@ def parse(text: str, *, server: str = "", role: Role = "server") -> list[Deviati
     found = data.get("deviation", [])
     if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
         raise DeviationError("'deviation' must be tables: each begins with [[deviation]]")
-    return [_entry(number, entry, server, role) for number, entry in enumerate(found, 1)]
+    return [
+        one
+        for number, entry in enumerate(found, 1)
+        for one in _entries(number, entry, server, role)
+    ]
 
 
 def load_recorded(*paths: Path) -> dict[str, PeerRecord]:
@@ -240,6 +247,14 @@ def known_to_check(path: Path, scenarios: Sequence[str], role: Role = "server") 
     return entries
 
 
+def _entries(number: int, entry: dict[str, Any], server: str, role: Role) -> list[Deviation]:
+    """Return an entry as one for each of its peers."""
+    peers = entry.get("peer")
+    if not _strings(peers):
+        return [_entry(number, entry, server, role)]
+    return [_entry(number, {**entry, "peer": peer}, server, role) for peer in peers]
+
+
 def _entry(number: int, entry: dict[str, Any], server: str, one: Role) -> Deviation:
     if server:
         if unknown := set(entry) & {"peer", "role", "other", "framework"}:
@@ -257,7 +272,9 @@ def _entry(number: int, entry: dict[str, Any], server: str, one: Role) -> Deviat
     for key in ("peer", "cause"):
         if not isinstance(entry.get(key), str) or not entry[key].strip():
             raise DeviationError(f"{where}: {key!r} must be a non-empty string")
-    for key in ("means", "other", "upstream", "framework"):
+    if not isinstance(entry.get("racy", False), bool):
+        raise DeviationError(f"{where}: 'racy' must be true or false")
+    for key in _TEXTS:
         if not isinstance(entry.get(key, ""), str):
             raise DeviationError(f"{where}: {key!r} must be a string")
     role = entry.get("role")
@@ -273,6 +290,7 @@ def _entry(number: int, entry: dict[str, Any], server: str, one: Role) -> Deviat
         upstream=entry.get("upstream", ""),
         framework=entry.get("framework", ""),
         means=" ".join(entry.get("means", "").split()),
+        racy=entry.get("racy", False),
     )
 
 

@@ -33,7 +33,7 @@ class Case:
             when it passed.
         unsupported_by: the side that answered "unsupported"; None where the engine cannot do it.
         features: the features of each role's API that were used, as `asked_of` names them.
-        known: the deviations that expect this cell to fail.
+        known: the deviations that expect this cell to fail; those that are races may.
         tolerated: deviations that may occur: they excuse a failure, and a pass is no failure.
         should: whether a failure is a warning.
         flaky: what says that the cell may fail or pass; None if it may not.
@@ -81,8 +81,9 @@ def decide(case: Case) -> Ruling:
     """Return the verdict on one run of a cell.
 
     ``error`` is never excused; ``unsupported`` must be declared; a known deviation must show,
-    and show as described. Any other failure is ``failed``, or ``warned`` for a *should*; in a cell
-    that may fail or pass, either and a deviation that does not show are ``tolerated``.
+    and show as described, unless it is a race: what only races excuse is ``tolerated``. Any other
+    failure is ``failed``, or ``warned`` for a *should*; in a cell that may fail or pass, either
+    and a deviation that does not show are ``tolerated``.
     """
     ruling = _decide(case)
     if case.flaky is None or case.outcome not in ("passed", "failed"):
@@ -100,8 +101,10 @@ def _decide(case: Case) -> Ruling:
     if case.outcome == "passed":
         return _passed(case)
     entries = (*case.known, *case.tolerated)
-    if excuses := [entry.excuse for entry in entries if not _objection(case, entry)]:
-        return Ruling("deviating", f"{_joined(excuses)} [seen: {case.text}]", excuses)
+    if shown := [entry for entry in entries if not _objection(case, entry)]:
+        excuses = [entry.excuse for entry in shown]
+        verdict: Verdict = "tolerated" if all(entry.racy for entry in shown) else "deviating"
+        return Ruling(verdict, f"{_joined(excuses)} [seen: {case.text}]", excuses)
     if case.known:
         objections = "; ".join(_objection(case, entry) for entry in case.known)
         return Ruling("failed", f"{case.text} [{objections}]")
@@ -122,8 +125,7 @@ def _unsupported(case: Case) -> Ruling:
 
 
 def _passed(case: Case) -> Ruling:
-    if case.known:
-        unshown = [entry.excuse for entry in case.known]
+    if unshown := [entry.excuse for entry in case.known if not entry.racy]:
         reason = f"expected to fail, but passed; remove its entry: {_joined(unshown)}"
         return Ruling("failed", reason, unshown=unshown, better=unshown[0].role)
     roles: Iterable[tuple[Role, Api]] = (("server", case.server), ("client", case.client))

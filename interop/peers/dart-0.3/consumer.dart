@@ -1,4 +1,4 @@
-/// `ZapConsumer` of `zaptools_client`, 0.3.0 and 0.2.0, under the testbed's control.
+/// `ZapConsumer` of `zaptools_client`, 0.3.0 and 0.2, under the testbed's control.
 library;
 
 import 'dart:async';
@@ -52,7 +52,7 @@ class ZapConsumerRole implements ClientRole {
 
   @override
   void subscribe(List<String> events, {required bool all}) {
-    if (all) throw const Unsupported('ZapConsumer of 0.3.0 has no catch-all, only named events');
+    if (all) throw const Unsupported('ZapConsumer before 0.4.0 has no catch-all, only named events');
     for (final name in events) {
       _consumer.onEvent(name, (event) {
         _session.notifyEvent(event.name, event.payload, event.headers, via: 'named');
@@ -81,7 +81,7 @@ class ZapConsumerRole implements ClientRole {
   }
 
   @override
-  Future<void> clean() async => throw const Unsupported('ZapConsumer of 0.3.0 has no clean()');
+  Future<void> clean() async => throw const Unsupported('ZapConsumer before 0.4.0 has no clean()');
 
   @override
   Future<void> tearDown() {

@@ -1,9 +1,9 @@
-/// Differences between 0.2.0 and 0.3.0.
+/// Differences between the versions from 0.2.0 to 0.3.0.
 library;
 
 import '../dart_shared/control.dart';
 
-/// Makes a client: 0.3.0 takes the address as `Uri`, 0.2.0 as text, hence `dynamic`.
+/// Makes a client: 0.3.0 takes the address as `Uri`, 0.2 as text, hence `dynamic`.
 T withAddress<T>(T Function(dynamic address) make, Uri url) {
   try {
     return make(url);

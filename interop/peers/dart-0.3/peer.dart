@@ -1,4 +1,4 @@
-/// The peer `dart-0.3`: `zaptools_client` 0.3.0, the last release with `ZapSubscriber`, and 0.2.0.
+/// The peer `dart-0.3`: `zaptools_client` 0.3.0, the last release with `ZapSubscriber`, and 0.2.
 library;
 
 import '../dart_shared/control.dart';

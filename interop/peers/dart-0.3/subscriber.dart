@@ -1,4 +1,4 @@
-/// `ZapSubscriber` of `zaptools_client`, 0.3.0 and 0.2.0, under the testbed's control.
+/// `ZapSubscriber` of `zaptools_client`, 0.3.0 and 0.2, under the testbed's control.
 library;
 
 import 'dart:async';

@@ -1,4 +1,4 @@
-/// `ZapConsumer` of `zaptools_client` 0.5.0 under the testbed's control.
+/// `ZapConsumer` of `zaptools_client`, 0.5.0 and 0.4, under the testbed's control.
 library;
 
 import 'dart:async';
@@ -13,7 +13,7 @@ class ZapConsumerRole implements ClientRole {
       _protocols = options.protocols,
       _connectsAgain = options.connectsAgain {
     if (options.headers != null) {
-      throw const Unsupported('ZapConsumer 0.5.0 takes no handshake headers');
+      throw const Unsupported('ZapConsumer takes no handshake headers');
     }
     _consumer
       ..onConnected((_) {
@@ -74,13 +74,13 @@ class ZapConsumerRole implements ClientRole {
   @override
   Future<void> close({int? code, String? reason}) {
     if (code != null || reason != null) {
-      throw const Unsupported('ZapConsumer.disconnect() of 0.5.0 takes no code and no reason');
+      throw const Unsupported('ZapConsumer.disconnect() takes no code and no reason');
     }
     return _consumer.disconnect();
   }
 
   @override
-  Future<void> clean() async => throw const Unsupported('ZapConsumer 0.5.0 has no clean()');
+  Future<void> clean() async => throw const Unsupported('ZapConsumer has no clean()');
 
   @override
   Future<void> tearDown() {

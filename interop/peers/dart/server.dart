@@ -1,4 +1,4 @@
-/// The server APIs of `zaptools_server`, 0.3.0 and 0.2.0, under the testbed's control.
+/// The server APIs of `zaptools_server`, 0.3.0 and 0.2, under the testbed's control.
 library;
 
 import 'dart:io';
@@ -75,7 +75,7 @@ abstract class _LibraryServer implements ServerRole {
     'message': '${context.payload}',
   });
 
-  /// Registers the error callback where there is one: 0.2.0 has none, hence `dynamic`.
+  /// Registers the error callback where there is one: it came with 0.2.5, hence `dynamic`.
   void _onError(dynamic library) {
     try {
       library.onError(_error);

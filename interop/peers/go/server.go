@@ -75,8 +75,7 @@ func (s *server) upgrade(w http.ResponseWriter, r *http.Request) {
 			s.session.uncaught(value) // net/http would log it, and go on
 		}
 	}()
-	options := zaptools.ConnectorOptions{Register: s.register, StdConn: socket}
-	zaptools.NewConnector(options).Start()
+	newConnector(s.register, socket).Start()
 }
 
 // keep holds on to a socket, which the library does not close when Start returns.

@@ -10,12 +10,11 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
-from generation import NEEDS_HEADERS
+from generation import NEEDS_HEADERS, ZapClient
 from websockets.exceptions import ConnectionClosed
 
 from interop.peers._app import client_answer
 from interop.peers._control import Failure, PeerSession, Unsupported, at_exit
-from zaptools.client import ZapClient
 
 _QUEUES: dict[str, asyncio.Queue[Any]] = {}
 """The queue of each `program`."""
@@ -66,6 +65,8 @@ class ClientRole(PeerSession):
     ) -> None:
         if api != "ZapClient":
             raise Failure(f"no client API {api!r}")
+        if ZapClient is None:
+            raise Unsupported("the library has no client before 0.3.0")
         if self._client is not None:
             raise Failure("this session has its client")
         if protocols is not None or headers is not None or more:
@@ -84,7 +85,7 @@ class ClientRole(PeerSession):
 
     async def op_send(self, event: str, payload: Any = None, **more: Any) -> None:
         if NEEDS_HEADERS and not more:
-            raise Unsupported("ZapClient.send() of 0.3.0 must be given headers")
+            raise Unsupported("ZapClient.send() must be given headers before 0.4.4")
         await self._opened.send(event, payload, **more)
 
     async def op_subscribe(self, events: Sequence[str] = (), all: bool = False) -> None:

@@ -1,6 +1,6 @@
 """Differences between the versions of the published package.
 
-0.5.0 moved ``zaptools.tools`` to ``zaptools.core`` and dropped its rooms.
+0.3.0 brought a client; 0.5.0 moved ``zaptools.tools`` to ``zaptools.core`` and dropped its rooms.
 """
 
 from __future__ import annotations
@@ -8,7 +8,10 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from zaptools.client import ZapClient
+try:
+    from zaptools.client import ZapClient
+except ModuleNotFoundError:
+    ZapClient = None
 
 try:
     from zaptools.core import WebSocketConnection
@@ -33,10 +36,16 @@ __all__ = [
     "Rooms",
     "SessionRooms",
     "WebSocketConnection",
+    "ZapClient",
 ]
 
-NEEDS_HEADERS = inspect.signature(ZapClient.send).parameters["headers"].default is inspect._empty
-"""Whether `ZapClient.send` must be given headers, as in 0.3.0."""
+
+def _needs_headers(send: Any) -> bool:
+    return inspect.signature(send).parameters["headers"].default is inspect.Parameter.empty
+
+
+NEEDS_HEADERS = ZapClient is not None and _needs_headers(ZapClient.send)
+"""Whether `ZapClient.send` must be given headers, as before 0.4.4."""
 
 
 _BOOKS: dict[str, Any] = {}

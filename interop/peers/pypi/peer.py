@@ -19,6 +19,7 @@ if Path(zaptools.__file__).resolve().is_relative_to(ROOT / "zaptools"):
     raise SystemExit(f"not the published package: {zaptools.__file__}")
 
 from client import ClientRole  # noqa: E402 # after the check
+from generation import ZapClient  # noqa: E402 # after the check
 from hosts import HOSTS  # noqa: E402 # after the check
 from server import ServerRole  # noqa: E402 # after the check
 
@@ -42,7 +43,7 @@ class Session(ServerRole, ClientRole):
         return describe(
             "pypi",
             names,
-            apis={"server": list(HOSTS), "client": ["ZapClient"]},
+            apis={"server": list(HOSTS), "client": ["ZapClient"] if ZapClient else []},
             # What uvicorn and websockets' client do by themselves.
             limits={"server": _limits(1 << 24), "client": _limits(1 << 20)},
         )

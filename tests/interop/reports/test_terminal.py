@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 
 from interop.records import CellResult, Excuse
+from interop.reports.compatibility import PLAIN
 from interop.reports.pairs import CORE
 from interop.reports.results import Results
 from interop.reports.terminal import print_plan, print_report
@@ -147,8 +148,16 @@ def test_a_should_is_amber() -> None:
 
 
 def test_versions_that_go_together_are_said() -> None:
-    text = shown(results(cell(server="pypi@0.5.2/S"), cell(server="pypi@0.3.0/S")))
-    assert "pypi/S 0.3.0 to 0.5.2 with dart/ZapConsumer 0.5.0: compatible" in text
+    newer, older = (
+        [cell(server=f"pypi@{version}/S", scenario=name) for name in PLAIN]
+        for version in ("0.5.2", "0.3.0")
+    )
+    line = "pypi/S 0.3.0 to 0.5.2 with dart/ZapConsumer 0.5.0: compatible"
+    assert line in shown(results(*newer, *older))
+    assert "compatible" not in shown(results(*newer))
+    out = StringIO()
+    print_report(results(*newer), Console(file=out, width=120), versions=True)
+    assert "pypi/S 0.5.2 with dart/ZapConsumer 0.5.0: compatible" in out.getvalue()
 
 
 def test_known_flaky_cells_are_counted_and_listed() -> None:

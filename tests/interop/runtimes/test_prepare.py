@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from interop.runtimes.prepare import (
     make_environment,
     pinned,
 )
-from interop.runtimes.programs import python_command
+from interop.runtimes.programs import python_command, run_program
 
 from ..scripts import program
 
@@ -180,13 +181,42 @@ def test_an_older_version_of_a_go_peer_is_built_apart(tmp_path: Path) -> None:
     }
 
 
-def test_the_preparer_makes_the_older_version(tmp_path: Path) -> None:
-    folder = tmp_path / "mine"
+def wheel(folder: Path, name: str, version: str) -> None:
+    info = f"{name}-{version}.dist-info"
+    files = {
+        f"{name}.py": f"__version__ = {version!r}\n",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/RECORD": "",
+    }
+    with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as file:
+        for path, text in files.items():
+            file.writestr(path, text)
+
+
+def test_an_older_version_of_a_python_peer_shares_all_other_packages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, cache = tmp_path / "mine", tmp_path / "cache"
     folder.mkdir()
-    (folder / "requirements.txt").write_text("./no-such-zap-2\n./zap==2\n", "utf-8")
-    preparer = Preparer(cache=tmp_path / "cache")
-    with pytest.raises(CannotRun, match=r"(?s)mine@1: .*versions/mine@1/requirements\.txt"):
-        preparer.command(old(folder, "venv", "peer.py", zap="1"), "1")
+    (folder / "requirements.txt").write_text("zap==2\nbase==1\n", "utf-8")
+    (folder / "peer.py").write_text("import zap, base; print(zap.__version__, base.__version__)")
+    for name, version in (("zap", "2"), ("zap", "1"), ("base", "1")):
+        wheel(tmp_path, name, version)
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    peer, preparer = old(folder, "venv", "peer.py", zap="1"), Preparer(cache=cache)
+    newest, older = preparer.command(peer), preparer.command(peer, "1")
+    assert run_program(newest, 20.0).split() == ["2", "1"]
+    assert run_program(older, 20.0).split() == ["1", "1"]
+    marker = Path(older[0]).parents[1] / "kept"
+    marker.touch()
+    assert preparer.command(peer, "1") == older and marker.exists()
+
+    (marker.parent / ".made").unlink()
+    (tmp_path / "zap-1-py3-none-any.whl").unlink()
+    with pytest.raises(CannotRun, match=r"(?s)mine@1: .*zap==1"):
+        preparer.command(peer, "1")
 
 
 @pytest.mark.parametrize(

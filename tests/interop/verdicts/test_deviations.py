@@ -49,6 +49,12 @@ def test_one_scenario_needs_no_list() -> None:
     assert entry.scenarios == ("many.ids",)
 
 
+def test_an_entry_of_several_peers_is_one_for_each() -> None:
+    one, two = parse(ENTRY.replace('"dart/ZapServer"', '["dart@0.2.5", "dart@0.3.0"]'))
+    assert (one.peer, two.peer) == ("dart@0.2.5", "dart@0.3.0")
+    assert (one.scenarios, one.seen, one.cause) == (two.scenarios, two.seen, two.cause)
+
+
 @pytest.mark.parametrize(
     ("scenario", "found"), [("many.ids", True), ("rooms.members", True), ("many.ten", False)]
 )
@@ -90,6 +96,9 @@ def test_other_narrows_to_an_opposite() -> None:
         (ENTRY.replace("cause", "because"), "unknown key 'because'"),
         (ENTRY + "cause_ = 1", "unknown key 'cause_'"),
         (ENTRY + "other = 1", "'other' must be a string"),
+        (ENTRY + 'racy = "now and then"', "'racy' must be true or false"),
+        (ENTRY.replace('"dart/ZapServer"', '["dart", ""]'), "'peer' must be"),
+        (ENTRY.replace('"dart/ZapServer"', "[]"), "'peer' must be"),
         (ENTRY.replace("seen =", "upstream ="), "'seen' must be a regular expression, or a list"),
         (ENTRY.replace("\"'id' != 'id'\"", "[]"), "'seen' must be"),
         (ENTRY.replace("'id' != 'id'", "("), r"'seen' '\(': missing \), unterminated"),

@@ -84,6 +84,17 @@ def test_a_deviation_that_does_not_show_is_stale() -> None:
     assert (ruling.unshown, ruling.better) == ([KNOWN.excuse], "server")
 
 
+def test_a_deviation_that_is_a_race_need_not_show() -> None:
+    race = replace(KNOWN, racy=True)
+    assert verdict("passed", known=[race]) == ("passed", "")
+    kind, reason = verdict("failed", "no echo", known=[race])
+    assert (kind, reason) == ("tolerated", "dart (server): its cause [seen: no echo]")
+    assert verdict("failed", "crash", known=[race])[0] == "failed"
+    always = replace(KNOWN, seen=("late",))
+    assert verdict("failed", "late", known=[race, always])[0] == "deviating"
+    assert verdict("passed", known=[race, always])[0] == "failed"
+
+
 def test_unsupported_must_be_declared() -> None:
     text = "server dart@0.3.0/ZapServer: no rooms"
     features: dict[Role, frozenset[str]] = {
