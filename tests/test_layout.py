@@ -51,7 +51,7 @@ FACES = {
         "__init__ adapters asgi connection_router core handshake protocols reconnect registry "
         "tools zap_logger"
     ),
-    "interop": "__init__ __main__ needed peers",
+    "interop": "__init__ __main__ action needed peers",
 }
 """Parts that hand on the names of others, or are programs: no layer imports them."""
 

@@ -30,7 +30,9 @@ OWN = tomllib.loads((ROOT / "interop" / "pyproject.toml").read_text("utf-8"))["p
 WHOLE = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 NAME = "zaptools_interop"
 
-OF_A_CHECKOUT = {"LICENSE", "README.md", "entrypoint.sh", "pyproject.toml"}
+OF_A_CHECKOUT = {
+    "LICENSE", "README.md", "action.py", "action.yml", "entrypoint.sh", "pyproject.toml"
+}  # fmt: skip
 """The files of the folder that a wheel has not, or has in its metadata."""
 
 Result = subprocess.CompletedProcess[str]
