@@ -81,8 +81,9 @@ def _given(
 async def _call(source: Source, name: str, url: str, limit: float | None) -> Values:
     if isinstance(source, Mapping):
         return source
+    scope = asyncio.timeout(limit)
     try:
-        async with asyncio.timeout(limit) as scope:
+        async with scope:
             values = source()
             return await values if inspect.isawaitable(values) else values
     except Exception as exc:

@@ -54,8 +54,9 @@ async def decide(
     answer: Any = None
     failure: BaseException | None = None
     problem, status = "", 500
+    scope = asyncio.timeout(limits.admission_timeout)
     try:
-        async with asyncio.timeout(limits.admission_timeout) as scope:
+        async with scope:
             result = admission(request)
             answer = await result if inspect.isawaitable(result) else result
     except Refuse as exc:
