@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
 
 from rich.console import Console
+from rich.markup import escape
 
 from ..catalog import did_you_mean
 from ..check.check import WHY_NOT, Check, why_not
@@ -103,10 +104,9 @@ def _checked(arguments: argparse.Namespace, console: Console) -> Results:
         again=_again(arguments, endpoint),
     )
     with claimed_outputs(arguments), held():
-        with console.status(f"checking {endpoint.shown}") as status:
-            results = _interruptible(
-                check, chosen, lambda name: status.update(f"checking {endpoint.shown}: {name}")
-            )
+        what = f"checking {escape(endpoint.shown)}"
+        with console.status(what) as status:
+            results = _interruptible(check, chosen, lambda name: status.update(f"{what}: {name}"))
         results.commit = current_commit(CHECKOUT)
         results.folder = recorded_folder(arguments)
         print_findings(results, console)

@@ -90,7 +90,7 @@ def _peer_check(arguments: argparse.Namespace, console: Console) -> int:
     checks = []
     with own_arguments_only():
         for subject in subjects:
-            with console.status(f"checking {subject.name}") as status:
+            with console.status(escape(f"checking {subject.name}")) as status:
                 check = PeerCheck(
                     subject,
                     scenarios,

@@ -189,7 +189,12 @@ class Player:
     async def _open(self, remote: Remote, client: Vectors, played: Played) -> RawConnection | None:
         """Return a connection with the handshake of that version; None where it fails."""
         offer = [("Sec-WebSocket-Extensions", client.extensions)] if client.extensions else []
-        connection = await remote.ask(extra=offer)
+        try:
+            connection = await remote.ask(extra=offer)
+        except Violation as exc:
+            words = f"does not answer its handshake ({exc})"
+            played.causes.append(Cause("writes", "handshake", words, "the app is offline"))
+            return None
         cause = _refused(connection.head, client, self.endpoint.subprotocols)
         if cause is not None:
             if all(known.key != cause.key for known in played.causes):

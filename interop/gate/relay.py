@@ -88,9 +88,11 @@ class Relay:
                 "client": FrameReader("client", agreed_inflater("client", head)),
                 "server": FrameReader("server", agreed_inflater("server", head)),
             }
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._pump("client", client, server, readers, number))
-                group.create_task(self._pump("server", server, client, readers, number))
+            # No group of tasks: its error would hide that of the connection.
+            await asyncio.gather(
+                self._pump("client", client, server, readers, number),
+                self._pump("server", server, client, readers, number),
+            )
         except EndpointError as exc:
             self.refused = str(exc)
         except (OSError, EOFError, asyncio.LimitOverrunError):

@@ -47,6 +47,12 @@ def test_a_report_in_words(url: str, capsys: pytest.CaptureFixture[str]) -> None
     assert out.endswith("3 passed - exit status 0\n")
 
 
+def test_a_path_that_looks_like_markup(capsys: pytest.CaptureFixture[str]) -> None:
+    with servers.background(servers.scripted) as url:
+        assert main(["check", f"{url}[/b]", "--scenario", "frames.ping.1"]) == 1
+    assert "[/b]: " in capsys.readouterr().out
+
+
 def test_with_an_echo(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", url, "--scenario", "frames.length.*", "--echo", "echo"]) == 0
     assert "frames: 8 passed\n" in capsys.readouterr().out

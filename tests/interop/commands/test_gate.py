@@ -158,6 +158,14 @@ def test_a_subprotocol_and_a_compression_that_were_not_offered(
         assert "chooses the extension 'permessage-deflate', not offered" in capsys.readouterr().out
 
 
+def test_a_handshake_that_gets_no_answer_breaks_the_version_that_writes_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with servers.background(partial(odd, deaf_to=b"Sec-WebSocket-Extensions")) as url:
+        assert gate(url) == 1  # Dart offers one
+    assert "It does not answer its handshake (" in capsys.readouterr().out
+
+
 def test_secrets_are_in_no_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     leak = '{"eventName":"price","payload":"geheim"}'
     heads: list[bytes] = []

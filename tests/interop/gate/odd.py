@@ -39,6 +39,7 @@ async def odd(
     extra: Sequence[tuple[str, str]] = (),
     times: int = 0,
     only: int = 0,
+    deaf_to: bytes = b"",
 ) -> AsyncIterator[str]:
     """Serve; give the URL.
 
@@ -48,6 +49,7 @@ async def odd(
         extra: headers of its answer to the handshake.
         only: with it, the number of the one connection that it writes `pushes` to.
         times: with it, nothing listens any more once so many have connected.
+        deaf_to: with it, requests that it is in get no answer, but the end of the connection.
     """
 
     count: list[bytes] = []
@@ -57,6 +59,8 @@ async def odd(
         if heads is not None:
             heads.append(asked)
         count.append(asked)
+        if deaf_to and deaf_to in asked:
+            return
         writer.write(answer(parse_head(asked), extra=extra))
         for push in pushes if only in (0, len(count)) else ():
             writer.write(_framed(push))
