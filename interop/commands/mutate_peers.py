@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
 import time
 from collections import Counter
@@ -104,7 +103,7 @@ def mutate_peers(arguments: argparse.Namespace, console: Console) -> int:
         held(),  # until all is shown; the run itself is interrupted
         tempfile.TemporaryDirectory(prefix="interop-mutate-") as folder,
         PeerRunner(
-            Path(folder), scenarios, _preparer,
+            Path(folder), scenarios, lambda cache: Preparer(cache=cache),
             patience=arguments.patience, at_once=arguments.workers,
         ) as runner,
     ):  # fmt: skip
@@ -133,17 +132,12 @@ def _chosen(every: Sequence[Text], patterns: Sequence[str]) -> list[Text]:
     return [each for each in every if any(fnmatchcase(each.peer.name, p) for p in patterns)]
 
 
-def _preparer(cache: Path) -> Preparer:
-    packages = os.environ.get("ZAPTOOLS_DART_PACKAGES")
-    return Preparer(packages=Path(packages) if packages else None, cache=cache)
-
-
 def _missing(drawn: Sequence[Text], tell: Tell) -> dict[str, str]:
     """Return why peers cannot run here, and say so."""
     missing: dict[str, str] = {}
     for peer in {change.peer.name: change.peer for change in drawn}.values():
         try:
-            _preparer(CACHE_DIR).command(peer)
+            Preparer(cache=CACHE_DIR).command(peer)
         except CannotRun as exc:
             missing[peer.name] = str(exc)
             tell(f"not run: {peer.name}: {exc}")

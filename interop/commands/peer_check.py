@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import shutil
 from collections import Counter
 from collections.abc import Sequence
@@ -159,11 +158,8 @@ def _of_catalogue(peer: Peer, version: str = "", name: str = "") -> Subject:
     if not apis:
         chosen = f"{program}/{name}" if name else program
         raise Stop(f"{chosen} is not here: {', '.join(api.id for api in peer.apis)} are")
-    packages = os.environ.get("ZAPTOOLS_DART_PACKAGES")
     try:
-        command = Preparer(packages=Path(packages) if packages else None).command(
-            peer, version or None
-        )
+        command = Preparer().command(peer, version or None)
     except CannotRun as exc:
         raise Stop(f"{program} cannot run: {exc}") from exc
     return Subject(name=program, command=command, apis=apis)

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
@@ -107,11 +105,8 @@ def _api(pattern: str | None, cell: CellResult, live: Role, peers: dict[str, Pee
 
 
 def _command(peer: Peer, api: Api) -> list[str]:
-    packages = os.environ.get("ZAPTOOLS_DART_PACKAGES")
     try:
-        return Preparer(packages=Path(packages) if packages else None).command(
-            peer, api.version if api.older else None
-        )
+        return Preparer().command(peer, api.version if api.older else None)
     except CannotRun as exc:
         raise Stop(f"{api.id} cannot run: {exc}") from exc
 

@@ -631,12 +631,10 @@ def _maker(
             return [build(program, client)]
 
         return image
-    packages = os.environ.get("ZAPTOOLS_DART_PACKAGES")
     if any(peers[peer_of(program)].runtime == "dart" for program in programs):
-        _check_dart_environment(arguments.dart, packages)
+        _check_dart_environment(arguments.dart)
     preparer = Preparer(
         dart_vm=arguments.dart,
-        packages=Path(packages) if packages else None,
         tell=lambda words: console.print(escape(words), highlight=False, soft_wrap=True),
     )
 
@@ -665,7 +663,7 @@ def _check_dart_argument(arguments: argparse.Namespace) -> None:
         raise Stop(str(exc)) from exc
 
 
-def _check_dart_environment(vm: str | None, packages: str | None) -> None:
+def _check_dart_environment(vm: str | None) -> None:
     """Check the variables that concern Dart, for a run with a Dart peer: a mistyped path must
     not turn its peers into "not run". Where `vm` is given, ``$DART`` is not used."""
     if not vm and os.environ.get("DART") not in (None, "", DECLINED):
@@ -673,6 +671,7 @@ def _check_dart_environment(vm: str | None, packages: str | None) -> None:
             dart.find_dart()
         except CannotRun as exc:
             raise Stop(str(exc)) from exc
+    packages = os.environ.get("ZAPTOOLS_DART_PACKAGES")
     if packages and not Path(packages).is_dir():
         raise Stop(f"$ZAPTOOLS_DART_PACKAGES is {packages!r}, which is not a folder")
 

@@ -62,7 +62,8 @@ class Preparer:
         tell: Callable[[str], None] = _to_stderr,
     ) -> None:
         self._dart = dart_vm
-        self._packages = packages
+        given = os.environ.get("ZAPTOOLS_DART_PACKAGES")
+        self._packages = packages or (Path(given) if given else None)
         self._cache = cache
         self._downloads = downloads
         self._installed = installed

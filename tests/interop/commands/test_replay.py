@@ -127,13 +127,9 @@ def test_an_implementation_that_cannot_run(
     recorded: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Unprepared:
-        def __init__(self, packages: Path | None) -> None:
-            assert packages == Path("/packages")
-
         def command(self, *peer: object) -> list[str]:
             raise CannotRun("no network")
 
-    monkeypatch.setenv("ZAPTOOLS_DART_PACKAGES", "/packages")
     monkeypatch.setattr(command, "Preparer", Unprepared)
     assert main(["replay", "echo.null", *recorded]) == 2
     assert "python/ZapServer cannot run: no network" in capsys.readouterr().err

@@ -80,14 +80,21 @@ def test_a_dart_peer_without_dart_says_what_to_install(tmp_path: Path) -> None:
         preparer.command(peer(tmp_path, "dart", "peer.dart"))
 
 
-def test_packages_that_cannot_be_found_are_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("by", ["argument", "environment"])
+def test_packages_that_cannot_be_found_are_named(
+    by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     dart = tmp_path / "dart"
     dart.write_text('#!/bin/sh\necho "Dart SDK version: 3.7.3 (stable)"\n', "utf-8")
     dart.chmod(0o755)
     (tmp_path / "pubspec.yaml").write_text("name: p\ndependencies:\n  zap: 1.0.0\n", "utf-8")
     (tmp_path / "packages").mkdir()
-    preparer = Preparer(dart_vm=str(dart), packages=tmp_path / "packages", cache=tmp_path)
-    with pytest.raises(CannotRun, match="'zap'"):
+    packages = tmp_path / "packages"
+    monkeypatch.setenv("ZAPTOOLS_DART_PACKAGES", "/nowhere" if by == "argument" else str(packages))
+    preparer = Preparer(
+        dart_vm=str(dart), packages=packages if by == "argument" else None, cache=tmp_path
+    )
+    with pytest.raises(CannotRun, match=f"'zap'.*{packages}|{packages}.*'zap'"):
         preparer.command(peer(tmp_path, "dart", "peer.dart"))
 
 
