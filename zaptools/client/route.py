@@ -38,8 +38,9 @@ P = TypeVar("P", bound=asyncio.Protocol)
 _HEAD_BYTES = 1 << 16
 """The longest head of a proxy's answer."""
 
-_NO_TLS_TIMEOUT = 365 * 24 * 3600.0
-"""Seconds for TLS, in place of the event loop's 60: `Limits.open_timeout` bounds the whole."""
+_UNBOUNDED = 365 * 24 * 3600.0
+"""Seconds for TLS and for SOCKS, in place of the event loop's and python-socks' 60:
+`Limits.open_timeout` bounds the whole."""
 
 _SOCKS_PORT = 1080  # RFC 1928, section 3
 
@@ -195,7 +196,7 @@ class Route:
                 secure = await asyncio.get_running_loop().start_tls(
                     transport, made, ssl,
                     server_hostname=self.server_hostname or uri.host,
-                    ssl_handshake_timeout=_NO_TLS_TIMEOUT,
+                    ssl_handshake_timeout=_UNBOUNDED,
                 )  # fmt: skip
             except BaseException:
                 transport.abort()
@@ -220,7 +221,7 @@ async def _over(
         sock=sock,
         ssl=ssl,
         server_hostname=None if ssl is None else host,
-        ssl_handshake_timeout=None if ssl is None else _NO_TLS_TIMEOUT,
+        ssl_handshake_timeout=None if ssl is None else _UNBOUNDED,
     )
 
 
@@ -287,9 +288,7 @@ async def _connect_by_socks(
     try:
         return cast(
             socket.socket,
-            await made.connect(
-                uri.host, uri.port, timeout=_NO_TLS_TIMEOUT, local_addr=local_address
-            ),
+            await made.connect(uri.host, uri.port, timeout=_UNBOUNDED, local_addr=local_address),
         )
     except (SocksError, OSError) as exc:
         raise ProxyError(url, f"the proxy {where} failed: {printable(str(exc))}") from exc

@@ -1,11 +1,6 @@
 """Which clients get a connection: the application decides before the handshake is answered.
 
-::
-
-    request ──> on_handshake ──┬──> nothing returned: accepted, `state` goes to the connection
-                               ├──> Refuse: its status, its body, its headers
-                               ├──> another exception, or another value: 500
-                               └──> too late: 503
+`zaptools.handlers.admission` asks the application.
 """
 
 from __future__ import annotations
