@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import quote, unquote, unquote_plus
 
 __all__ = [
+    "TOKEN",
     "VARIABLE",
     "AccessError",
     "Header",
@@ -31,7 +32,9 @@ VARIABLE = re.compile(r"\$\{(\w+)\}", re.ASCII)
 _NAMED_ALONE = re.compile(r"([A-Za-z]+ |[\w.~-]+=)?\$\{\w+\}", re.ASCII)
 """A value that is nothing but a variable, behind a scheme such as ``Bearer`` or a name."""
 
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""The name of a header or a subprotocol (RFC 9110, section 5.6.2)."""
+
 _OWN = ("host", "upgrade", "connection", "content-length", "transfer-encoding")
 """Headers that the handshake sets itself, or that would change the kind of request."""
 
@@ -126,7 +129,7 @@ def _split(text: str, what: str) -> tuple[str, str]:
     """Return name and value; no error shows the value."""
     name, colon, value = text.partition(":")
     name, value = name.strip(), value.strip()
-    if not colon or not _TOKEN.fullmatch(name):
+    if not colon or not TOKEN.fullmatch(name):
         raise AccessError(f"{what} is not of the form 'Name: value'")
     if name.lower() in _OWN or name.lower().startswith("sec-websocket-"):
         more = "; see --subprotocol" if name.lower().endswith("protocol") else ""

@@ -20,6 +20,7 @@ from urllib.parse import SplitResult, quote, urlsplit
 from ..errors import TestbedError
 from ..wire.raw import MAX_HEAD, Streams
 from .access import (
+    TOKEN,
     VARIABLE,
     AccessError,
     Secrets,
@@ -30,8 +31,6 @@ from .access import (
 )
 
 __all__ = ["Endpoint", "EndpointError", "parse_endpoint"]
-
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 class EndpointError(TestbedError):
@@ -151,7 +150,7 @@ def parse_endpoint(
     for file in header_files:
         words += ["--header-file", str(file)]
     for name in subprotocols:
-        if not _TOKEN.fullmatch(name):
+        if not TOKEN.fullmatch(name):
             raise EndpointError(f"--subprotocol {name!r} is not a valid subprotocol name")
     of_path = [value for name in VARIABLE.findall(parts.path) if (value := environ.get(name))]
     given = [*of_line, *of_files]

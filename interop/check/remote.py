@@ -17,17 +17,14 @@ from ..roles.server import Server
 from ..wire.frames import CLOSE, close_payload
 from ..wire.http import request
 from ..wire.log import Log
-from ..wire.raw import Bounds, RawConnection
+from ..wire.raw import RawConnection
 from .endpoint import Endpoint, EndpointError
-from .uncontrolled import PROBE, NoControl, Uncontrolled, is_closed
+from .uncontrolled import BOUNDS, NoControl, Uncontrolled, is_closed
 
 __all__ = ["Pace", "Remote"]
 
 FAREWELL_TIMEOUT = 1.0
 """Seconds for a server to answer the judge's own close frame."""
-
-_BOUNDS = Bounds(frames=10_000, bytes=16 << 20)
-"""Limits per connection, far above what any scenario without load makes a server write."""
 
 _HINTS = {
     404: " (is the path right?)",
@@ -80,7 +77,7 @@ class Remote(Uncontrolled, JudgedServer):
         pace: when connections may be made.
 
     Attributes:
-        software: the ``Server`` header of its answer; likewise.
+        software: the ``Server`` header of its answer; known after `check_reachable`.
         flood: how it exceeded the bounds, in words, on a connection closed since.
     """
 
@@ -127,11 +124,7 @@ class Remote(Uncontrolled, JudgedServer):
         except Violation as exc:
             raise EndpointError(str(exc), shown) from None
         try:
-            if self.echo is not None:
-                connection.send_event(self.echo, PROBE)
-                self.answer_name = await self.echoed(connection, PROBE)
-            else:
-                await self.works(connection, PROBE)
+            await self.probed(connection)
         except Violation as exc:
             if (close := _refusal(connection)) is not None:
                 why = f"it closes every connection with {close[:_SHOWN]}: {self._access()}"
@@ -171,7 +164,7 @@ class Remote(Uncontrolled, JudgedServer):
         await self.close()
         await self._pace.turn()
         streams = await self.endpoint.connect(self.setup_patience.seconds)
-        connection = RawConnection(self.log, "client", streams, self.setup_patience, _BOUNDS)
+        connection = RawConnection(self.log, "client", streams, self.setup_patience, BOUNDS)
         self.connections.append(connection)
         return connection
 

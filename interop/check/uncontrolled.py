@@ -16,13 +16,17 @@ from ..roles.judged import Judged
 from ..roles.server import Server
 from ..wire.frames import CLOSE, PING, PONG, TEXT
 from ..wire.log import Log
-from ..wire.raw import RawConnection
+from ..wire.raw import Bounds, RawConnection
 from ..wire.rules import event_text
 
-__all__ = ["PROBE", "NoControl", "Uncontrolled", "is_closed", "parsed"]
+__all__ = ["BOUNDS", "PROBE", "NoControl", "Uncontrolled", "is_closed", "parsed"]
 
 PROBE = "still there?"
 """What every probe's payload begins with."""
+
+
+BOUNDS = Bounds(frames=10_000, bytes=16 << 20)
+"""Limits per connection, far above what any scenario without load makes a side write."""
 
 
 class Uncontrolled(Judged):
@@ -110,6 +114,18 @@ class Uncontrolled(Judged):
             message = await self._next_text(connection, what)
             if "payload" in message and message["payload"] == payload:
                 return str(message.get("eventName"))
+
+    async def probed(self, connection: RawConnection) -> None:
+        """Check that it works, and learn the name of the events that its echoes come in.
+
+        Raises:
+            Violation: the echo, or else the answer to a ping, does not come.
+        """
+        if self.echo is not None:
+            connection.send_event(self.echo, PROBE)
+            self.answer_name = await self.echoed(connection, PROBE)
+        else:
+            await self.works(connection, PROBE)
 
     async def _next_text(self, connection: RawConnection, what: str) -> dict[str, Any]:
         """Return the members of the next text message, which may be the echo of `what`."""

@@ -74,7 +74,6 @@ class ClientCheck:
         patience: seconds to wait for what must come.
         at_once: scenarios that run at the same time, each with a program of its own.
         echo: the event that the program answers with its payload, or None.
-        reconnects: whether it connects again by itself.
         can: which of ``echo``, ``reconnects`` and ``url`` the client has.
         within: seconds for the whole check. The scenarios under way at that time are finished.
         known: expected deviations of this client; one that does not show is a failure.
@@ -261,6 +260,15 @@ class ClientCheck:
             frames_total=total,
             violations=evidence.violations(facts, remote.log),
         )
+        cell = self._recorded(name, facts, ran)
+        if cell.verdict in ("failed", "warned", "error"):
+            cell.printed = printed or []
+            if end:
+                cell.reason += f"; the program {end}"
+        return cell
+
+    def _recorded(self, name: str, facts: Scenario, ran: Ran) -> CellResult:
+        """Return the record of what a scenario saw, with the program's own name in it."""
         cell = record(
             facts,
             name,
@@ -276,8 +284,4 @@ class ClientCheck:
         cell.raised = cell.raised.removeprefix(_PREFIX) if cell.raised else cell.raised
         if cell.culprit is not None:
             cell.culprit = structs.replace(cell.culprit, api=cell.client)
-        if cell.verdict in ("failed", "warned", "error"):
-            cell.printed = printed or []
-            if end:
-                cell.reason += f"; the program {end}"
         return cell

@@ -14,15 +14,13 @@ from asyncio import StreamReader, StreamWriter
 from collections import deque
 from collections.abc import Sequence
 
+from ..check.uncontrolled import BOUNDS
 from ..control.patience import Patience
 from ..errors import Disconnected, TestbedError
 from ..wire.log import Log
-from ..wire.raw import MAX_HEAD, Bounds, RawConnection
+from ..wire.raw import MAX_HEAD, RawConnection
 
 __all__ = ["ClientError", "Door"]
-
-_BOUNDS = Bounds(frames=10_000, bytes=16 << 20)
-"""Limits per connection, far above what any scenario makes a client write."""
 
 _MOST_WAITING = 100
 """Connections that may wait at once."""
@@ -95,7 +93,7 @@ class Door:
                 self._news.clear()
                 await self._news.wait()
             streams = self._waiting.popleft()
-            connection = RawConnection(log, "server", streams, patience, _BOUNDS)
+            connection = RawConnection(log, "server", streams, patience, BOUNDS)
             try:
                 await connection.read_head()
             except Disconnected:

@@ -7,7 +7,7 @@ import contextlib
 from typing import Any
 
 from ..catalog import Api
-from ..check.uncontrolled import PROBE, NoControl, Uncontrolled, is_closed
+from ..check.uncontrolled import NoControl, Uncontrolled, is_closed
 from ..control.patience import Patience
 from ..errors import PeerFailure, TestbedError, Unsupported, Violation
 from ..roles.client import Client
@@ -61,11 +61,7 @@ class RemoteClient(Uncontrolled, JudgedClient):
         connection: RawConnection | None = None
         try:
             connection = await self.open()
-            if self.echo is not None:
-                connection.send_event(self.echo, PROBE)
-                self.answer_name = await self.echoed(connection, PROBE)
-            else:
-                await self.works(connection, PROBE)
+            await self.probed(connection)
         except Violation as exc:
             if connection is None:
                 raise ClientError(

@@ -218,7 +218,7 @@ class Awaited(Source):
 
     Args:
         tell: called with what the user has to do, once the app has not connected for `within`.
-        patience: seconds to wait at all.
+        at_most: seconds to wait at all.
     """
 
     def __init__(

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from fnmatch import fnmatchcase
 
 from rich.console import Console
 from rich.markup import escape
@@ -22,7 +20,16 @@ from ..runtimes.git import current_commit
 from ..signals import held, interruptible
 from ..verdicts import deviations
 from .access import access_options, given_endpoint
-from .options import Commands, Stop, given_path, matching, rate, seconds
+from .options import (
+    Commands,
+    Stop,
+    check_runnable,
+    given_path,
+    given_words,
+    matching,
+    rate,
+    seconds,
+)
 from .outputs import annotating, claimed_outputs, outputs_options, recorded_folder, write_outputs
 
 __all__ = ["add"]
@@ -89,7 +96,9 @@ def _checked(arguments: argparse.Namespace, console: Console) -> Results:
     pause = _CONNECTIONS / arguments.rate if arguments.rate else 0.0
     whole = load_functions((arguments.timeout or max(30.0, 6 * arguments.patience)) + pause)
     chosen = {name: whole[name] for name in matching(whole, arguments.scenario, "--scenario")}
-    _check_patterns(arguments, chosen)
+    check_runnable(
+        arguments.scenario, chosen, lambda facts: why_not(facts, arguments.echo), WHY_NOT
+    )
     frameworks = [entry for entry in deviations.load() if entry.framework]
     check = Check(
         endpoint,
@@ -112,23 +121,6 @@ def _checked(arguments: argparse.Namespace, console: Console) -> Results:
         print_findings(results, console)
         write_outputs(results, arguments)
     return results
-
-
-def _check_patterns(arguments: argparse.Namespace, chosen: Mapping[str, Bound]) -> None:
-    """Check that each pattern names a scenario that can run: those of the others do not count.
-
-    Raises:
-        Stop: one does not; says why.
-    """
-    for pattern in arguments.scenario or ["*"]:
-        why = Counter(
-            why_not(bound.facts, arguments.echo)
-            for name, bound in chosen.items()
-            if fnmatchcase(name, pattern)
-        )
-        if "" not in why:
-            reasons = "; ".join(f"{count} {WHY_NOT[reason]}" for reason, count in why.items())
-            raise Stop(f"--scenario {pattern!r}: none of these can be run: {reasons}")
 
 
 def _interruptible(
@@ -166,12 +158,10 @@ def _framework(given: str | None, entries: Iterable[deviations.Deviation]) -> st
 def _again(arguments: argparse.Namespace, endpoint: Endpoint) -> str:
     """Return the given command without its scenarios; ``…`` stands for secrets."""
     words = ["check", *endpoint.words]
-    for name in arguments.subprotocol:
-        words += ["--subprotocol", name]
-    for option in ("echo", "ca", "rate", "known", "framework", "timeout"):
-        if (value := getattr(arguments, option)) is not None:
-            words += [f"--{option}", f"{value:g}" if isinstance(value, float) else str(value)]
-    words += [f"--{name}" for name in ("insecure", "strict") if getattr(arguments, name)]
+    words += given_words(
+        arguments, "subprotocol", "echo", "ca", "rate", "known", "framework", "timeout",
+        "insecure", "strict",
+    )  # fmt: skip
     if arguments.patience != _PATIENCE:
         words += ["--patience", f"{arguments.patience:g}"]
     return command(*words)

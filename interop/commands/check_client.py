@@ -8,10 +8,8 @@ import os
 import shlex
 import socket
 import tempfile
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from rich.console import Console
@@ -29,7 +27,16 @@ from ..runtimes.git import current_commit
 from ..signals import held, interruptible
 from ..verdicts import deviations
 from ..wire.certificate import certificate
-from .options import Commands, Stop, at_least, given_path, matching, seconds
+from .options import (
+    Commands,
+    Stop,
+    at_least,
+    check_runnable,
+    given_path,
+    given_words,
+    matching,
+    seconds,
+)
 from .outputs import annotating, claimed_outputs, outputs_options, recorded_folder, write_outputs
 
 __all__ = ["add"]
@@ -111,7 +118,7 @@ def _checked(arguments: argparse.Namespace, console: Console) -> Results:
     whole = load_functions(timeout)
     chosen = {name: whole[name] for name in matching(whole, arguments.scenario, "--scenario")}
     can = _can(arguments)
-    _check_patterns(arguments, chosen, can)
+    check_runnable(arguments.scenario, chosen, lambda facts: why_not(facts, can), WHY_NOT)
     known = arguments.known
     with _ca_file(arguments) as ca, claimed_outputs(arguments), held():
         check = ClientCheck(
@@ -158,25 +165,6 @@ def _can(arguments: argparse.Namespace) -> set[str]:
         "url": bool(arguments.program),
     }
     return {need for need, there in given.items() if there}
-
-
-def _check_patterns(
-    arguments: argparse.Namespace, chosen: Mapping[str, Bound], can: set[str]
-) -> None:
-    """Check that each pattern names a scenario that can run: those of the others do not count.
-
-    Raises:
-        Stop: one does not; says why.
-    """
-    for pattern in arguments.scenario or ["*"]:
-        why = Counter(
-            why_not(bound.facts, can)
-            for name, bound in chosen.items()
-            if fnmatchcase(name, pattern)
-        )
-        if "" not in why:
-            reasons = "; ".join(f"{count} {WHY_NOT[reason]}" for reason, count in why.items())
-            raise Stop(f"--scenario {pattern!r}: none of these can be run: {reasons}")
 
 
 def _of_library(pattern: str) -> list[deviations.Deviation]:
@@ -294,11 +282,9 @@ def _interruptible(
 def _again(arguments: argparse.Namespace, scenario: str) -> str:
     """Return the command that runs a scenario again, with the other options that were given."""
     words = ["check-client", "--scenario", scenario]
-    for option in ("echo", "known", "library", "timeout"):
-        if (value := getattr(arguments, option)) is not None:
-            words += [f"--{option}", f"{value:g}" if isinstance(value, float) else str(value)]
-    for option in ("reconnects", "tls", "strict"):
-        words += [f"--{option}"] if getattr(arguments, option) else []
+    words += given_words(
+        arguments, "echo", "known", "library", "timeout", "reconnects", "tls", "strict"
+    )
     for option, usual in (("patience", _PATIENCE), ("connect_within", _CONNECT_WITHIN)):
         if (value := getattr(arguments, option)) != usual:
             words += [f"--{option.replace('_', '-')}", f"{value:g}"]

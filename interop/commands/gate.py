@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -27,7 +26,16 @@ from ..runtimes.prepare import Preparer
 from ..signals import held, interruptible
 from ..wire import vectors
 from .access import access_options, given_endpoint
-from .options import Commands, Stop, given_path, known_peers, peers_option, rate, seconds
+from .options import (
+    Commands,
+    Stop,
+    given_path,
+    given_words,
+    known_peers,
+    peers_option,
+    rate,
+    seconds,
+)
 from .outputs import annotating, claimed_outputs, outputs_options, recorded_folder, write_outputs
 
 __all__ = ["add"]
@@ -180,8 +188,7 @@ def _commands(
         for version in versions:
             version.not_run = "--no-real"
         return {}
-    packages = os.environ.get("ZAPTOOLS_DART_PACKAGES")
-    preparer = Preparer(packages=Path(packages) if packages else None)
+    preparer = Preparer()
     found: dict[str, list[str]] = {}
     for version in versions:
         api = version.api
@@ -241,14 +248,10 @@ def _baseline(path: Path) -> dict[str, frozenset[tuple[str, str]]]:
 def _again(arguments: argparse.Namespace, endpoint: Endpoint) -> str:
     """Return the given command; ``…`` stands for secrets."""
     words = ["gate", "--server", *endpoint.words]
-    for option in ("clients", "subprotocol", "peers"):
-        for value in getattr(arguments, option):
-            words += [f"--{option}", str(value)]
-    for option in ("echo", "ask", "listen", "baseline", "ca", "rate", "patience"):
-        if (value := getattr(arguments, option)) is not None:
-            words += [f"--{option}", f"{value:g}" if isinstance(value, float) else str(value)]
-    words += [f"--{o.replace('_', '-')}" for o in ("insecure", "no_real", "require_real")
-              if getattr(arguments, o)]  # fmt: skip
+    words += given_words(
+        arguments, "clients", "subprotocol", "peers", "echo", "ask", "listen", "baseline", "ca",
+        "rate", "patience", "insecure", "no_real", "require_real",
+    )  # fmt: skip
     return command(*words)
 
 

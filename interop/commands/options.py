@@ -6,6 +6,7 @@ import argparse
 import os
 import re
 import webbrowser
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -16,7 +17,7 @@ from rich.markup import escape
 
 from ..catalog import JUDGES, Api, Peer, did_you_mean, load_peers, select
 from ..places import RESULTS, command
-from ..run.runner import load_catalogue
+from ..run.runner import Bound, load_catalogue
 from ..scenarios.scenario import Scenario
 from ..verdicts import deviations
 
@@ -27,9 +28,11 @@ __all__ = [
     "Stop",
     "at_least",
     "catalogue",
+    "check_runnable",
     "chosen_apis",
     "deviations_option",
     "given_path",
+    "given_words",
     "history_option",
     "known_deviations",
     "known_peers",
@@ -254,6 +257,43 @@ def matching(
             close = did_you_mean(pattern, names, topics)
             raise Stop(f"{option} {pattern!r} names no scenario{close}; see: {command('list')}")
     return [n for n in names if not patterns or any(fnmatchcase(n, p) for p in patterns)]
+
+
+def check_runnable(
+    patterns: Sequence[str],
+    chosen: Mapping[str, Bound],
+    why_not: Callable[[Scenario], str],
+    words: Mapping[str, str],
+) -> None:
+    """Check that each pattern names a scenario that can run: those of the others do not count.
+
+    Args:
+        chosen: the scenarios that the patterns name; all if there are no patterns.
+        why_not: returns why a scenario cannot run, a key of `words`; ``""`` if it can.
+
+    Raises:
+        Stop: one does not; says why.
+    """
+    for pattern in patterns or ["*"]:
+        why = Counter(
+            why_not(bound.facts) for name, bound in chosen.items() if fnmatchcase(name, pattern)
+        )
+        if "" not in why:
+            reasons = "; ".join(f"{count} {words[reason]}" for reason, count in why.items())
+            raise Stop(f"--scenario {pattern!r}: none of these can be run: {reasons}")
+
+
+def given_words(arguments: argparse.Namespace, *names: str) -> list[str]:
+    """Return these options as a command that repeats them has them, without those not given."""
+    words: list[str] = []
+    for name in names:
+        option, value = f"--{name.replace('_', '-')}", getattr(arguments, name)
+        if value is True:
+            words.append(option)
+        elif value is not None and value is not False:
+            for each in value if isinstance(value, list) else [value]:
+                words += [option, f"{each:g}" if isinstance(each, float) else str(each)]
+    return words
 
 
 def chosen_apis(

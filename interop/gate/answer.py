@@ -10,11 +10,12 @@ import msgspec
 from ..catalog import Api
 from ..check.endpoint import Endpoint
 from ..records import CellResult, Culprit, Excuse, FrameRecord, Verdict
+from ..reports.answer import joined
 from ..reports.causes import counted
 from ..reports.results import Results, shortened
 from .gate import Version
 from .judgement import Cause
-from .versions import joined, named
+from .versions import named
 
 __all__ = ["advice", "evidence", "paragraph", "results"]
 

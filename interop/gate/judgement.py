@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from ..reports.answer import joined
 from ..wire.frames import TEXT
 from ..wire.vectors import Read, Vectors
 from .traits import TRAITS, Message, Trait, parse
-from .versions import joined
 
 __all__ = ["Cause", "Seen", "causes", "effect", "unread"]
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from ..check.endpoint import Endpoint, EndpointError
 from ..check.remote import Pace, Remote
+from ..check.uncontrolled import parsed
 from ..errors import Violation
 from ..wire.frames import BINARY, CLOSE, NO_CODE, TEXT, RawFrame
 from ..wire.http import KEY, Head, accept_key
@@ -252,8 +253,8 @@ class Player:
         """Wait for the echo of a text, and return what is wrong with it; empty if nothing is."""
         while True:
             at = await connection.find(at, TEXT, BINARY) + 1
-            message = _parsed(connection.frames[at - 1])
-            if message is not None and message.get("eventName") == self.answer_name:
+            message = parsed(connection.frames[at - 1].payload)
+            if message.get("eventName") == self.answer_name:
                 break
         expected = json.loads(sent)
         if difference := differ(expected.get("payload"), message.get("payload")):
@@ -316,12 +317,9 @@ def _deflate_rule(chosen: str) -> str:
 
 async def _quiet(connection: RawConnection, seconds: float) -> None:
     """Let the server write for so long, or until it ends the connection."""
-
-    try:
+    with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await connection.ended.wait()
-    except TimeoutError:
-        pass
 
 
 def _messages(connection: RawConnection, start: int = 0) -> list[RawFrame]:
@@ -334,14 +332,6 @@ def _closed(connection: RawConnection) -> int | None:
         if found.opcode == CLOSE:
             return found.code or NO_CODE
     return 1006 if connection.ended.is_set() else None
-
-
-def _parsed(found: RawFrame) -> dict[str, Any] | None:
-    try:
-        message = json.loads(found.payload)
-    except (ValueError, RecursionError):
-        return None
-    return message if isinstance(message, dict) else None
 
 
 def _name(text: str) -> str:

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from ..catalog import Api, select
+from ..reports.answer import joined
 
-__all__ = ["chosen", "family", "joined", "named"]
+__all__ = ["chosen", "family", "named"]
 
 _GENERATION = re.compile(r"-\d[\d.]*$")
 
@@ -95,8 +96,3 @@ def _ranges(taken: Sequence[bool], there: Sequence[Api]) -> str:
         return ""
     words = [run[0] if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs]
     return f" {joined(words)}"
-
-
-def joined(words: Sequence[str]) -> str:
-    """Return a list in words: ``a, b and c``."""
-    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))

@@ -36,7 +36,7 @@ from ..wire.raw import MAX_HEAD, Streams
 from .masks import Masks
 from .recording import Answered, Asked, Closed, Ended, Lost, Recorder, Said
 
-__all__ = ["Proxy", "joined"]
+__all__ = ["Proxy", "joined_target"]
 
 _READ = 1 << 16
 _DIAL = 10.0
@@ -141,7 +141,7 @@ class _Passing:
         Args:
             keep: whether the connection may be used again; else each request has its own.
         """
-        target = joined(self._upstream.target, head.target)
+        target = joined_target(self._upstream.target, head.target)
         self._copy.asked(target, head.headers)
         try:
             server = await self._upstream.connect(_DIAL)
@@ -323,7 +323,7 @@ def _abort(streams: Streams, *, reset: bool = False) -> None:
         streams[1].transport.abort()
 
 
-def joined(upstream: str, asked: str) -> str:
+def joined_target(upstream: str, asked: str) -> str:
     """Return the target to ask the server for: its own, then what the application asks for.
 
     An application that was told the server's whole address with another host asks for the path of

@@ -22,7 +22,7 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from interop.traffic.masks import Masks
-from interop.traffic.proxy import joined
+from interop.traffic.proxy import joined_target
 from interop.traffic.recording import schema
 from interop.wire.frames import BINARY, TEXT, close_payload, frame
 from interop.wire.http import answer, parse_head, request
@@ -139,7 +139,7 @@ async def test_the_request_passes_as_from_a_proxy(file: Path) -> None:
     ],
 )
 def test_targets(upstream: str, asked: str, found: str) -> None:
-    assert joined(upstream, asked) == found
+    assert joined_target(upstream, asked) == found
 
 
 async def test_a_refusal_passes(file: Path) -> None:
