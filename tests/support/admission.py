@@ -31,6 +31,11 @@ class Running(Protocol):
     def port(self) -> int: ...
 
 
+def _abandon(request: HandshakeRequest) -> None:
+    """Raise what `except Exception` does not catch, as test frameworks and libraries do."""
+    raise BaseException("abandoned")
+
+
 class AdmissionContract:
     """Derive from it, and say how to serve a register at ``/ws``.
 
@@ -137,10 +142,11 @@ class AdmissionContract:
         ("function", "status", "words"),
         [
             (lambda request: 1 / 0, 500, "on_handshake failed"),
+            (_abandon, 500, "on_handshake failed"),
             (lambda request: True, 500, "on_handshake returned True, in place of nothing"),
             (lambda request: Refuse(401), 401, ""),
         ],
-        ids=["raises", "returns", "returns-a-refusal"],
+        ids=["raises", "raises-no-exception", "returns", "returns-a-refusal"],
     )
     async def test_a_function_that_fails(
         self, function: Any, status: int, words: str, caplog: pytest.LogCaptureFixture

@@ -61,7 +61,7 @@ async def decide(
             answer = await result if inspect.isawaitable(result) else result
     except Refuse as exc:
         return exc, None
-    except (Exception, asyncio.CancelledError) as exc:
+    except BaseException as exc:  # of whatever kind: the client waits for an answer
         if ends_task(exc):
             raise
         if scope.expired():
