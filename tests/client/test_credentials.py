@@ -183,6 +183,29 @@ async def test_a_function_that_fails_fails_the_attempt() -> None:
     assert door.tokens == ["1"]
 
 
+async def test_a_function_that_awaits_what_is_cancelled_fails_the_attempt() -> None:
+    """It is no cancellation of `connect`: the client tries again."""
+    door, asked = Door("1"), 0
+
+    async def headers() -> dict[str, str]:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            renewal = asyncio.ensure_future(asyncio.sleep(10))
+            renewal.cancel()
+            await renewal
+        return {"Authorization": "1"}
+
+    async with raw_server(door, accept=False) as port:
+        client = Client(f"ws://127.0.0.1:{port}", reconnect=AT_ONCE)
+        await client.connect(headers=headers, retry=True)
+        await client.disconnect()
+        asked = 0
+        with pytest.raises(ConnectError, match=r"headers\(\) raised CancelledError"):
+            await client.connect(headers=headers)
+    assert door.tokens == ["1"]
+
+
 async def test_a_function_has_as_long_as_the_opening() -> None:
     client = ZapConsumer("ws://127.0.0.1:9", limits=Limits(open_timeout=0.01))
     with pytest.raises(ConnectTimeoutError, match=r"query\(\) took longer than 0\.01 s"):

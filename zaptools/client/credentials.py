@@ -13,6 +13,7 @@ from typing import TypeAlias
 from urllib.parse import unquote_plus, urlencode
 
 from .._arguments import shown
+from .._tasks import ends_task
 from ..connection.handshake import check_headers
 from ..exceptions import ConnectError, ConnectTimeoutError
 
@@ -86,7 +87,9 @@ async def _call(source: Source, name: str, url: str, limit: float | None) -> Val
         async with scope:
             values = source()
             return await values if inspect.isawaitable(values) else values
-    except Exception as exc:
+    except (Exception, asyncio.CancelledError) as exc:
+        if ends_task(exc):
+            raise
         if scope.expired():
             raise ConnectTimeoutError(url, f"{name}() took longer than {limit} s") from exc
         raise ConnectError(url, f"{name}() raised {type(exc).__name__}") from exc
