@@ -447,7 +447,7 @@ class HandshakeError(ConnectError):
             return float(value)
         try:
             date = parsedate_to_datetime(value)
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
         if date.tzinfo is None:  # "-0000": its zone is not known
             date = date.replace(tzinfo=UTC)

@@ -120,6 +120,8 @@ def refusal(status: int, after: str | None) -> HandshakeError:
         (503, "Fri, 31 Dec 1999 23:59:59 -0000", 0.5),
         (503, "Fri, 31 Dec 9998 23:59:59 GMT", 60.5),
         *((503, after, 0.5) for after in (None, "", "soon", "-7", "1.5", "\u0662")),
+        (503, f"Fri, 31 Dec {10**20} 23:59:59 GMT", 0.5),
+        (503, f"Fri, 31 Dec 1999 23:59:59 +{10**20}", 0.5),
         *((status, "7", 0.5) for status in (400, 500)),
     ],
 )
