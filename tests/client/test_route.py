@@ -125,6 +125,27 @@ class TestProxies:
             with pytest.raises(ProxyError, match="ended the connection"):
                 await ZapConsumer("ws://127.0.0.1:9", route=route).connect()
 
+    @pytest.mark.parametrize("secure", [False, True], ids=["ws", "wss"])
+    @pytest.mark.parametrize("proxy_secure", [False, True], ids=["http", "https"])
+    async def test_a_proxy_that_ends_the_tunnel_at_once(
+        self, proxy_secure: bool, secure: bool, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        context = tls.server_context() if proxy_secure else None
+        async with http_proxy(answer=b"HTTP/1.1 200 \r\n\r\n", ssl=context) as proxy:
+            client = ZapConsumer(
+                f"{'wss' if secure else 'ws'}://127.0.0.1:9",
+                ssl=tls.client_context() if secure else None,
+                limits=Limits(open_timeout=None),
+                route=Route(
+                    proxy=f"{'https' if proxy_secure else 'http'}://127.0.0.1:{proxy.port}",
+                    proxy_ssl=tls.client_context() if proxy_secure else None,
+                ),
+            )
+            with pytest.raises(ConnectError):
+                await within(client.connect())
+            await asyncio.sleep(0)
+        assert not caplog.records
+
     async def test_a_proxy_that_is_silent(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as silent:
             port = silent.getsockname()[1]
@@ -283,6 +304,16 @@ class TestRedirects:
             assert "authorization" not in seen.handshake.headers
             assert seen.handshake.headers["host"] == f"127.0.0.1:{server.port}"
 
+    async def test_another_host_is_verified_by_its_own_name(self) -> None:
+        async with App(path="/there", ssl=tls.server_context()) as server:
+            async with moving(308, f"https://localhost:{server.port}/there") as port:
+                client = ZapConsumer(
+                    f"ws://127.0.0.1:{port}",
+                    ssl=tls.client_context(),
+                    route=Route(server_hostname="zap.example"),
+                )
+                await echoes(client)
+
     async def test_to_another_path(self) -> None:
         requests: list[tuple[str, str | None]] = []
 
@@ -310,6 +341,8 @@ class TestRedirects:
             ("/again", Route(max_redirects=0), "the server answered 302"),
             ("", Route(), "the server answered 302"),
             ("ftp://127.0.0.1/", Route(), "to a URL that is none: its scheme must be ws"),
+            ("http://[::1", Route(), "to a URL that is none: its host cannot be read"),
+            ("//[a]/", Route(), "to a URL that is none"),
         ],
     )
     async def test_not_followed(self, location: str, route: Route, words: str) -> None:
@@ -368,6 +401,10 @@ class TestRedirects:
         ({"unix": 1}, TypeError, "unix must be a path or None, not 1"),
         ({"sock": 1}, TypeError, "sock must be a socket or None, not 1"),
         ({"local_address": "127.0.0.1"}, TypeError, "local_address must be a tuple or None"),
+        ({"local_address": ("127.0.0.1",)}, ValueError, "must be an address and a port"),
+        ({"local_address": (1, 0)}, TypeError, "the address of local_address must be a str"),
+        ({"local_address": ("127.0.0.1", "0")}, TypeError, "the port of local_address must be an"),
+        ({"local_address": ("127.0.0.1", 65536)}, ValueError, "the port of local_address must be"),
         ({"max_redirects": -1}, ValueError, "max_redirects must be at least 0"),
         ({"unix": "/a", "proxy": "http://a"}, ValueError, "unix and proxy are two ways"),
         ({"server_hostname": 1}, TypeError, "server_hostname must be a str or None"),

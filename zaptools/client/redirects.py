@@ -29,10 +29,14 @@ def redirect(url: str, refusal: HandshakeError, left: int, route: Route) -> str 
     location = refusal.headers.get("location")
     if refusal.status not in _REDIRECTS or not location or not route.max_redirects:
         return None
-    target = urljoin(url, location)
-    scheme, mark, rest = target.partition("://")
-    target = _SCHEMES.get(scheme.lower(), scheme) + mark + rest.partition("#")[0]
-    problem = _problem(url, target, left, route)
+    try:
+        target = urljoin(url, location)
+    except ValueError:  # in the brackets of its host, for one
+        target, problem = "", "to a URL that is none: its host cannot be read"
+    else:
+        scheme, mark, rest = target.partition("://")
+        target = _SCHEMES.get(scheme.lower(), scheme) + mark + rest.partition("#")[0]
+        problem = _problem(url, target, left, route)
     if problem:
         raise HandshakeError(
             url,

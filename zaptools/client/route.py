@@ -69,8 +69,8 @@ class Route:
         max_redirects: how many redirects of the handshake are followed. To another origin, the
             application's headers do not go along; from ``wss`` to ``ws``, none is followed. With
             0 a redirect is a `HandshakeError`. Default 10.
-        server_hostname: the name to ask for in TLS and to expect in the certificate. Default
-            None: the URL's host.
+        server_hostname: the name to ask for in TLS and to expect in the certificate; not of
+            another host that the server redirects to. Default None: the URL's host.
 
     Raises:
         TypeError: an attribute is of a wrong type.
@@ -96,6 +96,11 @@ class Route:
             raise TypeError(f"unix must be a path or None, not {shown(self.unix)}")
         check_kind(self.sock, socket.socket, "sock", none=True)
         check_kind(self.local_address, tuple, "local_address", "('192.0.2.1', 0) is one", none=True)
+        if self.local_address is not None:
+            if len(self.local_address) != 2:
+                raise ValueError("local_address must be an address and a port")
+            check_kind(self.local_address[0], str, "the address of local_address")
+            check_count(self.local_address[1], "the port of local_address", 0, 65535)
         check_count(self.max_redirects, "max_redirects", 0)
         given = [name for name in ("unix", "sock") if getattr(self, name) is not None]
         given += ["proxy"] if isinstance(self.proxy, str) else []
@@ -188,13 +193,12 @@ class Route:
         except BaseException:  # a cancellation
             tunnel.transport.abort()
             raise
-        made, transport = make(), tunnel.transport
-        if ssl is None:
-            transport.set_protocol(made)
-        else:
+        transport = tunnel.transport
+        if ssl is not None and not tunnel.is_lost:
             try:
+                # To the tunnel, not to what `make` makes: the connection may end before it is made.
                 secure = await asyncio.get_running_loop().start_tls(
-                    transport, made, ssl,
+                    transport, tunnel, ssl,
                     server_hostname=self.server_hostname or uri.host,
                     ssl_handshake_timeout=_UNBOUNDED,
                 )  # fmt: skip
@@ -202,6 +206,11 @@ class Route:
                 transport.abort()
                 raise
             transport = cast(asyncio.Transport, secure)
+        if tunnel.is_lost:
+            transport.abort()
+            raise ProxyError(url, f"the proxy {where} ended the connection")
+        made = make()
+        transport.set_protocol(made)
         made.connection_made(transport)
         return made
 
@@ -232,6 +241,7 @@ class _Tunnel(asyncio.Protocol):
         transport: the connection to the proxy.
         answer: the proxy's answer as received so far.
         done: done when there is a tunnel; holds a ValueError if there is none.
+        is_lost: whether the connection has ended.
     """
 
     transport: asyncio.Transport
@@ -240,6 +250,7 @@ class _Tunnel(asyncio.Protocol):
         self._request = prepare_connect_request(proxy, uri, None)
         self.answer = Answer(_HEAD_BYTES)
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.is_lost = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
@@ -259,12 +270,17 @@ class _Tunnel(asyncio.Protocol):
         else:
             self._fail(f"answered {answer.status} {printable(answer.reason)}".rstrip())
 
+    def eof_received(self) -> None:
+        self.connection_lost(None)
+
     def connection_lost(self, exc: Exception | None) -> None:
+        self.is_lost = True
         self._fail("ended the connection")
 
     def _fail(self, words: str) -> None:
         if not self.done.done():
             self.done.set_exception(ValueError(words))
+            self.done.exception()  # retrieved: the awaiting task may have been cancelled
 
 
 async def _connect_by_socks(
