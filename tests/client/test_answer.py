@@ -89,6 +89,13 @@ def test_headers() -> None:
     assert answer.headers == {"x-why": "é : a", "set": "2"}
 
 
+def test_headers_that_are_utf_8() -> None:
+    """Only LF ends a line: of the lines of a str, U+0085 is one end, and a byte of an Å."""
+    answer = fed("HTTP/1.1 302 Å\r\nLocation: /Å\r\nX: a\x85y: b\x1cz: c\r\n\r\n".encode(), 1)
+    assert answer.headers["location"].encode("latin-1").decode() == "/Å"
+    assert answer.headers.keys() == {"location", "x"}
+
+
 @ONE_BY_ONE
 @pytest.mark.parametrize("status", [b"100 Continue", b"103 Early Hints", b"199 What"])
 def test_interim_answers(status: bytes, step: int) -> None:

@@ -130,8 +130,13 @@ class Answer:
 
 def _fields(head: bytes) -> list[tuple[str, str]]:
     """Return the header fields of a head; lines without a colon are skipped."""
-    lines = (line.partition(":") for line in head.decode("latin-1").splitlines()[1:])
-    return [(name.strip().lower(), value.strip()) for name, mark, value in lines if mark]
+    # As bytes: in a str, U+0085 ends a line too, and is one byte of many characters of UTF-8.
+    lines = (line.partition(b":") for line in head.split(b"\n")[1:])
+    return [
+        (name.strip().lower().decode("latin-1"), value.strip().decode("latin-1"))
+        for name, mark, value in lines
+        if mark
+    ]
 
 
 def _join_chunks(raw: bytes) -> tuple[bytes, bool]:
