@@ -64,13 +64,13 @@ async def decide(
     except BaseException as exc:  # of whatever kind: the client waits for an answer
         if ends_task(exc):
             raise
-        if scope.expired():
-            problem, status = f"took longer than {limits.admission_timeout} s", 503
-        else:
-            problem, failure = "failed", exc
+        problem, failure = "failed", exc
     if isinstance(answer, Refuse):  # returned, where raised was meant
         return answer, None
-    if answer is not None:
+    if scope.expired():  # also if the function has caught the cancellation
+        problem, status = f"took longer than {limits.admission_timeout} s", 503
+        failure = None
+    elif answer is not None:
         problem = f"returned {shown(answer)}, in place of nothing or Refuse"
     if not problem:
         return None, request.state
