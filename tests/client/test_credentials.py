@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ from zaptools import (
     HandshakeError,
     Limits,
     ReconnectPolicy,
+    Route,
     ZapClient,
     ZapClientState,
     ZapConsumer,
@@ -138,6 +140,16 @@ async def test_refused_credentials_are_asked_for_once_more() -> None:
     assert refusals[0] is None
     assert isinstance(refusals[1], HandshakeError) and refusals[1].status == 401
     assert client.log == [*BEGIN, *END]
+
+
+async def test_a_socket_that_was_passed_serves_one_request() -> None:
+    """The refusal is the error, and not that the socket has been used."""
+    door = Door("1")
+    async with raw_server(door, accept=False) as port:
+        with socket.create_connection(("127.0.0.1", port)) as sock:
+            client = Client(f"ws://127.0.0.1:{port}", route=Route(sock=sock))
+            with pytest.raises(HandshakeError, match="401"):
+                await client.connect(headers=lambda: {"Authorization": f"{len(door.tokens)}"})
 
 
 async def test_refused_twice_it_gives_up() -> None:

@@ -478,7 +478,8 @@ class Link:
         try:
             await self._open_with(attempt, *sent)
         except HandshakeError as exc:
-            if exc.status != HTTPStatus.UNAUTHORIZED or not credentials.may_change:
+            may_ask = credentials.may_change and self._route.sock is None  # which is used up
+            if exc.status != HTTPStatus.UNAUTHORIZED or not may_ask:
                 raise
             self.last_error = exc  # tells the application's function that it was refused
             others = await credentials.current(attempt.url, self.limits.open_timeout)
