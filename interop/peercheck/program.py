@@ -10,7 +10,7 @@ import contextlib
 import secrets
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -264,10 +264,10 @@ async def _no_request(program: Program) -> None:
         control = await program.connect()
         control.write(line + b"\n")
         control.write(b'{"id":9,"op":"describe"}\n')
-        with contextlib.suppress(PeerDied), _on(f"after the line {line!r}"):
+        with contextlib.suppress(PeerDied), _told(f"after the line {line!r}"):
             while (await control.message("answer, nor an end of the session")).get("id") != 9:
                 pass
-        with _on(f"after the line {line!r} of another session"):
+        with _told(f"after the line {line!r} of another session", deaths=True):
             await other.ask("describe")
         if other.notes:
             raise Violation(
@@ -277,17 +277,17 @@ async def _no_request(program: Program) -> None:
     await other.close()
 
 
-class _on(contextlib.AbstractContextManager[None]):
-    """Says of a failure in the block where it was."""
-
-    def __init__(self, where: str) -> None:
-        self._where = where
-
-    def __exit__(self, kind: object, exc: BaseException | None, traceback: object) -> None:
-        if isinstance(exc, Violation):
-            raise Violation(f"{self._where}: {exc}") from None
-        if isinstance(exc, PeerDied) and "another session" in self._where:
-            raise PeerDied(f"{self._where}: {exc.reason}") from None
+@contextlib.contextmanager
+def _told(where: str, *, deaths: bool = False) -> Iterator[None]:
+    """Say of a failure in the block where it was; with `deaths`, of the peer's end too."""
+    try:
+        yield
+    except Violation as exc:
+        raise Violation(f"{where}: {exc}") from None
+    except PeerDied as exc:
+        if not deaths:
+            raise
+        raise PeerDied(f"{where}: {exc.reason}") from None
 
 
 # --- Requests and replies -----------------------------------------------------------------
@@ -323,7 +323,7 @@ async def _wrong(program: Program) -> None:
     control = await program.connect()
     for op, each in _REFUSED.items():
         for arguments in each:
-            with _on(f"{op} with {dict(arguments)}, in another form,"):
+            with _told(f"{op} with {dict(arguments)}, in another form,"):
                 reply = await control.ask(op, **arguments)
             if "ok" in reply:
                 raise Violation(f"{op} with {dict(arguments)} was answered with ok")
