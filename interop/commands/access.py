@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 
 from ..check.endpoint import Endpoint, parse_endpoint
 from .options import given_path
 
-__all__ = ["access_options", "given_endpoint"]
+__all__ = ["access_options", "certificate_options", "given_endpoint"]
 
 
 def access_options(parser: argparse.ArgumentParser) -> None:
@@ -20,8 +21,14 @@ def access_options(parser: argparse.ArgumentParser) -> None:
            help="headers of every handshake, one a line")  # fmt: skip
     option("--subprotocol", action="append", default=[], metavar="NAME",
            help="a subprotocol that every handshake offers")  # fmt: skip
-    option("--ca", type=given_path, metavar="FILE", help="trust these certificates alone (PEM)")
-    option("--insecure", action="store_true", help="take any certificate")
+    certificate_options(option)
+
+
+def certificate_options(option: Callable[..., object]) -> None:
+    """Add the options for certificates; `option` is the ``add_argument`` of a parser or a group."""
+    option("--ca", type=given_path, metavar="FILE",
+           help="trust these authorities (PEM) instead of the system's")  # fmt: skip
+    option("--insecure", action="store_true", help="accept any certificate")
 
 
 def given_endpoint(url: str, arguments: argparse.Namespace) -> Endpoint:

@@ -24,6 +24,7 @@ from .options import Stop, given_path
 
 __all__ = [
     "annotating",
+    "check_file",
     "claimed_outputs",
     "format_option",
     "outputs_options",
@@ -118,6 +119,24 @@ def annotating(
     return results
 
 
+def check_file(option: str, path: Path) -> None:
+    """Check that a file can be written.
+
+    Args:
+        option: what names it, for an error.
+
+    Raises:
+        TestbedError: it cannot; says why.
+    """
+    folder = path.parent
+    if path.is_dir():
+        raise TestbedError(f"{option}: that is a folder; name a file in it")
+    if not folder.is_dir():
+        raise TestbedError(f"{option}: there is no folder {str(folder)!r}")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise TestbedError(f"{option}: the folder {str(folder)!r} is not writable")
+
+
 def _files(arguments: argparse.Namespace) -> Mapping[str, Path]:
     return {name: path for name in _OPTIONS if (path := getattr(arguments, name)) is not None}
 
@@ -125,13 +144,7 @@ def _files(arguments: argparse.Namespace) -> Mapping[str, Path]:
 def _check_files(arguments: argparse.Namespace) -> None:
     files = _files(arguments)
     for name, path in files.items():
-        option, folder = f"--{name} {path}", path.parent
-        if path.is_dir():
-            raise TestbedError(f"{option}: that is a folder; name a file in it")
-        if not folder.is_dir():
-            raise TestbedError(f"{option}: there is no folder {str(folder)!r}")
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise TestbedError(f"{option}: the folder {str(folder)!r} is not writable")
+        check_file(f"--{name} {path}", path)
     given: dict[Path, str] = {}
     for name, path in files.items():
         other = given.setdefault(path.resolve(), name)

@@ -17,6 +17,7 @@ from ..signals import interruptible
 from ..traffic.masks import Masks
 from ..traffic.proxy import Proxy
 from ..traffic.recording import Recorder
+from .access import certificate_options
 from .options import Commands, Stop, at_least, given_path
 
 __all__ = ["add"]
@@ -50,9 +51,7 @@ def add(commands: Commands) -> None:
     option("--out", type=given_path, default=Path(), metavar="FILE",
            help="the recording, a new file that its owner alone may read; in a folder, or by "
                 "default in the current one, it is named by the time")  # fmt: skip
-    option("--ca", type=given_path, metavar="FILE",
-           help="trust these authorities (PEM) instead of the system's")  # fmt: skip
-    option("--insecure", action="store_true", help="accept any certificate")
+    certificate_options(option)
     mask = record.add_argument_group("secrets, which are masked before anything is written")
     mask.add_argument("--mask", action="append", default=[], metavar="NAME|/REGEX/",
                       help="mask members, headers, parameters and cookies of this name too, or "

@@ -19,7 +19,9 @@ from ..signals import interruptible
 from ..traffic.forms import Difference
 from ..traffic.playback import Options, Playback
 from ..traffic.recording import Lost, Recording, load
+from .access import certificate_options
 from .options import Stop, given_path
+from .outputs import check_file
 
 __all__ = ["named", "options", "run"]
 
@@ -48,9 +50,7 @@ def options(replay: argparse.ArgumentParser) -> None:
            help="put the variable's value where <masked:NAME:…> was recorded")  # fmt: skip
     option("--header", action="append", default=[], metavar="'NAME: VALUE'",
            help="a header of every handshake, in the place of the recorded one")  # fmt: skip
-    option("--ca", type=given_path, metavar="FILE",
-           help="trust these authorities (PEM) instead of the system's")  # fmt: skip
-    option("--insecure", action="store_true", help="accept any certificate")
+    certificate_options(option)
     option("--json", type=given_path, metavar="FILE", help="write the findings there too")
 
 
@@ -66,10 +66,13 @@ def run(file: Path, arguments: argparse.Namespace, console: Console) -> int:
 
     Raises:
         Stop: the command's words do not fit together.
-        TestbedError: it cannot be read, or the server is not reached.
+        TestbedError: it cannot be read, the file of ``--json`` cannot be written, or the server
+            is not reached.
     """
     if arguments.client or arguments.half or not arguments.server:
         raise Stop(f"{file} is a recording, of which the client's half is played: --server URL")
+    if arguments.json:
+        check_file(f"--json {arguments.json}", arguments.json)
     endpoint = parse_endpoint(
         arguments.server, headers=arguments.header, ca=arguments.ca, insecure=arguments.insecure
     )

@@ -159,6 +159,7 @@ def test_what_cannot_be_replayed_is_status_2(
         ([str(file)], "is a recording, of which the client's half is played: --server URL"),
         ([str(file), "--server", f"ws://127.0.0.1:{free_port()}/"], "Connection refused"),
         ([str(file), "--server", "python/ZapServer"], "is not a WebSocket URL"),
+        ([str(file), "--server", "ws://x/", "--json", "no/such"], "there is no folder 'no'"),
         (["nope.jsonl", "--server", "ws://x/"], "nope.jsonl: No such file or directory"),
         (
             [str(file), "--server", "ws://x/", "--secret", "a=b"],
