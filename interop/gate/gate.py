@@ -13,7 +13,7 @@ from ..check.remote import Pace
 from ..wire.vectors import Vectors
 from .judgement import Cause, causes
 from .play import Asked, Heard, Played, Player
-from .real import Run, run_client
+from .real import Course, Run, run_client
 from .traits import parse
 
 __all__ = ["Gate", "Settings", "Version"]
@@ -134,7 +134,7 @@ class Gate:
             found += causes(version.recorded, seen)
         if (command := self._commands.get(version.api.id)) is not None:
             progress(f"{version.api.id} itself")
-            version.run = await self._really(version, command)
+            version.run = await self._run_client(version, command)
             found += version.run.causes
         known = self._known.get(version.api.id, frozenset())
         for cause in found:
@@ -148,15 +148,11 @@ class Gate:
         words = f"ends the connection ({self.asked.closed}) when it is sent {text}"
         return [Cause("writes", f"ask.{text[:60]}", words, "the app is cut off", text)]
 
-    async def _really(self, version: Version, command: Sequence[str]) -> Run:
+    async def _run_client(self, version: Version, command: Sequence[str]) -> Run:
         settings = self.settings
         seen = [*self.heard.seen, *self.asked.seen]
         events = {parse(each.opcode, each.data).event for each in seen} - {""}
-        return await run_client(
-            version.api,
-            command,
-            version.recorded,
-            self._logs,
+        course = Course(
             endpoint=self.endpoint,
             pace=self._pace,
             patience=settings.patience,
@@ -166,3 +162,4 @@ class Gate:
             asked=settings.asked,
             listen=settings.listen,
         )
+        return await run_client(version.api, command, version.recorded, self._logs, course)

@@ -27,7 +27,7 @@ from .judgement import Cause, unread
 from .relay import Relay
 from .traits import Message, parse
 
-__all__ = ["Run", "run_client", "same_value"]
+__all__ = ["Course", "Run", "run_client", "same_value"]
 
 _RESERVED = frozenset({"answer", "ask-back", "boom", "close-me", "fail", "mirror", "slow"})
 """Events at which the peers' interop app does something of its own."""
@@ -49,9 +49,17 @@ class Run:
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Settings:
-    """The arguments of `run_client`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """What a client is led through, and where.
+
+    Attributes:
+        echo: the event that the application answers with its payload, or None.
+        answer_name: the name of the events that echoes come in.
+        events: names of events that the server is known to send.
+        asked: the texts of ``--ask``, which the client's application sends.
+        listen: seconds to wait for pushes.
+    """
 
     endpoint: Endpoint
     pace: Pace
@@ -68,27 +76,15 @@ async def run_client(
     command: Sequence[str],
     recorded: Vectors | None,
     logs: Path,
-    *,
-    endpoint: Endpoint,
-    pace: Pace,
-    patience: float,
-    echo: str | None,
-    answer_name: str,
-    events: Sequence[str] = (),
-    asked: Sequence[str] = (),
-    listen: float = 0.0,
+    course: Course,
 ) -> Run:
     """Run one client: echoes, pushes, answers, a close and a second connection.
 
     Args:
         recorded: what the version writes, from which the payloads are taken; None for a version
             that was never recorded, which is given a few.
-        answer_name: the name of the events that echoes come in.
-        events: names of events that the server is known to send.
-        asked: the texts of ``--ask``, which the client's application sends.
-        listen: seconds to wait for pushes.
+        logs: the folder for the log of its program.
     """
-    settings = _Settings(endpoint, pace, patience, echo, answer_name, events, asked, listen)
     run = Run()
     try:
         async with AsyncExitStack() as stack:
@@ -96,8 +92,10 @@ async def run_client(
             stack.push_async_callback(engine.close)
             session = await Pool(engine).open(api)
             stack.push_async_callback(session.close)
-            relay = await stack.enter_async_context(Relay(endpoint, patience, pace))
-            await _Conversation(session, relay, run, settings).hold(recorded)
+            relay = await stack.enter_async_context(
+                Relay(course.endpoint, course.patience, course.pace)
+            )
+            await _Conversation(session, relay, run, course).hold(recorded)
     except (TestbedError, Unsupported) as exc:
         run.error = str(exc)
     return run
@@ -106,12 +104,12 @@ async def run_client(
 class _Conversation:
     """What a client and the server say to each other, through the relay."""
 
-    def __init__(self, session: Session, relay: Relay, run: Run, settings: _Settings) -> None:
+    def __init__(self, session: Session, relay: Relay, run: Run, course: Course) -> None:
         self.session = session
         self.relay = relay
         self.run = run
-        self.settings = settings
-        self.client = Client(session, Patience(settings.patience, [session]), None, None)
+        self.course = course
+        self.client = Client(session, Patience(course.patience, [session]), None, None)
         self.names: set[str] = set()  # the events that its application listens to
 
     async def hold(self, recorded: Vectors | None) -> None:
@@ -119,7 +117,7 @@ class _Conversation:
         if not await self._opened(recorded):
             return
         await self._echoes(recorded)
-        await asyncio.sleep(self.settings.listen)
+        await asyncio.sleep(self.course.listen)
         await self._ask()
         await self.client.settle()
         self._judge_pushes(recorded)
@@ -128,7 +126,7 @@ class _Conversation:
             await self._again()
 
     async def _opened(self, recorded: Vectors | None) -> bool:
-        wanted = {self.settings.answer_name or "echo", *self.settings.events} - _RESERVED
+        wanted = {self.course.answer_name or "echo", *self.course.events} - _RESERVED
         self.names = wanted | {"echo"}
         try:
             await self.client.dial(self.relay.url, *sorted(wanted - {"echo"}))
@@ -141,13 +139,14 @@ class _Conversation:
     # --- What it sends ------------------------------------------------------------------------
 
     async def _echoes(self, recorded: Vectors | None) -> None:
-        if self.settings.echo is None:
+        if self.course.echo is None:
             return
         for payload, headers in _payloads(recorded):
-            text = json.dumps({"eventName": self.settings.echo, "payload": payload})
-            await self.client.send(self.settings.echo, payload, headers)
+            text = json.dumps({"eventName": self.course.echo, "payload": payload})
+            if not await self._sent("echo", text, self.course.echo, payload, headers):
+                return
             try:
-                got = await self._event(self.settings.answer_name)
+                got = await self._event(self.course.answer_name)
             except Violation as exc:
                 self._fail("echo", f"echoes {text} so that it does not arrive",
                            f"the app gets no event ({self._escaped() or exc.what})")  # fmt: skip
@@ -156,6 +155,17 @@ class _Conversation:
                 self._fail("value", f"echoes {text} so that another value arrives",
                            f"the app gets another value at {difference}")  # fmt: skip
             self.run.echoed += 1
+
+    async def _sent(
+        self, key: str, text: str, name: str, payload: Any, headers: dict[str, Any]
+    ) -> bool:
+        """Send an event; return whether that was possible."""
+        try:
+            await self.client.send(name, payload, headers)
+        except PeerFailure as exc:
+            self._fail(key, f"leaves it unable to send {text}", f"its send fails ({exc.what})")
+            return False
+        return True
 
     async def _event(self, name: str) -> Notification:
         """Wait for an event; an exception that escapes ends the wait."""
@@ -175,18 +185,13 @@ class _Conversation:
         raise Violation(f"no event {name!r}", api=self.session.api)
 
     async def _ask(self) -> None:
-        for text in self.settings.asked:
+        for text in self.course.asked:
             event = json.loads(text)
             before = len(self._written())
-            headers = event.get("headers")
-            try:
-                await self.client.send(event["eventName"], event.get("payload"), headers or {})
-            except PeerFailure as exc:
-                self._fail(
-                    "ask", f"leaves it unable to send {text}", f"its send fails ({exc.what})"
-                )
+            headers = event.get("headers") or {}
+            if not await self._sent("ask", text, event["eventName"], event.get("payload"), headers):
                 return
-            until = self.settings.patience
+            until = self.course.patience
             while len(self._written()) == before and until > 0:
                 await asyncio.sleep(0.02)
                 until -= 0.02
@@ -196,9 +201,9 @@ class _Conversation:
         try:
             await self.client.close()
             await self.session.call("reconnect")
-            if self.settings.echo is not None:
-                await self.client.send(self.settings.echo, "again", {})
-                await self._event(self.settings.answer_name)
+            if self.course.echo is not None:
+                await self.client.send(self.course.echo, "again", {})
+                await self._event(self.course.answer_name)
         except Unsupported:
             return  # what it can do has worked
         except (PeerFailure, Violation) as exc:
@@ -220,7 +225,7 @@ class _Conversation:
         for name, messages in wrote.items():
             got = told.get(name, [])
             missing = len(messages) - len(got)
-            if name != self.settings.answer_name:
+            if name != self.course.answer_name:
                 self.run.pushed += min(len(messages), len(got))
                 if missing == 0:
                     self._judge_values(name, messages, got)

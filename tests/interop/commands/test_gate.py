@@ -268,13 +268,19 @@ def test_a_client_of_another_repository_is_run_over_tls(
     assert "nothing is recorded of them, and they were not run" in out
 
 
-def test_a_server_that_takes_nobody_back(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_server_that_takes_no_client_back(capsys: pytest.CaptureFixture[str]) -> None:
     # The gate's own: reachable twice, listening, the texts; then the real client's first.
     with servers.background(partial(odd, times=5)) as url:
         assert really(url, "--echo", "echo") == 1
     out = capsys.readouterr().out
     assert "the server does not take it back after a close" in out
     assert "the app stays offline (" in out
+
+
+def test_a_server_that_closes_between_two_echoes(capsys: pytest.CaptureFixture[str]) -> None:
+    with servers.background(partial(odd, answers=1)) as url:
+        assert really(url, "--echo", "echo") == 1
+    assert ", failed: its send fails (" in capsys.readouterr().out
 
 
 def test_a_server_that_answers_something_else(capsys: pytest.CaptureFixture[str]) -> None:

@@ -40,6 +40,7 @@ async def odd(
     times: int = 0,
     only: int = 0,
     deaf_to: bytes = b"",
+    answers: int = 0,
 ) -> AsyncIterator[str]:
     """Serve; give the URL.
 
@@ -49,6 +50,7 @@ async def odd(
         extra: headers of its answer to the handshake.
         only: with it, the number of the one connection that it writes `pushes` to.
         times: with it, nothing listens any more once so many have connected.
+        answers: with it, it closes each connection right behind so many answers.
         deaf_to: with it, requests that it is in get no answer, but the end of the connection.
     """
 
@@ -64,7 +66,7 @@ async def odd(
         writer.write(answer(parse_head(asked), extra=extra))
         for push in pushes if only in (0, len(count)) else ():
             writer.write(_framed(push))
-        frames = FrameReader("client")
+        frames, answered = FrameReader("client"), 0
         while data := await reader.read(65536):
             for found in frames.feed(data):
                 if found.opcode == CLOSE:
@@ -73,8 +75,11 @@ async def odd(
                 if found.opcode == PING:
                     writer.write(frame(PONG, found.payload))
                 elif (said := respond(json.loads(found.payload))) is not None:
-                    writer.write(_framed(said))
-                    if isinstance(said, int):
+                    answered += 1
+                    ends = isinstance(said, int) or answered == answers
+                    end = _framed(1001) if answered == answers else b""
+                    writer.write(_framed(said) + end)
+                    if ends:
                         return
 
     async with servers.served(handle, times=times) as url:
