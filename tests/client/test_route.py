@@ -146,6 +146,26 @@ class TestProxies:
             await asyncio.sleep(0)
         assert not caplog.records
 
+    @pytest.mark.parametrize("proxy_secure", [False, True], ids=["http", "https"])
+    async def test_a_server_that_ends_during_tls(self, proxy_secure: bool) -> None:
+        async def end(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read(1)
+            writer.transport.abort()
+
+        context = tls.server_context() if proxy_secure else None
+        server = await asyncio.start_server(end, "127.0.0.1", 0)
+        async with server, http_proxy(ssl=context) as proxy:
+            client = ZapConsumer(
+                f"wss://127.0.0.1:{server.sockets[0].getsockname()[1]}",
+                ssl=tls.client_context(),
+                route=Route(
+                    proxy=f"{'https' if proxy_secure else 'http'}://127.0.0.1:{proxy.port}",
+                    proxy_ssl=tls.client_context() if proxy_secure else None,
+                ),
+            )
+            with pytest.raises(ConnectError):
+                await within(client.connect())
+
     async def test_a_proxy_that_is_silent(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as silent:
             port = silent.getsockname()[1]
@@ -397,6 +417,7 @@ class TestRedirects:
         ({"proxy": 1}, TypeError, "proxy must be a str or a bool, not 1"),
         ({"proxy": "ftp://a:secret@b"}, ValueError, "proxy must be a URL as http://"),
         ({"proxy": "http://a:b"}, ValueError, "its host or port cannot be read"),
+        ({"proxy": f"socks5://a:{'secret' * 50}@b"}, ValueError, "a password of 255 bytes"),
         ({"proxy_ssl": "x"}, TypeError, "proxy_ssl must be a SSLContext or None, not 'x'"),
         ({"unix": 1}, TypeError, "unix must be a path or None, not 1"),
         ({"sock": 1}, TypeError, "sock must be a socket or None, not 1"),

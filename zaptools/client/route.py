@@ -202,8 +202,10 @@ class Route:
                     server_hostname=self.server_hostname or uri.host,
                     ssl_handshake_timeout=_UNBOUNDED,
                 )  # fmt: skip
-            except BaseException:
+            except BaseException as exc:
                 transport.abort()
+                if isinstance(exc, TypeError):  # CPython's gh-113214, which 3.11.8 and 3.12.2 fix
+                    raise ConnectionResetError("TLS inside TLS ended") from exc
                 raise
             transport = cast(asyncio.Transport, secure)
         if tunnel.is_lost:
@@ -325,6 +327,11 @@ def _parse(url: str) -> Proxy:
             f"proxy must be a URL as http://user:password@host:port: {detail}"
         ) from None
     is_socks = proxy.scheme.startswith("socks")
+    if (
+        is_socks
+        and max(len((each or "").encode()) for each in (proxy.username, proxy.password)) > 255
+    ):
+        raise ValueError("proxy may have a user and a password of 255 bytes (RFC 1929)")
     return replace(proxy, port=_SOCKS_PORT) if is_socks and not has_port else proxy
 
 
