@@ -13,7 +13,7 @@ from typing import Any, TextIO
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-__all__ = ["Output", "Terminal", "outputs", "printable"]
+__all__ = ["Output", "Terminal", "outputs", "printable", "say"]
 
 _GONE = (errno.EPIPE, errno.EIO, errno.ECONNRESET)
 """Errors of writing to a reader that has gone: `head` has its lines, the terminal was closed.
@@ -89,6 +89,11 @@ class Terminal(Console):
                 yield Segment(printable(segment.text), segment.style)
             else:
                 yield segment
+
+
+def say(console: Console, line: str) -> None:
+    """Print a line of markup as it is: it is not wrapped, and nothing in it is highlighted."""
+    console.print(line, highlight=False, soft_wrap=True)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from ..catalog import JUDGES, load_peers, select
 from ..check_client.check import WHY_NOT, ClientCheck, why_not
 from ..check_client.door import ClientError, Door
 from ..check_client.source import PATH, Awaited, Source, Started
+from ..output import say
 from ..places import CHECKOUT, command
 from ..reports.findings import print_findings
 from ..reports.results import Results
@@ -149,12 +150,12 @@ def _checked(arguments: argparse.Namespace, console: Console) -> Results:
 def _print(check: ClientCheck, console: Console) -> None:
     print_findings(check.results, console)
     if check.restarts:
-        _line(console, f"{check.restarts} times it did not connect again within "
-                       f"{check.patience:g} s, and was started anew")  # fmt: skip
+        say(console, f"{check.restarts} times it did not connect again within "
+                     f"{check.patience:g} s, and was started anew")  # fmt: skip
     if check.results.broken and check.last_printed is not None:
-        _line(console, "it printed:" if check.last_printed else "it printed nothing")
+        say(console, "it printed:" if check.last_printed else "it printed nothing")
         for line in check.last_printed:
-            _line(console, f"   {escape(line)}")
+            say(console, f"   {escape(line)}")
 
 
 def _can(arguments: argparse.Namespace) -> set[str]:
@@ -222,7 +223,7 @@ def _source(
             door,
             within=arguments.connect_within,
             at_most=arguments.within,
-            tell=lambda words: _line(console, words),
+            tell=lambda words: say(console, words),
         )
 
     return awaited if arguments.listen is not None else started
@@ -231,15 +232,15 @@ def _source(
 def _invite(door: Door, console: Console) -> None:
     """Say where the app has to connect."""
     everywhere = door.host in ("0.0.0.0", "::")
-    _line(console, f"waiting for the app at {door.url(PATH, _LOOPBACK if everywhere else '')}")
+    say(console, f"waiting for the app at {door.url(PATH, _LOOPBACK if everywhere else '')}")
     if everywhere and (own := _own_address()):
-        _line(console, f"   from another machine, or a phone in the same network: "
-                       f"{door.url(PATH, own)}")  # fmt: skip
+        say(console, f"   from another machine, or a phone in the same network: "
+                     f"{door.url(PATH, own)}")  # fmt: skip
     if everywhere or door.host == _LOOPBACK:
-        _line(console, f"   from an Android emulator: {door.url(PATH, '10.0.2.2')}")
-        _line(console, f"   from an Android phone on USB, after adb reverse tcp:{door.port} "
-                       f"tcp:{door.port}: {door.url(PATH, _LOOPBACK)}")  # fmt: skip
-    _line(console, "each connection is the next scenario: let the app connect again after each end")
+        say(console, f"   from an Android emulator: {door.url(PATH, '10.0.2.2')}")
+        say(console, f"   from an Android phone on USB, after adb reverse tcp:{door.port} "
+                     f"tcp:{door.port}: {door.url(PATH, _LOOPBACK)}")  # fmt: skip
+    say(console, "each connection is the next scenario: let the app connect again after each end")
 
 
 def _own_address() -> str:
@@ -292,7 +293,3 @@ def _again(arguments: argparse.Namespace, scenario: str) -> str:
         host, port = arguments.listen
         return command(*words, "--listen", f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
     return command(*words, "--", *arguments.program)
-
-
-def _line(console: Console, line: str) -> None:
-    console.print(line, highlight=False, soft_wrap=True)

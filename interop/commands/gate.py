@@ -17,6 +17,7 @@ from ..errors import CannotRun
 from ..gate.answer import advice, evidence, paragraph, results
 from ..gate.gate import Gate, Settings, Version
 from ..gate.versions import chosen, named
+from ..output import say
 from ..places import CACHE_DIR, CHECKOUT, command
 from ..reports.causes import counted
 from ..reports.results import Results, read, shortened
@@ -261,25 +262,25 @@ def _again(arguments: argparse.Namespace, endpoint: Endpoint) -> str:
 def _report(gate: Gate, found: Results, console: Console) -> None:
     told = gate.endpoint.redacted
     style, (word, colon, rest) = _STYLES[found.exit_status], found.answer.partition(":")
-    _line(console, f"[{style}]{escape(word)}[/]{escape(colon + rest)}")
-    _line(console, "")
+    say(console, f"[{style}]{escape(word)}[/]{escape(colon + rest)}")
+    say(console, "")
     for version in gate.versions:
-        _line(console, escape(told(evidence(version))))
+        say(console, escape(told(evidence(version))))
         for note in version.played.notes if version.played is not None else ():
-            _line(console, f"   [dim]no fault: {escape(told(note))}[/]")
+            say(console, f"   [dim]no fault: {escape(told(note))}[/]")
     for causes, apis in advice(gate.versions):
         first = causes[0]
-        _line(console, "")
+        say(console, "")
         words = first.with_events([cause.event for cause in causes])
         times = sum(cause.count for cause in causes)
-        _line(console, escape(told(f"the server {words}{f', {times} times' * (times > 1)}")))
+        say(console, escape(told(f"the server {words}{f', {times} times' * (times > 1)}")))
         names = named(apis, [version.api for version in gate.versions])
-        _line(console, f"   {escape(told(f'{names}: {first.effect}'))}")
+        say(console, f"   {escape(told(f'{names}: {first.effect}'))}")
         for cause in causes[:_SHOWN]:
             if cause.frame:
-                _line(console, f"   frame: {escape(told(shortened(cause.frame, 400)))}")
+                say(console, f"   frame: {escape(told(shortened(cause.frame, 400)))}")
         if first.advice:
-            _line(console, f"   change: {escape(first.advice)}")
+            say(console, f"   change: {escape(first.advice)}")
     _facts(gate, console)
 
 
@@ -297,10 +298,6 @@ def _facts(gate: Gate, console: Console) -> None:
         lines.append("not seen: what it answers to the app's own events (--ask FILE)")
     if gate.settings.echo is None:
         lines.append("not seen: whether values get there and back (--echo EVENT)")
-    _line(console, "")
+    say(console, "")
     for line in lines:
-        _line(console, f"[dim]{escape(gate.endpoint.redacted(line))}[/]")
-
-
-def _line(console: Console, line: str) -> None:
-    console.print(line, highlight=False, soft_wrap=True)
+        say(console, f"[dim]{escape(gate.endpoint.redacted(line))}[/]")

@@ -18,6 +18,7 @@ from rich.markup import escape
 
 from ..catalog import PEERS_DIR, Peer, did_you_mean, load_peers, program_of
 from ..errors import CannotRun
+from ..output import say
 from ..peercheck.order import steps
 from ..peercheck.peercheck import Finding, PeerCheck, Status, Subject
 from ..peercheck.program import CHECKS
@@ -109,7 +110,7 @@ def _peer_check(arguments: argparse.Namespace, console: Console) -> int:
     else:
         for number, check in enumerate(checks):
             if number:
-                _line(console, "")
+                say(console, "")
             _print(check, console)
     return max(map(_status, checks))
 
@@ -188,34 +189,30 @@ def _verdict(check: PeerCheck) -> str:
 
 def _print(check: PeerCheck, console: Console) -> None:
     style = "bold red" if _status(check) else "bold green"
-    _line(console, f"[{style}]{escape(_verdict(check))}[/]")
+    say(console, f"[{style}]{escape(_verdict(check))}[/]")
     waited_for = {each.words for each in check.findings if each.status == "waits"}
     for finding in check.findings:
         # What is next: the first that does not hold, or that others wait for.
         if finding.status == "broken" or (finding.status == "lacks" and finding.name in waited_for):
-            _line(console, f"next: {escape(_whole_name(finding))}: {escape(finding.words)}")
+            say(console, f"next: {escape(_whole_name(finding))}: {escape(finding.words)}")
             break
     for api, of_api in groupby(check.findings, key=lambda each: each.api):
-        _line(console, f"\n[bold]{escape(str(api)) if api else 'the program'}[/]")
+        say(console, f"\n[bold]{escape(str(api)) if api else 'the program'}[/]")
         for finding in (findings := list(of_api)):
             if finding.status != "waits":
                 _print_one(finding, console)
         for words in dict.fromkeys(each.words for each in findings if each.status == "waits"):
             names = [each.name for each in findings if each.status == "waits"]
-            _line(
-                console, f" [dim].. these wait for {escape(words)}: {escape(', '.join(names))}[/]"
-            )
-    _line(console, f"\n[dim]ok holds; -- unsupported; (#…) is a section of {_PAGE}[/]")
+            say(console, f" [dim].. these wait for {escape(words)}: {escape(', '.join(names))}[/]")
+    say(console, f"\n[dim]ok holds; -- unsupported; (#…) is a section of {_PAGE}[/]")
 
 
 def _print_one(finding: Finding, console: Console) -> None:
     mark, style = _MARKS[finding.status]
     where = f"[dim](#{_anchor(finding.section)})[/]"
-    _line(console, f" [{style}]{mark}[/] {escape(f'{finding.name}: {finding.rule}')} {where}")
+    say(console, f" [{style}]{mark}[/] {escape(f'{finding.name}: {finding.rule}')} {where}")
     for line in finding.words.splitlines():
-        _line(
-            console, f"    [{style}]{escape(line)}[/]" if style == "dim" else f"    {escape(line)}"
-        )
+        say(console, f"    [{style}]{escape(line)}[/]" if style == "dim" else f"    {escape(line)}")
 
 
 def _whole_name(finding: Finding) -> str:
@@ -224,10 +221,6 @@ def _whole_name(finding: Finding) -> str:
 
 def _anchor(section: str) -> str:
     return section.lower().replace(" ", "-")
-
-
-def _line(console: Console, line: str) -> None:
-    console.print(line, highlight=False, soft_wrap=True)
 
 
 def _as_json(check: PeerCheck) -> dict[str, Any]:

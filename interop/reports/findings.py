@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from ..catalog import JUDGE_IDS
+from ..output import say
 from ..records import CellResult, Verdict
 from ..spec.rules import quoted
 from .answer import Answer
@@ -76,27 +77,27 @@ def print_findings(results: Results, console: Console) -> None:
     """Print the verdict, the failures by their causes, what is known, and what was not judged."""
     style, words = _STYLES[results.exit_status], verdict(results)
     label, colon, rest = words.partition(":")
-    _line(console, f"{escape(subject(results))}: [{style}]{label}[/]{colon}{escape(rest)}")
+    say(console, f"{escape(subject(results))}: [{style}]{label}[/]{colon}{escape(rest)}")
     found = causes(cell for cell in results.cells if is_red(cell))
     for cause in found[:_SHOWN_CAUSES]:
-        _line(console, "")
+        say(console, "")
         _print_cause(cause, console)
     if more := found[_SHOWN_CAUSES:]:
         size = counted(sum(len(cause.cells) for cause in more), "scenario")
-        _line(console, f"and {counted(len(more), 'more cause')} of {size}: --report FILE has them")
+        say(console, f"and {counted(len(more), 'more cause')} of {size}: --report FILE has them")
     if not results.cells:
         return
-    _line(console, "")
+    say(console, "")
     _print_topics(results.cells, console)
     for excuse, names in _known(results.cells).items():
         beyond = [f"and {len(names) - _SHOWN_KNOWN} more"] if len(names) > _SHOWN_KNOWN else []
         listed = ", ".join([*names[:_SHOWN_KNOWN], *beyond])
-        _line(console, f"[dim]known: {escape(excuse)} ({escape(listed)})[/]")
+        say(console, f"[dim]known: {escape(excuse)} ({escape(listed)})[/]")
     for why in results.unjudged:
-        _line(console, f"not judged: {escape(why)}")
-    _line(console, f"{counted(len(results.cells), 'scenario')} in {results.duration_s:.1f} s: "
-                   f"{_counted(results.cells) or 'none'} - exit status "
-                   f"{results.exit_status}")  # fmt: skip
+        say(console, f"not judged: {escape(why)}")
+    say(console, f"{counted(len(results.cells), 'scenario')} in {results.duration_s:.1f} s: "
+                 f"{_counted(results.cells) or 'none'} - exit status "
+                 f"{results.exit_status}")  # fmt: skip
 
 
 def _why(results: Results) -> str:
@@ -138,24 +139,24 @@ def _print_cause(cause: Cause, console: Console) -> None:
     title = "[yellow]should[/]" if cause.is_should else "[bold red]must[/]"
     if cell.verdict == "error":
         title = "[bold magenta]the testbed failed[/]"
-    _line(console, f"{title}: {counted(len(cause.cells), 'scenario')}")
+    say(console, f"{title}: {counted(len(cause.cells), 'scenario')}")
     lines = [f"{cell.scenario}: {cell.rule}", shortened(cell.reason)]
     if cell.culprit is not None and cell.culprit.basis in DIRECT:
         lines.append(shortened(cell.culprit.why))
     for line in (*dict.fromkeys(lines), *(f"rule {rule}" for rule in quoted(cell.broken))):
-        _line(console, f"   {escape(line)}")
+        say(console, f"   {escape(line)}")
     for frame in cell.frames[:_SHOWN_FRAMES]:
         code = f" {frame.code}" if frame.code else ""
         text = frame.text
         said = f" {text[:120]!r}{'…' if len(text) > 120 else ''}" if text else ""
-        _line(console, f"      {escape(frame.author)} -> {frame.kind}{code}{escape(said)}")
+        say(console, f"      {escape(frame.author)} -> {frame.kind}{code}{escape(said)}")
     if cell.frames_total > _SHOWN_FRAMES:
-        _line(console, f"      and {counted(cell.frames_total - _SHOWN_FRAMES, 'more frame')}")
+        say(console, f"      and {counted(cell.frames_total - _SHOWN_FRAMES, 'more frame')}")
     for line in _telling(cell.printed):
-        _line(console, f"   [dim]it printed:[/] {escape(line[:_SHOWN_CHARACTERS])}")
+        say(console, f"   [dim]it printed:[/] {escape(line[:_SHOWN_CHARACTERS])}")
     if also := others(cause, _SHOWN_TOPICS):
-        _line(console, f"   {escape(also)}")
-    _line(console, f"   again: {escape(cell.again)}")
+        say(console, f"   {escape(also)}")
+    say(console, f"   again: {escape(cell.again)}")
 
 
 def _telling(printed: Sequence[str]) -> list[str]:
@@ -168,7 +169,7 @@ def _print_topics(cells: Iterable[CellResult], console: Console) -> None:
     for cell in cells:
         topics.setdefault(cell.scenario.partition(".")[0], []).append(cell)
     for topic, of_topic in topics.items():
-        _line(console, f"  {topic}: {_counted(of_topic)}")
+        say(console, f"  {topic}: {_counted(of_topic)}")
 
 
 def _known(cells: Iterable[CellResult]) -> dict[str, list[str]]:
@@ -184,7 +185,3 @@ def _counted(cells: Iterable[CellResult]) -> str:
     verdicts = [cell.verdict for cell in cells]
     counts = ((verdicts.count(verdict), verdict) for verdict in _VERDICTS)
     return ", ".join(f"{count} {verdict}" for count, verdict in counts if count)
-
-
-def _line(console: Console, line: str) -> None:
-    console.print(line, highlight=False, soft_wrap=True)
