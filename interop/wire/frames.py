@@ -327,8 +327,8 @@ class FrameReader:
     def _check_header(self, header: _Header) -> None:
         fin, rsv, opcode, mask, length, form = header
         error = self.errors.append
-        if self._closed:
-            error("a frame after the close frame")
+        if self._closed and opcode <= CLOSE:  # pings and pongs may follow (5.5.1, 5.5.2)
+            error("a second close frame" if opcode == CLOSE else "a data frame after a close frame")
         if (mask is not None) != self._masked:
             error("an unmasked frame of a client" if self._masked else "a masked frame of a server")
         if mask is not None:

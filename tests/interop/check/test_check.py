@@ -19,7 +19,7 @@ from interop.roles.judged import Judged
 from interop.run.runner import Bound, load_functions
 from interop.scenarios.scenario import Scenario, scenario
 from interop.verdicts.deviations import known_to_check, load
-from interop.wire.frames import PING, PONG, frame
+from interop.wire.frames import CLOSE, PING, PONG, TEXT, close_payload, frame
 from tests.support.app import Notes
 
 from .. import servers
@@ -117,6 +117,27 @@ async def test_a_server_that_writes_what_is_no_event_fails() -> None:
     (cell,) = checked.results.cells
     assert cell.reason == "the server wrote not an object but a number: b'5'"
     assert cell.violations[0].author == "server"
+
+
+CLOSED = frame(CLOSE, close_payload(1003))
+
+
+@pytest.mark.parametrize(
+    ("behind", "reason"),
+    [
+        (frame(PONG, b"x"), ""),
+        (frame(PING) + frame(PONG, b"x"), ""),
+        (frame(TEXT, b'{"eventName":"x"}') + frame(PONG, b"x"), "a data frame after a close frame"),
+        (CLOSED + frame(PONG, b"x"), "a second close frame"),
+    ],
+    ids=["pong", "ping", "text", "close"],
+)
+async def test_a_server_that_has_closed_may_still_answer_a_ping(behind: bytes, reason: str) -> None:
+    async with servers.scripted(None, CLOSED, behind) as url:
+        checked = await Check(parse_endpoint(url), patience=5).run(made())
+    (cell,) = checked.results.cells
+    assert cell.reason.endswith(reason)
+    assert cell.verdict == ("failed" if reason else "passed")
 
 
 async def test_what_the_server_gives_back_of_a_secret_is_not_kept() -> None:

@@ -11,6 +11,7 @@ from interop.wire.frames import (
     CONTINUATION,
     DEFLATE,
     PING,
+    PONG,
     TEXT,
     Deflater,
     FrameReader,
@@ -89,12 +90,23 @@ def test_fragments_are_one_message_with_a_control_frame_between_them() -> None:
         ([frame(CLOSE, b"\x03")], "a close frame with half a code"),
         ([frame(CLOSE, close_payload(1005))], "a close frame with the code 1005"),
         ([frame(CLOSE, close_payload(1000, b"\xff"))], "a close reason that is not UTF-8"),
-        ([frame(CLOSE), frame(PING)], "a frame after the close frame"),
+        ([frame(CLOSE), frame(TEXT)], "a data frame after a close frame"),
+        ([frame(CLOSE), frame(PONG), frame(BINARY)], "a data frame after a close frame"),
+        (
+            [frame(TEXT, fin=False), frame(CLOSE), frame(CONTINUATION)],
+            "a data frame after a close frame",
+        ),
+        ([frame(CLOSE), frame(CLOSE)], "a second close frame"),
     ],
 )
 def test_what_is_illegal_is_an_error(frames: list[bytes], error: str) -> None:
     (found,) = errors_of(*frames)
     assert error in found
+
+
+def test_pings_are_answered_and_sent_behind_the_close_frame() -> None:
+    """RFC 6455, sections 5.5.1 and 5.5.2: until the other side's close frame has come."""
+    assert errors_of(frame(CLOSE), frame(PONG, b"1"), frame(PING), frame(PONG, b"2")) == []
 
 
 def test_what_a_header_breaks_is_known_before_the_payload_comes() -> None:

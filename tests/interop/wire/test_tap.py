@@ -226,12 +226,12 @@ async def test_bytes_that_are_no_frames_are_a_fault_of_their_author(
         assert [f.data for f in tap.log.seen(author="client", kind="text")] == [b"one"]
 
 
-async def test_a_frame_after_the_close_frame_is_a_fault() -> None:
+async def test_a_data_frame_after_the_close_frame_is_a_fault() -> None:
     async with tapped() as tap, connect(tap.url("/")) as client:
-        client.transport.write(frame(CLOSE, mask=bytes(4)) + frame(PING, mask=bytes(4)))
+        client.transport.write(frame(CLOSE, mask=bytes(4)) + frame(TEXT, mask=bytes(4)))
         with pytest.raises(ConnectionClosed):
             await client.recv()
-        assert tap.log.frame_errors == [("client", "a frame after the close frame")]
+        assert tap.log.frame_errors == [("client", "a data frame after a close frame")]
         assert [(f.kind, f.close_code) for f in tap.log.seen(author="client")] == [("close", 1005)]
 
 
