@@ -25,6 +25,7 @@ FEATURES: Mapping[str, str] = {
     "drop code": "close codes",
     "drop reason": "close reasons",
     "open all": "handler of all events",
+    "open ca": "certificates that the application names",
     "open callbacks": "callbacks",
     "open close_timeout_s": "time that closing waits for a handler",
     "open headers": "headers of the handshake",
