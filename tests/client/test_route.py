@@ -402,7 +402,7 @@ class TestRedirects:
 
     async def test_the_time_is_for_all_of_them(self) -> None:
         async def slow(peer: RawPeer) -> None:
-            await asyncio.sleep(0.03)
+            await asyncio.sleep(0.07)  # so that the time is over while the second one is awaited
             await moved(302, "/again")(peer)
 
         async with raw_server(slow, accept=False) as port:
