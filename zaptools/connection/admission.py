@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
-from http.cookies import CookieError, SimpleCookie
+from http.cookies import SimpleCookie
 from types import SimpleNamespace
 from typing import Self, TypeAlias
 
@@ -89,11 +89,13 @@ class HandshakeRequest(Handshake, frozen=True, kw_only=True):
 
     @property
     def cookies(self) -> dict[str, str]:
-        """The values of the cookies, by name. Empty if the client sent none that can be parsed."""
-        try:
-            return {k: v.value for k, v in SimpleCookie(self.headers.get("cookie", "")).items()}
-        except CookieError:
-            return {}
+        """The values of the cookies, by name (RFC 6265, section 5.4); of several with one name, the
+        last one.
+        """
+        # One by one: SimpleCookie drops all of them for one that it cannot parse, such as JSON.
+        decode = SimpleCookie().value_decode
+        parts = (part.partition("=") for part in self.headers.get("cookie", "").split(";"))
+        return {name.strip(): decode(value.strip())[0] for name, mark, value in parts if mark}
 
 
 Admission: TypeAlias = Callable[[HandshakeRequest], Awaitable[None] | None]
