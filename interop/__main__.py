@@ -13,12 +13,14 @@ __all__ = ["main"]
 
 def main() -> int:
     """Run the command line and return the exit status."""
+    program = "zaptools-interop"
     cure = "pip install --force-reinstall zaptools-interop"
     if os.path.isfile(os.path.join(os.path.dirname(__file__), "pyproject.toml")):
+        program = "interop"
         cure = (
             "`make interop` makes .venv and runs the matrix; then use .venv/bin/python -m interop"
         )
-    return with_packages("interop", cure, _main)
+    return with_packages(program, cure, _main)
 
 
 def _main() -> int:

@@ -6,8 +6,9 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any, NoReturn
 
-from .catalog import CatalogError
+from .catalog import CatalogError, did_you_mean
 from .commands import (
     check,
     check_client,
@@ -31,7 +32,7 @@ from .commands.options import Stop
 from .descriptors import raise_limit
 from .errors import TestbedError, in_words
 from .output import Terminal, outputs, printable
-from .places import CHECKOUT, DISTRIBUTION, command, version
+from .places import CHECKOUT, DISTRIBUTION, PROGRAM, REPOSITORY, command, version
 from .verdicts.deviations import DeviationError
 
 __all__ = ["main"]
@@ -57,7 +58,24 @@ included; 2 the testbed failed, a peer asked for by name cannot run, or nothing 
 _OF_A_CHECKOUT = ("dart-packages", "record-vectors", "mutate", "model", "spec")
 """The commands that change the repository, or run what an installed testbed has not."""
 
-_REPOSITORY = "https://github.com/NathanDraco22/zaptools-python"
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are two lines: what is wrong, and where the command's options are."""
+
+    def parse_known_args(  # type: ignore[override]  # its overloads are for other namespaces
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> tuple[Any, list[str]]:
+        """Parse, and refuse what is unknown here: the command above knows no more of it."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            name = unknown[0].partition("=")[0]
+            options = [name for each in self._actions for name in each.option_strings]
+            close = did_you_mean(name, options) if name.startswith("-") else ""
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{close}")
+        return found, unknown
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: error: {message}\nsee: {self.prog} --help\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -79,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _status(argv: Sequence[str] | None) -> int:
     words = sys.argv[1:] if argv is None else argv
     if CHECKOUT is None and words and words[0] in _OF_A_CHECKOUT:
-        _complain(f"{words[0]} works in a checkout of the repository alone: {_REPOSITORY}")
+        _complain(f"{words[0]} works in a checkout of the repository alone: {REPOSITORY}")
         return 2
     arguments = _parser().parse_args(words)
     arguments.words = [*words]
@@ -109,11 +127,11 @@ def _status(argv: Sequence[str] | None) -> int:
 
 
 def _complain(words: str) -> None:
-    print(f"interop: {printable(words)}", file=sys.stderr)  # noqa: T201  # a command line's own error
+    print(f"{PROGRAM}: {printable(words)}", file=sys.stderr)  # noqa: T201  # a command line's own error
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=command(), description="Check zaptools servers and clients, and run them in a matrix.",
         epilog=_EXAMPLES.format(command()) + _EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -18,9 +18,12 @@ __all__ = [
     "CHECKOUT",
     "DISTRIBUTION",
     "PACKAGE",
+    "PROGRAM",
+    "REPOSITORY",
     "RESULTS",
     "ROOT",
     "command",
+    "page",
     "run_command",
     "version",
     "working_folder",
@@ -39,6 +42,11 @@ ROOT = PACKAGE.parent
 CHECKOUT: Path | None = ROOT if (PACKAGE / "pyproject.toml").is_file() else None
 """The checkout's folder; None where the testbed is installed."""
 
+PROGRAM = "interop" if CHECKOUT else DISTRIBUTION
+"""What the testbed's messages begin with."""
+
+REPOSITORY = "https://github.com/NathanDraco22/zaptools-python"
+
 CACHE_DIR = (
     CHECKOUT / ".cache" / "interop" if CHECKOUT else user_cache_path(DISTRIBUTION, appauthor=False)
 )
@@ -51,6 +59,11 @@ RESULTS = (CHECKOUT or Path.cwd()) / "results"
 def command(*words: str) -> str:
     """Return a command of the testbed as users type it; without `words`, its beginning."""
     return " ".join(["python -m interop" if CHECKOUT else DISTRIBUTION, *map(shlex.quote, words)])
+
+
+def page(name: str) -> str:
+    """Return where users find a page of ``docs/``: its path in a checkout, else its URL."""
+    return f"docs/{name}" if CHECKOUT else f"{REPOSITORY}/blob/main/docs/{name}"
 
 
 def run_command() -> str:

@@ -26,9 +26,11 @@ __all__ = [
     "parse_headers",
     "read_headers",
     "shown",
+    "unbraced",
 ]
 
 VARIABLE = re.compile(r"\$\{(\w+)\}", re.ASCII)
+_UNBRACED = re.compile(r"\$([A-Za-z_]\w*)", re.ASCII)
 _NAMED_ALONE = re.compile(r"([A-Za-z]+ |[\w.~-]+=)?\$\{\w+\}", re.ASCII)
 """A value that is nothing but a variable, behind a scheme such as ``Bearer`` or a name."""
 
@@ -89,6 +91,14 @@ def filled(text: str, environ: Mapping[str, str], what: str, *, encoded: bool = 
 def shown(text: str) -> str:
     """Return a value as a command shows it: variables by their names, and ``…`` for others."""
     return text if _NAMED_ALONE.fullmatch(text) else "…"
+
+
+def unbraced(text: str, environ: Mapping[str, str]) -> list[str]:
+    """Return the variables of the environment that a text names as ``$NAME``, which means nothing.
+
+    What is no variable is part of a value, and secret.
+    """
+    return [name for name in _UNBRACED.findall(text) if name in environ]
 
 
 def parse_headers(texts: Iterable[str], environ: Mapping[str, str]) -> Iterator[Header]:

@@ -18,7 +18,7 @@ from msgspec import structs
 
 from ..catalog import JUDGES, Api
 from ..errors import TestbedError
-from ..places import command
+from ..places import command, page
 from ..records import CellResult, Evidence
 from ..reports.causes import counted
 from ..reports.results import Results
@@ -35,7 +35,7 @@ __all__ = ["WHY_NOT", "Check", "Checked", "why_not"]
 
 WHY_NOT = {
     "echo": "need an event that the server echoes: name it with --echo EVENT "
-    "(docs/checking-a-server.md has such a handler)",
+    f"({page('checking-a-server.md')} has such a handler)",
     "control": "need control over the server or its application, or other paths than its own",
     "load": "put load on the server, which check never does",
     "pair": "run between a server and a client",

@@ -98,6 +98,8 @@ class Endpoint:
             # asyncio's own text repeats the address, and lists all of several addresses.
             words = os.strerror(exc.errno) if exc.errno else str(exc)
             why = f"no connection to {self.host} port {self.port}: {words}"
+            if self.context and (isinstance(exc, ConnectionResetError) or not words):
+                why = "no TLS there: it ended the connection (should it be ws://?)"
         raise EndpointError(why, self.shown)
 
     def redacted(self, value: Any) -> Any:
@@ -202,14 +204,17 @@ def _split(url: str) -> SplitResult:
         raise EndpointError(f"{safe!r} is not a URL: {why}") from None
     if parts.scheme not in ("ws", "wss"):
         hints = {"http": "; did you mean ws://?", "https": "; did you mean wss://?"}
+        bare = "" if "://" in url else f"; did you mean ws://{safe}?"
         raise EndpointError(
             f"{safe!r} is not a WebSocket URL: it must begin with ws:// or wss://"
-            + hints.get(parts.scheme, "")
+            + hints.get(parts.scheme, bare)
         )
     if VARIABLE.search(parts.netloc):
         raise EndpointError(f"{safe!r}: only path and query of the URL may name a variable")
     if not parts.hostname or parts.port == 0:
-        raise EndpointError(f"{safe!r} has no {'port' if parts.hostname else 'host'}")
+        host = safe.partition(":")[2].lstrip("/")
+        close = f"; did you mean {parts.scheme}://{host}?" if host and not parts.netloc else ""
+        raise EndpointError(f"{safe!r} has no {'port' if parts.hostname else 'host'}{close}")
     if parts.username is not None:
         raise EndpointError(
             f"{safe!r}: a WebSocket URL takes no password; use --header 'Authorization: Basic …'"

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from collections.abc import Callable
 
+from ..check.access import unbraced
 from ..check.endpoint import Endpoint, parse_endpoint
+from ..places import PROGRAM
 from .options import given_path
 
 __all__ = ["access_options", "certificate_options", "given_endpoint"]
@@ -34,9 +38,15 @@ def certificate_options(option: Callable[..., object]) -> None:
 def given_endpoint(url: str, arguments: argparse.Namespace) -> Endpoint:
     """Return the endpoint at a URL, with the access that `access_options` took.
 
+    A variable that is named as ``$NAME`` gets a note on stderr: it is sent as it is.
+
     Raises:
         EndpointError: one of them is invalid; says which and why.
     """
+    for text in (url, *arguments.header):
+        for name in unbraced(text, os.environ):
+            note = f"note: ${name} is sent as it is; ${{{name}}} is the variable's value"
+            print(f"{PROGRAM}: {note}", file=sys.stderr)  # noqa: T201  # a command line's own note
     return parse_endpoint(
         url,
         headers=arguments.header,

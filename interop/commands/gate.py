@@ -69,9 +69,11 @@ def add(commands: Commands) -> None:
     )  # fmt: skip
     gate.set_defaults(command=_gate)
     option = gate.add_argument
-    option("--server", required=True, metavar="URL",
-           help="ws:// or wss://, with path and query, in which ${NAME} is an environment "
-                "variable's value, percent-encoded")  # fmt: skip
+    server = gate.add_mutually_exclusive_group(required=True)
+    server.add_argument("url", nargs="?", metavar="URL",
+                        help="ws:// or wss://, with path and query, in which ${NAME} is an "
+                             "environment variable's value, percent-encoded")  # fmt: skip
+    server.add_argument("--server", metavar="URL", help="the same, as an option")
     option("--clients", action="append", default=[], metavar="GLOB",
            help="only these clients, as peer[@version][/Api], all their versions; dart names "
                 "dart-0.3 too (default: all published ones)")  # fmt: skip
@@ -106,7 +108,7 @@ def _gate(arguments: argparse.Namespace, console: Console) -> int:
 
 def _gated(arguments: argparse.Namespace, console: Console) -> Results:
     """Take the evidence, and print and write what was found."""
-    endpoint = given_endpoint(arguments.server, arguments)
+    endpoint = given_endpoint(arguments.url or arguments.server, arguments)
     peers = known_peers(arguments)
     apis = chosen([api for peer in peers.values() for api in peer.apis], arguments.clients)
     known = _baseline(arguments.baseline) if arguments.baseline else {}

@@ -22,7 +22,7 @@ from ..output import say
 from ..peercheck.order import steps
 from ..peercheck.peercheck import Finding, PeerCheck, Status, Subject
 from ..peercheck.program import CHECKS
-from ..places import CACHE_DIR
+from ..places import CACHE_DIR, page
 from ..records import ROLES
 from ..run.runner import load_functions, own_arguments_only
 from ..runtimes.prepare import Preparer
@@ -32,7 +32,7 @@ from .options import Commands, Stop, deviations_option, seconds
 
 __all__ = ["add"]
 
-_PAGE = "docs/peer-contract.md"
+_PAGE = page("peer-contract.md")
 
 _EPILOG = """\
 PEER is the name of a peer of this testbed (node, pypi@0.4.6) or of one of its APIs

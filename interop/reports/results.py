@@ -265,6 +265,10 @@ def claimed(directory: Path) -> Iterator[None]:
         directory.mkdir(parents=True, exist_ok=True)
         if not os.access(directory, os.W_OK | os.X_OK):
             raise PermissionError(0, "not writable")
+    except (FileExistsError, NotADirectoryError) as exc:
+        file = next(each for each in (directory, *directory.parents) if each.exists())
+        what = "that" if file == directory else file
+        raise TestbedError(f"--results {directory}: {what} is not a folder") from exc
     except OSError as exc:
         raise TestbedError(f"--results {directory}: {exc.strerror}") from exc
     with ExitStack() as stack:

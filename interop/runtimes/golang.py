@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from ..errors import CannotRun
+from ..places import page
 from .programs import find_program, run_program
 
 __all__ = ["OLDEST", "build", "find_go"]
@@ -73,5 +74,5 @@ def build(go: Path, peer_dir: Path, binary: Path) -> None:
     except CannotRun as exc:
         raise CannotRun(
             f"{exc}\nwhere the Go module proxy is not reached, GOPROXY=file://DIR names a folder "
-            "of downloaded modules, as docs/interop.md says"
+            f"of downloaded modules, as {page('interop.md')} says"
         ) from exc

@@ -35,6 +35,33 @@ def test_the_commands_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
         assert f"\n    {command}" in out
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (
+            "check ws://h --eco x",
+            "check: error: unrecognized arguments: --eco x (did you mean '--e",
+        ),
+        (
+            "gate --clinets=x ws://h",
+            "gate: error: unrecognized arguments: --clinets=x (did you mea",
+        ),
+        ("gate", "gate: error: one of the arguments URL --server is required\n"),
+        ("gate ws://h --server ws://h", "gate: error: argument --server: not allowed with"),
+        ("check ws://h --wrong", "check: error: unrecognized arguments: --wrong\n"),
+    ],
+)
+def test_a_usage_error_names_the_command_and_what_is_meant(
+    words: str, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(words.split())
+    assert caught.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"python -m interop {says}")
+    assert said.splitlines()[1:] == [f"see: python -m interop {words.split()[0]} --help"]
+
+
 def test_ctrl_c_is_130(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(arguments: object) -> None:
         raise KeyboardInterrupt

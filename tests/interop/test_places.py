@@ -17,7 +17,8 @@ TELLS = """
 import json
 from interop import places
 folders = {"cache": places.CACHE_DIR, "results": places.RESULTS, "root": places.ROOT}
-words = {"again": places.command("show", "a b"), "run": places.run_command()}
+words = {"again": places.command("show", "a b"), "run": places.run_command(),
+         "page": places.page("gate.md"), "program": places.PROGRAM}
 print(json.dumps({**{name: str(path) for name, path in folders.items()}, **words,
                   "checkout": places.CHECKOUT and str(places.CHECKOUT),
                   "works in": str(places.working_folder())}))
@@ -65,6 +66,8 @@ def test_in_a_checkout_all_lies_below_it(tmp_path: Path, package: Path) -> None:
         "works in": str(top),
         "again": "python -m interop show 'a b'",
         "run": "make interop",
+        "page": "docs/gate.md",
+        "program": "interop",
     }
 
 
@@ -80,6 +83,8 @@ def test_installed_it_writes_to_the_users_folders(tmp_path: Path, package: Path)
         "works in": str(cache),
         "again": "zaptools-interop show 'a b'",
         "run": "zaptools-interop run",
+        "page": "https://github.com/NathanDraco22/zaptools-python/blob/main/docs/gate.md",
+        "program": "zaptools-interop",
     }
     assert cache.is_dir()
 

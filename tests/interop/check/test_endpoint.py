@@ -40,7 +40,13 @@ def test_what_the_host_header_says(url: str, authority: str, port: int, target: 
     ("url", "words"),
     [
         ("", "'' is not a WebSocket URL: it must begin with ws:// or wss://"),
-        ("localhost:8000/ws", "must begin with ws://"),
+        (
+            "localhost:8000/ws",
+            "must begin with ws:// or wss://; did you mean ws://localhost:8000/ws?",
+        ),
+        ("h/ws?token=x", "; did you mean ws://h/ws?$"),
+        ("ws:h:80/ws", "has no host; did you mean ws://h:80/ws?"),
+        ("ws:///h/ws", "did you mean ws://h/ws?"),
         ("http://h/ws", "did you mean ws://?"),
         ("https://h/ws", "did you mean wss://?"),
         ("ws://", "'ws://' has no host"),
@@ -174,6 +180,15 @@ async def test_a_port_without_a_listener() -> None:
 async def test_tls_where_there_is_none() -> None:
     async with servers.app() as url:
         with pytest.raises(EndpointError, match=r"no TLS there: .*should it be ws://\?"):
+            await parse_endpoint(url.replace("ws:", "wss:")).connect(5)
+
+
+async def test_tls_where_the_connection_just_ends() -> None:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+
+    async with servers.served(handle) as url:
+        with pytest.raises(EndpointError, match=r"no TLS there: it ended .*should it be ws://\?"):
             await parse_endpoint(url.replace("ws:", "wss:")).connect(5)
 
 

@@ -233,7 +233,7 @@ def test_a_check_that_is_interrupted_before_it_began_is_130(
         (["URL", "--scenario", "handshake.*", "--scenario", "rooms.*"],
          "--scenario 'rooms.*': none of these can be run: "),
         (["URL", "--header", "x"], "--header number 1 is not of the form"),
-        (["URL", "--results", "/dev/null/x"], "--results /dev/null/x: Not a directory"),
+        (["URL", "--results", "/dev/null/x"], "--results /dev/null/x: /dev/null is not a folder"),
         (["URL", "--junit", "/nope/x.xml"], "--junit /nope/x.xml: there is no folder '/nope'"),
         (["URL", "--json", "/dev"], "--json /dev: that is a folder; name a file in it"),
         (["URL", "--json", "/tmp/x", "--report", "/tmp/x"],
@@ -249,6 +249,16 @@ def test_what_cannot_be_checked_is_status_2(
     assert captured.err.count("\n") == 1
     assert words in captured.err
     assert captured.out == ""
+
+
+def test_a_variable_without_braces_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TOKEN", "geheim")
+    given = ["--header", "A: Bearer $TOKEN", "--header", "B: ${TOKEN}", "--header", "C: pa$word"]
+    assert main(["check", "ws://127.0.0.1:1/ws", *given]) == 2
+    said = "interop: note: $TOKEN is sent as it is; ${TOKEN} is the variable's value\n"
+    assert capsys.readouterr().err == said
 
 
 def test_no_server_there_is_a_verdict_in_each_file(

@@ -222,7 +222,7 @@ REAL = ["--clients", "python/ZapConsumer", "--listen", "0.1", "--patience", "2"]
 
 
 def really(url: str, *more: str) -> int:
-    return main(["gate", "--server", url, *REAL, *more])
+    return main(["gate", url, *REAL, *more])
 
 
 def test_a_real_client_is_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

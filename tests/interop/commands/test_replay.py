@@ -150,4 +150,4 @@ def test_other_words_are_a_usage_error(
     with pytest.raises(SystemExit) as caught:
         main(["replay", *arguments])
     assert caught.value.code == 2
-    assert "usage: python -m interop replay" in capsys.readouterr().err
+    assert "see: python -m interop replay --help" in capsys.readouterr().err

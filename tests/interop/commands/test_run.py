@@ -93,7 +93,7 @@ def test_results_that_cannot_be_written_stop_the_run_before_it_begins(
     (tmp_path / "file").touch()
     assert main(["run", *QUICK, "--results", str(tmp_path / "file")]) == 2
     said = capsys.readouterr()
-    assert "file: File exists" in said.err
+    assert "file: that is not a folder" in said.err
     assert "cells" not in said.out
 
 
