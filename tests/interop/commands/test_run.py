@@ -52,7 +52,7 @@ def test_run_writes_every_report(tmp_path: Path, capsys: pytest.CaptureFixture[s
             "--scenario 'echo' names no scenario (did you mean 'echo.*'?); see: ",
         ),
         (["--scenario", "ehco.floats"], "names no scenario (did you mean 'echo.floats'?); see: "),
-        (["--require", "rust"], "--require 'rust' is not among the peers: dart, dart-0.3"),
+        (["--require", "rust"], "--require 'rust' is not among the peers: browser, dart, dart-0.3"),
     ],
 )
 def test_a_mistake_is_named_and_is_status_2(
