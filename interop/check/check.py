@@ -36,7 +36,8 @@ __all__ = ["WHY_NOT", "Check", "Checked", "why_not"]
 WHY_NOT = {
     "echo": "need an event that the server echoes: name it with --echo EVENT "
     f"({page('checking-a-server.md')} has such a handler)",
-    "control": "need control over the server or its application, or other paths than its own",
+    "control": "need control over the server or its application, or other paths than its own: "
+    "they are about the library's API, as rooms, broadcasts, callbacks, options and limits",
     "load": "put load on the server, which check never does",
     "pair": "run between a server and a client",
     "client": "concern clients",

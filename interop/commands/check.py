@@ -119,7 +119,7 @@ def _checked(arguments: argparse.Namespace, console: Console) -> Results:
         results.commit = current_commit(CHECKOUT)
         results.folder = recorded_folder(arguments)
         print_findings(results, console)
-        write_outputs(results, arguments)
+        write_outputs(results, arguments, console)
     return results
 
 

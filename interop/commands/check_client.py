@@ -143,7 +143,7 @@ def _checked(arguments: argparse.Namespace, console: Console) -> Results:
         results.commit = current_commit(CHECKOUT)
         results.folder = recorded_folder(arguments)
         _print(check, console)
-        write_outputs(results, arguments)
+        write_outputs(results, arguments, console)
     return results
 
 

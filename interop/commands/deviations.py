@@ -45,7 +45,8 @@ def add(commands: Commands) -> None:
 
 def _deviations(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.suggest:
-        entries = suggestions(read(arguments.results))
+        recorded = load(arguments.results)
+        entries = suggestions(recorded.cells, one=recorded.run.engine == "check")
         sys.stdout.write("\n\n".join(entries) + "\n" if entries else "# nothing is red\n")
         return 0
     if arguments.recorded:

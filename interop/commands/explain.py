@@ -50,6 +50,8 @@ def _print_explanation(results: Results, words: list[str], console: Console) -> 
         TestbedError: the words name no pair of the run, or several.
     """
     found = judged_pairs(results)
+    if not found and results.engine == "check":
+        raise TestbedError(f"no pair: one side alone was checked; see: {command('show')}")
     pair = chosen(found, lambda each: (each.server, each.client), words, "pair")
     apis = {(api.role, api.id): api for api in known_apis(results)}
     explained = explain(pair, results.cells, apis)

@@ -136,7 +136,7 @@ def _gated(arguments: argparse.Namespace, console: Console) -> Results:
         found.commit = current_commit(CHECKOUT)
         found.folder = recorded_folder(arguments)
         _report(gate, found, console)
-        write_outputs(found, arguments)
+        write_outputs(found, arguments, console)
     return found
 
 

@@ -75,25 +75,31 @@ def recorded_folder(arguments: argparse.Namespace) -> Path | None:
     return found
 
 
-def write_outputs(results: Results, arguments: argparse.Namespace) -> None:
-    """Write what was asked for.
+def write_outputs(results: Results, arguments: argparse.Namespace, console: Console) -> None:
+    """Write what was asked for, and print in one line what was written.
 
     Raises:
         TestbedError: something cannot be written; the others are.
     """
     files = _files(arguments)
     made = report_files(results, [_OPTIONS[name] for name in files])
+    written: list[str] = []
     failed: list[str] = []
     for name, path in files.items():
         try:
             write_files(path.parent, {path.name: made[_OPTIONS[name]]})
+            written.append(str(path))
         except TestbedError as exc:
             failed.append(f"--{name} {path}: {exc}")
     if arguments.results:
         try:
             write_reports(results, arguments.results)
+            written.append(f"{arguments.results} ({', '.join(FILES)})")
         except TestbedError as exc:
             failed.append(f"--results {exc}")
+    if written:
+        words = f"written: {', '.join(written)}"
+        console.print(words, markup=False, highlight=False, soft_wrap=True)
     if failed:
         raise TestbedError("; ".join(failed))
 

@@ -134,13 +134,16 @@ def summary(results: Results) -> str:
     red = blames(cell for cell in results.cells if is_red(cell))
     if red:
         hints = Hints(results.cells, results.options, results.folder)
-        lines += ["", "## Unexpected", *(line for blame in red for line in _blame(blame, hints))]
+        title = "What fails" if results.engine == "check" else "Unexpected"
+        lines += ["", f"## {title}", *(line for blame in red for line in _blame(blame, hints))]
     if results.known_flaky:
         lines += ["", "## Known flaky", "", *_known_flaky(results)]
     versions = compatibility(results.cells)
     if versions:
         lines += ["", "## Versions", "", *(f"- {line}" for line in versions)]
-    lines += ["", "## Known deviations", "", *_deviations(results)]
+    known = _deviations(results)
+    if known or results.engine != "check":
+        lines += ["", "## Known deviations", "", *known]
     ran = [f"{commit_line(results.commit, results.testbed)}.", *peer_lines(results.peers)]
     lines += ["", "## What ran", "", *(f"- {line}" for line in ran)]
     return printable("\n".join(lines)) + "\n"

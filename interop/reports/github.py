@@ -15,6 +15,7 @@ from typing import Literal
 
 from rich.console import Console
 
+from ..catalog import JUDGE_IDS
 from ..errors import TestbedError
 from .answer import joined
 from .causes import Blame, Cause, blames, counted, details, others
@@ -113,7 +114,11 @@ def without_commands(console: Console) -> Iterator[None]:
 
 
 def _title(blame: Blame, cause: Cause) -> str:
-    return f"{blame.culprit}: {cause.size}"
+    what = cause.size
+    if cause.example.again and JUDGE_IDS & {cause.example.server, cause.example.client}:
+        more = len(cause.cells) - 1
+        what = f"{cause.example.scenario}{f' and {more} more' if more else ''}"
+    return f"{blame.culprit}: {what}"
 
 
 def _message(cause: Cause, hints: Hints) -> str:

@@ -131,9 +131,7 @@ def table(cell: CellResult, width: int) -> Table:
     marked = cell.culprit.frame if cell.culprit is not None else None
     side = max((width - _AROUND) * 3 // 10, _LEAST)
     widths = {"server": side, "wire": max(width - _AROUND - 2 * side, _LEAST), "client": side}
-    titles: dict[str, str] = {
-        role: f"{role}\n{cell.api(role).replace('/', f'/{chr(10)}', 1)}" for role in ROLES
-    }
+    titles: dict[str, str] = {role: f"{role}\n{_in_lines(cell.api(role))}" for role in ROLES}
     found = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     found.add_column("ms", justify="right", no_wrap=True, width=9)
     for column, wide in widths.items():
@@ -147,6 +145,11 @@ def table(cell: CellResult, width: int) -> Table:
         time = Text(f"{row.t_ms:.1f}", style=style or "dim")
         found.add_row(time, *(text if column == row.column else "" for column in widths))
     return found
+
+
+def _in_lines(api: str) -> str:
+    """Return a peer's API in two lines, and a URL as it is."""
+    return api if "://" in api else api.replace("/", "/\n", 1)
 
 
 def _cut(row: Row, most: int) -> str:

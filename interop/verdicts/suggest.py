@@ -19,8 +19,12 @@ _OURS = ("python", "zaptools")
 """The peer and the library of this repository: it changes with each commit."""
 
 
-def suggestions(cells: Sequence[CellResult]) -> list[str]:
+def suggestions(cells: Sequence[CellResult], *, one: bool = False) -> list[str]:
     """Return one TOML entry for each implementation and failure in red cells.
+
+    Args:
+        one: whether the cells are of one server or client: then an entry names none, as the file
+            of ``--known`` wants it.
 
     The `cause` is empty, which the reader of the file refuses: a person looks it up. Where the
     culprit is unknown, the entry names the pair, and says so. A cell that is red because it
@@ -31,11 +35,11 @@ def suggestions(cells: Sequence[CellResult]) -> list[str]:
     for cell in cells:
         if cell.verdict not in _RED or not cell.raised:
             continue
-        key, note = _key(cell)
+        key, note = (("", "", "", _seen(cell)), "") if one else _key(cell)
         entries.setdefault(key, {})[cell.scenario] = None
         if note:
             notes.setdefault(key, note)
-    merged = _merged(entries, cells)
+    merged = {key: {*names} for key, names in entries.items()} if one else _merged(entries, cells)
     return [_toml(key, sorted(names), notes.get(key, "")) for key, names in sorted(merged.items())]
 
 
@@ -71,9 +75,13 @@ def _recorded(name: str, peer: PeerRecord) -> str:
     return "\n".join([*lines, ""])
 
 
+def _seen(cell: CellResult) -> str:
+    return pattern_for(cell.defect or (cell.raised or "").partition("\n")[0])
+
+
 def _key(cell: CellResult) -> tuple[tuple[str, str, str, str], str]:
     """Return (peer, role, other, seen), and a note on what a person must decide first."""
-    seen = pattern_for(cell.defect or (cell.raised or "").partition("\n")[0])
+    seen = _seen(cell)
     culprit = cell.culprit or Culprit("unknown", "no culprit is recorded")
     if culprit.side == "unknown":
         note = f"the culprit is unknown: {culprit.why}; this blames the server"
@@ -104,7 +112,9 @@ def _merged(
 def _toml(key: tuple[str, str, str, str], scenarios: Sequence[str], note: str) -> str:
     peer, role, other, seen = key
     lines = [f"# {' '.join(note.split())}"] if note else []
-    lines += ["[[deviation]]", f"peer = {json.dumps(peer)}", f"role = {json.dumps(role)}"]
+    lines.append("[[deviation]]")
+    if peer:
+        lines += [f"peer = {json.dumps(peer)}", f"role = {json.dumps(role)}"]
     if other:
         lines.append(f"other = {json.dumps(other)}")
     names = ", ".join(json.dumps(name) for name in scenarios)

@@ -270,10 +270,32 @@ def test_no_server_there_is_a_verdict_in_each_file(
     files = [word for o, name in names.items() for word in (f"--{o}", str(tmp_path / name))]
     assert main(["check", url, *files]) == 2
     captured = capsys.readouterr()
-    assert (captured.out, captured.err) == (f"{url}: could not be checked: {why}\n", "")
+    written = ", ".join(str(tmp_path / name) for name in names.values())
+    said = f"{url}: could not be checked: {why}\nwritten: {written}\n"
+    assert (captured.out, captured.err) == (said, "")
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names.values())
     assert all(why in (tmp_path / name).read_text() for name in names.values())
     assert load(tmp_path / "r.json").run.broken == why
+
+
+def test_what_other_commands_make_of_its_results(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where, known = tmp_path / "made", tmp_path / "ours.toml"
+    with servers.background(servers.scripted) as url:
+        given = ["check", url, "--scenario", "frames.ping.1", "--patience", "0.2"]
+        assert main([*given, "--results", str(where), "--format", "github"]) == 1
+        out = capsys.readouterr().out
+        assert f"\nwritten: {where} (results.json, summary.md, junit.xml, report.html)\n" in out
+        assert f"::error title={url.replace(':', '%3A')}%3A frames.ping.1::" in out
+        summary = (where / "summary.md").read_text()
+        assert "## What fails\n" in summary and "Known deviations" not in summary
+        assert main(["deviations", "--suggest", str(where)]) == 0
+        known.write_text(capsys.readouterr().out.replace('cause = ""', 'cause = "no pongs"'))
+        assert main([*given, "--known", str(known)]) == 0
+        assert "1 deviating" in capsys.readouterr().out
+    assert main(["explain", url, "judge", "--results", str(where)]) == 2
+    assert "one side alone was checked" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("value", ["x", "0", "nan", "3601"])

@@ -100,6 +100,11 @@ def test_it_fits_and_marks_the_frame_at_fault(width: int) -> None:
     assert "#1" in marked[0]
 
 
+def test_a_url_stays_in_one_line() -> None:
+    text = drawn(recorded(server="ws://h:8000/ws", client="judge/Raw", requests=None), 140)
+    assert "ws://h:8000/ws" in text
+
+
 def test_long_texts_are_cut_with_their_length() -> None:
     long = '{"eventName":"echo","payload":"' + "x" * 370
     text = drawn(recorded(frames=[frame("client", long, length=1_048_576)]))
