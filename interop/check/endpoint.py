@@ -96,10 +96,10 @@ class Endpoint:
             why = f"{self.host!r} is not a host name: {exc}"
         except OSError as exc:
             # asyncio's own text repeats the address, and lists all of several addresses.
-            words = os.strerror(exc.errno) if exc.errno else str(exc)
+            words = os.strerror(exc.errno) if exc.errno else str(exc) or type(exc).__name__
             why = f"no connection to {self.host} port {self.port}: {words}"
-            if self.context and (isinstance(exc, ConnectionResetError) or not words):
-                why = "no TLS there: it ended the connection (should it be ws://?)"
+            if self.context and isinstance(exc, ConnectionResetError | ConnectionAbortedError):
+                why = "no TLS there: it ended the connection in the handshake (should it be ws://?)"
         raise EndpointError(why, self.shown)
 
     def redacted(self, value: Any) -> Any:

@@ -183,13 +183,27 @@ async def test_tls_where_there_is_none() -> None:
             await parse_endpoint(url.replace("ws:", "wss:")).connect(5)
 
 
-async def test_tls_where_the_connection_just_ends() -> None:
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(1)
+@pytest.mark.parametrize("cut", [False, True])
+async def test_a_connection_that_ends_in_the_handshake_of_tls(cut: bool) -> None:
+    async def end(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if cut:
+            writer.transport.abort()  # with the hello unread: a reset
+        else:
+            await reader.read(65536)
 
-    async with servers.served(handle) as url:
-        with pytest.raises(EndpointError, match=r"no TLS there: it ended .*should it be ws://\?"):
+    async with servers.served(end) as url:
+        words = r"no TLS there: it ended the connection in the handshake \(should it be ws://\?\)"
+        with pytest.raises(EndpointError, match=words):
             await parse_endpoint(url.replace("ws:", "wss:")).connect(5)
+
+
+async def test_an_error_without_words_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fails(*args: object, **more: object) -> None:
+        raise ConnectionResetError
+
+    monkeypatch.setattr(asyncio, "open_connection", fails)
+    with pytest.raises(EndpointError, match="no connection to h port 80: ConnectionResetError"):
+        await parse_endpoint("ws://h/").connect(1)
 
 
 async def test_a_server_that_answers_no_hello_is_given_up() -> None:
