@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, Literal
 
 from ..catalog import JUDGE_IDS, is_id, program_of
@@ -78,7 +79,7 @@ class Cause:
 
     Attributes:
         side, apis: the culprit's side, and its rows or columns; both empty for cells without one.
-        cells: the cells, the plainest first: that is the example.
+        cells: the cells, all of one severity, the plainest first: that is the example.
         form: the failure's text, with ids, numbers and times left out.
     """
 
@@ -157,14 +158,14 @@ def blames(cells: Iterable[CellResult]) -> list[Blame]:
 def causes(cells: Iterable[CellResult]) -> list[Cause]:
     """Group cells by their cause, the most harmful first.
 
-    That is one of a *must* before one of a *should*, then one that shows in plain use, then one
-    that concerns more pairs, then one with more direct evidence. Errors of the testbed come before
-    all others, since they leave open what holds.
+    What breaks a *must* is never of one cause with what breaks a *should*, and comes before it;
+    then one that shows in plain use, then one that concerns more pairs, then one with more direct
+    evidence. Errors of the testbed come before all others, since they leave open what holds.
     """
-    groups: dict[tuple[str, str, str], list[CellResult]] = {}
+    groups: dict[tuple[str, str, str, str], list[CellResult]] = {}
     for cell in cells:
         groups.setdefault(_key(cell), []).append(cell)
-    return sorted((_cause(form, group) for (_, _, form), group in groups.items()), key=_rank)
+    return sorted((_cause(form, group) for (*_, form), group in groups.items()), key=_rank)
 
 
 def told(cell: CellResult) -> Told | None:
@@ -215,11 +216,18 @@ def others(cause: Cause, most: int) -> str:
         topics.setdefault(cell.scenario.partition(".")[0], []).append(cell.scenario)
     ordered = sorted(topics.items(), key=lambda each: (-len(each[1]), each[0]))
     named = [
-        f"{names[0] if len(set(names)) == 1 else f'{topic}.*'} ({len(names)})"
-        for topic, names in ordered
+        f"{names[0] if len(set(names)) == 1 else _glob(names)} ({len(names)})"
+        for _, names in ordered
     ]
     more = [f"and {counted(len(named) - most, 'more topic')}"] if len(named) > most else []
     return "also " + ", ".join([*named[:most], *more]) if named else ""
+
+
+def _glob(names: Sequence[str]) -> str:
+    """Return the narrowest pattern for scenarios of one topic."""
+    columns = zip(*(name.split(".")[:-1] for name in names), strict=False)
+    shared = [parts[0] for parts in takewhile(lambda parts: len({*parts}) == 1, columns)]
+    return ".".join([*shared, "*"])
 
 
 def _outside(cell: CellResult) -> str:
@@ -257,7 +265,13 @@ def _errors(cell: CellResult, side: Role) -> list[dict[str, Any]]:
     return sorted(found, key=lambda note: note.get("t_ms", 0.0))
 
 
-def _key(cell: CellResult) -> tuple[str, str, str]:
+def _key(cell: CellResult) -> tuple[str, str, str, str]:
+    """Return what the cells of one cause have in common; the last is the failure's form."""
+    level = "" if cell.verdict == "error" else cell.severity
+    return level, *_alike(cell)
+
+
+def _alike(cell: CellResult) -> tuple[str, str, str]:
     side, peer = _blamed(cell)
     if cell.culprit is not None and cell.culprit.basis in DIRECT:
         return side, peer, form(cell.culprit.why)

@@ -136,9 +136,7 @@ def _not(count: int) -> str:
 
 def _print_cause(cause: Cause, console: Console) -> None:
     cell = cause.example
-    title = "[yellow]should[/]" if cause.is_should else "[bold red]must[/]"
-    if cell.verdict == "error":
-        title = "[bold magenta]the testbed failed[/]"
+    title = _title(cause)
     say(console, f"{title}: {counted(len(cause.cells), 'scenario')}")
     lines = [f"{cell.scenario}: {cell.rule}", shortened(cell.reason)]
     if cell.culprit is not None and cell.culprit.basis in DIRECT:
@@ -157,6 +155,14 @@ def _print_cause(cause: Cause, console: Console) -> None:
     if also := others(cause, _SHOWN_TOPICS):
         say(console, f"   {escape(also)}")
     say(console, f"   again: {escape(cell.again)}")
+
+
+def _title(cause: Cause) -> str:
+    if cause.example.verdict == "error":
+        return "[bold magenta]the testbed failed[/]"
+    if cause.example.severity == "must":
+        return "[bold red]must[/]"
+    return "[yellow]should[/]" if cause.is_should else "[bold red]should (strict)[/]"
 
 
 def _telling(printed: Sequence[str]) -> list[str]:

@@ -157,13 +157,28 @@ def test_the_most_telling_cause_is_first() -> None:
 
 def test_the_example_is_the_plainest_cell() -> None:
     cells = [
-        red(scenario="a", severity="should", at=0, frames_total=1),
         red(scenario="b", frames_total=1),
         red(scenario="c", at=3, frames_total=9),
         red(scenario="d", at=1, frames_total=2),
     ]
     (found,) = causes(cells)
     assert found.example.scenario == "d"
+
+
+def test_a_must_and_a_should_are_two_causes() -> None:
+    cells = [red(scenario="a", severity="should"), red(scenario="b"), red(scenario="c")]
+    must, should = causes(cells)
+    assert [cell.scenario for cell in must.cells] == ["b", "c"]
+    assert [cell.scenario for cell in should.cells] == ["a"]
+    assert [len(blame.causes) for blame in blames(cells)] == [2]
+
+
+def test_others_are_named_by_what_their_names_share() -> None:
+    names = ["x.told.a", "x.told.b", "x.told.c", "x.told", "y.a", "y.b.c", "z.a", "v.told.a"]
+    (found,) = causes([red(scenario=name, frames_total=n) for n, name in enumerate(names)])
+    assert others(found, 9) == "also x.* (3), y.* (2), v.told.a (1), z.a (1)"
+    (found,) = causes([red(scenario=name, frames_total=n) for n, name in enumerate(names[:3])])
+    assert others(found, 9) == "also x.told.* (2)"
 
 
 def test_the_other_sides_error_is_told() -> None:
