@@ -17,7 +17,7 @@ import msgspec
 from msgspec import structs
 
 from ..catalog import JUDGES, Api
-from ..errors import TestbedError
+from ..errors import TestbedError, Unsupported
 from ..places import command, page
 from ..records import CellResult, Evidence
 from ..reports.causes import counted
@@ -123,6 +123,8 @@ class Check:
         self.checked = Checked(Results(now, "check", *sides, {}, strict=strict))
         self.begun = False
         self._pace = Pace(rate)
+        self._keeps_headers = True  # whether its echoes have the headers too
+        self._without: Counter[str] = Counter()  # scenarios about what it has not, by the reason
 
     async def run(
         self, scenarios: Mapping[str, Bound], progress: Callable[[str], None] = lambda _: None
@@ -150,8 +152,13 @@ class Check:
             )
             raise
         finally:
-            if len(results.cells) != len(chosen) and not results.broken:
-                results.broken = f"{len(results.cells)} of {len(chosen)} scenarios have a result"
+            count = len(results.cells) + self._without.total()
+            if count != len(chosen) and not results.broken:
+                results.broken = f"{count} of {len(chosen)} scenarios have a result"
+            results.unjudged[:0] = [
+                f"{counted(count, 'scenario')} because {why}"
+                for why, count in self._without.items()
+            ]
             checked.framework = self.framework or ""
             results.duration_s = time.monotonic() - began
         return checked
@@ -178,6 +185,8 @@ class Check:
                 when = f"after {name}, which may have ended the server"
                 if cell.verdict in ("failed", "warned") and not _answered(cell):
                     await self._begin()  # raises if the server has gone
+            except Unsupported as exc:
+                self._without[exc.reason] += 1
             except EndpointError as exc:
                 results.broken = self._told(f"{when}: {exc.why}")
                 break
@@ -190,7 +199,7 @@ class Check:
             raise EndpointError(self._told(exc.why), self.endpoint.shown) from None
         finally:
             await remote.close()
-        self.answer_name = remote.answer_name
+        self.answer_name, self._keeps_headers = remote.answer_name, remote.keeps_headers
         if self.framework is None:
             names = {entry.framework for entry in self.frameworks} - {""}
             self.framework = next((n for n in names if n in remote.software.lower()), "")
@@ -208,10 +217,14 @@ class Check:
                 yield name, bound
 
     async def _cell(self, name: str, bound: Bound) -> CellResult:
-        """Run one scenario and return its record."""
+        """Run one scenario and return its record.
+
+        Raises:
+            Unsupported: it is about what the application's echo does not do.
+        """
         facts, ran = bound.facts, Ran(begun=True)
         remote = Remote(self.endpoint, self.patience, self.echo, self._pace)
-        remote.answer_name = self.answer_name
+        remote.answer_name, remote.keeps_headers = self.answer_name, self._keeps_headers
         began = time.monotonic()
         try:
             try:

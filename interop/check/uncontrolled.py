@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections import defaultdict
 from collections.abc import Mapping
@@ -10,7 +11,9 @@ from typing import Any
 
 from ..control.contract import Notification, Reply
 from ..control.session import Session
-from ..errors import TestbedError, Violation
+from ..errors import TestbedError, Unsupported, Violation
+from ..places import page
+from ..reports.causes import counted
 from ..roles.client import Client
 from ..roles.judged import Judged
 from ..roles.server import Server
@@ -19,11 +22,16 @@ from ..wire.log import Log
 from ..wire.raw import Bounds, RawConnection
 from ..wire.rules import event_text
 
-__all__ = ["BOUNDS", "PROBE", "NoControl", "Uncontrolled", "is_closed", "parsed"]
+__all__ = ["BOUNDS", "NO_HEADERS", "PROBE", "NoControl", "Uncontrolled", "is_closed", "parsed"]
 
 PROBE = "still there?"
 """What every probe's payload begins with."""
 
+
+NO_HEADERS = (
+    f"its echo returns no headers ({page('checking-a-server.md')} has a handler that returns them)"
+)
+"""Why the headers of what a handler sends cannot be judged."""
 
 BOUNDS = Bounds(frames=10_000, bytes=16 << 20)
 """Limits per connection, far above what any scenario without load makes a side write."""
@@ -41,22 +49,25 @@ class Uncontrolled(Judged):
 
     Attributes:
         connections: the judge's ends, the newest last.
-        answer_name: the name of the events that its echoes come in; known after the first.
+        answer_name: the name of the events that its echoes come in; known after `probed`.
+        keeps_headers: whether its echoes have the headers too; known after `probed`.
     """
 
     connections: list[RawConnection]
-    keeps_headers = False
 
     def __init__(self, role: Server | Client, host: str, log: Log, echo: str | None) -> None:
         super().__init__(role, host, log)
         self.echo = echo
         self.answer_name = ""
+        self.keeps_headers = True
         self._probes = 0  # how many were sent, so that each has its own payload
         # For each connection, the index of the first frame that no echo was looked for in.
         self._heard: defaultdict[RawConnection, int] = defaultdict(int)
 
     def ask_back(self, connection: RawConnection, payload: Any, headers: dict[str, Any]) -> str:
         assert self.echo is not None, "the scenario is not declared to need an echo"
+        if headers and not self.keeps_headers:
+            raise Unsupported(NO_HEADERS)
         connection.send_event(self.echo, payload, headers)
         return self.answer_name
 
@@ -99,7 +110,7 @@ class Uncontrolled(Judged):
         texts = [found.payload for found in connection.frames if found.opcode == TEXT]
         echoed = [message for message in map(parsed, texts) if self._is_echo(message)]
         if count := sum(not str(message["payload"]).startswith(PROBE) for message in echoed):
-            raise Violation(f"the {self.side} echoed {count} events, not none")
+            raise Violation(f"the {self.side} echoed {counted(count, 'event')}, not none")
 
     async def ended(self) -> None:
         """Do nothing: what the application was told cannot be seen."""
@@ -109,14 +120,17 @@ class Uncontrolled(Judged):
 
     async def echoed(self, connection: RawConnection, payload: Any) -> str:
         """Wait until a payload comes back, and return the name of its event."""
+        return str((await self._echo(connection, payload)).get("eventName"))
+
+    async def _echo(self, connection: RawConnection, payload: Any) -> dict[str, Any]:
         what = event_text(payload=payload)[:80]
         while True:
             message = await self._next_text(connection, what)
             if "payload" in message and message["payload"] == payload:
-                return str(message.get("eventName"))
+                return message
 
     async def probed(self, connection: RawConnection) -> None:
-        """Check that it works, and learn the name of the events that its echoes come in.
+        """Check that it works, and learn what its echoes are like.
 
         Raises:
             Violation: the echo, or else the answer to a ping, does not come.
@@ -124,8 +138,19 @@ class Uncontrolled(Judged):
         if self.echo is not None:
             connection.send_event(self.echo, PROBE)
             self.answer_name = await self.echoed(connection, PROBE)
+            await self._learn_headers(connection)
         else:
             await self.works(connection, PROBE)
+
+    async def _learn_headers(self, connection: RawConnection) -> None:
+        """Note whether an echo has the headers: one that does not come shows nothing."""
+        assert self.echo is not None
+        probe = f"{PROBE} {{}}"
+        connection.send_event(self.echo, probe, {"probe": PROBE})
+        with contextlib.suppress(Violation):
+            headers = (await self._echo(connection, probe)).get("headers")
+            names = headers if isinstance(headers, dict) else {}
+            self.keeps_headers = "probe" in (name.lower() for name in names)
 
     async def _next_text(self, connection: RawConnection, what: str) -> dict[str, Any]:
         """Return the members of the next text message, which may be the echo of `what`."""

@@ -120,6 +120,7 @@ class ClientCheck:
         self.restarts = 0
         self.last_printed: Sequence[str] | None = None
         self.answer_name = ""
+        self._keeps_headers = True  # whether its echoes have the headers too
         self._make = source
         self._shared: Source | None = None
         self._is_shared = shared
@@ -205,7 +206,7 @@ class ClientCheck:
             raise ClientError(str(exc), exc.printed or source.output()) from None
         finally:
             await self._leave(remote)
-        self.answer_name = remote.answer_name
+        self.answer_name, self._keeps_headers = remote.answer_name, remote.keeps_headers
 
     async def _source(self) -> Source:
         if not self._is_shared:
@@ -227,7 +228,7 @@ class ClientCheck:
         facts, ran = bound.facts, Ran(begun=True)
         source = await self._source()
         remote = RemoteClient(source, self.patience, self.echo, name)
-        remote.answer_name = self.answer_name
+        remote.answer_name, remote.keeps_headers = self.answer_name, self._keeps_headers
         began = time.monotonic()
         try:
             await bound.function(judged=remote, **bound.parameters)

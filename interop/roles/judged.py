@@ -58,12 +58,10 @@ class Judged(ABC):
             that is not under control has none.
         subprotocols: those that every handshake offers.
         pongs: whether connections that are opened from now on answer pings by themselves.
-        keeps_headers: whether the application's answer to an event has its headers too.
     """
 
     side: ClassVar[Role]
     echo: str | None = "echo"
-    keeps_headers = True
     subprotocols: Sequence[str] = ()
 
     def __init__(self, role: Server | Client, host: str, log: Log) -> None:

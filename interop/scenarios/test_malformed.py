@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 
+from interop.errors import Violation
 from interop.roles.judged import Judged, JudgedClient, JudgedServer
 from interop.scenarios.scenario import scenario
 from interop.wire.frames import BINARY, TEXT
@@ -147,6 +149,26 @@ async def test_client_unheard(judged: JudgedClient, name: str) -> None:
     connection = await judged.open(events=[*NAMES_AS_TEXT, ""])
     message = MALFORMED[name]
     write(connection, judged.named(message) if isinstance(message, str) else message)
+    await judged.nothing_received()
+
+
+@pytest.mark.parametrize("name", [name for name in MALFORMED if name not in LENIENT])
+@scenario(
+    "malformed.server-unheard",
+    "A malformed message reaches no handler of a server.",
+    side="server",
+    needs="echo",
+    escapes=True,
+    invalid_from=["server"],
+    rules=["W-23"],
+    rules_of={"binary": ["W-24"]},
+)
+async def test_server_unheard(judged: JudgedServer, name: str) -> None:
+    connection = await judged.open()
+    message = MALFORMED[name]
+    write(connection, judged.named(message) if isinstance(message, str) else message)
+    with contextlib.suppress(Violation):  # which malformed.sender judges
+        await judged.usable_or_closed(connection)
     await judged.nothing_received()
 
 

@@ -83,6 +83,12 @@ SERVERS: Mapping[str, Caught] = {
         "headers.read.null",
     ),
     "any-name-is-text": by("delivered 1 events, not none", "malformed.catch-all.name-number"),
+    "any-headers-are-none": by(
+        "delivered 1 events, not none",
+        "malformed.server-unheard.headers-array",
+        "malformed.server-unheard.headers-number",
+        "malformed.server-unheard.headers-string",
+    ),
     "binary-is-text": by("delivered 1 events, not none", "frames.binary.event"),
     # The last event may be the first of its read.
     "one-message-a-read": by(r"no last echo|got == list\(range\(MANY\)\)", "order.sent"),

@@ -234,6 +234,14 @@ def _takes_any_name(old: Message) -> list[Message]:
     return [text_of({**event, "eventName": json.dumps(event["eventName"])}).decode()]
 
 
+def _takes_any_headers(old: Message) -> list[Message]:
+    """Take headers that are no object for empty ones."""
+    event = event_of(old)
+    if isinstance(event.get("headers"), dict | None):
+        return [old]
+    return [text_of({**event, "headers": {}}).decode()]
+
+
 def _keeps_last_of_two_keys(old: Message) -> list[Message]:
     event = event_of(old)
     return [text_of(event).decode()] if event else [old]
@@ -395,6 +403,7 @@ SERVER: Mapping[str, Seed] = {
     "folds-case-of-names": reads(lambda transport: _folds_case),
     "headers-lost-beside-nothing": reads(lambda transport: _drops_headers_beside_nothing),
     "any-name-is-text": reads(lambda transport: _takes_any_name),
+    "any-headers-are-none": reads(lambda transport: _takes_any_headers),
     "long-read-late": reads(lambda transport: _long_last()),
     "last-of-two-keys": reads(lambda transport: _keeps_last_of_two_keys),
     "composes-names": reads(lambda transport: _composes_names),

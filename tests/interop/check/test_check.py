@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
 
 from interop.check.check import WHY_NOT, Check, why_not
 from interop.check.endpoint import EndpointError, parse_endpoint
+from interop.check.uncontrolled import NO_HEADERS, parsed
 from interop.errors import TestbedError, Violation
 from interop.peers.python.hosts import HOSTS, Options
 from interop.reports.results import SCHEMA_FILE
@@ -19,7 +22,8 @@ from interop.roles.judged import Judged
 from interop.run.runner import Bound, load_functions
 from interop.scenarios.scenario import Scenario, scenario
 from interop.verdicts.deviations import known_to_check, load
-from interop.wire.frames import CLOSE, PING, PONG, TEXT, close_payload, frame
+from interop.wire import http
+from interop.wire.frames import CLOSE, PING, PONG, TEXT, FrameReader, close_payload, frame
 from tests.support.app import Notes
 
 from .. import servers
@@ -138,6 +142,64 @@ async def test_a_server_that_has_closed_may_still_answer_a_ping(behind: bytes, r
     (cell,) = checked.results.cells
     assert cell.reason.endswith(reason)
     assert cell.verdict == ("failed" if reason else "passed")
+
+
+Answer = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+def echoing(answer: Answer) -> AbstractAsyncContextManager[str]:
+    """A server that answers every event ``echo``, also with headers that are no object."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(http.answer(http.parse_head(await reader.readuntil(b"\r\n\r\n"))))
+        frames = FrameReader("client")
+        while data := await reader.read(65536):
+            for found in frames.feed(data):
+                event = parsed(found.payload) if found.opcode == TEXT else {}
+                if event.get("eventName") == "echo":
+                    reply = {"eventName": "echo", "payload": event.get("payload"), **answer(event)}
+                    writer.write(frame(TEXT, json.dumps(reply).encode()))
+                if found.opcode == CLOSE:
+                    return
+
+    return servers.served(handle)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reasons", "unjudged"),
+    [
+        (lambda event: {"headers": event["headers"]}, [""], 0),
+        (lambda event: {"headers": {**event["headers"], "n": 2}}, ["$.n: expected a number 1"], 0),
+        (lambda event: {"headers": {}}, [], 1),
+        (lambda event: {}, [], 1),
+    ],
+    ids=["whole", "changed", "empty", "absent"],
+)
+async def test_headers_are_judged_where_the_echo_returns_them(
+    whole: dict[str, Bound], answer: Answer, reasons: list[str], unjudged: int
+) -> None:
+    name = "headers.from-handler.text"
+    async with echoing(answer) as url:
+        check = Check(parse_endpoint(url), patience=5, echo="echo")
+        results = (await check.run({name: whole[name]})).results
+    assert [reason in cell.reason for reason, cell in zip(reasons, results.cells, strict=True)] == [
+        True for _ in reasons
+    ]
+    assert [cell.verdict == "passed" for cell in results.cells] == [not each for each in reasons]
+    assert results.unjudged == [f"1 scenario because {NO_HEADERS}"] * unjudged
+
+
+@pytest.mark.parametrize("name", ["headers-array", "headers-number", "no-name", "two-objects"])
+async def test_a_malformed_message_that_is_answered_has_reached_a_handler(
+    whole: dict[str, Bound], name: str
+) -> None:
+    name = f"malformed.server-unheard.{name}"
+    async with echoing(lambda event: {"headers": {}}) as url:
+        check = Check(parse_endpoint(url), patience=5, echo="echo")
+        (cell,) = (await check.run({name: whole[name]})).results.cells
+    answered = ".headers-" in name
+    assert cell.reason == ("the server echoed 1 event, not none" if answered else "")
+    assert cell.rules == ["W-23"]
 
 
 async def test_what_the_server_gives_back_of_a_secret_is_not_kept() -> None:

@@ -133,7 +133,7 @@ async def test_an_event_without_an_echo_was_not_received(echo: str | None) -> No
         if echo is None:
             await judged.nothing_received()
         else:
-            with pytest.raises(Violation, match="the server echoed 1 events, not none"):
+            with pytest.raises(Violation, match="the server echoed 1 event, not none"):
                 await judged.nothing_received()
         connection.send_close(1000)
         await connection.next(CLOSE)

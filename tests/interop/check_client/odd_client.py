@@ -89,6 +89,7 @@ class Client:
         try:
             event = json.loads(data)
             name, payload = event["eventName"], event.get("payload")
+            headers = {} if self.mode == "no-headers" else event.get("headers") or {}
         except (ValueError, TypeError, KeyError):
             if self.mode == "dies-of-malformed":
                 raise
@@ -102,7 +103,7 @@ class Client:
             return
         if self.mode == "rounds" and isinstance(payload, list):
             payload = [float(each) if isinstance(each, int) else each for each in payload]
-        answer = {"eventName": "echo", "payload": payload, "headers": {}}
+        answer = {"eventName": "echo", "payload": payload, "headers": headers}
         self.send(TEXT, json.dumps(answer).encode())
 
 

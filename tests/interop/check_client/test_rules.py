@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from interop.check.uncontrolled import NO_HEADERS
 from interop.check_client.check import WHY_NOT, ClientCheck, why_not
 from interop.check_client.door import Door
 from interop.check_client.source import Started
@@ -88,6 +89,17 @@ async def test_a_sound_program_holds_every_rule(whole: dict[str, Bound]) -> None
     cells = await checked(odd("good"), whole, *SOUND)
     assert {cell.scenario: cell.reason for cell in cells} == dict.fromkeys(sorted(SOUND), "")
     assert {(cell.server, cell.client) for cell in cells} == {("judge/Raw", "ours")}
+
+
+async def test_headers_are_not_judged_where_the_echo_returns_none(whole: dict[str, Bound]) -> None:
+    async def make() -> Started:
+        door = await Door("127.0.0.1").open()
+        return Started(door, odd("no-headers"), within=10)
+
+    check = ClientCheck("ours", make, shared=False, patience=5, can={"echo"}, echo="echo")
+    name = "headers.from-handler.text"
+    results = await check.run({name: whole[name]})
+    assert (results.cells, results.unjudged) == ([], [f"1 scenario because {NO_HEADERS}"])
 
 
 async def test_this_librarys_client_connects_again_for_each_scenario(
