@@ -293,7 +293,8 @@ def _facts(gate: Gate, console: Console) -> None:
     if gate.heard.closed is not None:
         lines.append(f"it closed that connection by itself, with {gate.heard.closed}")
     if gate.settings.asked:
-        lines.append(f"answered to --ask: {counted(len(gate.asked.seen), 'message')}")
+        answers = sum(each.when == "answer" for each in gate.asked.seen)
+        lines.append(f"answered to --ask: {counted(answers, 'message')}")
         if gate.asked.silent:
             lines.append(f"no answer to: {', '.join(gate.asked.silent)}")
     else:

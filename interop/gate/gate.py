@@ -117,7 +117,8 @@ class Gate:
         self.heard = await self._player.listen(self.settings.listen)
         if self.settings.asked:
             progress("what it answers")
-            self.asked = await self._player.ask(self.settings.asked)
+            pushed = {parse(each.opcode, each.data).event for each in self.heard.seen} - {""}
+            self.asked = await self._player.ask(self.settings.asked, frozenset(pushed))
         for version in self.versions:
             began = time.monotonic()
             await self._judge(version, progress)

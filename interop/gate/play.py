@@ -21,6 +21,7 @@ from ..wire.rules import differ
 from ..wire.tap import agreed_inflater
 from ..wire.vectors import Vectors
 from .judgement import Cause, Seen
+from .traits import parse
 
 __all__ = ["Asked", "Heard", "Played", "Player"]
 
@@ -140,28 +141,47 @@ class Player:
             await remote.close()
         return heard
 
-    async def ask(self, events: Sequence[str]) -> Asked:
-        """Send these events, one after the other, and return what it answers."""
+    async def ask(self, events: Sequence[str], pushed: frozenset[str] = frozenset()) -> Asked:
+        """Send these events, one after the other, and return what it answers.
+
+        Args:
+            pushed: the names of the events that it writes by itself: one of these is no answer.
+        """
         asked, remote = Asked(), self._remote()
         try:
             connection = await _connected(remote)
             for text in events:
                 at = len(connection.frames)
                 connection.send(TEXT, text)
-                try:
-                    await connection.find(at, TEXT, BINARY)
-                    await _quiet(connection, _SETTLE)
-                except Violation:
-                    asked.silent.append(_name(text))
+                answered = await self._answered(connection, at, pushed)
+                found = _messages(connection, at)
                 asked.seen += [
-                    Seen(f.opcode, f.payload, "answer", text) for f in _messages(connection, at)
+                    Seen(f.opcode, f.payload, "push" if _event(f) in pushed else "answer", text)
+                    for f in found
                 ]
+                if not answered:
+                    names = ", ".join(dict.fromkeys(map(_event, found)))
+                    beside = f" (only {names}, which it pushes by itself too)" if names else ""
+                    asked.silent.append(_name(text) + beside)
                 if connection.ended.is_set() or _closed(connection) is not None:
                     asked.ended, asked.closed = text, _closed(connection)
                     break
         finally:
             await remote.close()
         return asked
+
+    async def _answered(self, connection: RawConnection, at: int, pushed: frozenset[str]) -> bool:
+        """Wait for a message that is not `pushed`, and for more behind it; False if none comes."""
+        try:
+            async with asyncio.timeout(self.patience):
+                while True:
+                    at = await connection.find(at, TEXT, BINARY) + 1
+                    if _event(connection.frames[at - 1]) not in pushed:
+                        break
+        except (Violation, TimeoutError):
+            return False
+        await _quiet(connection, _SETTLE)
+        return True
 
     # --- What a version writes ----------------------------------------------------------------
 
@@ -339,6 +359,10 @@ def _name(text: str) -> str:
         return str(json.loads(text)["eventName"])[:60]
     except (ValueError, KeyError, TypeError):
         return "?"
+
+
+def _event(message: RawFrame) -> str:
+    return parse(message.opcode, message.payload).event
 
 
 def _shown(text: str) -> str:

@@ -103,6 +103,26 @@ def test_pushes_and_answers_are_judged_and_what_broke_already_is_not_held_agains
     assert "no answer to: quiet" in out
 
 
+def test_what_is_pushed_anyway_is_no_answer(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = tmp_path / "events.jsonl"
+    asked.write_text('{"eventName":"qoute","payload":"EUR"}\n{"eventName":"quote"}\n')
+
+    welcome = '{"eventName":"welcome","payload":"hello","headers":{}}'
+
+    def respond(event: dict[str, Any]) -> str | None:
+        if event["eventName"] == "quote":
+            return '{"eventName":"quote","payload":1,"headers":{}}'
+        return sound(event) or welcome  # also pushed just then
+
+    with servers.background(partial(odd, respond, pushes=[welcome])) as url:
+        assert gate(url, "--ask", str(asked), "--patience", "0.3") == 0
+    out = capsys.readouterr().out
+    assert "answered to --ask: 1 message\n" in out
+    assert "no answer to: qoute (only welcome, which it pushes by itself too)\n" in out
+
+
 def test_what_is_pushed_while_it_listens() -> None:
     # The third connection, behind two to see whether there is a server.
     with servers.background(partial(odd, pushes=[NO_HEADERS], only=3)) as url:
