@@ -163,12 +163,13 @@ def peers_option(parser: argparse.ArgumentParser) -> None:
                              "its program; or the one that it is itself")  # fmt: skip
 
 
-def deviations_option(parser: argparse.ArgumentParser) -> None:
-    """Add the option that adds the known deviations of added peers."""
+def deviations_option(
+    parser: argparse.ArgumentParser, of: str = "of the peers that --peers adds too"
+) -> None:
+    """Add the option that adds the known deviations of added peers; `of` is for its help."""
     parser.add_argument("--deviations", type=given_path, action="append", default=[],
                         metavar="FILE",
-                        help="expect these known deviations of the peers that --peers "
-                             "adds too")  # fmt: skip
+                        help=f"expect these known deviations {of}")  # fmt: skip
 
 
 def known_peers(arguments: argparse.Namespace) -> dict[str, Peer]:

@@ -71,8 +71,8 @@ def add(commands: Commands) -> None:
            help="how long to wait for an answer, and for what must come (default: 5)")  # fmt: skip
     option("--start", type=seconds, default=60.0, metavar="SECONDS",
            help="how long the program may take to print READY (default: 60)")  # fmt: skip
-    deviations_option(peer_check)
-    option("peer", metavar="PEER", help="a name, a folder or a program")
+    deviations_option(peer_check, "of PEER")
+    option("peer", metavar="PEER", help="a name, a folder or a program; options come before it")
     option("arguments", nargs=argparse.REMAINDER, metavar="ARGUMENT", help="of the program")
 
 
@@ -136,10 +136,14 @@ def _subjects(name: str, arguments: Sequence[str]) -> list[Subject]:
             return [_of_catalogue(peers[whole.name])]
         return [_of_catalogue(peer) for peer in load_peers(added=[folder]).values()
                 if peer.added]  # fmt: skip
+    if folder.is_dir():
+        raise Stop(f"{name!r} is a folder, which takes no {arguments[0]!r}: options come before it")
     peer, _, version = program_of(name).partition("@")
     if peer in peers and not arguments:
         return [_of_catalogue(peers[peer], version, name.partition("/")[2])]
     if (program := shutil.which(name)) is None:
+        if folder.is_file():
+            raise Stop(f"{name!r} is not an executable file")
         close = did_you_mean(name, peers)
         raise Stop(f"{name!r} is no peer, no folder and no program{close}")
     # It is started elsewhere.

@@ -107,7 +107,7 @@ def test_what_is_pushed_anyway_is_no_answer(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked = tmp_path / "events.jsonl"
-    asked.write_text('{"eventName":"qoute","payload":"EUR"}\n{"eventName":"quote"}\n')
+    asked.write_text('{"eventName":"quotes","payload":"EUR"}\n{"eventName":"quote"}\n')
 
     welcome = '{"eventName":"welcome","payload":"hello","headers":{}}'
 
@@ -120,7 +120,7 @@ def test_what_is_pushed_anyway_is_no_answer(
         assert gate(url, "--ask", str(asked), "--patience", "0.3") == 0
     out = capsys.readouterr().out
     assert "answered to --ask: 1 message\n" in out
-    assert "no answer to: qoute (only welcome, which it pushes by itself too)\n" in out
+    assert "no answer to: quotes (only welcome, which it pushes by itself too)\n" in out
 
 
 def test_what_is_pushed_while_it_listens() -> None:

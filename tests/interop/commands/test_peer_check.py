@@ -68,6 +68,8 @@ def test_a_program_may_lack_anything(theirs: Path, capsys: pytest.CaptureFixture
         (["nodes"], "'nodes' is no peer, no folder and no program (did you mean 'node'?)"),
         (["python/Zap"], "python/Zap is not here: python/ZapServer, "),
         (["pypi@9"], "pypi@9 is not here: "),
+        (["/", "--json"], "'/' is a folder, which takes no '--json': options come before it"),
+        ([__file__], "test_peer_check.py' is not an executable file"),
         (["--check", "no-such", "node"], "--check 'no-such' names no check"),
     ],
 )
