@@ -190,7 +190,7 @@ def test_equal_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["--equal", "--common"], "--common does not go with --equal"),
         (
             ["--equal", "--peer", "pyton"],
-            "is not among the peers (did you mean 'python'?): dart, ",
+            "is not among the peers (did you mean 'python'?): browser, dart, ",
         ),
     ],
 )
