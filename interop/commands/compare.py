@@ -21,6 +21,7 @@ from .options import Commands, Stop, given_path, matching, results_argument
 __all__ = ["add", "print_verdicts"]
 
 _SHOWN = 40
+_ALL = ": --all lists them"
 _SHOWN_TEXTS = 3
 _CLIP = 200
 
@@ -69,8 +70,9 @@ def _compare(arguments: argparse.Namespace, console: Console) -> int:
         return bool(problems)
     found = compare(old, new)
     shown = None if arguments.all else _SHOWN
-    print_verdicts(found, console, shown)
-    _section(console, "wire text changed", [_wire_change(change) for change in found.wire], shown)
+    print_verdicts(found, console, shown, _ALL)
+    wire = [_wire_change(change) for change in found.wire]
+    _section(console, "wire text changed", wire, shown, _ALL)
     if found.gone and not arguments.common:
         raise Stop(
             f"NEW {arguments.new} is not whole: it lacks {len(found.gone)} of the {len(old)} "
@@ -86,11 +88,12 @@ def _compare(arguments: argparse.Namespace, console: Console) -> int:
     return found.worse
 
 
-def print_verdicts(found: Comparison, console: Console, shown: int | None) -> bool:
+def print_verdicts(found: Comparison, console: Console, shown: int | None, hint: str = "") -> bool:
     """Print which verdicts changed, and return whether any did.
 
     Args:
         shown: the changes of each kind that are listed; None for all.
+        hint: what lists the others too, as the end of a line.
     """
     changed = False
     for title, changes in (
@@ -103,7 +106,7 @@ def print_verdicts(found: Comparison, console: Console, shown: int | None) -> bo
         ("not in the new run", found.gone),
     ):
         changed = changed or bool(changes)
-        _section(console, title, [_change(change) for change in changes], shown)
+        _section(console, title, [_change(change) for change in changes], shown, hint)
     return changed
 
 
@@ -140,13 +143,15 @@ def _wire_change(change: WireChange) -> str:
     return f"   {what}: {how}\n      old {_clipped(change.old)}\n      new {_clipped(change.new)}"
 
 
-def _section(console: Console, title: str, entries: Sequence[str], shown: int | None) -> None:
+def _section(
+    console: Console, title: str, entries: Sequence[str], shown: int | None, hint: str = ""
+) -> None:
     if not entries:
         return
     console.print(f"[bold]{title}[/]: {len(entries)}", highlight=False)
     _lines(console, entries[:shown])
     if shown is not None and len(entries) > shown:
-        _lines(console, [f"   and {len(entries) - shown} more: --all lists them"])
+        _lines(console, [f"   and {len(entries) - shown} more{hint}"])
 
 
 def _clipped(text: str) -> str:
