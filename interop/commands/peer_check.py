@@ -22,7 +22,7 @@ from ..output import say
 from ..peercheck.order import steps
 from ..peercheck.peercheck import Finding, PeerCheck, Status, Subject
 from ..peercheck.program import CHECKS
-from ..places import CACHE_DIR, page
+from ..places import CACHE_DIR, command, page
 from ..records import ROLES
 from ..run.runner import load_functions, own_arguments_only
 from ..runtimes.prepare import Preparer
@@ -63,7 +63,14 @@ def add(commands: Commands) -> None:
         epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     peer_check.set_defaults(command=_peer_check)
+    _options(peer_check)
     option = peer_check.add_argument
+    option("peer", metavar="PEER", help="a name, a folder or a program, before which options come")
+    option("arguments", nargs=argparse.REMAINDER, metavar="ARGUMENT", help="of the program")
+
+
+def _options(parser: argparse.ArgumentParser) -> None:
+    option = parser.add_argument
     option("--check", action="append", default=[], metavar="GLOB",
            help="look at no checks but these, and what they need; may be repeated")  # fmt: skip
     option("--json", action="store_true", help="print one JSON object, for programs")
@@ -71,12 +78,11 @@ def add(commands: Commands) -> None:
            help="how long to wait for an answer, and for what must come (default: 5)")  # fmt: skip
     option("--start", type=seconds, default=60.0, metavar="SECONDS",
            help="how long the program may take to print READY (default: 60)")  # fmt: skip
-    deviations_option(peer_check, "of PEER")
-    option("peer", metavar="PEER", help="a name, a folder or a program; options come before it")
-    option("arguments", nargs=argparse.REMAINDER, metavar="ARGUMENT", help="of the program")
+    deviations_option(parser, "of PEER")
 
 
 def _peer_check(arguments: argparse.Namespace, console: Console) -> int:
+    _take_options(arguments)
     subjects = _subjects(arguments.peer, arguments.arguments)
     scenarios = load_functions()
     known = deviations.load()
@@ -122,6 +128,31 @@ def _status(check: PeerCheck) -> int:
 # --- The peer -----------------------------------------------------------------------------
 
 
+def _take_options(arguments: argparse.Namespace) -> None:
+    """Take the options after a peer or a folder, which has no arguments, as this command's."""
+    rest = arguments.arguments
+    if not rest or not rest[0].startswith("-") or "--" in arguments.words:
+        return
+    if (
+        Path(arguments.peer).is_dir()
+        or program_of(arguments.peer).partition("@")[0] in load_peers()
+    ):
+        parser = argparse.ArgumentParser(
+            prog=command("peer-check"), add_help=False, exit_on_error=False, allow_abbrev=False
+        )
+        _options(parser)
+        try:
+            _, unknown = parser.parse_known_args(rest, arguments)
+        except argparse.ArgumentError as exc:
+            raise Stop(str(exc)) from None
+        if unknown:
+            raise Stop(
+                f"{unknown[0]!r} after {arguments.peer!r} is no option of peer-check; for a "
+                f"program and its arguments: {command('peer-check', '--', arguments.peer, *rest)}"
+            )
+        arguments.arguments = []
+
+
 def _subjects(name: str, arguments: Sequence[str]) -> list[Subject]:
     """Return the peers that a command line names.
 
@@ -137,7 +168,7 @@ def _subjects(name: str, arguments: Sequence[str]) -> list[Subject]:
         return [_of_catalogue(peer) for peer in load_peers(added=[folder]).values()
                 if peer.added]  # fmt: skip
     if folder.is_dir():
-        raise Stop(f"{name!r} is a folder, which takes no {arguments[0]!r}: options come before it")
+        raise Stop(f"{name!r} is a folder, which takes no {arguments[0]!r}")
     peer, _, version = program_of(name).partition("@")
     if peer in peers and not arguments:
         return [_of_catalogue(peers[peer], version, name.partition("/")[2])]
@@ -147,10 +178,10 @@ def _subjects(name: str, arguments: Sequence[str]) -> list[Subject]:
         close = did_you_mean(name, peers)
         raise Stop(f"{name!r} is no peer, no folder and no program{close}")
     # It is started elsewhere.
-    command = [str(Path(program).absolute())]
-    command += [str(Path(each).absolute()) if Path(each).exists() else each for each in arguments]
+    words = [str(Path(program).absolute())]
+    words += [str(Path(each).absolute()) if Path(each).exists() else each for each in arguments]
     scripts = [each for each in arguments if Path(each).is_file()]
-    return [Subject(name=Path([name, *scripts][-1]).name, command=command, apis=None)]
+    return [Subject(name=Path([name, *scripts][-1]).name, command=words, apis=None)]
 
 
 def _of_catalogue(peer: Peer, version: str = "", name: str = "") -> Subject:
@@ -164,10 +195,10 @@ def _of_catalogue(peer: Peer, version: str = "", name: str = "") -> Subject:
         chosen = f"{program}/{name}" if name else program
         raise Stop(f"{chosen} is not here: {', '.join(api.id for api in peer.apis)} are")
     try:
-        command = Preparer().command(peer, version or None)
+        words = Preparer().command(peer, version or None)
     except CannotRun as exc:
         raise Stop(f"{program} cannot run: {exc}") from exc
-    return Subject(name=program, command=command, apis=apis)
+    return Subject(name=program, command=words, apis=apis)
 
 
 # --- The answer ---------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from ..errors import PeerDied, PeerHung, Unsupported
 from ..places import working_folder
 from .engine import Faults, ended
 
-__all__ = ["LocalEngine"]
+__all__ = ["LocalEngine", "exited", "kill_group", "release"]
 
 START_TIMEOUT = 180.0
 """Seconds for a peer to print READY. A bare Dart VM compiling from source took 6 s."""
@@ -24,6 +24,9 @@ END_TIMEOUT = 1.0
 
 STOP_TIMEOUT = 3.0
 """Seconds for a peer to end once its stdin is closed; then it is killed."""
+
+_LOOK = 0.01
+"""Seconds between two looks whether a process has ended."""
 
 TAIL_BYTES = 4096
 """The end of a peer's stderr that is kept for the message when it does not start."""
@@ -135,7 +138,7 @@ class _Process:
         """Return in words how it ended, or that it has not, and where its log is."""
         with contextlib.suppress(TimeoutError):  # its connection may have ended before it has
             async with asyncio.timeout(END_TIMEOUT):
-                await self._process.wait()
+                await exited(self._process)
         how = "its process "
         if not self.alive:
             how += self.ended
@@ -176,6 +179,7 @@ class _Process:
         except BaseException as exc:  # cancellation too: nothing else holds the process yet
             await _end(process)
             await log.end()
+            release(process)
             why = f"{peer} did not start: "
             if isinstance(exc, TimeoutError):
                 raise PeerHung(f"{why}printed no READY line{log.tail}") from exc
@@ -190,6 +194,7 @@ class _Process:
         self._drain.cancel()
         await _end(self._process)
         await self._log.end()
+        release(self._process)
 
 
 class _Log:
@@ -249,14 +254,34 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     try:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STOP_TIMEOUT):
-                await process.wait()
+                await exited(process)
     finally:  # also when cancelled
-        if process.returncode is None:
-            # `Process.kill` would first look whether it has ended, and with that take the exit
-            # status from asyncio, which then complains of an unknown child on stderr.
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process.pid, signal.SIGKILL)
-            await process.wait()
+        await kill_group(process)
+
+
+async def exited(process: asyncio.subprocess.Process) -> int:
+    """Return a process's exit status as soon as it has one.
+
+    `Process.wait` waits for the ends of its pipes too, in some versions of Python, and those are
+    held by each process that it started and left behind.
+    """
+    while process.returncode is None:  # noqa: ASYNC110  # asyncio offers no event of it
+        await asyncio.sleep(_LOOK)
+    return process.returncode
+
+
+async def kill_group(process: asyncio.subprocess.Process) -> None:
+    """End a process that leads a group, and with it what it started: the group outlives it."""
+    # `Process.kill` would first look whether it has ended, and with that take the exit status
+    # from asyncio, which then complains of an unknown child on stderr.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    await exited(process)
+
+
+def release(process: asyncio.subprocess.Process) -> None:
+    """Close the pipes of a process that has ended: what it left behind may hold them for ever."""
+    process._transport.close()  # type: ignore[attr-defined]  # asyncio has no other way
 
 
 async def _discard(stream: asyncio.StreamReader | None) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any
 
 from ..control.contract import CONTRACT_VERSION, Address, ContractError, parse_ready
 from ..engines.engine import ended
+from ..engines.local import exited, kill_group, release
 from ..errors import PeerDied, Violation
 from ..places import working_folder
 from ..records import ROLES
@@ -146,7 +146,8 @@ async def _runs(program: Program) -> None:
             raise Violation(f"it ended when its stdin was closed: {exc}") from None
         await control.close()
     finally:
-        await _kill(process)
+        await kill_group(process)
+        release(process)
 
 
 @_check("start.ends", "Starting", "With --exit-with-stdin it ends when its stdin does.")
@@ -158,13 +159,14 @@ async def _ends(program: Program) -> None:
         process.stdin.close()
         try:
             async with asyncio.timeout(program.within):
-                await process.wait()
+                await exited(process)
         except TimeoutError:
             raise Violation(
                 f"it still runs {program.within:g} s after its stdin was closed"
             ) from None
     finally:
-        await _kill(process)
+        await kill_group(process)
+        release(process)
 
 
 async def _start(program: Program, *arguments: str, stdin: bool) -> asyncio.subprocess.Process:
@@ -193,14 +195,7 @@ async def _first_line(program: Program, process: asyncio.subprocess.Process) -> 
     except ContractError as exc:
         if line:
             raise Violation(str(exc)) from None
-        raise Violation(f"{exc}, and it {ended(await process.wait())}") from None
-
-
-async def _kill(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            process.send_signal(signal.SIGKILL)
-        await process.wait()
+        raise Violation(f"{exc}, and it {ended(await exited(process))}") from None
 
 
 # --- Framing ------------------------------------------------------------------------------

@@ -62,13 +62,31 @@ def test_a_program_may_lack_anything(theirs: Path, capsys: pytest.CaptureFixture
     assert "-- open deflate: " in out
 
 
+@pytest.mark.parametrize("options", [["--check", "ready"], ["--json", "--check=ready"]])
+def test_options_may_come_after_a_folder_and_a_peer(
+    options: list[str], theirs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for peer in (str(theirs / "websocket-client"), "python", "python/ZapServer"):
+        assert main(["peer-check", peer, *options]) == 0
+        after = capsys.readouterr().out
+        assert main(["peer-check", *options, peer]) == 0
+        assert capsys.readouterr().out == after != ""
+
+
+def test_after_two_dashes_a_name_is_a_program(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["peer-check", "--start", "5", "--", "node", "--version"]) in (1, 2)
+    assert "is no option" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (["node", "--chekc", "x"], "'--chekc' after 'node' is no option of peer-check; "),
+        (["node", "--patience", "x"], "'x' is not a number of seconds"),
         (["nodes"], "'nodes' is no peer, no folder and no program (did you mean 'node'?)"),
         (["python/Zap"], "python/Zap is not here: python/ZapServer, "),
         (["pypi@9"], "pypi@9 is not here: "),
-        (["/", "--json"], "'/' is a folder, which takes no '--json': options come before it"),
+        (["/", "x"], "'/' is a folder, which takes no 'x'"),
         ([__file__], "test_peer_check.py' is not an executable file"),
         (["--check", "no-such", "node"], "--check 'no-such' names no check"),
     ],

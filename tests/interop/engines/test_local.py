@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -229,6 +231,42 @@ async def test_a_peer_that_says_nothing_is_hung(monkeypatch: pytest.MonkeyPatch)
     async with engine("mute") as peers:
         with pytest.raises(PeerHung, match="fake did not start: printed no READY line"):
             await peers.address("fake")
+
+
+@pytest.mark.parametrize("session", [False, True], ids=["of its group", "in a session of its own"])
+async def test_what_a_peer_leaves_behind_is_not_waited_for(session: bool, tmp_path: Path) -> None:
+    """It holds the pipes of the peer: only its own end, or a group's, closes these."""
+    left = tmp_path / "left"
+    orphan = "import pathlib, os, sys, time; pathlib.Path(sys.argv[1]).write_text(str(os.getpid()))"
+    program = f"""
+import pathlib, subprocess, sys, time
+left = pathlib.Path(sys.argv[1])
+words = [sys.executable, "-c", {orphan!r} + "; time.sleep(3600)", str(left)]
+subprocess.Popen(words, start_new_session={session})
+while not (left.exists() and left.read_text()):
+    time.sleep(0.01)
+print("hello", flush=True)
+"""
+    peers = LocalEngine({"fake": [sys.executable, "-c", program, str(left)]})
+    try:
+        async with asyncio.timeout(PATIENCE):
+            with pytest.raises(PeerDied, match="fake did not start"):
+                await peers.address("fake")
+        if not session:
+            await until(lambda: not _runs(int(left.read_text())))
+    finally:
+        await peers.close()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(left.read_text()), signal.SIGKILL)
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process runs that is no child of this one."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] not in "ZX"
 
 
 def test_it_has_no_faults() -> None:
