@@ -55,9 +55,9 @@ FACES = {
 }
 """Parts that hand on the names of others, or are programs: no layer imports them."""
 
-FOREIGN = {"_context", "_empty", "_exit", "_get", "_getframe", "_idlist", "_replace"}
-"""Underscored names of other packages that are used: of asyncio's handles, `inspect`, `os`, Sanic's
-router, `sys`, pytest's calls and every NamedTuple."""
+FOREIGN = {"_context", "_empty", "_exit", "_get", "_getframe", "_idlist", "_replace", "_transport"}
+"""Underscored names of other packages that are used: of asyncio's handles and processes, `inspect`,
+`os`, Sanic's router, `sys`, pytest's calls and every NamedTuple."""
 
 
 def modules(package: str) -> dict[str, Path]:
