@@ -6,8 +6,10 @@ Each run is a program of its own, with the same words: it and its peers have the
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -51,7 +53,11 @@ def watch(arguments: argparse.Namespace, results: Path, console: Console) -> int
         given = getattr(arguments, option)
         if given is not None and given is not False:  # a port may be 0
             raise Stop(f"--watch and --{option} do not go together")
-    files = Files(_roots(arguments), [path for path in (results, arguments.history) if path])
+    files = Files(
+        _roots(arguments),
+        [path for path in (results, arguments.history) if path],
+        outputs=_outputs(),
+    )
     words = [sys.executable, "-m", "interop", *arguments.words, "--no-watch"]
     status, cells = 2, None
     with interruptible():
@@ -68,6 +74,17 @@ def watch(arguments: argparse.Namespace, results: Path, console: Console) -> int
         except KeyboardInterrupt:
             _say(console, f"exit status {status}, of the last run")
     return status
+
+
+def _outputs() -> list[tuple[int, int]]:
+    """Return device and number of the files that this program's words go to, as a log's."""
+    found = []
+    for descriptor in (1, 2):
+        with contextlib.suppress(OSError):  # one may be closed
+            state = os.fstat(descriptor)
+            if stat.S_ISREG(state.st_mode):
+                found.append((state.st_dev, state.st_ino))
+    return found
 
 
 def _roots(arguments: argparse.Namespace) -> Sequence[Path]:

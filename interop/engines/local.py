@@ -182,7 +182,7 @@ class _Process:
             release(process)
             why = f"{peer} did not start: "
             if isinstance(exc, TimeoutError):
-                raise PeerHung(f"{why}printed no READY line{log.tail}") from exc
+                raise PeerHung(f"{why}printed no READY line within {within:g} s{log.tail}") from exc
             if isinstance(exc, ContractError):
                 end = "" if line else f", and it {ended(process.returncode)}"
                 raise PeerDied(f"{why}{exc}{end}{log.tail}") from exc

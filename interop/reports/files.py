@@ -101,7 +101,9 @@ def report(results: Results, earlier: Sequence[Results] = (), kept: Path | None 
 def judged_pairs(results: Results) -> list[Pair]:
     """Return the verdicts of a run's pairs, those with what could not run among them."""
     apis = known_apis(results) if results.not_run else []
-    return pairs(results.cells, results.servers, results.clients, results.not_run, apis)
+    return pairs(
+        results.cells, results.servers, results.clients, results.not_run, apis, results.options
+    )
 
 
 def known_apis(results: Results) -> list[Api]:

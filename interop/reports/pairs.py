@@ -94,6 +94,7 @@ def pairs(
     clients: Sequence[str],
     not_run: Mapping[str, str],
     apis: Iterable[Api] = (),
+    options: Sequence[str] = (),
 ) -> list[Pair]:
     """Return the verdict of each pair, row by row.
 
@@ -102,6 +103,7 @@ def pairs(
         not_run: why each row or column that was chosen could not run.
         apis: those of the catalogue, which tell rows from columns in `not_run`: where they are
             given, pairs with what could not run come last in each row, and as the last rows.
+        options: those of the run, which a command for one of the pairs needs too.
     """
     left_out = [api for api in apis if api.id in not_run]
     rows = [*servers, *(api.id for api in left_out if api.role == "server")]
@@ -110,7 +112,7 @@ def pairs(
     for cell in cells:
         by_pair.setdefault((cell.server, cell.client), []).append(cell)
     return [
-        _pair(server, client, by_pair.get((server, client), []), not_run)
+        _pair(server, client, by_pair.get((server, client), []), not_run, options)
         for server in dict.fromkeys(rows)
         for client in dict.fromkeys(columns)
         if not {server, client} & JUDGE_IDS
@@ -132,7 +134,11 @@ def alone(cells: Iterable[CellResult], api: str, role: Role) -> Pair | None:
 
 
 def _pair(
-    server: str, client: str, cells: Sequence[CellResult], not_run: Mapping[str, str]
+    server: str,
+    client: str,
+    cells: Sequence[CellResult],
+    not_run: Mapping[str, str],
+    options: Sequence[str],
 ) -> Pair:
     deviations = _deviations(cells)
     if broken := [cell for cell in cells if _breaks(cell)]:
@@ -144,7 +150,7 @@ def _pair(
             return Pair(server, client, "not run", f"{api}: {what}")
     ran = {pattern for pattern in CORE if any(fnmatchcase(c.scenario, pattern) for c in cells)}
     if len(ran) < len(CORE):
-        chosen = f"--server {shlex.quote(server)} --client {shlex.quote(client)}"
+        chosen = shlex.join(["--server", server, "--client", client, *options])
         which = "not all scenarios of plain use ran" if cells else "it has no cell in this run"
         reason = f"{which}: {command('run')} {chosen}"
         return Pair(server, client, "not run", reason, None, deviations, partly=bool(cells))

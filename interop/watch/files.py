@@ -42,6 +42,7 @@ class Files:
     Args:
         roots: the folders, or single files.
         ignored: folders and files that are not watched, below those.
+        outputs: further files that are not watched, by device and number: one has several names.
 
     Raises:
         TestbedError: there are too many.
@@ -52,10 +53,12 @@ class Files:
         roots: Sequence[Path],
         ignored: Iterable[Path] = (),
         *,
+        outputs: Sequence[tuple[int, int]] = (),
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._roots = [path.resolve() for path in roots]
         self._ignored = [path.resolve() for path in ignored]
+        self._outputs = outputs
         self._sleep = sleep
         self._files: list[Path] = []
         self._folders: States = {}
@@ -122,7 +125,15 @@ class Files:
                     yield Path(folder)
 
     def _is_ignored(self, path: Path) -> bool:
-        return any(path.is_relative_to(each) for each in self._ignored)
+        if any(path.is_relative_to(each) for each in self._ignored):
+            return True
+        if not self._outputs:
+            return False
+        try:
+            state = os.stat(path)
+        except OSError:
+            return False
+        return (state.st_dev, state.st_ino) in self._outputs
 
 
 def _states(paths: Iterable[Path]) -> States:

@@ -123,7 +123,7 @@ class FakeFiles:
 
     count = 3
 
-    def __init__(self, roots: object, ignored: object) -> None:
+    def __init__(self, roots: object, ignored: object, *, outputs: object) -> None:
         self.left = 2
 
     def states(self) -> object:
@@ -159,6 +159,30 @@ def test_what_changed_is_said_after_each_run(
     assert first == "exit status 0; watching 3 files until Ctrl-C\n"
     assert rest.startswith(words)
     assert rest.endswith(f"\nexit status {second[0]}, of the last run\n")
+
+
+def test_no_option_is_named_that_a_run_has_not(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [f"topic.{number}" for number in range(23)]
+    green, red = ([cell(verdict, scenario=n) for n in names] for verdict in ("passed", "failed"))
+    runs = iter([(0, green), (1, red)])
+    monkeypatch.setattr("interop.commands.watch.Files", FakeFiles)
+    monkeypatch.setattr("interop.commands.watch._run", lambda words, results: next(runs))
+    assert main(["run", "--watch"]) == 1
+    assert "\n   and 3 more\n" in capsys.readouterr().out
+
+
+def test_the_file_that_it_writes_its_words_to_is_not_watched(tmp_path: Path) -> None:
+    log = tmp_path / "watch.log"
+    program = "import sys, interop.commands.watch as w; print(w._outputs(), file=sys.stderr)"
+    with log.open("w") as file:
+        told = subprocess.run(
+            [sys.executable, "-c", program],
+            stdout=file, stderr=subprocess.PIPE, text=True, check=True,
+        ).stderr  # fmt: skip
+    state = log.stat()
+    assert told.strip() == repr([(state.st_dev, state.st_ino)])
 
 
 @pytest.mark.parametrize("more", [["--serve"], ["--open"], ["--shard", "1/2"]])

@@ -90,6 +90,11 @@ def test_a_pair_of_which_plain_use_did_not_run_is_not_said_to_work() -> None:
     assert verdict(cell("rooms.once", "failed")).verdict == "broken"
 
 
+def test_the_command_for_a_pair_has_the_options_of_its_run() -> None:
+    (pair,) = pairs(core()[1:], [S], [C], {}, (), ["--peers", "our peers", "--strict"])
+    assert pair.words.endswith("run --server a/S --client b/C --peers 'our peers' --strict")
+
+
 def test_cells_with_the_judge_are_no_part_of_it() -> None:
     judged = [
         cell("frames.x", "failed", client="judge/Raw"),

@@ -53,6 +53,16 @@ def test_what_runs_write_is_not_watched(project: Path) -> None:
     assert files.count == 2
 
 
+def test_the_files_that_the_output_goes_to_are_not_watched(project: Path) -> None:
+    """Its own words, written into a log there, would be a change without end."""
+    log = project / "watch.log"
+    log.write_text("1")
+    (project / "again.log").hardlink_to(log)
+    state = log.stat()
+    files = Files([project], outputs=[(state.st_dev, state.st_ino)])
+    assert of(project, files.states()) == {"a.py", "peers/b.py"}
+
+
 def test_what_git_ignores_is_not_watched(project: Path) -> None:
     git(project, "init", "-q")
     (project / ".gitignore").write_text("*.log\nbuild\n")
