@@ -25,6 +25,7 @@ __all__ = [
     "KEPT_BYTES",
     "OTHER",
     "ROLES",
+    "SECRET_NAMES",
     "VERDICTS",
     "AddedApi",
     "Attempt",
@@ -44,6 +45,7 @@ __all__ = [
     "Missing",
     "Note",
     "Notifications",
+    "PassageRecord",
     "PeerRecord",
     "RequestRecord",
     "Requests",
@@ -60,6 +62,9 @@ __all__ = [
 
 KEPT = 60
 """Frames and notifications kept for one cell, of each kind: a burst of 1,000 is cut."""
+
+SECRET_NAMES = "auth|cookie|token|secret|password|api-?key"
+"""A regular expression for parts of the names of headers whose values are not shown."""
 
 KEPT_BYTES = 400
 """Bytes kept of a frame's text, and characters of a notification's or request's value."""
@@ -108,6 +113,23 @@ class FrameRecord(Struct, frozen=True, omit_defaults=True):
     length: _Count
     code: int | None = None
     text: str = ""
+
+
+class PassageRecord(Struct, frozen=True, omit_defaults=True):
+    """What passed beside the frames on one of the judge's own connections.
+
+    Attributes:
+        what: bytes of the handshake, or how the author ended TCP.
+        text: the first bytes as Latin-1, without the values of headers whose names tell a secret.
+        length: of all bytes.
+    """
+
+    t_ms: float
+    author: Author
+    to: Role
+    what: Literal["handshake", "end", "reset"]
+    text: str = ""
+    length: _Count = 0
 
 
 class ViolationRecord(Struct, frozen=True, omit_defaults=True):
@@ -247,6 +269,7 @@ class Evidence(Struct, kw_only=True, omit_defaults=True):
         frames: the first frames; `frames_total` is how many there were.
         notifications, requests: None where the cell ended before there was a tap, and in files of
             runs that did not keep them.
+        passages: of the judge's own connections, in a red cell: handshakes, and ends of TCP.
         acts: the faults injected that frames do not show.
     """
 
@@ -258,6 +281,7 @@ class Evidence(Struct, kw_only=True, omit_defaults=True):
     notifications: Notifications | None = None
     requests: Requests | None = None
     connections: list[ConnectionRecord] = []
+    passages: list[PassageRecord] = []
     acts: list[str] = []
 
 

@@ -231,6 +231,7 @@ class Check:
                 await bound.function(judged=remote, **bound.parameters)
             finally:  # before the judge closes its connection, which is not judged
                 frames, total = evidence.frames(remote.log), len(remote.log.frames)
+                passages = evidence.passages(remote.log)
                 await remote.close()
             check_evidence(facts, remote.log, [])
         except EndpointError:
@@ -245,6 +246,7 @@ class Check:
             frames=frames,
             frames_total=total,
             violations=evidence.violations(facts, remote.log),
+            passages=passages if ran.error else [],
         )
         theirs = of_framework(self.frameworks, self.framework) if self.framework else []
         cell = record(

@@ -246,6 +246,7 @@ class ClientCheck:
         try:
             await remote.settle(_END if ran.error is None else _END_IN_FAILURE)
             frames, total = evidence.frames(remote.log), len(remote.log.frames)
+            passages = evidence.passages(remote.log)
             end, killed, printed = source.end, source.killed, source.output()
         finally:
             await self._leave(remote)
@@ -260,6 +261,7 @@ class ClientCheck:
             frames=frames,
             frames_total=total,
             violations=evidence.violations(facts, remote.log),
+            passages=passages if ran.error else [],
         )
         cell = self._recorded(name, facts, ran)
         if cell.verdict in ("failed", "warned", "error"):

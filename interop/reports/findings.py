@@ -19,6 +19,7 @@ from .answer import Answer
 from .causes import DIRECT, Cause, causes, counted, others
 from .pairs import Pair
 from .results import Results, gates, is_red, shortened
+from .timeline import passage_words
 
 __all__ = ["answered", "print_findings", "subject", "verdict"]
 
@@ -143,6 +144,9 @@ def _print_cause(cause: Cause, console: Console) -> None:
         lines.append(shortened(cell.culprit.why))
     for line in (*dict.fromkeys(lines), *(f"rule {rule}" for rule in quoted(cell.broken))):
         say(console, f"   {escape(line)}")
+    for each in cell.passages:
+        if each.what == "handshake" and not cell.frames:
+            say(console, f"      {escape(f'{each.author} -> {passage_words(each)}')}")
     for frame in cell.frames[:_SHOWN_FRAMES]:
         code = f" {frame.code}" if frame.code else ""
         text = frame.text
@@ -150,6 +154,9 @@ def _print_cause(cause: Cause, console: Console) -> None:
         say(console, f"      {escape(frame.author)} -> {frame.kind}{code}{escape(said)}")
     if cell.frames_total > _SHOWN_FRAMES:
         say(console, f"      and {counted(cell.frames_total - _SHOWN_FRAMES, 'more frame')}")
+    for each in cell.passages:
+        if each.what != "handshake":
+            say(console, f"      {each.author} -> {passage_words(each)}")
     for line in _telling(cell.printed):
         say(console, f"   [dim]it printed:[/] {escape(line[:_SHOWN_CHARACTERS])}")
     if also := others(cause, _SHOWN_TOPICS):

@@ -15,11 +15,13 @@ from rich.text import Text
 
 from ..records import (
     ROLES,
+    SECRET_NAMES,
     CellResult,
     ConnectionRecord,
     FrameRecord,
     Missing,
     Note,
+    PassageRecord,
     RequestRecord,
     Role,
 )
@@ -28,6 +30,7 @@ __all__ = [
     "Row",
     "frame_words",
     "gap_words",
+    "passage_words",
     "public_headers",
     "public_members",
     "rows",
@@ -45,7 +48,7 @@ _LINES_OF_ERRORS = 15
 _LEAST = 18
 """The least width of a column."""
 
-_SECRET = re.compile("auth|cookie|token|secret|password|api-?key", re.IGNORECASE)
+_SECRET = re.compile(SECRET_NAMES, re.IGNORECASE)
 """Names of handshake headers whose values are not shown."""
 
 _compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -85,6 +88,7 @@ def rows(cell: CellResult) -> list[Row]:
     found = [*_frames(cell)]
     for number, made in enumerate(cell.connections, 1):
         found += _connection(number, made)
+    found += map(_passage, cell.passages)
     for side in ROLES:
         for name, requests in _numbered(_requests(cell, side)):
             found += [row for asked in requests for row in _request(side, name, asked)]
@@ -217,6 +221,19 @@ def _connection(number: int, made: ConnectionRecord) -> Iterator[Row]:
     yield Row(made.t_ms, "wire", f"c{number} opens {path}: {status}{protocol}{headers}")
     if made.ended is not None:
         yield Row(made.ended.t_ms, "wire", f"c{number} ended by the {made.ended.by}")
+
+
+def _passage(each: PassageRecord) -> Row:
+    judge = "judge " if each.author == "judge" else ""
+    arrow = "<-" if each.to == "server" else "->"
+    return Row(each.t_ms, "wire", f"{judge}{arrow} {passage_words(each)}")
+
+
+def passage_words(each: PassageRecord) -> str:
+    """Return in words what passed beside the frames: the bytes, or how TCP ended."""
+    if each.what == "handshake":
+        return f"{each.text!r}{'…' if each.length > len(each.text) else ''}"
+    return "end of TCP" if each.what == "end" else "TCP reset"
 
 
 def _request(side: Role, name: str, asked: RequestRecord) -> Iterator[Row]:

@@ -226,7 +226,7 @@ class Judged(ABC):
             clean: whether it has to write a close frame then.
 
         Raises:
-            Violation: neither; its text is the same for every such case.
+            Violation: neither; `what` is the same for every such case.
         """
         works = asyncio.ensure_future(self.works(connection))
         closed = asyncio.ensure_future(connection.closing() if clean else connection.failed())
@@ -237,7 +237,10 @@ class Judged(ABC):
             await closed
         except Violation:
             missing = "wrote no close frame" if clean else "does not end it"
-            raise Violation(f"the connection is not usable and the {self.side} {missing}") from None
+            raise Violation(
+                f"the connection is not usable and the {self.side} {missing}",
+                seen="it ended TCP" if connection.ended.is_set() else "TCP stays open",
+            ) from None
         finally:
             for task in (works, closed):
                 task.cancel()

@@ -287,6 +287,8 @@ class Cell:
             return
         try:
             ran.seen = self._evidence(self._log)
+            if ran.error is not None:
+                ran.seen.passages = evidence.passages(self._log)
         except Exception as exc:
             ran.error = ran.error or exc
 

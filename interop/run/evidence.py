@@ -6,6 +6,7 @@ import ast
 import functools
 import json
 import linecache
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -14,19 +15,30 @@ from ..control.session import Asked, Session
 from ..records import (
     KEPT,
     KEPT_BYTES,
+    SECRET_NAMES,
     ConnectionRecord,
     Ended,
     FrameRecord,
+    PassageRecord,
     RequestRecord,
     ViolationRecord,
 )
 from ..scenarios.scenario import Scenario
 from ..wire.http import parse_head
-from ..wire.log import Log
+from ..wire.log import Log, Passage
 from ..wire.rules import Frame
 from ..wire.tap import TapConnection
 
-__all__ = ["connections", "difference", "frames", "notes", "requests", "violations", "words"]
+__all__ = [
+    "connections",
+    "difference",
+    "frames",
+    "notes",
+    "passages",
+    "requests",
+    "violations",
+    "words",
+]
 
 _PLAINLY = "in words: "
 """What the line of an assertion's text begins with that says its difference in words."""
@@ -44,6 +56,10 @@ _USUAL |= {"sec-websocket-extensions", "user-agent", "accept", "accept-encoding"
 _USUAL |= {"content-length"}
 
 
+_SECRET_LINE = re.compile(f"(?im)^([^:\r\n]*(?:{SECRET_NAMES})[^:\r\n]*: *)[^\r\n]*")
+"""A line of a handshake with a header whose value is not kept."""
+
+
 def frames(log: Log) -> list[FrameRecord]:
     """Return the first frames that were seen."""
     return [_frame(frame) for frame in log.frames[:KEPT]]
@@ -59,6 +75,23 @@ def _frame(frame: Frame) -> FrameRecord:
         length=len(frame.data),
         code=frame.close_code,
         text=frame.data[:KEPT_BYTES].decode("utf-8", "backslashreplace"),
+    )
+
+
+def passages(log: Log) -> list[PassageRecord]:
+    """Return what passed beside the frames on the judge's own connections, the first of it."""
+    return [_passage(each) for each in log.passages[:KEPT]]
+
+
+def _passage(each: Passage) -> PassageRecord:
+    text = each.data.decode("latin-1")
+    return PassageRecord(
+        t_ms=_ms(each.time),
+        author=each.author,
+        to=each.to,
+        what=each.what,
+        text=_SECRET_LINE.sub(r"\1…", text)[:KEPT_BYTES],
+        length=len(each.data),
     )
 
 

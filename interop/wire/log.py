@@ -7,13 +7,31 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import dataclass
+from typing import Literal
 
 from ..control.patience import Patience
 from ..records import Author, Role
 from .frames import CLOSE, NO_CODE
 from .rules import Frame
 
-__all__ = ["Log"]
+__all__ = ["Log", "Passage"]
+
+
+@dataclass(slots=True)
+class Passage:
+    """What passed beside the frames on one of the judge's own connections.
+
+    Attributes:
+        time: seconds since the log began.
+        what: bytes of the handshake, or how the author ended TCP.
+    """
+
+    time: float
+    author: Author
+    to: Role
+    what: Literal["handshake", "end", "reset"]
+    data: bytes = b""
 
 
 class Log:
@@ -22,12 +40,14 @@ class Log:
     Attributes:
         frames: every message and control frame read or written by the judge, in that order.
         frame_errors: bytes that are not valid WebSocket frames, as (author, explanation).
+        passages: what passed beside them on the judge's own connections.
         opened: when the log began, by the clock of `time.monotonic`; a frame's time counts from it.
         waited: seconds spent in `wait`.
     """
 
     def __init__(self) -> None:
         self.frames: list[Frame] = []
+        self.passages: list[Passage] = []
         self.frame_errors: list[tuple[Role, str]] = []
         self.opened = time.monotonic()
         self.waited = 0.0
@@ -56,6 +76,21 @@ class Log:
             payload = payload[2:]
         self.frames.append(Frame(self.elapsed(), connection, author, to, opcode, payload, code))
         self._news.set()
+
+    def record_handshake(self, author: Author, to: Role, data: bytes) -> None:
+        """Add bytes of a handshake, which may come in pieces."""
+        last = self.passages[-1] if self.passages else None
+        if not data:
+            return
+        if last is not None and (last.author, last.to, last.what) == (author, to, "handshake"):
+            last.data += data
+        else:
+            self.passages.append(Passage(self.elapsed(), author, to, "handshake", data))
+
+    def record_end(self, author: Author, to: Role, *, reset: bool) -> None:
+        """Add the end of a TCP connection."""
+        what: Literal["end", "reset"] = "reset" if reset else "end"
+        self.passages.append(Passage(self.elapsed(), author, to, what))
 
     def seen(self, *, author: str | None = None, kind: str | None = None) -> list[Frame]:
         """Return the frames so far, by author (client, server, judge) and kind (text, close, …)."""

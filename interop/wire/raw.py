@@ -119,9 +119,11 @@ class RawConnection:
             async with self.patience.limit():
                 data = await self.streams[0].readuntil(b"\r\n\r\n")
         except asyncio.IncompleteReadError as exc:
-            raise Disconnected(
-                f"the {self.other} ended the connection after {exc.partial[:120]!r}"
-            ) from None
+            self._log.record_handshake(self.other, self.side, exc.partial)
+            self._log.record_end(self.other, self.side, reset=False)
+            verb = "answered" if self.other == "server" else "wrote"
+            after = f"after {exc.partial[:120]!r}" if exc.partial else f"and {verb} nothing"
+            raise Disconnected(f"the {self.other} ended the connection {after}") from None
         except TimeoutError:
             raise Violation(
                 f"the {self.other} wrote no handshake",
@@ -134,7 +136,9 @@ class RawConnection:
                 f"the {self.other} wrote a handshake that does not end within {MAX_HEAD} bytes"
             ) from None
         except OSError as exc:
+            self._log.record_end(self.other, self.side, reset=True)
             raise Disconnected(f"the {self.other} reset the connection: {exc}") from None
+        self._log.record_handshake(self.other, self.side, data)
         self.head = parse_head(data)
         return self.head
 
@@ -151,7 +155,10 @@ class RawConnection:
     def write(self, *parts: bytes) -> None:
         """Write bytes in one go, unless the connection is closing."""
         if not self.streams[1].is_closing():
-            self.streams[1].write(b"".join(parts))
+            data = b"".join(parts)
+            if self.reader is None and not (self.side == "client" and self.head.line):
+                self._log.record_handshake("judge", self.other, data)
+            self.streams[1].write(data)
 
     def frame(self, opcode: int, payload: bytes | str = b"", **form: Any) -> bytes:
         """Return a frame, masked if this side must; `form` as for `interop.wire.frames.frame`."""
@@ -367,7 +374,8 @@ class RawConnection:
 
     async def _read(self, reader: FrameReader) -> None:
         errors = size = 0
-        with contextlib.suppress(OSError):
+        reset = False
+        try:
             while not self.flood and (data := await self.streams[0].read(_READ)):
                 await self._resumed.wait()
                 size += len(data)
@@ -383,6 +391,10 @@ class RawConnection:
                 errors = len(reader.errors)
                 self._news.set()
                 self._flooded(size)
+        except OSError:
+            reset = True
+        if not self.flood:
+            self._log.record_end(self.other, self.side, reset=reset)
         self.ended.set()
         self._news.set()
 

@@ -318,7 +318,7 @@ SERVERS: Mapping[str, Caught] = {
     "close-waits-for-ever": by("no disconnected", "ends.close-unanswered"),
     "pieces-read-as-frames": by("no event 'echo'", "frames.like-frames"),
     "refusals-without-body": by(r"less than the \d+ bytes", "handshake.refusal-whole"),
-    "garbage-unanswered": by("ended the connection after", "handshake.garbage-told.frame"),
+    "garbage-unanswered": by("ended the connection and answered", "handshake.garbage-told.frame"),
     "request-in-one-segment": by("reset the connection", "handshake.byte-by-byte"),
     "waits-for-a-handshake": by(
         "wrote no handshake", "time.no-handshake.nothing", "time.no-handshake.half"

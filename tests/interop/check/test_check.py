@@ -21,9 +21,19 @@ from interop.reports.results import SCHEMA_FILE
 from interop.roles.judged import Judged
 from interop.run.runner import Bound, load_functions
 from interop.scenarios.scenario import Scenario, scenario
+from interop.scenarios.test_handshake import GARBAGE
 from interop.verdicts.deviations import known_to_check, load
 from interop.wire import http
-from interop.wire.frames import CLOSE, PING, PONG, TEXT, FrameReader, close_payload, frame
+from interop.wire.frames import (
+    BINARY,
+    CLOSE,
+    PING,
+    PONG,
+    TEXT,
+    FrameReader,
+    close_payload,
+    frame,
+)
 from tests.support.app import Notes
 
 from .. import servers
@@ -200,6 +210,52 @@ async def test_a_malformed_message_that_is_answered_has_reached_a_handler(
     answered = ".headers-" in name
     assert cell.reason == ("the server echoed 1 event, not none" if answered else "")
     assert cell.rules == ["W-23"]
+
+
+async def test_a_handshake_that_fails_shows_its_bytes(whole: dict[str, Bound]) -> None:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        data = await reader.readuntil(b"\r\n\r\n")
+        if data.startswith(b"GET"):
+            writer.write(http.answer(http.parse_head(data), extra=[("Set-Cookie", "id=geheim")]))
+            writer.write(frame(PONG, b"still there?") + CLOSED)
+            await reader.read()
+
+    names = "handshake.garbage-told.frame", "handshake.no-host"
+    async with servers.served(handle) as url:
+        check = Check(parse_endpoint(url, headers=[SECRET]), patience=5)
+        results = (await check.run({name: whole[name] for name in names})).results
+    garbage, no_host = (
+        [(each.author, each.what, each.text) for each in cell.passages] for cell in results.cells
+    )
+    bytes_sent = GARBAGE["frame"].decode("latin-1")
+    assert garbage == [("judge", "handshake", bytes_sent), ("server", "end", "")]
+    assert results.cells[0].reason == "the server ended the connection and answered nothing"
+    (*asked, request), (*answered, answer) = no_host
+    assert (asked, answered) == (["judge", "handshake"], ["server", "handshake"])
+    assert request.startswith("GET /ws HTTP/1.1\r\nUpgrade: websocket\r\n")
+    assert request.endswith("\r\nAuthorization: …\r\n\r\n")
+    assert answer.endswith("\r\nSet-Cookie: …\r\n\r\n")
+
+
+@pytest.mark.parametrize("cut", [True, False])
+async def test_whether_tcp_was_cut_or_stays_open_is_told(
+    whole: dict[str, Bound], cut: bool
+) -> None:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = http.parse_head(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(http.answer(asked) + frame(PONG, b"still there?"))
+        while data := await reader.read(65536):
+            if cut and data[0] & 15 == BINARY:
+                return
+
+    async with servers.served(handle) as url:
+        check = Check(parse_endpoint(url), patience=0.2)
+        results = (await check.run({"frames.binary.empty": whole["frames.binary.empty"]})).results
+    (cell,) = results.cells
+    assert cell.defect == "the connection is not usable and the server wrote no close frame"
+    assert cell.reason == f"{cell.defect}; {'it ended TCP' if cut else 'TCP stays open'}"
+    ends = [(each.author, each.what) for each in cell.passages if each.what != "handshake"]
+    assert ends == ([("server", "end")] if cut else [])
 
 
 async def test_what_the_server_gives_back_of_a_secret_is_not_kept() -> None:

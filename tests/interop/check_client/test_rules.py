@@ -143,7 +143,7 @@ async def test_another_librarys_client_does_what_it_is_known_for(whole: dict[str
         ("greets-wrongly", "frames.unasked-pong", 'the client wrote no eventName: b\'{"event"'),
         ("writes-no-event", "frames.empty-fragments", "the client wrote not an object"),
         ("dies-of-malformed", "malformed.to-client.no-name",
-         "wrote no close frame; the program ended with status 1"),
+         "wrote no close frame; it ended TCP; the program ended with status 1"),
         ("crashes", "frames.ping.1", "; the program was ended by SIGSEGV"),
     ],
 )  # fmt: skip

@@ -80,7 +80,7 @@ def test_what_does_not_hold_with_what_the_program_printed(
     assert main(["check-client", *chosen, *given, "--", *program]) == 1
     out = capsys.readouterr().out
     assert "odd_client dies-of-malformed: broken: 1 of 1 must does not hold: malformed" in out
-    assert "the client wrote no close frame; the program ended with status 1\n" in out
+    assert "the client wrote no close frame; it ended TCP; the program ended with status 1\n" in out
     assert "   it printed: KeyError: 'eventName'\n" in out
     again = next(line for line in out.splitlines() if line.startswith("   again: "))
     assert again == (

@@ -141,7 +141,8 @@ async def test_reading_can_rest() -> None:
 
 
 @pytest.mark.parametrize(
-    ("says", "words"), [(b"", "ended the connection after b''"), (None, "wrote no handshake")]
+    ("says", "words"),
+    [(b"", "ended the connection and wrote nothing"), (None, "wrote no handshake")],
 )
 async def test_a_handshake_that_does_not_come(says: bytes | None, words: str) -> None:
     server = await RawServer("127.0.0.1", Log(), PATIENCE).start()
