@@ -119,7 +119,7 @@ def evidence(version: Version) -> str:
     if run is None:
         parts.append(f"not run ({version.not_run or 'left out'}), judged from records")
     elif run.error:
-        parts.append(f"not run ({run.error})")
+        parts.append(f"not run ({run.error}), judged from records")
     else:
         failed = f", failed: {run.causes[0].effect}" if run.causes else ""
         parts.append(f"run: {run.echoed} echoed, {run.pushed} pushed{failed}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,7 @@ from ..control.patience import Patience
 from ..control.session import Session
 from ..engines.local import LocalEngine
 from ..errors import PeerFailure, TestbedError, Unsupported, Violation
+from ..reports.answer import joined
 from ..roles.client import Client
 from ..run.pool import Pool
 from ..wire.frames import TEXT
@@ -30,7 +31,7 @@ from .traits import Message, parse
 __all__ = ["Course", "Run", "run_client", "same_value"]
 
 _RESERVED = frozenset({"answer", "ask-back", "boom", "close-me", "fail", "mirror", "slow"})
-"""Events at which the peers' interop app does something of its own."""
+"""Events at which the peers' programs of clients do something of their own, or answer."""
 
 
 @dataclass
@@ -85,6 +86,8 @@ async def run_client(
             that was never recorded, which is given a few.
         logs: the folder for the log of its program.
     """
+    if why := _of_the_testbed({course.answer_name, *course.events}):
+        return Run(error=why)
     run = Run()
     try:
         async with AsyncExitStack() as stack:
@@ -95,10 +98,21 @@ async def run_client(
             relay = await stack.enter_async_context(
                 Relay(course.endpoint, course.patience, course.pace)
             )
-            await _Conversation(session, relay, run, course).hold(recorded)
+            conversation = _Conversation(session, relay, run, course)
+            await conversation.hold(recorded)
+            if why := _of_the_testbed({message.event for message in conversation.written()}):
+                return Run(error=why)
     except (TestbedError, Unsupported) as exc:
         run.error = str(exc)
     return run
+
+
+def _of_the_testbed(events: Set[str]) -> str:
+    """Return why a client cannot be run with a server that sends these events; empty if it can."""
+    if not (names := sorted(events & _RESERVED)):
+        return ""
+    said = joined([f"`{name}`" for name in names])
+    return f"the server sends {said}, to which the testbed's own program of a client reacts"
 
 
 class _Conversation:
@@ -126,7 +140,7 @@ class _Conversation:
             await self._again()
 
     async def _opened(self, recorded: Vectors | None) -> bool:
-        wanted = {self.course.answer_name or "echo", *self.course.events} - _RESERVED
+        wanted = {self.course.answer_name or "echo", *self.course.events}
         self.names = wanted | {"echo"}
         try:
             await self.client.dial(self.relay.url, *sorted(wanted - {"echo"}))
@@ -187,12 +201,12 @@ class _Conversation:
     async def _ask(self) -> None:
         for text in self.course.asked:
             event = json.loads(text)
-            before = len(self._written())
+            before = len(self.written())
             headers = event.get("headers") or {}
             if not await self._sent("ask", text, event["eventName"], event.get("payload"), headers):
                 return
             until = self.course.patience
-            while len(self._written()) == before and until > 0:
+            while len(self.written()) == before and until > 0:
                 await asyncio.sleep(0.02)
                 until -= 0.02
 
@@ -219,7 +233,7 @@ class _Conversation:
             if note.on == "event":  # of which a library may take anything for the name
                 told.setdefault(str(note.data["name"]), []).append(note.data)
         wrote: dict[str, list[Message]] = {}
-        for message in self._written():
+        for message in self.written():
             if message.event in self.names:
                 wrote.setdefault(message.event, []).append(message)
         for name, messages in wrote.items():
@@ -252,11 +266,12 @@ class _Conversation:
 
     def _judge_escapes(self) -> None:
         if (escaped := self._escaped()) and not self.run.causes:
-            frame = _suspect(self._written(), None)
+            frame = _suspect(self.written(), None)
             words = "sends what lets an exception escape the library"
             self._fail("escape", words, f"an app without a guard ends ({escaped})", frame.text)
 
-    def _written(self) -> list[Message]:
+    def written(self) -> list[Message]:
+        """Return what the server has written to the client."""
         frames = self.relay.log.frames
         return [
             parse(f.opcode, f.data)
@@ -273,7 +288,7 @@ class _Conversation:
         return found[0].partition("\n")[0] if found else ""
 
     def _fail(self, key: str, server: str, effect: str, frame: str = "") -> None:
-        written = self._written()
+        written = self.written()
         shown = frame or (written[-1].text if written else "")
         self.run.causes.append(Cause("real", key, server, effect, shown))
 

@@ -263,6 +263,29 @@ def test_a_real_client_is_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert {b"Host: " + url.split("/")[2].encode() in head for head in heads} == {True}
 
 
+@pytest.mark.parametrize("pushed", [False, True])
+def test_an_event_at_which_the_testbed_s_client_does_something_of_its_own(
+    pushed: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Such a server is judged from records, where it echoes so and where it sends it by chance."""
+
+    def respond(event: dict[str, Any]) -> str | None:
+        if event["eventName"] == "mirrored":
+            return None
+        if pushed:
+            return sound(event)
+        return (sound({**event, "eventName": "echo"}) or "").replace('"echo"', '"mirror"', 1)
+
+    # The real client's is the fifth connection, behind reachable twice, listening, and the texts.
+    boom = ['{"eventName":"boom","payload":1,"headers":{}}']
+    with servers.background(partial(odd, respond, pushes=boom * pushed, only=5)) as url:
+        assert really(url, "--echo", "echo" if pushed else "mirror") == 0
+    out = capsys.readouterr().out
+    name = "boom" if pushed else "mirror"
+    assert f"not run (the server sends `{name}`, to which the testbed's own program of a" in out
+    assert "Of 1 version, 1 judged from records alone." in out
+
+
 def test_what_a_real_client_does_not_get(capsys: pytest.CaptureFixture[str]) -> None:
     pushes = ['{"eventName":"price","payload":NaN,"headers":{}}']
     with servers.background(partial(odd, pushes=pushes)) as url:
