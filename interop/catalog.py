@@ -29,6 +29,7 @@ __all__ = [
     "Api",
     "CatalogError",
     "Peer",
+    "check_added_name",
     "did_you_mean",
     "is_id",
     "load_peers",
@@ -259,14 +260,23 @@ def _added_files(folder: Path) -> list[Path]:
     return files
 
 
-def _added(path: Path) -> Peer:
-    """Read the ``peer.toml`` of a peer of another repository."""
+def check_added_name(path: Path) -> None:
+    """Check that the name of a ``peer.toml``'s folder can be that of an added peer.
+
+    Raises:
+        CatalogError: it cannot.
+    """
     name = path.parent.name
     if not _ADDED_NAME.fullmatch(name) or name in {judge.peer for judge in JUDGES.values()}:
         raise CatalogError(
             f"{path}: its folder {name!r} cannot be a peer's name: letters, digits, '.', '_' and "
             "'-' make one, and 'judge' is the testbed itself"
         )
+
+
+def _added(path: Path) -> Peer:
+    """Read the ``peer.toml`` of a peer of another repository."""
+    check_added_name(path)
     peer = _peer(path)
     if peer.runtime == "here":
         there = importlib.util.find_spec(peer.entry_point.partition(".")[0]) is not None

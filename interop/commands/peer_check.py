@@ -22,6 +22,7 @@ from ..output import say
 from ..peercheck.order import steps
 from ..peercheck.peercheck import Finding, PeerCheck, Status, Subject
 from ..peercheck.program import CHECKS
+from ..peercheck.skeleton import write_skeleton
 from ..places import CACHE_DIR, command, page
 from ..records import ROLES
 from ..run.runner import load_functions, own_arguments_only
@@ -40,6 +41,7 @@ PEER is the name of a peer of this testbed (node, pypi@0.4.6) or of one of its A
 
   %(prog)s node
   %(prog)s ~/ours/interop
+  %(prog)s --new ~/ours/interop/our-client
   %(prog)s --check 'released.*' ./our-peer
   %(prog)s -- dart run bin/peer.dart
 
@@ -73,6 +75,9 @@ def _options(parser: argparse.ArgumentParser) -> None:
     option = parser.add_argument
     option("--check", action="append", default=[], metavar="GLOB",
            help="look at no checks but these, and what they need; may be repeated")  # fmt: skip
+    option("--new", action="store_true",
+           help="first write a peer that does nothing yet into the folder PEER, which must not "
+                "be there; its name is the peer's")  # fmt: skip
     option("--json", action="store_true", help="print one JSON object, for programs")
     option("--patience", type=seconds, default=5.0, metavar="SECONDS",
            help="how long to wait for an answer, and for what must come (default: 5)")  # fmt: skip
@@ -83,6 +88,8 @@ def _options(parser: argparse.ArgumentParser) -> None:
 
 def _peer_check(arguments: argparse.Namespace, console: Console) -> int:
     _take_options(arguments)
+    if arguments.new:
+        write_skeleton(Path(arguments.peer))
     subjects = _subjects(arguments.peer, arguments.arguments)
     scenarios = load_functions()
     known = deviations.load()
@@ -133,10 +140,8 @@ def _take_options(arguments: argparse.Namespace) -> None:
     rest = arguments.arguments
     if not rest or not rest[0].startswith("-") or "--" in arguments.words:
         return
-    if (
-        Path(arguments.peer).is_dir()
-        or program_of(arguments.peer).partition("@")[0] in load_peers()
-    ):
+    name = program_of(arguments.peer).partition("@")[0]
+    if arguments.new or Path(arguments.peer).is_dir() or name in load_peers():
         parser = argparse.ArgumentParser(
             prog=command("peer-check"), add_help=False, exit_on_error=False, allow_abbrev=False
         )

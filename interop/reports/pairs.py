@@ -25,8 +25,8 @@ CORE = ("echo.objects", "echo.text-*", "order.pushed", "lifecycle.connected-once
 back, and pushed ones in order. A known deviation is no excuse here."""
 
 MEANING = (
-    "Works: events with text and objects get there and back, pushed ones arrive in order, "
-    "and whatever else fails is a known deviation, named with its cause."
+    "A pair works if events with text and objects get there and back, pushed ones arrive in "
+    "order, and whatever else fails is a known deviation, named with its cause."
 )
 """What "works" means, for readers of a grid."""
 

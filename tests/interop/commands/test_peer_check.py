@@ -32,6 +32,33 @@ def test_the_skeleton_is_told_what_to_do_next(
     assert " .. these wait for open: contract.received, " in "\n".join(out)
 
 
+def test_a_new_peer_is_written_and_checked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "ours" / "our-client"
+    assert main(["peer-check", "--new", str(folder), "--check", "describe"]) == 0
+    assert "checks of our-client hold" in capsys.readouterr().out
+    assert sorted(path.name for path in folder.iterdir()) == ["__main__.py", "peer.toml"]
+    program = (folder / "__main__.py").read_text("utf-8")
+    assert '"peer": "our-client"' in program
+    (folder / "__main__.py").write_text("mine", "utf-8")
+    assert main(["peer-check", "--new", str(folder)]) == 2
+    assert "our-client: File exists" in capsys.readouterr().err
+    assert (folder / "__main__.py").read_text("utf-8") == "mine"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("node", "there is a peer 'node' already"), ("our client", "cannot be a peer's name")],
+)
+def test_a_new_peer_needs_a_name_of_its_own(
+    name: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["peer-check", "--new", str(tmp_path / name)]) == 2
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / name).exists()
+
+
 def test_each_peer_of_a_folder_is_told_of_in_one_json(
     theirs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

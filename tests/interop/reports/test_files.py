@@ -27,7 +27,7 @@ RUN = results(
 
 def test_the_summary_has_matrix_failures_and_causes() -> None:
     text = summary(RUN)
-    assert "**1 of 1 pair is broken.**\n\nWorks: events with" in text
+    assert "**1 of 1 pair is broken.**\n\nA pair works if events with" in text
     assert "\n| python/ZapServer | - | X | - |\n" in text
     assert "\nBroken:\n\n- python/ZapServer <-> dart@0.5.0/ZapConsumer: b: bad" in text
     assert "\n6 cells: 1 passed, 2 deviating, 1 warned, 1 failed, 1 error.\n" in text

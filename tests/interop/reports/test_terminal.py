@@ -29,7 +29,7 @@ def working(*more: CellResult, **run: Any) -> Results:
 def test_the_answer_is_a_verdict_for_each_pair_with_its_exceptions() -> None:
     null = Excuse("python", "server", "codec.py:3 drops it", "Null is not read.")
     text = shown(working(cell("deviating", excuses=[null]), cell("deviating", scenario="x.y")), 66)
-    assert text.startswith("Works: events with text and objects get there and back")
+    assert text.startswith("A pair works if events with text and objects get there")
     assert re.search(r"\npython/ZapServer +- +~2a +-\n", text)
     assert "exceptions in plain use:\n a python/ZapServer (server): Null is not read.\n" in text
     explain = "python -m interop explain python/ZapServer dart@0.5.0/ZapConsumer"
