@@ -17,7 +17,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from .control.operations import is_lack
+from .control.operations import FEATURES, is_lack
 from .places import PACKAGE, command
 from .records import ROLES, Role
 
@@ -57,6 +57,9 @@ the first of which names its packages. A runtime without files cannot have ``ver
 _ID = re.compile(r"[\w.-]+(@[^/\s]+)?/\w+")
 _ADDED_NAME = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
 """The name of an added peer: it must do as a part of a row's name, a glob and a file's name."""
+
+_KEYS = ("language", "runtime", "module", "script", "control", "api")
+_API_KEYS = ("role", "name", "version", "versions", "package", "superseded", "lacks")
 
 _LACKS = "a table of reasons, by operations, 'operation argument' or 'rooms'"
 
@@ -295,6 +298,7 @@ def _peer(path: Path) -> Peer:
         data = tomllib.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as exc:
         raise CatalogError(f"{path}: {exc}") from exc
+    _check_keys(path, data, _KEYS)
     runtime = data.pop("runtime", None)
     if runtime not in RUNTIMES:
         raise CatalogError(f"{path}: runtime must be one of {', '.join(RUNTIMES)}, not {runtime!r}")
@@ -334,6 +338,7 @@ def _read_api(
     pins: dict[str, dict[str, str]],
 ) -> None:
     """Add one table's APIs, one for each version, and the pins of the older ones."""
+    _check_keys(path, data, _API_KEYS, f" in [[api]] {number}")
     role = data.pop("role", None)
     if role not in ROLES:
         raise CatalogError(
@@ -370,10 +375,17 @@ def _lacks(path: Path, table: object) -> dict[str, str]:
     for names, reason in table.items():
         for name in names.split(", "):
             if not is_lack(name) or name in found:
-                twice = " twice" if name in found else ""
-                raise CatalogError(f"{path}: 'lacks' must be {_LACKS}, not {name!r}{twice}")
+                how = " twice" if name in found else did_you_mean(name, sorted(FEATURES))
+                raise CatalogError(f"{path}: 'lacks' must be {_LACKS}, not {name!r}{how}")
             found[name] = reason
     return found
+
+
+def _check_keys(path: Path, data: Mapping[str, Any], known: Sequence[str], where: str = "") -> None:
+    """Check that no key is mistyped, before one is missed whose place it takes."""
+    for key in data:
+        if key not in known and (close := did_you_mean(key, known)):
+            raise CatalogError(f"{path}: unknown key {key!r}{where}{close}")
 
 
 def _string(path: Path, data: dict[str, Any], key: str, where: str = "") -> str:

@@ -224,7 +224,10 @@ def test_an_id_can_be_read_back(id: str) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (("language", "languages"), "'language' must be a non-empty string"),
+        (('language = "', 'tongue = "'), "'language' must be a non-empty string"),
+        (("language", "languages"), r"unknown key 'languages' \(did you mean 'language'\?\)"),
+        (("runtime =", "runtme ="), r"unknown key 'runtme' \(did you mean 'runtime'\?\)"),
+        (("role =", "rloe ="), r"unknown key 'rloe' in \[\[api\]\] 1 \(did you mean 'role'\?\)"),
         (
             ('runtime = "here"', 'runtime = "cloud"'),
             "runtime must be one of here, venv, dart, node, go",
@@ -237,7 +240,8 @@ def test_an_id_can_be_read_back(id: str) -> None:
         (("language =", "control = 1\nlanguage ="), "'control' must be true or false, not 1"),
         (('name = "S"', 'name = "S"\nlacks = ["clean"]'), "'lacks' must be a table.*'clean'"),
         (('name = "S"', 'name = "S"\nlacks.clean = ""'), "'lacks' must be a table of reasons"),
-        (('name = "S"', 'name = "S"\nlacks.claen = "x"'), "'lacks' must be .*, not 'claen'$"),
+        (('name = "S"', 'name = "S"\nlacks.claen = "x"'), "not 'claen' .did you mean 'clean'.*"),
+        (('name = "S"', 'name = "S"\nlacks.colours = "x"'), "'lacks' must be .*, not 'colours'$"),
         (('name = "S"', 'name = "S"\nlacks."close code reason" = "x"'), "'lacks' must be"),
         (
             ('name = "S"', 'name = "S"\nlacks = {ask = "x", "clean, ask" = "y"}'),
