@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from interop.catalog import Api, load_peers
 from interop.records import CellResult, Excuse, Role, Verdict
 from interop.reports.explain import FEATURES, Explanation, Point, explain, in_words
@@ -123,3 +125,8 @@ def test_each_thing_that_a_peer_lacks_has_words() -> None:
     lacks = {name for peer in load_peers().values() for api in peer.apis for name in api.lacks}
     assert sorted(lacks - set(FEATURES)) == []
     assert sorted(set(FEATURES) - lacks) == []
+
+
+@pytest.mark.parametrize("op", ["open", "serve"])
+def test_a_peer_that_pings_but_waits_for_no_answer_is_not_said_to_send_no_pings(op: str) -> None:
+    assert FEATURES[f"{op} ping_timeout_s"] != FEATURES[f"{op} ping_interval_s"]
