@@ -16,6 +16,7 @@ from ..check.endpoint import Endpoint, EndpointError
 from ..errors import CannotRun
 from ..gate.answer import advice, evidence, paragraph, results
 from ..gate.gate import Gate, Settings, Version
+from ..gate.play import name_of
 from ..gate.versions import chosen, named
 from ..output import say
 from ..places import CACHE_DIR, CHECKOUT, command
@@ -111,7 +112,7 @@ def _gated(arguments: argparse.Namespace, console: Console) -> Results:
     endpoint = given_endpoint(arguments.url or arguments.server, arguments)
     peers = known_peers(arguments)
     apis = chosen([api for peer in peers.values() for api in peer.apis], arguments.clients)
-    known = _baseline(arguments.baseline) if arguments.baseline else {}
+    known, answered = _baseline(arguments.baseline) if arguments.baseline else ({}, set())
     asked = _events(arguments.ask) if arguments.ask else []
     recorded = {each.api: each for each in vectors.load() if each.role == "client"}
     versions = [Version(api, recorded.get(api.id)) for api in apis]
@@ -123,6 +124,7 @@ def _gated(arguments: argparse.Namespace, console: Console) -> Results:
         Settings(arguments.patience, arguments.echo, asked, arguments.listen, arguments.rate),
         commands=commands,
         known=known,
+        answered=answered,
         shoulds=frozenset(name for name, severity in severities.items() if severity == "should"),
         logs=CACHE_DIR / "logs",
     )
@@ -130,8 +132,9 @@ def _gated(arguments: argparse.Namespace, console: Console) -> Results:
         broken = _run(gate, console)
         if arguments.require_real and not broken:
             broken = _not_run(versions)
-        words = endpoint.redacted(paragraph(endpoint.shown, versions, broken))
-        found = results(endpoint, versions, _again(arguments, endpoint), broken)
+        broken = broken or _too_little(gate, compared=arguments.baseline is not None)
+        words = endpoint.redacted(paragraph(endpoint.shown, versions, broken, gate.asked.silent))
+        found = results(endpoint, versions, _again(arguments, endpoint), broken, gate.asked)
         found.answer = words
         found.commit = current_commit(CHECKOUT)
         found.folder = recorded_folder(arguments)
@@ -168,6 +171,19 @@ def _run(gate: Gate, console: Console) -> str:
             if not any(version.done for version in gate.versions):
                 raise EndpointError(words) from None
             return words
+    return ""
+
+
+def _too_little(gate: Gate, *, compared: bool) -> str:
+    """Return why nothing follows from what was seen; empty if something does.
+
+    Args:
+        compared: whether there is a baseline, which tells what was never answered.
+    """
+    if any(version.causes for version in gate.versions):
+        return ""
+    if gate.settings.asked and not gate.asked.answered and not compared:
+        return "it answered no event of --ask FILE"
     return ""
 
 
@@ -231,8 +247,8 @@ def _events(path: Path) -> list[str]:
     return found
 
 
-def _baseline(path: Path) -> dict[str, frozenset[tuple[str, str]]]:
-    """Return what breaks in an earlier gate's results, by the client.
+def _baseline(path: Path) -> tuple[dict[str, frozenset[tuple[str, str]]], set[str]]:
+    """Return what breaks in an earlier gate's results, by the client, and what was answered.
 
     Raises:
         Stop: they are none of a gate.
@@ -241,11 +257,14 @@ def _baseline(path: Path) -> dict[str, frozenset[tuple[str, str]]]:
     if not cells or not all(cell.scenario.startswith("gate.") for cell in cells):
         raise Stop(f"--baseline {path}: not the results of a gate")
     found: dict[str, set[tuple[str, str]]] = {}
+    answered: set[str] = set()
     for cell in cells:
         _, kind, *key = cell.scenario.split(".", 2)
         if key and cell.verdict in ("failed", "deviating"):
             found.setdefault(cell.client, set()).add((kind, key[0]))
-    return {client: frozenset(keys) for client, keys in found.items()}
+        elif key and kind == "answers" and cell.verdict == "passed":
+            answered.add(key[0])
+    return {client: frozenset(keys) for client, keys in found.items()}, answered
 
 
 def _again(arguments: argparse.Namespace, endpoint: Endpoint) -> str:
@@ -296,7 +315,8 @@ def _facts(gate: Gate, console: Console) -> None:
         answers = sum(each.when == "answer" for each in gate.asked.seen)
         lines.append(f"answered to --ask: {counted(answers, 'message')}")
         if gate.asked.silent:
-            lines.append(f"no answer to: {', '.join(gate.asked.silent)}")
+            silent = (name_of(text) + beside for text, beside in gate.asked.silent.items())
+            lines.append(f"no answer to: {', '.join(silent)}")
     else:
         lines.append("not seen: what it answers to the app's own events (--ask FILE)")
     if gate.settings.echo is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -13,8 +13,9 @@ from ..records import CellResult, Culprit, Excuse, FrameRecord, Verdict
 from ..reports.answer import joined
 from ..reports.causes import counted
 from ..reports.results import Results, shortened
-from .gate import Version
+from .gate import Version, answer_key
 from .judgement import Cause
+from .play import Asked, name_of
 from .versions import named
 
 __all__ = ["advice", "evidence", "paragraph", "results"]
@@ -26,16 +27,20 @@ _CAUSES = 2
 _RULES = {
     "writes": "The server takes what this version writes, and echoes it.",
     "reads": "This version reads what the server writes.",
+    "answers": "The server answers what the app asks.",
     "real": "This version, run itself, works with the server.",
 }
 
 
-def paragraph(shown: str, versions: Sequence[Version], broken: str = "") -> str:
+def paragraph(
+    shown: str, versions: Sequence[Version], broken: str = "", silent: Iterable[str] = ()
+) -> str:
     """Return the answer.
 
     Args:
         shown: the server's URL.
         broken: why the gate broke off; empty where it did not.
+        silent: the texts of ``--ask`` that were not answered.
     """
     bad = [version for version in versions if version.causes]
     already = [version for version in versions if version.already and not version.causes]
@@ -55,6 +60,9 @@ def paragraph(shown: str, versions: Sequence[Version], broken: str = "") -> str:
         why = broken or "nothing is recorded of them, and they were not run"
         of = f" of {_names(unknown, versions)}" if unknown else ""
         sentences.append(f"{'It' if bad else 'Unknown: it'} cannot be told{of}: {why}.")
+    told = {cause.event for version in bad for cause in version.causes if cause.kind == "answers"}
+    if rest_of := [f"`{n}`" for n in dict.fromkeys(map(name_of, silent)) if n not in told]:
+        sentences.append(f"It did not answer {joined(rest_of)}.")
     if already:
         names = _names(already, versions)
         sentences.append(f"Broken already, as in the baseline: {names}.")
@@ -148,9 +156,17 @@ def advice(versions: Sequence[Version]) -> list[tuple[list[Cause], list[Api]]]:
 
 
 def results(
-    endpoint: Endpoint, versions: Sequence[Version], again: str, broken: str = ""
+    endpoint: Endpoint,
+    versions: Sequence[Version],
+    again: str,
+    broken: str = "",
+    asked: Asked | None = None,
 ) -> Results:
-    """Return what was found in the form of a run: a cell for each cause, and one where is none."""
+    """Return what was found in the form of a run: a cell for each cause, and one where is none.
+
+    Args:
+        asked: what became of the events of ``--ask``, each of which is a cell too.
+    """
     shown = endpoint.shown
     now = datetime.now(UTC).isoformat(timespec="seconds")
     clients = [version.api.id for version in versions]
@@ -158,7 +174,7 @@ def results(
     made.duration_s = sum(version.duration_s for version in versions)
     for version in versions:
         if version.done:
-            cells = [msgspec.to_builtins(cell) for cell in _cells(shown, version, again)]
+            cells = [msgspec.to_builtins(cell) for cell in _cells(shown, version, again, asked)]
             made.cells += msgspec.convert(endpoint.redacted(cells), list[CellResult])
     unknown = [version.api.id for version in versions if not version.judged]
     if not broken and unknown:
@@ -167,7 +183,7 @@ def results(
     return made
 
 
-def _cells(shown: str, version: Version, again: str) -> Iterator[CellResult]:
+def _cells(shown: str, version: Version, again: str, asked: Asked | None) -> Iterator[CellResult]:
     for cause in version.causes:
         yield _cell(shown, version, again, "failed", cause)
     for cause in version.already:
@@ -175,7 +191,7 @@ def _cells(shown: str, version: Version, again: str) -> Iterator[CellResult]:
     kinds = {cause.kind for cause in (*version.causes, *version.already)}
     took = round(version.duration_s * 1000, 1)
     for kind, rule in _RULES.items():
-        if kind in kinds:
+        if kind in kinds or kind == "answers":
             continue
         verdict: Verdict = "passed"
         reason = ""
@@ -187,6 +203,22 @@ def _cells(shown: str, version: Version, again: str) -> Iterator[CellResult]:
         yield CellResult(
             verdict=verdict, reason=reason, duration_ms=took, server=shown, client=version.api.id,
             scenario=f"gate.{kind}", rule=rule, severity="must", again=again,
+        )  # fmt: skip
+    yield from _answers(shown, version, again, asked)
+
+
+def _answers(shown: str, version: Version, again: str, asked: Asked | None) -> Iterator[CellResult]:
+    """Yield a cell for each event of ``--ask`` that is no cause: a baseline needs them."""
+    causes = {cause.key for cause in (*version.causes, *version.already)}
+    silent = {} if asked is None else asked.silent
+    for text in dict.fromkeys([*(asked.answered if asked is not None else ()), *silent]):
+        if (key := answer_key(text)) in causes:
+            continue
+        yield CellResult(
+            verdict="unsupported" if text in silent else "passed",
+            reason=f"it did not answer `{name_of(text)}`{silent[text]}" if text in silent else "",
+            duration_ms=0.0, server=shown, client=version.api.id, scenario=f"gate.answers.{key}",
+            rule=_RULES["answers"], severity="must", again=again,
         )  # fmt: skip
 
 

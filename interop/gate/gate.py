@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,11 +13,11 @@ from ..check.endpoint import Endpoint
 from ..check.remote import Pace
 from ..wire.vectors import Vectors
 from .judgement import Cause, causes
-from .play import Asked, Heard, Played, Player
+from .play import Asked, Heard, Played, Player, name_of
 from .real import Course, Run, run_client
 from .traits import parse
 
-__all__ = ["Gate", "Settings", "Version"]
+__all__ = ["Gate", "Settings", "Version", "answer_key"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +67,20 @@ class Version:
         return self.done and (by_records or (self.run is not None and not self.run.error))
 
 
+def answer_key(text: str) -> str:
+    """Return what tells an event of ``--ask`` from others, the same in every run."""
+    return (
+        f"{name_of(text)}.{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
+    )
+
+
 class Gate:
     """Asks whether a server may be deployed to the users of some versions.
 
     Args:
         commands: the commands that run real clients, by the API's id.
         known: what is broken already, by the API's id: the kinds and keys of causes.
+        answered: the keys of the events of ``--ask`` that were answered before.
         logs: the folder for the logs of real clients.
 
     Attributes:
@@ -86,6 +95,7 @@ class Gate:
         *,
         commands: Mapping[str, Sequence[str]],
         known: Mapping[str, frozenset[tuple[str, str]]],
+        answered: Set[str] = frozenset(),
         shoulds: frozenset[str],
         logs: Path,
     ) -> None:
@@ -96,6 +106,7 @@ class Gate:
         self.asked = Asked()
         self._commands = commands
         self._known = known
+        self._answered = answered
         self._logs = logs
         self._pace = Pace(settings.rate)
         self._player = Player(
@@ -126,7 +137,7 @@ class Gate:
             version.done = True
 
     async def _judge(self, version: Version, progress: Callable[[str], None]) -> None:
-        found: list[Cause] = [*self._ended()]
+        found: list[Cause] = [*self._ended(), *self._silent()]
         if version.recorded is not None:
             progress(f"what {version.api.id} writes")
             version.played = await self._player.play(version.recorded)
@@ -148,6 +159,13 @@ class Gate:
             return ()
         words = f"ends the connection ({self.asked.closed}) when it is sent {text}"
         return [Cause("writes", f"ask.{text[:60]}", words, "the app is cut off", text)]
+
+    def _silent(self) -> Iterator[Cause]:
+        """Yield what the server does not answer any more."""
+        for text in self.asked.silent:
+            if (key := answer_key(text)) in self._answered:
+                yield Cause("answers", key, "no longer answers", "the app waits in vain", text,
+                            event=name_of(text))  # fmt: skip
 
     async def _run_client(self, version: Version, command: Sequence[str]) -> Run:
         settings = self.settings

@@ -39,7 +39,7 @@ class Cause:
 
     Attributes:
         kind: what it was seen by: ``writes``: its own texts were played; ``reads``: what the server
-            writes was looked up; ``real``: it was run.
+            writes was looked up; ``answers``: an event of ``--ask`` was sent; ``real``: it was run.
         key: what tells it from others of its kind, the same in every run.
         server: what the server does, as a sentence without its subject, up to the event.
         effect: what that does to the client, as a sentence.
@@ -49,7 +49,7 @@ class Cause:
         event: the event with which it does that, and `manner` the end of that sentence.
     """
 
-    kind: Literal["writes", "reads", "real"]
+    kind: Literal["writes", "reads", "answers", "real"]
     key: str
     server: str
     effect: str

@@ -23,7 +23,7 @@ from ..wire.vectors import Vectors
 from .judgement import Cause, Seen
 from .traits import parse
 
-__all__ = ["Asked", "Heard", "Played", "Player"]
+__all__ = ["Asked", "Heard", "Played", "Player", "name_of"]
 
 _ECHO = re.compile(r'("eventName"\s*:\s*)"echo"')
 
@@ -57,11 +57,13 @@ class Asked(Heard):
     """What the server answered to the events of ``--ask``.
 
     Attributes:
-        silent: the names of those that it did not answer.
+        answered: the texts that it answered, and `silent`: those that it did not, each with what
+            came instead, in words.
         ended: the text after which it ended the connection; empty where it did not.
     """
 
-    silent: list[str] = field(default_factory=list)
+    answered: list[str] = field(default_factory=list)
+    silent: dict[str, str] = field(default_factory=dict)
     ended: str = ""
 
 
@@ -159,10 +161,12 @@ class Player:
                     Seen(f.opcode, f.payload, "push" if _event(f) in pushed else "answer", text)
                     for f in found
                 ]
-                if not answered:
+                if answered:
+                    asked.answered.append(text)
+                else:
                     names = ", ".join(dict.fromkeys(map(_event, found)))
                     beside = f" (only {names}, which it pushes by itself too)" if names else ""
-                    asked.silent.append(_name(text) + beside)
+                    asked.silent[text] = beside
                 if connection.ended.is_set() or _closed(connection) is not None:
                     asked.ended, asked.closed = text, _closed(connection)
                     break
@@ -261,7 +265,7 @@ class Player:
                 played.causes.append(
                     Cause(
                         "writes",
-                        f"{scenario}.{_name(text)}",
+                        f"{scenario}.{name_of(text)}",
                         words,
                         "that is how the app writes it",
                         answer,
@@ -354,7 +358,8 @@ def _closed(connection: RawConnection) -> int | None:
     return 1006 if connection.ended.is_set() else None
 
 
-def _name(text: str) -> str:
+def name_of(text: str) -> str:
+    """Return the name of the event in a text."""
     try:
         return str(json.loads(text)["eventName"])[:60]
     except (ValueError, KeyError, TypeError):

@@ -297,7 +297,7 @@ def _changes(found: History) -> dict[str, Any] | None:
 
 
 def _answer(results: Results, found: Sequence[Pair]) -> str:
-    if results.engine != "check":
+    if results.answer or results.engine != "check":
         return answered(results, found)
     words = verdict(results)  # of what the page names above it
     return words[0].upper() + words[1:]

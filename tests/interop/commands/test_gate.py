@@ -103,6 +103,37 @@ def test_pushes_and_answers_are_judged_and_what_broke_already_is_not_held_agains
     assert "no answer to: quiet" in out
 
 
+def test_an_event_that_is_not_answered_any_more(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked, before, after = (tmp_path / name for name in ("events.jsonl", "old.json", "new.json"))
+    asked.write_text('{"eventName":"quote"}\n{"eventName":"bye"}\n')
+    price = '{"eventName":"price","payload":1,"headers":{}}'
+    lost = {"bye"}
+
+    def respond(event: dict[str, Any]) -> str | None:
+        name = event["eventName"]
+        return price if name in {"quote", "bye"} - lost else None
+
+    more = ["--ask", str(asked), "--patience", "0.3"]
+    with servers.background(partial(odd, respond)) as url:
+        assert gate(url, *more, "--json", str(before)) == 0
+        words = capsys.readouterr().out.partition("\n")[0]
+        assert words.startswith("Deploy: ") and " It did not answer `bye`. " in words
+        assert gate(url, *more, "--baseline", str(before)) == 0
+        lost.add("quote")
+        assert gate(url, *more) == 2
+        words = capsys.readouterr().out
+        assert "Unknown: it cannot be told: it answered no event of --ask FILE. It did" in words
+        files = ["--json", str(after), "--report", str(tmp_path / "report.html")]
+        assert gate(url, *more, "--baseline", str(before), *files) == 1
+        words = capsys.readouterr().out.partition("\n")[0]
+        assert words.startswith("Do not deploy: ") and " It no longer answers `quote`" in words
+        assert "It did not answer `bye`. " in words
+        assert "It did not answer `bye`. " in (tmp_path / "report.html").read_text()
+        assert gate(url, *more, "--baseline", str(after)) == 0
+
+
 def test_what_is_pushed_anyway_is_no_answer(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -251,7 +282,8 @@ def test_a_real_client_is_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     heads: list[bytes] = []
 
     def respond(event: dict[str, Any]) -> str | None:
-        return NO_HEADERS if event["eventName"] == "quote" else sound(event)
+        quote = NO_HEADERS.replace("price", "quote")
+        return quote if event["eventName"] == "quote" else sound(event)
 
     with servers.background(partial(odd, respond, pushes=[NO_HEADERS], heads=heads)) as url:
         more = ["--echo", "echo", "--ask", str(asked), "--header", "X-Key: abcd"]
