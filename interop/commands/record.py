@@ -130,14 +130,17 @@ def _is_loopback(host: str) -> bool:
 
 def _report(proxy: Proxy, console: Console) -> int:
     recorder = proxy.recorder
-    _line(console, f"{proxy.events} messages of {proxy.connections} connections are in "
-                   f"{recorder.path}")  # fmt: skip
+    messages = "1 message" if proxy.events == 1 else f"{proxy.events} messages"
+    connections = "1 connection" if proxy.connections == 1 else f"{proxy.connections} connections"
+    _line(console, f"{messages} of {connections} are in {recorder.path}")
     if proxy.refused:
         _line(console, f"the server was not always reached: {proxy.refused}")
     for why in sorted(proxy.lost):
         _line(console, f"not recorded from there on: {why}")
     if recorder.failure:
         _line(console, f"what came later is not recorded: {recorder.failure}")
+    masked = (f"{name} ({count})" for name, count in sorted(proxy.masks.masked.items()))
+    _line(console, f"masked: {', '.join(masked) or 'nothing'}")
     return bool(recorder.failure or proxy.lost)
 
 

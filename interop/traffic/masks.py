@@ -2,9 +2,9 @@
 
 A secret is known by the name that it stands under (a member, a header, a parameter of the query) or
 by its own form (a JSON Web Token). In its place stands a *placeholder*, ``<masked:token:4f1c…>``:
-the name, and a keyed digest of the secret, so that the same secret has the same placeholder within
-a recording. The key is made anew for each recording and is never written. A number becomes another
-number of as many digits; null, true and false stay.
+the name, and a keyed digest of the secret. A secret has one placeholder in a recording, with the
+name that it was first known by. The key is made anew for each recording and is never written. A
+number becomes another number of as many digits; null, true and false stay.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import hmac
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
@@ -42,8 +43,14 @@ _PROTOCOL_LENGTH = 32
 
 _MOST_NAMES = 10_000
 
+_MOST_LABELS = 100_000
+"""Secrets of one recording whose first name is remembered."""
+
 _SHORTEST = 6
-"""Characters from which on a secret of the handshake is looked for in the rest of a connection."""
+"""Characters from which on a secret is looked for in the rest of its connection."""
+
+_MOST_MET = 1000
+"""Secrets of messages that are looked for in the rest of their connection: the latest ones."""
 
 _SCHEME = re.compile(r"(?i)\b(bearer|basic|digest|negotiate)\s+([A-Za-z0-9+/=._~-]{8,})")
 _ASSIGNED = re.compile(r"(?<![\w.-])([\w.-]{1,64})\\?[\"']?\s*[:=]\s*\\?[\"']?")
@@ -61,6 +68,8 @@ _EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]+(?:\.[\w-]+)+")
 _LONGEST_INT = 19
 _HINT = re.compile(r"[:=]|eyJ|[A-Za-z0-9+/_-]{32}|\d[\d -]{11}|(?i:bearer|basic|digest|negotiate)")
 """What a text has that any of these patterns could find; most texts have it not."""
+
+_EVENT = "eventName"
 
 _Found = Callable[[re.Match[str]], str]
 
@@ -85,6 +94,9 @@ class Masks:
         emails: whether e-mail addresses count.
         key: for the digests; made anew by default.
 
+    Attributes:
+        masked: how many values were masked, by the name in their placeholders.
+
     Raises:
         ValueError: one of `masks` is no regular expression.
     """
@@ -98,7 +110,9 @@ class Masks:
         emails: bool = False,
         key: bytes | None = None,
     ) -> None:
+        self.masked: Counter[str] = Counter()
         self._key = key or os.urandom(32)
+        self._labels: dict[str, str] = {}  # the names that secrets were first known by, by digest
         self._defaults = defaults
         self._keep = {plain_name(name) for name in keep}
         self._names: set[str] = set()
@@ -114,15 +128,18 @@ class Masks:
                 self._names.add(plain_name(mask))
         if emails:
             self._patterns.append(_EMAIL)
-        self._handed: dict[str, str] = {}  # secrets of the handshake, with their placeholders
+        # Secrets with their placeholders: of the handshake, and of messages so far.
+        self._handed: dict[str, str] = {}
+        self._met: dict[str, str] = {}
+        self._numbers: dict[float, str] = {}  # numbers that were secrets, with their names
 
     def for_connection(self) -> Masks:
-        """Return these masks for one connection, in which secrets of its handshake are known.
+        """Return these masks for one connection, in which its secrets are known once they are met.
 
-        A server that repeats a token in an event would give it away otherwise.
+        A server that repeats a token or a password in an event would give it away otherwise.
         """
         found = copy.copy(self)
-        found._handed = {}
+        found._handed, found._met, found._numbers = {}, {}, {}
         return found
 
     # --- Names --------------------------------------------------------------------------------
@@ -155,11 +172,43 @@ class Masks:
     def _placeholder(self, label: str, secret: str) -> str:
         if not secret or PLACEHOLDER.fullmatch(secret):
             return secret
-        label = re.sub(r"[^a-z0-9._-]", "", label.lower())[:40] or "secret"
-        return f"<masked:{label}:{self._digest(secret)[:12]}>"
+        digest = self._digest(secret)[:12]
+        label = self._labels.get(digest) or _label(label)
+        if len(self._labels) < _MOST_LABELS:
+            self._labels[digest] = label
+        self.masked[label] += 1
+        return f"<masked:{label}:{digest}>"
 
-    def _number(self, secret: float) -> float:
+    def _named(self, name: str, secret: str) -> str:
+        """Return a text under a secret's name masked; it is masked elsewhere from now on."""
+        scheme, _, credentials = secret.partition(" ")
+        known = credentials in self._handed or credentials in self._met
+        if known or (_SCHEME.fullmatch(secret) and credentials.strip()):
+            return f"{scheme} {self._named(name, credentials)}"
+        placeholder = self._placeholder(name, secret)
+        self._meet(secret, placeholder)
+        return placeholder
+
+    def _meet(self, secret: str, placeholder: str) -> None:
+        if len(secret) < _SHORTEST or is_masked(secret):
+            return
+        self._met[secret] = placeholder
+        if len(self._met) > _MOST_MET:
+            del self._met[next(iter(self._met))]
+
+    def _named_number(self, name: str, secret: float) -> float:
+        """Return a number under a secret's name masked; it is masked elsewhere from now on."""
+        digits = str(secret)
+        if len(digits) >= _SHORTEST and len(self._numbers) < _MOST_MET:
+            self._numbers[secret] = name
+            digest = self._digest(digits)[:12]
+            label = self._labels.setdefault(digest, _label(name))
+            self._meet(digits, f"<masked:{label}:{digest}>")
+        return self._number(secret, name)
+
+    def _number(self, secret: float, label: str) -> float:
         """Return a number of the same type and of as many digits."""
+        self.masked[_label(label)] += 1
         whole = int(hashlib.sha256(self._digest(repr(secret)).encode()).hexdigest(), 16)
         digits = min(len(str(abs(int(secret)))), _LONGEST_INT)
         least = 10 ** (digits - 1)
@@ -197,44 +246,66 @@ class Masks:
             under: the name of the secret that it is part of; empty if it is part of none.
         """
         if isinstance(value, dict):
-            return {
-                self.value(key): self.json(item, self._name_of(key, under))
-                for key, item in value.items()
-            }
+            return dict(self._member(key, item, under) for key, item in value.items())
         if isinstance(value, list):
             return [self.json(item, under) for item in value]
         if isinstance(value, str):
-            return self._placeholder(under, value) if under else self.text(value)
+            return self._named(under, value) if under else self.text(value)
         if isinstance(value, bool) or value is None:
             return value
-        if under or (isinstance(value, int) and value >= _LEAST_CARD and self._is_card(str(value))):
-            return self._number(value)
+        if under or value in self._numbers:
+            return self._named_number(under or self._numbers[value], value)
+        if isinstance(value, int) and value >= _LEAST_CARD and self._is_card(str(value)):
+            return self._number(value, "card")
         if self._patterns and any(pattern.search(str(value)) for pattern in self._patterns):
-            return self._number(value)
+            return self._number(value, "custom")
         return value
 
-    def _name_of(self, key: str, under: str) -> str:
+    def _member(self, key: str, item: Any, under: str) -> tuple[str, Any]:
+        name = self.value(key, name=True)
         if self._is_secret(key):
-            return key
-        return "" if under and plain_name(key) in self._keep else under
+            under = key if name == key else "secret"
+        elif plain_name(key) in self._keep:
+            under = ""
+        if key == _EVENT and isinstance(item, str) and not under:
+            return name, self.value(item, name=True)
+        return name, self.json(item, under)
 
-    def value(self, text: str) -> str:
-        """Return a text under no secret's name with what looks like a secret masked."""
-        for secret, placeholder in self._handed.items():
-            text = text.replace(secret, placeholder)
+    def value(self, text: str, *, name: bool = False) -> str:
+        """Return a text under no secret's name with what looks like a secret masked.
+
+        Args:
+            name: whether it names a member or an event. In names a secret that is a plain word is
+                not looked for, unless the handshake had it: a member 'auth' may say 'success'.
+        """
+        text = _outside(text, partial(self._repeated, name=name))
         for pattern in self._patterns:
             text = _outside(text, partial(pattern.sub, self._as("custom")))
         if not _HINT.search(text):
             return text
         if self._names or self._defaults:
-            text = self._assigned(text)
+            text = _outside(text, self._assigned)
         if not self._defaults:
             return text
-        text = _JWT.sub(self._as("jwt"), text)
-        text = _USERINFO.sub(self._as("userinfo"), text)
-        text = _SCHEME.sub(self._scheme, text)
+        text = _outside(text, partial(_JWT.sub, self._as("jwt")))
+        text = _outside(text, partial(_USERINFO.sub, self._as("userinfo")))
+        text = _outside(text, partial(_SCHEME.sub, self._scheme))
         text = _outside(text, partial(_RUN.sub, self._long))
         return _outside(text, partial(_CARD.sub, self._card))
+
+    def _repeated(self, text: str, *, name: bool) -> str:
+        """Mask the secrets that were met on this connection, the longest first."""
+        found = [each for each in self._handed if each in text]
+        found += [each for each in self._met if each in text and not (name and each.isalpha())]
+        if not found:
+            return text
+        either = "|".join(map(re.escape, sorted(set(found), key=len, reverse=True)))
+        return re.sub(either, self._again, text)
+
+    def _again(self, found: re.Match[str]) -> str:
+        placeholder = self._handed.get(found[0]) or self._met[found[0]]
+        self.masked[placeholder.split(":")[1]] += 1
+        return placeholder
 
     def _as(self, label: str) -> _Found:
         return lambda found: self._placeholder(label, found[0])
@@ -249,7 +320,10 @@ class Masks:
                 continue
             value = _VALUE.match(text, found.end())
             if value is not None and not _SCHEME.match(text, value.start()):
-                parts += [text[at : value.start()], self._placeholder(found[1], value[0])]
+                placeholder = self._placeholder(found[1], value[0])
+                if not value[0].isalpha():  # "token: missing"
+                    self._meet(value[0], placeholder)
+                parts += [text[at : value.start()], placeholder]
                 at = value.end()
         return "".join([*parts, text[at:]])
 
@@ -257,7 +331,9 @@ class Masks:
         """Mask credentials behind their scheme, and no words: a basic membership."""
         if found[2].isalpha() and (found[2].islower() or found[2].istitle()):
             return found[0]
-        return f"{found[1]} {self._placeholder('credentials', found[2])}"
+        placeholder = self._placeholder("credentials", found[2])
+        self._meet(found[2], placeholder)
+        return f"{found[1]} {placeholder}"
 
     def _long(self, found: re.Match[str]) -> str:
         """Mask a long run of characters that is hexadecimal, or random as base64 is."""
@@ -285,11 +361,12 @@ class Masks:
 
     def _parameter(self, parameter: str) -> str:
         name, equals, value = parameter.partition("=")
-        given, named = unquote_plus(value), unquote_plus(name)
+        named = unquote_plus(name)
+        given = value if value in self._handed else unquote_plus(value)
         secret = self._is_secret(named, parameter=True)
         found = self._handed_over(named, given) if secret else self.text(given)
-        if secret and value != given:
-            self._handed_over(named, value)
+        if given in self._handed:
+            self._handed.setdefault(value, self._handed[given])
         name = name if self.value(named) == named else quote(self.value(named), safe="<>:")
         return name + equals + (value if found == given else quote(found, safe="<>:"))
 
@@ -346,11 +423,18 @@ class Masks:
         return ", ".join(found)
 
     def _handed_over(self, label: str, secret: str) -> str:
-        """Return the placeholder of a secret of the handshake, from now on wherever it appears."""
+        """Return a secret of the handshake masked; it is masked elsewhere from now on."""
+        scheme, _, credentials = secret.partition(" ")
+        if credentials.strip() and (_SCHEME.fullmatch(secret) or credentials in self._handed):
+            return f"{scheme} {self._handed_over(label, credentials)}"
         placeholder = self._placeholder(label, secret)
         if len(secret) >= _SHORTEST and not is_masked(secret):
-            self._handed.setdefault(secret, placeholder)
-        return self._handed.get(secret, placeholder)
+            self._handed[secret] = placeholder
+        return placeholder
+
+
+def _label(name: str) -> str:
+    return re.sub(r"[^a-z0-9._-]", "", name.lower())[:40] or "secret"
 
 
 def _outside(text: str, change: Callable[[str], str]) -> str:

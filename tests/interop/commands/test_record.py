@@ -74,7 +74,9 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("recorded") / "r.jsonl"
     status, words = asyncio.run(record(out, signal.SIGINT, "Bearer geheim"))
     assert status == 0
-    assert words.endswith(f"4 messages of 2 connections are in {out}\n")
+    assert words.endswith(
+        f"4 messages of 2 connections are in {out}\nmasked: authorization (2), password (2)\n"
+    )
     return out
 
 

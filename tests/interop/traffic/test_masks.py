@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import itertools
 import json
 import time
+from collections.abc import Callable
+from urllib.parse import unquote
 
 import pytest
 
 from interop.traffic.masks import PLACEHOLDER, Masks, is_masked
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
+SECRET = "hdr-S3cret-Token"
 CARD = "4111 1111 1111 1111"
 
 
@@ -17,9 +21,9 @@ CARD = "4111 1111 1111 1111"
      "Authorization", "card.number"],
 )  # fmt: skip
 def test_a_secret_by_its_name(name: str) -> None:
-    found = json.loads(Masks().text(json.dumps({"a": [{name: "hunter2", "b": "hunter2x"}]})))
+    found = json.loads(Masks().text(json.dumps({"a": [{name: "hunter2", "b": "hunter3x"}]})))
     assert is_masked(found["a"][0][name])
-    assert found["a"][0]["b"] == "hunter2x"
+    assert found["a"][0]["b"] == "hunter3x"
 
 
 @pytest.mark.parametrize("name", ["key", "opinion", "authors", "path", "name", "signal"])
@@ -86,6 +90,88 @@ def test_a_secret_of_the_handshake_is_known_in_all_of_its_connection() -> None:
     one.headers([("Authorization", "Bearer plainword")])
     assert is_masked(one.text('{"echo":"you are plainword"}'))
     assert not is_masked(other.text('{"echo":"you are plainword"}'))
+
+
+CHANNELS: dict[str, Callable[[Masks], str]] = {
+    "header": lambda masks: masks.headers([("Authorization", f"Bearer {SECRET}")])[0][1],
+    "other header": lambda masks: masks.headers([("X-Token", SECRET)])[0][1],
+    "scheme in a header": lambda masks: masks.headers([("X-Token", f"Bearer {SECRET}")])[0][1],
+    "cookie": lambda masks: masks.headers([("Cookie", f"a={SECRET}")])[0][1],
+    "subprotocol": lambda masks: masks.headers(
+        [("Sec-WebSocket-Protocol", f"access_token, {SECRET}")])[0][1],
+    "query": lambda masks: unquote(masks.target(f"/?token={SECRET}")),
+    "member": lambda masks: masks.text(f'{{"password":"{SECRET}"}}'),
+    "authorization": lambda masks: masks.text(f'{{"authorization":"Bearer {SECRET}"}}'),
+    "JSON in a text": lambda masks: masks.text(json.dumps({"a": f'{{"pwd":"{SECRET}"}}'})),
+    "scheme": lambda masks: masks.text(f'{{"x":"Bearer {SECRET}"}}'),
+    "assigned": lambda masks: masks.text(f"log: token={SECRET} and more"),
+}  # fmt: skip
+REPEATED = [
+    f'{{"x":"{SECRET}"}}',
+    f'{{"x":["so {SECRET}."]}}',
+    f"{SECRET}: it",
+    f'{{"{SECRET}":null}}',
+    f'{{"eventName":"to {SECRET}"}}',
+]
+
+
+@pytest.mark.parametrize(("first", "second"), list(itertools.permutations(CHANNELS, 2)))
+def test_a_secret_has_one_placeholder_in_all_channels(first: str, second: str) -> None:
+    masks = Masks().for_connection()
+    found = [CHANNELS[first](masks), CHANNELS[second](masks), *map(masks.text, REPEATED)]
+    placeholders = [PLACEHOLDER.findall(text) for text in found]
+    assert all(len(each) == 1 for each in placeholders), found
+    assert len({each[0] for each in placeholders}) == 1, found
+    assert not any("<masked:" in PLACEHOLDER.sub("", text) for text in found), found
+    assert masks.masked.total() == len(found)
+
+
+def test_a_secret_has_one_placeholder_on_all_connections() -> None:
+    masks = Masks()
+    one = CHANNELS["cookie"](masks.for_connection())
+    other = CHANNELS["member"](masks.for_connection())
+    assert PLACEHOLDER.findall(one) == PLACEHOLDER.findall(other)
+
+
+def test_a_secret_of_a_message_is_known_in_the_rest_of_its_connection() -> None:
+    masks = Masks()
+    one, other = masks.for_connection(), masks.for_connection()
+    one.text('{"password":"hunter2-pa55","pin":271828,"otp":"12345"}')
+    again = '{"note":"Hello hunter2-pa55","n":271828,"s":"271828","short":"12345"}'
+    found = json.loads(one.text(again))
+    assert is_masked(found["note"])
+    assert is_masked(found["s"])
+    assert found["n"] != 271828
+    assert len(str(found["n"])) == 6
+    assert found["short"] == "12345"
+    assert other.text(again) == again
+
+
+def test_a_longer_secret_is_masked_before_one_that_is_a_part_of_it() -> None:
+    masks = Masks().for_connection()
+    masks.text('{"password":["abc123","abc123-def456"]}')
+    assert PLACEHOLDER.sub("*", masks.text("so abc123-def456")) == "so *"
+
+
+def test_a_word_that_a_message_has_as_a_secret_is_not_looked_for_in_names() -> None:
+    masks = Masks().for_connection()
+    masks.text('{"auth":"success"}')
+    text = '{"eventName":"success","payload":{"success":1}}'
+    assert masks.text(text) == text
+    assert is_masked(masks.text('{"x":"success"}'))
+
+
+def test_a_secret_that_is_a_name_is_in_no_placeholder() -> None:
+    masks = Masks().for_connection()
+    masks.headers([("Authorization", f"Bearer {SECRET}")])
+    assert SECRET.lower() not in masks.text(f'{{"{SECRET}":"x"}}').lower()
+
+
+def test_a_secret_that_is_a_part_of_placeholders() -> None:
+    masks = Masks().for_connection()
+    masks.text('{"password":"masked","secret":"password"}')
+    found = masks.text('{"x":"password masked"}')
+    assert PLACEHOLDER.sub("*", found) == '{"x":"* *"}'
 
 
 @pytest.mark.parametrize(

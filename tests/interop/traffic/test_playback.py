@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .sessions import recorded, replayed, shop
+from interop.traffic.masks import PLACEHOLDER
+from interop.traffic.recording import load
+from tests.support import within
+from zaptools import EventContext, ZapConsumer, ZapServer
+
+from .sessions import proxied, recorded, replayed, shop
 
 
 def written(file: Path) -> str:
@@ -74,6 +80,35 @@ async def test_what_the_server_made_anew_is_sent_back(tmp_path: Path) -> None:
     async with shop(token="second-token") as url:
         _, found = await replayed(recording, url)
     assert found == []
+
+
+async def test_secrets_of_the_handshake_that_are_repeated_are_given_back(tmp_path: Path) -> None:
+    header, query = "hdr-S3cretToken-1", "qry-S3cret-2"
+    payload = {"x": f"Bearer {header}", "token": header, "z": query, "w": f"tok {query}"}
+    server = ZapServer(port=0)
+
+    @server.on_event("check")
+    async def check(ctx: EventContext) -> None:
+        same = ctx.payload == payload
+        await ctx.connection.send("ok" if same else "bad", {"got": ctx.payload})
+
+    file = tmp_path / "r.jsonl"
+    async with server:
+        url = f"ws://127.0.0.1:{server.port}/"
+        async with proxied(url, file) as proxy:
+            client = ZapConsumer(f"ws://127.0.0.1:{proxy.port}/")
+            await client.connect(
+                headers={"Authorization": f"Bearer {header}"}, query={"token": query}
+            )
+            answer = asyncio.create_task(client.wait_for("ok"))
+            await asyncio.sleep(0)
+            await client.send_event("check", payload)
+            await within(answer)
+            await client.disconnect()
+        assert not any(each in written(file) for each in (header, query))
+        assert "<masked:" not in PLACEHOLDER.sub("", written(file))
+        secrets = {"authorization": header, "token": query}
+        assert (await replayed(load(file), url, secrets=secrets))[1] == []
 
 
 async def test_values_when_told(tmp_path: Path) -> None:
