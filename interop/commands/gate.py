@@ -180,10 +180,13 @@ def _too_little(gate: Gate, *, compared: bool) -> str:
     Args:
         compared: whether there is a baseline, which tells what was never answered.
     """
-    if any(version.causes for version in gate.versions):
+    if any(version.causes or version.already for version in gate.versions):
         return ""
     if gate.settings.asked and not gate.asked.answered and not compared:
         return "it answered no event of --ask FILE"
+    pushed = gate.heard.seen or any(v.run is not None and v.run.pushed for v in gate.versions)
+    if gate.settings.echo is None and not gate.settings.asked and not pushed:
+        return "it pushed nothing, and was asked nothing; pass --echo EVENT or --ask FILE"
     return ""
 
 

@@ -159,7 +159,16 @@ def test_what_is_pushed_while_it_listens() -> None:
     with servers.background(partial(odd, pushes=[NO_HEADERS], only=3)) as url:
         assert gate(url) == 1
     with servers.background(partial(odd, pushes=[NO_HEADERS], only=99)) as url:
-        assert gate(url) == 0
+        assert gate(url, "--echo", "echo") == 0
+
+
+def test_a_server_of_which_nothing_is_seen(capsys: pytest.CaptureFixture[str]) -> None:
+    with servers.background(odd) as url:
+        assert gate(url) == 2
+    assert capsys.readouterr().out.startswith(
+        "Unknown: it cannot be told: it pushed nothing, and was asked nothing; pass --echo EVENT "
+        "or --ask FILE. "
+    )
 
 
 def test_an_event_at_which_the_server_ends_the_connection(
@@ -200,10 +209,10 @@ def test_a_subprotocol_and_a_compression_that_were_not_offered(
         assert (
             "chooses the subprotocol 'b', not offered: the client ends" in capsys.readouterr().out
         )
-        assert gate(url, "--subprotocol", "b") == 0
+        assert gate(url, "--subprotocol", "b", "--echo", "echo") == 0
     choices = [("Sec-WebSocket-Extensions", "permessage-deflate")]
     with servers.background(partial(odd, extra=choices)) as url:
-        assert gate(url) == 0  # Dart offers it
+        assert gate(url, "--echo", "echo") == 0  # Dart offers it
         capsys.readouterr()
         assert main(["gate", "--server", url, "--clients", "node", *RECORDS]) == 1
         assert "chooses the extension 'permessage-deflate', not offered" in capsys.readouterr().out
@@ -379,7 +388,7 @@ def test_a_runtime_that_is_missing(
 
     monkeypatch.setattr(Preparer, "command", cannot)
     with servers.background(odd) as url:
-        assert main(["gate", "--server", url, *TWO, "--listen", "0.1"]) == 0
+        assert main(["gate", "--server", url, *TWO, "--listen", "0.1", "--echo", "echo"]) == 0
         assert "not run (" in capsys.readouterr().out
         assert main(["gate", "--server", url, *TWO, "--listen", "0.1", "--require-real"]) == 2
     out = capsys.readouterr().out
