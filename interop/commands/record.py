@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import ipaddress
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def add(commands: Commands) -> None:
     )  # fmt: skip
     record.set_defaults(command=_record)
     option = record.add_argument
-    option("--listen", type=_address, default=("127.0.0.1", 9000), metavar="[HOST]:PORT",
+    option("--listen", type=_address, default=("127.0.0.1", 9000), metavar="[[HOST]:]PORT",
            help="where the application connects to; loopback if no host is named "
                 "(default: :9000)")  # fmt: skip
     option("--upstream", required=True, metavar="URL",
@@ -71,8 +72,8 @@ def add(commands: Commands) -> None:
 
 def _address(text: str) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is not [HOST]:PORT")
+    if (host and not colon) or not (port.isascii() and port.isdigit()) or int(port) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither PORT nor [HOST]:PORT")
     return host.strip("[]") or "127.0.0.1", int(port)
 
 
@@ -109,7 +110,9 @@ async def _run(proxy: Proxy, listen: tuple[str, int], console: Console) -> None:
         await proxy.start(host, port)
     except OSError as exc:
         proxy.recorder.path.unlink()
-        raise Stop(f"--listen {host}:{port}: {exc.strerror or exc}") from None
+        # asyncio's own words have the address as a tuple
+        why = os.strerror(exc.errno) if exc.errno and exc.errno > 0 else exc.strerror or exc
+        raise Stop(f"--listen {host}:{port}: {why}") from None
     shown = f"[{host}]" if ":" in host else host
     _line(console, f"listening on ws://{shown}:{proxy.port}, for {proxy.upstream.shown}; "
                    f"recording into {proxy.recorder.path}; Ctrl-C ends it")  # fmt: skip

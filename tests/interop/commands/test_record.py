@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -182,12 +183,17 @@ def test_what_cannot_be_recorded_is_status_2(
         (["--upstream", "ws://x/", "--out", str(file)], "is there already: name another file"),
         (["--upstream", "ws://x/", "--mask", "/(/"], "is no regular expression"),
         (["--upstream", "ws://x/", "--listen", "192.0.2.1:1", "--out", str(tmp_path)],
-         "--listen 192.0.2.1:1: "),
+         "--listen 192.0.2.1:1: Cannot assign requested address\n"),
     ]  # fmt: skip
     for arguments, words in wrong:
         assert main(["record", *arguments]) == 2
         assert words in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(SystemExit):
-        main(["record", "--upstream", "ws://x/", "--listen", "9000"])
-    assert "is not [HOST]:PORT" in capsys.readouterr().err
+        main(["record", "--upstream", "ws://x/", "--listen", "9000x"])
+    assert "'9000x' is neither PORT nor [HOST]:PORT" in capsys.readouterr().err
+    with socket.create_server(("127.0.0.1", 0)) as taken:  # a port alone is one on loopback
+        port = str(taken.getsockname()[1])
+        out = str(tmp_path / "r.jsonl")
+        assert main(["record", "--upstream", "ws://x/", "--listen", port, "--out", out]) == 2
+    assert f"--listen 127.0.0.1:{port}: Address already in use\n" in capsys.readouterr().err
