@@ -21,7 +21,7 @@ from ..wire.raw import RawConnection
 from .endpoint import Endpoint, EndpointError
 from .uncontrolled import BOUNDS, NoControl, Uncontrolled, is_closed
 
-__all__ = ["Pace", "Remote"]
+__all__ = ["Pace", "RefusedError", "Remote"]
 
 FAREWELL_TIMEOUT = 1.0
 """Seconds for a server to answer the judge's own close frame."""
@@ -32,12 +32,27 @@ _HINTS = {
     503: " (--rate N makes fewer connections a second)",
 }
 
+_WRONG = (400, 426)
+"""Statuses by which servers refuse a handshake that lacks something, such as a subprotocol."""
+
 _REFUSALS = (1008, 3000, 3003, 4001, 4003, 4401, 4403)
 """Close codes by which servers refuse a client that they have let in: 1008 is RFC 6455's for a
 policy, 3000 and 3003 are IANA's for unauthorized and forbidden, the others a common habit."""
 
 _SHOWN = 200
 """Characters shown of a text that the server chose."""
+
+
+class RefusedError(EndpointError):
+    """A server refuses a handshake, or ends each connection at once, and not for credentials.
+
+    Attributes:
+        words: what it does, as a sentence without its subject.
+    """
+
+    def __init__(self, why: str, server: str, words: str) -> None:
+        super().__init__(why, server)
+        self.words = words
 
 
 class Pace:
@@ -118,7 +133,10 @@ class Remote(Uncontrolled, JudgedServer):
             hint = _HINTS.get(status, "")
             if 300 <= status < 400 and (target := connection.head.one("Location")):
                 hint = f" (it redirects to {target[:_SHOWN].partition('?')[0]!r})"
-            raise EndpointError(f"no WebSocket server there: it answered {line!r}{hint}", shown)
+            why = f"no WebSocket server there: it answered {line!r}{hint}"
+            if status in _WRONG:
+                raise RefusedError(why, shown, f"answers the handshake with {line!r}")
+            raise EndpointError(why, shown)
         try:
             connection = await self.open()
         except Violation as exc:
@@ -128,6 +146,9 @@ class Remote(Uncontrolled, JudgedServer):
         except Violation as exc:
             if (close := _refusal(connection)) is not None:
                 why = f"it closes every connection with {close[:_SHOWN]}: {self._access()}"
+                if close.startswith("1008"):
+                    words = f"closes every connection with {close[:_SHOWN]}"
+                    raise RefusedError(why, shown, words) from None
                 raise EndpointError(why, shown) from None
             what = (
                 f"--echo {self.echo!r} is not echoed"

@@ -199,7 +199,9 @@ def _cells(shown: str, version: Version, again: str, asked: Asked | None) -> Ite
             why = version.run.error if version.run is not None else version.not_run
             verdict, reason = "unsupported", f"not run: {why or 'left out'}"
         elif kind != "real" and version.played is None:
-            verdict, reason = "unsupported", "nothing is recorded of this version"
+            none = version.recorded is None
+            what = "nothing is recorded of this version" if none else "it was never connected"
+            verdict, reason = "unsupported", what
         yield CellResult(
             verdict=verdict, reason=reason, duration_ms=took, server=shown, client=version.api.id,
             scenario=f"gate.{kind}", rule=rule, severity="must", again=again,

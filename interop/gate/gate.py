@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..catalog import Api
 from ..check.endpoint import Endpoint
-from ..check.remote import Pace
+from ..check.remote import Pace, RefusedError
 from ..wire.vectors import Vectors
 from .judgement import Cause, causes
 from .play import Asked, Heard, Played, Player, name_of
@@ -107,6 +107,7 @@ class Gate:
         self._commands = commands
         self._known = known
         self._answered = answered
+        self._refused = ""  # how it refuses every handshake, as a sentence without its subject
         self._logs = logs
         self._pace = Pace(settings.rate)
         self._player = Player(
@@ -123,22 +124,29 @@ class Gate:
         Raises:
             EndpointError: there is no WebSocket server at the endpoint, or it went away.
         """
-        await self._player.begin()
-        progress("what it pushes")
-        self.heard = await self._player.listen(self.settings.listen)
-        if self.settings.asked:
-            progress("what it answers")
-            pushed = {parse(each.opcode, each.data).event for each in self.heard.seen} - {""}
-            self.asked = await self._player.ask(self.settings.asked, frozenset(pushed))
+        try:
+            await self._player.begin()
+        except RefusedError as exc:
+            self._refused = exc.words
+        else:
+            await self._listen(progress)
         for version in self.versions:
             began = time.monotonic()
             await self._judge(version, progress)
             version.duration_s = time.monotonic() - began
             version.done = True
 
+    async def _listen(self, progress: Callable[[str], None]) -> None:
+        progress("what it pushes")
+        self.heard = await self._player.listen(self.settings.listen)
+        if self.settings.asked:
+            progress("what it answers")
+            pushed = {parse(each.opcode, each.data).event for each in self.heard.seen} - {""}
+            self.asked = await self._player.ask(self.settings.asked, frozenset(pushed))
+
     async def _judge(self, version: Version, progress: Callable[[str], None]) -> None:
         found: list[Cause] = [*self._ended(), *self._silent()]
-        if version.recorded is not None:
+        if version.recorded is not None and not self._refused:
             progress(f"what {version.api.id} writes")
             version.played = await self._player.play(version.recorded)
             found += version.played.causes
@@ -148,6 +156,10 @@ class Gate:
             progress(f"{version.api.id} itself")
             version.run = await self._run_client(version, command)
             found += version.run.causes
+        if self._refused:
+            found = [Cause("writes", "handshake", self._refused, "the app is offline",
+                           advice="accept it; or if the app offers a subprotocol, ask with "
+                           "--subprotocol NAME")]  # fmt: skip
         known = self._known.get(version.api.id, frozenset())
         for cause in found:
             is_known = (cause.kind, cause.key) in known

@@ -143,7 +143,9 @@ class _Conversation:
         wanted = {self.course.answer_name or "echo", *self.course.events}
         self.names = wanted | {"echo"}
         try:
-            await self.client.dial(self.relay.url, *sorted(wanted - {"echo"}))
+            offered = [*self.course.endpoint.subprotocols]
+            more = {"protocols": offered} if offered else {}
+            await self.client.dial(self.relay.url, *sorted(wanted - {"echo"}), **more)
         except (PeerFailure, Violation) as exc:
             why = self.relay.refused or str(exc)
             self._fail("connect", f"lets it not connect ({why})", "the app is offline")

@@ -105,8 +105,6 @@ class Relay:
     def _request(self, asked: Head) -> bytes:
         """Return the client's handshake, addressed to the endpoint."""
         own = dict(self.endpoint.headers)
-        if self.endpoint.subprotocols:
-            own["Sec-WebSocket-Protocol"] = ", ".join(self.endpoint.subprotocols)
         left_out = {*_REPLACED, *(name.lower() for name in own)}
         kept = [pair for pair in asked.headers if pair[0].lower() not in left_out]
         lines = [("Host", self.endpoint.authority), *kept, *own.items()]

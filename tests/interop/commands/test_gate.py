@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,8 @@ from interop.errors import CannotRun
 from interop.reports.results import load
 from interop.run.runner import load_catalogue
 from interop.runtimes.prepare import Preparer
+from interop.wire.frames import CLOSE, close_payload, frame
+from interop.wire.http import answer, parse_head
 from tests.support import tls
 from tests.support.app import App
 
@@ -218,6 +221,40 @@ def test_a_subprotocol_and_a_compression_that_were_not_offered(
         assert "chooses the extension 'permessage-deflate', not offered" in capsys.readouterr().out
 
 
+@asynccontextmanager
+async def closing() -> AsyncIterator[str]:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer(parse_head(await reader.readuntil(b"\r\n\r\n"))))
+        writer.write(frame(CLOSE, close_payload(1008, "upgrade your app")))
+
+    async with servers.served(handle) as url:
+        yield url
+
+
+@pytest.mark.parametrize(
+    ("serve", "words"),
+    [
+        (partial(servers.scripted, b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+         "answers the handshake with 'HTTP/1.1 400 Bad Request'"),
+        (closing, "closes every connection with 1008 'upgrade your app'"),
+    ],
+)  # fmt: skip
+def test_a_server_that_refuses_every_handshake_breaks_all(
+    serve: servers.Make, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = tmp_path / "before.json"
+    with servers.background(serve) as url:
+        assert gate(url, "--json", str(before)) == 1
+        out = capsys.readouterr().out
+        assert out.startswith(
+            f"Do not deploy: {url} breaks dart ZapConsumer 0.3.0 to 0.5.0. It {words}: the app is "
+            "offline. "
+        )
+        assert gate(url, "--baseline", str(before)) == 0
+        assert main(["gate", url, "--clients", "python/ZapConsumer", "--listen", "0.1"]) == 1
+        assert words in capsys.readouterr().out
+
+
 def test_a_handshake_that_gets_no_answer_breaks_the_version_that_writes_it(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -325,6 +362,12 @@ def test_an_event_at_which_the_testbed_s_client_does_something_of_its_own(
     name = "boom" if pushed else "mirror"
     assert f"not run (the server sends `{name}`, to which the testbed's own program of a" in out
     assert "Of 1 version, 1 judged from records alone." in out
+
+
+def test_a_real_client_offers_the_subprotocol(capsys: pytest.CaptureFixture[str]) -> None:
+    with servers.background(partial(odd, extra=[("Sec-WebSocket-Protocol", "b")])) as url:
+        assert really(url, "--echo", "echo", "--subprotocol", "b") == 0
+    assert "run: 65 echoed" in capsys.readouterr().out
 
 
 def test_what_a_real_client_does_not_get(capsys: pytest.CaptureFixture[str]) -> None:
