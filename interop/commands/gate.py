@@ -133,7 +133,9 @@ def _gated(arguments: argparse.Namespace, console: Console) -> Results:
         if arguments.require_real and not broken:
             broken = _not_run(versions)
         broken = broken or _too_little(gate, compared=arguments.baseline is not None)
-        words = endpoint.redacted(paragraph(endpoint.shown, versions, broken, gate.asked.silent))
+        words = endpoint.redacted(
+            paragraph(endpoint.shown, versions, broken, gate.asked.silent, gone=bool(gate.gone))
+        )
         found = results(endpoint, versions, _again(arguments, endpoint), broken, gate.asked)
         found.answer = words
         found.commit = current_commit(CHECKOUT)
@@ -167,11 +169,8 @@ def _run(gate: Gate, console: Console) -> str:
                 raise
             return "it was interrupted"
         except EndpointError as exc:
-            words = str(gate.endpoint.redacted(str(exc)))
-            if not any(version.done for version in gate.versions):
-                raise EndpointError(words) from None
-            return words
-    return ""
+            raise EndpointError(str(gate.endpoint.redacted(str(exc)))) from None
+    return str(gate.endpoint.redacted(gate.gone))
 
 
 def _too_little(gate: Gate, *, compared: bool) -> str:

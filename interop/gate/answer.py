@@ -33,7 +33,12 @@ _RULES = {
 
 
 def paragraph(
-    shown: str, versions: Sequence[Version], broken: str = "", silent: Iterable[str] = ()
+    shown: str,
+    versions: Sequence[Version],
+    broken: str = "",
+    silent: Iterable[str] = (),
+    *,
+    gone: bool = False,
 ) -> str:
     """Return the answer.
 
@@ -41,7 +46,10 @@ def paragraph(
         shown: the server's URL.
         broken: why the gate broke off; empty where it did not.
         silent: the texts of ``--ask`` that were not answered.
+        gone: whether it broke off since the server went away: what it did before says little.
     """
+    if gone:
+        return f"Unknown: {shown} cannot be judged: {broken}. {_basis(versions)}"
     bad = [version for version in versions if version.causes]
     already = [version for version in versions if version.already and not version.causes]
     rest = [version for version in versions if not version.causes and not version.already]

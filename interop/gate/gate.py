@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..catalog import Api
-from ..check.endpoint import Endpoint
+from ..check.endpoint import Endpoint, EndpointError
 from ..check.remote import Pace, RefusedError
 from ..wire.vectors import Vectors
 from .judgement import Cause, causes
@@ -85,6 +85,7 @@ class Gate:
 
     Attributes:
         heard: what the server pushed; `asked`: what it answered to ``--ask``.
+        gone: that it went away before all was asked, and how; empty where it did not.
     """
 
     def __init__(
@@ -104,6 +105,7 @@ class Gate:
         self.settings = settings
         self.heard = Heard()
         self.asked = Asked()
+        self.gone = ""
         self._commands = commands
         self._known = known
         self._answered = answered
@@ -122,19 +124,22 @@ class Gate:
         """Take the evidence, version by version; `progress` is called with what is next.
 
         Raises:
-            EndpointError: there is no WebSocket server at the endpoint, or it went away.
+            EndpointError: there is no WebSocket server at the endpoint.
         """
         try:
             await self._player.begin()
         except RefusedError as exc:
             self._refused = exc.words
-        else:
-            await self._listen(progress)
-        for version in self.versions:
-            began = time.monotonic()
-            await self._judge(version, progress)
-            version.duration_s = time.monotonic() - began
-            version.done = True
+        try:
+            if not self._refused:
+                await self._listen(progress)
+            for version in self.versions:
+                began = time.monotonic()
+                await self._judge(version, progress)
+                version.duration_s = time.monotonic() - began
+                version.done = True
+        except EndpointError as exc:
+            self.gone = f"it went away: {exc.why}"
 
     async def _listen(self, progress: Callable[[str], None]) -> None:
         progress("what it pushes")
@@ -160,6 +165,8 @@ class Gate:
             found = [Cause("writes", "handshake", self._refused, "the app is offline",
                            advice="accept it; or if the app offers a subprotocol, ask with "
                            "--subprotocol NAME")]  # fmt: skip
+        if found:  # which a server that is down would bring about too
+            await self._player.check_there()
         known = self._known.get(version.api.id, frozenset())
         for cause in found:
             is_known = (cause.kind, cause.key) in known

@@ -39,6 +39,9 @@ _WAITS = 2
 
 _SHOWN = 200
 
+_NO_SERVER = (502, 503, 504)
+"""Statuses of a proxy whose server is down."""
+
 
 @dataclass
 class Heard:
@@ -122,6 +125,22 @@ class Player:
             self.answer_name = remote.answer_name
         finally:
             await remote.close()
+
+    async def check_there(self) -> None:
+        """Check that something still answers a handshake, whatever it answers.
+
+        Raises:
+            EndpointError: nothing does, or a proxy says so.
+        """
+        remote = self._remote()
+        try:
+            head = (await remote.ask()).head
+        except Violation as exc:
+            raise EndpointError(str(exc), self.endpoint.shown) from None
+        finally:
+            await remote.close()
+        if head.status in _NO_SERVER:
+            raise EndpointError(f"it answers {head.line[:_SHOWN]!r}", self.endpoint.shown)
 
     def _remote(self) -> Remote:
         remote = Remote(self.endpoint, self.patience, self.echo, self.pace)

@@ -396,12 +396,28 @@ def test_a_client_of_another_repository_is_run_over_tls(
 
 
 def test_a_server_that_takes_no_client_back(capsys: pytest.CaptureFixture[str]) -> None:
-    # The gate's own: reachable twice, listening, the texts; then the real client's first.
-    with servers.background(partial(odd, times=5)) as url:
+    # The gate's own: reachable twice, listening, the texts; then the real client's two.
+    with servers.background(partial(odd, deaf=6)) as url:
         assert really(url, "--echo", "echo") == 1
     out = capsys.readouterr().out
     assert "the server does not take it back after a close" in out
     assert "the app stays offline (" in out
+
+
+def test_a_server_that_goes_away_is_no_fault_of_a_version(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = ["--junit", str(tmp_path / "junit.xml"), "--json", str(tmp_path / "gate.json")]
+    for number in (5, 4, 3):  # before the real client is back, is connected, and the texts
+        with servers.background(partial(odd, times=number)) as url:
+            assert really(url, "--echo", "echo", *files) == 2
+        out = capsys.readouterr().out
+        assert out.startswith(
+            f"Unknown: {url} cannot be judged: it went away: no connection to 127.0.0.1 port "
+        )
+        assert "breaks" not in out and "Do not deploy" not in out
+        assert "broken" not in out
+        assert 'failures="0"' in (tmp_path / "junit.xml").read_text()
 
 
 def test_a_server_that_closes_between_two_echoes(capsys: pytest.CaptureFixture[str]) -> None:

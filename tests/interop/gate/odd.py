@@ -39,6 +39,7 @@ async def odd(
     extra: Sequence[tuple[str, str]] = (),
     times: int = 0,
     only: int = 0,
+    deaf: int = 0,
     deaf_to: bytes = b"",
     answers: int = 0,
 ) -> AsyncIterator[str]:
@@ -51,6 +52,7 @@ async def odd(
         only: with it, the number of the one connection that it writes `pushes` to.
         times: with it, nothing listens any more once so many have connected.
         answers: with it, it closes each connection right behind so many answers.
+        deaf: with it, the number of the one connection that ends without an answer.
         deaf_to: with it, requests that it is in get no answer, but the end of the connection.
     """
 
@@ -61,7 +63,7 @@ async def odd(
         if heads is not None:
             heads.append(asked)
         count.append(asked)
-        if deaf_to and deaf_to in asked:
+        if len(count) == deaf or (deaf_to and deaf_to in asked):
             return
         writer.write(answer(parse_head(asked), extra=extra))
         for push in pushes if only in (0, len(count)) else ():
