@@ -7,9 +7,11 @@ import asyncio
 import json
 import os
 import re
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import unquote
 
 from rich.console import Console
 from rich.markup import escape
@@ -17,8 +19,9 @@ from rich.markup import escape
 from ..check.endpoint import parse_endpoint
 from ..signals import interruptible
 from ..traffic.forms import Difference
+from ..traffic.masks import PLACEHOLDER
 from ..traffic.playback import Options, Playback
-from ..traffic.recording import Lost, Recording, load
+from ..traffic.recording import Asked, Lost, Recording, load
 from .access import certificate_options
 from .options import Stop, given_path
 from .outputs import check_file
@@ -77,21 +80,26 @@ def run(file: Path, arguments: argparse.Namespace, console: Console) -> int:
         arguments.server, headers=arguments.header, ca=arguments.ca, insecure=arguments.insecure
     )
     recording = load(file)
+    secrets = dict(map(_secret, arguments.secret))
+    _check_names(recording, secrets, arguments.connection)
     chosen = Options(
         patience=arguments.patience,
         values=arguments.values,
         order=arguments.order,
         ignore=arguments.ignore,
-        secrets=dict(map(_secret, arguments.secret)),
+        secrets=secrets,
         connections=frozenset(arguments.connection),
     )
     playback = Playback(recording, endpoint, chosen)
     with interruptible() as interrupts, asyncio.Runner() as runner:
         interrupts.run(runner, playback.run())
+    if not playback.refused and (unmatched := playback.unmatched()):
+        words = "matches no event and no member, in the recording or now"
+        raise Stop(f"--ignore {unmatched[0]}: {words}")
     found = _each_once(playback.differences)
     wrong = [each for each in found if arguments.strict or each.level == "difference"]
     notes = [each for each in found if each not in wrong]
-    if playback.refused or not (playback.played or wrong):
+    if playback.refused or not ((playback.played and playback.telling) or wrong):
         status = 2
     else:
         status = int(bool(wrong))
@@ -110,16 +118,44 @@ def _secret(text: str) -> tuple[str, str]:
     return found[1].lower(), os.environ[found[2]]
 
 
+def _check_names(recording: Recording, secrets: Iterable[str], connections: Iterable[int]) -> None:
+    """Check that the recording has what the options name.
+
+    Raises:
+        Stop: it has not.
+    """
+    asked = {line.c for _, line in recording.lines if isinstance(line, Asked)}
+    for number in connections:
+        if number not in asked:
+            has = "1 connection" if len(asked) == 1 else f"{len(asked)} connections"
+            raise Stop(f"--connection {number}: the recording has {has}")
+    names, values = set[str](), set[str]()
+    for _, line in recording.lines:
+        for found in PLACEHOLDER.finditer(unquote(str(line))):
+            names.add(found[1])
+            values.add(":".join(found.groups()))
+    for each in secrets:
+        if each not in names | values:
+            has = ", ".join(sorted(names)) or "nothing"
+            raise Stop(f"--secret {each}: the recording has it nowhere; masked are {has}")
+
+
 def _each_once(differences: list[Difference]) -> list[Difference]:
     """Return each difference once, with how often it was found."""
     found: dict[tuple[str, str, str], Difference] = {}
     counts: Counter[tuple[str, str, str]] = Counter()
+    on: defaultdict[tuple[str, str, str], set[int]] = defaultdict(set)
     for each in differences:
         key = each.event, each.path, each.words
         counts[key] += 1
+        on[key].add(each.place.connection if each.place else 0)
         found.setdefault(key, each)
     return [
-        replace(each, words=f"{each.words}, {counts[key]} times") if counts[key] > 1 else each
+        each
+        if counts[key] == 1
+        else replace(each, words=f"{each.words}, on {len(on[key])} connections")
+        if len(on[key]) == counts[key]
+        else replace(each, words=f"{each.words} ({counts[key]} times)")
         for key, each in found.items()
     ]
 
@@ -132,9 +168,10 @@ def _report(
     events = "1 event" if playback.events == 1 else f"{playback.events} events"
     old = recording.begun.upstream
     if status == 2:
-        first = (
-            f"could not be replayed: {playback.refused or 'no connection was played to its end'}"
-        )
+        why = playback.refused or "no connection was played to its end"
+        if playback.played and not playback.telling:
+            why = "in the recording the server says nothing that can be compared"
+        first = f"could not be replayed: {why}"
     elif wrong:
         many = "1 difference" if len(wrong) == 1 else f"{len(wrong)} differences"
         first = f"{shown} speaks in another form than {old} did: {many}"
@@ -155,6 +192,9 @@ def _report(
         last = recording.lines[-1][1] if recording.lines else None
         why = last.why if isinstance(last, Lost) else "the proxy was killed, or runs still"
         _line(console, f"the recording has no end: {why}")
+    if masked := playback.masked():
+        names = " ".join(f"--secret {name}=env:VARIABLE" for name in masked)
+        _line(console, f"masked in the recording, with no real value given: {names}")
     if wrong or status == 2:
         _line(console, f"compared: {events} on {connections}; lines are those of the recording")
 
@@ -179,6 +219,7 @@ def _write(
         "reason": playback.refused,
         "events": playback.events,
         "connections": playback.played,
+        "masked": playback.masked(),
         "differences": rows(wrong),
         "notes": rows(notes),
         "not_played": {str(number): why for number, why in playback.unplayed.items()},

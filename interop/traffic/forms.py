@@ -105,6 +105,16 @@ class Form:
         """Whether each object had this member."""
         return name != _ENTRY and self.members[name].count >= self.kinds.get("an object", 0)
 
+    def paths(self, path: str = "") -> Iterator[str]:
+        """Yield the path of each member, at any depth."""
+        for name, form in self.members.items():
+            inner = f"{path}.{name}" if path else name
+            yield inner
+            yield from form.paths(inner)
+        if self.items is not None:
+            yield f"{path}[]"
+            yield from self.items.paths(f"{path}[]")
+
     def same(self, other: Form) -> bool:
         """Whether it has the same types, in itself and in its members."""
         return (
@@ -150,7 +160,8 @@ def _members(event: str, old: Form, new: Form, path: str) -> Iterator[Difference
             words = f"was always there ({_times(form.count)}), is absent now"
             if other is not None:
                 added.remove(other)
-                words += f"; {other!r} is new and of the same form: renamed?"
+                beside = f"{path}.{other}" if path else other
+                words += f"; {beside} is new and of the same form: renamed?"
             yield Difference(event, inner, words, place)
     for name in added:
         form = new.members[name]

@@ -26,7 +26,7 @@ from ..wire.diff import IDS
 from ..wire.frames import BINARY, CLOSE, NO_CODE, TEXT, close_payload
 from ..wire.http import request
 from ..wire.log import Log
-from ..wire.raw import RawConnection
+from ..wire.raw import Bounds, RawConnection
 from .forms import Difference, Form, Place, compared
 from .masks import PLACEHOLDER, Masks, is_masked
 from .recording import Answered, Asked, Closed, Ended, Line, Lost, Recording, Said
@@ -39,6 +39,11 @@ _SOON = 1.0
 _TURN = 0.05
 """Seconds at most, as many as in the recording, between what is said on different connections, so
 that the handler of the one, which may answer nothing, is done before the other one's begins."""
+
+_MORE = 10
+_MORE_FRAMES = 1000
+_MORE_BYTES = 16 << 20
+"""A server may write so many times as much as in the recording, and that much more."""
 
 _IMPATIENT = 0.2
 """Seconds to wait for an event that was missed before."""
@@ -103,6 +108,14 @@ class _Connection:
     caused: Counter[str] = field(default_factory=Counter)  # how many were due in the recording
     said: str = ""  # the client's last event
     since: float = 0.0  # when it was recorded that it opened
+    lengths: list[int] = field(default_factory=list)  # of what the server said in the recording
+
+    def bounds(self) -> Bounds:
+        """Return the most that the live server may write."""
+        return Bounds(
+            frames=_MORE * len(self.lengths) + _MORE_FRAMES,
+            bytes=_MORE * sum(self.lengths) + _MORE_BYTES,
+        )
 
 
 class Playback:
@@ -114,6 +127,7 @@ class Playback:
         refused: why the server could not be asked as the client did; empty if it could.
         played: how many connections were played to their end.
         events: how many events of the server's were compared.
+        telling: whether the server says something in the recording that can be compared.
     """
 
     def __init__(self, recording: Recording, endpoint: Endpoint, options: Options) -> None:
@@ -122,6 +136,7 @@ class Playback:
         self.refused = ""
         self.played = 0
         self.events = 0
+        self.telling = False
         self._recording = recording
         self._endpoint = endpoint
         self._options = options
@@ -130,6 +145,7 @@ class Playback:
         self._connections: dict[int, _Connection] = {}
         self._answers: dict[int, Answered] = {}  # the server's, by connection
         self._forms: tuple[dict[str, Form], dict[str, Form]] = ({}, {})  # recorded, live
+        self._globs = dict.fromkeys(options.ignore, False)  # whether they have matched
         self._missed: Counter[str] = Counter()
         self._learned: dict[_Leaf, _Leaf] = {}  # ids and secrets of the server's: recorded to live
         self._last = 0.0  # when the client spoke last, in the recording
@@ -159,6 +175,34 @@ class Playback:
                     await connection.raw.close()
         self._compare()
 
+    def masked(self) -> list[str]:
+        """Return the names for ``--secret`` of what the client's half has masked still.
+
+        A name that several values have is followed by the digest of each.
+        """
+        found: dict[str, None] = {}
+        for _, line in self._recording.lines:
+            if getattr(line, "c", 0) not in self._connections:
+                continue
+            match line:
+                case Asked():
+                    found |= dict.fromkeys(self._request(line)[2])
+                case Said(author="client", text=str(text)):
+                    found |= dict.fromkeys(_placeholders(self._text(text)))
+                case Closed(author="client"):
+                    found |= dict.fromkeys(_placeholders(self._filled(line.reason)))
+        names = Counter(each.partition(":")[0] for each in found)
+        return [each if names[name] > 1 else name
+                for each in found for name in (each.partition(":")[0],)]  # fmt: skip
+
+    def unmatched(self) -> list[str]:
+        """Return those globs of what is ignored that match nothing on either side."""
+        for forms in self._forms:
+            for key, form in forms.items():
+                for path in form.paths():
+                    self._ignored(key, path)
+        return [glob for glob, matched in self._globs.items() if not matched]
+
     # --- The recording ------------------------------------------------------------------------
 
     def _read(self) -> None:
@@ -171,28 +215,32 @@ class Playback:
                 continue
             if isinstance(line, Answered):
                 self._answers[line.c] = line
+            if getattr(line, "c", 0) in self._connections:
+                self.telling |= _tells(line)
             if (
                 not isinstance(line, Said)
                 or line.author != "server"
                 or line.c not in self._connections
             ):
                 continue
+            connection = self._connections[line.c]
+            connection.lengths.append(line.length)
             if line.text is None or line.cut:
                 continue
             event = _event(line.text, Place(number, line.c))
-            connection = self._connections[line.c]
             connection.recorded[event.key].append(event)
             connection.recorded_order.append(event.key)
             self._add(0, event)
 
     def _add(self, side: int, event: _Event) -> None:
-        if not self._ignored(event.key):
-            self._forms[side].setdefault(event.key, Form()).add(event.message, event.place)
+        self._forms[side].setdefault(event.key, Form()).add(event.message, event.place)
 
     def _ignored(self, event: str, path: str = "") -> bool:
         name = event.removeprefix("event ").strip("'")
         names = (name, f"{name}.{path}") if path else (name,)
-        return any(fnmatchcase(each, glob) for each in names for glob in self._options.ignore)
+        found = [glob for glob in self._globs if any(fnmatchcase(each, glob) for each in names)]
+        self._globs |= dict.fromkeys(found, True)
+        return bool(found)
 
     # --- Steps --------------------------------------------------------------------------------
 
@@ -230,7 +278,8 @@ class Playback:
             return
         target, headers, masked = self._request(line)
         streams = await self._endpoint.connect(self._options.patience)
-        raw = RawConnection(self._log, "client", streams, Patience(self._options.patience))
+        patience = Patience(self._options.patience)
+        raw = RawConnection(self._log, "client", streams, patience, connection.bounds())
         connection.raw = raw
         raw.write(request(host=self._endpoint.authority, path=target, extra=headers))
         try:
@@ -243,10 +292,14 @@ class Playback:
         else:
             connection.over = True
         if status and status != answer.status:
-            if masked and status in (400, 401, 403) and answer.status == 101:
+            if masked and not self.refused and status in (400, 401, 403) and answer.status == 101:
+                of_it = {name for each in masked for name in (each, each.partition(":")[0])}
+                names = " ".join(
+                    f"--secret {name}=env:VARIABLE" for name in self.masked() if name in of_it
+                )
                 self.refused = (
-                    f"the server refused {what} with {status}, and {masked} is masked in the "
-                    "recording: --header or --secret gives the real one"
+                    f"the server refused {what} with {status}, and its handshake is masked in the "
+                    f"recording: {names}, or --header, gives the real one"
                 )
             self._differs(
                 what, "", f"was answered with {answer.status}, is with {status} now", number
@@ -261,8 +314,8 @@ class Playback:
         if was != now and not is_masked(was):
             self._differs(what, "", f"had the subprotocol {was}, has {now} now", number)
 
-    def _request(self, line: Asked) -> tuple[str, list[tuple[str, str]], str]:
-        """Return target and headers of a handshake, and the name of what is still masked in it."""
+    def _request(self, line: Asked) -> tuple[str, list[tuple[str, str]], list[str]]:
+        """Return target and headers of a handshake, and what is still masked in it."""
         path, _, query = line.target.partition("?")
         own, _, extra = self._endpoint.target.partition("?")
         base = self._recording.begun.path.rstrip("/")
@@ -280,9 +333,8 @@ class Playback:
             (name, self._filled(value)) for name, value in line.headers if name.lower() not in given
         ]
         headers += self._endpoint.headers
-        masked = next((name for name, value in headers if is_masked(value)), "")
-        if not masked and any(is_masked(unquote(part)) for part in (path, *parts)):
-            masked = "a part of its query"
+        texts = [value for _, value in headers] + [unquote(part) for part in (path, *parts)]
+        masked = list(dict.fromkeys(each for text in texts for each in _placeholders(text)))
         return f"{path}?{'&'.join(parts)}" if parts else path, headers, masked
 
     def _in_query(self, part: str) -> str:
@@ -307,6 +359,9 @@ class Playback:
         if line.cut or line.text is None:
             why = "is cut in the recording" if line.cut else "is binary, and not in the recording"
             await self._unplayable(connection, f"line {number} {why}")
+            return
+        if raw.flood:
+            await self._finish(connection)
             return
         if self._ended(connection):
             code = self._code(connection)
@@ -365,7 +420,7 @@ class Playback:
                 self._missed["close"] += 1
                 words = f"was closed by the server with {line.code}, and stays open now"
                 self._differs(f"connection {line.c}", "", words, number)
-        elif (now or 1006) != line.code and line.code not in _BY_CHANCE:
+        elif (now or 1006) != line.code and line.code not in _BY_CHANCE and not raw.flood:
             words = (
                 f"was closed by the server with {line.code}, is with {now or 'no close frame'} now"
             )
@@ -381,6 +436,9 @@ class Playback:
         if raw is None:
             return
         await self._wait_for_rest(connection)
+        if raw.flood:
+            words = raw.flood.removeprefix("the server ")
+            self._differs(f"connection {connection.number}", "", words, 0)
         if not self._ended(connection) and not abrupt:
             code = closed.code if closed else 1000
             reason = self._filled(closed.reason) if closed else ""
@@ -541,7 +599,10 @@ class Playback:
         self.differences.append(Difference(event, path, words, place, level))
 
     def _compare(self) -> None:
-        recorded, live = self._forms
+        recorded, live = (
+            {key: form for key, form in forms.items() if not self._ignored(key)}
+            for forms in self._forms
+        )
         for key, form in live.items():
             if key in recorded:
                 found = compared(key, recorded[key], form)
@@ -576,6 +637,23 @@ def _event(text: str, place: Place) -> _Event:
     if isinstance(headers, dict) and "replyTo" in headers:
         kind = "error reply to" if "replyError" in headers else "reply to"
     return _Event(f"{kind} {name!r}", message, place)
+
+
+def _placeholders(text: str) -> list[str]:
+    """Return name and digest of each placeholder in a text."""
+    return [":".join(found.groups()) for found in PLACEHOLDER.finditer(text)]
+
+
+def _tells(line: Line) -> bool:
+    """Whether a line is the server's, and says more than that there is a connection."""
+    match line:
+        case Answered():
+            return line.status != 101 and not line.proxy
+        case Said(author="server", kind="text" | "binary"):
+            return line.text is not None and not line.cut
+        case Closed(author="server"):
+            return line.code not in (1000, *_BY_CHANCE)
+    return False
 
 
 def _name(text: str) -> str:

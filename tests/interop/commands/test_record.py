@@ -27,12 +27,12 @@ EVENT = '{"eventName":"go","payload":{"password":"hunter2"},"headers":{}}'
 
 
 @asynccontextmanager
-async def shop(price: str = "10", *, token: str = "") -> AsyncIterator[str]:
+async def shop(price: str = "10", *, name: str = "price", token: str = "") -> AsyncIterator[str]:
     """Answer each message with a price."""
 
     async def answer(connection: ServerConnection) -> None:
         async for _ in connection:
-            await connection.send(f'{{"eventName":"price","payload":{{"amount":{price}}}}}')
+            await connection.send(f'{{"eventName":"{name}","payload":{{"amount":{price}}}}}')
 
     def check(connection: ServerConnection, asked: Request) -> Response | None:
         if asked.headers.get("Authorization", "") == token:
@@ -84,7 +84,9 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def known(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setenv("TOKEN", "geheim")
-    return ["--secret", "authorization=env:TOKEN", "--patience", "0.2"]
+    monkeypatch.setenv("PASSWORD", "hunter2")
+    return ["--secret", "authorization=env:TOKEN", "--secret", "password=env:PASSWORD",
+            "--patience", "0.2"]  # fmt: skip
 
 
 @pytest.fixture
@@ -134,6 +136,56 @@ def test_another_form(
     assert written["differences"][0]["path"] == "payload.amount"
 
 
+def test_the_same_difference_on_several_connections(
+    file: Path, known: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with servers.background(partial(shop, name="quote", token="Bearer geheim")) as url:
+        assert main(["replay", str(file), "--server", url, *known]) == 1
+    out = capsys.readouterr().out
+    assert "  event 'price': does not come; it came once, on 2 connections (line " in out
+
+
+def test_what_is_masked_still_is_told(
+    file: Path, url: str, known: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = tmp_path / "found.json"
+    only_token = [*known[:2], *known[4:], "--json", str(found)]
+    assert main(["replay", str(file), "--server", url, *only_token]) == 0
+    assert capsys.readouterr().out.endswith(
+        "masked in the recording, with no real value given: --secret password=env:VARIABLE\n"
+    )
+    assert json.loads(found.read_text())["masked"] == ["password"]
+
+
+def test_options_that_name_nothing_are_refused(
+    file: Path, url: str, known: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = [
+        (["--secret", "passwort=env:TOKEN"],
+         "--secret passwort: the recording has it nowhere; masked are authorization, password\n"),
+        (["--connection", "7"], "--connection 7: the recording has 2 connections\n"),
+        (["--ignore", "price.payload.amount", "--ignore", "prise"],
+         "--ignore prise: matches no event and no member, in the recording or now\n"),
+    ]  # fmt: skip
+    for arguments, words in wrong:
+        assert main(["replay", str(file), "--server", url, *known, *arguments]) == 2
+        assert words in capsys.readouterr().err
+    fitting = ["--ignore", "price", "--ignore", "price.payload.am*", "--connection", "2"]
+    assert main(["replay", str(file), "--server", url, *known, *fitting]) == 0
+
+
+def test_a_recording_of_handshakes_alone_is_not_green(
+    file: Path, url: str, known: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = file.read_text().splitlines(keepends=True)
+    cut = tmp_path / "cut.jsonl"
+    cut.write_text("".join(lines[:3]))
+    assert main(["replay", str(cut), "--server", url, *known[:2]]) == 2
+    assert capsys.readouterr().out.startswith(
+        "could not be replayed: in the recording the server says nothing that can be compared\n"
+    )
+
+
 def test_strict_takes_notes_for_differences(
     file: Path, known: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -148,8 +200,9 @@ def test_a_masked_token_is_asked_for(
 ) -> None:
     assert main(["replay", str(file), "--server", url]) == 2
     assert capsys.readouterr().out.startswith(
-        "could not be replayed: the server refused connection 2 with 401, and Authorization is "
-        "masked in the recording: --header or --secret gives the real one\n"
+        "could not be replayed: the server refused connection 1 with 401, and its handshake is "
+        "masked in the recording: --secret authorization=env:VARIABLE, or --header, gives the "
+        "real one\n"
     )
     given = ["--header", "Authorization: Bearer geheim"]
     assert main(["replay", str(file), "--server", url, *given]) == 0

@@ -73,9 +73,14 @@ def test_what_applications_usually_ignore_is_a_note(
     assert differences(old, new, "note") == [words]
 
 
+def test_the_paths_of_all_members() -> None:
+    found = list(form([{"a": {"b": [{"c": 1}]}}]).paths())
+    assert found == ["a", "a.b", "a.b[]", "a.b[].c"]
+
+
 def test_a_member_under_another_name() -> None:
     (found,) = differences([{"a": {"b": 1}}], [{"c": {"b": 2}}])
     assert found == (
-        "a was always there (in 1 sample), is absent now; 'c' is new and of the same form: renamed?"
+        "a was always there (in 1 sample), is absent now; c is new and of the same form: renamed?"
     )
     assert differences([{"a": {"b": 1}}], [{"c": {"b": 2}}], "note") == []

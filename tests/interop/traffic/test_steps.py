@@ -78,6 +78,19 @@ async def test_what_one_client_says_reaches_another_in_the_recorded_order() -> N
     assert (found, playback.events, playback.played) == ([], 4, 2)
 
 
+async def test_a_server_that_writes_without_end_is_not_read_without_end() -> None:
+    async def flooding(connection: ServerConnection) -> None:
+        while True:
+            await say(connection, "tick")
+
+    lines = [*opened(), event("client", "go"), event("server", "done"), event("client", "more")]
+    async with server(flooding) as url:
+        playback, found = await replayed(recording(*lines), url, patience=60)
+    words = "connection 1: writes without end: over 1010 frames or "
+    assert [each.startswith(words) for each in found].count(True) == 1, found
+    assert playback.events == 1010
+
+
 async def test_pushes_may_come_at_other_times_and_more_often() -> None:
     async def ticking(connection: ServerConnection) -> None:
         for _ in range(5):
