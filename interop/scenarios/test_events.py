@@ -149,12 +149,14 @@ async def test_unknown_to_server(client: Client) -> None:
 @scenario(
     "events.unknown-to-client",
     "A client ignores an event that it has no handler for.",
+    side="client",
+    needs="echo",
     rules=["D-2"],
 )
-async def test_unknown_to_client(server: Server, client: Client) -> None:
-    await client.open()
-    await server.push(client.conn, "unregistered", {"a": 1})
-    await client.check_usable()
+async def test_unknown_to_client(judged: JudgedClient) -> None:
+    connection = await judged.open()
+    connection.send_event("unregistered", {"a": 1})
+    await judged.works(connection)
 
 
 @pytest.mark.parametrize("name", ["connected", "disconnected", "error"])

@@ -580,6 +580,7 @@ CLIENTS: Mapping[str, Caught] = {
     "asks-once-idle": by("wrote no text frame", "request.from-client-handler"),
     "deaf-while-busy": by(r"events 0 to 49 in order, got \[\]", "time.slow-client-handler"),
     "pong-once-idle": by("had to wait|wrote no pong or text frame", "time.ping-while-handling"),
+    "deaf-after-unknown": by("no event with the payload", "events.unknown-to-client"),
     "deaf-after-error": by("no event 'boom'", "handlers.raise-in-client"),
     "client-handler-error-escapes": by(
         "let an exception escape: .*boom", "handlers.raise-in-client-contained"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import ssl
 from collections.abc import Awaitable, Callable, Container, Iterable, Mapping
 from contextlib import suppress
@@ -679,6 +680,17 @@ def _deaf_while_busy(seam: ClientSeam) -> None:
     reads(lambda transport: read)(seam)
 
 
+def _deaf_after_unknown(seam: ClientSeam) -> None:
+    unknown: list[Message] = []
+
+    def read(message: Message) -> list[Message]:
+        if json.loads(message)["eventName"] == "unregistered":
+            unknown.append(message)
+        return [] if unknown else [message]
+
+    reads(lambda transport: read)(seam)
+
+
 def _deaf_after_error(seam: ClientSeam) -> None:
     failed: list[Exception] = []
 
@@ -1037,6 +1049,7 @@ DEFECTS: Mapping[str, Seed] = {
     "close-awaits-handlers": _close_awaits_handlers,
     "asks-once-idle": _asks_once_idle,
     "deaf-while-busy": _deaf_while_busy,
+    "deaf-after-unknown": _deaf_after_unknown,
     "deaf-after-error": _deaf_after_error,
     "client-handler-error-escapes": _handler_errors_escape,
     "busy-client-stays-offline": _busy_client_stays_offline,

@@ -95,6 +95,8 @@ class Client:
                 raise
             return
         if name != "echo":
+            if self.mode == "dies-of-unknown":
+                sys.exit(f"unknown event {name}")
             return
         if self.mode == "loses-null" and payload is None:
             return

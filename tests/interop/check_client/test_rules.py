@@ -144,6 +144,8 @@ async def test_another_librarys_client_does_what_it_is_known_for(whole: dict[str
         ("writes-no-event", "frames.empty-fragments", "the client wrote not an object"),
         ("dies-of-malformed", "malformed.to-client.no-name",
          "wrote no close frame; it ended TCP; the program ended with status 1"),
+        ("dies-of-unknown", "events.unknown-to-client",
+         "ended the connection and wrote no text frame; it wrote nothing"),
         ("crashes", "frames.ping.1", "; the program was ended by SIGSEGV"),
     ],
 )  # fmt: skip
