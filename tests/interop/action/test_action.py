@@ -11,6 +11,7 @@ import pytest
 
 from interop import action
 from tests.interop.action.workflow import ROOT, action_of, evaluate, filled, jobs
+from tests.interop.cells import cell, results
 
 
 def words(**inputs: str) -> list[str]:
@@ -100,6 +101,20 @@ def test_the_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "report.html").touch()
     action.answer(0, "so", tmp_path, "")
     assert f"report={tmp_path / 'report.html'}\n" in (tmp_path / "out").read_text()
+
+
+def test_the_comment_says_what_a_gate_newly_breaks(tmp_path: Path) -> None:
+    """Though the cells of a gate are named by what it found."""
+    before, after = tmp_path / "before", tmp_path / "after"
+    old = cell(server="ws://a/ws", scenario="gate.reads")
+    new = cell("failed", server="ws://a/ws", scenario="gate.reads.headers-absent.price")
+    for folder, made in ((before, old), (after, new)):
+        results(made, answer="so").write(folder)
+    text = Path(action.comment("Do not deploy", after, before, tmp_path)).read_text()
+    assert text.startswith("**Do not deploy**\n\nCompared with the base branch:")
+    assert "newly broken: 1\n   gate.reads.headers-absent.price, ws://a/ws <-> dart@0.5.0" in text
+    assert "not in the new run" not in text
+    assert "in common" not in text
 
 
 def test_the_example_uses_it() -> None:

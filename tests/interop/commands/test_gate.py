@@ -137,6 +137,41 @@ def test_an_event_that_is_not_answered_any_more(
         assert gate(url, *more, "--baseline", str(after)) == 0
 
 
+def test_two_gates_are_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Though they have other cells, and asked servers with other URLs."""
+    asked = tmp_path / "events.jsonl"
+    asked.write_text('{"eventName":"quote"}\n{"eventName":"bye"}\n')
+    price = '{"eventName":"price","payload":1,"headers":{}}'
+
+    def written(name: str, pushes: list[str], answered: set[str]) -> str:
+        def respond(event: dict[str, Any]) -> str | None:
+            return price if event["eventName"] in answered else None
+
+        with servers.background(partial(odd, respond, pushes=pushes)) as url:
+            more = ["--ask", str(asked), "--patience", "0.3", "--json", str(tmp_path / name)]
+            gate(url, *more)
+        capsys.readouterr()
+        return str(tmp_path / name)
+
+    good = written("good", [], {"quote", "bye"})
+    bad = written("bad", [NO_HEADERS.replace("price", "news")], {"quote", "bye"})
+    mute = written("mute", [], {"bye"})
+    assert main(["compare", good, bad]) == 1
+    out = capsys.readouterr().out
+    assert "newly broken: 1\n   gate.reads.headers-absent.news, ws://127" in out
+    assert (
+        "no cell -> failed: the server sends `news` without headers: the app gets no event" in out
+    )
+    assert "not in the new run" not in out
+    assert main(["compare", bad, good]) == 0
+    assert "newly fixed: 1\n" in capsys.readouterr().out
+    assert main(["compare", bad, bad]) == main(["compare", good, good]) == 0
+    capsys.readouterr()
+    assert main(["compare", good, mute]) == 1
+    assert "passed -> failed: it did not answer `quote`" in capsys.readouterr().out
+    assert main(["compare", mute, good]) == 0
+
+
 def test_what_is_pushed_anyway_is_no_answer(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
