@@ -182,7 +182,7 @@ class Masks:
     def _named(self, name: str, secret: str) -> str:
         """Return a text under a secret's name masked; it is masked elsewhere from now on."""
         scheme, _, credentials = secret.partition(" ")
-        known = credentials in self._handed or credentials in self._met
+        known = credentials in self._handed  # behind whatever scheme it was handed over with
         if known or (_SCHEME.fullmatch(secret) and credentials.strip()):
             return f"{scheme} {self._named(name, credentials)}"
         placeholder = self._placeholder(name, secret)

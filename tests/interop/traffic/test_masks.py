@@ -153,6 +153,12 @@ def test_a_longer_secret_is_masked_before_one_that_is_a_part_of_it() -> None:
     assert PLACEHOLDER.sub("*", masks.text("so abc123-def456")) == "so *"
 
 
+def test_a_secret_of_two_words_is_masked_as_a_whole() -> None:
+    masks = Masks().for_connection()
+    found = masks.text('{"password":["hunter22","correct hunter22"]}')
+    assert PLACEHOLDER.sub("*", found) == '{"password":["*","*"]}'
+
+
 def test_a_word_that_a_message_has_as_a_secret_is_not_looked_for_in_names() -> None:
     masks = Masks().for_connection()
     masks.text('{"auth":"success"}')
