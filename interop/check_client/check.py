@@ -244,13 +244,15 @@ class ClientCheck:
         # Before the judge ends the connection and the program.
         ran.duration_ms = round((time.monotonic() - began) * 1000, 1)
         try:
-            await remote.settle(_END if ran.error is None else _END_IN_FAILURE)
+            gave_up = remote.gave_up
+            await remote.settle(_END if ran.error is None and not gave_up else _END_IN_FAILURE)
             frames, total = evidence.frames(remote.log), len(remote.log.frames)
             passages = evidence.passages(remote.log)
-            end, killed, printed = source.end, source.killed, source.output()
+            end, printed = source.end, source.output()
+            crashed = source.killed or (gave_up and source.failed)
         finally:
             await self._leave(remote)
-        if killed and ran.error is None:
+        if crashed and ran.error is None:
             ran.error = Violation(f"the program {end}")
             end = ""
         if flood := remote.flood or source.door.crowd:

@@ -76,6 +76,11 @@ class Program:
         """Whether a signal that was not sent from here ended it, as a crash does."""
         return (self._process.returncode or 0) < 0 and not self._stopped
 
+    @property
+    def failed(self) -> bool:
+        """Whether it ended by itself, with another status than 0."""
+        return bool(self._process.returncode) and not self._stopped
+
     def output(self, lines: int) -> list[str]:
         """Return the last lines that it printed, on stdout or stderr."""
         found = self._output.decode("utf-8", "replace").splitlines()

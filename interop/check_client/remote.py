@@ -28,6 +28,9 @@ FAREWELL_TIMEOUT = 1.0
 _FOLLOWS = 1.0
 """Seconds for a client to follow a redirect."""
 
+_OWN_CODES = {None, 1000, 1001, 1011}
+"""Codes with which a client closes by itself, not because of what it was sent."""
+
 _SUBPROTOCOL = "Sec-WebSocket-Protocol"
 
 
@@ -51,6 +54,7 @@ class RemoteClient(Uncontrolled, JudgedClient):
         self.connections = []
         self.flood = ""
         self._scenario = scenario
+        self._has_to_fail = False  # whether the client has to fail the connection
 
     async def check_reachable(self) -> None:
         """Check that the program connects, and that its echo, or else its pong, arrives.
@@ -133,6 +137,7 @@ class RemoteClient(Uncontrolled, JudgedClient):
         Raises:
             Violation: it does not.
         """
+        self._has_to_fail = True
         if not connection.streams[1].is_closing():
             connection.start()
             try:
@@ -151,9 +156,32 @@ class RemoteClient(Uncontrolled, JudgedClient):
                 return connection
         return None
 
+    @property
+    def gave_up(self) -> bool:
+        """Whether the client ended a connection on which it got messages, by an error of its own.
+
+        It does not where it fails the connection, with the code of what it does not accept, nor
+        where the judge has ended or refused it.
+        """
+        sent = {frame.kind for frame in self.log.seen(author="judge")}
+        if not self.connections or self._has_to_fail or not sent or "close" in sent:
+            return False
+        last = self.connections[-1]
+        closes = {found.code for found in last.frames if found.opcode == CLOSE}
+        ends = [each.author for each in self.log.passages if each.what != "handshake"]
+        ended = bool(closes) or (bool(ends) and ends[0] == "client")
+        return last.reader is not None and ended and closes <= _OWN_CODES
+
     async def settle(self, seconds: float) -> None:
-        """Wait so long for the end of a program whose connections have ended."""
+        """Wait so long for the end of a program whose connections have ended.
+
+        A close frame is answered first: libraries wait for that before the program goes on.
+        """
         made = self.connections
+        for one in made:
+            if one.reader is not None and not one.ended.is_set() and is_closed(one):
+                one.write(one.frame(CLOSE, close_payload(1000)))
+                one.end_tcp()
         if made and all(one.ended.is_set() or one.streams[1].is_closing() for one in made):
             await self.source.may_end(seconds)
 

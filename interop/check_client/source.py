@@ -93,6 +93,11 @@ class Source(ABC):
         """Whether the program crashed."""
         return False
 
+    @property
+    def failed(self) -> bool:
+        """Whether the program ended by itself, with another status than 0."""
+        return False
+
     def output(self) -> list[str] | None:
         """Return the last lines that the program printed; None where they cannot be seen."""
         return None
@@ -200,6 +205,10 @@ class Started(Source):
     @property
     def killed(self) -> bool:
         return self._program is not None and self._program.killed
+
+    @property
+    def failed(self) -> bool:
+        return self._program is not None and self._program.failed
 
     def output(self) -> list[str] | None:
         return self._program.output(_KEPT_LINES) if self._program is not None else None

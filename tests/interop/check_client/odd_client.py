@@ -91,6 +91,10 @@ class Client:
             name, payload = event["eventName"], event.get("payload")
             headers = {} if self.mode == "no-headers" else event.get("headers") or {}
         except (ValueError, TypeError, KeyError):
+            if self.mode == "closes-then-dies":  # as libraries do in the end of a `with`
+                self.send(CLOSE, close_payload(1000))
+                self.socket.recv(65536)
+                raise
             if self.mode == "dies-of-malformed":
                 raise
             return

@@ -62,6 +62,7 @@ async def checked(
     patience: float = 5,
     echo: str | None = "echo",
     reconnects: bool = False,
+    restarts: int = 0,
 ) -> list[CellResult]:
     async def make() -> Started:
         door = await Door("127.0.0.1").open()
@@ -72,7 +73,7 @@ async def checked(
         "ours", make, shared=reconnects, patience=patience, can=can, echo=echo, at_once=2
     )
     results = await check.run({name: whole[name] for name in names})
-    assert check.restarts == 0
+    assert check.restarts == restarts
     return results.cells
 
 
@@ -161,6 +162,25 @@ async def test_a_broken_program_is_told_what_is_wrong(
     if mode == "dies-of-malformed":
         assert cell.printed[0] == "connected"
         assert cell.printed[-1].startswith("KeyError: 'eventName'")
+
+
+@pytest.mark.parametrize("reconnects", [False, True])
+async def test_a_program_that_dies_where_nothing_is_echoed_is_red(
+    reconnects: bool, whole: dict[str, Bound]
+) -> None:
+    name = "malformed.client-unheard.no-name"
+    program = odd("dies-of-malformed")
+    # It connects no second time: it is started again after the first probe.
+    (cell,) = await checked(program, whole, name, reconnects=reconnects, restarts=int(reconnects))
+    assert (cell.verdict, cell.reason) == ("failed", "the program ended with status 1")
+    assert cell.printed[-1] == "KeyError: 'eventName'"
+
+
+async def test_the_close_of_a_program_that_dies_is_answered(whole: dict[str, Bound]) -> None:
+    name = "malformed.client-unheard.no-name"
+    (cell,) = await checked(odd("closes-then-dies"), whole, name, patience=0.5)
+    assert (cell.verdict, cell.reason) == ("failed", "the program ended with status 1")
+    assert cell.printed[-1] == "KeyError: 'eventName'"
 
 
 def test_each_reason_for_not_running_has_words(whole: dict[str, Bound]) -> None:
