@@ -147,7 +147,7 @@ class _Conversation:
             more = {"protocols": offered} if offered else {}
             await self.client.dial(self.relay.url, *sorted(wanted - {"echo"}), **more)
         except (PeerFailure, Violation) as exc:
-            why = self.relay.refused or str(exc)
+            why = self.relay.refused or " ".join(str(exc).split())
             self._fail("connect", f"lets it not connect ({why})", "the app is offline")
             return False
         return True

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from interop.cli import main
-from interop.errors import CannotRun
+from interop.errors import CannotRun, Violation
 from interop.reports.results import load
+from interop.roles.client import Client
 from interop.run.runner import load_catalogue
 from interop.runtimes.prepare import Preparer
 from interop.wire.frames import CLOSE, close_payload, frame
@@ -437,6 +438,18 @@ def test_a_server_that_takes_no_client_back(capsys: pytest.CaptureFixture[str]) 
     out = capsys.readouterr().out
     assert "the server does not take it back after a close" in out
     assert "the app stays offline (" in out
+
+
+def test_the_answer_is_one_line_also_where_a_library_s_words_are_several(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def fails(self: Client, url: str, *events: str) -> None:
+        raise Violation("one\n  two")
+
+    monkeypatch.setattr(Client, "dial", fails)
+    with servers.background(odd) as url:
+        assert really(url, "--echo", "echo") == 1
+    assert "It lets it not connect (one two): the app is offline. Of 1" in capsys.readouterr().out
 
 
 def test_a_server_that_goes_away_is_no_fault_of_a_version(
