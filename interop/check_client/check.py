@@ -237,6 +237,10 @@ class ClientCheck:
             await self._leave(remote)
             raise
         except Exception as exc:
+            if remote.is_away:
+                await self._leave(remote)
+                waited = time.monotonic() - began
+                raise ClientError(f"the app was away: no connection for {waited:.0f} s") from None
             ran.error = exc
         except BaseException:
             await self._leave(remote)

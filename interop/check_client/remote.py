@@ -43,6 +43,7 @@ class RemoteClient(Uncontrolled, JudgedClient):
 
     Attributes:
         flood: how it exceeded the bounds, in words, on a connection closed since.
+        is_away: whether a scenario waits, or waited in vain, for the program to come.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class RemoteClient(Uncontrolled, JudgedClient):
         self.source = source
         self.connections = []
         self.flood = ""
+        self.is_away = False
         self._scenario = scenario
         self._has_to_fail = False  # whether the client has to fail the connection
 
@@ -97,9 +99,15 @@ class RemoteClient(Uncontrolled, JudgedClient):
         Raises:
             Unsupported: the scenario is about what the program does not offer.
         """
-        connection = await self.source.first(
-            self.log, self.setup_patience, path=path, scenario=self._scenario
-        )
+        self.is_away = True
+        try:
+            connection = await self.source.first(
+                self.log, self.setup_patience, path=path, scenario=self._scenario
+            )
+        except Violation:  # it came, and wrote no handshake
+            self.is_away = False
+            raise
+        self.is_away = False
         offers = connection.head.all("Sec-WebSocket-Extensions")
         self._began(connection)
         if more.get("deflate") and not any("permessage-deflate" in each for each in offers):

@@ -164,12 +164,13 @@ def test_an_interrupt_ends_the_programs_and_keeps_what_was_found(
     )
 
 
-def app(url: str, stop: threading.Event) -> None:
-    """Connect again and again, as an app does."""
+def app(url: str, stop: threading.Event, most: int = 1000) -> None:
+    """Connect again and again, as an app does, and at most so often."""
     os.environ["ZAPTOOLS_URL"] = url
-    while not stop.wait(0.02):
+    while most and not stop.wait(0.02):
         with suppress(OSError, SystemExit):
             client = Client("good")
+            most -= 1
             with client.socket:
                 client.run()
 
@@ -191,6 +192,26 @@ def test_an_app_elsewhere(
     assert out.startswith(f"waiting for the app at ws://127.0.0.1:{port}/ws\n")
     assert f"   from an Android emulator: ws://10.0.2.2:{port}/ws\n" in out
     assert f"the app at port {port}: works: 4 scenarios\n" in out
+
+
+def test_an_app_that_stays_away_has_broken_no_rule(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("interop.commands.check_client.load_functions", load_functions)
+    port, stop = free_port(), threading.Event()
+    monkeypatch.setenv("ZAPTOOLS_URL", "")
+    thread = threading.Thread(target=app, args=(f"ws://127.0.0.1:{port}/mine", stop, 2))
+    thread.start()
+    try:
+        given = ["--timeout", "1", "--listen", str(port)]
+        assert main(["check-client", *PINGS, *given]) == 2
+    finally:
+        stop.set()
+        thread.join()
+    out = capsys.readouterr().out
+    assert "could not be checked: before frames.ping." in out
+    assert "the app was away: no connection for 1 s" in out
+    assert "3 scenarios" not in out
 
 
 def test_an_app_that_does_not_come(capsys: pytest.CaptureFixture[str]) -> None:
