@@ -89,6 +89,7 @@ class ClientCheck:
             where that is unknown.
         not_run: how many scenarios were not run, by the reason's key in `WHY_NOT`.
         restarts: how often a program that should have connected again was started anew instead.
+        ends: how often a program was started anew because it had ended.
     """
 
     def __init__(
@@ -117,7 +118,7 @@ class ClientCheck:
         self.results = Results(now, "check", *sides, {}, strict=strict)
         self.begun = False
         self.not_run: Counter[str] = Counter()
-        self.restarts = 0
+        self.restarts = self.ends = 0
         self.last_printed: Sequence[str] | None = None
         self.answer_name = ""
         self._keeps_headers = True  # whether its echoes have the headers too
@@ -155,7 +156,7 @@ class ClientCheck:
                 results.broken = f"{count} of {len(chosen)} scenarios have a result"
             if self._shared is not None:
                 await self._shared.close()
-                self.restarts = self._shared.restarts
+                self.restarts, self.ends = self._shared.restarts, self._shared.ends
             results.unjudged += [
                 f"{counted(count, 'scenario')} because {why}"
                 for why, count in self._without.items()
@@ -227,6 +228,7 @@ class ClientCheck:
         """Run one scenario and return its record."""
         facts, ran = bound.facts, Ran(begun=True)
         source = await self._source()
+        source.pass_by()
         remote = RemoteClient(source, self.patience, self.echo, name)
         remote.answer_name, remote.keeps_headers = self.answer_name, self._keeps_headers
         began = time.monotonic()

@@ -26,6 +26,14 @@ _MOST_WAITING = 100
 """Connections that may wait at once."""
 
 
+_NO_PAGE = (
+    b"HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\nConnection: Upgrade, close\r\n"
+    b"Content-Type: text/plain\r\nContent-Length: 50\r\n\r\n"
+    b"The testbed waits here for the WebSocket of an app"
+)
+"""The answer to a browser or a curl with which a user tries whether the port can be reached."""
+
+
 class ClientError(TestbedError):
     """A client program cannot be checked: it cannot be started, or never connects.
 
@@ -102,7 +110,9 @@ class Door:
             except BaseException:
                 await connection.close(reset=False)
                 raise
-            if not streams[0].at_eof():  # else it has given up since
+            if _is_a_page(connection):
+                connection.write(_NO_PAGE)
+            elif not streams[0].at_eof():  # else it has given up since
                 return connection
             await connection.close(reset=False)
 
@@ -130,3 +140,9 @@ class Door:
             return
         self._waiting.append((reader, writer))
         self._news.set()
+
+
+def _is_a_page(connection: RawConnection) -> bool:
+    """Whether a request has nothing of a WebSocket's handshake: no client under test made it."""
+    of_handshakes = ("Upgrade", "Sec-WebSocket-Key", "Sec-WebSocket-Version")
+    return not any(connection.head.all(name) for name in of_handshakes)

@@ -38,6 +38,8 @@ class Program:
         self._stopped = False
         self._output = b""
         self._cut = False
+        self._size = 0  # bytes that it has printed
+        self._seen = 0  # of these, the ones before the last `pass_by`
         self._reading = asyncio.create_task(self._read())
         self._waiting = asyncio.create_task(self._wait())
 
@@ -81,9 +83,15 @@ class Program:
         """Whether it ended by itself, with another status than 0."""
         return bool(self._process.returncode) and not self._stopped
 
+    def pass_by(self) -> None:
+        """Leave what it has printed so far out of `output`: another scenario begins."""
+        self._seen, self._cut = self._size, False
+
     def output(self, lines: int) -> list[str]:
-        """Return the last lines that it printed, on stdout or stderr."""
-        found = self._output.decode("utf-8", "replace").splitlines()
+        """Return the last lines that it printed since `pass_by`, on stdout or stderr."""
+        size = min(self._size - self._seen, len(self._output))
+        text = self._output[len(self._output) - size :]
+        found = text.decode("utf-8", "replace").splitlines()
         left_out = ["…"] if self._cut or len(found) > lines else []
         return [*left_out, *found[-lines:]]
 
@@ -116,7 +124,8 @@ class Program:
         stream = self._process.stdout
         assert stream is not None
         while data := await stream.read(_KEPT):
-            self._cut = self._cut or len(self._output) + len(data) > _KEPT
+            self._size += len(data)
+            self._cut = self._size - self._seen > _KEPT
             self._output = (self._output + data)[-_KEPT:]
 
 

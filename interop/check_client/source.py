@@ -43,6 +43,7 @@ class Source(ABC):
         within: seconds for the program to connect.
         lent: whether the program serves several scenarios, and so is left as it is after each.
         restarts: how often a program that should have connected again was started anew instead.
+        ends: how often a program was started anew because it had ended.
     """
 
     def __init__(self, door: Door, within: float) -> None:
@@ -50,6 +51,7 @@ class Source(ABC):
         self.within = within
         self.lent = True
         self.restarts = 0
+        self.ends = 0
 
     @abstractmethod
     async def first(
@@ -99,8 +101,14 @@ class Source(ABC):
         return False
 
     def output(self) -> list[str] | None:
-        """Return the last lines that the program printed; None where they cannot be seen."""
+        """Return the last lines that the program printed; None where they cannot be seen.
+
+        Of a program that serves several scenarios, those since the last `pass_by`.
+        """
         return None
+
+    def pass_by(self) -> None:  # noqa: B027  # without a program, nothing
+        """Leave what the program has printed so far out of `output`: another scenario begins."""
 
     async def may_end(self, seconds: float) -> None:  # noqa: B027  # without a program, nothing
         """Give a program whose connection has ended, or was refused, time to end itself."""
@@ -146,7 +154,10 @@ class Started(Source):
         if self.lent and program is not None and path == self._path:
             if (found := await self._taken(log, patience, patience.seconds)) is not None:
                 return found
-            self.restarts += 1
+            if program.ended.is_set():
+                self.ends += 1
+            else:
+                self.restarts += 1
         await self._start(path, scenario)
         if (found := await self._taken(log, patience, self.within)) is not None:
             return found
@@ -209,6 +220,10 @@ class Started(Source):
     @property
     def failed(self) -> bool:
         return self._program is not None and self._program.failed
+
+    def pass_by(self) -> None:
+        if self._program is not None:
+            self._program.pass_by()
 
     def output(self) -> list[str] | None:
         return self._program.output(_KEPT_LINES) if self._program is not None else None

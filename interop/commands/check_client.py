@@ -21,6 +21,7 @@ from ..check_client.door import ClientError, Door
 from ..check_client.source import PATH, Awaited, Source, Started
 from ..output import say
 from ..places import CHECKOUT, command
+from ..reports.causes import counted
 from ..reports.findings import print_findings
 from ..reports.results import Results
 from ..run.runner import Bound, load_functions
@@ -149,9 +150,12 @@ def _checked(arguments: argparse.Namespace, console: Console) -> Results:
 
 def _print(check: ClientCheck, console: Console) -> None:
     print_findings(check.results, console)
+    if check.ends:
+        say(console, f"it ended {counted(check.ends, 'time')}, and was started anew")
     if check.restarts:
-        say(console, f"{check.restarts} times it did not connect again within "
-                     f"{check.patience:g} s, and was started anew")  # fmt: skip
+        say(console, f"{counted(check.restarts, 'time')} it did not connect again within "
+                     f"{check.patience:g} s, and was started anew: if it waits longer before it "
+                     "connects again, give it --patience")  # fmt: skip
     if check.results.broken and check.last_printed is not None:
         say(console, "it printed:" if check.last_printed else "it printed nothing")
         for line in check.last_printed:

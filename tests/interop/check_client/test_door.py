@@ -36,6 +36,24 @@ async def test_a_program_that_has_gone_again_is_passed_over() -> None:
     await door.close()
 
 
+async def test_a_browser_is_told_and_passed_over() -> None:
+    door = await Door("127.0.0.1").open()
+    reader, page = await asyncio.open_connection("127.0.0.1", door.port)
+    page.write(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+    taking = asyncio.ensure_future(door.take(Log(), Patience(PATIENCE)))
+    answer = await within(reader.read())
+    assert answer.startswith(b"HTTP/1.1 426 ") and b"waits here for the WebSocket" in answer
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b"Content-Length: %d" % len(body) in head
+    writer = await dial(door)
+    connection = await within(taking)
+    assert connection.head.target == "/mine"
+    await connection.close()
+    for each in (page, writer):
+        each.close()
+    await door.close()
+
+
 async def test_a_handshake_without_end_is_a_violation() -> None:
     door = await Door("127.0.0.1").open()
     writer = await dial(door, b"GET / HTTP/1.1\r\nX: " + b"x" * 100_000)

@@ -67,6 +67,24 @@ async def test_endless_output_is_kept_in_part() -> None:
     assert len(lines) < 70
 
 
+async def test_what_it_printed_before_is_left_out() -> None:
+    program = await python("print('early')")
+    await within(program.ended.wait())
+    await until(lambda: program.output(9))
+    program.pass_by()
+    assert program.output(9) == []
+    await program.stop()
+
+
+async def test_only_what_follows_is_kept_after_it() -> None:
+    program = await python("import time\nprint('one', flush=True); time.sleep(0.3); print('two')")
+    await until(lambda: program.output(9) == ["one"])
+    program.pass_by()
+    await within(program.ended.wait())
+    await program.stop()
+    assert program.output(9) == ["two"]
+
+
 async def test_one_that_cannot_be_started_is_named() -> None:
     with pytest.raises(ClientError, match="cannot start 'nonesuch': No such file or directory"):
         await Program.start(["nonesuch"], {})

@@ -27,7 +27,7 @@ async def test_a_program_that_has_ended_is_started_anew() -> None:
         await source.another(Log(), LONG)
     second = await source.first(Log(), LONG)
     assert second.head.target == "/ws"
-    assert source.restarts == 1
+    assert (source.restarts, source.ends) == (0, 1)
     await second.close()
     await first.close()
     await source.close()
@@ -40,7 +40,7 @@ async def test_one_that_is_to_have_another_url_is_started_with_it() -> None:
         assert connection.head.target == path
         assert source.asked_for(connection) == (path, f"127.0.0.1:{source.door.port}")
         await connection.close()
-    assert source.restarts == 0
+    assert (source.restarts, source.ends) == (0, 0)
     await source.close()
 
 
