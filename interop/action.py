@@ -140,8 +140,10 @@ def started(command: str, url: str) -> Iterator[None]:
         try:
             server.wait(10)
         except subprocess.TimeoutExpired:
+            pass
+        with contextlib.suppress(ProcessLookupError):  # and what the shell has left behind
             os.killpg(server.pid, signal.SIGKILL)
-            server.wait()
+        server.wait()
 
 
 def _wait_for(server: subprocess.Popen[bytes], url: str) -> None:

@@ -31,8 +31,6 @@ Facts are attributes; `__str__` makes the words. Every error can be pickled and 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, Literal, Protocol, TypeAlias
 
 from ._text import clip, printable, redact
@@ -415,6 +413,8 @@ class HandshakeError(ConnectError):
         body: the start of the answer's body, at most 1 KiB, as far as it arrived in time.
         negotiation: whether the answer was a 101 with a subprotocol or an extension that was not
             offered.
+        retry_after: seconds after which the server wants to be asked again, as it says with 429 and
+            503, in the header ``Retry-After``; a date that is over is 0. None if it does not say.
     """
 
     def __init__(
@@ -426,32 +426,14 @@ class HandshakeError(ConnectError):
         headers: dict[str, str] | None = None,
         body: bytes = b"",
         negotiation: bool = False,
+        retry_after: float | None = None,
     ) -> None:
         super().__init__(url, detail)
         self.negotiation = negotiation
+        self.retry_after = retry_after
         self.status = status
         self.headers = headers or {}
         self.body = body[:1024]
-
-    @property
-    def retry_after(self) -> float | None:
-        """Seconds after which the server wants to be asked again; None if it does not say.
-
-        It says so with 429 and 503, in the header ``Retry-After``, as seconds or as a date (RFC
-        9110, section 10.2.3; RFC 6585, section 4). A date that is over is 0.
-        """
-        value = self.headers.get("retry-after", "").strip()
-        if self.status not in (429, 503) or not value:
-            return None
-        if value.isascii() and value.isdigit():
-            return float(value)
-        try:
-            date = parsedate_to_datetime(value)
-        except (ValueError, OverflowError):
-            return None
-        if date.tzinfo is None:  # "-0000": its zone is not known
-            date = date.replace(tzinfo=UTC)
-        return max(0.0, (date - datetime.now(UTC)).total_seconds())
 
 
 class NameTakenError(ZapError, ValueError):

@@ -15,6 +15,7 @@ import pytest
 import zaptools.client
 import zaptools.client.reconnect
 from zaptools import ReconnectPolicy
+from zaptools.client.answer import Answer
 from zaptools.client.reconnect import Backoff, is_fatal
 from zaptools.exceptions import (
     ConnectError,
@@ -105,8 +106,10 @@ def test_a_backoff_counts() -> None:
 
 
 def refusal(status: int, after: str | None) -> HandshakeError:
-    headers = {} if after is None else {"retry-after": after}
-    return HandshakeError(URL, "", status=status, headers=headers)
+    answer = Answer(1 << 16)
+    header = "" if after is None else f"Retry-After: {after}\r\n"
+    answer.feed(f"HTTP/1.1 {status} No\r\n{header}\r\n".encode())
+    return HandshakeError(URL, "", status=status, retry_after=answer.retry_after)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from tests.support.contract import ConnectorContract, Log
 from tests.support.fakes import event
 from tests.support.hosts import uvicorned
 from tests.support.raw import raw_client
-from zaptools import ConnectionClosedError, EventContext, EventRegister
+from zaptools import ConnectionClosedError, EventContext, EventRegister, Refuse
 from zaptools.connectors import FastApiConnector
 
 
@@ -51,6 +51,20 @@ class TestStarlette:
                 assert peer.protocol.subprotocol is None
                 await until(lambda: register.seen)
                 assert register.connection.handshake.subprotocol is None
+
+    async def test_an_accepted_websocket_that_is_refused(self) -> None:
+        register = Log()
+        register.on_handshake(lambda request: Refuse(401))  # type: ignore[type-var]
+
+        async def endpoint(websocket: WebSocket) -> None:
+            await websocket.accept()
+            await FastApiConnector(register, websocket).start()
+
+        async with uvicorned(Starlette(routes=[WebSocketRoute("/ws", endpoint)])) as running:
+            async with raw_client(running.port, "/ws") as peer:
+                close = await peer.closed()
+                assert (close.code, close.reason) == (1008, "401 Unauthorized")
+        assert register.log == []
 
 
 class Below:

@@ -23,12 +23,16 @@ from zaptools import (
     EventRegister,
     Handshake,
     HandshakeRequest,
+    Limits,
     NameTakenError,
     Refuse,
     RegistrationError,
     ZapConsumer,
     ZapServer,
 )
+from zaptools.handlers.admission import decide
+from zaptools.handlers.quota import PER_MINUTE
+from zaptools.server.transport import ServerTransport
 
 
 @asynccontextmanager
@@ -49,16 +53,18 @@ class Slow(Notes):
         super().__init__()
         self.asked = 0
         self.ended = 0
-        self.decision: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.decision: asyncio.Future[Refuse | None] = asyncio.get_running_loop().create_future()
         self.on_handshake(self._check)
 
     async def _check(self, request: HandshakeRequest) -> None:
         self.asked += 1
         try:
-            await asyncio.shield(self.decision)
+            refusal = await asyncio.shield(self.decision)
         except asyncio.CancelledError:
             self.ended += 1
             raise
+        if refusal is not None:
+            raise refusal
 
 
 @asynccontextmanager
@@ -97,11 +103,47 @@ async def test_what_a_client_sends_too_early_is_kept(waits: bool) -> None:
         assert [(await peer.text())["payload"] for _ in range(3)] == [1, 2, 3]
 
 
+async def test_what_comes_while_it_is_decided_is_kept() -> None:
+    register = Slow()
+    async with serving(register) as server, early(server.port) as peer:
+        await until(lambda: register.asked)
+        text = json.dumps({"eventName": "echo", "payload": 1})
+        peer.writer.write(Frame(Opcode.TEXT, text.encode()).serialize(mask=True))
+        await asyncio.sleep(0.02)
+        register.decision.set_result(None)
+        assert isinstance(await peer.next(), Response)
+        assert (await peer.text())["payload"] == 1
+
+
+async def test_a_client_that_has_gone_when_it_is_decided_gets_nothing() -> None:
+    register = Notes()
+
+    @register.on_handshake
+    def check(request: HandshakeRequest) -> None:
+        (transport,) = server.roster.transports
+        assert isinstance(transport, ServerTransport)
+        transport.tcp.abort()
+
+    async with serving(register) as server, early(server.port) as peer:
+        await peer.eof()
+        await until(lambda: not server.roster.transports)
+        assert not register.log and not server.roster.ids
+
+
+async def test_failures_do_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    register = EventRegister()
+    register.on_handshake(lambda request: 1 / 0)  # type: ignore[type-var]
+    for _ in range(PER_MINUTE + 5):
+        refusal, _ = await decide(register.book, Handshake(), Limits())
+        assert refusal is not None and refusal.status == 500
+    assert caplog.text.count("a handshake was refused") == PER_MINUTE
+
+
 async def test_what_a_refused_client_sends_too_early_is_dropped() -> None:
     register = Slow()
     async with serving(register) as server, early(server.port, 1) as peer:
         await until(lambda: register.asked)
-        register.decision.set_exception(Refuse(401))
+        register.decision.set_result(Refuse(401))
         answer = await peer.next()
         assert isinstance(answer, Response) and answer.status_code == 401
         await peer.eof()

@@ -7,6 +7,8 @@ length. Whether a 101 is valid is left to `websockets.client`.
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 from .._text import printable
 from ..connection.handshake import are_lists_too_long
@@ -100,6 +102,26 @@ class Answer:
         if found is None or self._raw[found.end()] not in b"\r\n":
             raise ValueError(f"the server answered no HTTP/1.1: {self._first_line()}")
         return int(found[1]), (found[2] or b"").decode("latin-1")
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds after which the server wants to be asked again; None if it does not say.
+
+        It says so with 429 and 503, as seconds or as a date (RFC 9110, section 10.2.3; RFC 6585,
+        section 4). A date that is over is 0.
+        """
+        value = self.headers.get("retry-after", "").strip()
+        if self.status not in (429, 503) or not value:
+            return None
+        if value.isascii() and value.isdigit():
+            return float(value)
+        try:
+            date = parsedate_to_datetime(value)
+        except (ValueError, OverflowError):
+            return None
+        if date.tzinfo is None:  # "-0000": its zone is not known
+            date = date.replace(tzinfo=UTC)
+        return max(0.0, (date - datetime.now(UTC)).total_seconds())
 
     @property
     def body(self) -> bytes:

@@ -72,7 +72,8 @@ async def open_transport(
     """
     loop, limit = asyncio.get_running_loop(), limits.open_timeout
     until = None if limit is None else loop.time() + limit
-    for left in range(route.max_redirects, -1, -1):
+    left = route.max_redirects
+    while True:
         try:
             return await _open(
                 url,
@@ -93,8 +94,7 @@ async def open_transport(
             headers = {}
         if parse_url(url).host != parse_url(target).host:  # which has a certificate of its own
             route = replace(route, server_hostname=None)
-        url = target
-    raise AssertionError("the last redirect is an error")
+        url, left = target, left - 1
 
 
 async def _open(
@@ -204,6 +204,7 @@ class ClientTransport(WebSocketTransport):
             status=answer.status,
             headers=answer.headers,
             body=answer.body,
+            retry_after=answer.retry_after,
         )
 
     def begin(self, connection: WebSocketConnection, book: HandlerBook) -> None:

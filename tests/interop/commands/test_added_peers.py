@@ -148,7 +148,7 @@ def test_a_wrong_peer_file_is_named_with_the_place(
 def test_a_wrong_peer_file_is_status_2(theirs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     change(theirs / "websocket-client" / "peer.toml", "script", "scripts")
     assert main([*RUN, "--peers", str(theirs)]) == 2
-    assert "peer.toml: 'script' must be a non-empty string" in capsys.readouterr().err
+    assert "peer.toml: unknown key 'scripts' (did you mean 'script'?)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

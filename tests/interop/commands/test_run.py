@@ -290,7 +290,7 @@ def test_a_run_that_ends_at_the_first_failure_says_what_it_left_out(
     said = re.search(r"stopped: (\d+) of (\d+) runs of cells have a result: --fail-fast", out)
     assert said is not None
     assert 0 < int(said[1]) < int(said[2])
-    assert out.index("the first unexpected result:") < out.index("Works: ")
+    assert out.index("the first unexpected result:") < out.index("A pair works if")
     assert "the testbed failed" not in out
     assert "**Stopped:** " in (tmp_path / "summary.md").read_text("utf-8")
     data = json.loads((tmp_path / "results.json").read_text("utf-8"))
