@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import errno
 import ipaddress
 import os
 from datetime import UTC, datetime
@@ -111,7 +112,9 @@ async def _run(proxy: Proxy, listen: tuple[str, int], console: Console) -> None:
     except OSError as exc:
         proxy.recorder.path.unlink()
         # asyncio's own words have the address as a tuple
-        why = os.strerror(exc.errno) if exc.errno and exc.errno > 0 else exc.strerror or exc
+        # asyncio gives no number where none of the addresses is this machine's (Python 3.13).
+        number = errno.EADDRNOTAVAIL if exc.errno is None else exc.errno
+        why = os.strerror(number) if number > 0 else exc.strerror or exc
         raise Stop(f"--listen {host}:{port}: {why}") from None
     shown = f"[{host}]" if ":" in host else host
     _line(console, f"listening on ws://{shown}:{proxy.port}, for {proxy.upstream.shown}; "
