@@ -17,9 +17,9 @@ import msgspec
 from msgspec import structs
 
 from ..catalog import JUDGES, Api
-from ..errors import TestbedError, Unsupported
+from ..errors import Unsupported
 from ..places import command, page
-from ..records import CellResult, Evidence
+from ..records import CellResult
 from ..reports.causes import counted
 from ..reports.results import Results
 from ..run import evidence
@@ -230,24 +230,17 @@ class Check:
             try:
                 await bound.function(judged=remote, **bound.parameters)
             finally:  # before the judge closes its connection, which is not judged
-                frames, total = evidence.frames(remote.log), len(remote.log.frames)
-                passages = evidence.passages(remote.log)
+                seen = evidence.outside(facts, remote.log)
                 await remote.close()
             check_evidence(facts, remote.log, [])
-        except EndpointError:
+        except (EndpointError, Unsupported):
             raise
-        except (AssertionError, TestbedError) as exc:
+        except Exception as exc:  # of any kind, such as a key that is missing in what it reads
             ran.error = exc
         if remote.flood:
             raise EndpointError(remote.flood, self.endpoint.shown)
         ran.duration_ms = round((time.monotonic() - began) * 1000, 1)
-        ran.seen = Evidence(
-            escapes=facts.escapes,
-            frames=frames,
-            frames_total=total,
-            violations=evidence.violations(facts, remote.log),
-            passages=passages if ran.error else [],
-        )
+        ran.seen = seen if ran.error else structs.replace(seen, passages=[])
         theirs = of_framework(self.frameworks, self.framework) if self.framework else []
         cell = record(
             facts,

@@ -16,7 +16,7 @@ from msgspec import structs
 
 from ..catalog import JUDGES
 from ..errors import Unsupported, Violation
-from ..records import CellResult, Evidence
+from ..records import CellResult
 from ..reports.causes import counted
 from ..reports.results import Results
 from ..run import evidence
@@ -244,7 +244,7 @@ class ClientCheck:
                 waited = time.monotonic() - began
                 raise ClientError(f"the app was away: no connection for {waited:.0f} s") from None
             ran.error = exc
-        except BaseException:
+        except BaseException:  # a cancellation: the program ends with the check
             await self._leave(remote)
             raise
         # Before the judge ends the connection and the program.
@@ -252,8 +252,7 @@ class ClientCheck:
         try:
             gave_up = remote.gave_up
             await remote.settle(_END if ran.error is None and not gave_up else _END_IN_FAILURE)
-            frames, total = evidence.frames(remote.log), len(remote.log.frames)
-            passages = evidence.passages(remote.log)
+            seen = evidence.outside(facts, remote.log)
             end, printed = source.end, source.output()
             crashed = source.killed or (gave_up and source.failed)
         finally:
@@ -264,13 +263,7 @@ class ClientCheck:
         if flood := remote.flood or source.door.crowd:
             ran.error = Violation(flood)
             source.door.crowd = ""
-        ran.seen = Evidence(
-            escapes=facts.escapes,
-            frames=frames,
-            frames_total=total,
-            violations=evidence.violations(facts, remote.log),
-            passages=passages if ran.error else [],
-        )
+        ran.seen = seen if ran.error else structs.replace(seen, passages=[])
         cell = self._recorded(name, facts, ran)
         if cell.verdict in ("failed", "warned", "error"):
             cell.printed = printed or []

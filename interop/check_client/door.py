@@ -107,7 +107,7 @@ class Door:
             except Disconnected:
                 await connection.close(reset=False)
                 continue
-            except BaseException:
+            except BaseException:  # a cancellation too: nothing else ends this connection
                 await connection.close(reset=False)
                 raise
             if _is_a_page(connection):

@@ -18,6 +18,7 @@ from ..records import (
     SECRET_NAMES,
     ConnectionRecord,
     Ended,
+    Evidence,
     FrameRecord,
     PassageRecord,
     RequestRecord,
@@ -34,6 +35,7 @@ __all__ = [
     "difference",
     "frames",
     "notes",
+    "outside",
     "passages",
     "requests",
     "violations",
@@ -92,6 +94,17 @@ def _passage(each: Passage) -> PassageRecord:
         what=each.what,
         text=_SECRET_LINE.sub(r"\1…", text)[:KEPT_BYTES],
         length=len(each.data),
+    )
+
+
+def outside(facts: Scenario, log: Log) -> Evidence:
+    """Return what the judge has seen so far of a side that is not under control."""
+    return Evidence(
+        escapes=facts.escapes,
+        frames=frames(log),
+        frames_total=len(log.frames),
+        violations=violations(facts, log),
+        passages=passages(log),
     )
 
 

@@ -289,11 +289,17 @@ async def test_a_failure_without_words_and_one_of_the_testbed() -> None:
     async def breaks(judged: Judged) -> None:
         raise TestbedError("broken")
 
+    async def misses(judged: Judged) -> None:
+        """As where an event has not the payload that is read; in a scenario it is the server's."""
+        nothing: dict[str, object] = {}
+        assert nothing["id"]
+
     facts = Scenario("x", "A rule.", side="server", needs="nothing")
     bounds = {
         "a": Bound(facts, fails, {}),
         "b": Bound(facts, breaks, {}),
         "c": Bound(facts, explains, {}),
+        "d": Bound(facts, misses, {}),
     }
     async with servers.app() as url:
         checked = await Check(parse_endpoint(url), patience=1).run(bounds)
@@ -302,6 +308,7 @@ async def test_a_failure_without_words_and_one_of_the_testbed() -> None:
         ("failed", "it does not hold"),
         ("error", "TestbedError: broken"),
         ("failed", "it answered 5"),
+        ("error", "KeyError: 'id'"),
     ]
     assert checked.results.exit_status == 2
 
