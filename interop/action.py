@@ -130,6 +130,9 @@ def started(command: str, url: str) -> Iterator[None]:
     if not command.strip():
         yield
         return
+    if _is_listened_on(url):
+        raise InputError(f"start: another program listens at {url} already")
+    # By a shell, as a `run` of the workflow, whose author writes the command.
     server = subprocess.Popen(command, shell=True, start_new_session=True, executable="/bin/bash")
     try:
         _wait_for(server, url)
@@ -137,30 +140,31 @@ def started(command: str, url: str) -> Iterator[None]:
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(server.pid, signal.SIGTERM)
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             server.wait(10)
-        except subprocess.TimeoutExpired:
-            pass
         with contextlib.suppress(ProcessLookupError):  # and what the shell has left behind
             os.killpg(server.pid, signal.SIGKILL)
         server.wait()
 
 
 def _wait_for(server: subprocess.Popen[bytes], url: str) -> None:
-    parts = urlsplit(url)
-    place = parts.hostname or "", parts.port or (443 if parts.scheme == "wss" else 80)
     until = time.monotonic() + START_TIMEOUT
-    while True:
-        try:
-            socket.create_connection(place, timeout=1).close()
-            return
-        except OSError as exc:
-            problem = f"{place[0]}:{place[1]} is not listened on: {exc}"
+    while not _is_listened_on(url):
         if server.poll() is not None:
             raise InputError(f"start: the server ended with status {server.returncode}")
         if time.monotonic() > until:
-            raise InputError(f"start: after {START_TIMEOUT:g} s {problem}")
-        time.sleep(0.1)
+            raise InputError(f"start: after {START_TIMEOUT:g} s nothing listens at {url}")
+        time.sleep(0.1)  # nothing tells of a port that it is listened on
+
+
+def _is_listened_on(url: str) -> bool:
+    parts = urlsplit(url)
+    place = parts.hostname or "", parts.port or (443 if parts.scheme == "wss" else 80)
+    try:
+        socket.create_connection(place, timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def sentence(results: Path, output: str) -> str:

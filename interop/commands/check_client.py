@@ -101,9 +101,9 @@ def add(commands: Commands) -> None:
     option("--known", type=given_path, metavar="FILE",
            help="expect what this file says of the client, in the form of "
                 "deviations.toml")  # fmt: skip
-    option("--library", metavar="PEER/API",
-           help="expect too what is known of the library that the client uses, as "
-                "dart@0.5.0/ZapConsumer; the command list names them")  # fmt: skip
+    option("--uses", metavar="PEER/API",
+           help="the library that the client uses, as dart@0.5.0/ZapConsumer, which the "
+                "command list names: expect what is known of it")  # fmt: skip
     option("--strict", action="store_true", help="a should that fails is a failure too")
     outputs_options(check)
 
@@ -133,7 +133,7 @@ def _checked(arguments: argparse.Namespace, console: Console) -> Results:
             at_once=arguments.at_once,
             within=arguments.within,
             known=deviations.known_to_check(known, list(whole), "client") if known else (),
-            of_library=_of_library(arguments.library) if arguments.library else (),
+            of_library=_of_library(arguments.uses) if arguments.uses else (),
             strict=arguments.strict,
             again=lambda name: _again(arguments, name),
         )
@@ -179,7 +179,7 @@ def _of_library(pattern: str) -> list[deviations.Deviation]:
         CatalogError: it names none.
     """
     apis = [api for peer in load_peers().values() for api in peer.apis]
-    chosen = select(apis, "client", [pattern], what="--library")
+    chosen = select(apis, "client", [pattern], what="--uses")
     judge = JUDGES["server"]
     return [
         entry
@@ -288,7 +288,7 @@ def _again(arguments: argparse.Namespace, scenario: str) -> str:
     """Return the command that runs a scenario again, with the other options that were given."""
     words = ["check-client", "--scenario", scenario]
     words += given_words(
-        arguments, "echo", "known", "library", "timeout", "reconnects", "tls", "strict"
+        arguments, "echo", "known", "uses", "timeout", "reconnects", "tls", "strict"
     )
     for option, usual in (("patience", _PATIENCE), ("connect_within", _CONNECT_WITHIN)):
         if (value := getattr(arguments, option)) != usual:

@@ -1,4 +1,4 @@
-"""``python -m interop gate``: whether a server may be deployed to users who have old clients."""
+"""``python -m interop gate``: whether a server may be deployed while old clients are in use."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _SHOWN = 5
 _STYLES = {0: "bold green", 1: "bold red", 2: "bold magenta"}
 
 _EPILOG = """\
-For example, before a server goes to the users whose apps have any version of the Dart client:
+For example, before a server is deployed to which apps with any version of the Dart client connect:
 
   {command} gate --server wss://staging.example.org/ws --clients 'dart@*' --echo echo \\
       --header 'Authorization: Bearer ${TOKEN}' --ask events.jsonl --baseline production.json

@@ -15,6 +15,7 @@ from rich.markup import escape
 
 from ..check.endpoint import parse_endpoint
 from ..places import command
+from ..reports.causes import counted
 from ..signals import interruptible
 from ..traffic.masks import Masks
 from ..traffic.proxy import Proxy
@@ -111,8 +112,8 @@ async def _run(proxy: Proxy, listen: tuple[str, int], console: Console) -> None:
         await proxy.start(host, port)
     except OSError as exc:
         proxy.recorder.path.unlink()
-        # asyncio's own words have the address as a tuple
-        # asyncio gives no number where none of the addresses is this machine's (Python 3.13).
+        # asyncio's own words have the address as a tuple, and Python 3.13 gives no number where no
+        # address is this machine's.
         number = errno.EADDRNOTAVAIL if exc.errno is None else exc.errno
         why = os.strerror(number) if number > 0 else exc.strerror or exc
         raise Stop(f"--listen {host}:{port}: {why}") from None
@@ -136,8 +137,8 @@ def _is_loopback(host: str) -> bool:
 
 def _report(proxy: Proxy, console: Console) -> int:
     recorder = proxy.recorder
-    messages = "1 message" if proxy.events == 1 else f"{proxy.events} messages"
-    connections = "1 connection" if proxy.connections == 1 else f"{proxy.connections} connections"
+    messages = counted(proxy.events, "message")
+    connections = counted(proxy.connections, "connection")
     _line(console, f"{messages} of {connections} are in {recorder.path}")
     if proxy.refused:
         _line(console, f"the server was not always reached: {proxy.refused}")

@@ -1,4 +1,4 @@
-"""Says whether a server may be deployed to users who have older clients: `python -m interop gate`.
+"""Says whether a server may be deployed while older clients are in use: `python -m interop gate`.
 
 Three kinds of evidence, each for every version: what it was recorded to write is played to the
 server (`play`); what the server writes is looked up in what the version was recorded to read

@@ -190,7 +190,7 @@ async def _bindable(judged: Judged, port: int) -> None:
     """Wait until a port can be bound again."""
     with contextlib.suppress(TimeoutError):
         async with judged.role.patience.limit():
-            while not _binds(judged.host, port):  # noqa: ASYNC110  # a port tells nobody
+            while not _binds(judged.host, port):  # noqa: ASYNC110  # no event tells of a port
                 await asyncio.sleep(0.01)
             return
     raise Violation(

@@ -57,10 +57,10 @@ def verdict(results: Results) -> str:
     if known := sum(cell.verdict == "deviating" for cell in cells):
         parts.append(counted(known, "known deviation"))
     if shoulds := sum(cell.verdict == "warned" for cell in cells):
-        parts.append(f"{counted(shoulds, 'should')} {_not(shoulds)} hold")
+        parts.append(f"{counted(shoulds, 'should')} failed")
     words = f"works: {', '.join(parts)}"
     if stale := [cell.scenario for cell in cells if gates(cell)]:
-        gone = f"{counted(len(stale), 'known deviation')} {_not(len(stale))} show any more"
+        gone = f"{counted(len(stale), 'known deviation')} did not show"
         return f"{words}, but {gone}, first: {stale[0]}"
     return words
 
@@ -111,15 +111,14 @@ def _why(results: Results) -> str:
 
 
 def _wrong(results: Results) -> str:
-    """Return how many rules do not hold; empty if all do, known deviations aside."""
+    """Return how many rules failed; empty if none did, known deviations aside."""
     # A known deviation that does not show any more is a failure that nothing raised.
     red = [cell for cell in results.cells if gates(cell) and cell.raised]
     if not red:
         return ""
     judged = [cell for cell in results.cells if results.strict or cell.severity == "must"]
-    noun = "rule" if results.strict else "must"
-    total = f"{len(red)} of {counted(len(judged), noun)}"
-    return f"{total} {_not(len(red))} hold{_first(red)}"
+    noun = "rules" if results.strict else "musts"
+    return f"{len(red)} of {len(judged)} {noun} failed{_first(red)}"
 
 
 def _first(cells: Sequence[CellResult]) -> str:
@@ -129,10 +128,6 @@ def _first(cells: Sequence[CellResult]) -> str:
     words = culprit.why if culprit is not None and direct else cell.raised or cell.reason
     name = f"{cell.scenario}: {shortened(words, 120)}"
     return f", first: {name}" if len(cells) > 1 else f": {name}"
-
-
-def _not(count: int) -> str:
-    return "does not" if count == 1 else "do not"
 
 
 def _print_cause(cause: Cause, console: Console) -> None:

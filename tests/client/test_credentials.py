@@ -269,4 +269,4 @@ async def test_a_coroutine_is_not_a_function() -> None:
         return {}
 
     with pytest.raises(TypeError, match="not a coroutine: do not call it"):
-        await ZapConsumer("ws://127.0.0.1:9").connect(headers=headers())  # type: ignore[arg-type]
+        await ZapConsumer("ws://127.0.0.1:9").connect(headers=headers())  # type: ignore[arg-type]  # on purpose

@@ -132,7 +132,7 @@ async def test_a_client_that_has_gone_when_it_is_decided_gets_nothing() -> None:
 
 async def test_failures_do_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
     register = EventRegister()
-    register.on_handshake(lambda request: 1 / 0)  # type: ignore[type-var]
+    register.on_handshake(lambda request: 1 / 0)  # type: ignore[type-var]  # it fails
     for _ in range(PER_MINUTE + 5):
         refusal, _ = await decide(register.book, Handshake(), Limits())
         assert refusal is not None and refusal.status == 500
@@ -258,7 +258,7 @@ def test_registration() -> None:
         register.on_handshake(other)
     register.on_handshake(replace=True)(check)
     with pytest.raises(RegistrationError, match="it takes one argument, the HandshakeRequest"):
-        register.on_handshake(lambda request, more: None)  # type: ignore[type-var]
+        register.on_handshake(lambda request, more: None)  # type: ignore[type-var]  # on purpose
 
 
 def test_include() -> None:

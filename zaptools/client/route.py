@@ -144,7 +144,7 @@ class Route:
             try:
                 sock.setblocking(False)
                 await asyncio.get_running_loop().sock_connect(sock, os.fspath(self.unix))
-            except BaseException:
+            except BaseException:  # a cancellation too: nothing else has the socket yet
                 sock.close()
                 raise
             return sock
@@ -202,7 +202,7 @@ class Route:
                     server_hostname=self.server_hostname or uri.host,
                     ssl_handshake_timeout=_UNBOUNDED,
                 )  # fmt: skip
-            except BaseException as exc:
+            except BaseException as exc:  # a cancellation too
                 transport.abort()
                 if isinstance(exc, TypeError):  # CPython's gh-113214, which 3.11.8 and 3.12.2 fix
                     raise ConnectionResetError("TLS inside TLS ended") from exc

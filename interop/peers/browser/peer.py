@@ -221,7 +221,7 @@ class Chromium:
     async def start(self, program: str) -> None:
         """Start it, and load the pages.
 
-        It is tried with its sandbox first, except by root, who cannot have it; in most containers
+        It is tried with its sandbox first, except by root, which cannot have it; in most containers
         no user can.
 
         Raises:
@@ -234,7 +234,7 @@ class Chromium:
             except Gone:
                 if os.geteuid() == 0:
                     raise
-                print("Chromium is tried again, without a sandbox", file=sys.stderr)  # noqa: T201
+                sys.stderr.write("Chromium is tried again, without a sandbox\n")
                 version = await self._launch([program, *FLAGS], sandbox=False)
             server = await asyncio.start_server(_serve_page, "127.0.0.1", 0)
             host, port = server.sockets[0].getsockname()

@@ -82,6 +82,11 @@ def test_a_server_runs_while_it_is_asked() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     url = f"ws://127.0.0.1:{port}/ws"
+    with socket.create_server(("127.0.0.1", port)) as other:
+        with pytest.raises(action.InputError, match="another program listens at"):
+            with action.started("true", url):
+                raise AssertionError("the other one would be asked")
+        assert other.fileno() >= 0
     with action.started(f'{sys.executable} -c "{program}" {port} & wait', url):
         pass
     listens = True

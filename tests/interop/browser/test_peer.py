@@ -66,7 +66,7 @@ class Peer:
         said = (await self.process.stderr.read()).decode()  # until the last has closed it
         await self.process.wait()
         # The shell, which is no child of this process, removes the folder at last.
-        while strays(self.folder):  # noqa: ASYNC110
+        while strays(self.folder):  # noqa: ASYNC110  # processes set no event
             await asyncio.sleep(0.01)
         assert list(self.folder.iterdir()) == []
         return said

@@ -64,11 +64,11 @@ def test_what_is_known_of_its_library_is_not_held_against_it(
 ) -> None:
     """Dart's sockets take the bit of compressed messages where none was agreed on."""
     program = ["--scenario", "frames.reserved-bit.rsv1", "--patience", "0.5", "--", *odd("lenient")]
-    known = ["--echo", "echo", "--library", "dart@0.5.0/ZapConsumer"]
+    known = ["--echo", "echo", "--uses", "dart@0.5.0/ZapConsumer"]
     assert main(["check-client", *known, *program]) == 0
     assert "works: 1 scenario, 1 known deviation\n" in capsys.readouterr().out
-    assert main(["check-client", "--library", "nobody", *program]) == 2
-    assert "--library 'nobody'" in capsys.readouterr().err
+    assert main(["check-client", "--uses", "other", *program]) == 2
+    assert "--uses 'other'" in capsys.readouterr().err
 
 
 def test_what_does_not_hold_with_what_the_program_printed(
@@ -79,7 +79,7 @@ def test_what_does_not_hold_with_what_the_program_printed(
     program = odd("dies-of-malformed")
     assert main(["check-client", *chosen, *given, "--", *program]) == 1
     out = capsys.readouterr().out
-    assert "odd_client dies-of-malformed: broken: 1 of 1 must does not hold: malformed" in out
+    assert "odd_client dies-of-malformed: broken: 1 of 1 musts failed: malformed" in out
     assert "the client wrote no close frame; it ended TCP; the program ended with status 1\n" in out
     assert "   it printed: KeyError: 'eventName'\n" in out
     again = next(line for line in out.splitlines() if line.startswith("   again: "))

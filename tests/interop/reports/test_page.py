@@ -229,7 +229,7 @@ def test_a_check_has_no_matrix() -> None:
     text = report(run).decode()
     head = text.partition("<script")[0].partition("</style>")[2]
     assert f"</b> {URL}</p>" in head
-    assert "<h1>Broken: 1 of 2 musts does not hold: frames.a: no pong</h1>" in head
+    assert "<h1>Broken: 1 of 2 musts failed: frames.a: no pong</h1>" in head
     assert "Which client works with which server" not in head
     assert "at fault" not in head
     assert "judge/Raw" not in re.sub('href="[^"]*"', "", head)
